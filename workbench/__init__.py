@@ -1,0 +1,55 @@
+"""A workbench for contrastive learning on graphs: methods, rules, negatives and honest numbers.
+
+Importing this package is cheap: torch, plotly and everything else heavy are loaded by the first name that needs them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "load_graph": ("workbench.graphs", "load_graph"),
+    "fit": ("workbench.training", "fit"),
+    "evaluate": ("workbench.evaluation", "evaluate"),
+    "compare": ("workbench.evaluation", "compare"),
+    "Run": ("workbench.runs", "Run"),
+    "UserError": ("workbench.errors", "UserError"),
+    "Contrast": ("workbench.contrast", "Contrast"),
+    "graphs": ("workbench.graphs", None),
+    "rules": ("workbench.rules", None),
+    "negatives": ("workbench.contrast.selection", None),
+    "methods": ("workbench.methods", None),
+    "protocols": ("workbench.evaluation.protocols", None),
+    "plots": ("workbench.plots", None),
+    "runs": ("workbench.runs", None),
+    "evaluation": ("workbench.evaluation", None),
+    "notebooks": ("workbench.notebooks", None),
+}
+
+__all__ = [*_PUBLIC, "__version__"]
+
+if TYPE_CHECKING:
+    from workbench import evaluation, graphs, methods, notebooks, plots, rules, runs
+    from workbench.contrast import Contrast
+    from workbench.contrast import selection as negatives
+    from workbench.errors import UserError
+    from workbench.evaluation import compare, evaluate, protocols
+    from workbench.graphs import load_graph
+    from workbench.runs import Run
+    from workbench.training import fit
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'workbench' has no attribute {name!r}")
+    module, attribute = _PUBLIC[name]
+    value = import_module(module)
+    if attribute:
+        value = getattr(value, attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

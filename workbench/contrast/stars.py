@@ -1,0 +1,142 @@
+"""Representative nodes of a graph and the stars of neighbours around them (E2Neg, stages 1 to 3)."""
+
+from typing import Literal
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from scipy.sparse.linalg import eigsh, svds
+from sklearn.cluster import MiniBatchKMeans
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.utils import to_scipy_sparse_matrix
+
+from workbench.errors import UserError
+from workbench.randomness import Randomness
+
+Spectrum = Literal["largest", "smallest"]
+
+
+def adjacency(graph: Data) -> sp.csr_matrix:
+    """Return the unweighted adjacency without self-loops, symmetric, 0/1 [nodes, nodes]."""
+    a = to_scipy_sparse_matrix(graph.edge_index.cpu(), num_nodes=graph.num_nodes).tocsr()
+    a = a.maximum(a.T)
+    a.setdiag(0)
+    a.eliminate_zeros()
+    a.data[:] = 1.0
+    return a.astype(np.float64)
+
+
+def spectral_clusters(graph: Data, k: int, spectrum: Spectrum, randomness: Randomness) -> tuple[Tensor, Tensor]:
+    """Cluster nodes by singular vectors of the normalised Laplacian; the norm of a node's row is its centrality.
+
+    Args:
+        graph: a graph with edge_index.
+        k: vectors and clusters, at least 1 and below the number of nodes.
+        spectrum: "largest" singular vectors, as released (the most oscillating ones); "smallest" takes the smoothest
+            vectors of the largest component, in which clusters are communities. Nodes outside it are in no cluster.
+        randomness: seeds the eigensolver's start vector. Differs from the release, which leaves it unseeded.
+
+    Returns:
+        Cluster of each node, -1 for none [nodes], and centrality, 0 outside clusters, float64 [nodes].
+
+    Raises:
+        UserError: k doesn't fit the graph.
+    """
+    a, nodes = adjacency(graph), int(graph.num_nodes or 0)
+    inside = np.arange(nodes)
+    if spectrum == "smallest":
+        labels = sp.csgraph.connected_components(a, directed=False)[1]
+        inside = np.flatnonzero(labels == np.bincount(labels).argmax())
+        a = a[inside][:, inside]
+    if not 1 <= k < len(inside):
+        raise UserError(f"{k} centres were asked for; the graph allows 1 to {len(inside) - 1} with this spectrum")
+    degree = np.asarray(a.sum(1)).ravel()
+    scale = sp.diags(np.divide(1.0, np.sqrt(degree), out=np.zeros_like(degree), where=degree > 0))
+    normalised = (scale @ a @ scale).tocsr()
+    start = np.random.default_rng(randomness.integer("spectrum")).standard_normal(len(inside))
+    if spectrum == "smallest":
+        values, vectors = eigsh(normalised, k, which="LA", v0=start)
+    else:
+        vectors, values, _ = svds(sp.eye(len(inside), format="csr") - normalised, k, v0=start)
+    vectors = vectors[:, np.argsort(-values, kind="stable")]
+    spread = vectors.std(0)
+    standardised = (vectors - vectors.mean(0)) / np.where(spread > 0, spread, 1.0)
+    found = MiniBatchKMeans(k, batch_size=2000, n_init=10, random_state=42).fit_predict(standardised)
+    clusters, centrality = np.full(nodes, -1), np.zeros(nodes)
+    clusters[inside], centrality[inside] = found, np.linalg.norm(vectors, axis=1)
+    return torch.from_numpy(clusters), torch.from_numpy(centrality)
+
+
+def most_central(clusters: Tensor, centrality: Tensor) -> Tensor:
+    """Return the node of highest centrality in each non-empty cluster, by cluster [centres]."""
+    order = np.lexsort((-centrality.numpy(), clusters.numpy()))
+    sorted_clusters = clusters.numpy()[order]
+    first = np.flatnonzero(np.r_[True, sorted_clusters[1:] != sorted_clusters[:-1]] & (sorted_clusters >= 0))
+    return torch.from_numpy(order[first])
+
+
+def grow_stars(
+    graph: Data,
+    centres: Tensor,
+    neighbours: int,
+    minimum: int,
+    max_hop: int,
+    counting: Literal["identity", "value"],
+    randomness: Randomness,
+) -> tuple[Tensor, Tensor]:
+    """Collect the neighbours of each centre, by sparse frontier steps for all centres at once.
+
+    A centre's neighbourhood grows from two hops until it has `minimum` entries; more than `neighbours` are sampled.
+
+    Args:
+        graph: a graph with edge_index.
+        centres: node ids [centres].
+        neighbours: most entries that a star keeps.
+        minimum: entries at which growth stops.
+        max_hop: hops at which growth stops at the latest.
+        counting: "value" counts a node once, leaves out the centre and gives a node that several centres reach to the
+            first. "identity" repeats the release, whose sets hold tensors compared by identity: a node counts once per
+            number of steps at which a walk reaches it, the centre returns to its own star, and only stars that were
+            sampled give up shared nodes.
+        randomness: draws the sampled neighbours.
+
+    Returns:
+        Stars as (node, centre) pairs of ids [2, entries], where a repeated pair is a repeated edge, and the hop at
+        which each centre's growth stopped [centres].
+    """
+    a = adjacency(graph)
+    frontier = sp.csr_matrix(
+        (np.ones(len(centres)), (np.arange(len(centres)), centres.numpy())), (len(centres), a.shape[0])
+    )
+    start, entries = frontier.copy(), sp.csr_matrix(frontier.shape)
+    growing, hops = np.ones(len(centres), dtype=bool), np.zeros(len(centres), dtype=np.int64)
+    for hop in range(1, max_hop + 1):
+        frontier = sp.diags(growing.astype(float)) @ frontier @ a
+        frontier.data[:] = 1.0
+        entries = entries + frontier
+        if counting == "value":
+            entries = (entries > 0).astype(float)
+            entries = entries - entries.multiply(start)
+            entries.eliminate_zeros()
+        hops[growing] = hop
+        if hop >= 2:
+            growing &= np.asarray(entries.sum(1)).ravel() < minimum
+        if not growing.any():
+            break
+    repeated = entries.tocoo()
+    order = np.lexsort((repeated.col, repeated.row))
+    times = repeated.data[order].astype(np.int64)
+    row, node = np.repeat(repeated.row[order], times), np.repeat(repeated.col[order], times)
+    size = np.bincount(row, minlength=len(centres))
+    key = np.random.default_rng(randomness.integer("stars")).random(len(row))
+    order = np.lexsort((key, row))
+    rank = np.empty(len(row), dtype=np.int64)
+    rank[order] = np.arange(len(row)) - np.repeat(np.cumsum(size) - size, size)
+    sampled = (size > neighbours)[row]
+    row, node, sampled = (part[rank < neighbours] for part in (row, node, sampled))
+    shared = sampled if counting == "identity" else np.ones_like(sampled)
+    by_value = np.flatnonzero(shared)
+    # Rows are in order of the centres, so the first occurrence of a node belongs to the first centre that has it.
+    kept = np.sort(np.r_[np.flatnonzero(~shared), by_value[np.unique(node[by_value], return_index=True)[1]]])
+    return torch.from_numpy(np.stack([node[kept], centres.numpy()[row[kept]]])), torch.from_numpy(hops)

@@ -1,0 +1,39 @@
+"""The one kind of error that a person can cause: a sentence that names what was wrong and the nearest valid choice."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """A mistake of the person, told in one sentence; notebooks and the command line show no traceback for it."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show one line where IPython would print a stack (IPython's own hook)."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """Return the choice that is spelt most like `word`, or None where nothing comes near."""
+    by_folded = {choice.casefold(): choice for choice in choices}
+    found = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.4)
+    return by_folded[found[0]] if found else None
+
+
+def unknown(kind: str, word: object, choices: Iterable[str], where: str = "") -> UserError:
+    """Make the error for a name that does not exist.
+
+    Args:
+        kind: what the word should have been, e.g. "method".
+        word: what was given.
+        choices: every valid name.
+        where: what the names belong to, e.g. "of method 'grace'".
+
+    Returns:
+        An error whose message names the nearest valid choice first, then the others.
+    """
+    names = sorted(choices)
+    guess = nearest(str(word), names)
+    hint = f"did you mean {guess!r}? " if guess else ""
+    place = f" {where}" if where else ""
+    shown = str(word)[:80]
+    return UserError(f"unknown {kind} {shown!r}{place}; {hint}valid: {', '.join(names) or 'none'}")

@@ -1,0 +1,173 @@
+"""Str-GCL: GRACE plus a rule branch whose first two moments the encoder is aligned with.
+
+He, Huang, Zhao, Wang, Wang: Str-GCL: Structural Commonsense Driven Graph Contrastive Learning. WWW 2025,
+doi 10.1145/3696410.3714900. The equations follow the released code; the paper's printed ones were not at hand.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from workbench import rules
+from workbench.contrast import Contrast, loss
+from workbench.encoders import GCN, GraphTensors, View, projector
+from workbench.methods import base
+from workbench.methods.base import METHODS, Method, Step, above, at_least, rate
+from workbench.randomness import Randomness
+from workbench.views import shuffle
+
+
+@dataclass(frozen=True)
+class StrGCLConfig(base.Config):
+    """Configuration of Str-GCL. Sizes default to a small CPU's; each switch defaults to what the release does.
+
+    Attributes:
+        dim: width of every encoder layer; projection: hidden width of the projector; layers: graph convolutions;
+        rule_hidden: hidden width of the rule branch and of the rule-weight network.
+        tau, tau_rule: temperatures of the node contrast and of the rule contrast.
+        base_weight, rule_weight, cross_weight: factors of the three loss terms.
+        edge_drop_1 to feature_drop_2: augmentation rates of the two views; edge_dropping: "directed" drops each stored
+            direction on its own, as released.
+        rule_form: "soft" scores (released) or "hard" 0/1 rules (an earlier release selected by thresholds).
+        scores: the rule scores are "learnable" under weight decay (released), "no-decay" learnable, or "frozen".
+        weighting: the rule weight w is "on" (released), "constant" 1, or "permuted" over the nodes, a placebo.
+        degree: "doubled" (released) or "plain" degree in NTSC.
+        pca: components that LGTC compares; the release ignores its own option and always takes 8.
+        local_mean: LGTC's local mean over "nonzero" similarities (released) or "all" neighbours.
+    """
+
+    epochs: int = at_least(0, 200)
+    lr: float = above(0, 5e-4)
+    weight_decay: float = at_least(0, 5e-4)
+    dim: int = at_least(1, 256)
+    projection: int = at_least(1, 256)
+    layers: int = at_least(1, 2)
+    rule_hidden: int = at_least(1, 128)
+    tau: float = above(0, 0.5)
+    tau_rule: float = above(0, 0.7)
+    base_weight: float = at_least(0, 1.0)
+    rule_weight: float = at_least(0, 1.0)
+    cross_weight: float = at_least(0, 1.0)
+    edge_drop_1: float = rate(0.2)
+    edge_drop_2: float = rate(0.4)
+    feature_drop_1: float = rate(0.3)
+    feature_drop_2: float = rate(0.4)
+    edge_dropping: Literal["directed", "undirected"] = "directed"
+    rule_form: Literal["soft", "hard"] = "soft"
+    scores: Literal["learnable", "no-decay", "frozen"] = "learnable"
+    weighting: Literal["on", "constant", "permuted"] = "on"
+    degree: Literal["doubled", "plain"] = "doubled"
+    pca: int = at_least(1, 8)
+    local_mean: Literal["nonzero", "all"] = "nonzero"
+
+
+class RuleBranch(nn.Module):
+    """Representations that see masked attributes and rule scores, but no edges."""
+
+    def __init__(self, features: int, hidden: int, dim: int, scores: Tensor):
+        super().__init__()
+        self.scores = nn.Parameter(scores)
+        self.first, self.second = nn.Linear(features, hidden), nn.Linear(hidden, dim)
+        self.weight = nn.Sequential(nn.Linear(scores.shape[1], hidden), nn.ReLU(), nn.Linear(hidden, 1), nn.BatchNorm1d(1))
+
+    def forward(self, view: View) -> Tensor:
+        """Return unweighted rule representations [nodes, dim]."""
+        hidden = view.linear(self.first.weight.T, self.first.bias)
+        representations: Tensor = self.second(nn.functional.elu(hidden))
+        return representations
+
+    def weights(self) -> Tensor:
+        """Return the rule weight of each node, in (0, 1) [nodes, 1]."""
+        weights: Tensor = self.weight(self.scores).sigmoid()
+        return weights
+
+
+class _Gram(torch.autograd.Function):
+    """x.T @ x, whose backward pass is one product instead of the two that autograd would make."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.T @ x
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return x @ (gradients[0] + gradients[0].T)
+
+
+def moment_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Return (1/D) |mean(a) - mean(b)|^2 + (1/D^2) |Cov(a) - Cov(b)|_F^2, covariances unbiased over nodes; a scalar.
+
+    Args:
+        a: representations [nodes, D].
+        b: representations to match [nodes, D].
+    """
+    means = a.mean(0), b.mean(0)
+    scale = 1 / (len(a) - 1)
+    difference = (_Gram.apply(a - means[0]) - _Gram.apply(b - means[1])) * scale
+    return (means[0] - means[1]).square().mean() + difference.square().mean()
+
+
+@METHODS.register("str-gcl")
+class StrGCL(Method):
+    """Node contrast + uniformity of the rule branch + alignment of both branches' mean and covariance."""
+
+    Config = StrGCLConfig
+
+    def __init__(self, config: StrGCLConfig, graph: Data, randomness: Randomness):
+        super().__init__()
+        self.config, self.graph = config, GraphTensors(graph)
+        self.generator = randomness.generator("views")
+        if config.rule_form == "soft":
+            parts = rules.ntsc_soft(graph, config.degree), rules.lgtc_soft(graph, config.pca, config.local_mean)
+        else:
+            parts = rules.ntsc(graph), rules.lgtc(graph)
+        self.encoder = GCN((self.graph.features, *[config.dim] * config.layers))
+        self.projector = projector(config.dim, config.projection)
+        self.rules = RuleBranch(self.graph.features, config.rule_hidden, config.dim, torch.stack(parts, 1))
+        self.rules.scores.requires_grad_(config.scores != "frozen")
+        self.order = shuffle(self.graph.nodes, randomness.generator("rules"), self.rules.scores.device)
+        self.contrast, self.rule_contrast = Contrast(config.tau), Contrast(config.tau_rule, views=1)
+
+    def _weights(self) -> Tensor | float:
+        if self.config.weighting == "constant":
+            return 1.0
+        weights = self.rules.weights()
+        return weights[self.order] if self.config.weighting == "permuted" else weights
+
+    def step(self) -> Step:
+        c = self.config
+        weights, projections, rule_terms, cross_terms = self._weights(), [], [], []
+        for edges, features in ((c.edge_drop_1, c.feature_drop_1), (c.edge_drop_2, c.feature_drop_2)):
+            view = self.graph.view(edges, features, self.generator, c.edge_dropping == "undirected")
+            projections.append(self.projector(self.encoder(view)))
+            rule = weights * self.rules(view)
+            rule_terms.append(loss(self.rule_contrast, rule).mean())
+            cross_terms.append(moment_distance(self.projector(rule), projections[-1]))
+        terms = {
+            "base": loss(self.contrast, *projections).mean(),
+            "rule": torch.stack(rule_terms).mean(),
+            "cross": torch.stack(cross_terms).mean(),
+        }
+        weights_of_terms = {"base": c.base_weight, "rule": c.rule_weight, "cross": c.cross_weight}
+        return Step(terms, self.contrast, weights_of_terms)
+
+    def embed(self) -> Tensor:
+        embedding: Tensor = self.encoder(self.graph.whole)
+        return embedding
+
+    def details(self) -> dict[str, Tensor]:
+        weights = self._weights()
+        shown = torch.ones(self.graph.nodes) if isinstance(weights, float) else weights[:, 0]
+        return {"ntsc": self.rules.scores[:, 0], "lgtc": self.rules.scores[:, 1], "weight": shown}
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        scores = [self.rules.scores]
+        others = [p for p in self.parameters() if p is not self.rules.scores]
+        if self.config.scores == "no-decay":
+            return [{"params": others}, {"params": scores, "weight_decay": 0.0}]
+        return [{"params": others + scores}]

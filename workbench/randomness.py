@@ -1,0 +1,40 @@
+"""One master seed, split by purpose, so that drawing more of one thing never moves another."""
+
+import zlib
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Randomness:
+    """Independent random streams for a run: "init", "views", "negatives", "rules", ...
+
+    Args:
+        seed: master seed, 0 or above.
+    """
+
+    def __init__(self, seed: int):
+        self.seed = seed
+        self._generators: dict[str, torch.Generator] = {}
+
+    def integer(self, purpose: str) -> int:
+        """Return a fixed 32-bit seed for `purpose`, for libraries that want a number."""
+        words = np.random.SeedSequence([self.seed, zlib.crc32(purpose.encode())]).generate_state(1)
+        return int(words[0])
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """Return the stream of `purpose`; it goes on where the last draw left it. It lives on the CPU, so that the
+        same seed draws the same views on every device."""
+        if purpose not in self._generators:
+            self._generators[purpose] = torch.Generator().manual_seed(self.integer(purpose))
+        return self._generators[purpose]
+
+    def state(self) -> dict[str, Tensor]:
+        """Return where each stream stands."""
+        return {purpose: generator.get_state() for purpose, generator in self._generators.items()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Put each stream back to a state that `state` returned."""
+        for purpose, value in state.items():
+            self.generator(purpose).set_state(value)

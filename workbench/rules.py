@@ -1,0 +1,137 @@
+"""Structural commonsense as one number per node: the two rules of Str-GCL, hard and in their published soft form.
+
+Source: He et al., Str-GCL, WWW 2025, as its released code computes them. Every rule takes O(edges) time and memory.
+"""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from sklearn.decomposition import PCA
+from torch import Tensor
+from torch.nn.functional import normalize
+from torch_geometric.data import Data
+from torch_geometric.utils import coalesce, remove_self_loops, scatter
+
+from workbench.errors import UserError
+from workbench.registry import Registry
+
+RULES: Registry = Registry("rule")
+names = RULES.names
+
+NTSC_THRESHOLD = 6.0
+LGTC_THRESHOLD = 0.01
+PCA_SIZE = 8
+
+
+def evaluate(rule: str, graph: Data) -> Tensor:
+    """Evaluate a named rule on every node.
+
+    Args:
+        rule: "ntsc" or "lgtc" (hard: 1 where the node is flagged, else 0), "ntsc-soft" or "lgtc-soft" (the real-valued
+            scores that the released code trains with; larger means closer to flagged).
+        graph: a graph with edge_index and, for LGTC, attributes.
+
+    Returns:
+        Truth or score of each node, float32 [nodes].
+
+    Raises:
+        UserError: no such rule, or the graph lacks what the rule speaks of.
+    """
+    value: Tensor = RULES.get(rule)(graph)
+    return value
+
+
+@RULES.register("ntsc-soft")
+def ntsc_soft(graph: Data, degree: Literal["doubled", "plain"] = "doubled") -> Tensor:
+    """Score nodes by how small the degrees of their neighbours are: max_w ln(1+S(w)) - ln(1+S(v)), float32 [nodes].
+
+    S(v) is the sum of the neighbours' degrees; an isolated node scores the maximum.
+
+    Args:
+        graph: rows of edge_index are sources, their targets are the neighbours.
+        degree: "doubled" counts a node in both rows of the edge list, as released (2 d on undirected graphs); "plain"
+            counts its neighbours.
+    """
+    log_sum = torch.log1p(neighbour_degree_sum(graph, degree))
+    return log_sum.max() - log_sum if len(log_sum) else log_sum
+
+
+def neighbour_degree_sum(graph: Data, degree: Literal["doubled", "plain"] = "doubled") -> Tensor:
+    """Return S(v), the sum of the degrees of v's neighbours, self-loops left out, float32 [nodes]."""
+    nodes, edge_index = graph.num_nodes, graph.edge_index
+    assert nodes is not None and edge_index is not None
+    counted = edge_index.flatten() if degree == "doubled" else edge_index[0]
+    degrees = torch.bincount(counted, minlength=nodes).float()
+    source, target = remove_self_loops(edge_index)[0]
+    return scatter(degrees[target], source, dim_size=nodes, reduce="sum")
+
+
+@RULES.register("ntsc")
+def ntsc(graph: Data) -> Tensor:
+    """Flag nodes whose neighbours' doubled degrees sum to at most 6 (the threshold of an earlier release) [nodes]."""
+    return (neighbour_degree_sum(graph) <= NTSC_THRESHOLD).float()
+
+
+@RULES.register("lgtc-soft")
+def lgtc_soft(graph: Data, pca: int = PCA_SIZE, local_mean: Literal["nonzero", "all"] = "nonzero") -> Tensor:
+    """Score nodes by how much less similar their neighbours are than the average node: (max delta - delta)/2 [nodes].
+
+    Differs from the paper's idea: the score is not a relaxation of the hard rule, which asks for |delta| near 0; the
+    released code gives the largest score to the most negative delta.
+
+    Args:
+        graph: a graph with attributes x [nodes, features].
+        pca: principal components that similarity is measured on; the release always takes 8.
+        local_mean: "nonzero" averages over neighbours whose similarity isn't exactly 0, as released; "all" over all.
+    """
+    delta = local_minus_global(graph, pca, local_mean)
+    return (delta.max() - delta) / 2 if len(delta) else delta
+
+
+@RULES.register("lgtc")
+def lgtc(graph: Data) -> Tensor:
+    """Flag nodes to whom neighbours and the average node are equally similar, |delta| < 0.01 [nodes]."""
+    return (local_minus_global(graph).abs() < LGTC_THRESHOLD).float()
+
+
+def local_minus_global(
+    graph: Data, pca: int = PCA_SIZE, local_mean: Literal["nonzero", "all"] = "nonzero"
+) -> Tensor:
+    """Return delta(v): mean cosine to v's neighbours minus mean cosine to all nodes, v included, float32 [nodes].
+
+    A repeated edge multiplies its similarity but is counted once, as released; without neighbours the mean is 0.
+    """
+    nodes = graph.num_nodes
+    assert nodes is not None and graph.edge_index is not None
+    unit = normalize(principal_components(graph, pca), dim=1)
+    overall = unit @ unit.mean(0)
+    weight = torch.ones(graph.edge_index.shape[1], device=unit.device)
+    (source, target), multiplicity = coalesce(graph.edge_index, weight, nodes)
+    similarity = multiplicity * (unit[source] * unit[target]).sum(1)
+    counted = (similarity != 0).float() if local_mean == "nonzero" else torch.ones_like(similarity)
+    total, count = (scatter(part, source, dim_size=nodes, reduce="sum") for part in (similarity, counted))
+    return total / count.clamp(min=1) - overall
+
+
+def principal_components(graph: Data, size: int = PCA_SIZE) -> Tensor:
+    """Return the first principal components of the attributes, float32 [nodes, size].
+
+    Differs from the release: scikit-learn's solver there is randomised and unseeded on most graphs, so its scores vary
+    from run to run; here it is exact. Only cosines of the components are used, which don't depend on their signs.
+    """
+    x = graph.x
+    if x is None:
+        raise UserError("rule LGTC compares attributes, and this graph has none; use an NTSC rule instead")
+    if not 1 <= size <= x.shape[1]:
+        raise UserError(f"{size} principal components were asked for; the graph has 1 to {x.shape[1]} to give")
+    dense = x.detach().cpu().to_dense() if x.layout != torch.strided else x.detach().cpu()
+    matrix = dense.double().numpy()
+    if 4 * size < min(matrix.shape):
+        # Sparse Lanczos iteration needs far fewer components than rows and columns.
+        solver = PCA(size, svd_solver="arpack", random_state=0)
+        components = solver.fit_transform(csr_matrix(matrix))
+    else:
+        components = PCA(min(size, *matrix.shape), svd_solver="full").fit_transform(matrix)
+    return torch.from_numpy(np.ascontiguousarray(components, dtype=np.float32)).to(x.device)

@@ -1,0 +1,259 @@
+"""`Run`, the result of training, and the store that keeps each run as a folder on disk."""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import os
+import platform
+import shutil
+import uuid
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import workbench
+from workbench.contrast import Contrast
+from workbench.errors import UserError, nearest, unknown
+from workbench.methods import METHODS, Config
+
+_PACKAGES = ("torch", "torch-geometric", "numpy", "scipy", "scikit-learn")
+
+
+@dataclass
+class Run:
+    """What training gave: embeddings, how it went, and what exactly was asked for.
+
+    Attributes:
+        method, graph, preset, seed: what was asked for; `graph` is the graph's name, `graph_hash` its content's.
+        config: the full configuration, a frozen data class.
+        embeddings: float32 [nodes, dim].
+        history: one row an epoch; columns "loss" (what was minimised), one per loss term, and "seconds".
+        contrast: the contrast that the last step used; None for an untrained encoder.
+        seconds: wall seconds of the training loop. peak_mib: peak memory during training and embedding, above what was
+            in use before (resident memory on a CPU, allocated memory on a GPU).
+        device: what it ran on. versions: of the packages that decide the bits.
+        complete: False where training was interrupted; the checkpoint lets the same request go on.
+        details: what the method made of the graph besides the embedding, by name.
+        path: the run's folder; None where it was not stored.
+    """
+
+    method: str
+    graph: str
+    graph_hash: str
+    config: Config
+    preset: str
+    seed: int
+    embeddings: Tensor
+    history: pd.DataFrame
+    contrast: Contrast | None
+    seconds: float
+    peak_mib: float
+    device: str
+    versions: dict[str, str] = field(default_factory=dict)
+    complete: bool = True
+    details: dict[str, Tensor] = field(default_factory=dict)
+    path: Path | None = None
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that were trained."""
+        return len(self.history)
+
+    @property
+    def scores(self) -> dict[str, Any]:
+        """Scores that have been computed for this run, by file name."""
+        folder = self.path / "scores" if self.path else None
+        files = sorted(folder.glob("*.json")) if folder and folder.is_dir() else []
+        return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+
+    def __repr__(self) -> str:
+        state = "" if self.complete else f", interrupted after {self.epochs} epochs"
+        loss = f", loss {self.history['loss'].iloc[-1]:.4f}" if self.epochs else ", untrained"
+        return (
+            f"Run({self.method} on {self.graph}, preset {self.preset}, seed {self.seed}: {self.epochs} epochs in "
+            f"{self.seconds:.1f} s, peak {self.peak_mib:.0f} MiB on {self.device}{loss}{state})"
+        )
+
+
+def root(store: str | Path | None = None) -> Path:
+    """Return the folder of runs: the argument, else WORKBENCH_RUNS, else ./runs."""
+    return Path(store or os.environ.get("WORKBENCH_RUNS") or "runs")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that decide a run's bits."""
+    found = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), "workbench": workbench.__version__, **found}
+
+
+@cache
+def code_version(method: str) -> str:
+    """Return a hash of the source that decides what `method` learns, so that a change of code is a new run."""
+    package = Path(workbench.__file__).parent
+    files = [Path(inspect.getfile(METHODS.get(method))), package / "methods" / "base.py", package / "rules.py"]
+    files += [package / f"{name}.py" for name in ("encoders", "views", "randomness", "training")]
+    files += sorted((package / "contrast").glob("*.py"))
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+def key(method: str, config: Config, seed: int, graph_hash: str, device: str) -> str:
+    """Return the hash of a request: graph content, configuration, seed, code version and kind of device."""
+    request = [method, dataclasses.asdict(config), seed, graph_hash, code_version(method), device.split(":")[0]]
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def folder(store: str | Path | None, method: str, graph: str, run_key: str) -> Path:
+    """Return where a run is or would be kept."""
+    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in graph)
+    return root(store) / f"{method}_{plain}_{run_key}"
+
+
+def save(run: Run, path: Path) -> Run:
+    """Write a run as a folder that is either whole or not there, and return the run with its path.
+
+    The folder holds run.json (request, versions, cost), history.csv, embeddings.safetensors and tensors.safetensors
+    (details and the contrast). Where another process has written the same run first, that one stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    draft.mkdir()
+    facts = {
+        name: getattr(run, name)
+        for name in ("method", "graph", "graph_hash", "preset", "seed", "seconds", "peak_mib", "device", "versions")
+    }
+    facts |= {"config": dataclasses.asdict(run.config), "epochs": run.epochs, "complete": run.complete}
+    facts["code_version"] = code_version(run.method)
+    tensors = {f"details.{name}": tensor.detach().cpu().contiguous().clone() for name, tensor in run.details.items()}
+    if run.contrast is not None:
+        plain, held = _split_contrast(run.contrast)
+        facts["contrast"], tensors = plain, tensors | held
+    try:
+        (draft / "run.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        run.history.to_csv(draft / "history.csv")
+        save_file({"embeddings": run.embeddings.contiguous()}, draft / "embeddings.safetensors")
+        save_file(tensors, draft / "tensors.safetensors")
+        try:
+            draft.rename(path)
+        except OSError:
+            if not (path / "run.json").exists():
+                raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return dataclasses.replace(run, path=path)
+
+
+def load(path: str | Path) -> Run:
+    """Load a stored run.
+
+    Raises:
+        UserError: the folder is not a run, or part of it is missing or damaged.
+    """
+    path = Path(path)
+    try:
+        facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        config = METHODS.get(facts["method"]).Config(**facts["config"])
+        tensors = load_file(path / "tensors.safetensors")
+        embeddings = load_file(path / "embeddings.safetensors")["embeddings"]
+        history = pd.read_csv(path / "history.csv", index_col="epoch")
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is not a stored run: {error.filename} is missing; `workbench runs` lists them") from None
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"the stored run {path} is damaged ({error}); delete the folder and train again") from None
+    contrast = _join_contrast(facts["contrast"], tensors) if facts.get("contrast") else None
+    details = {name.removeprefix("details."): t for name, t in tensors.items() if name.startswith("details.")}
+    kept = ("method", "graph", "graph_hash", "preset", "seed", "seconds", "peak_mib", "device", "versions", "complete")
+    return Run(
+        **{name: facts[name] for name in kept},
+        config=config,
+        embeddings=embeddings,
+        history=history,
+        contrast=contrast,
+        details=details,
+        path=path,
+    )
+
+
+def find(word: str, store: str | Path | None = None) -> Path:
+    """Find a stored run by its folder, the start of its key, or METHOD/GRAPH for the latest such run.
+
+    Raises:
+        UserError: none or several fit; the message names the nearest.
+    """
+    if (Path(word) / "run.json").exists():
+        return Path(word)
+    paths = [path.parent for path in sorted(root(store).glob("*_*_*/run.json"), key=lambda p: p.stat().st_mtime)]
+    if "/" in word:
+        method, graph = word.split("/", 1)
+        latest = [path for path in paths if path.name.startswith(f"{method}_{graph}_")]
+        if latest:
+            return latest[-1]
+    matches = [p for p in paths if p.name == word or p.name.rsplit("_", 1)[1].startswith(word)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UserError(f"{len(matches)} stored runs start with {word!r}: {', '.join(p.name for p in matches[:5])}")
+    names = [p.name for p in paths]
+    if not names:
+        raise UserError(f"there is no stored run in {root(store)}; train one, e.g. `workbench fit grace cora`")
+    short = {name.rsplit("_", 1)[0].replace("_", "/", 1) for name in names}
+    guess = nearest(word, [*names, *short])
+    raise unknown("run", word, short, f"in {root(store)}") if not guess else UserError(
+        f"no stored run {word!r} in {root(store)}; did you mean {guess!r}? `workbench runs` lists {len(names)}"
+    )
+
+
+def table(store: str | Path | None = None) -> pd.DataFrame:
+    """Return the stored runs as a table, the latest last; a damaged folder is a row that says so."""
+    rows = []
+    for file in sorted(root(store).glob("*_*_*/run.json"), key=lambda path: path.stat().st_mtime):
+        try:
+            facts = json.loads(file.read_text(encoding="utf-8"))
+            row = {name: facts[name] for name in ("method", "graph", "preset", "seed", "epochs", "seconds", "peak_mib")}
+        except (ValueError, KeyError):
+            row = {"method": "(damaged)"}
+        accuracy = [
+            f"{score['accuracy']['mean']:.1f} ({score['protocol']})"
+            for score in map(json.loads, (f.read_text(encoding="utf-8") for f in file.parent.glob("scores/*.json")))
+            if isinstance(score.get("accuracy"), dict)
+        ]
+        rows.append({**row, "accuracy": "; ".join(accuracy), "folder": str(file.parent)})
+    columns = ["method", "graph", "preset", "seed", "epochs", "seconds", "peak_mib", "accuracy", "folder"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _split_contrast(contrast: Contrast) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    plain: dict[str, Any] = {}
+    tensors: dict[str, Tensor] = {}
+    for one in dataclasses.fields(contrast):
+        value = getattr(contrast, one.name)
+        parts = {one.name: value} if isinstance(value, Tensor) else {}
+        if isinstance(value, tuple):
+            parts = {f"{one.name}.{position}": part for position, part in enumerate(value)}
+        if parts:
+            tensors |= {f"contrast.{name}": part.detach().cpu().contiguous() for name, part in parts.items()}
+        else:
+            plain[one.name] = value
+    return plain, tensors
+
+
+def _join_contrast(plain: dict[str, Any], tensors: dict[str, Tensor]) -> Contrast:
+    values = dict(plain)
+    for one in dataclasses.fields(Contrast):
+        whole = tensors.get(f"contrast.{one.name}")
+        parts = [tensors[name] for name in (f"contrast.{one.name}.{i}" for i in (0, 1)) if name in tensors]
+        if whole is not None or parts:
+            values[one.name] = whole if whole is not None else tuple(parts)
+    return Contrast(**values)
+
+
+__all__ = ["Run", "code_version", "find", "folder", "key", "load", "root", "save", "table", "versions"]

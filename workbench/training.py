@@ -1,0 +1,289 @@
+"""`fit`: the one training loop of all methods."""
+
+import contextlib
+import dataclasses
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import psutil
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from tqdm.auto import tqdm
+
+from workbench import runs
+from workbench.contrast import Contrast
+from workbench.errors import UserError, nearest
+from workbench.graphs import content_hash
+from workbench.methods import METHODS, Config, Method, configure
+from workbench.randomness import Randomness
+from workbench.runs import Run
+
+CHECKPOINT_SECONDS = 60.0
+
+
+class Progress(NamedTuple):
+    """What a callback is told after each epoch.
+
+    Attributes:
+        epoch: number of the epoch that has just ended, from 1.
+        epochs: epochs in all.
+        terms: loss of this epoch in nats, by term, with "loss" for the weighted sum.
+        embed: call it for the embedding as it stands, float32 [nodes, dim].
+    """
+
+    epoch: int
+    epochs: int
+    terms: dict[str, float]
+    embed: Callable[[], Tensor]
+
+
+def fit(
+    method: str,
+    graph: Data,
+    preset: str | None = None,
+    seed: int = 0,
+    *,
+    device: str | None = None,
+    callback: Callable[[Progress], object] | None = None,
+    store: str | Path | None = None,
+    fresh: bool = False,
+    progress: bool = True,
+    **overrides: Any,
+) -> Run:
+    """Train a method on a graph, or load the same request from the store.
+
+    Labels and masks of the graph are taken away before the method sees it.
+
+    Args:
+        method: name of the method, e.g. "grace".
+        graph: attributes x [nodes, features] and edge_index [2, edges]; the rest is not looked at.
+        preset: None for the authors' preset of this graph where there is one, else the method's defaults; "released",
+            "as-described", "quick", "defaults", or the name of another graph.
+        seed: master seed, 0 or above.
+        device: "cpu", "cuda", "cuda:1", ...; None for a GPU where there is one.
+        callback: called after each epoch; returning False ends training there and keeps what was learned.
+        store: folder of runs; None for WORKBENCH_RUNS or ./runs.
+        fresh: train again even if the store has this run or its checkpoint.
+        progress: show a progress bar.
+        **overrides: parameters of the method that differ from the preset, e.g. epochs=50; an unknown one is an error.
+
+    Returns:
+        The run. An interruption (Ctrl-C, or the callback's False) returns what was learned so far with
+        `complete=False`, not stored as a result; its checkpoint lets the same call go on to the same bits.
+
+    Raises:
+        UserError: an unknown name, a parameter that doesn't fit, or a graph the method can't use.
+    """
+    _check_graph(graph, seed)
+    name = str(getattr(graph, "name", None) or "graph")
+    preset, config = configure(method, preset, name, overrides)
+    target = _device(device)
+    graph_hash = content_hash(graph)
+    path = runs.folder(store, method, name, runs.key(method, config, seed, graph_hash, str(target)))
+    if not fresh and (path / "run.json").exists():
+        return runs.load(path)
+    unlabelled = Data(x=graph.x, edge_index=graph.edge_index, num_nodes=graph.num_nodes).to(target)
+    randomness = Randomness(seed)
+    with _peak_memory(target) as peak:
+        with torch.random.fork_rng():
+            torch.manual_seed(randomness.integer("init"))
+            model = METHODS.get(method)(config, unlabelled, randomness).to(target)  # type: ignore[call-arg]
+        trainer = _Trainer(model, config, randomness, path.with_name(f".{path.name}.checkpoint"), fresh)
+        complete = trainer.run(callback, f"{method} on {name}" if progress else None)
+        embeddings, details = _look(model)
+    run = Run(
+        method=method,
+        graph=name,
+        graph_hash=graph_hash,
+        config=config,
+        preset=preset if not overrides else f"{preset} + {', '.join(sorted(overrides))}",
+        seed=seed,
+        embeddings=embeddings,
+        history=trainer.history(),
+        contrast=trainer.contrast,
+        seconds=trainer.seconds,
+        peak_mib=peak(),
+        device=_describe(target),
+        versions=runs.versions(),
+        complete=complete,
+        details=details,
+    )
+    if not complete:
+        trainer.save()
+        return run
+    if fresh and path.exists():
+        path.rename(path.with_name(f".{path.name}.old-{time.time_ns()}"))
+    run = runs.save(run, path)
+    trainer.checkpoint.unlink(missing_ok=True)
+    return run
+
+
+def untrained(run: Run, graph: Data) -> Run:
+    """Return the same encoder before any training: the floor that training must beat."""
+    parameters = dataclasses.asdict(run.config) | {"epochs": 0}
+    return fit(run.method, graph, "defaults", run.seed, store=run.path and run.path.parent, progress=False, **parameters)
+
+
+class _Trainer:
+    """One optimisation with its history and its checkpoint."""
+
+    def __init__(self, model: Method, config: Config, randomness: Randomness, checkpoint: Path, fresh: bool):
+        self.model, self.epochs, self.randomness, self.checkpoint = model, config.epochs, randomness, checkpoint
+        # The fused form does the same arithmetic in one pass over the parameters.
+        self.optimiser = torch.optim.Adam(
+            model.parameter_groups(), lr=config.lr, weight_decay=config.weight_decay, fused=True
+        )
+        self.rows: list[dict[str, float]] = []
+        self.seconds, self.finished = 0.0, False
+        self.contrast: Contrast | None = None
+        if checkpoint.exists() and not fresh:
+            self._restore()
+
+    def run(self, callback: Callable[[Progress], object] | None, title: str | None) -> bool:
+        """Train to the end; return False where a person ended it before."""
+        self.model.train()
+        started, before, saved = time.perf_counter(), self.seconds, time.perf_counter()
+        bar = tqdm(total=self.epochs, initial=len(self.rows), desc=title, disable=title is None, unit="epoch")
+        try:
+            while len(self.rows) < self.epochs and not self.finished:
+                terms = self._epoch()
+                self.seconds = before + time.perf_counter() - started
+                self.rows.append({"epoch": len(self.rows) + 1, **terms, "seconds": self.seconds})
+                bar.update()
+                bar.set_postfix(loss=f"{terms['loss']:.4f}", refresh=False)
+                if time.perf_counter() - saved > CHECKPOINT_SECONDS:
+                    self.save()
+                    saved = time.perf_counter()
+                if callback is not None:
+                    told = Progress(len(self.rows), self.epochs, terms, lambda: _look(self.model)[0])
+                    if callback(told) is False:
+                        return len(self.rows) == self.epochs or self.finished
+        except KeyboardInterrupt:
+            return False
+        finally:
+            bar.close()
+        return True
+
+    def _epoch(self) -> dict[str, float]:
+        # An epoch that is interrupted half-way must leave no trace in the random streams.
+        drawn = self.randomness.state()
+        try:
+            self.optimiser.zero_grad(set_to_none=True)
+            step = self.model.step()
+            step.total.backward()
+        except KeyboardInterrupt:
+            self.randomness.restore(drawn)
+            raise
+        self.contrast, self.finished = step.contrast, step.finished
+        terms = {"loss": float(step.total.detach()), **{k: float(term.detach()) for k, term in step.terms.items()}}
+        if not all(map(_finite, terms.values())):
+            raise UserError(
+                f"the loss became {terms['loss']} in epoch {len(self.rows) + 1}; lower the learning rate or raise tau"
+            )
+        self.optimiser.step()
+        return terms
+
+    def history(self) -> pd.DataFrame:
+        """Return one row an epoch."""
+        columns = list(self.rows[0]) if self.rows else ["epoch", "loss", "seconds"]
+        return pd.DataFrame(self.rows, columns=columns).set_index("epoch")
+
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        if not self.rows:
+            return
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        state = {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "randomness": self.randomness.state(),
+            "rows": self.rows,
+            "seconds": self.seconds,
+        }
+        draft = self.checkpoint.with_name(f"{self.checkpoint.name}.{os.getpid()}")
+        torch.save(state, draft)
+        draft.replace(self.checkpoint)
+
+    def _restore(self) -> None:
+        state = torch.load(self.checkpoint, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.randomness.restore(state["randomness"])
+        self.rows, self.seconds = state["rows"], state["seconds"]
+
+
+def _finite(value: float) -> bool:
+    return value - value == 0
+
+
+def _look(model: Method) -> tuple[Tensor, dict[str, Tensor]]:
+    """Embed the graph and collect the details, without gradients, in evaluation mode, and leave the mode as it was."""
+    mode = model.training
+    model.eval()
+    with torch.no_grad():
+        embeddings = model.embed().float().cpu()
+        details = {name: tensor.detach().cpu() for name, tensor in model.details().items()}
+    model.train(mode)
+    return embeddings, details
+
+
+def _check_graph(graph: Data, seed: int) -> None:
+    if not isinstance(graph, Data):
+        raise UserError(f"fit needs a torch_geometric Data, not {type(graph).__name__}; load_graph makes one")
+    if graph.x is None or graph.edge_index is None:
+        missing = "attributes (x)" if graph.x is None else "edges (edge_index)"
+        raise UserError(f"the graph has no {missing}; load it with load_graph, which adds or asks for what is missing")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise UserError(f"seed is {seed!r}; it must be a whole number, 0 or above")
+
+
+def _device(word: str | None) -> torch.device:
+    if word is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(word)
+    except RuntimeError:
+        guess = nearest(word, ["cpu", "cuda", "cuda:0"]) or "cpu"
+        raise UserError(f"unknown device {word!r}; did you mean {guess!r}?") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"device {word!r} was asked for, but torch finds no CUDA GPU here; use device='cpu'")
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"device {word!r} is not supported; use 'cpu' or 'cuda'")
+    return device
+
+
+def _describe(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"cpu ({torch.get_num_threads()} threads)"
+
+
+@contextlib.contextmanager
+def _peak_memory(device: torch.device) -> Iterator[Callable[[], float]]:
+    """Measure the peak of memory in use inside the block above that at its start, in MiB."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        start = torch.cuda.memory_allocated(device)
+        yield lambda: (torch.cuda.max_memory_allocated(device) - start) / 2**20
+        return
+    process, done = psutil.Process(), threading.Event()
+    start = highest = process.memory_info().rss
+
+    def watch() -> None:
+        nonlocal highest
+        while not done.wait(0.01):
+            highest = max(highest, process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield lambda: (highest - start) / 2**20
+    finally:
+        done.set()
+        watcher.join()
