@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch_geometric.data import Data
+from torch_geometric.utils import to_undirected
 
 from workbench.errors import UserError
 from workbench.graphs import load_graph
@@ -30,3 +31,14 @@ def real_graph() -> Callable[[str], Data]:
             pytest.skip(f"graph {name!r} is not here: {error}")
 
     return load
+
+
+@pytest.fixture
+def small_graph() -> Data:
+    """60 nodes with sparse attributes, two isolated nodes, labels and masks."""
+    g = torch.Generator().manual_seed(5)
+    edge_index = to_undirected(torch.randint(58, (2, 150), generator=g))
+    x = (torch.rand(60, 40, generator=g) < 0.1).float()
+    x[:, 0] = 1.0
+    y = torch.randint(3, (60,), generator=g)
+    return Data(x=x, edge_index=edge_index, y=y, train_mask=y == 0, name="small", num_nodes=60)

@@ -76,7 +76,10 @@ def fillings(n: int, dtype: torch.dtype) -> dict[str, tuple[Contrast, list[Tenso
         "candidates per anchor": (Contrast(0.4, candidates=each), []),
         "cold candidates per anchor": (Contrast(0.01, candidates=each), []),
         "no candidates per anchor": (Contrast(0.4, candidates=each[:, :0]), []),
-        "weighted candidates per anchor": (Contrast(0.4, candidates=each, weights=per_pair, bias=bias), [per_pair, bias]),
+        "weighted candidates per anchor": (
+            Contrast(0.4, candidates=each, weights=per_pair, bias=bias),
+            [per_pair, bias],
+        ),
         "weighted shared candidates": (Contrast(0.4, candidates=shared, weights=column[:k]), [column]),
         "factored shared candidates": (
             Contrast(0.4, candidates=shared, weights=(shared_left, shared_right)),

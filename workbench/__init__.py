@@ -31,8 +31,8 @@ __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
     from workbench import evaluation, graphs, methods, notebooks, plots, rules, runs
+    import workbench.contrast.selection as negatives
     from workbench.contrast import Contrast
-    from workbench.contrast import selection as negatives
     from workbench.errors import UserError
     from workbench.evaluation import compare, evaluate, protocols
     from workbench.graphs import load_graph

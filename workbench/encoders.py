@@ -7,6 +7,7 @@ normalised once per view and used by every layer of it.
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ class View:
     adjacency: Tensor
 
     def linear(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Return (X diag(columns)) weight + bias [nodes, width], masking rows of the weight instead of the attributes."""
+        """Return X diag(columns) weight + bias [nodes, width]; rows of the weight are masked, not the attributes."""
         out = self.x @ (weight if self.columns is None else self.columns[:, None] * weight)
         return out if bias is None else out + bias
 
@@ -76,8 +77,11 @@ class GraphTensors:
         return self._with(kept * inverse_root[self._source] * inverse_root[self._target])
 
     def star_adjacency(self) -> Tensor:
-        """Return the adjacency in which each node's neighbours count as leaves of a star around it: 1/(n+1) for the
-        node, 1/sqrt(n+1) for each of its n neighbours, CSR [nodes, nodes] (the normalisation E2Neg trains with)."""
+        """Return the adjacency in which each node's neighbours count as leaves of a star around it.
+
+        It holds 1/(n+1) for the node and 1/sqrt(n+1) for each of its n neighbours, CSR [nodes, nodes]: the
+        normalisation that E2Neg trains with.
+        """
         degree = self._degree(torch.ones(len(self._source), device=self._source.device))
         values = torch.where(self._source == self._target, 1.0, degree[self._target].sqrt()) / degree[self._target]
         return self._with(values)
@@ -95,9 +99,7 @@ class GraphTensors:
         """The graph as it is, nothing dropped or masked."""
         return View(self.x, None, self.adjacency())
 
-    def view(
-        self, edge_drop: float, feature_drop: float, generator: torch.Generator, undirected: bool = False
-    ) -> View:
+    def view(self, edge_drop: float, feature_drop: float, generator: torch.Generator, undirected: bool = False) -> View:
         """Draw a view: edges dropped, then attribute columns masked (the augmentation of GRACE, section 3.2)."""
         device = self._order.device
         pairs = self.pairs if undirected else None
@@ -116,7 +118,7 @@ class GCN(nn.Module):
 
     def __init__(self, widths: tuple[int, ...], activation: str = "relu"):
         super().__init__()
-        self.weights = nn.ParameterList(torch.empty(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.weights = nn.ParameterList(torch.empty(a, b) for a, b in pairwise(widths))
         self.biases = nn.ParameterList(torch.zeros(b) for b in widths[1:])
         self.activation: nn.Module = nn.PReLU() if activation == "prelu" else nn.ReLU()
         for weight in self.weights:

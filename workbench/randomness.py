@@ -24,8 +24,10 @@ class Randomness:
         return int(words[0])
 
     def generator(self, purpose: str) -> torch.Generator:
-        """Return the stream of `purpose`; it goes on where the last draw left it. It lives on the CPU, so that the
-        same seed draws the same views on every device."""
+        """Return the stream of `purpose`, which goes on where the last draw left it.
+
+        It lives on the CPU, so that the same seed draws the same views on every device.
+        """
         if purpose not in self._generators:
             self._generators[purpose] = torch.Generator().manual_seed(self.integer(purpose))
         return self._generators[purpose]

@@ -75,7 +75,12 @@ def ntsc(graph: Data) -> Tensor:
 
 
 @RULES.register("lgtc-soft")
-def lgtc_soft(graph: Data, pca: int = PCA_SIZE, local_mean: Literal["nonzero", "all"] = "nonzero") -> Tensor:
+def lgtc_soft(
+    graph: Data,
+    pca: int = PCA_SIZE,
+    local_mean: Literal["nonzero", "all"] = "nonzero",
+    components: Tensor | None = None,
+) -> Tensor:
     """Score nodes by how much less similar their neighbours are than the average node: (max delta - delta)/2 [nodes].
 
     Differs from the paper's idea: the score is not a relaxation of the hard rule, which asks for |delta| near 0; the
@@ -85,8 +90,9 @@ def lgtc_soft(graph: Data, pca: int = PCA_SIZE, local_mean: Literal["nonzero", "
         graph: a graph with attributes x [nodes, features].
         pca: principal components that similarity is measured on; the release always takes 8.
         local_mean: "nonzero" averages over neighbours whose similarity isn't exactly 0, as released; "all" over all.
+        components: what to measure similarity on instead of the attributes' principal components [nodes, any].
     """
-    delta = local_minus_global(graph, pca, local_mean)
+    delta = local_minus_global(graph, pca, local_mean, components)
     return (delta.max() - delta) / 2 if len(delta) else delta
 
 
@@ -97,7 +103,10 @@ def lgtc(graph: Data) -> Tensor:
 
 
 def local_minus_global(
-    graph: Data, pca: int = PCA_SIZE, local_mean: Literal["nonzero", "all"] = "nonzero"
+    graph: Data,
+    pca: int = PCA_SIZE,
+    local_mean: Literal["nonzero", "all"] = "nonzero",
+    components: Tensor | None = None,
 ) -> Tensor:
     """Return delta(v): mean cosine to v's neighbours minus mean cosine to all nodes, v included, float32 [nodes].
 
@@ -105,7 +114,7 @@ def local_minus_global(
     """
     nodes = graph.num_nodes
     assert nodes is not None and graph.edge_index is not None
-    unit = normalize(principal_components(graph, pca), dim=1)
+    unit = normalize(principal_components(graph, pca) if components is None else components, dim=1)
     overall = unit @ unit.mean(0)
     weight = torch.ones(graph.edge_index.shape[1], device=unit.device)
     (source, target), multiplicity = coalesce(graph.edge_index, weight, nodes)

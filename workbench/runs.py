@@ -21,7 +21,7 @@ from torch import Tensor
 
 import workbench
 from workbench.contrast import Contrast
-from workbench.errors import UserError, nearest, unknown
+from workbench.errors import UserError, unknown
 from workbench.methods import METHODS, Config
 
 _PACKAGES = ("torch", "torch-geometric", "numpy", "scipy", "scikit-learn")
@@ -116,11 +116,12 @@ def folder(store: str | Path | None, method: str, graph: str, run_key: str) -> P
     return root(store) / f"{method}_{plain}_{run_key}"
 
 
-def save(run: Run, path: Path) -> Run:
+def save(run: Run, path: Path, replace: bool = False) -> Run:
     """Write a run as a folder that is either whole or not there, and return the run with its path.
 
     The folder holds run.json (request, versions, cost), history.csv, embeddings.safetensors and tensors.safetensors
-    (details and the contrast). Where another process has written the same run first, that one stays.
+    (details and the contrast). Where the same run is stored already (another process was first), that one stays, or
+    with `replace` makes room.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
@@ -140,6 +141,8 @@ def save(run: Run, path: Path) -> Run:
         run.history.to_csv(draft / "history.csv")
         save_file({"embeddings": run.embeddings.contiguous()}, draft / "embeddings.safetensors")
         save_file(tensors, draft / "tensors.safetensors")
+        if replace and path.exists():
+            shutil.rmtree(path.rename(draft.with_name(f"{draft.name}.old")))
         try:
             draft.rename(path)
         except OSError:
@@ -164,7 +167,9 @@ def load(path: str | Path) -> Run:
         embeddings = load_file(path / "embeddings.safetensors")["embeddings"]
         history = pd.read_csv(path / "history.csv", index_col="epoch")
     except FileNotFoundError as error:
-        raise UserError(f"{path} is not a stored run: {error.filename} is missing; `workbench runs` lists them") from None
+        raise UserError(
+            f"{path} is not a stored run: {error.filename} is missing; `workbench runs` lists them"
+        ) from None
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         if isinstance(error, UserError):
             raise
@@ -183,6 +188,12 @@ def load(path: str | Path) -> Run:
     )
 
 
+def _stored(store: str | Path | None) -> list[Path]:
+    """Return the folders of stored runs, the latest last; hidden ones are drafts and checkpoints."""
+    files = [file for file in root(store).glob("*/run.json") if not file.parent.name.startswith(".")]
+    return [file.parent for file in sorted(files, key=lambda file: file.stat().st_mtime)]
+
+
 def find(word: str, store: str | Path | None = None) -> Path:
     """Find a stored run by its folder, the start of its key, or METHOD/GRAPH for the latest such run.
 
@@ -191,13 +202,13 @@ def find(word: str, store: str | Path | None = None) -> Path:
     """
     if (Path(word) / "run.json").exists():
         return Path(word)
-    paths = [path.parent for path in sorted(root(store).glob("*_*_*/run.json"), key=lambda p: p.stat().st_mtime)]
+    paths = _stored(store)
     if "/" in word:
         method, graph = word.split("/", 1)
         latest = [path for path in paths if path.name.startswith(f"{method}_{graph}_")]
         if latest:
             return latest[-1]
-    matches = [p for p in paths if p.name == word or p.name.rsplit("_", 1)[1].startswith(word)]
+    matches = [p for p in paths if p.name == word or p.name.rsplit("_", 1)[-1].startswith(word)]
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -205,28 +216,24 @@ def find(word: str, store: str | Path | None = None) -> Path:
     names = [p.name for p in paths]
     if not names:
         raise UserError(f"there is no stored run in {root(store)}; train one, e.g. `workbench fit grace cora`")
-    short = {name.rsplit("_", 1)[0].replace("_", "/", 1) for name in names}
-    guess = nearest(word, [*names, *short])
-    raise unknown("run", word, short, f"in {root(store)}") if not guess else UserError(
-        f"no stored run {word!r} in {root(store)}; did you mean {guess!r}? `workbench runs` lists {len(names)}"
-    )
+    raise unknown("run", word, {name.rsplit("_", 1)[0].replace("_", "/", 1) for name in names}, f"in {root(store)}")
 
 
 def table(store: str | Path | None = None) -> pd.DataFrame:
     """Return the stored runs as a table, the latest last; a damaged folder is a row that says so."""
     rows = []
-    for file in sorted(root(store).glob("*_*_*/run.json"), key=lambda path: path.stat().st_mtime):
+    for path in _stored(store):
         try:
-            facts = json.loads(file.read_text(encoding="utf-8"))
+            facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
             row = {name: facts[name] for name in ("method", "graph", "preset", "seed", "epochs", "seconds", "peak_mib")}
         except (ValueError, KeyError):
             row = {"method": "(damaged)"}
         accuracy = [
             f"{score['accuracy']['mean']:.1f} ({score['protocol']})"
-            for score in map(json.loads, (f.read_text(encoding="utf-8") for f in file.parent.glob("scores/*.json")))
+            for score in map(json.loads, (f.read_text(encoding="utf-8") for f in path.glob("scores/*.json")))
             if isinstance(score.get("accuracy"), dict)
         ]
-        rows.append({**row, "accuracy": "; ".join(accuracy), "folder": str(file.parent)})
+        rows.append({**row, "accuracy": "; ".join(accuracy), "folder": str(path)})
     columns = ["method", "graph", "preset", "seed", "epochs", "seconds", "peak_mib", "accuracy", "folder"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -93,7 +93,7 @@ def fit(
     with _peak_memory(target) as peak:
         with torch.random.fork_rng():
             torch.manual_seed(randomness.integer("init"))
-            model = METHODS.get(method)(config, unlabelled, randomness).to(target)  # type: ignore[call-arg]
+            model = METHODS.get(method)(config, unlabelled, randomness).to(target)
         trainer = _Trainer(model, config, randomness, path.with_name(f".{path.name}.checkpoint"), fresh)
         complete = trainer.run(callback, f"{method} on {name}" if progress else None)
         embeddings, details = _look(model)
@@ -117,9 +117,7 @@ def fit(
     if not complete:
         trainer.save()
         return run
-    if fresh and path.exists():
-        path.rename(path.with_name(f".{path.name}.old-{time.time_ns()}"))
-    run = runs.save(run, path)
+    run = runs.save(run, path, replace=fresh)
     trainer.checkpoint.unlink(missing_ok=True)
     return run
 
@@ -127,7 +125,9 @@ def fit(
 def untrained(run: Run, graph: Data) -> Run:
     """Return the same encoder before any training: the floor that training must beat."""
     parameters = dataclasses.asdict(run.config) | {"epochs": 0}
-    return fit(run.method, graph, "defaults", run.seed, store=run.path and run.path.parent, progress=False, **parameters)
+    return fit(
+        run.method, graph, "defaults", run.seed, store=run.path and run.path.parent, progress=False, **parameters
+    )
 
 
 class _Trainer:

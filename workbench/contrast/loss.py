@@ -71,7 +71,8 @@ def _log_mass(contrast: Contrast, u: Tensor, v: Tensor | None, budget_mib: float
     scale = 1 / contrast.tau
     if contrast.candidates is not None and contrast.candidates.dim() == 2:
         return _listed_log_mass(contrast, u, v, budget_mib)
-    left, right = contrast.weights if isinstance(contrast.weights, tuple) else (None, contrast.weights)
+    factors = contrast.weights if isinstance(contrast.weights, tuple) else (None, contrast.weights)
+    left, right = factors
     if right is not None and right.dim() == 1:
         right = right[:, None]
     if contrast.candidates is None and (contrast.same_view or v is None):
@@ -92,13 +93,18 @@ def _log_mass(contrast: Contrast, u: Tensor, v: Tensor | None, budget_mib: float
     if chosen is None:
         chosen = torch.arange(len(u), device=u.device)
     column_bias = None if contrast.bias is None else contrast.bias[chosen]
-    sources = [u] if v is None else [v, u] if contrast.same_view else [v]
     masses = []
-    for anchors, banks in ((u, sources), (v, [u, v][: len(sources)])):
-        if anchors is not None:
-            parts = [_Mass.apply(anchors, b[chosen], left, right, column_bias, chosen, scale, budget_mib) for b in banks]
-            masses.append(parts[0] if len(parts) == 1 else torch.logaddexp(*parts))
+    for anchors, banks in _directions(contrast, u, v):
+        parts = [_Mass.apply(anchors, b[chosen], left, right, column_bias, chosen, scale, budget_mib) for b in banks]
+        masses.append(parts[0] if len(parts) == 1 else torch.logaddexp(*parts))
     return torch.cat(masses)
+
+
+def _directions(contrast: Contrast, u: Tensor, v: Tensor | None) -> list[tuple[Tensor, list[Tensor]]]:
+    """Return each view as anchors with the views that its candidates come from, the other view first."""
+    if v is None:
+        return [(u, [u])]
+    return [(u, [v, u]), (v, [u, v])] if contrast.same_view else [(u, [v]), (v, [u])]
 
 
 class _SymmetricMass(torch.autograd.Function):
@@ -237,13 +243,14 @@ def _listed_log_mass(contrast: Contrast, u: Tensor, v: Tensor | None, budget_mib
     """Log-denominator where each anchor has its own list of candidates [rows, k], checkpointed by block of anchors."""
     assert contrast.candidates is not None
     rows, k = contrast.candidates.shape
-    sources = [u] if v is None else [v, u] if contrast.same_view else [v]
     if k == 0:
         return u.new_full((rows * contrast.views,), -math.inf)
 
     def block_mass(anchors: Tensor, start: int, stop: int, *banks: Tensor) -> Tensor:
         chosen = contrast.candidates[start:stop]  # type: ignore[index]
-        logits = torch.cat([torch.einsum("ad,akd->ak", anchors[start:stop], b[chosen]) for b in banks], 1) / contrast.tau
+        logits = (
+            torch.cat([torch.einsum("ad,akd->ak", anchors[start:stop], b[chosen]) for b in banks], 1) / contrast.tau
+        )
         if contrast.bias is not None:
             logits = logits + contrast.bias[chosen].repeat(1, len(banks))
         weights = (chosen != torch.arange(start, stop, device=chosen.device)[:, None]).to(u.dtype)
@@ -255,21 +262,25 @@ def _listed_log_mass(contrast: Contrast, u: Tensor, v: Tensor | None, budget_mib
         return torch.where(mass > 0, mass.where(mass > 0, 1.0).log() + peak, -math.inf)
 
     block = max(1, int(budget_mib * 2**20 / (4 * u.element_size() * k * u.shape[1])))
-    masses = []
-    for anchors, banks in ((u, sources), (v, [u, v][: len(sources)])):
-        if anchors is not None:
-            for start in range(0, rows, block):
-                stop = min(start + block, rows)
-                masses.append(
-                    checkpoint(
-                        block_mass, anchors, start, stop, *banks, use_reentrant=False, preserve_rng_state=False
-                    )
-                )
-    return torch.cat(masses)
+    return torch.cat(
+        [
+            checkpoint(
+                block_mass,
+                anchors,
+                start,
+                min(start + block, rows),
+                *banks,
+                use_reentrant=False,
+                preserve_rng_state=False,
+            )
+            for anchors, banks in _directions(contrast, u, v)
+            for start in range(0, rows, block)
+        ]
+    )
 
 
 def _log_positives(contrast: Contrast, u: Tensor, v: Tensor) -> Tensor:
-    """log sum_j P_ij exp(s_ij/tau + B_j) over the sparse positives of each anchor [rows]."""
+    """Log sum_j P_ij exp(s_ij/tau + B_j) over the sparse positives of each anchor [rows]."""
     assert contrast.positives is not None
     (anchor, candidate), mass = contrast.positives
     if int(torch.bincount(anchor[mass > 0], minlength=len(u)).min()) == 0:

@@ -35,7 +35,8 @@ class E2NegConfig(base.Config):
         dim: width of the embedding.
         tau: temperature, fixed at 0.5 in the release.
         k: clusters, hence centres.
-        neighbours: most neighbours in a star; min_neighbours: entries at which a star stops growing; max_hop: its limit.
+        neighbours: most neighbours in a star.
+        min_neighbours, max_hop: a star stops growing at this many entries, or hops.
         centres: how they are chosen: "spectral" (released), or the controls "random" and "degree" (highest).
         spectrum: singular vectors to cluster on: "largest" (released) or "smallest" of the largest component.
         counting: star membership by object "identity" (released, with repeats) or by "value".
@@ -90,31 +91,34 @@ class Stars:
 
     def __init__(self, x: Tensor, centres: Tensor, pairs: Tensor):
         self.pairs = pairs[:, pairs[0] != pairs[1]].to(x.device)
-        has_star = torch.isin(centres.to(x.device), self.pairs[1])
-        self.centres = centres.to(x.device)[has_star]
-        members, self._index = torch.unique(torch.cat([self.centres, self.pairs.flatten()]), return_inverse=True)
-        self._own, node, centre = self._index.split([len(self.centres), *[self.pairs.shape[1]] * 2])
-        self._node = node
-        row_of = torch.empty(len(members), dtype=torch.long, device=x.device)
-        row_of[self._own] = torch.arange(len(self.centres), device=x.device)
-        self._row, self.members = row_of[centre], len(members)
-        self.x = (x.to_dense() if x.layout != torch.strided else x)[members]
+        centres = centres.to(x.device)
+        self.centres = centres[torch.isin(centres, self.pairs[1])]
+        ids, index = torch.unique(torch.cat([self.centres, self.pairs.flatten()]), return_inverse=True)
+        # From here on nodes are counted within the star graph; `own` are the centres, one per row of the aggregate.
+        self.own, source, target = index.split([len(self.centres), *[self.pairs.shape[1]] * 2])
+        self.edge_index = torch.stack([source, target])
+        self.x = (x.to_dense() if x.layout != torch.strided else x)[ids]
+        self._row = torch.empty(len(ids), dtype=torch.long, device=x.device)
+        self._row[self.own] = torch.arange(len(self.own), device=x.device)
 
     def weights(self, keep: Tensor | None = None) -> Tensor:
-        """Return the normalised star adjacency's centre rows, CSR [centres, members] (weight 1/(n+1) on the centre)."""
-        kept = torch.ones(self.pairs.shape[1], device=self.x.device) if keep is None else keep
-        degree = torch.ones(self.members, device=self.x.device).index_add_(0, self._own[self._row], kept)
+        """Return the centre rows of the normalised star adjacency, sparse [centres, members].
+
+        A centre with n neighbours has weight 1/(n+1) on itself; `keep` is 1 for each star edge that stays [entries].
+        """
+        (source, target), rows = self.edge_index, torch.arange(len(self.own), device=self.x.device)
+        kept = torch.ones(len(source), device=self.x.device) if keep is None else keep
+        degree = torch.ones(len(self.x), device=self.x.device).index_add_(0, target, kept)
         root = degree.rsqrt()
-        values = torch.cat([kept * root[self._node] * root[self._own[self._row]], 1 / degree[self._own]])
-        rows = torch.cat([self._row, torch.arange(len(self.centres), device=self.x.device)])
-        index = torch.stack([rows, torch.cat([self._node, self._own])])
-        return torch.sparse_coo_tensor(index, values, (len(self.centres), self.members)).coalesce()
+        values = torch.cat([kept * root[source] * root[target], 1 / degree[self.own]])
+        index = torch.stack([torch.cat([self._row[target], rows]), torch.cat([source, self.own])])
+        return torch.sparse_coo_tensor(index, values, (len(rows), len(self.x)), check_invariants=False).coalesce()
 
     @cached_property
     def parts(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The aggregate as fixed + mixing @ centre attributes: [centres, features], [centres, centres], [.., features]."""
-        weights, own = self.weights(), self.x[self._own]
-        mixing = weights.to_dense()[:, self._own]
+        """The aggregate is fixed + mixing @ own: [centres, features], [centres, centres], [centres, features]."""
+        weights, own = self.weights(), self.x[self.own]
+        mixing = weights.to_dense()[:, self.own]
         return weights @ self.x - mixing @ own, mixing, own
 
 
@@ -123,14 +127,17 @@ class E2Neg(Method):
     """Uniformity over K centres of a rebuilt star graph, applied afterwards to the whole graph."""
 
     Config = E2NegConfig
+    order: Tensor
 
     def __init__(self, config: E2NegConfig, graph: Data, randomness: Randomness):
         super().__init__()
         self.config, self.graph = config, GraphTensors(graph)
         self.generator = randomness.generator("views")
-        cpu = Data(edge_index=graph.edge_index.cpu(), num_nodes=self.graph.nodes)  # type: ignore[union-attr]
+        cpu = Data(edge_index=graph.edge_index.cpu(), num_nodes=self.graph.nodes)
         if config.k >= self.graph.nodes:
-            raise UserError(f"k={config.k} centres were asked for; the graph has {self.graph.nodes} nodes, k must be fewer")
+            raise UserError(
+                f"k={config.k} centres were asked for; the graph has {self.graph.nodes} nodes, k must be fewer"
+            )
         self.clusters = torch.full((self.graph.nodes,), -1)
         if config.centres == "spectral":
             self.clusters, centrality = spectral_clusters(cpu, config.k, config.spectrum, randomness)
@@ -142,7 +149,7 @@ class E2Neg(Method):
             centres = degree.argsort(descending=True, stable=True)[: config.k].sort().values
         limits = config.neighbours, config.min_neighbours, config.max_hop
         pairs, _ = grow_stars(cpu, centres, *limits, config.counting, randomness)
-        self.stars = Stars(graph.x, centres, pairs)  # type: ignore[arg-type]
+        self.stars = Stars(graph.x, centres, pairs)
         lost = len(centres) - len(self.stars.centres)
         if lost:
             warnings.warn(f"{lost} of {len(centres)} centres have no neighbour left and take no part", stacklevel=2)
@@ -161,33 +168,38 @@ class E2Neg(Method):
         projection: Tensor = self.projector(self.activation(aggregated @ weight + self.bias))
         return projection
 
-    def step(self) -> Step:
+    def project_centres(self, order: Tensor) -> Tensor:
+        """Return the centres' projections when their attributes stand in `order`, [centres, dim]."""
         fixed, mixing, own = self.stars.parts
-        order = shuffle(len(own), self.generator, own.device)
-        if self.config.alias:
-            self.order = self.order[order]
-            u = v = self._project(fixed + mixing @ own[self.order], self.weight)
-        else:
-            u = self._project(fixed + mixing @ own, self.weight)
-            v = self._second_view(order)
-        value = loss(self.contrast, u, v).mean()
-        target = uniformity_floor(len(own), self.config.tau) + self.config.stop_within
-        return Step({"contrast": value}, self.contrast, finished=self.config.stop_within > 0 and float(value) < target)
+        return self._project(fixed + mixing @ own[order], self.weight)
 
-    def _second_view(self, order: Tensor) -> Tensor:
-        fixed, mixing, own = self.stars.parts
+    def step(self) -> Step:
+        """Contrast the centres with one another."""
+        c, centres = self.config, len(self.order)
+        if c.alias:
+            self.order = self.order[shuffle(centres, self.generator, self.order.device)]
+            u = v = self.project_centres(self.order)
+        else:
+            u, v = self.project_centres(self.order), self._second_view()
+        value = loss(self.contrast, u, v).mean()
+        target = uniformity_floor(centres, c.tau) + c.stop_within
+        return Step({"contrast": value}, self.contrast, finished=c.stop_within > 0 and float(value.detach()) < target)
+
+    def _second_view(self) -> Tensor:
+        device = self.order.device
         if self.config.augment == "shuffle":
-            return self._project(fixed + mixing @ own[order], self.weight)
-        device = own.device
+            return self.project_centres(shuffle(len(self.order), self.generator, device))
         keep = keep_edges(self.stars.pairs.shape[1], self.config.drop_rate, self.generator, device=device)
         columns = keep_columns(self.graph.features, self.config.mask_rate, self.generator, device)
         return self._project(self.stars.weights(keep) @ self.stars.x, columns[:, None] * self.weight)
 
     def embed(self) -> Tensor:
+        """Encode the whole graph with the layer that the stars have trained."""
         whole = self.graph.whole
         adjacency = whole.adjacency if self.config.inference == "gcn" else self.graph.star_adjacency()
         embedding: Tensor = self.activation(adjacency @ whole.linear(self.weight) + self.bias)
         return embedding
 
     def details(self) -> dict[str, Tensor]:
+        """Return centres [k], cluster of each node [nodes] and stars as (neighbour, centre) ids [2, entries]."""
         return {"centres": self.stars.centres, "clusters": self.clusters, "stars": self.stars.pairs}

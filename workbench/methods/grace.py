@@ -59,13 +59,17 @@ class Grace(Method):
         self.contrast = Contrast(config.tau)
 
     def step(self) -> Step:
+        """Contrast two views of the graph."""
         c = self.config
         u, v = (
-            self.projector(self.encoder(self.graph.view(edges, features, self.generator, c.edge_dropping == "undirected")))
+            self.projector(
+                self.encoder(self.graph.view(edges, features, self.generator, c.edge_dropping == "undirected"))
+            )
             for edges, features in ((c.edge_drop_1, c.feature_drop_1), (c.edge_drop_2, c.feature_drop_2))
         )
         return Step({"contrast": loss(self.contrast, u, v).mean()}, self.contrast)
 
     def embed(self) -> Tensor:
+        """Encode the whole graph; the projector is left out."""
         embedding: Tensor = self.encoder(self.graph.whole)
         return embedding

@@ -71,7 +71,9 @@ class RuleBranch(nn.Module):
         super().__init__()
         self.scores = nn.Parameter(scores)
         self.first, self.second = nn.Linear(features, hidden), nn.Linear(hidden, dim)
-        self.weight = nn.Sequential(nn.Linear(scores.shape[1], hidden), nn.ReLU(), nn.Linear(hidden, 1), nn.BatchNorm1d(1))
+        self.weight = nn.Sequential(
+            nn.Linear(scores.shape[1], hidden), nn.ReLU(), nn.Linear(hidden, 1), nn.BatchNorm1d(1)
+        )
 
     def forward(self, view: View) -> Tensor:
         """Return unweighted rule representations [nodes, dim]."""
@@ -140,6 +142,7 @@ class StrGCL(Method):
         return weights[self.order] if self.config.weighting == "permuted" else weights
 
     def step(self) -> Step:
+        """Contrast two views, spread the rule branch, and align both in their moments."""
         c = self.config
         weights, projections, rule_terms, cross_terms = self._weights(), [], [], []
         for edges, features in ((c.edge_drop_1, c.feature_drop_1), (c.edge_drop_2, c.feature_drop_2)):
@@ -157,15 +160,18 @@ class StrGCL(Method):
         return Step(terms, self.contrast, weights_of_terms)
 
     def embed(self) -> Tensor:
+        """Encode the whole graph; rule branch and projector are left out."""
         embedding: Tensor = self.encoder(self.graph.whole)
         return embedding
 
     def details(self) -> dict[str, Tensor]:
+        """Return the scores of both rules and the rule weight of each node, each [nodes]."""
         weights = self._weights()
         shown = torch.ones(self.graph.nodes) if isinstance(weights, float) else weights[:, 0]
         return {"ntsc": self.rules.scores[:, 0], "lgtc": self.rules.scores[:, 1], "weight": shown}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
+        """Exempt the rule scores from weight decay where `scores` says so."""
         scores = [self.rules.scores]
         others = [p for p in self.parameters() if p is not self.rules.scores]
         if self.config.scores == "no-decay":

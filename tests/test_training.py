@@ -1,0 +1,172 @@
+"""The training loop: same bits, checkpoints, interruption, the store."""
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch_geometric.data import Data
+
+import workbench as wb
+from workbench import methods, runs, training
+from workbench.errors import UserError
+
+PARAMETERS = {"grace": {"dim": 8}, "str-gcl": {"dim": 8, "rule_hidden": 4}, "e2neg": {"dim": 8, "k": 6}}
+
+
+def train(method: str, graph: Data, store: Path, epochs: int = 6, **more: object) -> wb.Run:
+    return wb.fit(method, graph, "defaults", store=store, progress=False, epochs=epochs, **PARAMETERS[method], **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", methods.names())
+def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(method: str, small_graph: Data, tmp_path: Path) -> None:
+    whole = train(method, small_graph, tmp_path / "a")
+    part = train(method, small_graph, tmp_path / "b", callback=lambda told: told.epoch < 3)
+    assert not part.complete and part.epochs == 3 and part.path is None
+    assert runs.table(tmp_path / "b").empty
+    resumed = train(method, small_graph, tmp_path / "b")
+    assert resumed.complete and torch.equal(resumed.embeddings, whole.embeddings)
+    pd.testing.assert_frame_equal(resumed.history.drop(columns="seconds"), whole.history.drop(columns="seconds"))
+    assert not list((tmp_path / "b").glob(".*")), "the checkpoint is gone once the run is stored"
+
+
+def test_an_interruption_within_an_epoch_keeps_the_bits(
+    small_graph: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train("grace", small_graph, tmp_path / "a")
+    step, calls = methods.get("grace").step, []
+
+    def interrupted(self: methods.Method) -> methods.Step:
+        result = step(self)
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(methods.get("grace"), "step", interrupted)
+    part = train("grace", small_graph, tmp_path / "b")
+    assert part.epochs == 3 and not part.complete
+    assert torch.equal(train("grace", small_graph, tmp_path / "b").embeddings, whole.embeddings)
+
+
+def test_a_callback_sees_losses_and_embeddings_and_changes_nothing(small_graph: Data, tmp_path: Path) -> None:
+    seen: list[training.Progress] = []
+    shapes = []
+
+    def look(told: training.Progress) -> None:
+        seen.append(told)
+        shapes.append(told.embed().shape)
+
+    run = train("grace", small_graph, tmp_path / "a", callback=look)
+    assert [told.epoch for told in seen] == [1, 2, 3, 4, 5, 6] and set(shapes) == {(60, 8)}
+    assert [told.terms["loss"] for told in seen] == run.history["loss"].tolist()
+    assert torch.equal(run.embeddings, train("grace", small_graph, tmp_path / "b").embeddings)
+
+
+def test_the_same_request_loads_and_any_other_trains(
+    small_graph: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = train("e2neg", small_graph, tmp_path)
+    monkeypatch.setattr(training, "_Trainer", None)  # training again would fail
+    again = train("e2neg", small_graph, tmp_path)
+    assert again.path == first.path and torch.equal(again.embeddings, first.embeddings)
+    assert again.config == first.config and again.seconds == first.seconds
+    pd.testing.assert_frame_equal(again.history, first.history)
+    assert torch.equal(again.contrast.nodes, first.contrast.nodes) and again.contrast.tau == first.contrast.tau
+    assert again.details.keys() == first.details.keys()
+    monkeypatch.undo()
+    other = small_graph.clone()
+    other.x[0, 0] += 1
+    paths = {train("e2neg", *request, epochs=2).path for request in ((small_graph, tmp_path), (other, tmp_path))}
+    assert len(paths | {first.path}) == 3
+
+
+def test_the_folder_of_a_run_is_plain_files(small_graph: Data, tmp_path: Path) -> None:
+    run = train("str-gcl", small_graph, tmp_path)
+    facts = json.loads((run.path / "run.json").read_text())
+    assert facts["config"]["epochs"] == 6 and facts["seed"] == 0 and facts["versions"]["torch"] == torch.__version__
+    assert list(pd.read_csv(run.path / "history.csv")) == ["epoch", "loss", "base", "rule", "cross", "seconds"]
+    assert load_file(run.path / "embeddings.safetensors")["embeddings"].shape == (60, 8)
+    table = runs.table(tmp_path)
+    assert table.loc[0, "method"] == "str-gcl" and table.loc[0, "folder"] == str(run.path)
+    assert runs.find("str-gcl/small", tmp_path) == runs.find(run.path.name[-16:-8], tmp_path) == run.path
+    with pytest.raises(UserError, match="did you mean 'str-gcl/small'"):
+        runs.find("str-gcl/smal", tmp_path)
+    (run.path / "embeddings.safetensors").write_bytes(b"half")
+    with pytest.raises(UserError, match="damaged"):
+        runs.load(run.path)
+
+
+def test_fresh_trains_again_over_a_stored_run(small_graph: Data, tmp_path: Path) -> None:
+    first = train("grace", small_graph, tmp_path)
+    again = train("grace", small_graph, tmp_path, fresh=True)
+    assert again.path == first.path and torch.equal(again.embeddings, first.embeddings)
+    assert len(runs.table(tmp_path)) == 1
+
+
+def _train_quietly(store: Path, graph: Data) -> None:
+    train("grace", graph, store)
+
+
+def test_two_processes_with_one_request_leave_one_whole_run(small_graph: Data, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_train_quietly, args=(tmp_path, small_graph)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+        assert worker.exitcode == 0
+    assert len(runs.table(tmp_path)) == 1 and runs.load(runs.find("grace/small", tmp_path)).epochs == 6
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_no_epochs_give_the_untrained_encoder(small_graph: Data, tmp_path: Path) -> None:
+    run = train("grace", small_graph, tmp_path)
+    floor = training.untrained(run, small_graph)
+    assert floor.epochs == 0 and floor.contrast is None and floor.config.dim == 8
+    assert not torch.equal(floor.embeddings, run.embeddings)
+
+
+def test_seeds_are_split_by_purpose(small_graph: Data, tmp_path: Path) -> None:
+    # Other views must not move the initial weights.
+    one = train("grace", small_graph, tmp_path, epochs=0)
+    two = train("grace", small_graph, tmp_path, epochs=0, edge_drop_1=0.9)
+    assert torch.equal(one.embeddings, two.embeddings)
+
+
+def test_torch_global_generator_is_left_alone(small_graph: Data, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    train("grace", small_graph, tmp_path, epochs=1)
+    assert torch.equal(torch.rand(2), expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"seed": -1}, "seed is -1"),
+        ({"device": "cdua"}, "did you mean 'cuda'"),
+        ({"lr": 1e30, "epochs": 50}, "lower the learning rate"),
+    ],
+)
+def test_mistakes_are_named(small_graph: Data, tmp_path: Path, arguments: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        wb.fit("grace", small_graph, "defaults", store=tmp_path, progress=False, **{"dim": 8, **arguments})
+
+
+def test_a_graph_without_attributes_is_named(small_graph: Data) -> None:
+    with pytest.raises(UserError, match="no attributes"):
+        wb.fit("grace", Data(edge_index=small_graph.edge_index, num_nodes=60))
+    with pytest.raises(UserError, match="needs a torch_geometric Data, not str"):
+        wb.fit("grace", "cora")  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
+@pytest.mark.parametrize("method", methods.names())
+def test_the_same_code_runs_on_a_gpu(method: str, small_graph: Data, tmp_path: Path) -> None:
+    cpu, gpu = (train(method, small_graph, tmp_path, device=device) for device in ("cpu", "cuda"))
+    torch.testing.assert_close(cpu.embeddings, gpu.embeddings, rtol=1e-3, atol=1e-4)
