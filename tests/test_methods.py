@@ -74,7 +74,7 @@ def test_preset_names_resolve() -> None:
         ("e2neg", None, {"k": 60}, "k must be fewer"),
         ("e2neg", None, {"augment": "mask-drop"}, "alias=False"),
         ("e2neg", None, {"stop_within": 0.1, "alias": False}, "alias=True"),
-        ("str-gcl", None, {"pca": 41}, "41 principal components"),
+        ("str-gcl", None, {"pca": 41}, "pca must be 1 to 40"),
     ],
 )
 def test_mistakes_are_named(small_graph: Data, method: str, preset: str, overrides: dict, message: str) -> None:

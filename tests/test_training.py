@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import signal
 from pathlib import Path
 
 import pandas as pd
@@ -33,23 +34,42 @@ def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(method: str, small_g
     assert not list((tmp_path / "b").glob(".*")), "the checkpoint is gone once the run is stored"
 
 
+@pytest.mark.parametrize("method", methods.names())
+@pytest.mark.parametrize("presses", [1, 2])
 def test_an_interruption_within_an_epoch_keeps_the_bits(
-    small_graph: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str,
+    presses: int,
+    small_graph: Data,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    whole = train("grace", small_graph, tmp_path / "a")
-    step, calls = methods.get("grace").step, []
+    whole = train(method, small_graph, tmp_path / "a")
+    step, calls = methods.get(method).step, []
 
     def interrupted(self: methods.Method) -> methods.Step:
         result = step(self)
         calls.append(1)
         if len(calls) == 4:
-            raise KeyboardInterrupt
+            for _ in range(presses):
+                signal.raise_signal(signal.SIGINT)
         return result
 
-    monkeypatch.setattr(methods.get("grace"), "step", interrupted)
-    part = train("grace", small_graph, tmp_path / "b")
-    assert part.epochs == 3 and not part.complete
-    assert torch.equal(train("grace", small_graph, tmp_path / "b").embeddings, whole.embeddings)
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(methods.get(method), "step", interrupted)
+    part = train(method, small_graph, tmp_path / "b")
+    # One press lets the fourth epoch end; two leave it torn, and the same request starts from the last checkpoint.
+    assert part.epochs == (4 if presses == 1 else 3) and not part.complete
+    assert signal.getsignal(signal.SIGINT) == before
+    assert torch.equal(train(method, small_graph, tmp_path / "b").embeddings, whole.embeddings)
+
+
+def test_a_damaged_checkpoint_is_named(small_graph: Data, tmp_path: Path) -> None:
+    train("grace", small_graph, tmp_path, callback=lambda told: False)
+    (checkpoint,) = tmp_path.glob(".*")
+    checkpoint.write_bytes(b"half")
+    with pytest.raises(UserError, match=r"checkpoint .* is damaged; delete it"):
+        train("grace", small_graph, tmp_path)
+    assert train("grace", small_graph, tmp_path, fresh=True).complete
 
 
 def test_a_callback_sees_losses_and_embeddings_and_changes_nothing(small_graph: Data, tmp_path: Path) -> None:

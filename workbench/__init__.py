@@ -30,8 +30,8 @@ _PUBLIC = {
 __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
-    from workbench import evaluation, graphs, methods, notebooks, plots, rules, runs
     import workbench.contrast.selection as negatives
+    from workbench import evaluation, graphs, methods, notebooks, plots, rules, runs
     from workbench.contrast import Contrast
     from workbench.errors import UserError
     from workbench.evaluation import compare, evaluate, protocols

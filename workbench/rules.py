@@ -134,7 +134,9 @@ def principal_components(graph: Data, size: int = PCA_SIZE) -> Tensor:
     if x is None:
         raise UserError("rule LGTC compares attributes, and this graph has none; use an NTSC rule instead")
     if not 1 <= size <= x.shape[1]:
-        raise UserError(f"{size} principal components were asked for; the graph has 1 to {x.shape[1]} to give")
+        raise UserError(
+            f"pca={size} components were asked for; with {x.shape[1]} attributes it must be 1 to {x.shape[1]}"
+        )
     dense = x.detach().cpu().to_dense() if x.layout != torch.strided else x.detach().cpu()
     matrix = dense.double().numpy()
     if 4 * size < min(matrix.shape):

@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import os
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -74,8 +76,9 @@ def fit(
         **overrides: parameters of the method that differ from the preset, e.g. epochs=50; an unknown one is an error.
 
     Returns:
-        The run. An interruption (Ctrl-C, or the callback's False) returns what was learned so far with
-        `complete=False`, not stored as a result; its checkpoint lets the same call go on to the same bits.
+        The run. An interruption (Ctrl-C, which waits for the end of the epoch, or the callback's False) returns what
+        was learned so far with `complete=False`, not stored as a result; its checkpoint lets the same call go on to
+        the same bits as an uninterrupted run.
 
     Raises:
         UserError: an unknown name, a parameter that doesn't fit, or a graph the method can't use.
@@ -95,7 +98,8 @@ def fit(
             torch.manual_seed(randomness.integer("init"))
             model = METHODS.get(method)(config, unlabelled, randomness).to(target)
         trainer = _Trainer(model, config, randomness, path.with_name(f".{path.name}.checkpoint"), fresh)
-        complete = trainer.run(callback, f"{method} on {name}" if progress else None)
+        with _deferred_interrupt() as asked_to_stop:
+            complete = trainer.run(callback, f"{method} on {name}" if progress else None, asked_to_stop)
         embeddings, details = _look(model)
     run = Run(
         method=method,
@@ -140,18 +144,20 @@ class _Trainer:
             model.parameter_groups(), lr=config.lr, weight_decay=config.weight_decay, fused=True
         )
         self.rows: list[dict[str, float]] = []
-        self.seconds, self.finished = 0.0, False
+        self.seconds, self.finished, self.torn = 0.0, False, False
         self.contrast: Contrast | None = None
         if checkpoint.exists() and not fresh:
             self._restore()
 
-    def run(self, callback: Callable[[Progress], object] | None, title: str | None) -> bool:
+    def run(
+        self, callback: Callable[[Progress], object] | None, title: str | None, asked_to_stop: Callable[[], bool]
+    ) -> bool:
         """Train to the end; return False where a person ended it before."""
         self.model.train()
         started, before, saved = time.perf_counter(), self.seconds, time.perf_counter()
         bar = tqdm(total=self.epochs, initial=len(self.rows), desc=title, disable=title is None, unit="epoch")
         try:
-            while len(self.rows) < self.epochs and not self.finished:
+            while len(self.rows) < self.epochs and not self.finished and not asked_to_stop():
                 terms = self._epoch()
                 self.seconds = before + time.perf_counter() - started
                 self.rows.append({"epoch": len(self.rows) + 1, **terms, "seconds": self.seconds})
@@ -163,23 +169,18 @@ class _Trainer:
                 if callback is not None:
                     told = Progress(len(self.rows), self.epochs, terms, lambda: _look(self.model)[0])
                     if callback(told) is False:
-                        return len(self.rows) == self.epochs or self.finished
+                        break
         except KeyboardInterrupt:
-            return False
+            # A torn epoch is no state to go on from; the checkpoint on disk stays as it was.
+            self.torn = True
         finally:
             bar.close()
-        return True
+        return len(self.rows) >= self.epochs or self.finished
 
     def _epoch(self) -> dict[str, float]:
-        # An epoch that is interrupted half-way must leave no trace in the random streams.
-        drawn = self.randomness.state()
-        try:
-            self.optimiser.zero_grad(set_to_none=True)
-            step = self.model.step()
-            step.total.backward()
-        except KeyboardInterrupt:
-            self.randomness.restore(drawn)
-            raise
+        self.optimiser.zero_grad(set_to_none=True)
+        step = self.model.step()
+        step.total.backward()
         self.contrast, self.finished = step.contrast, step.finished
         terms = {"loss": float(step.total.detach()), **{k: float(term.detach()) for k, term in step.terms.items()}}
         if not all(map(_finite, terms.values())):
@@ -196,7 +197,7 @@ class _Trainer:
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""
-        if not self.rows:
+        if not self.rows or self.torn:
             return
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         state = {
@@ -211,7 +212,12 @@ class _Trainer:
         draft.replace(self.checkpoint)
 
     def _restore(self) -> None:
-        state = torch.load(self.checkpoint, weights_only=True)
+        try:
+            state = torch.load(self.checkpoint, weights_only=True)
+        except Exception:  # a damaged file can fail anywhere inside the reader
+            raise UserError(
+                f"the checkpoint {self.checkpoint} is damaged; delete it, or pass fresh=True to start over"
+            ) from None
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.randomness.restore(state["randomness"])
@@ -262,6 +268,29 @@ def _describe(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return f"cpu ({torch.get_num_threads()} threads)"
+
+
+@contextlib.contextmanager
+def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
+    """Let a first Ctrl-C end training after the epoch under way, and a second one at once."""
+    asked = False
+
+    def ask(signal_number: int, frame: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        print("\nstopping after this epoch; interrupt again to stop at once", file=sys.stderr)
+
+    # Only the main thread is interrupted, and only it may say what happens then.
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: asked
+        return
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from torch_geometric.data import Data
 from workbench import rules
 from workbench.contrast import Contrast, loss
 from workbench.encoders import GCN, GraphTensors, View, projector
+from workbench.errors import UserError
 from workbench.methods import base
 from workbench.methods.base import METHODS, Method, Step, above, at_least, rate
 from workbench.randomness import Randomness
@@ -124,6 +125,8 @@ class StrGCL(Method):
         super().__init__()
         self.config, self.graph = config, GraphTensors(graph)
         self.generator = randomness.generator("views")
+        if self.graph.nodes < 2:
+            raise UserError("str-gcl compares moments over nodes and needs at least 2; the graph has 1")
         if config.rule_form == "soft":
             parts = rules.ntsc_soft(graph, config.degree), rules.lgtc_soft(graph, config.pca, config.local_mean)
         else:
