@@ -10,7 +10,6 @@ once and never touches the other rows: same loss and gradients as a graph convol
 import math
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from workbench.contrast import Contrast, loss
-from workbench.contrast.stars import grow_stars, most_central, spectral_clusters
+from workbench.contrast.stars import Stars, grow_stars, most_central, spectral_clusters
 from workbench.encoders import GraphTensors, projector
 from workbench.errors import UserError
 from workbench.methods import base
@@ -78,48 +77,6 @@ class E2NegConfig(base.Config):
 def uniformity_floor(k: int, tau: float) -> float:
     """Return the lowest loss of k identical-view centres, all cosines -1/(k-1): log(1 + 2(k-1) exp(-k/((k-1) tau)))."""
     return math.log1p(2 * (k - 1) * math.exp(-k / ((k - 1) * tau))) if k > 1 else 0.0
-
-
-class Stars:
-    """The star graph around the centres as one sparse matrix of its centre rows.
-
-    Args:
-        x: attributes of the whole graph [nodes, features].
-        centres: node ids [centres].
-        pairs: (node, centre) ids [2, entries].
-    """
-
-    def __init__(self, x: Tensor, centres: Tensor, pairs: Tensor):
-        self.pairs = pairs[:, pairs[0] != pairs[1]].to(x.device)
-        centres = centres.to(x.device)
-        self.centres = centres[torch.isin(centres, self.pairs[1])]
-        ids, index = torch.unique(torch.cat([self.centres, self.pairs.flatten()]), return_inverse=True)
-        # From here on nodes are counted within the star graph; `own` are the centres, one per row of the aggregate.
-        self.own, source, target = index.split([len(self.centres), *[self.pairs.shape[1]] * 2])
-        self.edge_index = torch.stack([source, target])
-        self.x = (x.to_dense() if x.layout != torch.strided else x)[ids]
-        self._row = torch.empty(len(ids), dtype=torch.long, device=x.device)
-        self._row[self.own] = torch.arange(len(self.own), device=x.device)
-
-    def weights(self, keep: Tensor | None = None) -> Tensor:
-        """Return the centre rows of the normalised star adjacency, sparse [centres, members].
-
-        A centre with n neighbours has weight 1/(n+1) on itself; `keep` is 1 for each star edge that stays [entries].
-        """
-        (source, target), rows = self.edge_index, torch.arange(len(self.own), device=self.x.device)
-        kept = torch.ones(len(source), device=self.x.device) if keep is None else keep
-        degree = torch.ones(len(self.x), device=self.x.device).index_add_(0, target, kept)
-        root = degree.rsqrt()
-        values = torch.cat([kept * root[source] * root[target], 1 / degree[self.own]])
-        index = torch.stack([torch.cat([self._row[target], rows]), torch.cat([source, self.own])])
-        return torch.sparse_coo_tensor(index, values, (len(rows), len(self.x)), check_invariants=False).coalesce()
-
-    @cached_property
-    def parts(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The aggregate is fixed + mixing @ own: [centres, features], [centres, centres], [centres, features]."""
-        weights, own = self.weights(), self.x[self.own]
-        mixing = weights.to_dense()[:, self.own]
-        return weights @ self.x - mixing @ own, mixing, own
 
 
 @METHODS.register("e2neg")
