@@ -1,0 +1,635 @@
+"""Protocols, probes, scores, comparisons, clustering, neighbours and intervals."""
+
+import copy
+import importlib
+import itertools
+import pickle
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import torch
+from scipy import optimize, stats
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import normalize
+from torch_geometric.data import Data
+from torch_geometric.utils import to_undirected
+
+from workbench import evaluation
+from workbench.errors import UserError
+from workbench.evaluation import clustering, compare, evaluate, logistic, neighbours, probes, protocols
+from workbench.evaluation.scores import Measure, Scores, matrix_of
+from workbench.evaluation.statistics import mean_interval, nested_spread, paired_difference
+
+GRID = list(probes.GRID)
+CLUSTERING = importlib.import_module("workbench.evaluation.clustering")  # the package's `clustering` is the function
+
+
+@pytest.fixture
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six values of C in place of twenty, where what is tested does not depend on how many there are."""
+    monkeypatch.setattr(probes, "GRID", (*GRID[::4], GRID[-1]))
+
+
+def labelled_graph(nodes: int = 300, classes: int = 3, dim: int = 12, noise: float = 1.0, seed: int = 0) -> Data:
+    """Noisy class centres as attributes, random edges."""
+    g = torch.Generator().manual_seed(seed)
+    y = torch.randint(classes, (nodes,), generator=g)
+    x = 2 * torch.randn(classes, dim, generator=g)[y] + noise * 2 * torch.randn(nodes, dim, generator=g)
+    edge_index = to_undirected(torch.randint(nodes, (2, 3 * nodes), generator=g), num_nodes=nodes)
+    return Data(x=x, edge_index=edge_index, y=y, name="made", num_nodes=nodes)
+
+
+def with_masks(graph: Data, columns: int | None = None) -> Data:
+    nodes = graph.num_nodes
+    part = torch.arange(nodes) % 5
+    masks = {"train_mask": part == 0, "val_mask": part == 1, "test_mask": part > 1}
+    if columns:
+        masks["train_mask"] = torch.stack([(torch.arange(nodes) % (5 + c) == 0) for c in range(columns)], 1)
+        masks["val_mask"] = torch.stack([(torch.arange(nodes) % (5 + c) == 1) for c in range(columns)], 1)
+        masks["test_mask"] = torch.arange(nodes) < 0
+        masks["test_mask"] = ~(masks["train_mask"].any(1) | masks["val_mask"].any(1))
+    for name, mask in masks.items():
+        graph[name] = mask
+    return graph
+
+
+# protocols
+
+
+def test_the_four_protocols_state_what_they_are() -> None:
+    assert protocols.names() == ["public", "pygcl-swapped", "random-10-10-80", "random-10-90"]
+    for name in protocols.names():
+        rules = protocols.get(name)
+        assert rules.name == name and len(rules.description) > 40 and rules.source
+    assert [name for name in protocols.names() if protocols.get(name).flawed] == ["pygcl-swapped"]
+    assert protocols.get("pygcl-swapped").steps == 10_000 and not protocols.get("pygcl-swapped").normalise
+    assert [2.0**power for power in range(-10, 10)] == GRID
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("random-10-90", (270, None, 2438)),
+        ("random-10-10-80", (270, 270, 2168)),
+        ("pygcl-swapped", (270, 2166, 272)),
+    ],
+)
+def test_parts_have_the_sizes_of_the_releases_on_2708_nodes(name: str, sizes: tuple[int, int | None, int]) -> None:
+    graph = Data(y=torch.arange(2708) % 7, num_nodes=2708)
+    for split in protocols.get(name).splits(graph, 3, seed=1):
+        validation = [] if split.validation is None else [split.validation]
+        assert (split.train.size, validation[0].size if validation else None, split.test.size) == sizes
+        assert np.array_equal(np.sort(np.concatenate([split.train, *validation, split.test])), np.arange(2708))
+
+
+def test_random_10_90_cuts_where_scikit_learn_does() -> None:
+    for nodes in (50, 183, 890, 3327, 19717):
+        graph = Data(y=torch.arange(nodes) % 2, num_nodes=nodes)
+        split = protocols.get("random-10-90").splits(graph, 1)[0]
+        train, test = train_test_split(np.arange(nodes), test_size=1 - 0.1)
+        assert (split.train.size, split.test.size) == (len(train), len(test))
+
+
+def test_splits_depend_on_seed_and_number_only() -> None:
+    graph, rules = labelled_graph(), protocols.get("random-10-10-80")
+    few, many, other = rules.splits(graph, 2, 3), rules.splits(graph, 4, 3), rules.splits(graph, 2, 4)
+    assert all(np.array_equal(a.test, b.test) for a, b in zip(few, many, strict=False))
+    assert not np.array_equal(many[0].test, many[1].test)
+    assert not np.array_equal(few[0].test, other[0].test)
+
+
+def test_nodes_without_a_label_belong_to_no_part() -> None:
+    graph = labelled_graph()
+    graph.y[:40] = -1
+    for name in ("random-10-90", "random-10-10-80", "pygcl-swapped"):
+        split = protocols.get(name).splits(graph, 1)[0]
+        parts = [split.train, split.test] + ([] if split.validation is None else [split.validation])
+        assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(40, 300))
+
+
+def test_public_takes_the_masks_of_the_graph() -> None:
+    graph = with_masks(labelled_graph())
+    (split,) = protocols.get("public").splits(graph, 10)
+    assert np.array_equal(split.train, np.arange(0, 300, 5)) and split.test.size == 180
+    several = with_masks(labelled_graph(), columns=4)
+    splits = protocols.get("public").splits(several, 3)
+    assert len(splits) == 3 and len(protocols.get("public").splits(several, 10)) == 4
+    assert np.array_equal(splits[1].train, np.arange(0, 300, 6)) and np.array_equal(splits[0].test, splits[2].test)
+
+
+def test_every_mistake_is_one_sentence_that_says_what_to_do() -> None:
+    graph = labelled_graph()
+    karate = Data(x=torch.eye(34), y=torch.arange(34) % 4, num_nodes=34, name="karate")
+    no_labels, one_class = Data(x=torch.eye(80), num_nodes=80), Data(y=torch.zeros(80, dtype=torch.long), num_nodes=80)
+    floats = Data(y=torch.rand(80), num_nodes=80)
+    overlapping = with_masks(labelled_graph())
+    overlapping.test_mask = overlapping.train_mask
+    cases = [
+        (lambda: evaluate(graph.x, graph, "random-10-9"), "did you mean 'random-10-90'"),
+        (lambda: evaluate(graph.x, graph, solver="fsat"), "did you mean 'fast'"),
+        (lambda: evaluate(graph.x, graph, "pygcl-swapped", solver="fast"), "valid: adam"),
+        (lambda: evaluate(graph.x, graph, steps=100), "no steps to set"),
+        (lambda: evaluate(graph.x, graph, "pygcl-swapped", steps=19), "at least 20"),
+        (lambda: evaluate(graph.x, graph, splits=0), "splits must be a whole number from 1"),
+        (lambda: evaluate(graph.x, graph, seed=-1), "seed of the splits"),
+        (lambda: evaluate(graph.x[1:], graph), "one row a node [300, dim] of graph 'made', not [299, 12]"),
+        (lambda: evaluate(graph.x * torch.nan, graph), "3600 of 3600 values of the embeddings are not finite"),
+        (lambda: evaluate(graph.x, graph, "public"), "has no train_mask and no val_mask and no test_mask"),
+        (lambda: evaluate(overlapping.x, overlapping, "public"), "in two parts of one split"),
+        (lambda: evaluate(no_labels.x, no_labels), "the graph has no labels (y)"),
+        (lambda: evaluate(torch.eye(80), one_class), "fewer than two classes"),
+        (lambda: evaluate(torch.eye(80), floats), "one whole number a node [80], not torch.float32 [80]"),
+        (lambda: neighbours(karate.x, karate, ks=(34,)), "k must lie between 1 and 33"),
+        (lambda: clustering(karate.x, karate, repeats=0), "repeats must be at least 1"),
+        (lambda: mean_interval([1.0]), "at least two values"),
+        (lambda: mean_interval([1.0, 2.0], confidence=95), "between 0 and 1"),
+        (lambda: paired_difference([1.0, 2.0], [1.0]), "not 2 and 1"),
+        (lambda: nested_spread([1.0, 2.0]), "a table [seeds, splits]"),
+    ]
+    for name in ("random-10-90", "random-10-10-80", "pygcl-swapped"):
+        sentence = f"protocol '{name}' wants at least 50 labelled nodes (5 to train on) and graph 'karate' has 34"
+        cases.append((lambda name=name: evaluate(karate.x, karate, name), sentence))
+    for mistake, sentence in cases:
+        with pytest.raises(UserError) as told:
+            mistake()
+        assert sentence in str(told.value) and "\n" not in str(told.value)
+
+
+# the fast solver
+
+
+def by_scipy(x: np.ndarray, signs: np.ndarray, strength: float) -> np.ndarray:
+    """Minimise liblinear's objective over [weights, intercept] by a general optimiser."""
+    x = np.hstack([x, np.ones((len(x), 1))])
+
+    def objective(w: np.ndarray) -> tuple[float, np.ndarray]:
+        margin = signs * (x @ w)
+        slope = -strength * signs / (1 + np.exp(margin))
+        return 0.5 * w @ w + strength * np.logaddexp(0, -margin).sum(), w + x.T @ slope
+
+    return optimize.minimize(objective, np.zeros(x.shape[1]), jac=True, tol=1e-12, options={"maxiter": 5000}).x
+
+
+@pytest.mark.parametrize("shape", [(40, 9), (12, 30)])
+@pytest.mark.parametrize("form", ["dense", "sparse, rotated", "sparse, as it is"])
+def test_the_path_minimises_the_objective(shape: tuple[int, int], form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(1)
+    x = draw.normal(size=shape) * (draw.random(shape) < 0.6)
+    signs = np.where(draw.random((shape[0], 3)) < 0.4, 1.0, -1.0)
+    used = np.ones((shape[0], 3))
+    used[::3, 1] = 0
+    if form == "sparse, as it is":
+        monkeypatch.setattr(logistic, "WIDEST_EIGENPROBLEM", 0)
+    block = logistic.reduce(x if form == "dense" else sp.csr_matrix(x))
+    assert (block.lift is None) == (form == "sparse, as it is")
+    found = list(logistic.path(block.rows, signs, used, GRID, tolerance=1e-9))
+    for place in (0, 10, 19):
+        weights = block.weights(found[place])
+        for problem in range(3):
+            kept = used[:, problem] > 0
+            wanted = by_scipy(x[kept], signs[kept, problem], GRID[place])
+            np.testing.assert_allclose(weights[:, problem], wanted, rtol=2e-4, atol=2e-4 * np.abs(wanted).max())
+
+
+def test_the_objective_is_liblinears() -> None:
+    graph = labelled_graph(nodes=120)
+    x, signs = graph.x.double().numpy(), np.where(graph.y.numpy() == 1, 1.0, -1.0)
+    block = logistic.reduce(x)
+    for strength, solved in zip(
+        GRID, logistic.path(block.rows, signs[:, None], np.ones((120, 1)), GRID, 1e-9), strict=True
+    ):
+        model = LogisticRegression(solver="liblinear", C=strength, tol=1e-10, max_iter=10_000).fit(x, signs)
+        wanted = np.append(model.coef_[0], model.intercept_)
+        np.testing.assert_allclose(block.weights(solved)[:, 0], wanted, atol=1e-4 * np.abs(wanted).max())
+
+
+def test_separable_classes_and_a_single_row_do_not_break_the_solver() -> None:
+    x = np.array([[1.0, 0.0], [-1.0, 0.0], [2.0, 1.0]])
+    block = logistic.reduce(x)
+    *_, last = logistic.path(block.rows, np.array([[1.0], [-1.0], [1.0]]), np.ones((3, 1)), [1.0, 1e6])
+    assert np.isfinite(last).all() and np.all(np.sign(block.rows @ last).ravel() == [1, -1, 1])
+    single = logistic.reduce(np.zeros((1, 3)))
+    assert all(np.isfinite(w).all() for w in logistic.path(single.rows, np.ones((1, 1)), np.ones((1, 1)), GRID))
+
+
+# probes
+
+
+def released_choice(x: np.ndarray, labels: np.ndarray, classes: int) -> float:
+    """C by the release's cross-validation, as a plain loop: contiguous folds, exact match of outputs cut at zero."""
+    folds = np.array_split(np.arange(len(x)), 5)
+    means = []
+    for strength in probes.GRID:
+        hits = []
+        for fold in folds:
+            rest = np.setdiff1d(np.arange(len(x)), fold)
+            said = np.zeros((len(fold), classes), dtype=bool)
+            for one in range(classes):
+                model = LogisticRegression(solver="liblinear", C=strength, random_state=0)
+                model.fit(x[rest], labels[rest] == one)
+                said[:, one] = model.decision_function(x[fold]) > 0
+            hits.append((said == (labels[fold][:, None] == np.arange(classes))).all(axis=1).mean())
+        means.append(np.mean(hits))
+    return probes.GRID[int(np.argmax(means))]
+
+
+@pytest.fixture(scope="module")
+def noisy() -> tuple[np.ndarray, np.ndarray, protocols.Split, protocols.Split]:
+    graph = labelled_graph(nodes=600, noise=2.0)
+    splits = [protocols.get(name).splits(graph, 1, 2)[0] for name in ("random-10-90", "random-10-10-80")]
+    return normalize(graph.x.numpy()), graph.y.numpy(), *splits
+
+
+def test_cross_validation_chooses_as_the_release_does(noisy: tuple, coarse: None) -> None:
+    x, y, split, _ = noisy
+    wanted = released_choice(x[split.train], y[split.train], 3)
+    assert probes.liblinear(x, y, split, 3).chosen == probes.fast(x, y, split, 3).chosen == wanted
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_fast_predicts_what_liblinear_predicts(noisy: tuple, dense: bool, coarse: None) -> None:
+    x, y, *splits = noisy
+    x = x if dense else sp.csr_matrix(x)
+    for split in splits:
+        fast, slow = probes.fast(x, y, split, 3), probes.liblinear(x, y, split, 3)
+        assert fast.chosen == slow.chosen
+        assert (fast.classes == slow.classes).mean() > 0.998
+
+
+@pytest.mark.parametrize("absent", [0, 2])
+def test_a_class_without_a_training_node_is_never_predicted(noisy: tuple, absent: int, coarse: None) -> None:
+    x, y, *splits = noisy
+    for split in splits:
+        train = split.train[y[split.train] != absent]
+        short = protocols.Split(train, split.validation, split.test)
+        fast, slow = probes.fast(x, y, short, 3), probes.liblinear(x, y, short, 3)
+        assert fast.chosen == slow.chosen and (fast.classes == slow.classes).mean() > 0.998
+        assert absent not in fast.classes and absent not in slow.classes
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_one_class_in_training_is_predicted_everywhere(noisy: tuple, coarse: None) -> None:
+    x, y, *splits = noisy
+    for split in splits:
+        single = protocols.Split(split.train[y[split.train] == 1], split.validation, split.test)
+        for probe in (probes.fast, probes.liblinear):
+            assert (probe(x, y, single, 3).classes == 1).all()
+
+
+def test_the_linear_layer_is_the_one_of_pygcl(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = labelled_graph(nodes=200, noise=2.0)
+    split = protocols.get("pygcl-swapped").splits(graph, 1)[0]
+    x, y = graph.x, graph.y
+    draw = torch.Generator().manual_seed(11)
+    layer = torch.nn.Linear(12, 3)
+    with torch.no_grad():
+        torch.nn.init.xavier_uniform_(layer.weight, generator=draw)
+        layer.bias.uniform_(-(12**-0.5), 12**-0.5, generator=draw)
+    optimiser = torch.optim.Adam(layer.parameters(), lr=0.01)
+    train, picking, test = (torch.from_numpy(part) for part in (split.train, split.validation, split.test))
+    best, chosen, said = 0.0, 0, None
+    for step in range(1, 301):
+        optimiser.zero_grad()
+        torch.nn.NLLLoss()(torch.log_softmax(layer(x[train]), dim=-1), y[train]).backward()
+        optimiser.step()
+        if step % 20 == 0:
+            micro = f1_score(y[picking], layer(x[picking]).argmax(-1), average="micro")
+            if micro > best:
+                best, chosen, said = micro, step, layer(x[test]).argmax(-1)
+    for features, limit in ((x.numpy(), 0.0), (sp.csr_matrix(x.numpy()), 0.0), (sp.csr_matrix(x.numpy()), 2.0)):
+        monkeypatch.setattr(probes, "SPARSE_STEP_BELOW", limit)
+        found = probes.linear_layer(features, y.numpy(), split, 3, steps=300, seed=11)
+        assert found.chosen == chosen and np.array_equal(found.classes, said)
+
+
+# scores
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, probe: str, answer: object) -> list[np.ndarray]:
+    """Replace a probe by a fixed answer; returns the labels that it is handed."""
+    seen: list[np.ndarray] = []
+
+    def fixed(x: object, known: np.ndarray, split: protocols.Split, *rest: object) -> probes.Prediction:
+        seen.append(known)
+        return probes.Prediction(answer(split), 1.0)
+
+    monkeypatch.setattr(probes, probe, fixed)
+    return seen
+
+
+def test_accuracy_and_macro_f1_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = with_masks(labelled_graph(nodes=50, classes=2))
+    graph.y = torch.tensor([0, 1] * 25)
+    graph.y[0] = 2  # a training node: class 2 is neither present nor predicted in the test part
+    test = np.flatnonzero(graph.test_mask.numpy())
+    answering(monkeypatch, "fast", lambda split: np.zeros(split.test.size, dtype=int))
+    scores = evaluate(graph.x, graph, "public")
+    zeros = int((graph.y[test] == 0).sum())
+    assert scores.accuracy == pytest.approx(100 * zeros / test.size)
+    precision, recall = zeros / test.size, 1.0
+    assert scores.macro_f1 == pytest.approx(100 * (2 * precision * recall / (precision + recall) + 0) / 2)
+    everything = np.eye(3, dtype=bool)
+    answering(monkeypatch, "liblinear", lambda split: np.zeros(split.test.size, dtype=int))
+    graph = labelled_graph(nodes=60, classes=2)
+    graph.y[0] = 2
+    scores = evaluate(graph.x, graph, "random-10-90", splits=2)
+    for number, split in enumerate(protocols.get("random-10-90").splits(graph, 2)):
+        truth = everything[graph.y[split.test].numpy()]  # the release's form: one-hot truth and prediction
+        said = everything[np.zeros(split.test.size, dtype=int)]
+        macro = 100 * f1_score(truth, said, average="macro", zero_division=0)
+        micro = 100 * f1_score(truth, said, average="micro")
+        assert scores.per_split.loc[number, "macro_f1"] == pytest.approx(macro)
+        assert scores.per_split.loc[number, "accuracy"] == pytest.approx(micro)
+
+
+@pytest.mark.parametrize("name", ["random-10-90", "random-10-10-80", "pygcl-swapped"])
+def test_test_labels_never_reach_a_probe(name: str, monkeypatch: pytest.MonkeyPatch, coarse: None) -> None:
+    graph = labelled_graph(nodes=200, noise=2.0)
+    said: list[np.ndarray] = []
+    for probe in ("fast", "liblinear", "linear_layer"):
+        original = getattr(probes, probe)
+
+        def recorded(x, known, split, *rest, original=original):
+            assert (known[split.test] == -1).all()
+            answer = original(x, known, split, *rest)
+            said.append(answer.classes)
+            return answer
+
+        monkeypatch.setattr(probes, probe, recorded)
+    steps = 60 if name == "pygcl-swapped" else None
+    before = evaluate(graph.x, graph, name, splits=1, solver=None, steps=steps)
+    test = torch.from_numpy(protocols.get(name).splits(graph, 1)[0].test)
+    graph.y[test] = graph.y[test.flip(0)]
+    after = evaluate(graph.x, graph, name, splits=1, steps=steps)
+    assert np.array_equal(*said) and before.accuracy != after.accuracy
+
+
+@pytest.mark.parametrize("name", ["random-10-90", "random-10-10-80", "pygcl-swapped"])
+def test_the_same_seed_gives_the_same_scores_and_touches_no_global_generator(name: str, coarse: None) -> None:
+    graph = labelled_graph(nodes=200, noise=2.0)
+    options = {"splits": 2, "solver": None, "steps": 40 if name == "pygcl-swapped" else None}
+    states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    first, second = (evaluate(graph.x, graph, name, **options) for _ in range(2))
+    assert torch.equal(states[0], torch.get_rng_state()) and random.getstate() == states[2]
+    assert np.array_equal(states[1], np.random.get_state()[1])
+    pd.testing.assert_frame_equal(first.per_split, second.per_split)
+    assert not first.per_split.equals(evaluate(graph.x, graph, name, seed=1, **options).per_split)
+
+
+def test_each_protocol_reports_its_own_deviation(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = labelled_graph(nodes=200, noise=2.0)
+    for name, ddof, kind in (("random-10-90", 0, "population"), ("random-10-10-80", 1, "sample")):
+        scores = evaluate(graph.x, graph, name, splits=3, solver="fast")
+        assert scores.accuracy.mean == pytest.approx(scores.per_split["accuracy"].mean())
+        assert scores.accuracy.std == pytest.approx(np.std(scores.per_split["accuracy"], ddof=ddof))
+        assert scores.macro_f1.std == pytest.approx(np.std(scores.per_split["macro_f1"], ddof=ddof))
+        assert scores.accuracy.over == f"{kind} std over 3 random splits of one embedding"
+    assert scores.per_split[["train", "validation", "test"]].iloc[0].tolist() == [20, 20, 160]
+    assert 0 < scores.accuracy < 100
+
+
+def test_a_line_of_scores_says_what_they_are() -> None:
+    graph = with_masks(labelled_graph(nodes=200))
+    line = str(evaluate(graph.x, graph, splits=2))
+    assert "(random-10-10-80, fast; mean ± sample std over 2 random splits of one embedding)" in line
+    line = str(evaluate(graph.x, graph, "pygcl-swapped", splits=2, steps=40))
+    assert "pygcl-swapped, adam, 40 steps" in line and "FLAWED: " in line
+    single = evaluate(graph.x, graph, "public")
+    assert "mean over the one public split" in str(single) and "±" not in str(single) and np.isnan(single.accuracy.std)
+
+
+def test_a_measure_is_a_number_that_keeps_its_spread() -> None:
+    measure = Measure(83.25, 0.94, "population std over 10 random splits of one embedding")
+    assert measure == 83.25 and measure + 1 == 84.25 and f"{measure:.2f}" == "83.25" and str(measure) == "83.2 ± 0.9"
+    for twin in (copy.deepcopy(measure), pickle.loads(pickle.dumps(measure))):
+        assert (twin, twin.std, twin.over, twin.mean) == (83.25, 0.94, measure.over, 83.25)
+    assert str(Measure(83.25, np.nan, "")) == "83.2"
+
+
+def test_a_wide_matrix_of_few_values_stays_sparse() -> None:
+    graph = labelled_graph(nodes=60)
+    few = torch.zeros(60, 50)
+    few[:, 3] = graph.y.float()
+    kept = matrix_of(few, graph)
+    assert sp.issparse(kept) and np.array_equal(kept.toarray(), few.numpy())
+    assert (
+        not sp.issparse(matrix_of(graph.x.double(), graph)) and matrix_of(graph.x.double(), graph).dtype == np.float32
+    )
+
+
+# scores beside a run
+
+
+@dataclass(frozen=True)
+class Config:
+    hidden: int = 8
+    tau: float = 0.4
+
+
+def made_run(
+    graph: Data, seed: int = 0, method: str = "made-up", path: Path | None = None, **config
+) -> SimpleNamespace:
+    draw = torch.Generator().manual_seed(seed)
+    embeddings = graph.x @ torch.randn(graph.x.size(1), 8, generator=draw)
+    return SimpleNamespace(embeddings=embeddings, method=method, config=Config(**config), seed=seed, seconds=2.0 + seed,
+                           peak_mib=100.0, path=path)  # fmt: skip
+
+
+def test_scores_of_a_stored_run_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = labelled_graph(nodes=200)
+    run = made_run(graph, path=tmp_path)
+    first = evaluate(run, graph, splits=2)
+    (file,) = (tmp_path / "scores").iterdir()
+    assert file.name.startswith("random-10-10-80-") and file.suffix == ".json"
+    with monkeypatch.context() as patch:
+        patch.setattr(probes, "fast", lambda *_: pytest.fail("computed again"))
+        again = evaluate(run, graph, splits=2)
+    assert str(again) == str(first) and again.accuracy.std == first.accuracy.std and again.macro_f1 == first.macro_f1
+    pd.testing.assert_frame_equal(again.per_split, first.per_split)
+
+    computed = []
+    original = probes.fast
+    monkeypatch.setattr(probes, "fast", lambda *args: computed.append(1) or original(*args))
+    other_labels = graph.clone()
+    other_labels.y = graph.y.flip(0)
+    retrained = SimpleNamespace(**{**vars(run), "embeddings": run.embeddings + 1})
+    for asked in (
+        lambda: evaluate(run, graph, splits=3),
+        lambda: evaluate(run, graph, splits=2, seed=1),
+        lambda: evaluate(run, graph, "random-10-90", splits=2, solver="fast"),
+        lambda: evaluate(run, other_labels, splits=2),
+        lambda: evaluate(retrained, graph, splits=2),
+        lambda: evaluate(run, graph, splits=2, fresh=True),
+    ):
+        count = len(computed)
+        asked()
+        assert len(computed) > count
+    file.write_text("{half a fi")
+    with pytest.warns(UserWarning, match="not usable and are computed again"):
+        assert str(evaluate(run, graph, splits=2)) == str(first)
+    assert not list((tmp_path / "scores").glob("*.part"))
+    monkeypatch.setattr(evaluation.scores, "VERSION", 10**6)
+    count = len(computed)
+    evaluate(run, graph, splits=2)
+    assert len(computed) > count
+
+
+def test_scores_survive_the_way_through_json(tmp_path: Path) -> None:
+    graph = with_masks(labelled_graph(nodes=200))
+    for scores in (evaluate(graph.x, graph, "public"), evaluate(graph.x, graph, "pygcl-swapped", splits=2, steps=40)):
+        twin = Scores.from_dict(scores.as_dict())
+        assert str(twin) == str(scores) and twin.as_dict() == scores.as_dict()
+
+
+# comparisons
+
+
+def test_compare_keeps_seeds_and_splits_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = labelled_graph(nodes=200, noise=2.0)
+    started = []
+    monkeypatch.setattr("workbench.training.untrained", lambda run, g: started.append(run.seed) or run)
+    runs = [made_run(graph, seed) for seed in (0, 1, 2)]
+    table = compare(runs, graph, splits=3)
+    assert table["name"].tolist() == ["raw attributes", "propagated attributes Â²X", "untrained made-up", "made-up"]
+    assert table["training seeds"].tolist() == [0, 0, 3, 3] and started == [0, 1, 2]
+    row = table.iloc[-1]
+    own = [evaluate(run, graph, splits=3) for run in runs]
+    assert row["accuracy"] == pytest.approx(np.mean([s.accuracy for s in own]))
+    assert row["macro F1"] == pytest.approx(np.mean([s.macro_f1 for s in own]))
+    assert row["spread over seeds"] == pytest.approx(np.std([s.accuracy for s in own], ddof=1))
+    assert row["spread over splits"] == pytest.approx(np.sqrt(np.mean([s.accuracy.std**2 for s in own])))
+    assert row["seconds"] == 3.0 and row["peak MiB"] == 100 and row["protocol"] == "random-10-10-80"
+    raw = evaluate(graph.x, graph, splits=3)
+    assert table.loc[0, "accuracy"] == raw.accuracy and table.loc[0, "spread over splits"] == raw.accuracy.std
+    assert np.isnan(table.loc[0, "spread over seeds"])
+
+    shown = evaluation.format(table)
+    assert shown.iloc[-1, 1] == f"{row['accuracy']:.1f} ± {row['spread over splits']:.1f}"
+    assert shown.iloc[0]["± over seeds"] == "–" and shown.iloc[0]["training seeds"] == "–"
+    assert shown.iloc[0]["protocol"] == "random-10-10-80, fast"
+    flawed = evaluation.format(compare(runs[0], graph, "pygcl-swapped", floors=False, splits=2, steps=40))
+    assert flawed["protocol"].tolist() == ["pygcl-swapped, adam 40 steps, FLAWED"]
+
+
+def test_compare_tells_configurations_apart_and_refuses_to_count_twice() -> None:
+    graph = labelled_graph(nodes=200)
+    runs = [made_run(graph), made_run(graph, tau=0.9), made_run(graph, method="other")]
+    assert compare(runs, graph, floors=False, splits=2)["name"].tolist() == [
+        "made-up (tau=0.4)",
+        "made-up (tau=0.9)",
+        "other",
+    ]
+    with pytest.raises(UserError, match="same configuration and training seed 0"):
+        compare([made_run(graph), made_run(graph)], graph, floors=False)
+
+
+def test_propagated_attributes_are_two_gcn_steps() -> None:
+    graph = labelled_graph(nodes=40)
+    adjacency = np.zeros((40, 40))
+    for source, target in graph.edge_index.T.tolist():
+        adjacency[target, source] = 1
+    np.fill_diagonal(adjacency, 1)
+    degree = adjacency.sum(1)
+    step = adjacency / np.sqrt(degree[:, None] * degree[None])
+    wanted = step @ step @ graph.x.double().numpy()
+    np.testing.assert_allclose(evaluation.propagated(graph), wanted, rtol=1e-4, atol=1e-5)
+    graph.x = torch.eye(40)
+    np.testing.assert_allclose(
+        np.asarray(sp.csr_matrix(evaluation.propagated(graph)).todense()), step @ step, atol=1e-6
+    )
+
+
+# clusters and neighbours
+
+
+def test_matched_accuracy_against_every_matching() -> None:
+    draw = np.random.default_rng(0)
+    labels, clusters = draw.integers(0, 4, 60), draw.integers(0, 4, 60)
+    wanted = max((np.array(order)[clusters] == labels).mean() for order in itertools.permutations(range(4)))
+    assert CLUSTERING.matched_accuracy(labels, clusters) == pytest.approx(wanted)
+    assert CLUSTERING.matched_accuracy(np.array([0, 0, 1, 1]), np.array([1, 1, 1, 1])) == 0.5
+
+
+def test_clusters_that_are_the_classes_score_full_marks() -> None:
+    graph = labelled_graph(nodes=200, noise=0.0)
+    found = clustering(graph.x, graph, repeats=3)
+    best = found.per_repeat.max()
+    assert best["nmi"] == pytest.approx(100) and best["ari"] == pytest.approx(100) and best["accuracy"] == 100
+    assert len(found.per_repeat) == 3 and "over 3 starts on one embedding" in str(found)
+    again = clustering(graph.x, graph, repeats=3)
+    pd.testing.assert_frame_equal(found.per_repeat, again.per_repeat)
+
+
+@pytest.mark.filterwarnings("ignore", category=ConvergenceWarning)
+def test_clustering_and_neighbours_leave_out_nodes_without_a_label() -> None:
+    graph = labelled_graph(nodes=80, noise=0.3)
+    cut = Data(x=graph.x[20:], y=graph.y[20:], edge_index=graph.edge_index[:, :0], num_nodes=60)
+    graph.y[:20] = -1
+    pd.testing.assert_frame_equal(neighbours(graph.x, graph), neighbours(cut.x, cut))
+    pd.testing.assert_frame_equal(clustering(graph.x, graph, 2).per_repeat, clustering(cut.x, cut, 2).per_repeat)
+
+
+@pytest.mark.parametrize("chunk", [64, 0])
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_matrix])
+def test_neighbours_against_a_loop(chunk: int, form: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = labelled_graph(nodes=70, noise=2.0)
+    monkeypatch.setattr(CLUSTERING, "CHUNK_MIB", chunk)
+    found = neighbours(form(graph.x.numpy()), graph, ks=(1, 5, 69))
+    unit, y = normalize(graph.x.numpy()), graph.y.numpy()
+    for k in (1, 5, 69):
+        shares = []
+        for node in range(70):
+            others = [o for o in np.argsort(-(unit @ unit[node]), kind="stable") if o != node][:k]
+            shares.append(np.mean(y[others] == y[node]))
+        assert found.loc[k, "same_class"] == pytest.approx(100 * np.mean(shares))
+    assert found.loc[69, "by_chance"] == pytest.approx(found.loc[69, "same_class"])
+
+
+# statistics
+
+
+def test_intervals_by_hand() -> None:
+    found = mean_interval([80.0, 82.0, 84.0])
+    half = 4.302653 * 2 / np.sqrt(3)
+    assert (found.mean, found.count) == (82, 3) and found.low == pytest.approx(82 - half, abs=1e-5)
+    low, high = stats.t.interval(0.9, 2, loc=82, scale=2 / np.sqrt(3))
+    assert mean_interval([80.0, 82.0, 84.0], 0.9).high == pytest.approx(high)
+    assert mean_interval([80.0, 82.0, 84.0], 0.9).low == pytest.approx(low)
+    difference = paired_difference([80.0, 82.0, 84.0], [79.0, 81.5, 82.0])
+    assert difference.mean == pytest.approx(3.5 / 3) and str(found) == "82.0 [77.0, 87.0] (95%, n = 3)"
+    test = stats.ttest_rel([80.0, 82.0, 84.0], [79.0, 81.5, 82.0]).confidence_interval()
+    assert (difference.low, difference.high) == pytest.approx((test.low, test.high))
+
+
+def test_spread_by_hand() -> None:
+    found = nested_spread([[80.0, 82.0], [84.0, 88.0]])
+    assert found.between_seeds == pytest.approx(np.std([81, 86], ddof=1))
+    assert found.within_seed == pytest.approx(np.sqrt((2 + 8) / 2))
+    assert np.isnan(nested_spread([[80.0, 82.0]]).between_seeds) and np.isnan(nested_spread([[80.0]]).within_seed)
+
+
+# a real graph
+
+
+def test_fast_and_liblinear_agree_on_cora(real_graph) -> None:
+    graph = real_graph("cora")
+    smooth = evaluation.propagated(graph)
+    narrow = np.asarray(smooth @ np.random.default_rng(0).normal(size=(graph.x.size(1), 32)))
+    for protocol, splits in (("random-10-90", 1), ("random-10-10-80", 2)):
+        fast, slow = (evaluate(narrow, graph, protocol, splits, solver=s) for s in ("fast", "liblinear"))
+        assert abs(fast.accuracy - slow.accuracy) < 0.2
+    assert 80 < evaluate(smooth, graph, splits=3).accuracy < 86
+    assert evaluate(smooth, graph, "public").per_split[["train", "validation", "test"]].iloc[0].tolist() == [
+        140,
+        500,
+        1000,
+    ]

@@ -1,0 +1,52 @@
+"""Every notebook: clean as committed, and executed headless on the embedded graph and on Cora."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from torch_geometric.data import Data
+
+from workbench.notebooks import execute, find, names, parameters
+
+
+@pytest.fixture(scope="session")
+def shared_store(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """One store for all notebooks of a test run, so that a run that two of them need is trained once."""
+    base = tmp_path_factory.getbasetemp()
+    return (base if worker_id == "master" else base.parent) / "notebook-runs"
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_notebook_is_committed_clean(name: str) -> None:
+    book = nbformat.read(find(name), as_version=4)
+    assert book.metadata.kernelspec.name == "python3" and len(book.cells) <= 25
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    assert "parameters" in code[0].metadata.tags and "assert" in code[-1].source
+    assert all(len(cell.source.splitlines()) <= 25 for cell in code)
+    assert {"graph", "seed", "preset"} <= set(parameters(name))
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("graph", ["pydocs", "cora"])
+@pytest.mark.parametrize("name", names())
+def test_a_notebook_runs_headless_and_its_claims_hold(
+    name: str,
+    graph: str,
+    tmp_path: Path,
+    shared_store: Path,
+    real_graph: Callable[[str], Data],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real_graph(graph)
+    monkeypatch.setenv("WORKBENCH_RUNS", str(shared_store))
+    outcome = execute(name, {"graph": graph}, tmp_path)
+    assert outcome.error is None, f"cell {outcome.failed_cell}: {outcome.error}"
+    page = outcome.html.read_text(encoding="utf-8")
+    executed = nbformat.read(outcome.path, as_version=4)
+    figures = sum(
+        "application/vnd.plotly.v1+json" in o.get("data", {}) for c in executed.cells for o in c.get("outputs", [])
+    )
+    # Plotly's own script stands in the page, once, so that the figures show without a network.
+    assert figures >= 2 and page.count("Plotly.newPlot(") >= figures and "cdn.plot.ly" not in page

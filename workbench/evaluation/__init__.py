@@ -1,0 +1,24 @@
+"""Scores of embeddings under named protocols, with their spread, and comparisons that show the floors."""
+
+from workbench.evaluation import protocols, statistics
+from workbench.evaluation.clustering import Clustering, clustering, neighbours
+from workbench.evaluation.comparison import compare, format, propagated
+from workbench.evaluation.scores import Measure, Scores, evaluate
+from workbench.evaluation.statistics import mean_interval, nested_spread, paired_difference
+
+__all__ = [
+    "Clustering",
+    "Measure",
+    "Scores",
+    "clustering",
+    "compare",
+    "evaluate",
+    "format",
+    "mean_interval",
+    "neighbours",
+    "nested_spread",
+    "paired_difference",
+    "propagated",
+    "protocols",
+    "statistics",
+]

@@ -1,0 +1,130 @@
+"""Scores that train nothing on labels: k-means clusters against classes, and the classes of nearest neighbours."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.metrics.cluster import contingency_matrix
+from sklearn.preprocessing import normalize
+from torch_geometric.data import Data
+
+from workbench.errors import UserError
+from workbench.evaluation import probes
+from workbench.evaluation.protocols import labels_of, name_of
+from workbench.evaluation.scores import Measure, matrix_of
+from workbench.randomness import Randomness
+
+if TYPE_CHECKING:
+    from workbench.evaluation.scores import Embeddings
+
+CHUNK_MIB = 64  # of similarities that are kept at once
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """How well k-means clusters match the classes, each in percent (see `clustering`)."""
+
+    nmi: Measure
+    ari: Measure
+    accuracy: Measure
+    per_repeat: pd.DataFrame
+
+    def __str__(self) -> str:
+        return f"k-means: NMI {self.nmi} %, ARI {self.ari} %, accuracy {self.accuracy} % (mean ± {self.nmi.over})"
+
+
+def clustering(run_or_embeddings: "Embeddings", graph: Data, repeats: int = 10, seed: int = 0) -> Clustering:
+    """Cluster L2-normalised embeddings by k-means, as many clusters as classes, and compare with the labels.
+
+    Args:
+        run_or_embeddings: a run, or a matrix [nodes, dim].
+        graph: the graph with its labels, which only score the clusters; nodes without a label are left out.
+        repeats: independent k-means++ starts, all of them counted, none picked.
+        seed: of the starts.
+
+    Returns:
+        Normalised mutual information (arithmetic mean of the entropies), adjusted Rand index, and accuracy after the
+        best one-to-one matching of clusters and classes (Hungarian), each with its sample std over the starts.
+
+    Raises:
+        UserError: no labels, embeddings that do not fit the graph, or no repeat.
+    """
+    if repeats < 1:
+        raise UserError(f"repeats must be at least 1, not {repeats}")
+    x, labels = _labelled(run_or_embeddings, graph)
+    count = np.unique(labels).size
+    rows = []
+    for number in range(repeats):
+        start = Randomness(seed).integer(f"clusters {number}")
+        found = KMeans(count, n_init=1, random_state=start).fit_predict(x)
+        rows.append(
+            {
+                "nmi": 100 * normalized_mutual_info_score(labels, found),
+                "ari": 100 * adjusted_rand_score(labels, found),
+                "accuracy": 100 * matched_accuracy(labels, found),
+            }
+        )
+    table = pd.DataFrame(rows).rename_axis("repeat")
+    over = f"sample std over {repeats} starts on one embedding" if repeats > 1 else "one start on one embedding"
+    spread = table.std(ddof=1)
+    nmi, ari, accuracy = (Measure(table[name].mean(), spread[name], over) for name in ("nmi", "ari", "accuracy"))
+    return Clustering(nmi, ari, accuracy, table)
+
+
+def matched_accuracy(labels: NDArray[np.int64], clusters: NDArray[np.int64]) -> float:
+    """Return the share of nodes that are right under the best one-to-one matching of clusters and classes."""
+    table = contingency_matrix(labels, clusters)
+    return float(table[linear_sum_assignment(table, maximize=True)].sum() / labels.size)
+
+
+def neighbours(run_or_embeddings: "Embeddings", graph: Data, ks: tuple[int, ...] = (5, 10)) -> pd.DataFrame:
+    """Return how often the nearest nodes by cosine similarity share a node's class.
+
+    Args:
+        run_or_embeddings: a run, or a matrix [nodes, dim].
+        graph: the graph with its labels; nodes without a label neither ask nor answer.
+        ks: how many neighbours are looked at.
+
+    Returns:
+        One row for each k: `same_class`, the mean share among the k nearest in percent, and `by_chance`, the share that
+        k random other nodes would give.
+
+    Raises:
+        UserError: no labels, embeddings that do not fit the graph, or a k out of range.
+    """
+    x, labels = _labelled(run_or_embeddings, graph)
+    nodes = labels.size
+    for k in ks:
+        if not 1 <= k < nodes:
+            raise UserError(
+                f"k must lie between 1 and {nodes - 1} on {name_of(graph)} ({nodes} labelled nodes), not {k}"
+            )
+    shares = {k: 0.0 for k in ks}
+    step = max(1, CHUNK_MIB * 2**20 // (4 * nodes))
+    classes = torch.from_numpy(labels)
+    for first in range(0, nodes, step):
+        similar = x[first : first + step] @ x.T
+        cosines = torch.from_numpy(similar.toarray() if sp.issparse(similar) else similar)
+        own = torch.arange(cosines.size(0))
+        cosines[own, own + first] = -torch.inf
+        nearest = cosines.topk(max(ks), dim=1).indices
+        same = (classes[nearest] == classes[first : first + step, None]).double()
+        for k in ks:
+            shares[k] += float(same[:, :k].mean(dim=1).sum())
+    sizes = np.bincount(labels)
+    chance = 100 * float((sizes * (sizes - 1)).sum() / (nodes * (nodes - 1)))
+    rows = [{"k": k, "same_class": 100 * shares[k] / nodes, "by_chance": chance} for k in ks]
+    return pd.DataFrame(rows).set_index("k")
+
+
+def _labelled(run_or_embeddings: "Embeddings", graph: Data) -> tuple[probes.Features, NDArray[np.int64]]:
+    labels = labels_of(graph)
+    kept = np.flatnonzero(labels >= 0)
+    return normalize(matrix_of(run_or_embeddings, graph)[kept]), labels[kept]

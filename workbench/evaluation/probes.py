@@ -1,0 +1,169 @@
+"""Probes: simple classifiers that are trained on frozen embeddings and show how well classes can be read off them.
+
+A probe sees the labels of the training part and of the part that tunes it; test labels are never handed to it.
+"""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.multiclass import OneVsRestClassifier
+from torch import Tensor
+
+from workbench.evaluation import logistic
+from workbench.evaluation.protocols import Nodes, Split
+
+Features = Any  # NDArray[np.float32] or scipy.sparse.csr_matrix, which carries no types
+
+GRID = tuple(2.0**power for power in range(-10, 10))
+FOLDS = 5
+PICK_EVERY = 20
+SPARSE_STEP_BELOW = 0.03  # a product with a block of a larger share of non-zeros is faster dense
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a probe says of the test part: a class for each of its nodes, and the C or step that was chosen."""
+
+    classes: Nodes
+    chosen: float
+
+
+def liblinear(x: Features, known: Nodes, split: Split, classes: int) -> Prediction:
+    """One-vs-rest logistic regression by scikit-learn's liblinear, C chosen as the split allows.
+
+    Args:
+        x: embeddings [nodes, dim], dense or sparse.
+        known: class of each training and validation node, -1 elsewhere [nodes].
+        split: with a validation part C is chosen by accuracy on it, without by 5-fold cross-validation of the training
+            part exactly as in GRACE's release (targets one-hot, hence unstratified folds and exact-match scores).
+        classes: how many there are; one without a training node is never predicted.
+    """
+    targets = _one_hot(known[split.train], classes)
+    # the primal solver draws nothing, but scikit-learn would take an unused number from the global generator
+    model = OneVsRestClassifier(LogisticRegression(solver="liblinear", random_state=0))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Label .* is present in all training examples")
+        if split.validation is None:
+            search = GridSearchCV(model, {"estimator__C": list(GRID)}, cv=FOLDS, error_score="raise")
+            search.fit(x[split.train], targets)
+            best, chosen = search.best_estimator_, float(search.best_params_["estimator__C"])
+        else:
+            best, chosen, highest = None, 0.0, -1.0
+            for strength in GRID:
+                trial = OneVsRestClassifier(LogisticRegression(solver="liblinear", C=strength, random_state=0))
+                trial.fit(x[split.train], targets)
+                guess = trial.predict_proba(x[split.validation]).argmax(axis=1)
+                accuracy = float((guess == known[split.validation]).mean())
+                if accuracy > highest:
+                    best, chosen, highest = trial, strength, accuracy
+    return Prediction(best.predict_proba(x[split.test]).argmax(axis=1), chosen)
+
+
+def fast(x: Features, known: Nodes, split: Split, classes: int) -> Prediction:
+    """`liblinear` with the same objective, folds and choice, every class and fold solved together (see `logistic`)."""
+    targets = _one_hot(known[split.train], classes)
+    count = split.train.size
+    masks = [np.ones(count, dtype=bool)]
+    if split.validation is None:
+        for _, held_out in KFold(FOLDS).split(targets):
+            masks.append(np.ones(count, dtype=bool))
+            masks[-1][held_out] = False
+    block = logistic.reduce(x[split.train])
+    validation = None if split.validation is None else x[split.validation]
+    signs = np.tile(np.where(targets, 1.0, -1.0), len(masks))
+    used = np.repeat(np.stack(masks, axis=1).astype(np.float64), classes, axis=1)
+    # one-vs-rest answers with a constant where a training fold holds a class never, or always
+    constant = np.stack([np.where(targets[mask].any(0), np.where(targets[mask].all(0), 1, 0), -1) for mask in masks])
+    best = (-1.0, 0.0, np.empty(0))
+    for strength, solved in zip(GRID, logistic.path(block.rows, signs, used, GRID), strict=True):
+        weights = block.weights(solved[:, :classes])
+        if split.validation is None:
+            scores = np.asarray(block.rows @ solved).reshape(count, len(masks), classes)
+            folds = range(1, len(masks))
+            score = float(np.mean([_exact_match(scores[:, f], targets, ~masks[f], constant[f]) for f in folds]))
+        else:
+            guess = _scores(validation, weights, constant[0]).argmax(axis=1)
+            score = float((guess == known[split.validation]).mean())
+        if score > best[0]:
+            best = (score, strength, weights)
+    return Prediction(_scores(x[split.test], best[2], constant[0]).argmax(axis=1), best[1])
+
+
+def linear_layer(x: Features, known: Nodes, split: Split, classes: int, steps: int, seed: int) -> Prediction:
+    """One linear layer by full-batch Adam, the step picked on the validation part (PyGCL's LREvaluator).
+
+    Args:
+        x: embeddings [nodes, dim], dense or sparse.
+        known: class of each training and validation node, -1 elsewhere [nodes].
+        split: with a validation part, which picks the step.
+        classes: how many there are.
+        steps: gradient steps, at least 20.
+        seed: of the initial weights.
+    """
+    assert split.validation is not None
+    draw = torch.Generator().manual_seed(seed)
+    weight, bias = torch.empty(classes, x.shape[1]), torch.empty(classes, 1)
+    torch.nn.init.xavier_uniform_(weight, generator=draw)
+    bias.uniform_(-(x.shape[1] ** -0.5), x.shape[1] ** -0.5, generator=draw)  # torch.nn.Linear's own
+    parts = (x[nodes] for nodes in (split.train, split.validation, split.test))
+    train, picking, test = (part if _stays_sparse(part) else _dense(part) for part in parts)
+    targets = torch.from_numpy(_one_hot(known[split.train], classes)).float().T
+    wanted = torch.from_numpy(known[split.validation])
+    optimiser = torch.optim.Adam([weight, bias], lr=0.01, fused=True)
+    best, chosen, said = 0, 0, torch.zeros(split.test.size, dtype=torch.int64)
+    for step in range(1, steps + 1):
+        # the gradient of the mean log-softmax loss, written out class by row: several times faster than autograd's
+        # node by row for a layer with so few classes
+        error = (torch.softmax(_outputs(weight, bias, train), dim=0) - targets) / targets.size(1)
+        weight.grad, bias.grad = _times(error, train), error.sum(dim=1, keepdim=True)
+        optimiser.step()
+        if step % PICK_EVERY == 0:
+            right = int((_outputs(weight, bias, picking).argmax(dim=0) == wanted).sum())
+            if right > best:
+                best, chosen, said = right, step, _outputs(weight, bias, test).argmax(dim=0)
+    return Prediction(said.numpy(), float(chosen))
+
+
+def _stays_sparse(x: Features) -> bool:
+    return sp.issparse(x) and x.nnz < SPARSE_STEP_BELOW * x.shape[0] * x.shape[1]
+
+
+def _dense(x: Features) -> NDArray[np.float32]:
+    return np.asarray(x.toarray() if sp.issparse(x) else x, dtype=np.float32)
+
+
+def _outputs(weight: Tensor, bias: Tensor, x: Features) -> Tensor:
+    return _times(weight, x.T) + bias
+
+
+def _times(left: Tensor, right: Features) -> Tensor:
+    """Multiply a dense tensor by a numpy or scipy matrix."""
+    if sp.issparse(right):  # fused Adam wants gradients laid out like the weights, hence row by row
+        return torch.from_numpy(np.ascontiguousarray((right.T @ left.numpy().T).T))
+    return left @ torch.from_numpy(right)
+
+
+def _one_hot(labels: Nodes, classes: int) -> NDArray[np.bool_]:
+    return labels[:, None] == np.arange(classes)
+
+
+def _scores(x: Features, weights: NDArray[np.float64], constant: NDArray[np.int64]) -> NDArray[np.float64]:
+    scores = np.asarray(x @ weights[:-1]) + weights[-1]
+    scores[:, constant != 0] = constant[constant != 0] * np.inf
+    return scores
+
+
+def _exact_match(
+    scores: NDArray[np.float64], targets: NDArray[np.bool_], rows: NDArray[np.bool_], constant: NDArray[np.int64]
+) -> float:
+    """Share of rows with every thresholded output right; `constant` a class: 1 always, -1 never, 0 fitted."""
+    # scikit-learn thresholds all outputs at 0.5 instead of 0 when the first class has a constant answer
+    said = np.where(constant == 0, scores[rows] > (0.0 if constant[0] == 0 else 0.5), constant > 0)
+    return float((said == targets[rows]).all(axis=1).mean())

@@ -1,0 +1,94 @@
+"""How sure a mean is: intervals over training seeds, paired differences, and spread of seeds apart from that of splits.
+
+Splits of one graph share most of their nodes, so their scores are not independent: use intervals over training seeds,
+and read a standard deviation over splits as a description only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from workbench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its two-sided Student-t confidence interval, in the unit of the values."""
+
+    mean: float
+    low: float
+    high: float
+    count: int
+    confidence: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.1f} [{self.low:.1f}, {self.high:.1f}] ({self.confidence:.0%}, n = {self.count})"
+
+
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Return the mean of independent values, such as one score a training seed, with its t interval.
+
+    Args:
+        values: at least two numbers [seeds].
+        confidence: the interval's coverage, between 0 and 1.
+
+    Raises:
+        UserError: fewer than two values, or a confidence out of range.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1 or numbers.size < 2:
+        raise UserError(f"a confidence interval takes at least two values, one a training seed, not {numbers.size}")
+    if not 0 < confidence < 1:
+        raise UserError(f"confidence must lie between 0 and 1, not {confidence}")
+    mean, error = float(numbers.mean()), float(stats.sem(numbers))
+    half = float(stats.t.ppf((1 + confidence) / 2, numbers.size - 1)) * error
+    return Interval(mean, mean - half, mean + half, numbers.size, confidence)
+
+
+def paired_difference(first: Sequence[float], second: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Return the mean of first − second over pairs that share a training seed, with its t interval.
+
+    Args:
+        first: one score a seed [seeds].
+        second: scores of the same seeds in the same order [seeds].
+        confidence: the interval's coverage, between 0 and 1.
+
+    Raises:
+        UserError: the lengths differ, or there are fewer than two pairs.
+    """
+    if len(first) != len(second):
+        raise UserError(f"a paired difference takes as many first as second values, not {len(first)} and {len(second)}")
+    return mean_interval(list(np.subtract(first, second)), confidence)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Sample standard deviations: of the seeds' means, and within a seed over its splits (pooled)."""
+
+    between_seeds: float
+    within_seed: float
+
+
+def nested_spread(scores: ArrayLike) -> Spread:
+    """Separate the spread between training seeds from the spread over splits.
+
+    Args:
+        scores: one row a training seed, one column a split [seeds, splits].
+
+    Returns:
+        Both standard deviations, nan where there is one seed or one split only. The deviation between seeds is that of
+        their means over the same splits, so it is what a repeated experiment would show.
+
+    Raises:
+        UserError: `scores` is not a non-empty table.
+    """
+    table = np.asarray(scores, dtype=np.float64)
+    if table.ndim != 2 or table.size == 0:
+        raise UserError(f"nested_spread takes a table [seeds, splits], not a shape {list(table.shape)}")
+    seeds, splits = table.shape
+    between = float(table.mean(axis=1).std(ddof=1)) if seeds > 1 else np.nan
+    within = float(np.sqrt(table.var(axis=1, ddof=1).mean())) if splits > 1 else np.nan
+    return Spread(between, within)
