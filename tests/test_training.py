@@ -147,6 +147,7 @@ def test_no_epochs_give_the_untrained_encoder(small_graph: Data, tmp_path: Path)
     run = train("grace", small_graph, tmp_path)
     floor = training.untrained(run, small_graph)
     assert floor.epochs == 0 and floor.contrast is None and floor.config.dim == 8
+    assert run.preset == "defaults + epochs=6, dim=8" and floor.preset == "defaults + epochs=0, dim=8"
     assert not torch.equal(floor.embeddings, run.embeddings)
 
 

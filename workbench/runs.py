@@ -32,7 +32,9 @@ class Run:
     """What training gave: embeddings, how it went, and what exactly was asked for.
 
     Attributes:
-        method, graph, preset, seed: what was asked for; `graph` is the graph's name, `graph_hash` its content's.
+        method, graph, preset, seed: what was asked for; `graph` is the graph's name, and `preset` also names the
+            parameters that differ from it.
+        graph_hash: hash of the graph's content.
         config: the full configuration, a frozen data class.
         embeddings: float32 [nodes, dim].
         history: one row an epoch; columns "loss" (what was minimised), one per loss term, and "seconds".

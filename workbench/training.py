@@ -106,7 +106,7 @@ def fit(
         graph=name,
         graph_hash=graph_hash,
         config=config,
-        preset=preset if not overrides else f"{preset} + {', '.join(sorted(overrides))}",
+        preset=_told(preset, config, configure(method, preset, name, {})[1]),
         seed=seed,
         embeddings=embeddings,
         history=trainer.history(),
@@ -129,9 +129,15 @@ def fit(
 def untrained(run: Run, graph: Data) -> Run:
     """Return the same encoder before any training: the floor that training must beat."""
     parameters = dataclasses.asdict(run.config) | {"epochs": 0}
-    return fit(
-        run.method, graph, "defaults", run.seed, store=run.path and run.path.parent, progress=False, **parameters
-    )
+    preset, store = run.preset.split(" + ")[0], run.path and run.path.parent
+    return fit(run.method, graph, preset, run.seed, store=store, progress=False, **parameters)
+
+
+def _told(preset: str, config: Config, base: Config) -> str:
+    """Name a preset with the parameters that differ from it."""
+    given, usual = dataclasses.asdict(config), dataclasses.asdict(base)
+    changed = [f"{name}={value}" for name, value in given.items() if value != usual[name]]
+    return " + ".join([preset, ", ".join(changed)]) if changed else preset
 
 
 class _Trainer:
