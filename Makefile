@@ -1,0 +1,72 @@
+# Each job first makes the environment in .venv, once; after that it starts at once.
+
+PYTHON ?= python3
+# Extra options for each pip call, e.g. PIP_OPTIONS="--extra-index-url ADDRESS" for a build of torch without CUDA.
+PIP_OPTIONS ?=
+# Extra options for pytest, e.g. PYTEST_OPTIONS="-k grace -x".
+PYTEST_OPTIONS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help install run lab test check format pictures lock clean
+
+help: ## show this list
+	@echo "make JOB, where JOB is one of:"
+	@sed -n 's/^\([a-z]*\):.*## /  \1#/p' Makefile | awk -F'#' '{ printf "%-10s %s\n", $$1, $$2 }'
+
+install: $(STAMP) ## make .venv and install the tested versions (other jobs do it by themselves)
+
+$(STAMP): requirements.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "make: '$(PYTHON)' not found; install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: '$(PYTHON)' is older than Python 3.11; name a newer one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "make: '$(PYTHON)' has no venv module; install it (on Debian and Ubuntu: the package python3-venv)" >&2; exit 1; }
+	@echo "Setting up $(VENV): some minutes and 2 GB, this once"
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install $(PIP_OPTIONS) -r requirements.txt
+	$(PY) -m pip install --quiet $(PIP_OPTIONS) --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(STAMP) ## run the tour: train each method, compare them, write build/00_tour.html
+	@$(PY) -m workbench notebooks 00_tour --out-dir build
+	@echo
+	@echo "Next: make lab    opens the same notebook in JupyterLab, to change the graph and look around"
+
+lab: $(STAMP) ## open JupyterLab on the tour
+	@$(PY) -m workbench lab
+
+test: $(STAMP) ## run the tests
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal $(PYTEST_OPTIONS)
+
+check: $(STAMP) ## check formatting, lint and types, changing nothing
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) -m nbstripout --verify --keep-id notebooks/*.ipynb
+
+format: $(STAMP) ## format the code, mend what lint can mend, take the outputs out of the notebooks
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+	$(PY) -m nbstripout --keep-id notebooks/*.ipynb
+
+pictures: $(STAMP) ## draw the README's pictures (needs Chrome or Chromium)
+	@$(PY) docs/pictures/draw.py
+
+lock: ## resolve pyproject.toml afresh and write requirements.txt
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet $(PIP_OPTIONS) -e '.[dev]'
+	{ echo "# Every package with its tested version, dev tools included; written by 'make lock' from pyproject.toml."; \
+	  build/lock/bin/python -m pip freeze --all --exclude pip --exclude workbench --exclude-editable \
+	    | sed 's/[+ ].*//'; } > build/requirements.txt
+	mv build/requirements.txt requirements.txt
+	rm -rf build/lock
+
+clean: ## remove .venv, build and every cache; runs/ and data/ stay
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,392 @@
+"""The command line: exit codes, one line for each mistake, JSON that parses, and a few real runs on tiny graphs."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from workbench import cli, commands, notebooks
+from workbench.errors import UserError
+from workbench.evaluation import Measure
+from workbench.training import fit as real_fit
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each command in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = cli.main(list(words))
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Run a command that must end with one line on stderr, nothing on stdout, and exit code 2."""
+    code, out, err = said(capsys, *words)
+    assert (code, out) == (2, "")
+    assert err.startswith("workbench: ") and err.count("\n") == 1 and err.endswith("\n"), err
+    return err
+
+
+def parsed(capsys: pytest.CaptureFixture[str], *words: str) -> object:
+    code, out, err = said(capsys, *words, "--json")
+    assert code == 0, err
+    return json.loads(out, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ((), ("--help",)):
+        code, out, _ = said(capsys, *words)
+        assert code == 0
+        for command in ("graphs", "fit", "evaluate", "runs", "select", "notebooks", "bench", "lab"):
+            assert f"\n    {command}" in out
+
+
+@pytest.mark.parametrize("command", ["graphs", "fit", "evaluate", "runs", "select", "notebooks", "bench", "lab"])
+def test_each_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    code, out, _ = said(capsys, command, "--help")
+    assert code == 0 and out.startswith(f"usage: workbench {command}")
+    assert ("--json" in out) == (command != "lab")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("fti grace karate", "unknown command 'fti'; did you mean 'fit'?"),
+        ("--verson", "did you mean '--version'?"),
+        ("runs --jsn", "unknown option '--jsn' of workbench runs; did you mean '--json'?"),
+        ("runs --roo=x", "did you mean '--root'?"),
+        ("runs extra", "'extra' is one word too many"),
+        ("evaluate x --protcol public", "did you mean '--protocol'?"),
+        ("fit grace", "the following arguments are required: GRAPH; see workbench fit --help"),
+        ("fit grace karate --seed x", "argument --seed: invalid int value: 'x'"),
+        ("fit grace karate --sed 3", "did you mean '--seed'?"),
+        ("fit grace karate --epochs 50", "'--epochs' of workbench fit; a method's setting is given as -p epochs="),
+        ("fit --epochs 50 grace karate", "-p epochs="),
+        ("fit grace karate --weight-decay=1", "-p weight_decay="),
+        ("fit grace karate -p epochs", "-p 'epochs' is not of the form key=value"),
+        ("fit grace karate -p epochs=1 -p epochs=2", "-p epochs=... is given twice"),
+        ("fit grace karate -p seed=1", "'seed' is not given by -p"),
+    ],
+)  # fmt: skip
+def test_wrong_words(capsys: pytest.CaptureFixture[str], words: str, told: str) -> None:
+    assert told in complaint(capsys, *words.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("fit gracee karate", "unknown method 'gracee'; did you mean 'grace'?"),
+        ("fit grace karat", "unknown graph 'karat'; did you mean 'karate'?"),
+        ("fit grace karate --preset quik", "did you mean 'quick'?"),
+        ("fit grace karate -p epoch=3", "did you mean 'epochs'?"),
+        ("fit grace karate -p epochs=many", "'epochs'"),
+        ("fit grace karate --protocol random-10-9", "did you mean 'random-10-90'?"),
+        ("fit grace karate --device gpu", "unknown device 'gpu'"),
+        ("graphs karat", "did you mean 'karate'?"),
+        ("select e2ngg karate", "unknown strategy 'e2ngg'; did you mean 'e2neg'?"),
+        ("bench e2neg-stp", "did you mean 'e2neg-step'?"),
+        ("evaluate grace/karate", "no stored run"),
+    ],
+)
+def test_wrong_names(capsys: pytest.CaptureFixture[str], words: str, told: str) -> None:
+    assert told in complaint(capsys, *words.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("50", 50),
+        ("0.4", 0.4),
+        ("1e-3", 0.001),
+        ("true", True),
+        ("False", False),
+        ("None", None),
+        ("null", None),
+        ("relu", "relu"),
+        ('"50"', "50"),
+        ("[1, 2]", [1, 2]),
+        ("NaN", "NaN"),
+        ("no", "no"),
+        ("__import__('os')", "__import__('os')"),
+        ("", ""),
+        ("a=b", "a=b"),
+    ],
+)
+def test_values_are_read_like_json(text: str, value: object) -> None:
+    read = commands.parse_value(text)
+    assert read == value and type(read) is type(value)
+
+
+def test_importing_the_command_line_is_light() -> None:
+    code = "import sys, workbench.cli; print([m for m in ('torch', 'numpy', 'pandas', 'plotly') if m in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_python_m_workbench(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "workbench", "nope"], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("workbench: unknown command 'nope'")
+
+
+# --- graphs, runs, scores --------------------------------------------------------------------------------------------
+
+
+def test_graphs(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
+    rows = {row["graph"]: row for row in parsed(capsys, "graphs")}
+    assert rows["karate"]["files here"] == "none needed" and rows["karate"]["nodes"] == 34
+    assert rows["cora"]["files here"] == "no" and rows["cora"]["classes"] == 7
+    _, out, _ = said(capsys, "graphs")
+    assert len(out.splitlines()) == len(rows) + 1
+    told = parsed(capsys, "graphs", "karate")
+    assert (told["nodes"], told["edges"], told["classes"]) == (34, 156, 4) and "Zachary" in told["citation"]
+    _, out, _ = said(capsys, "graphs", "karate")
+    assert [line.split() for line in out.splitlines()[:3]] == [["graph", "karate"], ["nodes", "34"], ["edges", "156"]]
+
+
+def test_fit_stores_loads_and_is_evaluated(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("fit", "grace", "digits", "-p", "epochs=2", "-p", "dim=8", "-p", "projection=8")
+    code, out, err = said(capsys, *words)
+    summary, following = out.splitlines()
+    assert code == 0 and "2/2" in err  # the bar is on stderr
+    assert summary.startswith("grace on digits, preset ") and "seed 0: 2 epochs in " in summary and "loss " in summary
+    assert following.startswith("next: workbench evaluate ")
+    folder = Path(following.split()[-1])
+    assert folder.is_dir() and "loaded from the store" not in summary
+
+    told = parsed(capsys, *words)
+    assert told["loaded"] and told["epochs"] == 2 and told["config"]["dim"] == 8 and told["path"] == str(folder)
+    assert told["complete"] and told["losses"]["loss"] > 0
+    assert "loaded from the store, --fresh trains again" in said(capsys, *words)[1]
+    assert not parsed(capsys, *words, "--fresh")["loaded"]
+
+    (row,) = parsed(capsys, "runs")
+    assert (row["method"], row["graph"], row["epochs"], row["folder"]) == ("grace", "digits", 2, str(folder))
+    assert str(folder) in said(capsys, "runs")[1]
+
+    options = ("--splits", "2", "--solver", "fast")
+    results = [parsed(capsys, "evaluate", run, *options) for run in (str(folder), "grace/digits", folder.name[-16:])]
+    accuracy = results[0]["scores"]["accuracy"]
+    assert results[1]["scores"]["accuracy"] == results[2]["scores"]["accuracy"] == accuracy
+    assert 0 < accuracy["mean"] <= 100 and accuracy["std"] is not None
+    _, out, _ = said(capsys, "evaluate", "grace/digits", *options)
+    assert out.startswith("grace on digits, ") and "random-10-10-80" in out and "±" in out
+    assert out.count("\n") == 1
+
+    assert "did you mean 'fast'?" in complaint(capsys, "evaluate", "grace/digits", "--solver", "fsat")
+    assert "did you mean 'grace/digits'?" in complaint(capsys, "evaluate", "grace/digitss")
+    assert "is not the graph that this run was trained on" in complaint(
+        capsys, "evaluate", "grace/digits", "--graph", "karate"
+    )
+    rows = parsed(capsys, "evaluate", "grace/digits", *options, "--floors")
+    names = [row["name"] for row in rows]
+    assert names[-1] == "grace" and "untrained grace" in names and "raw attributes" in names
+    assert rows[-1]["accuracy"] == pytest.approx(accuracy["mean"])
+    _, out, _ = said(capsys, "evaluate", "grace/digits", *options, "--floors")
+    assert len(out.splitlines()) == 1 + len(rows) and "± over seeds" in out.splitlines()[0]
+
+
+def test_fit_with_a_protocol_scores_at_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    class Scores:
+        accuracy = Measure(80.0, 1.0, "splits")
+
+        def as_dict(self) -> dict:
+            return {"accuracy": {"mean": self.accuracy, "std": float("nan")}}
+
+        def __str__(self) -> str:
+            return f"accuracy {self.accuracy} %"
+
+    def evaluate(run: object, graph: object, protocol: str) -> Scores:
+        asked.append(protocol)
+        return Scores()
+
+    monkeypatch.setattr("workbench.evaluation.evaluate", evaluate)
+    words = ("fit", "grace", "karate", "-p", "epochs=1", "--protocol", "random-10-90")
+    assert said(capsys, *words)[1].splitlines()[1] == "accuracy 80.0 ± 1.0 %"
+    assert parsed(capsys, *words)["scores"] == {"accuracy": {"mean": 80.0, "std": None}}
+    assert asked == ["random-10-90"] * 2
+
+
+def test_a_graph_from_a_file_is_told_to_evaluate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    edges = torch.randint(0, 60, (200, 2)).tolist()
+    (tmp_path / "mine.csv").write_text("\n".join(f"{a},{b}" for a, b in edges if a != b) + "\n")
+    code, out, err = said(capsys, "fit", "grace", "mine.csv", "-p", "epochs=1")
+    assert code == 0, err
+    assert out.splitlines()[-1].endswith(" --graph mine.csv")
+    assert "--graph says where it is" in complaint(capsys, "evaluate", "grace/mine")
+
+
+def test_runs_of_an_empty_store(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, _ = said(capsys, "runs", "--root", str(tmp_path / "none"))
+    assert code == 0 and out.startswith(f"no run is stored in {tmp_path / 'none'}")
+    assert parsed(capsys, "runs") == []
+
+
+def test_select(capsys: pytest.CaptureFixture[str]) -> None:
+    told = parsed(capsys, "select", "uniform", "karate", "--k", "5", "--seed", "1")
+    assert len(told["negatives"]) == 5 and len(told["anchors"]) == 34
+    assert [row["negative"] for row in told["reasons"]] == told["negatives"]
+    assert parsed(capsys, "select", "uniform", "karate", "--k", "5", "--seed", "1") == told
+    own = told["negatives"][0]
+    one = parsed(capsys, "select", "uniform", "karate", "--k", "5", "--seed", "1", "--anchor", str(own))
+    assert [row["negative"] for row in one["reasons"]] == told["negatives"][1:]  # never its own negative
+    _, out, _ = said(capsys, "select", "uniform", "karate", "--k", "5", "--rows", "2")
+    assert out.startswith("uniform on karate, seed 0: 34 anchors, 5 negatives shared by all\nnegative")
+    assert out.splitlines()[-1].startswith("... and 3 more") and len(out.splitlines()) == 5
+    assert "node 99 is no anchor" in complaint(capsys, "select", "uniform", "karate", "--k", "5", "--anchor", "99")
+
+
+def test_bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {"benchmark": "e2neg-step"} in parsed(capsys, "bench")
+    monkeypatch.setattr("workbench.bench.run", lambda name: {"benchmark": name, "ratio": 4.25, "text": "a"})
+    assert said(capsys, "bench", "e2neg-step")[1] == "benchmark  e2neg-step\nratio      4.25\ntext       a\n"
+    assert parsed(capsys, "bench", "e2neg-step")["ratio"] == 4.25
+
+
+# --- interruption ----------------------------------------------------------------------------------------------------
+
+
+def test_an_interrupted_fit_keeps_what_was_learned(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*args: object, **settings: object) -> object:
+        return real_fit(*args, callback=lambda told: told.epoch < 2, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("workbench.training.fit", stopped)
+    code, out, err = said(capsys, "fit", "grace", "karate", "-p", "epochs=4")
+    assert code == 130 and "2 of 4 epochs" in out and "not stored" in out and "next:" not in out
+    assert "workbench: interrupted; the same command goes on after epoch 2" in err
+    code, out, _ = said(capsys, "fit", "grace", "karate", "-p", "epochs=4", "--json")
+    assert code == 130 and json.loads(out)["complete"] is False
+    monkeypatch.setattr("workbench.training.fit", real_fit)
+    code, out, err = said(capsys, "fit", "grace", "karate", "-p", "epochs=4")
+    assert code == 0 and "4 epochs" in out
+
+
+def test_an_interruption_elsewhere_says_what_was_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workbench.graphs.load_graph", interrupted)
+    code, _, err = said(capsys, "fit", "grace", "karate")
+    assert (code, err) == (130, "\nworkbench: interrupted; no run was stored\n")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["fit", "--help"]])
+def test_a_reader_that_leaves_is_no_error(words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-m", "workbench", *words], stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# --- notebooks and JupyterLab ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict]]:
+    """Notebooks 00_tour and 10_grace, and a runner that notes what it was asked for instead of starting kernels."""
+    import nbformat
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    for name, parameters in (("00_tour", "graph = 'pydocs'\nepochs = 3"), ("10_grace", "graph = 'pydocs'")):
+        cell = new_code_cell(parameters, metadata={"tags": ["parameters"]})
+        (tmp_path / "notebooks").mkdir(exist_ok=True)
+        nbformat.write(new_notebook(cells=[cell]), tmp_path / "notebooks" / f"{name}.ipynb")
+    asked: list[tuple[str, dict]] = []
+
+    def execute(name: str, given: dict, out_dir: str, **options: object) -> notebooks.Outcome:
+        asked.append((name, {**given, "out_dir": out_dir, **options}))
+        path = Path(out_dir) / f"{name}.ipynb"
+        if given.get("epochs") == 0:
+            return notebooks.Outcome(name, path, None, 1.0, failed_cell=3, error="AssertionError: too low")
+        return notebooks.Outcome(name, path, path.with_suffix(".html"), 1.0, results="method  accuracy\ngrace   80")
+
+    monkeypatch.setattr(notebooks, "execute", execute)
+    return asked
+
+
+def test_notebooks_runs_all_or_the_named(capsys: pytest.CaptureFixture[str], two_notebooks: list) -> None:
+    code, out, _ = said(capsys, "notebooks", "-p", "graph=cora")
+    assert code == 0 and [name for name, _ in two_notebooks] == ["00_tour", "10_grace"]
+    assert two_notebooks[0][1] == {"graph": "cora", "out_dir": "build/notebooks", "html": True, "timeout": None}
+    assert out.count("grace   80") == 2 and "build/notebooks/00_tour.html" in out
+    rows = parsed(capsys, "notebooks", "00_tour", "-p", "epochs=7", "--out-dir", "build", "--no-html", "--timeout", "9")
+    assert two_notebooks[2] == ("00_tour", {"epochs": 7, "out_dir": "build", "html": False, "timeout": 9})
+    assert rows[0]["ok"] and rows[0]["path"] == "build/00_tour.ipynb" and len(rows) == 1
+
+
+def test_notebooks_refuses_before_the_first_starts(capsys: pytest.CaptureFixture[str], two_notebooks: list) -> None:
+    for words, told in (
+        ("10_grcae", "did you mean '10_grace'?"),
+        ("-p epochs=7", "'epochs' is known to 00_tour but not to 10_grace"),
+        ("00_tour -p epoch=7", "unknown parameter 'epoch' of notebook '00_tour'; did you mean 'epochs'?"),
+        ("00_tour -p epochs=many", "parameter 'epochs' of notebook '00_tour' takes a value like 3 (int)"),
+        ("00_tour --out-dri x", "did you mean '--out-dir'?"),
+    ):
+        assert told in complaint(capsys, "notebooks", *words.split())
+    assert two_notebooks == []
+
+
+def test_a_failing_notebook_is_exit_code_1(capsys: pytest.CaptureFixture[str], two_notebooks: list) -> None:
+    code, out, err = said(capsys, "notebooks", "00_tour", "-p", "epochs=0")
+    assert (code, out) == (1, "")
+    assert err == "00_tour: failed in cell 3: AssertionError: too low; executed so far: build/notebooks/00_tour.ipynb\n"
+    code, out, _ = said(capsys, "notebooks", "00_tour", "-p", "epochs=0", "--json")
+    assert code == 1 and json.loads(out)[0]["failed_cell"] == 3
+
+
+def test_lab_opens_the_tour_on_this_machine_only(
+    capsys: pytest.CaptureFixture[str], two_notebooks: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda program, command: started.append([program, *command]))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
+    monkeypatch.delenv("WORKBENCH_RUNS")
+    monkeypatch.setenv("WORKBENCH_DATA", "/elsewhere")
+    assert cli.main(["lab", "--port", "9999", "--no-browser"]) == 0
+    (command,) = started
+    assert command[:4] == [sys.executable, sys.executable, "-m", "jupyterlab"]
+    place = [f"--ServerApp.root_dir={Path.cwd()}", "--LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb"]
+    assert command[4:] == ["--ServerApp.ip=127.0.0.1", *place, "--no-browser", "--ServerApp.port=9999"]
+    assert os.environ["WORKBENCH_RUNS"] == str(Path("runs").resolve()) and os.environ["WORKBENCH_DATA"] == "/elsewhere"
+    monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)
+    cli.main(["lab"])
+    assert "--allow-root" in started[1] and "--allow-root" in capsys.readouterr().err
+    assert not [word for word in started[1] if "token" in word.casefold() or "password" in word.casefold()]
+    assert "did you mean '00_tour'?" in complaint(capsys, "lab", "00_tuor")
+
+
+def test_a_user_error_is_one_line_whatever_its_text(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise UserError("first\n  second")
+
+    monkeypatch.setattr("workbench.runs.table", broken)
+    assert complaint(capsys, "runs") == "workbench: first second\n"
+
+
+def test_help_is_quick() -> None:
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "workbench", "--help"], check=True, stdout=subprocess.DEVNULL)
+    assert time.perf_counter() - start < 10  # 0.2 s on an idle machine; torch alone would take most of this

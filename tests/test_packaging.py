@@ -1,0 +1,172 @@
+"""Versions agree between the files that pin them, the set-up names no machine, and the documents name real commands."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+# Needed without being imported by the package: widgets and servers of the notebooks.
+NOT_IMPORTED = {"anywidget", "ipywidgets", "jupyterlab"}
+SETUP_FILES = [
+    "pyproject.toml", "requirements.txt", "environment.yml", "Makefile", ".ci/run", ".pre-commit-config.yaml",
+    "README.md", "CONTRIBUTING.md",
+]  # fmt: skip
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins(lines: list[str]) -> dict[str, str]:
+    found = {}
+    for line in lines:
+        line = line.split("#")[0].strip()
+        if line:
+            match = re.fullmatch(r"([\w.-]+)==([\w.]+)", line)
+            assert match, f"not an exact public pin: {line!r}"
+            assert plain(match[1]) not in found, f"{match[1]} is pinned twice"
+            found[plain(match[1])] = match[2]
+    return found
+
+
+CORE = pins(PROJECT["dependencies"])
+DEV = pins(PROJECT["optional-dependencies"]["dev"])
+OWNERS = {module: {plain(owner) for owner in owners} for module, owners in metadata.packages_distributions().items()}
+LOCK = pins((ROOT / "requirements.txt").read_text().splitlines())
+
+
+def test_the_mandated_versions() -> None:
+    assert PROJECT["requires-python"] == ">=3.11" and CORE["torch"] == "2.13.0"
+    assert {"torch-geometric", "papermill", "plotly", "networkx", "umap-learn", "scikit-learn"} <= set(CORE)
+    assert not set(CORE) & set(DEV)
+
+
+def test_the_lock_holds_every_pin_of_the_project() -> None:
+    assert {name: LOCK.get(name) for name in CORE | DEV} == CORE | DEV
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or sys.version_info[:2] != (3, 11), reason="the lock is of Linux, Python 3.11"
+)
+def test_the_lock_is_closed_under_requirements() -> None:
+    """Each requirement of a locked package is locked too, so nothing floats, but for the CUDA build's own libraries."""
+    from packaging.requirements import Requirement
+
+    for name in LOCK:
+        for text in metadata.requires(name) or []:
+            need = Requirement(text)
+            cuda = name == "torch" and need.name.startswith(("nvidia", "cuda", "triton"))
+            if not cuda and (need.marker is None or need.marker.evaluate({"extra": ""})):
+                assert plain(need.name) in LOCK, f"{name} needs {need.name}"
+                assert need.specifier.contains(LOCK[plain(need.name)], prereleases=True), f"{name} needs {need}"
+
+
+def test_what_is_installed_is_what_is_locked() -> None:
+    installed = {plain(dist.metadata["Name"]): dist.version.split("+")[0] for dist in metadata.distributions()}
+    differing = {
+        name: (version, installed.get(name)) for name, version in LOCK.items() if installed.get(name) != version
+    }
+    assert not differing, f"locked and installed versions differ: {differing}; run make install"
+
+
+def test_the_conda_environment_has_the_same_versions() -> None:
+    lines = (ROOT / "environment.yml").read_text().splitlines()
+    inner = [line.strip().removeprefix("- ") for line in lines if re.match(r"\s{6}- ", line)]
+    assert inner.pop() == "-e ."
+    assert pins(inner) == CORE | DEV
+    assert "name: workbench" in lines and "  - python=3.11" in lines
+
+
+def test_every_import_is_a_declared_dependency() -> None:
+    declared = {module for name in CORE for module in _modules(name)}
+    imported = set()
+    for path in (ROOT / "workbench").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.split(".")[0])
+    foreign = imported - set(sys.stdlib_module_names) - {"workbench"}
+    assert foreign <= declared, f"imported but not declared: {foreign - declared}"
+    unused = {name for name in CORE if not set(_modules(name)) & imported}
+    assert unused <= NOT_IMPORTED, f"declared but never imported: {unused - NOT_IMPORTED}"
+
+
+def _modules(name: str) -> list[str]:
+    return [module for module, owners in OWNERS.items() if name in owners]
+
+
+@pytest.mark.parametrize("name", SETUP_FILES)
+def test_no_file_names_a_machine_or_an_index(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert not re.search(r"(?<![\w.])/(home|root|work|opt|tmp|Users)/", text)
+    assert "file:/" not in text and "+cpu" not in text and "--hash" not in text
+    hosts = re.findall(r"https?://([\w.-]+)", text)
+    assert set(hosts) <= {"pytorch.org"}, hosts
+    assert "pypi" not in text.lower() and "download.pytorch" not in text
+
+
+def test_packaged_data_reaches_an_installation() -> None:
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["workbench"]
+    packaged = {path for pattern in patterns for path in (ROOT / "workbench").glob(pattern)}
+    others = {p for p in (ROOT / "workbench").rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")}
+    assert others <= packaged, f"not packaged: {others - packaged}"
+    folders = {path.parent for path in (ROOT / "workbench").rglob("*.py")}
+    assert all((folder / "__init__.py").exists() for folder in folders)
+
+
+def test_readme_opens_with_the_two_commands_and_names_real_ones() -> None:
+    text = (ROOT / "README.md").read_text()
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"install", "run", "test", "lab", "check", "clean", "help"} <= targets
+    first = re.search(r"```[a-z]*\n(.*?)```", text, re.DOTALL)
+    assert first and [line.split("#")[0].strip() for line in first[1].splitlines()] == ["make run", "make test"]
+    for document in (text, (ROOT / "CONTRIBUTING.md").read_text(), (ROOT / ".ci" / "run").read_text()):
+        named = set(re.findall(r"(?:^|`)make ([a-z]+)", document, re.MULTILINE))
+        assert named <= targets, named - targets
+    from workbench.cli import _parsers
+
+    commands = set(_parsers()[1])
+    named = set(re.findall(r"(?:^|`)workbench ([a-z]+)", text, re.MULTILINE))
+    assert named == commands, (named, commands)
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
+    assert pictures == ["docs/pictures/tour.png"]
+
+
+def test_readme_code_runs_as_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python lines of the README work, on a tiny graph and few epochs instead of the ones they name."""
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert code and len([line for line in code[1].splitlines() if line.strip()]) == 5
+    short = re.sub(r'load_graph\("\w+"\)', 'load_graph("digits")', code[1])
+    short = re.sub(r"preset=\"\w+\"", "epochs=1, progress=False", short)
+    assert short != code[1]
+    exec(compile(short, "README.md", "exec"), {})
+
+
+def test_a_too_old_python_is_told_in_one_line(tmp_path: Path) -> None:
+    old = tmp_path / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    for python, told in ((str(old), "is older than Python 3.11"), ("no-such-python", "not found")):
+        command = ["make", "-C", str(ROOT), "install", f"PYTHON={python}", f"VENV={tmp_path / 'venv'}"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode != 0 and told in done.stderr, done.stderr
+        assert not (tmp_path / "venv").exists()
+
+
+def test_ci_fails_when_anything_fails() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    assert "set -euo pipefail" in script and (ROOT / ".ci" / "run").stat().st_mode & 0o111
+    subprocess.run(["bash", "-n", str(ROOT / ".ci" / "run")], check=True)
+
+
+def test_the_licence_is_mit_and_everyones() -> None:
+    text = (ROOT / "LICENSE").read_text()
+    assert text.startswith("MIT License") and "the workbench authors" in text and PROJECT["license"] == "MIT"
