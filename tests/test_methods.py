@@ -74,7 +74,7 @@ def test_preset_names_resolve() -> None:
         ("e2neg", None, {"k": 60}, "k must be fewer"),
         ("e2neg", None, {"augment": "mask-drop"}, "alias=False"),
         ("e2neg", None, {"stop_within": 0.1, "alias": False}, "alias=True"),
-        ("str-gcl", None, {"pca": 41}, "pca must be 1 to 40"),
+        ("str-gcl", None, {"pca": 41}, "it must be 1 to 40"),
     ],
 )
 def test_mistakes_are_named(small_graph: Data, method: str, preset: str, overrides: dict, message: str) -> None:
@@ -91,9 +91,10 @@ def test_moment_distance_by_hand() -> None:
     assert torch.autograd.gradcheck(moment_distance, (a.detach().requires_grad_(), b.detach().requires_grad_()))
 
 
-def test_an_epoch_of_str_gcl_equals_the_dense_restatement(small_graph: Data) -> None:
+@pytest.mark.parametrize("rule_hidden", [4, 12])
+def test_an_epoch_of_str_gcl_equals_the_dense_restatement(small_graph: Data, rule_hidden: int) -> None:
     torch.manual_seed(0)
-    config = StrGCLConfig(dim=8, projection=8, rule_hidden=4, rule_weight=3.0)
+    config = StrGCLConfig(dim=8, projection=8, rule_hidden=rule_hidden, rule_weight=3.0)
     model = StrGCL(config, small_graph, Randomness(0))
     plain = bench.PlainStrGCL(model, small_graph)
     ours, theirs = model.step().total, plain(Randomness(0).generator("views"))
@@ -101,7 +102,8 @@ def test_an_epoch_of_str_gcl_equals_the_dense_restatement(small_graph: Data) -> 
     ours.backward()
     theirs.backward()
     pairs = [(model.rules.scores, plain.scores), (model.projector[0].weight, plain.projector[0].weight)]
-    pairs += [(model.rules.first.weight, plain.first.weight)]
+    pairs += [(model.rules.first.weight, plain.first.weight), (model.rules.second.bias, plain.second.bias)]
+    pairs += [(model.rules.second.weight, plain.second.weight), (model.projector[0].bias, plain.projector[0].bias)]
     for one, other in pairs:
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-6)
     for weight, layer in zip(model.encoder.weights, plain.layers, strict=True):

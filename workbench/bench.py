@@ -177,7 +177,9 @@ def e2neg_step() -> dict[str, Any]:
     model = _model("e2neg", load_graph("pubmed"), "pubmed")
     plain = PlainE2Neg(model)
     order = model.order
-    difference = abs(float(plain(order)) - float(loss(model.contrast, *[model.project_centres(order)] * 2).mean()))
+    with torch.no_grad():
+        u = model.project_centres(order)
+        difference = abs(float(plain(order)) - float(loss(model.contrast, u, u).mean()))
     steps = (
         _optimised(plain.parameters(), model.config, lambda: plain(order), False),
         _optimised(model.parameters(), model.config, lambda: model.step().total, True),

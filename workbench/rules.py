@@ -137,12 +137,11 @@ def principal_components(graph: Data, size: int = PCA_SIZE) -> Tensor:
         raise UserError(
             f"pca={size} components were asked for; with {x.shape[1]} attributes it must be 1 to {x.shape[1]}"
         )
-    dense = x.detach().cpu().to_dense() if x.layout != torch.strided else x.detach().cpu()
-    matrix = dense.double().numpy()
+    matrix = (x.detach().cpu().to_dense() if x.layout != torch.strided else x.detach().cpu()).numpy()
     if 4 * size < min(matrix.shape):
-        # Sparse Lanczos iteration needs far fewer components than rows and columns.
+        # Lanczos iteration on the sparse matrix needs only its products with vectors.
         solver = PCA(size, svd_solver="arpack", random_state=0)
-        components = solver.fit_transform(csr_matrix(matrix))
+        components = solver.fit_transform(csr_matrix(matrix, dtype=np.float64))
     else:
-        components = PCA(min(size, *matrix.shape), svd_solver="full").fit_transform(matrix)
+        components = PCA(min(size, *matrix.shape), svd_solver="full").fit_transform(matrix.astype(np.float64))
     return torch.from_numpy(np.ascontiguousarray(components, dtype=np.float32)).to(x.device)

@@ -66,7 +66,7 @@ class StrGCLConfig(base.Config):
 
 
 class RuleBranch(nn.Module):
-    """Representations that see masked attributes and rule scores, but no edges."""
+    """Representations that see masked attributes and rule scores, but no edges; kept as hidden [.., h+1] @ mixing.T."""
 
     def __init__(self, features: int, hidden: int, dim: int, scores: Tensor):
         super().__init__()
@@ -77,10 +77,22 @@ class RuleBranch(nn.Module):
         )
 
     def forward(self, view: View) -> Tensor:
-        """Return unweighted rule representations [nodes, dim]."""
-        hidden = view.linear(self.first.weight.T, self.first.bias)
-        representations: Tensor = self.second(nn.functional.elu(hidden))
-        return representations
+        """Return the hidden layer with a column of ones for the bias [nodes, hidden + 1]."""
+        hidden = nn.functional.elu(view.linear(self.first.weight.T, self.first.bias))
+        return torch.cat([hidden, hidden.new_ones(len(hidden), 1)], 1)
+
+    @property
+    def mixing(self) -> Tensor:
+        """Weight and bias of the second layer [dim, hidden + 1]."""
+        return torch.cat([self.second.weight, self.second.bias[:, None]], 1)
+
+    def narrow(self, hidden: Tensor) -> Tensor:
+        """Return rows with the same inner products as the representations, in no more columns than `hidden` has."""
+        mixing = self.mixing
+        if mixing.shape[0] > mixing.shape[1]:
+            # Q has orthonormal columns, so R alone decides all inner products.
+            mixing = torch.linalg.qr(mixing.double()).R.to(hidden.dtype)
+        return hidden @ mixing.T
 
     def weights(self) -> Tensor:
         """Return the rule weight of each node, in (0, 1) [nodes, 1]."""
@@ -144,6 +156,13 @@ class StrGCL(Method):
         weights = self.rules.weights()
         return weights[self.order] if self.config.weighting == "permuted" else weights
 
+    def _project_rules(self, weights: Tensor | float, hidden: Tensor) -> Tensor:
+        """Return the projector's output for weights * (hidden @ mixing.T), without making that wide product."""
+        first: nn.Linear = self.projector[0]  # type: ignore[assignment]
+        mixed = hidden @ (first.weight @ self.rules.mixing).T
+        projection: Tensor = self.projector[1:](weights * mixed + first.bias)
+        return projection
+
     def step(self) -> Step:
         """Contrast two views, spread the rule branch, and align both in their moments."""
         c = self.config
@@ -151,9 +170,10 @@ class StrGCL(Method):
         for edges, features in ((c.edge_drop_1, c.feature_drop_1), (c.edge_drop_2, c.feature_drop_2)):
             view = self.graph.view(edges, features, self.generator, c.edge_dropping == "undirected")
             projections.append(self.projector(self.encoder(view)))
-            rule = weights * self.rules(view)
-            rule_terms.append(loss(self.rule_contrast, rule).mean())
-            cross_terms.append(moment_distance(self.projector(rule), projections[-1]))
+            hidden = self.rules(view)
+            # A positive weight per row cancels in a cosine, so this term is the same with and without it.
+            rule_terms.append(loss(self.rule_contrast, self.rules.narrow(hidden)).mean())
+            cross_terms.append(moment_distance(self._project_rules(weights, hidden), projections[-1]))
         terms = {
             "base": loss(self.contrast, *projections).mean(),
             "rule": torch.stack(rule_terms).mean(),
