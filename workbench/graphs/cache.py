@@ -1,0 +1,53 @@
+"""The cache folder, where processed copies of graphs are kept; a data root is never written for that."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from workbench.errors import UserError
+
+
+def cache_folder() -> Path:
+    """Return the folder for processed graphs: env WORKBENCH_CACHE, else this system's own place for caches."""
+    chosen = os.environ.get("WORKBENCH_CACHE")
+    return Path(chosen).expanduser().resolve() if chosen else user_cache_path("workbench", appauthor=False)
+
+
+def publish(name: str, build: Callable[[Path], None]) -> Path:
+    """Return the cached folder `name`, built first where it does not exist.
+
+    `build` fills a private folder, which then appears under its name in one step: two processes that build the same
+    thing at once, or one that is killed, never leave a half-filled folder.
+
+    Args:
+        name: path below the cache folder; must change whenever the content would.
+        build: fills the empty folder it is given.
+
+    Raises:
+        UserError: the cache folder can't be written.
+    """
+    final = cache_folder() / name
+    if final.exists():
+        return final
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".building-", dir=final.parent))
+    except OSError as error:
+        raise UserError(
+            f"the cache folder {cache_folder()} can't be written ({error.strerror}); "
+            "set WORKBENCH_CACHE to a folder that can"
+        ) from error
+    try:
+        build(staging)
+        try:
+            staging.rename(final)
+        except OSError:
+            if not final.exists():  # else another process was first, and what it built is the same
+                raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return final

@@ -1,0 +1,151 @@
+"""What a graph is in numbers, the hash of its content, and the checks that a person's own graph must pass."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.utils import homophily, is_undirected, to_scipy_sparse_matrix
+
+from workbench.errors import UserError
+
+BLOCK = 1 << 24  # attributes looked at in one go: 64 MiB
+
+
+def statistics(graph: Data) -> dict[str, Any]:
+    """Describe a graph in numbers.
+
+    Args:
+        graph: x [nodes, features], edge_index [2, edges], optionally y [nodes].
+
+    Returns:
+        nodes, edges (entries of edge_index: an undirected edge counts twice), features, classes (None without labels),
+        isolated (nodes whose only edges, if any, are self-loops), self_loops, components (weakly connected),
+        mean_degree (edges per node), edge_homophily (share of edges that join equal labels; None without labels or
+        edges), directed, attribute_density (share of attributes that aren't zero), hash.
+    """
+    nodes, edge_index = int(graph.num_nodes), graph.edge_index
+    loops = edge_index[0] == edge_index[1]
+    touched = torch.zeros(nodes, dtype=torch.bool)
+    touched[edge_index[:, ~loops].flatten()] = True
+    adjacency = to_scipy_sparse_matrix(edge_index, num_nodes=nodes)
+    y = graph.get("y")
+    filled = sum(len(values) for _, values in _nonzeros(graph.x))
+    return {
+        "nodes": nodes,
+        "edges": int(edge_index.size(1)),
+        "features": int(graph.x.size(1)),
+        "classes": None if y is None else int(y.unique().numel()),
+        "isolated": int((~touched).sum()),
+        "self_loops": int(loops.sum()),
+        "components": int(connected_components(adjacency, directed=False, return_labels=False)),
+        "mean_degree": edge_index.size(1) / max(nodes, 1),
+        "edge_homophily": None if y is None or not edge_index.numel() else float(homophily(edge_index, y)),
+        "directed": not is_undirected(edge_index, num_nodes=nodes),
+        "attribute_density": filled / max(graph.x.numel(), 1),
+        "hash": content_hash(graph),
+    }
+
+
+def content_hash(graph: Data) -> str:
+    """Return the SHA-256 of attributes, edges and labels with their shapes: equal for equal graphs, and only for them.
+
+    Attributes are hashed as positions and values of their non-zero entries, so a sparse tensor has the hash of the
+    dense one that it stands for, and a bag of words is hashed in a second however wide it is. The order of the edges
+    counts. Masks and names don't.
+
+    Args:
+        graph: x [nodes, features] dense or sparse, edge_index [2, edges], optionally y [nodes].
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    positions, values = hashlib.sha256(), hashlib.sha256()
+    for where, what in _nonzeros(graph.x):
+        positions.update(where.data)
+        values.update(what.data)
+    digest = hashlib.sha256(positions.digest() + values.digest())
+    for key in ("x", "edge_index", "y"):
+        tensor = graph.get(key)
+        digest.update(f"{key} {'none' if tensor is None else (*tensor.shape, tensor.dtype)}".encode())
+        if tensor is not None and key != "x":
+            digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
+    return digest.hexdigest()
+
+
+def _nonzeros(x: Tensor) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Give the non-zero entries of [rows, columns] in row-major order: flat positions int64, values; in blocks."""
+    x = x.detach().cpu()
+    if x.layout != torch.strided:
+        sparse = x.to_sparse_coo().coalesce()
+        kept = sparse.values() != 0
+        row, column = sparse.indices()[:, kept]
+        yield (row * x.size(1) + column).numpy(), sparse.values()[kept].numpy()
+        return
+    flat = x.contiguous().view(-1).numpy()
+    for start in range(0, len(flat), BLOCK):
+        block = flat[start : start + BLOCK]
+        where = np.flatnonzero(block)
+        yield where + start, block[where]
+
+
+def check(graph: Data) -> None:
+    """Check that a graph can be trained on.
+
+    Args:
+        graph: anything that claims to be a graph of this workbench.
+
+    Raises:
+        UserError: the first thing that is wrong, naming the node, edge or entry.
+    """
+    x, edge_index, y = graph.get("x"), graph.get("edge_index"), graph.get("y")
+    if not isinstance(x, Tensor) or x.dim() != 2 or not x.numel():
+        shown = f"of shape {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+        raise UserError(f"the attributes x must be a tensor [nodes, features] with at least one entry, not {shown}")
+    if not x.is_floating_point():
+        raise UserError(f"the attributes x must be floating-point numbers, not {x.dtype}")
+    values = x.values() if x.layout != torch.strided else x
+    if not torch.isfinite(values).all():
+        row, column = (~torch.isfinite(x.to_dense())).nonzero()[0].tolist()
+        raise UserError(f"the attributes of node {_called(graph, row)} hold {x[row, column]} in column {column}")
+    if not isinstance(edge_index, Tensor) or edge_index.dim() != 2 or edge_index.size(0) != 2:
+        raise UserError("edge_index must be a tensor of shape [2, edges]")
+    if edge_index.dtype != torch.long:
+        raise UserError(f"edge_index must hold node numbers as int64, not {edge_index.dtype}")
+    nodes = x.size(0)
+    if edge_index.numel() and not 0 <= int(edge_index.min()) <= int(edge_index.max()) < nodes:
+        edge = int(((edge_index < 0) | (edge_index >= nodes)).any(0).nonzero()[0])
+        raise UserError(f"edge {edge} joins {edge_index[:, edge].tolist()}, but nodes are numbered 0 to {nodes - 1}")
+    if y is not None:
+        _check_labels(graph, y, nodes)
+    for key in ("train_mask", "val_mask", "test_mask"):
+        mask = graph.get(key)
+        if mask is not None and (mask.dtype != torch.bool or mask.size(0) != nodes):
+            raise UserError(f"{key} must be boolean with one row a node ({nodes}), not {mask.dtype} {list(mask.shape)}")
+    for key, wanted in (("node_names", nodes), ("feature_names", x.size(1))):
+        given = graph.get(key)
+        if given is not None and len(given) != wanted:
+            raise UserError(f"{key} has {len(given)} names for {wanted}")
+
+
+def _check_labels(graph: Data, y: Tensor, nodes: int) -> None:
+    if y.dim() != 1 or len(y) != nodes:
+        raise UserError(f"the labels y must be one number a node ({nodes}), not shape {list(y.shape)}")
+    if y.dtype != torch.long:
+        raise UserError(f"the labels y must be class numbers as int64, not {y.dtype}")
+    if int(y.min()) < 0:
+        node = int((y < 0).nonzero()[0])
+        raise UserError(f"node {_called(graph, node)} has the negative label {int(y[node])}; classes start at 0")
+    names = graph.get("class_names")
+    if names is not None and len(names) <= int(y.max()):
+        raise UserError(f"class_names has {len(names)} names, but the labels go up to {int(y.max())}")
+
+
+def _called(graph: Data, node: int) -> str:
+    """Name a node as its owner knows it."""
+    names = graph.get("node_names")
+    return f"{node} ({names[node]!r})" if names is not None and node < len(names) else str(node)
