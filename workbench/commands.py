@@ -36,7 +36,7 @@ def graphs(args: argparse.Namespace) -> int:
         statistics = graphs.statistics(graph)
         _show_facts({"graph": graph.name, **statistics, **{k: facts[k] for k in kept if facts.get(k)}}, args.json)
         return FINE
-    from workbench.graphs.named import found
+    from workbench.graphs.catalogue import found
 
     here, rows = found(Path(os.environ.get("WORKBENCH_DATA") or "data")), []
     for name in graphs.names():

@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import unknown
@@ -49,6 +50,17 @@ def facts(name: str) -> dict[str, Any]:
     if name not in names():
         raise unknown("graph", name, names())
     return dict(_rows().get(name, {"title": name}))
+
+
+def found(root: Path) -> list[str]:
+    """Return the names of the graphs whose files lie in a root."""
+    rows = {name: facts(name) for name in names()}
+    return [
+        name
+        for name, row in rows.items()
+        if ("npz" in row and (root / row["npz"]).is_file())
+        or ("folder" in row and any((root / row["folder"] / "raw").glob("*")))
+    ]
 
 
 def markdown() -> str:

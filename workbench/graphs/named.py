@@ -23,7 +23,7 @@ from torch_geometric.utils import to_undirected
 
 from workbench.errors import UserError
 from workbench.graphs.cache import publish
-from workbench.graphs.catalogue import BUILDERS, facts, names
+from workbench.graphs.catalogue import BUILDERS, facts, found
 from workbench.graphs.describe import check
 
 DOWNLOAD_SECONDS = 30  # a connection that says nothing for longer counts as none
@@ -202,17 +202,6 @@ def _damaged(name: str, path: Path, error: Exception) -> UserError:
 def _missing(name: str, root: Path, what: str) -> UserError:
     usable = [*BUILDERS.names(), *found(root)]
     return UserError(f"graph {name!r} is not here: looked for {what}; usable now: {', '.join(usable)}")
-
-
-def found(root: Path) -> list[str]:
-    """Return the names of the graphs whose files lie in a root."""
-    rows = {name: facts(name) for name in names()}
-    return [
-        name
-        for name, row in rows.items()
-        if ("npz" in row and (root / row["npz"]).is_file())
-        or ("folder" in row and any((root / row["folder"] / "raw").glob("*")))
-    ]
 
 
 @contextlib.contextmanager

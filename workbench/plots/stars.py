@@ -1,0 +1,121 @@
+"""The stars of E2Neg: each centre with the neighbours that its row is averaged over."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+from scipy.sparse.csgraph import dijkstra
+from torch import Tensor
+from torch_geometric.data import Data
+
+from workbench.errors import UserError
+from workbench.plots import network, style
+from workbench.runs import Run
+
+
+def star_table(run: Run | Mapping[str, Tensor], graph: Data) -> pd.DataFrame:
+    """List the edges of the stars: centre, neighbour, hops between them in the graph, and whether the classes agree.
+
+    Args:
+        run: a run of "e2neg" or its details: "centres" [k] and "stars" [2, star_edges], (neighbour, centre) node ids.
+        graph: the graph that the stars come from.
+
+    Returns:
+        One row a star edge: "centre", "neighbour", "hops" (-1: no path), "same" (bool, or None without labels).
+
+    Raises:
+        UserError: the run has no stars.
+    """
+    details = run.details if isinstance(run, Run) else run
+    if "stars" not in details or "centres" not in details:
+        raise UserError("there are no stars here: only runs of 'e2neg' keep details 'centres' and 'stars'")
+    neighbour, centre = details["stars"].cpu().numpy()
+    links = network.adjacency(graph)
+    hops = np.full(len(centre), -1)
+    for one in np.unique(centre):  # over the few centres, each a breadth-first search
+        mine = centre == one
+        far = dijkstra(links, directed=False, indices=one, unweighted=True)[neighbour[mine]]
+        hops[mine] = np.where(np.isfinite(far), far, -1)
+    same = None if graph.y is None else graph.y.cpu().numpy()[neighbour] == graph.y.cpu().numpy()[centre]
+    return pd.DataFrame({"centre": centre, "neighbour": neighbour, "hops": hops, "same": same})
+
+
+def stars(run: Run | Mapping[str, Tensor], graph: Data, shown: Sequence[int] | None = None) -> go.Figure:
+    """Draw some stars, and three distributions over all of them.
+
+    Args:
+        run: a run of "e2neg" or its details, see `star_table`.
+        graph: the graph that the stars come from; its labels, where it has any, colour the nodes.
+        shown: up to six centres (node ids); the first six when None.
+
+    Raises:
+        UserError: the run has no stars, or a node is not a centre.
+    """
+    table = star_table(run, graph)
+    centres = table["centre"].unique().tolist()
+    shown = centres[:6] if shown is None else list(shown)[:6]
+    if wrong := [one for one in shown if one not in centres]:
+        raise UserError(f"node {wrong[0]} is no centre of a star; the centres are {', '.join(map(str, centres))}")
+    titles = [f"centre {one}" for one in shown] + [""] * (6 - len(shown))
+    base = make_subplots(3, 3, subplot_titles=titles, vertical_spacing=0.09, horizontal_spacing=0.11)
+    told = f"{len(centres)} stars, {len(table):,} star edges; shown: {len(shown)}, a ring for each hop from the centre"
+    fig = style.figure(f"The stars of E2Neg on {getattr(graph, 'name', 'the graph')}", told, 780, base)
+    labels = None if graph.y is None else graph.y.cpu().numpy()
+    titled = getattr(graph, "class_names", None)
+    named: set[str] = set()
+    for place, one in enumerate(shown):
+        row, column = place // 3 + 1, place % 3 + 1
+        leaves = table[table["centre"] == one]
+        places = _rings(leaves["hops"].to_numpy())
+        spokes = np.stack([np.arange(1, len(places)), np.zeros(len(places) - 1, int)])
+        fig.add_trace(network.lines(places, spokes, "#E4E4E4"), row=row, col=column)
+        nodes = np.concatenate([[one], leaves["neighbour"].to_numpy()])
+        classes = np.full(len(nodes), -1) if labels is None else labels[nodes]
+        for index in np.unique(classes[1:]):
+            mine = 1 + np.flatnonzero(classes[1:] == index)
+            name = "no label" if index < 0 else titled[index] if titled else f"class {index}"
+            fig.add_scatter(x=places[mine, 0], y=places[mine, 1], mode="markers", row=row, col=column, name=name,
+                            marker={"size": 7, **style.class_marker(int(index))}, legendgroup=name,
+                            legendrank=1000 + int(index), showlegend=name not in named,
+                            text=[f"node {i}" for i in nodes[mine]],
+                            hovertemplate="%{text}<br>" + name + "<extra></extra>")  # fmt: skip
+            named.add(name)
+        marker = {"size": 16, "line": {"width": 2, "color": "black"}, **style.class_marker(int(classes[0]))}
+        fig.add_scatter(x=[0], y=[0], mode="markers", marker=marker, showlegend=False, row=row, col=column,
+                        hovertemplate=f"centre {one}<extra></extra>")  # fmt: skip
+        style.bare(fig, row, column)
+    _distributions(fig, table)
+    return fig.update_layout(bargap=0.08, margin_t=110).update_annotations(font_size=12)
+
+
+def _rings(hops: np.ndarray) -> np.ndarray:
+    """Place a centre at the origin and its leaves on one ring for each number of hops: [1 + leaves, 2]."""
+    order = np.argsort(hops, kind="stable")
+    ring = np.unique(hops, return_inverse=True)[1][order] + 1
+    _, start, count = np.unique(ring, return_index=True, return_counts=True)
+    within = np.arange(len(ring)) - np.repeat(start, count)
+    angle = 2 * np.pi * within / np.repeat(count, count) + 0.7 * ring
+    places = np.zeros((len(hops) + 1, 2))
+    places[1:][order] = np.stack([ring * np.cos(angle), ring * np.sin(angle)], axis=1)
+    return places
+
+
+def _distributions(fig: go.Figure, table: pd.DataFrame) -> None:
+    """Fill the bottom row: size of the stars, hops of their edges, share of the centre's class."""
+    each = table.groupby("centre")
+    hops = table["hops"].value_counts().sort_index()
+    plain = {"showlegend": False, "marker_color": style.COLOURS[0]}
+    fig.add_histogram(x=each.size(), nbinsx=20, row=3, col=1, **plain)
+    fig.add_bar(x=["none" if hop < 0 else str(hop) for hop in hops.index], y=hops, row=3, col=2, **plain)
+    fig.update_xaxes(title="neighbours of a centre", row=3, col=1)
+    fig.update_yaxes(title="centres", row=3, col=1)
+    fig.update_xaxes(title="hops from the centre", type="category", row=3, col=2)
+    fig.update_yaxes(title="star edges", row=3, col=2)
+    if table["same"].notna().any():
+        fig.add_histogram(x=100 * each["same"].mean(), xbins={"start": 0, "size": 5}, row=3, col=3, **plain)
+        fig.update_xaxes(title="neighbours of the centre's class, %", range=[0, 100], row=3, col=3)
+        fig.update_yaxes(title="centres", row=3, col=3)
+    else:
+        style.bare(fig, 3, 3)
