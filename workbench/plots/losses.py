@@ -23,7 +23,7 @@ def loss_curves(runs: Run | Sequence[Run]) -> go.Figure:
     if not runs:
         raise UserError("loss_curves needs at least one run with a trained epoch")
     panels = list(dict.fromkeys((run.method, term) for run in runs for term in _terms(run)))
-    columns = min(3, len(panels))
+    columns = 2 if len(panels) in (2, 4) else min(3, len(panels))
     rows = -(-len(panels) // columns)
     titles = [method if term == "loss" else f"{method}: {term}" for method, term in panels]
     base = make_subplots(rows, columns, subplot_titles=titles, horizontal_spacing=0.09, vertical_spacing=0.4 / rows)

@@ -48,14 +48,15 @@ def embedding_map(
         f"{method.upper()} of [{nodes:,}, {run.embeddings.shape[1]}] by cosine, map seed {seed}{share}<br>"
         f"trustworthiness {drawn.trustworthiness:.3f} at k = {projection.NEIGHBOURS}{judged} (1 = faithful)"
     )
-    fig = style.figure(f"{run.method} on {run.graph}, seed {run.seed}, {len(run.history)} epochs", subtitle, 560)
+    trained = f"{len(run.history)} epochs" if len(run.history) else "untrained"
+    fig = style.figure(f"{run.method} on {run.graph}, seed {run.seed}, {trained}", subtitle, 560)
     fig.update_xaxes(title=f"{method.upper()} 1 (no unit)", showticklabels=False, ticks="")
     fig.update_yaxes(title=f"{method.upper()} 2 (no unit)", showticklabels=False, ticks="")
     fig.update_layout(legend_title_text=title, margin_t=100)
     names = getattr(graph, "node_names", None)
     hover = np.array([f"node {i}" + (f"<br>{names[i]}" if names else "") for i in drawn.nodes])
     places, values = drawn.points, values[drawn.nodes]
-    size = 6 if len(places) <= 6_000 else 3
+    size = 7 if len(places) <= 4_000 else 5 if len(places) <= 10_000 else 3
     if np.issubdtype(values.dtype, np.floating):
         marker = {"size": size, "color": values, "colorscale": style.SCALE, "colorbar": {"title": title}}
         text = [f"{name}<br>{title} {value:.4g}" for name, value in zip(hover, values, strict=True)]

@@ -1,6 +1,7 @@
 """The stars of E2Neg: each centre with the neighbours that its row is averaged over."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -106,16 +107,23 @@ def _distributions(fig: go.Figure, table: pd.DataFrame) -> None:
     """Fill the bottom row: size of the stars, hops of their edges, share of the centre's class."""
     each = table.groupby("centre")
     hops = table["hops"].value_counts().sort_index()
-    plain = {"showlegend": False, "marker_color": style.COLOURS[0]}
-    fig.add_histogram(x=each.size(), nbinsx=20, row=3, col=1, **plain)
-    fig.add_bar(x=["none" if hop < 0 else str(hop) for hop in hops.index], y=hops, row=3, col=2, **plain)
-    fig.update_xaxes(title="neighbours of a centre", row=3, col=1)
-    fig.update_yaxes(title="centres", row=3, col=1)
-    fig.update_xaxes(title="hops from the centre", type="category", row=3, col=2)
-    fig.update_yaxes(title="star edges", row=3, col=2)
+    _bars(fig, 1, *_counted(each.size().to_numpy()), "neighbours of a centre", "centres")
+    _bars(fig, 2, ["none" if hop < 0 else str(hop) for hop in hops.index], hops, "hops from the centre", "star edges")
+    fig.update_xaxes(type="category", row=3, col=2)
     if table["same"].notna().any():
-        fig.add_histogram(x=100 * each["same"].mean(), xbins={"start": 0, "size": 5}, row=3, col=3, **plain)
-        fig.update_xaxes(title="neighbours of the centre's class, %", range=[0, 100], row=3, col=3)
-        fig.update_yaxes(title="centres", row=3, col=3)
+        shares = 100 * each["same"].mean().to_numpy()
+        _bars(fig, 3, *_counted(shares, (0, 100)), "neighbours of the centre's class, %", "centres")
     else:
         style.bare(fig, 3, 3)
+
+
+def _counted(values: np.ndarray, limits: tuple[float, float] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the middles of 20 bins and how many values fall into each, the upper limit included."""
+    counts, edges = np.histogram(values, bins=20, range=limits)
+    return (edges[:-1] + edges[1:]) / 2, counts
+
+
+def _bars(fig: go.Figure, column: int, x: Any, y: Any, across: str, up: str) -> None:
+    fig.add_bar(x=x, y=y, marker_color=style.COLOURS[0], showlegend=False, row=3, col=column)
+    fig.update_xaxes(title=across, row=3, col=column)
+    fig.update_yaxes(title=up, row=3, col=column)
