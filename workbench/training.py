@@ -1,7 +1,9 @@
 """`fit`: the one training loop of all methods."""
 
 import contextlib
+import ctypes
 import dataclasses
+import gc
 import os
 import signal
 import sys
@@ -307,6 +309,9 @@ def _peak_memory(device: torch.device) -> Iterator[Callable[[], float]]:
         start = torch.cuda.memory_allocated(device)
         yield lambda: (torch.cuda.max_memory_allocated(device) - start) / 2**20
         return
+    gc.collect()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)  # memory that was freed but not given back would hide what is used next
     process, done = psutil.Process(), threading.Event()
     start = highest = process.memory_info().rss
 
