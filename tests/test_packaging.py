@@ -137,7 +137,7 @@ def test_readme_opens_with_the_two_commands_and_names_real_ones() -> None:
     named = set(re.findall(r"(?:^|`)workbench ([a-z]+)", text, re.MULTILINE))
     assert named == commands, (named, commands)
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
-    assert pictures == ["docs/pictures/tour.png"]
+    assert pictures == ["docs/pictures/scores.png", "docs/pictures/map.png"]
 
 
 def test_readme_code_runs_as_written(monkeypatch: pytest.MonkeyPatch) -> None:

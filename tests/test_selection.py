@@ -48,3 +48,12 @@ def test_uniform_differs_by_seed(small_graph: Data) -> None:
 def test_mistakes_are_named(small_graph: Data, strategy: str, options: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         wb.negatives.select(strategy, small_graph, **options)
+
+
+def test_repeated_eigenvalues_do_not_make_the_clusters_random() -> None:
+    # Sixty separate edges: the largest eigenvalue of the Laplacian is sixtyfold and the solver must restart.
+    pairs = torch.arange(120).view(60, 2).T
+    graph = Data(edge_index=torch.cat([pairs, pairs.flip(0)], 1), num_nodes=120)
+    first, again, other = (spectral_clusters(graph, 6, "largest", Randomness(seed)) for seed in (0, 0, 1))
+    assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
+    assert not torch.equal(first[1], other[1])

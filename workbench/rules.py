@@ -7,7 +7,9 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.decomposition import PCA
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -139,9 +141,24 @@ def principal_components(graph: Data, size: int = PCA_SIZE) -> Tensor:
         )
     matrix = (x.detach().cpu().to_dense() if x.layout != torch.strided else x.detach().cpu()).numpy()
     if 4 * size < min(matrix.shape):
-        # Lanczos iteration on the sparse matrix needs only its products with vectors.
-        solver = PCA(size, svd_solver="arpack", random_state=0)
-        components = solver.fit_transform(csr_matrix(matrix, dtype=np.float64))
+        components = _leading_components(csr_matrix(matrix, dtype=np.float64), size)
     else:
         components = PCA(min(size, *matrix.shape), svd_solver="full").fit_transform(matrix.astype(np.float64))
     return torch.from_numpy(np.ascontiguousarray(components, dtype=np.float32)).to(x.device)
+
+
+def _leading_components(x: csr_matrix, size: int) -> NDArray[np.float64]:
+    """Scores on the leading principal components by Lanczos iteration, which needs products with vectors only.
+
+    scikit-learn's PCA does the same but leaves the restarts of the solver unseeded.
+    """
+    mean, draw = np.asarray(x.mean(0)).ravel(), np.random.default_rng(0)
+
+    def scatter_matrix_times(v: NDArray[np.float64]) -> NDArray[np.float64]:
+        scores = x @ v.ravel() - mean @ v.ravel()
+        return x.T @ scores - mean * scores.sum()
+
+    features = x.shape[1]
+    scatter_matrix = LinearOperator((features, features), scatter_matrix_times, dtype=np.float64)
+    _, directions = eigsh(scatter_matrix, size, which="LA", v0=draw.standard_normal(features), rng=draw)
+    return x @ directions[:, ::-1] - mean @ directions[:, ::-1]

@@ -11,8 +11,8 @@ runs = [wb.fit(method, graph, preset="quick") for method in wb.methods.names()]
 figures = {
     "scores": wb.plots.results_chart(wb.compare(runs, graph)),
     "map": wb.plots.embedding_map(runs[0], graph=graph),
-    "curves": wb.plots.loss_curves(runs),
 }
 files = [Path(__file__).with_name(f"{name}.png") for name in figures]
-plotly.io.write_images(list(figures.values()), files, scale=1.5)
+heights = [figure.layout.height for figure in figures.values()]
+plotly.io.write_images(list(figures.values()), files, width=[900] * len(files), height=heights, scale=1.5)
 print(*files, sep="\n")

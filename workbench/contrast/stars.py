@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import scipy.sparse as sp
 import torch
-from scipy.sparse.linalg import eigsh, svds
+from scipy.sparse.linalg import eigsh
 from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor
 from torch_geometric.data import Data
@@ -36,7 +36,7 @@ def spectral_clusters(graph: Data, k: int, spectrum: Spectrum, randomness: Rando
         k: vectors and clusters, at least 1 and below the number of nodes.
         spectrum: "largest" singular vectors, as released (the most oscillating ones); "smallest" takes the smoothest
             vectors of the largest component, in which clusters are communities. Nodes outside it are in no cluster.
-        randomness: seeds the eigensolver's start vector. Differs from the release, which leaves it unseeded.
+        randomness: seeds the eigensolver. Differs from the release, which leaves it unseeded.
 
     Returns:
         Cluster of each node, -1 for none [nodes], and centrality, 0 outside clusters, float64 [nodes].
@@ -55,11 +55,10 @@ def spectral_clusters(graph: Data, k: int, spectrum: Spectrum, randomness: Rando
     degree = np.asarray(a.sum(1)).ravel()
     scale = sp.diags(np.divide(1.0, np.sqrt(degree), out=np.zeros_like(degree), where=degree > 0))
     normalised = (scale @ a @ scale).tocsr()
-    start = np.random.default_rng(randomness.integer("spectrum")).standard_normal(len(inside))
-    if spectrum == "smallest":
-        values, vectors = eigsh(normalised, k, which="LA", v0=start)
-    else:
-        vectors, values, _ = svds(sp.eye(len(inside), format="csr") - normalised, k, v0=start)
+    # Small components repeat eigenvalues, where the solver restarts with random vectors: it needs the generator, too.
+    draw = np.random.default_rng(randomness.integer("spectrum"))
+    matrix = normalised if spectrum == "smallest" else sp.eye(len(inside), format="csr") - normalised
+    values, vectors = eigsh(matrix, k, which="LA", v0=draw.standard_normal(len(inside)), rng=draw)
     vectors = vectors[:, np.argsort(-values, kind="stable")]
     spread = vectors.std(0)
     standardised = (vectors - vectors.mean(0)) / np.where(spread > 0, spread, 1.0)
