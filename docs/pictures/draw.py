@@ -1,4 +1,4 @@
-"""Draw the README's pictures from the tour's own runs, trained or loaded (`make pictures`; needs Chrome or Chromium)."""
+"""Draw the README pictures from the runs of the tour (`make pictures`; needs a Chrome or Chromium)."""
 
 from pathlib import Path
 
