@@ -80,7 +80,8 @@ def _values(run: Run, colour: str | Tensor | np.ndarray, graph: Data | None) -> 
     title = "colour"
     if isinstance(colour, str):
         if colour != "label" and colour not in run.details:
-            raise unknown("colour", colour, ["label", *run.details], f"of a run of {run.method!r}")
+            fitting = [name for name, value in run.details.items() if value.shape == (len(run.embeddings),)]
+            raise unknown("colour", colour, ["label", *fitting], f"of a run of {run.method!r}")
         title = "class" if colour == "label" else colour
         if colour == "label":
             if graph is None or graph.y is None:
@@ -100,7 +101,8 @@ def _reload(run: Run) -> Data:
     try:
         graph = load_graph(run.graph)
     except UserError as error:
-        raise UserError(f"the labels of {run.graph!r} are not stored with the run: pass graph= ({error})") from error
+        told = str(error).split(";")[0]
+        raise UserError(f"the labels of {run.graph!r} are not stored with the run: pass graph= ({told})") from error
     if content_hash(graph) != run.graph_hash:
         raise UserError(f"the graph that loads as {run.graph!r} is not the one of this run: pass the latter as graph=")
     return graph
