@@ -17,6 +17,7 @@ from workbench.errors import UserError
 from workbench.methods.e2neg import E2Neg, E2NegConfig, uniformity_floor
 from workbench.methods.str_gcl import StrGCL, StrGCLConfig, moment_distance
 from workbench.randomness import Randomness
+from workbench.rules import published
 
 SMALL = {"grace": {"dim": 8}, "str-gcl": {"dim": 8, "projection": 8, "rule_hidden": 4}, "e2neg": {"dim": 8, "k": 6}}
 
@@ -120,9 +121,9 @@ def test_the_rule_contrast_cannot_see_the_rule_weight(small_graph: Data) -> None
 
 @pytest.mark.parametrize("scores", ["learnable", "no-decay", "frozen"])
 def test_rule_scores_learn_only_where_they_may(small_graph: Data, scores: str) -> None:
-    before = torch.stack([wb.rules.evaluate("ntsc-soft", small_graph), wb.rules.evaluate("lgtc-soft", small_graph)])
+    before = torch.stack([published.ntsc_soft(small_graph), published.lgtc_soft(small_graph)])
     run = small("str-gcl", small_graph, scores=scores, weight_decay=0.1, lr=0.01)
-    after = torch.stack([run.details["ntsc"], run.details["lgtc"]])
+    after = torch.stack([run.details["ntsc-soft"], run.details["lgtc-soft"]])
     assert torch.equal(before, after) == (scores == "frozen")
 
 

@@ -100,9 +100,9 @@ def versions() -> dict[str, str]:
 def code_version(method: str) -> str:
     """Return a hash of the source that decides what `method` learns, so that a change of code is a new run."""
     package = Path(workbench.__file__).parent
-    files = [Path(inspect.getfile(METHODS.get(method))), package / "methods" / "base.py", package / "rules.py"]
+    files = [Path(inspect.getfile(METHODS.get(method))), package / "methods" / "base.py"]
     files += [package / f"{name}.py" for name in ("encoders", "views", "randomness", "training")]
-    files += sorted((package / "contrast").glob("*.py"))
+    files += [file for folder in ("contrast", "rules") for file in sorted((package / folder).glob("*.py"))]
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 

@@ -51,6 +51,8 @@ class Config:
         types = get_type_hints(type(self))
         for one in dataclasses.fields(self):
             value, limits = getattr(self, one.name), one.metadata
+            if types[one.name] == tuple[str, ...]:
+                object.__setattr__(self, one.name, tuple(value))  # a stored run has a list
             if get_origin(types[one.name]) is Literal:
                 continue
             for word, broken in (
@@ -186,6 +188,10 @@ def _as_type(name: str, value: Any, wanted: Any, method: str) -> Any:
         if value not in get_args(wanted):
             raise unknown(f"value of parameter {name!r}", value, map(str, get_args(wanted)), f"of method {method!r}")
         return value
+    if wanted == tuple[str, ...]:
+        if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+            raise UserError(f"parameter {name!r} of method {method!r} is {value!r}; it must be a list of words")
+        return tuple(value)
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if wanted is int and isinstance(value, float) and value.is_integer():

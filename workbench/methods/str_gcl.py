@@ -18,6 +18,7 @@ from workbench.errors import UserError
 from workbench.methods import base
 from workbench.methods.base import METHODS, Method, Step, above, at_least, rate
 from workbench.randomness import Randomness
+from workbench.rules import published
 from workbench.views import shuffle
 
 
@@ -29,15 +30,19 @@ class StrGCLConfig(base.Config):
         dim: width of every encoder layer; projection: hidden width of the projector; layers: graph convolutions;
         rule_hidden: hidden width of the rule branch and of the rule-weight network.
         tau, tau_rule: temperatures of the node contrast and of the rule contrast.
-        base_weight, rule_weight, cross_weight: factors of the three loss terms.
+        base_weight, rule_weight, cross_weight: factors of the three loss terms; the last also of the "nodes" alignment.
         edge_drop_1 to feature_drop_2: augmentation rates of the two views; edge_dropping: "directed" drops each stored
             direction on its own, as released.
-        rule_form: "soft" scores (released) or "hard" 0/1 rules (an earlier release selected by thresholds).
+        rules: names or formulas, at least one; the released two soft ones by default. Truths are 0 or 1, scores real.
+        semantics, steepness: how the truth of a formula is graded, as for `workbench.rules.evaluate`.
+        alignment: how the rules reach the encoder. "moments" (released): its mean and covariance over the nodes are
+            pulled to those of the rule branch. "nodes" (ours): see `StrGCL`.
         scores: the rule scores are "learnable" under weight decay (released), "no-decay" learnable, or "frozen".
-        weighting: the rule weight w is "on" (released), "constant" 1, or "permuted" over the nodes, a placebo.
-        degree: "doubled" (released) or "plain" degree in NTSC.
-        pca: components that LGTC compares; the release ignores its own option and always takes 8.
-        local_mean: LGTC's local mean over "nonzero" similarities (released) or "all" neighbours.
+            Targets of the "nodes" alignment are always frozen: a target that learns would follow its prediction.
+        weighting: the rule weight (or target) is "on" (released), "constant", or "permuted" over the nodes, a placebo.
+        degree: "doubled" (released) or "plain" degree in ntsc-soft.
+        pca: components that lgtc-soft compares; the release ignores its own option and always takes 8.
+        local_mean: lgtc-soft's local mean over "nonzero" similarities (released) or "all" neighbours.
     """
 
     epochs: int = at_least(0, 200)
@@ -57,12 +62,35 @@ class StrGCLConfig(base.Config):
     feature_drop_1: float = rate(0.3)
     feature_drop_2: float = rate(0.4)
     edge_dropping: Literal["directed", "undirected"] = "directed"
-    rule_form: Literal["soft", "hard"] = "soft"
+    rules: tuple[str, ...] = ("ntsc-soft", "lgtc-soft")
+    semantics: Literal["crisp", "product", "godel", "lukasiewicz"] = "crisp"
+    steepness: float = above(0, 10.0)
+    alignment: Literal["moments", "nodes"] = "moments"
     scores: Literal["learnable", "no-decay", "frozen"] = "learnable"
     weighting: Literal["on", "constant", "permuted"] = "on"
     degree: Literal["doubled", "plain"] = "doubled"
     pca: int = at_least(1, 8)
     local_mean: Literal["nonzero", "all"] = "nonzero"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.rules:
+            raise UserError("str-gcl needs at least one rule; rule_weight=0 and cross_weight=0 leave the rules out")
+
+
+def rule_scores(config: StrGCLConfig, graph: Data) -> Tensor:
+    """Evaluate the configured rules, float32 [nodes, rules]; the published four as the released code has them."""
+    terms, columns = rules.Terms(graph), []
+    own = {
+        "ntsc": lambda: published.ntsc(graph),
+        "lgtc": lambda: published.lgtc(graph),
+        "ntsc-soft": lambda: published.ntsc_soft(graph, config.degree),
+        "lgtc-soft": lambda: published.lgtc_soft(graph, config.pca, config.local_mean),
+    }
+    for rule in config.rules:
+        given = own.get(rule.strip().casefold())
+        columns.append(given() if given else rules.evaluate(rule, terms, config.semantics, config.steepness))
+    return torch.stack(columns, 1)
 
 
 class RuleBranch(nn.Module):
@@ -129,7 +157,14 @@ def moment_distance(a: Tensor, b: Tensor) -> Tensor:
 
 @METHODS.register("str-gcl")
 class StrGCL(Method):
-    """Node contrast + uniformity of the rule branch + alignment of both branches' mean and covariance."""
+    """Node contrast + uniformity of the rule branch + alignment of both branches' mean and covariance (released).
+
+    The released terms cannot tell which node a rule speaks of: rows of the rule contrast are normalised, which cancels
+    their weights, and a mean and a covariance say nothing of a single node. So there is a variant of ours,
+    alignment="nodes": the scores, standardised over the nodes, are targets that a linear layer must read from each
+    node's encoder output, in squared error, in place of the rule and cross terms. The gradient of a node then depends
+    on what the rules say of that node, and the permuted weighting hands it the targets of another node.
+    """
 
     Config = StrGCLConfig
 
@@ -139,16 +174,19 @@ class StrGCL(Method):
         self.generator = randomness.generator("views")
         if self.graph.nodes < 2:
             raise UserError("str-gcl compares moments over nodes and needs at least 2; the graph has 1")
-        if config.rule_form == "soft":
-            parts = rules.ntsc_soft(graph, config.degree), rules.lgtc_soft(graph, config.pca, config.local_mean)
-        else:
-            parts = rules.ntsc(graph), rules.lgtc(graph)
+        scores = rule_scores(config, graph)
         self.encoder = GCN((self.graph.features, *[config.dim] * config.layers))
         self.projector = projector(config.dim, config.projection)
-        self.rules = RuleBranch(self.graph.features, config.rule_hidden, config.dim, torch.stack(parts, 1))
-        self.rules.scores.requires_grad_(config.scores != "frozen")
-        self.order = shuffle(self.graph.nodes, randomness.generator("rules"), self.rules.scores.device)
+        self.rules = RuleBranch(self.graph.features, config.rule_hidden, config.dim, scores)
+        self.rules.scores.requires_grad_(config.scores != "frozen" and config.alignment == "moments")
+        self.order = shuffle(self.graph.nodes, randomness.generator("rules"), scores.device)
         self.contrast, self.rule_contrast = Contrast(config.tau), Contrast(config.tau_rule, views=1)
+        if config.alignment == "nodes":
+            self.reader = nn.Linear(config.dim, scores.shape[1])
+            spread = scores.std(0, correction=0)
+            self.targets = torch.where(spread > 0, (scores - scores.mean(0)) / spread.clamp(min=1e-12), 0.0)
+            if config.weighting != "on":
+                self.targets = self.targets[self.order] if config.weighting == "permuted" else 0 * self.targets
 
     def _weights(self) -> Tensor | float:
         if self.config.weighting == "constant":
@@ -164,23 +202,31 @@ class StrGCL(Method):
         return projection
 
     def step(self) -> Step:
-        """Contrast two views, spread the rule branch, and align both in their moments."""
+        """Contrast two views, and align the encoder with the rules in either way."""
         c = self.config
-        weights, projections, rule_terms, cross_terms = self._weights(), [], [], []
-        for edges, features in ((c.edge_drop_1, c.feature_drop_1), (c.edge_drop_2, c.feature_drop_2)):
-            view = self.graph.view(edges, features, self.generator, c.edge_dropping == "undirected")
-            projections.append(self.projector(self.encoder(view)))
+        views = [
+            self.graph.view(edges, features, self.generator, c.edge_dropping == "undirected")
+            for edges, features in ((c.edge_drop_1, c.feature_drop_1), (c.edge_drop_2, c.feature_drop_2))
+        ]
+        encoded = [self.encoder(view) for view in views]
+        projections = [self.projector(h) for h in encoded]
+        terms = {"base": loss(self.contrast, *projections).mean()}
+        if c.alignment == "nodes":
+            errors = [(self.reader(h) - self.targets).square().mean() for h in encoded]
+            terms["nodes"] = torch.stack(errors).mean()
+        else:
+            terms |= self._released_terms(views, projections)
+        factors = {"base": c.base_weight, "rule": c.rule_weight, "cross": c.cross_weight, "nodes": c.cross_weight}
+        return Step(terms, self.contrast, {name: factors[name] for name in terms})
+
+    def _released_terms(self, views: list[View], projections: list[Tensor]) -> dict[str, Tensor]:
+        weights, rule_terms, cross_terms = self._weights(), [], []
+        for view, projection in zip(views, projections, strict=True):
             hidden = self.rules(view)
             # A positive weight per row cancels in a cosine, so this term is the same with and without it.
             rule_terms.append(loss(self.rule_contrast, self.rules.narrow(hidden)).mean())
-            cross_terms.append(moment_distance(self._project_rules(weights, hidden), projections[-1]))
-        terms = {
-            "base": loss(self.contrast, *projections).mean(),
-            "rule": torch.stack(rule_terms).mean(),
-            "cross": torch.stack(cross_terms).mean(),
-        }
-        weights_of_terms = {"base": c.base_weight, "rule": c.rule_weight, "cross": c.cross_weight}
-        return Step(terms, self.contrast, weights_of_terms)
+            cross_terms.append(moment_distance(self._project_rules(weights, hidden), projection))
+        return {"rule": torch.stack(rule_terms).mean(), "cross": torch.stack(cross_terms).mean()}
 
     def embed(self) -> Tensor:
         """Encode the whole graph; rule branch and projector are left out."""
@@ -188,10 +234,12 @@ class StrGCL(Method):
         return embedding
 
     def details(self) -> dict[str, Tensor]:
-        """Return the scores of both rules and the rule weight of each node, each [nodes]."""
+        """Return the score of each rule by its name or formula, and the rule weight of each node, each [nodes]."""
+        found = {rule: self.rules.scores[:, i] for i, rule in enumerate(self.config.rules)}
+        if self.config.alignment == "nodes":
+            return found
         weights = self._weights()
-        shown = torch.ones(self.graph.nodes) if isinstance(weights, float) else weights[:, 0]
-        return {"ntsc": self.rules.scores[:, 0], "lgtc": self.rules.scores[:, 1], "weight": shown}
+        return found | {"weight": torch.ones(self.graph.nodes) if isinstance(weights, float) else weights[:, 0]}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Exempt the rule scores from weight decay where `scores` says so."""

@@ -1,6 +1,6 @@
-"""Structural commonsense as one number per node: the two rules of Str-GCL, hard and in their published soft form.
+"""The two rules of Str-GCL exactly as its released code computes them, with the switches of that code.
 
-Source: He et al., Str-GCL, WWW 2025, as its released code computes them. Every rule takes O(edges) time and memory.
+The same rules as formulas are in library.py. Source: He et al., Str-GCL, WWW 2025. O(edges) time and memory.
 """
 
 from typing import Literal
@@ -17,35 +17,12 @@ from torch_geometric.data import Data
 from torch_geometric.utils import coalesce, remove_self_loops, scatter
 
 from workbench.errors import UserError
-from workbench.registry import Registry
-
-RULES: Registry = Registry("rule")
-names = RULES.names
 
 NTSC_THRESHOLD = 6.0
 LGTC_THRESHOLD = 0.01
 PCA_SIZE = 8
 
 
-def evaluate(rule: str, graph: Data) -> Tensor:
-    """Evaluate a named rule on every node.
-
-    Args:
-        rule: "ntsc" or "lgtc" (hard: 1 where the node is flagged, else 0), "ntsc-soft" or "lgtc-soft" (the real-valued
-            scores that the released code trains with; larger means closer to flagged).
-        graph: a graph with edge_index and, for LGTC, attributes.
-
-    Returns:
-        Truth or score of each node, float32 [nodes].
-
-    Raises:
-        UserError: no such rule, or the graph lacks what the rule speaks of.
-    """
-    value: Tensor = RULES.get(rule)(graph)
-    return value
-
-
-@RULES.register("ntsc-soft")
 def ntsc_soft(graph: Data, degree: Literal["doubled", "plain"] = "doubled") -> Tensor:
     """Score nodes by how small the degrees of their neighbours are: max_w ln(1+S(w)) - ln(1+S(v)), float32 [nodes].
 
@@ -70,13 +47,11 @@ def neighbour_degree_sum(graph: Data, degree: Literal["doubled", "plain"] = "dou
     return scatter(degrees[target], source, dim_size=nodes, reduce="sum")
 
 
-@RULES.register("ntsc")
 def ntsc(graph: Data) -> Tensor:
     """Flag nodes whose neighbours' doubled degrees sum to at most 6 (the threshold of an earlier release) [nodes]."""
     return (neighbour_degree_sum(graph) <= NTSC_THRESHOLD).float()
 
 
-@RULES.register("lgtc-soft")
 def lgtc_soft(
     graph: Data,
     pca: int = PCA_SIZE,
@@ -98,7 +73,6 @@ def lgtc_soft(
     return (delta.max() - delta) / 2 if len(delta) else delta
 
 
-@RULES.register("lgtc")
 def lgtc(graph: Data) -> Tensor:
     """Flag nodes to whom neighbours and the average node are equally similar, |delta| < 0.01 [nodes]."""
     return (local_minus_global(graph).abs() < LGTC_THRESHOLD).float()

@@ -1,0 +1,105 @@
+"""Structural commonsense as rules: a language, its evaluation on a graph, named rules, and their explanation."""
+
+from torch import Tensor
+from torch_geometric.data import Data
+
+from workbench.errors import UserError
+from workbench.rules.explanation import Explanation
+from workbench.rules.explanation import explain as _explain
+from workbench.rules.formula import Node, free_variables, subformulas, thresholds, to_latex, to_text, to_tree
+from workbench.rules.language import FormulaError, parse
+from workbench.rules.library import RULES, Rule
+from workbench.rules.terms import Terms
+from workbench.rules.truth import SEMANTICS, Evaluation, Semantics
+
+names = RULES.names
+
+
+def get(name: str) -> Rule:
+    """Return a named rule; upper and lower case don't matter.
+
+    Raises:
+        UserError: no such rule; the message gives the nearest one.
+    """
+    return RULES.get(name.casefold())
+
+
+def formula(rule: str | Rule | Node) -> Node:
+    """Return the syntax tree of a rule that is given by name ("ntsc", "NTSC"), as text or as a tree.
+
+    Raises:
+        UserError: no such name, or text that is no formula (FormulaError, with line and column).
+    """
+    if isinstance(rule, Node):
+        return rule
+    if isinstance(rule, Rule):
+        return parse(rule.formula)
+    if not isinstance(rule, str):
+        raise UserError(f"a rule is a name or a formula, not {type(rule).__name__}")
+    word = rule.strip()
+    # A formula has brackets; "true" and numbers aside, a word without any is meant as a name.
+    if (
+        word
+        and word.replace("-", "").replace("_", "").isalnum()
+        and word[0].isalpha()
+        and word not in ("true", "false")
+    ):
+        return parse(get(word).formula)
+    return parse(rule)
+
+
+def evaluation(
+    rule: str | Rule | Node,
+    graph: Data | Terms,
+    semantics: str = "crisp",
+    steepness: float = 10.0,
+    moved: Tensor | None = None,
+) -> Evaluation:
+    """Prepare the evaluation of a rule, which keeps the value of each of its parts; arguments as for `evaluate`."""
+    terms = graph if isinstance(graph, Terms) else Terms(graph)
+    return Evaluation(formula(rule), terms, Semantics(semantics, steepness), moved)
+
+
+def evaluate(
+    rule: str | Rule | Node,
+    graph: Data | Terms,
+    semantics: str = "crisp",
+    steepness: float = 10.0,
+    moved: Tensor | None = None,
+) -> Tensor:
+    """Evaluate a rule on every node.
+
+    Args:
+        rule: a name ("ntsc"), a formula as text, or its syntax tree.
+        graph: the graph, or its `Terms`, which keep what was computed for the next rule.
+        semantics: "crisp" (0 or 1), or graded with the t-norm "product", "godel" or "lukasiewicz": a truth in [0, 1]
+            that is differentiable in attributes that require a gradient and in `moved`.
+        steepness: of graded comparisons, in 1 / unit of what is compared.
+        moved: float [count], other values for the formula's thresholds in the order of `thresholds(formula)`.
+
+    Returns:
+        float32 [nodes]: the truth of a formula, or the score that a numeric expression is.
+
+    Raises:
+        UserError: no such rule, a mistake in the formula, a graph that lacks what the rule speaks of, or a formula
+            that would need all pairs of nodes.
+    """
+    return evaluation(rule, graph, semantics, steepness, moved).result().float()
+
+
+def explain(
+    rule: str | Rule | Node, graph: Data | Terms, node: int, semantics: str = "crisp", steepness: float = 10.0
+) -> Explanation:
+    """Explain what a rule says of one node: the truth tree with numbers. `str` of the result draws it.
+
+    Raises:
+        UserError: as for `evaluate`, or there is no such node.
+    """
+    return _explain(evaluation(rule, graph, semantics, steepness), node)
+
+
+__all__ = [
+    "RULES", "SEMANTICS", "Evaluation", "Explanation", "FormulaError", "Rule", "Semantics", "Terms", "evaluate",
+    "evaluation", "explain", "formula", "free_variables", "get", "names", "parse", "subformulas", "thresholds",
+    "to_latex", "to_text", "to_tree",
+]  # fmt: skip

@@ -1,0 +1,162 @@
+"""Why a rule says what it says of a node: the truth tree with numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from workbench.errors import UserError
+from workbench.rules.formula import (
+    Aggregate,
+    Binary,
+    Call,
+    Compare,
+    Node,
+    Number,
+    Quantifier,
+    Text,
+    Truth,
+    Variable,
+    free_variables,
+    head,
+)
+from workbench.rules.truth import Evaluation, Guard
+
+MOST = 6
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What one part of a rule is at certain nodes.
+
+    Attributes:
+        part: the part of the formula.
+        value: its truth in [0, 1] or its number.
+        nodes: which node each name in it means, by name.
+        note: the numbers behind it, e.g. "3 of 4 nodes u fulfil it"; "" where there is nothing to add.
+        inner: what it is made of; for a quantifier some of the nodes it runs over, those that decide first.
+    """
+
+    part: Node
+    value: float
+    nodes: dict[str, int]
+    note: str = ""
+    inner: tuple[Explanation, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """The value in words: "true", "false", a truth such as "0.83", or a number."""
+        if self.part.sort == "truth" and self.value in (0, 1):
+            return str(bool(self.value)).lower()
+        return f"{self.value:.4g}"
+
+    def __str__(self) -> str:
+        """Draw the tree, one part a line."""
+        return "\n".join(self._lines("", ""))
+
+    def _lines(self, first: str, then: str) -> list[str]:
+        what = head(self.part) if self.inner else str(self.part)
+        lines = [f"{first}{self.shown}  {what}{f'   [{self.note}]' if self.note else ''}"]
+        for position, inner in enumerate(self.inner):
+            last = position == len(self.inner) - 1
+            lines += inner._lines(then + ("└─ " if last else "├─ "), then + ("   " if last else "│  "))
+        return lines
+
+
+def explain(evaluation: Evaluation, node: int, most: int = MOST) -> Explanation:
+    """Explain what a rule says of one node.
+
+    Args:
+        evaluation: the rule on a graph.
+        node: number of the node.
+        most: how many neighbours are shown below each quantifier.
+
+    Raises:
+        UserError: there is no such node, or the formula can't be evaluated.
+    """
+    nodes = evaluation.terms.nodes
+    if not isinstance(node, int) or isinstance(node, bool) or not 0 <= node < nodes:
+        raise UserError(f"there is no node {node!r}; this graph has {nodes:,}, from 0 to {nodes - 1}")
+    evaluation.result()
+    free = free_variables(evaluation.formula)
+    return _Explainer(evaluation, most).part(evaluation.formula, dict.fromkeys(free, node), None, None)
+
+
+def _chain(part: Node, operator: str = "") -> list[Node]:
+    """Return the members of a chain of one connective: a, b and c of `a and b and c`."""
+    if isinstance(part, Binary) and part.operator == (operator or part.operator):
+        return _chain(part.left, part.operator) + _chain(part.right, part.operator)
+    return [part]
+
+
+class _Explainer:
+    def __init__(self, evaluation: Evaluation, most: int):
+        self.evaluation, self.most = evaluation, most
+
+    def at(self, part: Node, nodes: dict[str, int], guard: Guard | None, row: int | None) -> float:
+        data, over = self.evaluation.value(part, guard)
+        if not over:
+            return float(data)
+        place = nodes[over[0]] if len(over) == 1 else row
+        assert place is not None
+        return float(data[place])
+
+    def part(self, part: Node, nodes: dict[str, int], guard: Guard | None, row: int | None) -> Explanation:
+        named = {name: nodes[name] for name in sorted(part.names) if name in nodes}
+        whole = Explanation(part, self.at(part, nodes, guard, row), named)
+        if isinstance(part, Quantifier | Aggregate):
+            return self._bound(whole, part, nodes)
+        if isinstance(part, Compare):
+            return self._compared(whole, part, nodes, guard, row)
+        parts = _chain(part) if isinstance(part, Binary) and part.operator in ("and", "or") else part.parts
+        inner = [p for p in parts if not isinstance(p, Number | Text | Truth)]
+        return replace(whole, inner=tuple(self.part(p, nodes, guard, row) for p in inner))
+
+    def _compared(
+        self, whole: Explanation, part: Compare, nodes: dict[str, int], guard: Guard | None, row: int | None
+    ) -> Explanation:
+        if isinstance(part.left, Variable):
+            return replace(whole, note=" and ".join(f"{name} is node {at}" for name, at in whole.nodes.items()))
+        sides = [self.at(side, nodes, guard, row) for side in (part.left, part.right)]
+        deeper = [side for side in (part.left, part.right) if not isinstance(side, Number | Call) or side.parts]
+        inner = tuple(self.part(side, nodes, guard, row) for side in deeper if not isinstance(side, Number))
+        return replace(whole, note=f"{sides[0]:.4g} {part.operator} {sides[1]:.4g}", inner=inner)
+
+    def _bound(self, whole: Explanation, part: Quantifier | Aggregate, nodes: dict[str, int]) -> Explanation:
+        if part.domain.centre is None:
+            return replace(whole, note=f"over all {self.evaluation.terms.nodes:,} nodes")
+        relation = self.evaluation.terms.relation(part.domain.name)
+        guard = Guard(relation, part.domain.centre, part.variable)
+        rows = (relation.centre == nodes[part.domain.centre]).nonzero().ravel()
+        told = part.body if isinstance(part, Quantifier) else part.term or part.condition
+        decides = part.body if isinstance(part, Quantifier) else part.condition
+        note = f"over {len(rows)} node{'s' * (len(rows) != 1)} {part.variable}"
+        truth = None
+        if decides is not None:
+            truth = self._rows(decides, guard)
+            # Those that decide come first: what breaks a forall, what fulfils an exists or a condition.
+            first_true = not (isinstance(part, Quantifier) and part.kind == "forall")
+            rows = rows[truth[rows].argsort(descending=first_true, stable=True)]
+            note = f"{int((truth[rows] >= 0.5).sum())} of {len(rows)} nodes {part.variable} fulfil it"
+        if len(rows) > self.most:
+            note += f", {self.most} shown"
+        inner = []
+        for at in rows[: self.most].tolist():
+            if told is None:
+                break  # a count without a condition has nothing below it
+            inside = {**nodes, part.variable: int(relation.other[at])}
+            one = self.part(told, inside, guard, at)
+            words = [f"{part.variable} is node {inside[part.variable]}", one.note]
+            if truth is not None and told is not decides and truth[at] < 0.5:
+                words.append("left out by the condition")
+            inner.append(replace(one, note="; ".join(filter(None, words))))
+        return replace(whole, note=note, inner=tuple(inner))
+
+    def _rows(self, body: Node, guard: Guard) -> Tensor:
+        data, over = self.evaluation.value(body, guard)
+        if not over:
+            return data.expand(len(guard.relation.centre))
+        if len(over) == 2:
+            return data
+        return data[guard.relation.centre if over[0] == guard.centre else guard.relation.other]

@@ -1,0 +1,380 @@
+"""The rule language: text to a syntax tree and back, as text, as LaTeX and as a tree.
+
+A rule speaks of one node, usually called v. Terms are numbers per node or per edge, comparisons of them are truths,
+and quantifiers and aggregates run over neighbours. What is typed is read by a grammar and never run as Python.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, TypeVar
+
+from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
+
+from workbench.errors import UserError, unknown
+from workbench.rules.formula import (
+    AGGREGATES,
+    Aggregate,
+    Binary,
+    Call,
+    Compare,
+    Domain,
+    Node,
+    Number,
+    Quantifier,
+    Text,
+    Truth,
+    Unary,
+    Variable,
+    free_variables,
+    walk,
+)
+from workbench.rules.vocabulary import DOMAINS, FUNCTIONS, TERMS
+
+N = TypeVar("N", bound=Node)
+
+MOST_CHARACTERS, DEEPEST, LARGEST = 5_000, 100, 1e15
+
+_GRAMMAR = r"""
+?start: iff
+?iff: implies | iff IFF implies -> binary
+?implies: or | or IMPLIES implies -> binary
+?or: and | or OR and -> binary
+?and: not | and AND not -> binary
+?not: NOT not -> unary | quantifier | comparison
+quantifier: (FORALL | EXISTS) NAME _IN domain ":" iff
+?comparison: sum | sum COMPARE sum -> compare
+?sum: product | sum (PLUS | MINUS) product -> binary
+?product: signed | product (TIMES | DIVIDE) signed -> binary
+?signed: MINUS signed -> unary | power
+?power: primary | primary POWER signed -> binary
+?primary: NUMBER -> number | (TRUE | FALSE) -> truth | STRING -> text | NAME -> variable | call | "(" iff ")"
+?call: NAME "(" [iff ("," iff)*] ")" -> call
+    | NAME "(" iff _FOR NAME _IN domain [_IF iff] ")" -> aggregate
+    | NAME "(" NAME _IN domain [_IF iff] ")" -> count
+domain: NAME ["(" NAME ")"]
+
+FORALL.2: /forall\b|∀/i
+EXISTS.2: /exists\b|∃/i
+_IN.2: /in\b|∈/i
+_FOR.2: /for\b/i
+_IF.2: /if\b/i
+TRUE.2: /true\b/i
+FALSE.2: /false\b/i
+AND.2: /and\b|∧|&&?/i
+OR.2: /or\b|∨|\|\|?/i
+NOT.2: /not\b|¬/i
+IFF.3: /iff\b|↔|⇔|<->|<=>/i
+IMPLIES.3: /implies\b|→|⇒|->|=>/i
+COMPARE.2: /<=|>=|!=|==|≤|≥|≠|<|>|=/
+POWER.3: /\*\*|\^/
+PLUS: "+"
+MINUS: /-|−/
+TIMES: /\*|·|×/
+DIVIDE: /\/|÷/
+NUMBER: /(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?/i
+STRING: /"[^"\n]*"/
+NAME: /[A-Za-z][A-Za-z0-9_]*/
+%ignore /\s+/
+"""
+_COMPARE = {"==": "=", "≤": "<=", "≥": ">=", "≠": "!="}
+_OPERATOR = {"AND": "and", "OR": "or", "NOT": "not", "IFF": "iff", "IMPLIES": "implies", "PLUS": "+", "MINUS": "-"}
+_OPERATOR |= {"TIMES": "*", "DIVIDE": "/", "POWER": "^", "FORALL": "forall", "EXISTS": "exists"}
+_KEYWORDS = ("forall", "exists", "in", "for", "if", "and", "or", "not", "implies", "iff", "true", "false")
+
+
+class FormulaError(UserError):
+    """A mistake in a formula: one sentence that says where, and a drawing of the line with a caret below the place.
+
+    Attributes:
+        line, column: the place, from 1. caret: the line and the caret, two lines of text.
+    """
+
+    def __init__(self, sentence: str, text: str, at: int):
+        at = min(at, len(text))
+        begin = text.rfind("\n", 0, at) + 1
+        shown = text[begin:].split("\n", 1)[0]
+        self.line, self.column = text.count("\n", 0, at) + 1, at - begin + 1
+        # A long line is cut around the place.
+        cut = max(0, self.column - 60)
+        lead = "…" if cut else ""
+        self.caret = f"{lead}{shown[cut : cut + 100]}\n{' ' * (self.column - 1 - cut + len(lead))}^"
+        super().__init__(f"line {self.line}, column {self.column}: {sentence}")
+
+    def _render_traceback_(self) -> list[str]:
+        return [*super()._render_traceback_(), *self.caret.split("\n")]
+
+
+def parse(text: str) -> Node:
+    """Read a formula (a truth of each node) or a numeric expression (a score of each node).
+
+    Args:
+        text: e.g. "forall u in N(v): degree(u) >= 10 implies cos(u, v) > 0.2"; signs such as ∀ ∃ ∈ ∧ ∨ ¬ → ↔ ≤ ≥ ≠
+            may stand for the words.
+
+    Returns:
+        The syntax tree; `str` of it is the formula again.
+
+    Raises:
+        FormulaError: what is wrong, at which line and column, and the nearest known word.
+    """
+    if not isinstance(text, str):
+        raise UserError(f"a formula is text, not {type(text).__name__}")
+    if len(text) > MOST_CHARACTERS:
+        raise UserError(f"the formula has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read")
+    if not text.strip():
+        raise FormulaError("the formula is empty; an example: degree(v) >= 3", text, 0)
+    _check_brackets(text)
+    try:
+        tree: Node = _parser().parse(text)  # type: ignore[assignment]
+    except UnexpectedInput as error:
+        raise _syntax_error(error, text) from None
+    except _Mistake as mistake:
+        raise FormulaError(mistake.sentence, text, mistake.at) from None
+    if tree.sort not in ("truth", "number"):
+        raise FormulaError(f"{text.strip()[:40]!r} alone says nothing; write a term of it, e.g. degree(v)", text, 0)
+    _check_variables(tree, text)
+    return tree
+
+
+# -------------------------------------------------------------------------------------------------------- reading
+
+
+@cache
+def _parser() -> Lark:
+    # Nodes are made while it parses, so that no depth of nesting meets Python's recursion limit.
+    return Lark(_GRAMMAR, parser="lalr", maybe_placeholders=True, transformer=_Builder())
+
+
+def _check_brackets(text: str) -> None:
+    """Name the bracket that has no partner; the grammar could only say what it met at the end."""
+    bare = re.sub(r'"[^"\n]*"', lambda quoted: " " * len(quoted[0]), text)
+    opened: list[int] = []
+    for match in re.finditer(r"[()]", bare):
+        if match[0] == "(":
+            opened.append(match.start())
+            if len(opened) > DEEPEST:
+                raise FormulaError(f"brackets are nested more than {DEEPEST} deep", text, match.start())
+        elif not opened:
+            raise FormulaError("this ')' closes nothing", text, match.start())
+        else:
+            opened.pop()
+    if opened:
+        raise FormulaError("this '(' is never closed", text, opened[-1])
+
+
+_PLAIN = {
+    "NAME": "a name", "NUMBER": "a number", "LPAR": "'('", "RPAR": "')'", "COMMA": "','", "COLON": "':'", "_IN": "'in'",
+    "_FOR": "'for'", "_IF": "'if'", "COMPARE": "a comparison such as '<='", "STRING": "a name in quotes",
+}  # fmt: skip
+_STARTS = {"FORALL", "EXISTS", "NOT", "TRUE", "FALSE", "MINUS", "STRING", "NUMBER", "LPAR", "NAME"}
+_ANY_TERM = {"MINUS", "NUMBER", "LPAR", "NAME"}
+_JOINS = {"AND", "OR", "IFF", "IMPLIES", "PLUS", "MINUS", "TIMES", "DIVIDE", "POWER", "COMPARE"}
+
+
+def _syntax_error(error: UnexpectedInput, text: str) -> FormulaError:
+    at = error.pos_in_stream if error.pos_in_stream is not None and error.pos_in_stream >= 0 else len(text)
+    if isinstance(error, UnexpectedCharacters):
+        sign = text[at]
+        if sign == "_":
+            return FormulaError("a name begins with a letter, not with '_'", text, at)
+        if sign in "\"'":
+            return FormulaError('a name in quotes is written "..." on one line', text, at)
+        return FormulaError(f"the sign {sign!r} has no meaning here", text, at)
+    if not isinstance(error, UnexpectedToken):
+        return FormulaError("the formula ends too early", text, len(text.rstrip()))
+    expected = set(error.accepts or error.expected)
+    if error.token.type == "$END":
+        at, met = len(text.rstrip()), "the formula ends too early"
+    else:
+        met = f"{str(error.token)[:30]!r} can't stand here"
+    if error.token.type == "COMPARE":
+        return FormulaError("comparisons don't chain; write a <= b and b <= c", text, at)
+    # Two words in a row: one of them is a misspelt keyword, or the word between them is missing.
+    before = re.search(r"([A-Za-z]\w*)\s*$", text[:at])
+    if error.token.type == "NAME" and "NAME" not in expected:
+        for word, place in ((str(error.token), at), (before[1] if before else "", before.start(1) if before else 0)):
+            close = difflib.get_close_matches(word.casefold(), _KEYWORDS, n=1, cutoff=0.65)
+            if close and word not in _KEYWORDS and word not in TERMS:
+                return FormulaError(f"{word!r} can't stand here; did you mean {close[0]!r}?", text, place)
+    wanted = []
+    if expected >= _ANY_TERM:
+        wanted, expected = ["a term, a number or '('"], expected - _STARTS
+    if len(expected & _JOINS) > 4:
+        wanted, expected = [*wanted, "an operator"], expected - _JOINS
+    wanted += sorted(_PLAIN.get(name, f"'{_OPERATOR.get(name, name.lower())}'") for name in expected - {"$END"})
+    return FormulaError(f"{met}; expected {' or '.join(wanted) or 'the end'}", text, at)
+
+
+class _Mistake(Exception):
+    """What is wrong and where, before the text is at hand to show it."""
+
+    def __init__(self, sentence: str, at: int):
+        self.sentence, self.at = sentence, at
+
+
+def _place(token: Token) -> int:
+    return token.start_pos or 0
+
+
+def _unknown(kind: str, word: str, choices: Iterable[str], at: int) -> _Mistake:
+    return _Mistake(str(unknown(kind, word, choices)), at)
+
+
+def _made(node: N) -> N:
+    if node.depth > DEEPEST:
+        raise _Mistake(f"the formula is nested more than {DEEPEST} deep", node.at)
+    return node
+
+
+_ARTICLE = {"truth": "a truth", "number": "a number", "node": "a node", "text": "a name in quotes"}
+
+
+def _want(part: Node, sort: str, who: str) -> None:
+    if part.sort != sort:
+        shown = str(part)
+        shown = shown if len(shown) <= 40 else shown[:39] + "…"
+        raise _Mistake(f"{who} takes {_ARTICLE[sort]}, and `{shown}` is {_ARTICLE[part.sort]}", part.at)
+
+
+@v_args(inline=True)
+class _Builder(Transformer[Token, Node]):
+    """Turns what the grammar found into nodes, and checks of each that its words exist and its sorts fit."""
+
+    def number(self, token: Token) -> Node:
+        value = float(token)
+        if not value <= LARGEST:
+            raise _Mistake(f"the number is too large; at most {LARGEST:g}", _place(token))
+        return Number(value, at=_place(token))
+
+    def truth(self, token: Token) -> Node:
+        return Truth(token.type == "TRUE", at=_place(token))
+
+    def text(self, token: Token) -> Node:
+        return Text(str(token)[1:-1], at=_place(token))
+
+    def variable(self, token: Token) -> Node:
+        return Variable(str(token), at=_place(token))
+
+    def domain(self, name: Token, centre: Token | None) -> Node:
+        if name not in DOMAINS:
+            raise _unknown("domain", name, DOMAINS, _place(name))
+        if centre is None and DOMAINS[name].around:
+            raise _Mistake(f"{name} is around a node; write {name}(v)", _place(name))
+        if centre is not None and not DOMAINS[name].around:
+            raise _Mistake(f"{name} holds all nodes and is around none; write {name}", _place(name))
+        return Domain(str(name), None if centre is None else str(centre), at=_place(name))
+
+    def unary(self, operator: Token, operand: Node) -> Node:
+        word = _OPERATOR[operator.type]
+        _want(operand, "truth" if word == "not" else "number", f"'{word}'")
+        return _made(Unary(word, operand, at=_place(operator)))
+
+    def binary(self, left: Node, operator: Token, right: Node) -> Node:
+        word = _OPERATOR[operator.type]
+        made = Binary(word, left, right, at=left.at)
+        for side in (left, right):
+            _want(side, made.sort, f"'{word}'")
+        return _made(made)
+
+    def compare(self, left: Node, operator: Token, right: Node) -> Node:
+        word = _COMPARE.get(str(operator), str(operator))
+        option = word == "=" and isinstance(left, Variable) and isinstance(right, Number)  # of a term, perhaps
+        if "node" in (left.sort, right.sort) and not option:
+            for side in (left, right):
+                _want(side, "node", f"'{word}' beside a node")
+            if word not in ("=", "!="):
+                raise _Mistake(f"nodes are compared by = or !=, not by '{word}'", _place(operator))
+        elif not option:
+            for side in (left, right):
+                _want(side, "number", f"'{word}'")
+        return _made(Compare(word, left, right, at=left.at))
+
+    def quantifier(self, kind: Token, variable: Token, domain: Domain, body: Node) -> Node:
+        word = _OPERATOR[kind.type]
+        _want(body, "truth", f"'{word}'")
+        return _made(Quantifier(str(variable), domain, word, body, at=_place(kind)))
+
+    def aggregate(self, kind: Token, term: Node, variable: Token, domain: Domain, condition: Node | None) -> Node:
+        if kind not in AGGREGATES:
+            raise _unknown("aggregate", kind, AGGREGATES, _place(kind))
+        if kind == "count":
+            raise _Mistake("count takes no term; write count(u in N(v) if ...)", _place(kind))
+        _want(term, "number", f"'{kind}'")
+        return self._aggregated(kind, term, variable, domain, condition)
+
+    def count(self, kind: Token, variable: Token, domain: Domain, condition: Node | None) -> Node:
+        if kind not in AGGREGATES:
+            raise _unknown("aggregate", kind, AGGREGATES, _place(kind))
+        if kind != "count":
+            example = f"{kind}(degree({variable}) for {variable} in {domain})"
+            raise _Mistake(f"{kind} needs a term, e.g. {example}", _place(kind))
+        return self._aggregated(kind, None, variable, domain, condition)
+
+    def _aggregated(self, kind: Token, term: Node | None, variable: Token, domain: Domain, condition: Any) -> Node:
+        if condition is not None:
+            _want(condition, "truth", "'if'")
+        return _made(Aggregate(str(variable), domain, str(kind), term, condition, at=_place(kind)))
+
+    def call(self, name: Token, *inside: Node | None) -> Node:
+        arguments, at = [one for one in inside if one is not None], _place(name)
+        if name in FUNCTIONS:
+            wanted = FUNCTIONS[name].arguments
+            for one in arguments:
+                _want(one, "number", f"'{name}'")
+            if len(arguments) != wanted:
+                raise _Mistake(f"{name} takes {wanted} number{'s' * (wanted > 1)}, not {len(arguments)}", at)
+            return _made(Call(str(name), tuple(arguments), at=at))
+        if name not in TERMS:
+            raise _unknown("term", name, {*TERMS, *FUNCTIONS, *AGGREGATES}, at)
+        term, options = TERMS[name], list[tuple[str, int]]()
+        while arguments and isinstance(given := arguments[-1], Compare):
+            options.insert(0, _option(str(name), given))
+            arguments.pop()
+        nodes, rest = arguments[: term.nodes], arguments[term.nodes :]
+        fits = len(nodes) == term.nodes and all(isinstance(one, Variable) for one in nodes)
+        if not fits or len(rest) != term.attribute:
+            told = f"{'one node' if term.nodes == 1 else 'two nodes'}{' and an attribute' if term.attribute else ''}"
+            raise _Mistake(f"{name} takes {told}: {term.example}", at)
+        if rest and not isinstance(rest[0], Text) and not (isinstance(rest[0], Number) and rest[0].value % 1 == 0):
+            raise _Mistake(f"an attribute is named by its number, from 0, or in quotes: {term.example}", rest[0].at)
+        return _made(Call(str(name), tuple(arguments), tuple(options), at=at))
+
+
+def _option(term: str, given: Compare) -> tuple[str, int]:
+    if not isinstance(given.left, Variable) or not isinstance(given.right, Number):
+        raise _Mistake(f"{term} takes nodes, not comparisons", given.at)
+    key, value = given.left.name, given.right.value
+    if key not in TERMS[term].options:
+        raise _unknown(f"option of {term}", key, TERMS[term].options, given.at)
+    if value % 1 or value < 1:
+        raise _Mistake(f"{key} counts components: a whole number from 1", given.right.at)
+    return key, int(value)
+
+
+def _check_variables(tree: Node, text: str) -> None:
+    """Refuse a name that means two nodes, a comparison of a node with a number, and more than one node left free."""
+
+    def look(node: Node, bound: frozenset[str]) -> None:
+        if isinstance(node, Quantifier | Aggregate):
+            if node.domain.centre == node.variable:
+                raise FormulaError(f"{node.variable!r} can't run over what is around itself", text, node.domain.at)
+            if node.variable in bound:
+                raise FormulaError(f"the name {node.variable!r} already means another node here", text, node.at)
+            bound = bound | {node.variable}
+        if isinstance(node, Compare) and node.left.sort != node.right.sort:
+            raise FormulaError(f"'{node.operator}' beside a node takes a node, e.g. u != v", text, node.at)
+        for part in node.parts:
+            look(part, bound)
+
+    free = free_variables(tree)
+    look(tree, free)
+    if len(free) > 1:
+        names = sorted(free, key=lambda name: (name != "v", name))
+        which = next(part for part, _ in walk(tree) if names[-1] in part.names)
+        raise FormulaError(
+            f"a rule speaks of one node, but {' and '.join(names)} are left free; bind {names[-1]!r}, e.g. "
+            f"exists {names[-1]} in N({names[0]}): ...", text, which.at)  # fmt: skip

@@ -1,0 +1,381 @@
+"""The terms of the rule language on a graph: each is computed once and kept, mostly in order nodes + edges."""
+
+import warnings
+from collections.abc import Callable
+from functools import cached_property
+from typing import NamedTuple
+
+import networkx as nx
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import normalize
+from torch_geometric.data import Data
+
+from workbench.errors import UserError, unknown
+from workbench.rules.published import principal_components
+
+warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+
+# Numbers looked at in one go when rows of attributes are compared: 64 MiB.
+BLOCK = 1 << 23
+SPARSE_BELOW = 0.2
+MOST_PATHS = 50_000_000
+
+
+class Relation(NamedTuple):
+    """Pairs of nodes that a quantifier runs over: row i ties `centre[i]` to `other[i]`, int64 [rows] each."""
+
+    name: str
+    centre: Tensor
+    other: Tensor
+
+
+class Terms:
+    """A graph with every term that a rule has asked of it so far; hand it to `evaluate` instead of the graph.
+
+    The graph must not be changed while it is in use. Nothing is kept of attributes that require a gradient.
+
+    Args:
+        graph: edge_index [2, edges], directed or not, with self-loops, repeated edges and isolated nodes as they come;
+            attributes x [nodes, features] where a rule compares them; feature_names where one is called by name.
+    """
+
+    def __init__(self, graph: Data):
+        if graph.edge_index is None or graph.num_nodes is None:
+            raise UserError("a rule needs edges (edge_index) and the number of nodes; load the graph with load_graph")
+        self.graph, self.nodes = graph, int(graph.num_nodes)
+        self.edge_index = graph.edge_index
+        self._kept: dict[tuple[object, ...], Tensor] = {}
+
+    @property
+    def learning(self) -> bool:
+        """Whether the attributes require a gradient."""
+        return self.graph.x is not None and self.graph.x.requires_grad
+
+    @property
+    def x(self) -> Tensor:
+        """The attributes, [nodes, features]."""
+        if self.graph.x is None:
+            raise UserError("the rule compares attributes, and this graph has none; use a rule of the topology alone")
+        return self.graph.x
+
+    def node(self, name: str, argument: float | str | None = None, pca: int | None = None) -> Tensor:
+        """Return a term of each node, float64 [nodes]."""
+        if name == "attribute":
+            assert argument is not None
+            return self._attribute(argument)
+        if name == "norm":
+            return self._keep(("norm", pca), lambda: self.rows(pca).norm(dim=1), attributes=True)
+        return self._keep((name,), lambda: NODE_TERMS[name](self).to(torch.float64))
+
+    def pair(self, name: str, relation: Relation, pca: int | None = None) -> Tensor:
+        """Return a term of each pair of a relation, float64 [rows]."""
+        compute = PAIR_TERMS[name]
+        attributes = name in ("cos", "dot", "jaccard")
+        return self._keep((name, relation.name, pca), lambda: compute(self, relation, pca), attributes)
+
+    def _keep(self, key: tuple[object, ...], compute: Callable[[], Tensor], attributes: bool = False) -> Tensor:
+        if attributes and self.learning:
+            return compute()
+        if key not in self._kept:
+            self._kept[key] = compute()
+        return self._kept[key]
+
+    def _attribute(self, argument: float | str) -> Tensor:
+        names = getattr(self.graph, "feature_names", None)
+        features = self.x.shape[1]
+        if isinstance(argument, str):
+            if names is None:
+                raise UserError(f"the attributes of this graph have no names; use a number, 0 to {features - 1}")
+            column = next((i for i, name in enumerate(names) if str(name) == argument), None)
+            if column is None:
+                told = str(unknown("attribute", argument, map(str, names)))
+                raise UserError(told.split("; valid:")[0].split(" valid:")[0] + f"; the graph has {features:,}")
+        else:
+            column = int(argument)
+            if not 0 <= column < features:
+                raise UserError(f"there is no attribute {column}; this graph has {features}, from 0 to {features - 1}")
+        x = self.x if self.x.layout == torch.strided else self.x.to_dense()
+        return x[:, column].double()
+
+    def rows(self, pca: int | None) -> Tensor:
+        """Return attributes, or their principal components, dense [nodes, any]; float64 but for wide attributes."""
+        if pca is not None:
+            return self._keep(("pca", pca), lambda: self._components(pca), attributes=True)
+        return (self.x if self.x.layout == torch.strided else self.x.to_dense()).double()
+
+    def _components(self, pca: int) -> Tensor:
+        components = principal_components(self.graph, pca)
+        if not self.learning:
+            return components.double()
+        # A gradient flows through the projection; the directions themselves stand still.
+        x = self.x.detach().double()
+        x = x - x.mean(0)
+        directions = torch.linalg.lstsq(x, components.double(), driver="gelsd").solution
+        return (self.x.double() - self.x.detach().double().mean(0)) @ directions
+
+    def unit(self, pca: int | None) -> Tensor:
+        """Return attributes, or principal components, of length 1, rows of zeros as they are [nodes, any]."""
+        return self._keep(("unit", pca), lambda: normalize(self.rows(pca), dim=1), attributes=True)
+
+    @cached_property
+    def sparse_x(self) -> sp.csr_matrix | None:
+        """The attributes as a sparse matrix, or None where they are dense or learned."""
+        if self.learning:
+            return None
+        x = self.x.cpu()
+        if x.layout == torch.strided and int(x.count_nonzero()) >= SPARSE_BELOW * x.numel():
+            return None
+        return sp.csr_matrix((x if x.layout == torch.strided else x.to_dense()).numpy(), dtype=np.float64)
+
+    def relation(self, name: str) -> Relation:
+        """Return the pairs that a domain around a node makes."""
+        if name == "N2":
+            return self._two_steps
+        row, column = self.edge_index if name == "N" else self.edge_index.flip(0)
+        return Relation(name, row, column)
+
+    @cached_property
+    def _two_steps(self) -> Relation:
+        links = self.links
+        paths = int((links.getnnz(axis=1)[links.indices]).sum())
+        if paths > MOST_PATHS:
+            raise UserError(
+                f"N2 would follow {paths:,} paths of two edges here, and {MOST_PATHS:,} are the limit; nest N(u) in "
+                "N(v) instead"
+            )
+        reached = (links @ links).astype(bool)
+        pairs = (reached > reached.multiply(links)).tocoo()
+        apart = pairs.row != pairs.col
+        device = self.edge_index.device
+        centre, other = (torch.from_numpy(part[apart].astype(np.int64)).to(device) for part in (pairs.row, pairs.col))
+        return Relation("N2", centre, other)
+
+    @cached_property
+    def links(self) -> sp.csr_matrix:
+        """Whether an edge leads from one node to another, each once, self-loops left out, CSR [nodes, nodes]."""
+        source, target = self.edge_index.cpu().numpy()
+        apart = source != target
+        shape = (self.nodes, self.nodes)
+        matrix = sp.csr_matrix((np.ones(apart.sum(), np.int32), (source[apart], target[apart])), shape=shape)
+        matrix.data[:] = 1  # repeated edges have been added up
+        return matrix
+
+    @cached_property
+    def undirected(self) -> sp.csr_matrix:
+        """The same with directions left out."""
+        return self.links.maximum(self.links.T).tocsr()
+
+    @cached_property
+    def closed(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Keys low * nodes + high of the undirected edges, sorted; triangles on each; triangles through each node."""
+        return _triangles(self.undirected)
+
+
+NODE_TERMS: dict[str, Callable[[Terms], Tensor]] = {}
+PAIR_TERMS: dict[str, Callable[[Terms, Relation, int | None], Tensor]] = {}
+
+
+def _node_term(compute: Callable[[Terms], Tensor]) -> Callable[[Terms], Tensor]:
+    NODE_TERMS[compute.__name__] = compute
+    return compute
+
+
+def _pair_term(compute: Callable[[Terms, Relation, int | None], Tensor]) -> Callable[..., Tensor]:
+    PAIR_TERMS[compute.__name__] = compute
+    return compute
+
+
+@_node_term
+def out_degree(terms: Terms) -> Tensor:
+    """Stored edges that leave each node [nodes]."""
+    return torch.bincount(terms.edge_index[0], minlength=terms.nodes)
+
+
+NODE_TERMS["degree"] = out_degree
+
+
+@_node_term
+def in_degree(terms: Terms) -> Tensor:
+    """Stored edges that reach each node [nodes]."""
+    return torch.bincount(terms.edge_index[1], minlength=terms.nodes)
+
+
+@_node_term
+def total_degree(terms: Terms) -> Tensor:
+    """Both together [nodes]."""
+    return torch.bincount(terms.edge_index.flatten(), minlength=terms.nodes)
+
+
+@_node_term
+def isolated(terms: Terms) -> Tensor:
+    """1 where no edge leaves or reaches the node [nodes]."""
+    return total_degree(terms) == 0
+
+
+@_node_term
+def self_loop(terms: Terms) -> Tensor:
+    """1 where the node has an edge to itself [nodes]."""
+    source, target = terms.edge_index
+    return torch.bincount(source[source == target], minlength=terms.nodes) > 0
+
+
+@_node_term
+def triangles(terms: Terms) -> Tensor:
+    """Triangles through each node [nodes]."""
+    return torch.from_numpy(terms.closed[2]).to(terms.edge_index.device)
+
+
+@_node_term
+def clustering(terms: Terms) -> Tensor:
+    """Triangles over pairs of neighbours [nodes]."""
+    degree = torch.from_numpy(np.diff(terms.undirected.indptr).astype(np.float64)).to(terms.edge_index.device)
+    return terms.node("triangles") / (degree * (degree - 1) / 2).clamp(min=1)
+
+
+@_node_term
+def core(terms: Terms) -> Tensor:
+    """Core numbers by networkx [nodes]."""
+    numbers = nx.core_number(nx.from_scipy_sparse_array(terms.undirected))
+    return torch.tensor([numbers[node] for node in range(terms.nodes)], device=terms.edge_index.device)
+
+
+@_node_term
+def pagerank(terms: Terms) -> Tensor:
+    """PageRank by networkx, repeated edges counted once [nodes]."""
+    ranks = nx.pagerank(nx.from_scipy_sparse_array(terms.links, create_using=nx.DiGraph)) if terms.nodes else {}
+    return torch.tensor([ranks[node] for node in range(terms.nodes)], device=terms.edge_index.device)
+
+
+@_pair_term
+def dot(terms: Terms, relation: Relation, pca: int | None) -> Tensor:
+    """Inner products of attributes [rows]."""
+    return _products(terms, relation, pca, unit=False)
+
+
+@_pair_term
+def cos(terms: Terms, relation: Relation, pca: int | None) -> Tensor:
+    """Cosines of attributes [rows]."""
+    return _products(terms, relation, pca, unit=True)
+
+
+def _products(terms: Terms, relation: Relation, pca: int | None, unit: bool) -> Tensor:
+    if pca is None and terms.sparse_x is not None:
+        x = terms.sparse_x
+        if unit:
+            length = np.sqrt(x.multiply(x).sum(1)).A1
+            x = (sp.diags_array(1 / np.where(length > 0, length, 1)) @ x).tocsr()
+        return _sparse_products(x, relation)
+    rows = terms.unit(pca) if unit else terms.rows(pca)
+    if rows.requires_grad:
+        step = max(1, BLOCK // max(1, rows.shape[1]))
+        pairs = zip(relation.centre.split(step), relation.other.split(step), strict=True)
+        return torch.cat([rows.new_zeros(0), *((rows[a] * rows[b]).sum(1) for a, b in pairs)])
+    # One pass over the pairs that keeps no rows of them; it wants the pairs in the order of their centres.
+    order = relation.centre.argsort(stable=True)
+    begin = torch.searchsorted(relation.centre[order], torch.arange(terms.nodes + 1, device=order.device))
+    zeros = rows.new_zeros(len(order))
+    shape = (terms.nodes, terms.nodes)
+    pairs_of = torch.sparse_csr_tensor(begin, relation.other[order], zeros, shape, check_invariants=False)
+    found = torch.sparse.sampled_addmm(pairs_of, rows, rows.T, beta=0).values()
+    return torch.empty_like(found).index_copy_(0, order, found)
+
+
+def _sparse_products(x: sp.csr_matrix, relation: Relation) -> Tensor:
+    step = max(1, BLOCK * x.shape[0] // max(1, x.nnz))
+    a, b = relation.centre.cpu().numpy(), relation.other.cpu().numpy()
+    blocks = (slice(begin, begin + step) for begin in range(0, len(a), step))
+    found = [np.zeros(0), *(np.asarray(x[a[part]].multiply(x[b[part]]).sum(1)).ravel() for part in blocks)]
+    return torch.from_numpy(np.concatenate(found)).to(relation.centre.device)
+
+
+@_pair_term
+def jaccard(terms: Terms, relation: Relation, pca: int | None) -> Tensor:
+    """Shared over joint non-zero attributes [rows]."""
+    x = terms.x.detach().cpu()
+    present = sp.csr_matrix((x if x.layout == torch.strided else x.to_dense()).numpy() != 0, dtype=np.float64)
+    filled = torch.from_numpy(present.getnnz(axis=1).astype(np.float64)).to(relation.centre.device)
+    shared = _sparse_products(present, relation)
+    return shared / (filled[relation.centre] + filled[relation.other] - shared).clamp(min=1)
+
+
+@_pair_term
+def multiplicity(terms: Terms, relation: Relation, pca: int | None) -> Tensor:
+    """How often the edge from the first node of each pair to the second is stored [rows]."""
+    stored, times = (terms.edge_index[0] * terms.nodes + terms.edge_index[1]).unique(return_counts=True)
+    if not len(stored):
+        return torch.zeros(len(relation.centre), dtype=torch.float64, device=relation.centre.device)
+    key = relation.centre * terms.nodes + relation.other
+    place = torch.searchsorted(stored, key).clamp(max=len(stored) - 1)
+    return torch.where(stored[place] == key, times[place], 0).double()
+
+
+@_pair_term
+def common_neighbours(terms: Terms, relation: Relation, pca: int | None) -> Tensor:
+    """Neighbours that both nodes of a pair have [rows]."""
+    centre, other = relation.centre.cpu().numpy(), relation.other.cpu().numpy()
+    found = np.zeros(len(centre))
+    if relation.name == "N2":
+        links = terms.undirected
+        for begin in range(0, len(centre), BLOCK >> 5):
+            part = slice(begin, begin + (BLOCK >> 5))
+            found[part] = np.asarray(links[centre[part]].multiply(links[other[part]]).sum(1)).ravel()
+    else:
+        keys, count, _ = terms.closed
+        key = np.minimum(centre, other) * np.int64(terms.nodes) + np.maximum(centre, other)
+        loops = centre == other
+        found = np.where(loops, np.diff(terms.undirected.indptr)[centre], 0).astype(np.float64)
+        found[~loops] = count[np.searchsorted(keys, key[~loops])]
+    return torch.from_numpy(found).to(relation.centre.device)
+
+
+def _triangles(links: sp.csr_matrix) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Count triangles on each undirected edge and through each node, in O(edges^1.5) at worst.
+
+    Each edge is directed to its end of higher degree, which leaves few outgoing edges even at hubs; each triangle is
+    then met once, from its lowest node (Schank, Wagner, 2005).
+    """
+    nodes = np.int64(links.shape[0])
+    upper = sp.triu(links, k=1).tocoo()
+    low, high = upper.row.astype(np.int64), upper.col.astype(np.int64)
+    keys = low * nodes + high
+    order = keys.argsort()
+    keys, low, high = keys[order], low[order], high[order]
+    rank = np.empty(nodes, np.int64)
+    rank[np.lexsort((np.arange(nodes), np.diff(links.indptr)))] = np.arange(nodes)
+    flip = rank[low] > rank[high]
+    tail, head = np.where(flip, high, low), np.where(flip, low, high)
+    by_tail = tail.argsort(kind="stable")
+    tail, head = tail[by_tail], head[by_tail]
+    begin = np.searchsorted(tail, np.arange(nodes + 1))
+    out = np.diff(begin)
+    on_edge = np.zeros(len(keys), np.int64)
+    through = np.zeros(nodes, np.int64)
+
+    def edge_number(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.searchsorted(keys, np.minimum(a, b) * nodes + np.maximum(a, b))
+
+    # Pairs of outgoing edges of one node, as many at a time as fit a block.
+    work = out[tail]
+    ends = np.cumsum(work)
+    start = 0
+    while start < len(tail):
+        stop = max(start + 1, int(np.searchsorted(ends, (ends[start - 1] if start else 0) + BLOCK, side="right")))
+        sizes = work[start:stop]
+        a, b = np.repeat(tail[start:stop], sizes), np.repeat(head[start:stop], sizes)
+        within = np.arange(len(a)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        c = head[np.repeat(begin[tail[start:stop]], sizes) + within]
+        above = rank[c] > rank[b]
+        a, b, c = a[above], b[above], c[above]
+        third = edge_number(b, c)
+        met = keys[np.minimum(third, len(keys) - 1)] == np.minimum(b, c) * nodes + np.maximum(b, c)
+        a, b, c, third = a[met], b[met], c[met], third[met]
+        for number in (third, edge_number(a, b), edge_number(a, c)):
+            on_edge += np.bincount(number, minlength=len(keys))
+        for node in (a, b, c):
+            through += np.bincount(node, minlength=nodes)
+        start = stop
+    return keys, on_edge, through

@@ -1,0 +1,386 @@
+"""The evaluator of rules: a number for each node, in time of order edges for each level of nesting.
+
+Each part of a formula is a tensor over nothing, over the nodes, or over the pairs that the nearest quantifier runs
+over. Nothing ever needs all pairs of nodes; a formula that would is refused with the reason.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from workbench.errors import UserError, unknown
+from workbench.rules.formula import (
+    Aggregate,
+    Binary,
+    Call,
+    Compare,
+    Node,
+    Number,
+    Quantifier,
+    Text,
+    Truth,
+    Unary,
+    Variable,
+    free_variables,
+    thresholds,
+)
+from workbench.rules.terms import Relation, Terms
+
+SEMANTICS = ("crisp", "product", "godel", "lukasiewicz")
+
+
+@dataclass(frozen=True)
+class Semantics:
+    """What the words of logic mean as arithmetic on truths in [0, 1].
+
+    "crisp" is two-valued. The others are graded: a comparison a >= b becomes sigmoid(steepness * (a - b)), a = b
+    becomes 4 s (1 - s) of that s, and the connectives are those of a t-norm T with its dual: `and` is T, `not` is
+    1 - a, a or b is not (not a and not b), a implies b is not a or b, `forall` is T over all and `exists` its dual.
+    T(a, b) is a b ("product"), min(a, b) ("godel") or max(0, a + b - 1) ("lukasiewicz").
+
+    Source: van Krieken, Acar, van Harmelen, Analyzing Differentiable Fuzzy Logic Operators, 2022, sections 3 and 4.
+
+    Attributes:
+        name: "crisp", "product", "godel" or "lukasiewicz".
+        steepness: how sharply a graded comparison turns, in 1 / unit of what is compared; above 0.
+    """
+
+    name: str = "crisp"
+    steepness: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.name not in SEMANTICS:
+            raise unknown("semantics", self.name, SEMANTICS)
+        if not 0 < self.steepness < float("inf"):
+            raise UserError(f"the steepness of a comparison is {self.steepness}; it must be above 0 and finite")
+
+    def compare(self, operator: str, a: Tensor, b: Tensor) -> Tensor:
+        """Return the truth of a comparison, elementwise."""
+        if self.name == "crisp":
+            compared = {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b, "=": a == b, "!=": a != b}[operator]
+            return compared.to(torch.float64)
+        above = torch.sigmoid(self.steepness * (a - b))
+        if operator in ("=", "!="):
+            equal = 4 * above * (1 - above)
+            return equal if operator == "=" else 1 - equal
+        return above if operator in (">", ">=") else 1 - above
+
+    def both(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return the truth of `a and b`."""
+        if self.name == "product":
+            return a * b
+        return (a + b - 1).clamp(min=0) if self.name == "lukasiewicz" else torch.minimum(a, b)
+
+    def join(self, operator: str, a: Tensor, b: Tensor) -> Tensor:
+        """Return the truth of `a operator b`."""
+        if operator == "and":
+            return self.both(a, b)
+        if operator == "or":
+            return 1 - self.both(1 - a, 1 - b)
+        if operator == "implies":
+            return 1 - self.both(a, 1 - b)
+        return self.both(1 - self.both(a, 1 - b), 1 - self.both(b, 1 - a))
+
+    def every(self, truth: Tensor, group: Tensor, groups: int) -> Tensor:
+        """Return the truth of `forall` in each group, 1 in an empty one [groups]."""
+        start = truth.new_ones(groups)
+        if self.name == "product":
+            return start.scatter_reduce(0, group, truth, "prod")
+        if self.name == "lukasiewicz":
+            return start.index_add(0, group, truth - 1).clamp(min=0)
+        return start.scatter_reduce(0, group, truth, "amin")
+
+    def all_of(self, kind: str, truth: Tensor, group: Tensor, groups: int) -> Tensor:
+        """Return the truth of a quantifier in each group [groups]."""
+        return self.every(truth, group, groups) if kind == "forall" else 1 - self.every(1 - truth, group, groups)
+
+
+class Value(NamedTuple):
+    """What a part of a formula is: a scalar (over no node), [nodes] (over one), or [rows] of a relation (over two)."""
+
+    data: Tensor
+    over: tuple[str, ...]
+
+
+class Guard(NamedTuple):
+    """The pairs that the nearest quantifier ties together, and the names of both nodes."""
+
+    relation: Relation
+    centre: str
+    other: str
+
+
+class Evaluation:
+    """One evaluation of a formula on a graph; it keeps the value of each part, to be looked at afterwards.
+
+    Args:
+        formula: a syntax tree.
+        terms: the graph.
+        semantics: what the logic means.
+        moved: float [count], other values for the formula's thresholds in the order of `thresholds(formula)`; they may
+            require a gradient.
+    """
+
+    def __init__(self, formula: Node, terms: Terms, semantics: Semantics, moved: Tensor | None = None):
+        self.formula, self.terms, self.semantics = formula, terms, semantics
+        self._kept: dict[tuple[Node, tuple[str, str, str] | None], Value] = {}
+        self._moved: dict[int, Tensor] = {}
+        if moved is not None:
+            places = thresholds(formula)
+            if moved.shape != (len(places),):
+                raise UserError(f"the formula has {len(places)} thresholds; values of shape {list(moved.shape)} given")
+            self._moved = {id(place): moved[i].double() for i, place in enumerate(places)}
+
+    def result(self) -> Tensor:
+        """Return the truth or score of each node, float64 [nodes]; a rule that names no node is the same for all."""
+        value = self.value(self.formula, None)
+        data = value.data.expand(self.terms.nodes) if not value.over else value.data
+        if not bool(torch.isfinite(data).all()):
+            node = int((~torch.isfinite(data)).nonzero()[0])
+            raise UserError(f"the score of node {node} is {float(data[node])}; the formula leaves the range of numbers")
+        return data
+
+    def value(self, part: Node, guard: Guard | None) -> Value:
+        """Return the value of a part below a quantifier, computed once."""
+        key = (part, guard and (guard.relation.name, guard.centre, guard.other))
+        if self._moved and thresholds(part):
+            return self._compute(part, guard)  # two equal parts may have different thresholds now
+        if key not in self._kept:
+            self._kept[key] = self._compute(part, guard)
+        return self._kept[key]
+
+    def _compute(self, part: Node, guard: Guard | None) -> Value:
+        match part:
+            case Number():
+                return self._number(float(part.value))
+            case Truth():
+                return self._number(float(part.value))
+            case Unary():
+                inner = self.value(part.operand, guard)
+                return inner._replace(data=1 - inner.data if part.operator == "not" else -inner.data)
+            case Binary():
+                a, b, over = self._aligned(part, part.left, part.right, guard)
+                return Value(self._arithmetic(part, a, b) if part.sort == "number" else
+                             self.semantics.join(part.operator, a, b), over)  # fmt: skip
+            case Compare():
+                return self._compared(part, guard)
+            case Call():
+                return self._called(part, guard)
+            case Quantifier() | Aggregate():
+                return self._bound(part)
+        raise TypeError(f"{type(part).__name__} has no value")
+
+    def _number(self, value: float) -> Value:
+        return Value(torch.tensor(value, dtype=torch.float64, device=self.terms.edge_index.device), ())
+
+    def _aligned(self, part: Node, left: Node, right: Node, guard: Guard | None) -> tuple[Tensor, Tensor, tuple]:
+        """Bring two values to the same nodes or pairs."""
+        values = self.value(left, guard), self.value(right, guard)
+        over = tuple(dict.fromkeys([*values[0].over, *values[1].over]))
+        if len(over) > 1:
+            over = self._pair_of(part, over, guard)
+        a, b = (self._spread(value, over, guard) for value in values)
+        return a, b, over
+
+    def _pair_of(self, part: Node, over: Iterable[str], guard: Guard | None) -> tuple[str, ...]:
+        if guard is None or not set(over) <= {guard.centre, guard.other}:
+            names = sorted(over)
+            tied = f"; only {guard.centre} and {guard.other} are tied by an edge there" if guard else ""
+            raise UserError(
+                f"`{part}` speaks of {' and '.join(names)} at once, which would need all pairs of nodes{tied}; "
+                f"tie them by an edge, e.g. exists {names[-1]} in N({names[0]}): ..., or compare with an aggregate "
+                "such as max(... for w in V)"
+            )
+        return (guard.centre, guard.other)
+
+    def _spread(self, value: Value, over: tuple[str, ...], guard: Guard | None) -> Tensor:
+        if value.over == over or not value.over:
+            return value.data
+        assert guard is not None
+        return value.data[guard.relation.centre if value.over == (guard.centre,) else guard.relation.other]
+
+    def _arithmetic(self, part: Binary, a: Tensor, b: Tensor) -> Tensor:
+        if part.operator in "+-*":
+            return a + b if part.operator == "+" else a - b if part.operator == "-" else a * b
+        if part.operator == "/":
+            empty = b == 0
+            return torch.where(empty, 0.0, a / torch.where(empty, 1.0, b))
+        return _finite(part, a**b)
+
+    def _compared(self, part: Compare, guard: Guard | None) -> Value:
+        if isinstance(part.left, Variable) and isinstance(part.right, Variable):
+            names = (part.left.name, part.right.name)
+            if names[0] == names[1]:
+                return self._number(float(part.operator == "="))
+            over = self._pair_of(part, names, guard)
+            assert guard is not None
+            same = guard.relation.centre == guard.relation.other
+            return Value((same if part.operator == "=" else ~same).double(), over)
+        a, b, over = self._aligned(part, part.left, part.right, guard)
+        a, b = (self._moved.get(id(side), data) for side, data in ((part.left, a), (part.right, b)))
+        return Value(self.semantics.compare(part.operator, *torch.broadcast_tensors(a, b)), over)
+
+    def _called(self, part: Call, guard: Guard | None) -> Value:
+        names, options = part.variables, dict(part.options)
+        if not names:
+            return self._function(part, guard)
+        if len(names) == 1:
+            argument = next((a.value for a in part.arguments if isinstance(a, Number | Text)), None)
+            return Value(self.terms.node(part.name, argument, **options), names)
+        if names[0] == names[1]:
+            own = torch.arange(self.terms.nodes, device=self.terms.edge_index.device)
+            return Value(self.terms.pair(part.name, Relation("itself", own, own), **options), names[:1])
+        over = self._pair_of(part, names, guard)
+        assert guard is not None
+        relation = guard.relation
+        if part.name == "multiplicity" and names != over:  # the one term in which the order of both nodes matters
+            relation = Relation(f"{relation.name} turned", relation.other, relation.centre)
+        return Value(self.terms.pair(part.name, relation, **options), over)
+
+    def _function(self, part: Call, guard: Guard | None) -> Value:
+        if part.name in ("min", "max"):
+            a, b, over = self._aligned(part, part.arguments[0], part.arguments[1], guard)
+            return Value((torch.minimum if part.name == "min" else torch.maximum)(a, b), over)
+        inner = self.value(part.arguments[0], guard)
+        compute = {"abs": torch.abs, "ln": torch.log, "exp": torch.exp, "sqrt": torch.sqrt}[part.name]
+        return inner._replace(data=_finite(part, compute(inner.data)))
+
+    # ------------------------------------------------------------------------------- quantifiers and aggregates
+
+    def _bound(self, part: Quantifier | Aggregate) -> Value:
+        if part.domain.centre is None:
+            return self._over_all(part)
+        relation = self.terms.relation(part.domain.name)
+        guard, over = Guard(relation, part.domain.centre, part.variable), (part.domain.centre, part.variable)
+        bodies = [self._within(body, part, guard) for body in _bodies(part)]
+        rows = [self._spread(body, over, guard).expand(len(relation.centre)) for body in bodies]
+        return Value(self._reduced(part, rows, relation.centre, self.terms.nodes), (part.domain.centre,))
+
+    def _within(self, body: Node, part: Quantifier | Aggregate, guard: Guard) -> Value:
+        outside = free_variables(body) - {guard.centre, guard.other}
+        if outside:
+            name = min(outside)
+            raise UserError(
+                f"`{body}` speaks of {name} below `{part.variable} in {part.domain}`, where only {guard.centre} and "
+                f"{guard.other} are tied by an edge; it would need all paths from {name} over {guard.centre} to "
+                f"{guard.other}: move what it says of {name} out of these brackets, or run over N2({name})"
+            )
+        return self.value(body, guard)
+
+    def _reduced(self, part: Quantifier | Aggregate, rows: list[Tensor], group: Tensor, groups: int) -> Tensor:
+        """Reduce the rows of a quantifier's body, or of an aggregate's condition and term, to one number a group."""
+        if isinstance(part, Quantifier):
+            return self.semantics.all_of(part.kind, rows[0], group, groups)
+        held = rows[-1] if part.condition is not None else torch.ones_like(rows[0] if rows else group.double())
+        count = held.new_zeros(groups).index_add(0, group, held)
+        if part.kind == "count":
+            return count
+        term = rows[0]
+        if part.kind in ("sum", "mean"):
+            total = term.new_zeros(groups).index_add(0, group, term * held)
+            # A graded condition may hold a little only; nothing is held at all where the mean is 0.
+            return (
+                total if part.kind == "sum" else torch.where(count > 0, total / torch.where(count > 0, count, 1), 0.0)
+            )
+        kept = held >= 0.5
+        term, group = term[kept], group[kept]
+        return term.new_zeros(groups).scatter_reduce(0, group, term, f"a{part.kind}", include_self=False)
+
+    def _over_all(self, part: Quantifier | Aggregate) -> Value:
+        """Evaluate over V: where the body speaks of the running node alone, or is a sum that can be taken apart."""
+        nodes = self.terms.nodes
+        own = (part.variable,)
+        bodies = _bodies(part)
+        if not frozenset().union(*map(free_variables, bodies)) - set(own):
+            rows = [self.value(body, None) for body in bodies]
+            group = torch.zeros(nodes, dtype=torch.long, device=self.terms.edge_index.device)
+            return Value(self._reduced(part, [row.data.expand(nodes) for row in rows], group, 1)[0], ())
+        apart = None
+        if isinstance(part, Aggregate) and part.kind in ("sum", "mean") and part.condition is None:
+            assert part.term is not None
+            apart = self._taken_apart(part.term, part.variable)
+        if apart is not None and len({value.over for value in apart if value.over}) > 1:
+            apart = None
+        if apart is None:
+            raise UserError(
+                f"`{part}` would need all pairs of nodes; over V a rule may take the sum or mean of products of cos, "
+                f"dot and terms of one node, or compare with an aggregate of {part.variable} alone, e.g. "
+                f"degree(v) >= max(degree({part.variable}) for {part.variable} in V)"
+            )
+        total = torch.stack(torch.broadcast_tensors(*(value.data for value in apart))).sum(0)
+        over = max((value.over for value in apart), key=len)
+        return Value(total / max(nodes, 1) if part.kind == "mean" else total, over)
+
+    def _taken_apart(self, term: Node, variable: str) -> list[Value] | None:
+        """Return the values whose sum is the sum of a term over all nodes, or None where pairs would be needed.
+
+        The sum over w of f(w) g(v) <z_w, z_v> is g(v) <sum_w f(w) z_w, z_v>: of order nodes.
+        """
+        if isinstance(term, Unary) and term.operator == "-":
+            inner = self._taken_apart(term.operand, variable)
+            return inner and [value._replace(data=-value.data) for value in inner]
+        if isinstance(term, Binary) and term.operator in "+-":
+            left, right = self._taken_apart(term.left, variable), self._taken_apart(term.right, variable)
+            if left is None or right is None:
+                return None
+            return left + [v._replace(data=-v.data) if term.operator == "-" else v for v in right]
+        inside, outside, joint = self._number(1.0).data, self._number(1.0), None
+        for factor, inverted in _factors(term):
+            names = free_variables(factor)
+            if isinstance(factor, Call) and factor.name in ("cos", "dot") and len(set(factor.variables)) == 2:
+                if joint is not None or inverted or variable not in names:
+                    return None
+                joint = factor
+            elif names <= {variable}:
+                inside = self._times(inside, self.value(factor, None).data, inverted)
+            elif variable not in names and len(names) == 1:
+                value = self.value(factor, None)
+                if outside.over and outside.over != value.over:
+                    return None
+                outside = Value(self._times(outside.data, value.data, inverted), value.over)
+            else:
+                return None
+        inside = inside.expand(self.terms.nodes)
+        if joint is None:
+            return [outside._replace(data=outside.data * inside.sum())]
+        over = tuple(name for name in joint.variables if name != variable)
+        if outside.over and outside.over != over:
+            return None
+        pca = dict(joint.options).get("pca")
+        rows = self.terms.unit(pca) if joint.name == "cos" else self.terms.rows(pca)
+        return [Value(outside.data * (rows @ (inside.to(rows.dtype) @ rows)), over)]
+
+    @staticmethod
+    def _times(a: Tensor, b: Tensor, inverted: bool) -> Tensor:
+        if not inverted:
+            return a * b
+        return torch.where(b == 0, 0.0, a / torch.where(b == 0, 1.0, b))
+
+
+def _bodies(part: Quantifier | Aggregate) -> list[Node]:
+    """The body of a quantifier; an aggregate's term, then its condition."""
+    if isinstance(part, Quantifier):
+        return [part.body]
+    return [body for body in (part.term, part.condition) if body is not None]
+
+
+def _factors(term: Node, inverted: bool = False) -> list[tuple[Node, bool]]:
+    """Return the factors of a product, and whether each is divided by."""
+    if isinstance(term, Binary) and term.operator == "*":
+        return _factors(term.left, inverted) + _factors(term.right, inverted)
+    if isinstance(term, Binary) and term.operator == "/":
+        # x / 0 is 0, so only a division by one factor may be taken apart.
+        return [*_factors(term.left, inverted), (term.right, not inverted)]
+    return [(term, inverted)]
+
+
+def _finite(part: Node, data: Tensor) -> Tensor:
+    if not bool(torch.isfinite(data).all()):
+        raise UserError(f"`{part}` has no finite value somewhere; mend what stands in it, e.g. ln(1 + ...)")
+    return data
+
+
+__all__ = ["SEMANTICS", "Evaluation", "Guard", "Semantics", "Value"]
