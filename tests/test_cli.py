@@ -49,11 +49,13 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     for words in ((), ("--help",)):
         code, out, _ = said(capsys, *words)
         assert code == 0
-        for command in ("graphs", "fit", "evaluate", "runs", "select", "notebooks", "bench", "lab"):
+        for command in ("graphs", "fit", "evaluate", "runs", "select", "rules", "notebooks", "bench", "lab"):
             assert f"\n    {command}" in out
 
 
-@pytest.mark.parametrize("command", ["graphs", "fit", "evaluate", "runs", "select", "notebooks", "bench", "lab"])
+@pytest.mark.parametrize(
+    "command", ["graphs", "fit", "evaluate", "runs", "select", "rules", "notebooks", "bench", "lab"]
+)
 def test_each_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     code, out, _ = said(capsys, command, "--help")
     assert code == 0 and out.startswith(f"usage: workbench {command}")
@@ -250,6 +252,53 @@ def test_select(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("uniform on karate, seed 0: 34 anchors, 5 negatives shared by all\nnegative")
     assert out.splitlines()[-1].startswith("... and 3 more") and len(out.splitlines()) == 5
     assert "node 99 is no anchor" in complaint(capsys, "select", "uniform", "karate", "--k", "5", "--anchor", "99")
+
+
+def test_rules_are_listed_shown_and_evaluated(capsys: pytest.CaptureFixture[str]) -> None:
+    from workbench import rules
+    from workbench.graphs import load_graph
+
+    listed = parsed(capsys, "rules", "list")
+    assert isinstance(listed, list) and [one["name"] for one in listed] == rules.names()
+    shown = parsed(capsys, "rules", "show", "NTSC")
+    assert isinstance(shown, dict) and rules.parse(shown["formula"]) == rules.formula("ntsc") and shown["says"]
+    graph, formula = load_graph("karate"), "exists u in N(v): degree(u) >= 16"
+    told = parsed(capsys, "rules", "eval", formula, "karate", "--top", "3", "--explain", "1")
+    assert isinstance(told, dict)
+    held = rules.evaluate(formula, graph)
+    assert told["true"] == f"{int(held.sum())} of 34 nodes"
+    assert [row["node"] for row in told["top"]] == held.nonzero().ravel()[:3].tolist()
+    assert told["explanation"] == str(rules.explain(formula, graph, 1))
+    code, out, _ = said(capsys, "rules", "eval", "ntsc-soft", "karate", "--explain", "0")
+    assert code == 0 and "node 0:" in out and "over all 34 nodes" in out
+    code, out, _ = said(capsys, "rules", "eval", "degree(v) > 3", "karate", "--semantics", "godel", "--top", "0")
+    assert code == 0 and "lowest" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["evl", "ntsc", "karate"], "unknown action 'evl' of workbench rules; did you mean 'eval'?"),
+        (["show"], "workbench rules show takes RULE, and 0 words were given"),
+        (["list", "ntsc"], "workbench rules list takes nothing more"),
+        (["show", "ntcs"], "unknown rule 'ntcs'; did you mean 'ntsc'?"),
+        (["eval", "ntsc", "karat"], "did you mean 'karate'?"),
+        (["eval", "ntsc", "karate", "--semantics", "fuzzy"], "unknown semantics 'fuzzy'"),
+        (["eval", "ntsc", "karate", "--steepness", "0"], "it must be above 0"),
+        (["eval", "ntsc", "karate", "--explain", "34"], "there is no node 34; this graph has 34, from 0 to 33"),
+        (["eval", "ntsc", "karate", "--top=-1"], "--top is -1"),
+        (["placebo", "digits", "--seeds", "0"], "at least 1 training seed"),
+    ],
+)
+def test_mistakes_with_rules(capsys: pytest.CaptureFixture[str], words: list[str], told: str) -> None:
+    assert told in complaint(capsys, "rules", *words)
+
+
+def test_a_mistake_in_a_formula_is_pointed_at(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = said(capsys, "rules", "eval", "degree(v) > 3 and degre(v) < 9", "karate")
+    sentence, line, caret = err.splitlines()
+    assert (code, out) == (2, "") and sentence.startswith("workbench: line 1, column 19: unknown term 'degre'")
+    assert line == "degree(v) > 3 and degre(v) < 9" and caret.index("^") == 18
 
 
 def test_bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

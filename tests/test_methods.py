@@ -240,3 +240,46 @@ def test_centre_controls(small_graph: Data) -> None:
     assert degree[by_degree].min() >= degree.sort(descending=True).values[5]
     random = [small("e2neg", small_graph, centres="random", seed=s, epochs=0).details["centres"] for s in (0, 0, 1)]
     assert torch.equal(random[0], random[1]) and not torch.equal(random[0], random[2])
+
+
+def test_str_gcl_takes_any_rules(small_graph: Data) -> None:
+    own = "exists u in N(v): degree(u) > 2 * degree(v)"
+    run = small("str-gcl", small_graph, rules=["NTSC", "lgtc-soft", own], scores="frozen")
+    assert torch.equal(run.details["NTSC"], published.ntsc(small_graph))
+    assert torch.equal(run.details["lgtc-soft"], published.lgtc_soft(small_graph))
+    assert torch.equal(run.details[own], wb.rules.evaluate(own, small_graph))
+    assert run.path is not None and wb.runs.load(run.path).config == run.config
+    graded = small("str-gcl", small_graph, rules=[own], semantics="product", steepness=1.0, scores="frozen")
+    assert torch.equal(graded.details[own], wb.rules.evaluate(own, small_graph, "product", 1.0))
+    for given, message in (([], "at least one rule"), ("ntsc", "must be a list of words"), (["ntcs"], "mean 'ntsc'")):
+        with pytest.raises(UserError, match=message):
+            small("str-gcl", small_graph, rules=given)
+
+
+def test_without_rule_terms_str_gcl_is_the_node_contrast(small_graph: Data) -> None:
+    off = small("str-gcl", small_graph, rule_weight=0.0, cross_weight=0.0)
+    assert set(off.history) == {"loss", "base", "seconds"}
+    other = small("str-gcl", small_graph, rule_weight=0.0, cross_weight=0.0, rules=["degree(v) > 2"])
+    assert torch.equal(off.embeddings, other.embeddings)
+
+
+def test_rules_act_on_each_node_in_the_node_wise_alignment(small_graph: Data) -> None:
+    def gradient(**changed: object) -> torch.Tensor:
+        torch.manual_seed(0)
+        config = StrGCLConfig(dim=8, projection=8, rule_hidden=4, alignment="nodes", base_weight=0.0, **changed)
+        model = StrGCL(config, small_graph, Randomness(0))
+        step = model.step()
+        encoded = [model.encoder(model.graph.whole)]
+        by_hand = (encoded[0] @ model.reader.weight.T + model.reader.bias - model.targets).square().mean()
+        assert step.terms["nodes"] > 0 and by_hand > 0 and set(step.terms) == {"base", "nodes"}
+        step.total.backward()
+        return model.encoder.weights[0].grad.clone()
+
+    released, permuted, constant = gradient(), gradient(weighting="permuted"), gradient(weighting="constant")
+    assert released.abs().max() > 1e-4
+    assert not torch.allclose(released, permuted, atol=1e-5) and not torch.allclose(released, constant, atol=1e-5)
+    model = StrGCL(StrGCLConfig(dim=8, alignment="nodes"), small_graph, Randomness(0))
+    torch.testing.assert_close(model.targets.mean(0), torch.zeros(2), atol=1e-5, rtol=0)
+    torch.testing.assert_close(model.targets.std(0, correction=0), torch.ones(2), atol=1e-5, rtol=0)
+    alone = small("str-gcl", small_graph, alignment="nodes", rules=["1 = 1"])  # the same for all: nothing to learn
+    assert alone.history["nodes"].notna().all()

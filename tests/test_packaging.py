@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Needed without being imported by the package: widgets and servers of the notebooks.
-NOT_IMPORTED = {"anywidget", "ipywidgets", "jupyterlab"}
+NOT_IMPORTED = {"anywidget", "jupyterlab"}
 SETUP_FILES = [
     "pyproject.toml", "requirements.txt", "environment.yml", "Makefile", ".ci/run", ".pre-commit-config.yaml",
     "README.md", "CONTRIBUTING.md",
@@ -138,6 +138,24 @@ def test_readme_opens_with_the_two_commands_and_names_real_ones() -> None:
     assert named == commands, (named, commands)
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
     assert pictures == ["docs/pictures/scores.png", "docs/pictures/map.png"]
+
+
+def test_the_page_on_rules_names_every_word_of_the_language() -> None:
+    from workbench import rules
+    from workbench.rules.vocabulary import DOMAINS, FUNCTIONS, TERMS
+
+    page = (ROOT / "docs" / "rules.md").read_text()
+    for term in TERMS.values():
+        assert f"| `{term.example}` | {term.about}" in page, term
+    for name, function in FUNCTIONS.items():
+        assert f"| `{name}(" in page and f"| {function.about} |" in page, name
+    for name, domain in DOMAINS.items():
+        assert f"| `{name}{'(v)' if domain.around else ''}` | {domain.about} |" in page, name
+    for name in rules.names():
+        rule = rules.get(name)
+        assert f"| `{name}` | {rule.says} | {rule.source} |" in page, name
+    examples = re.search(r"```\n(.*?)```", page, re.DOTALL)
+    assert examples and all(rules.parse(line) for line in examples[1].splitlines())
 
 
 def test_readme_code_runs_as_written(monkeypatch: pytest.MonkeyPatch) -> None:

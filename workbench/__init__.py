@@ -18,6 +18,7 @@ _PUBLIC = {
     "Contrast": ("workbench.contrast", "Contrast"),
     "graphs": ("workbench.graphs", None),
     "rules": ("workbench.rules", None),
+    "placebo": ("workbench.placebo", None),
     "negatives": ("workbench.contrast.selection", None),
     "methods": ("workbench.methods", None),
     "protocols": ("workbench.evaluation.protocols", None),
@@ -25,13 +26,14 @@ _PUBLIC = {
     "runs": ("workbench.runs", None),
     "evaluation": ("workbench.evaluation", None),
     "notebooks": ("workbench.notebooks", None),
+    "widgets": ("workbench.widgets", None),
 }
 
 __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
     import workbench.contrast.selection as negatives
-    from workbench import evaluation, graphs, methods, notebooks, plots, rules, runs
+    from workbench import evaluation, graphs, methods, notebooks, placebo, plots, rules, runs, widgets
     from workbench.contrast import Contrast
     from workbench.errors import UserError
     from workbench.evaluation import compare, evaluate, protocols

@@ -47,6 +47,8 @@ def _run(argv: list[str]) -> int:
         return code
     except UserError as error:
         print("workbench:", " ".join(str(error).split()), file=sys.stderr)
+        if caret := getattr(error, "caret", None):  # a formula shows the place
+            print(caret, file=sys.stderr)
         return commands.USER_MISTAKE
     except KeyboardInterrupt:
         print(f"\nworkbench: interrupted; {kept}", file=sys.stderr)
@@ -136,6 +138,17 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--anchor", type=int, metavar="NODE", help="show the negatives of this anchor only")
     add("--rows", type=int, default=20, help="negatives to show (default: %(default)s)")
+
+    add = command(commands.rules)
+    add("action", metavar="ACTION", help="list | show RULE | eval RULE GRAPH | placebo GRAPH ...")
+    add("words", nargs="*", metavar="WORD", help="a rule is a name or a formula in quotes, a graph a name or a file")
+    add("--top", type=int, default=20, metavar="NODES", help="eval: nodes to show, the highest (default: %(default)s)")
+    add("--explain", type=int, metavar="NODE", help="eval: the truth tree of this node")
+    add("--semantics", default="crisp", help="eval: crisp, product, godel or lukasiewicz (default: %(default)s)")
+    add("--steepness", type=float, default=10.0, help="eval: of graded comparisons (default: %(default)s)")
+    add("--seeds", type=int, default=5, help="placebo: training seeds of each arm (default: %(default)s)")
+    add("--preset", default="quick", help="placebo: of str-gcl (default: %(default)s)")
+    add("--out", metavar="FILE", help="placebo: write each run's row as CSV")
 
     add = command(commands.notebooks, kept="what was executed lies in the output folder")
     add("names", nargs="*", metavar="NOTEBOOK", help="a name or a path (default: all)")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from workbench.errors import UserError
+from workbench.errors import UserError, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,6 +138,101 @@ def select(args: argparse.Namespace) -> int:
     _show_table(reasons.head(args.rows), as_json=False)
     if len(reasons) > args.rows:
         print(f"... and {len(reasons) - args.rows} more; --rows N shows more, --json all")
+    return FINE
+
+
+def rules(args: argparse.Namespace) -> int:
+    """List or show named rules, evaluate a rule on a graph, or train Str-GCL with and without what rules say."""
+    actions = {"list": (_list_rules, ""), "show": (_show_rule, "RULE"), "eval": (_eval_rule, "RULE GRAPH"),
+               "placebo": (_placebo, "GRAPH ...")}  # fmt: skip
+    if args.action not in actions:
+        raise unknown("action", args.action, actions, "of workbench rules")
+    run, wanted = actions[args.action]
+    given = len(args.words)
+    if given < len(wanted.replace(" ...", "").split()) or (given > len(wanted.split()) and "..." not in wanted):
+        raise UserError(f"workbench rules {args.action} takes {wanted or 'nothing more'}, and {given} words were given")
+    return run(args)
+
+
+def _list_rules(args: argparse.Namespace) -> int:
+    from workbench import rules
+
+    found = [rules.get(name) for name in rules.names()]
+    if args.json:
+        _print_json([vars(rule) for rule in found])
+    else:
+        _show_table([{"rule": rule.name, "what it says": rule.says} for rule in found], as_json=False)
+    return FINE
+
+
+def _show_rule(args: argparse.Namespace) -> int:
+    from workbench import rules
+
+    tree, word = rules.formula(args.words[0]), args.words[0].casefold()
+    facts = vars(rules.get(word)) if word in rules.names() else {}
+    facts = {**facts, "formula": str(tree), "latex": rules.to_latex(tree)}
+    if args.json:
+        _print_json({**facts, "tree": rules.to_tree(tree)})
+    else:
+        _show_facts({name: value for name, value in facts.items() if value}, as_json=False)
+        print(f"\n{rules.to_tree(tree)}")
+    return FINE
+
+
+def _eval_rule(args: argparse.Namespace) -> int:
+    from workbench import rules
+    from workbench.graphs import load_graph
+
+    if args.top < 0:
+        raise UserError(f"--top is {args.top}; it must be 0 or more")
+    tree, semantics = rules.formula(args.words[0]), rules.Semantics(args.semantics, args.steepness)
+    terms = rules.Terms(graph := load_graph(args.words[1]))
+    values = rules.evaluation(tree, terms, semantics.name, semantics.steepness).result()
+    facts: dict[str, Any] = {"formula": str(tree), "graph": graph.name, "semantics": semantics.name}
+    if tree.sort == "truth" and semantics.name == "crisp":
+        facts["true"] = f"{int(values.sum()):,} of {len(values):,} nodes"
+    elif len(values):
+        facts |= {"lowest": float(values.min()), "mean": float(values.mean()), "highest": float(values.max())}
+    names, degree = getattr(graph, "node_names", None), terms.node("degree")
+    rows = [
+        {"node": i, **({"name": names[i]} if names else {}), "value": float(values[i]), "degree": int(degree[i])}
+        for i in values.argsort(descending=True, stable=True)[: args.top].tolist()
+    ]
+    told = (
+        None if args.explain is None else rules.explain(tree, terms, args.explain, semantics.name, semantics.steepness)
+    )
+    if args.json:
+        _print_json({**facts, "top": rows, "explanation": told and str(told)})
+        return FINE
+    _show_facts(facts, as_json=False)
+    if told is not None:
+        print(f"\nnode {args.explain}:\n{told}")
+    elif rows:
+        print()
+        _show_table(rows, as_json=False)
+    return FINE
+
+
+def _placebo(args: argparse.Namespace) -> int:
+    import pandas as pd
+
+    from workbench.graphs import load_graph
+    from workbench.placebo import differences, run, summary
+
+    found = [run(load_graph(word), seeds=args.seeds, preset=args.preset) for word in args.words]
+    rows = pd.concat(found, ignore_index=True)
+    if args.out:
+        rows.to_csv(args.out, index=False, float_format="%.3f")
+    if args.json:
+        tables = {"runs": rows, "summary": summary(rows), "differences": differences(rows)}
+        _print_json({name: table.to_dict("records") for name, table in tables.items()})
+        return FINE
+    print(
+        f"str-gcl, preset {args.preset}, {args.seeds} training seeds, {rows['protocol'].iloc[0]}; accuracy in percent\n"
+    )
+    _show_table(summary(rows).round(2), as_json=False)
+    print("\nfirst minus second, percentage points, 95 % t interval over the training seeds\n")
+    _show_table(differences(rows).round(2), as_json=False)
     return FINE
 
 

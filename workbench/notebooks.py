@@ -191,7 +191,7 @@ def execute(
     start, error = time.perf_counter(), None
     try:
         # plotly's default renderer leaves nothing that shows in a page; this one embeds plotly.js once.
-        with _environment(PLOTLY_RENDERER="plotly_mimetype+notebook"):
+        with _environment(PLOTLY_RENDERER="plotly_mimetype+notebook", WORKBENCH_HEADLESS="1"):
             papermill.execute_notebook(
                 str(source),
                 str(target),

@@ -214,7 +214,7 @@ class StrGCL(Method):
         if c.alignment == "nodes":
             errors = [(self.reader(h) - self.targets).square().mean() for h in encoded]
             terms["nodes"] = torch.stack(errors).mean()
-        else:
+        elif c.rule_weight or c.cross_weight:
             terms |= self._released_terms(views, projections)
         factors = {"base": c.base_weight, "rule": c.rule_weight, "cross": c.cross_weight, "nodes": c.cross_weight}
         return Step(terms, self.contrast, {name: factors[name] for name in terms})

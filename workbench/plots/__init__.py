@@ -3,8 +3,12 @@
 from workbench.plots.losses import loss_curves
 from workbench.plots.maps import embedding_map
 from workbench.plots.results import is_floor, results_chart
-from workbench.plots.rules import rule_scores
+from workbench.plots.rules import rule_map, rule_overlap, rule_report, rule_scores, rule_strata, rule_values
 from workbench.plots.stars import star_table, stars
+from workbench.plots.trees import truth_tree
 from workbench.plots.views import views
 
-__all__ = ["embedding_map", "is_floor", "loss_curves", "results_chart", "rule_scores", "star_table", "stars", "views"]
+__all__ = [
+    "embedding_map", "is_floor", "loss_curves", "results_chart", "rule_map", "rule_overlap", "rule_report",
+    "rule_scores", "rule_strata", "rule_values", "star_table", "stars", "truth_tree", "views",
+]  # fmt: skip

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from torch_geometric.data import Data
 
+from workbench.errors import UserError
 from workbench.plots import style
 
 BRANCHES = 5
@@ -38,30 +39,90 @@ def adjacency(graph: Data) -> sp.csr_matrix:
     return sp.csr_matrix((np.ones(len(row), np.float32), (row, column)), shape=(graph.num_nodes, graph.num_nodes))
 
 
-def piece(graph: Data, size: int = 120, seed: int = 0) -> Piece:
-    """Cut a piece of at most `size` nodes: grown from a seeded node of the largest component, by hops.
+def piece(graph: Data | sp.csr_matrix, size: int = 120, seed: int = 0, start: int | None = None) -> Piece:
+    """Cut a piece of at most `size` nodes: grown by hops from a node, or from a seeded node of the largest component.
 
     Each node brings in at most five others, so that a hub does not fill the picture; every edge between the nodes that
     were reached is kept.
+
+    Args:
+        graph: the graph, or its adjacency [nodes, nodes] where that is at hand.
+        size: most nodes.
+        seed: of what is drawn at random: the first node, the branches, the layout.
+        start: the node to grow from.
+
+    Raises:
+        UserError: there is no such node.
     """
-    links = adjacency(graph)
-    links = links.maximum(links.T).tocsr()
-    _, component = connected_components(links, directed=False)
-    members = np.flatnonzero(component == np.bincount(component).argmax())
+    links = _both_ways(graph)
     generator = np.random.default_rng(seed)
-    reached = [int(generator.choice(members))]
+    if start is None:
+        _, component = connected_components(links, directed=False)
+        members = np.flatnonzero(component == np.bincount(component).argmax())
+        start = int(generator.choice(members))
+    reached = [_checked(start, links)]
     for node in reached:  # grows while it is walked; ends at `size`
         near = links.indices[links.indptr[node] : links.indptr[node + 1]]
         fresh = np.setdiff1d(near, reached)
         reached += generator.permutation(fresh)[: min(BRANCHES, size - len(reached))].tolist()
-    nodes = np.array(reached)
+    told = f"{len(reached)} of {links.shape[0]:,} nodes, grown from node {start} (seed {seed})"
+    return _laid_out(links, np.array(reached), seed, told)
+
+
+def ego(graph: Data | sp.csr_matrix, node: int, hops: int = 2, size: int = 120, seed: int = 0) -> Piece:
+    """Cut the neighbourhood of a node: everything within some hops, directions left out, or a seeded part of it.
+
+    Where it has more than `size` nodes, some of each hop are drawn at random, so that the piece stays connected.
+
+    Args:
+        graph: the graph, or its adjacency [nodes, nodes] where that is at hand.
+        node: whose neighbourhood.
+        hops: how far it reaches.
+        size: most nodes.
+        seed: of that draw and of the layout.
+
+    Raises:
+        UserError: there is no such node.
+    """
+    links = _both_ways(graph)
+    rings, met = [np.array([_checked(node, links)])], np.zeros(links.shape[0], bool)
+    for _ in range(hops):
+        met[rings[-1]] = True
+        around = np.unique(links[rings[-1]].indices)
+        rings.append(around[~met[around]])
+    generator, kept = np.random.default_rng(seed), [rings[0]]
+    for hop, ring in enumerate(rings[1:], start=1):
+        # A hub's own neighbours leave a third of the room to what lies behind them.
+        room, behind = size - sum(map(len, kept)), sum(map(len, rings[hop + 1 :]))
+        joined = ring[links[ring][:, kept[-1]].getnnz(axis=1) > 0]
+        kept.append(np.sort(generator.permutation(joined)[: max(2 * room // 3, room - behind)]))
+    reached, whole = np.concatenate(kept), sum(map(len, rings))
+    far = f"within {hops} edge{'s' * (hops > 1)} of node {node}"
+    share = "all" if len(reached) == whole else f"a seeded part of the {whole:,}"
+    told = f"{len(reached)} of {links.shape[0]:,} nodes: {share} {far}"
+    return _laid_out(links, reached, seed, told)
+
+
+def _both_ways(graph: Data | sp.csr_matrix) -> sp.csr_matrix:
+    links = adjacency(graph) if isinstance(graph, Data) else graph
+    return links.maximum(links.T).tocsr()
+
+
+def _checked(node: int, links: sp.csr_matrix) -> int:
+    nodes = links.shape[0]
+    if not isinstance(node, int | np.integer) or isinstance(node, bool) or not 0 <= node < nodes:
+        raise UserError(f"there is no node {node!r}; this graph has {nodes:,}, from 0 to {nodes - 1}")
+    return int(node)
+
+
+def _laid_out(links: sp.csr_matrix, nodes: NDArray[np.int64], seed: int, told: str) -> Piece:
     inside = sp.triu(links[nodes][:, nodes], k=1).tocoo()
     drawn = nx.Graph()
     drawn.add_nodes_from(range(len(nodes)))
     drawn.add_edges_from(zip(inside.row.tolist(), inside.col.tolist(), strict=True))
     places = nx.spring_layout(drawn, seed=seed, iterations=120, k=1.6 / np.sqrt(len(nodes)))
-    told = f"{len(nodes)} of {graph.num_nodes:,} nodes, grown from node {reached[0]} (seed {seed})"
-    return Piece(nodes, np.stack([inside.row, inside.col]), np.array([places[i] for i in range(len(nodes))]), told)
+    edges = np.stack([inside.row, inside.col])
+    return Piece(nodes, edges, np.array([places[i] for i in range(len(nodes))]), told)
 
 
 def lines(places: NDArray[np.float64], edges: NDArray[np.int64], colour: str = style.LIGHT) -> go.Scatter:

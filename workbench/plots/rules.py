@@ -1,15 +1,32 @@
-"""Rule scores, on the graph and as a distribution."""
+"""Rules on a graph: the map of what they say, its distribution, their overlap, what labels say of it, and why."""
 
-from collections.abc import Mapping
+import html
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 from torch import Tensor
 from torch_geometric.data import Data
 
+from workbench import rules
 from workbench.errors import UserError
-from workbench.plots import network, style
+from workbench.plots import network, readings, style
+from workbench.plots.readings import Reading
+from workbench.rules import Terms
+
+if TYPE_CHECKING:
+    from workbench.evaluation.scores import Embeddings
+
+FALSE, TRUE = style.COLOURS[1], style.COLOURS[0]
+_GRADED = [[0, FALSE], [0.5, "#F3F1EC"], [1, TRUE]]
+_CRISP = [[0, FALSE], [0.5, FALSE], [0.5, TRUE], [1, TRUE]]
+_CALLED = {"truth": "", "graded": "truth", "share": "share", "number": "number"}
+_NOTHING = "nothing to say of it: no pairs"
 
 
 def rule_scores(graph: Data, scores: Tensor | Mapping[str, Tensor], seed: int = 0, size: int = 120) -> go.Figure:
@@ -57,3 +74,255 @@ def rule_scores(graph: Data, scores: Tensor | Mapping[str, Tensor], seed: int = 
         fig.update_xaxes(title=f"{name} (no unit)", row=row, col=2)
         fig.update_yaxes(title="nodes", row=row, col=2)
     return fig
+
+
+def rule_map(
+    reading: Reading, part: network.Piece, chosen: int | None = None, names: Sequence[object] | None = None
+) -> go.Figure:
+    """Colour a piece of a graph by what a rule, or a part of it, says of each node.
+
+    Args:
+        reading: what it says.
+        part: the piece.
+        chosen: a node to ring.
+        names: a name for each node, shown under the pointer [nodes].
+    """
+    scale, clipped = _scale(reading)
+    told = [*textwrap.wrap(reading.told + clipped, 90), part.told]
+    title = textwrap.wrap(reading.text, 62, max_lines=2, placeholder=" …")
+    fig = _figure(title, told, 540)
+    if part.edges.size:
+        fig.add_trace(network.lines(part.places, part.edges, "#C4C4C4"))
+    values = reading.values[part.nodes]
+    hover = [f"node {i}" + (f" ({_plain(str(names[i]))})" if names else "") for i in part.nodes]
+    bar = {"thickness": 12, "len": 0.6, "title": {"text": _CALLED[reading.kind]}, "tickmode": "auto"}
+    if reading.kind == "truth":
+        bar |= {"tickmode": "array", "tickvals": [0, 1], "ticktext": ["false", "true"], "len": 0.3}
+    outline = {"width": 0.7, "color": "#444444"}
+    marks = {
+        "nodes": (~np.isnan(values), {"size": 11, "colorbar": bar, "line": outline, **scale}),
+        _NOTHING: (np.isnan(values), {"size": 9, "symbol": "circle-open", "color": style.GREY}),
+    }
+    for name, (mine, marker) in marks.items():
+        if not mine.any():
+            continue
+        marker = {"color": values[mine], **marker}
+        text = [f"{hover[i]}<br>{_shown(values[i], reading.kind)}" for i in np.flatnonzero(mine)]
+        fig.add_scatter(x=part.places[mine, 0], y=part.places[mine, 1], mode="markers", marker=marker, name=name,
+                        text=text, customdata=part.nodes[mine], hovertemplate="%{text}<extra></extra>",
+                        showlegend=name == _NOTHING)  # fmt: skip
+    if chosen is not None and chosen in part.nodes:
+        x, y = part.places[np.flatnonzero(part.nodes == chosen)[0]]
+        ring = {"symbol": "circle-open", "size": 20, "color": "black", "line": {"width": 3}}
+        fig.add_scatter(x=[x], y=[y], mode="markers", marker=ring, name=f"node {chosen}, chosen", hoverinfo="skip")
+    style.bare(fig)
+    legend = {"orientation": "h", "x": 0, "y": 0, "yanchor": "top"}
+    return fig.update_layout(margin={"l": 10, "r": 10, "b": 40}, showlegend=True, legend=legend, dragmode="pan",
+                             hovermode="closest", modebar_orientation="v")  # fmt: skip
+
+
+def rule_values(reading: Reading, chosen: int | None = None) -> go.Figure:
+    """Draw how what a rule says is spread over all nodes: two counts, or a histogram in the colours of the map.
+
+    Args:
+        reading: what it says.
+        chosen: a node whose place is marked.
+    """
+    said = reading.values[np.isfinite(reading.values)]
+    without = f"; {len(reading.values) - len(said):,} have no value" if len(said) < len(reading.values) else ""
+    fig = _figure(["All nodes"], [f"{len(reading.values):,} nodes{without}"], 300)
+    x, counts, width, title = _bars(said, reading.kind)
+    if reading.kind == "truth":
+        ticks = [f"{word}<br>{count:,} ({count / max(len(said), 1):.0%})"
+                 for word, count in zip(("false", "true"), counts, strict=True)]  # fmt: skip
+        fig.update_xaxes(tickmode="array", tickvals=x, ticktext=ticks, range=[-0.6, 1.6])
+    else:  # said outright, since a figure on the screen keeps what it is not told to change
+        fig.update_xaxes(tickmode="auto", range=[x[0] - width, x[-1] + width])
+    hover = [f"{_shown(middle, reading.kind)}: {count:,} nodes" for middle, count in zip(x, counts, strict=True)]
+    marker = {"color": x, "line": {"width": 0.5, "color": "#666666"}, **_scale(reading)[0]}
+    fig.add_bar(x=x, y=counts, width=width, marker=marker, showlegend=False, text=hover, textposition="none",
+                hovertemplate="%{text}<extra></extra>")  # fmt: skip
+    top = 1.2 * max(int(counts.max()), 1)
+    if chosen is not None and np.isfinite(reading.values[chosen]):
+        value = float(np.clip(reading.values[chosen], x[0], x[-1]))
+        part = (value - x[0]) / max(x[-1] - x[0], width)
+        side = "center" if reading.kind == "truth" else "right" if part < 0.3 else "left" if part > 0.7 else "center"
+        fig.add_scatter(x=[value, value], y=[0, top], mode="lines+text", showlegend=False, hoverinfo="skip",
+                        text=["", f"node {chosen}: {_shown(reading.values[chosen], reading.kind)}"],
+                        textposition=f"top {side}", line={"color": "black", "width": 2, "dash": "dot"})  # fmt: skip
+    fig.update_xaxes(title=title)
+    fig.update_yaxes(title="nodes", range=[0, 1.15 * top])
+    return fig
+
+
+def rule_overlap(held: Mapping[str, NDArray[np.bool_]], left_out: Mapping[str, str] | None = None) -> go.Figure:
+    """Draw how far rules hold of the same nodes: the Jaccard index of each two sets of nodes.
+
+    Args:
+        held: by the name of a rule whether it holds of each node [nodes]; two rules at least.
+        left_out: by name, why other rules are not among them, as from `readings.flags`.
+
+    Raises:
+        UserError: fewer than two rules.
+    """
+    if len(held) < 2:
+        raise UserError(f"an overlap takes at least two rules that are true or false, not {len(held)}")
+    sets = np.stack(list(held.values())).astype(np.float64)
+    both = sets @ sets.T
+    size = both.diagonal()
+    either = size[:, None] + size - both
+    jaccard = np.divide(both, either, out=np.full_like(both, np.nan), where=either > 0)
+    shown = np.where(np.tri(len(sets), k=-1, dtype=bool), jaccard, np.nan)[1:, :-1]
+    names = [_plain(name) for name in held]
+    labels = [f"{name} ({int(count):,})" for name, count in zip(names, size, strict=True)]
+    hover = [[f"{names[i]} and {names[j]}<br>{int(both[i, j]):,} nodes both, {int(either[i, j]):,} either"
+              for j in range(len(names) - 1)] for i in range(1, len(names))]  # fmt: skip
+    told = ["Jaccard index: nodes that both hold of over nodes that either holds of;", "in brackets the nodes of each"]
+    scores = [name for name, why in (left_out or {}).items() if why == readings.SCORE]
+    lacking = [name for name in left_out or {} if name not in scores]
+    told += textwrap.wrap(f"left out as scores, neither true nor false: {', '.join(scores)}", 80) if scores else []
+    told += textwrap.wrap(f"left out, this graph lacks what they need: {', '.join(lacking)}", 80) if lacking else []
+    fig = _figure(["Overlap between rules"], told, 280 + 30 * len(names))
+    fig.add_heatmap(z=shown, x=labels[:-1], y=labels[1:], text=hover, texttemplate="%{z:.2f}", zmin=0, zmax=1,
+                    colorscale=[[0, "#EEF3F8"], [1, TRUE]], xgap=2, ygap=2, hoverongaps=False,
+                    colorbar={"title": "Jaccard", "thickness": 12},
+                    hovertemplate="%{text}<br>Jaccard %{z:.3f}<extra></extra>")  # fmt: skip
+    fig.update_yaxes(autorange="reversed", showgrid=False, ticks="", showline=False)
+    fig.update_xaxes(showgrid=False, ticks="", showline=False, tickangle=-35)
+    return fig
+
+
+def rule_strata(tables: Mapping[str, pd.DataFrame], rule: str = "the rule", told: str = "") -> go.Figure:
+    """Draw what labels say of groups of nodes of like score, a panel a question.
+
+    Args:
+        tables: by what was averaged the table of `evaluation.strata.strata`, as from `readings.label_tables`.
+        rule: what the groups are made by.
+        told: more for the subtitle.
+    """
+    base = make_subplots(1, len(tables), horizontal_spacing=0.12, subplot_titles=list(tables))
+    lines = ["mean over the nodes of a group with its 95 % bootstrap interval over these nodes"]
+    title = f"What labels say: {textwrap.shorten(rule, 60, placeholder=' …')}"
+    fig = _figure([title], lines + textwrap.wrap(told, 100), 400, base)
+    for column, table in enumerate(tables.values(), start=1):
+        truth = bool(table["low"].isin([0, 1]).all() and (table["low"] == table["high"]).all())
+        # A place of its own for each group: two groups may read alike once rounded.
+        place = np.arange(len(table))
+        ticks = [f"{_group(low, high, truth)}<br>{nodes:,} nodes"
+                 for low, high, nodes in zip(table["low"], table["high"], table["nodes"], strict=True)]  # fmt: skip
+        mean = 100 * table["mean"]
+        error = {"array": 100 * table["to"] - mean, "arrayminus": mean - 100 * table["from"], "symmetric": False}
+        fig.add_scatter(x=place, y=mean, error_y=error, mode="markers", showlegend=False, row=1, col=column,
+                        marker={"size": 10, "color": TRUE}, text=ticks,
+                        hovertemplate="%{text}<br>%{y:.1f} %<extra></extra>")  # fmt: skip
+        fig.update_yaxes(title="%", rangemode="tozero", row=1, col=column)
+        fig.update_xaxes(title="truth" if truth else "score", tickvals=place, ticktext=ticks, row=1, col=column,
+                         range=[-0.6, len(table) - 0.4], tickangle=0, tickfont_size=11)  # fmt: skip
+    return fig.update_layout(margin_t=fig.layout.margin.t + 30).update_annotations(font_size=13)
+
+
+def rule_report(
+    graph: Data,
+    rule: str = "ntsc",
+    node: int | None = None,
+    semantics: str = "crisp",
+    steepness: float = 10.0,
+    seed: int = 0,
+    embedding: "Embeddings | None" = None,
+) -> dict[str, go.Figure]:
+    """Draw everything about one rule on one graph, as the rule explorer shows it.
+
+    Args:
+        graph: the graph.
+        rule: a name or a formula.
+        node: the chosen node, whose neighbourhood is drawn; None for a piece grown from a seeded node.
+        semantics: "crisp", or graded: "product", "godel", "lukasiewicz".
+        steepness: of graded comparisons.
+        seed: of the piece, its layout, the splits of the probe and the bootstrap.
+        embedding: a run, or a matrix [nodes, dim], whose probe errors are shown along the score.
+
+    Returns:
+        Figures by name: "graph", "values", "overlap", and "labels" where the graph has labels.
+
+    Raises:
+        UserError: as for `rules.evaluate`, or there is no such node.
+    """
+    terms = Terms(graph)
+    reading = readings.read(rules.evaluation(rule, terms, semantics, steepness))
+    links = terms.undirected
+    part = network.piece(links, seed=seed) if node is None else network.ego(links, node, seed=seed)
+    chosen = int(part.nodes[0])
+    named = rules.names()
+    held, left_out = readings.flags(terms, named if rule in named else [*named, rule])
+    figures = {
+        "graph": rule_map(reading, part, chosen, getattr(graph, "node_names", None)),
+        "values": rule_values(reading, chosen),
+        "overlap": rule_overlap(held, left_out),
+    }
+    if graph.y is not None:
+        errors, told = readings.errors_of(embedding, graph, seed)
+        tables = readings.label_tables(reading.values, graph, errors, seed)
+        figures["labels"] = rule_strata(tables, reading.text, told)
+    return figures
+
+
+def _plain(text: str) -> str:
+    """Escape what plotly would read as markup."""
+    return html.escape(text, quote=False)
+
+
+def _figure(title: Sequence[str], told: Sequence[str], height: int, base: go.Figure | None = None) -> go.Figure:
+    """Return a figure with lines of title and of explanation in a margin that holds them.
+
+    The explanation is part of the title: a subtitle of plotly's is put into the title where the figure is drawn hidden.
+    """
+    small = "".join(f'<br><span style="font-size:12px;color:#5A5A5A">{_plain(line)}</span>' for line in told)
+    fig = style.figure("<br>".join(map(_plain, title)) + small, "", height, base)
+    place = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 12}}
+    return fig.update_layout(title=place, margin_t=24 + 21 * (len(title) + len(told)))
+
+
+def _shown(value: float, kind: str) -> str:
+    if np.isnan(value):
+        return _NOTHING
+    return str(bool(value)).lower() if kind == "truth" else f"{value:.4g}"
+
+
+def _group(low: float, high: float, truth: bool) -> str:
+    if truth:
+        return str(bool(low)).lower()
+    return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
+
+
+def _scale(reading: Reading) -> tuple[dict[str, Any], str]:
+    """Return the colours of a reading, and what to add where they don't reach over all its values."""
+    if reading.kind == "truth":
+        return {"colorscale": _CRISP, "cmin": -0.5, "cmax": 1.5}, ""
+    if reading.kind != "number":
+        return {"colorscale": _GRADED, "cmin": 0, "cmax": 1}, ""
+    said = reading.values[np.isfinite(reading.values)]
+    low, high = (float(end) for end in np.quantile(said, [0.02, 0.98])) if said.size else (0.0, 1.0)
+    if low == high:
+        low, high = (float(said.min()), float(said.max())) if said.size else (0.0, 1.0)
+    clipped = bool(said.size and (said.min() < low or said.max() > high))
+    told = "; colours end at its 2nd and 98th percentile" if clipped else ""
+    return {"colorscale": style.SCALE, "cmin": low, "cmax": high if high > low else low + 1}, told
+
+
+def _bars(said: NDArray[np.float64], kind: str) -> tuple[NDArray, NDArray, float, str]:
+    """Return where bars stand, how many nodes each holds, their width, and the title of their axis."""
+    if kind == "truth":
+        return np.array([0.0, 1.0]), np.array([(said == 0).sum(), (said == 1).sum()]), 0.7, ""
+    if kind != "number":
+        counts, edges = np.histogram(said, bins=20, range=(0, 1))
+        return (edges[:-1] + edges[1:]) / 2, counts, 0.05, _CALLED[kind]
+    low, high = (said.min(), said.max()) if said.size else (0.0, 1.0)
+    tail, title = float(np.quantile(said, 0.99)) if said.size else high, "number (no unit)"
+    if high - low > 2 * (tail - low) > 0:  # a few far nodes would squeeze all others into one bar
+        high, said = tail, np.minimum(said, tail)
+        title = f"number (no unit; the last bar holds all from {tail:.4g} on)"
+    if high - low <= 60 and (said == np.round(said)).all():
+        counts = np.bincount((said - low).astype(int), minlength=int(high - low) + 1)
+        return low + np.arange(len(counts)), counts, 0.9, title
+    counts, edges = np.histogram(said, bins=40, range=(low, high))
+    return (edges[:-1] + edges[1:]) / 2, counts, float(edges[1] - edges[0]), title

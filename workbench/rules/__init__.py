@@ -1,5 +1,7 @@
 """Structural commonsense as rules: a language, its evaluation on a graph, named rules, and their explanation."""
 
+import re
+
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -21,7 +23,7 @@ def get(name: str) -> Rule:
     Raises:
         UserError: no such rule; the message gives the nearest one.
     """
-    return RULES.get(name.casefold())
+    return RULES.get(str(name).casefold())
 
 
 def formula(rule: str | Rule | Node) -> Node:
@@ -38,12 +40,7 @@ def formula(rule: str | Rule | Node) -> Node:
         raise UserError(f"a rule is a name or a formula, not {type(rule).__name__}")
     word = rule.strip()
     # A formula has brackets; "true" and numbers aside, a word without any is meant as a name.
-    if (
-        word
-        and word.replace("-", "").replace("_", "").isalnum()
-        and word[0].isalpha()
-        and word not in ("true", "false")
-    ):
+    if re.fullmatch(r"[A-Za-z][\w-]*", word) and word.casefold() not in ("true", "false"):
         return parse(get(word).formula)
     return parse(rule)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from operator import index
 
 from torch import Tensor
 
@@ -49,7 +50,7 @@ class Explanation:
         """The value in words: "true", "false", a truth such as "0.83", or a number."""
         if self.part.sort == "truth" and self.value in (0, 1):
             return str(bool(self.value)).lower()
-        return f"{self.value:.4g}"
+        return _figure(self.value)
 
     def __str__(self) -> str:
         """Draw the tree, one part a line."""
@@ -70,17 +71,27 @@ def explain(evaluation: Evaluation, node: int, most: int = MOST) -> Explanation:
     Args:
         evaluation: the rule on a graph.
         node: number of the node.
-        most: how many neighbours are shown below each quantifier.
+        most: how many neighbours are shown below a quantifier; half as many below one that stands in another, and so
+            on, but one at least.
 
     Raises:
         UserError: there is no such node, or the formula can't be evaluated.
     """
     nodes = evaluation.terms.nodes
-    if not isinstance(node, int) or isinstance(node, bool) or not 0 <= node < nodes:
-        raise UserError(f"there is no node {node!r}; this graph has {nodes:,}, from 0 to {nodes - 1}")
+    try:
+        at = -1 if isinstance(node, bool) else index(node)
+    except TypeError:
+        at = -1
+    if not 0 <= at < nodes:
+        has = f"{nodes:,}, from 0 to {nodes - 1}" if nodes else "none"
+        raise UserError(f"there is no node {repr(node)[:30]}; this graph has {has}")
     evaluation.result()
     free = free_variables(evaluation.formula)
-    return _Explainer(evaluation, most).part(evaluation.formula, dict.fromkeys(free, node), None, None)
+    return _Explainer(evaluation, most).part(evaluation.formula, dict.fromkeys(free, at), None, None)
+
+
+def _figure(value: float) -> str:
+    return f"{value + 0:.4g}"  # without the sign of -0
 
 
 def _chain(part: Node, operator: str = "") -> list[Node]:
@@ -92,7 +103,7 @@ def _chain(part: Node, operator: str = "") -> list[Node]:
 
 class _Explainer:
     def __init__(self, evaluation: Evaluation, most: int):
-        self.evaluation, self.most = evaluation, most
+        self.evaluation, self.most, self.level = evaluation, most, 0
 
     def at(self, part: Node, nodes: dict[str, int], guard: Guard | None, row: int | None) -> float:
         data, over = self.evaluation.value(part, guard)
@@ -121,7 +132,7 @@ class _Explainer:
         sides = [self.at(side, nodes, guard, row) for side in (part.left, part.right)]
         deeper = [side for side in (part.left, part.right) if not isinstance(side, Number | Call) or side.parts]
         inner = tuple(self.part(side, nodes, guard, row) for side in deeper if not isinstance(side, Number))
-        return replace(whole, note=f"{sides[0]:.4g} {part.operator} {sides[1]:.4g}", inner=inner)
+        return replace(whole, note=f"{_figure(sides[0])} {part.operator} {_figure(sides[1])}", inner=inner)
 
     def _bound(self, whole: Explanation, part: Quantifier | Aggregate, nodes: dict[str, int]) -> Explanation:
         if part.domain.centre is None:
@@ -139,10 +150,12 @@ class _Explainer:
             first_true = not (isinstance(part, Quantifier) and part.kind == "forall")
             rows = rows[truth[rows].argsort(descending=first_true, stable=True)]
             note = f"{int((truth[rows] >= 0.5).sum())} of {len(rows)} nodes {part.variable} fulfil it"
-        if len(rows) > self.most:
-            note += f", {self.most} shown"
+        most = max(1, self.most >> self.level)  # the same number at each level would be exponential in the levels
+        if told is not None and len(rows) > most:
+            note += f", {most} shown"
         inner = []
-        for at in rows[: self.most].tolist():
+        self.level += 1
+        for at in rows[:most].tolist():
             if told is None:
                 break  # a count without a condition has nothing below it
             inside = {**nodes, part.variable: int(relation.other[at])}
@@ -151,6 +164,7 @@ class _Explainer:
             if truth is not None and told is not decides and truth[at] < 0.5:
                 words.append("left out by the condition")
             inner.append(replace(one, note="; ".join(filter(None, words))))
+        self.level -= 1
         return replace(whole, note=note, inner=tuple(inner))
 
     def _rows(self, body: Node, guard: Guard) -> Tensor:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
-from typing import ClassVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, TypeVar
 
 from workbench.rules.vocabulary import DOMAINS, FUNCTIONS, TERMS
 
@@ -45,6 +45,9 @@ class Node:
 
     def __str__(self) -> str:
         return to_text(self)
+
+
+N = TypeVar("N", bound=Node)
 
 
 @dataclass(frozen=True)
@@ -212,12 +215,30 @@ def thresholds(node: Node) -> list[Number]:
     return found
 
 
+def own(node: N) -> N:
+    """Return an equal tree in which no part is the same object as another."""
+    made: dict[str, Any] = {}
+    for one in fields(node):
+        value = getattr(node, one.name)
+        if isinstance(value, Node):
+            made[one.name] = own(value)
+        elif one.name == "arguments":
+            made[one.name] = tuple(map(own, value))
+    return replace(node, **made)
+
+
 # ------------------------------------------------------------------------------------------------------- printing
 
 
 def to_text(node: Node) -> str:
     """Print a formula so that it reads back as the same tree."""
     return _print(node, _LOOSEST)
+
+
+def brief(node: Node, most: int = 60) -> str:
+    """Print a formula for a message: a long one is cut."""
+    text = to_text(node)
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _print(node: Node, place: int) -> str:
@@ -276,8 +297,17 @@ def _latex_name(name: str) -> str:
     return r"\mathrm{" + name.replace("_", r"\_") + "}"
 
 
+def _latex_variable(name: str) -> str:
+    return name if len(name) == 1 else r"\mathit{" + name.replace("_", r"\_") + "}"
+
+
+def _latex_figure(value: float) -> str:
+    digits, _, power = _figure(value).partition("e")
+    return rf"{digits} \cdot 10^{{{int(power)}}}" if power else digits
+
+
 def _latex_domain(domain: Domain) -> str:
-    return DOMAINS[domain.name].latex + (f"({domain.centre})" if domain.centre else "")
+    return DOMAINS[domain.name].latex + (f"({_latex_variable(domain.centre)})" if domain.centre else "")
 
 
 def _latex(node: Node, place: int) -> str:
@@ -285,7 +315,13 @@ def _latex(node: Node, place: int) -> str:
         return whole if place <= binds else rf"\left({whole}\right)"
 
     if isinstance(node, Text):
-        return r"\text{" + re.sub(r"([\\{}$&#^_%~])", r"\\\1", node.value) + "}"
+        named = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+        return r"\text{" + re.sub(r"[\\{}$&#^_%~]", lambda m: named.get(m[0], "\\" + m[0]), node.value) + "}"
+    if isinstance(node, Variable):
+        return _latex_variable(node.name)
+    if isinstance(node, Number):
+        figure = _latex_figure(node.value)
+        return bracketed(figure, _BINDS["*"]) if "cdot" in figure else figure
     if isinstance(node, Truth):
         return r"\top" if node.value else r"\bot"
     if isinstance(node, Call):
@@ -298,7 +334,7 @@ def _latex(node: Node, place: int) -> str:
         known = TERMS.get(node.name) or FUNCTIONS[node.name]
         return f"{known.latex or _latex_name(node.name)}{f'_{{{options}}}' if options else ''}({', '.join(words)})"
     if isinstance(node, Aggregate):
-        under = rf"{node.variable} \in {_latex_domain(node.domain)}"
+        under = rf"{_latex_variable(node.variable)} \in {_latex_domain(node.domain)}"
         condition = f": {_latex(node.condition, _LOOSEST)}" if node.condition else ""
         if node.kind == "count":
             return rf"\left|\left\{{{under}{condition}\right\}}\right|"
@@ -306,7 +342,7 @@ def _latex(node: Node, place: int) -> str:
         assert node.term is not None
         return bracketed(rf"{sign}_{{{under}{condition}}} {_latex(node.term, _BINDS['*'])}", _BINDS["+"])
     if isinstance(node, Quantifier):
-        under = rf"{_LATEX[node.kind]} {node.variable} \in {_latex_domain(node.domain)}"
+        under = rf"{_LATEX[node.kind]} {_latex_variable(node.variable)} \in {_latex_domain(node.domain)}"
         return bracketed(rf"{under}:\; {_latex(node.body, _LOOSEST)}", _LOOSEST)
     if isinstance(node, Compare):
         sides = _latex(node.left, _COMPARISON + 1), _latex(node.right, _COMPARISON + 1)

@@ -29,6 +29,7 @@ from workbench.rules.formula import (
     Truth,
     Unary,
     Variable,
+    brief,
     free_variables,
     walk,
 )
@@ -36,7 +37,7 @@ from workbench.rules.vocabulary import DOMAINS, FUNCTIONS, TERMS
 
 N = TypeVar("N", bound=Node)
 
-MOST_CHARACTERS, DEEPEST, LARGEST = 5_000, 100, 1e15
+MOST_CHARACTERS, LONGEST_NAME, DEEPEST, LARGEST = 5_000, 60, 100, 1e15
 
 _GRAMMAR = r"""
 ?start: iff
@@ -75,9 +76,9 @@ PLUS: "+"
 MINUS: /-|−/
 TIMES: /\*|·|×/
 DIVIDE: /\/|÷/
-NUMBER: /(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?/i
-STRING: /"[^"\n]*"/
-NAME: /[A-Za-z][A-Za-z0-9_]*/
+NUMBER: /([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?/i
+STRING: /"[^"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*"/
+NAME: /(?!(?i:forall|exists|in|for|if|and|or|not|implies|iff|true|false)\b)[A-Za-z][A-Za-z0-9_]*/
 %ignore /\s+/
 """
 _COMPARE = {"==": "=", "≤": "<=", "≥": ">=", "≠": "!="}
@@ -98,6 +99,7 @@ class FormulaError(UserError):
         begin = text.rfind("\n", 0, at) + 1
         shown = text[begin:].split("\n", 1)[0]
         self.line, self.column = text.count("\n", 0, at) + 1, at - begin + 1
+        shown = "".join(sign if sign.isprintable() else " " for sign in shown)  # a tab would move the caret
         # A long line is cut around the place.
         cut = max(0, self.column - 60)
         lead = "…" if cut else ""
@@ -127,7 +129,7 @@ def parse(text: str) -> Node:
         raise UserError(f"the formula has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read")
     if not text.strip():
         raise FormulaError("the formula is empty; an example: degree(v) >= 3", text, 0)
-    _check_brackets(text)
+    _check_outline(text)
     try:
         tree: Node = _parser().parse(text)  # type: ignore[assignment]
     except UnexpectedInput as error:
@@ -149,9 +151,11 @@ def _parser() -> Lark:
     return Lark(_GRAMMAR, parser="lalr", maybe_placeholders=True, transformer=_Builder())
 
 
-def _check_brackets(text: str) -> None:
-    """Name the bracket that has no partner; the grammar could only say what it met at the end."""
+def _check_outline(text: str) -> None:
+    """Name a bracket without a partner, of which the grammar could only say what it met at the end; and long names."""
     bare = re.sub(r'"[^"\n]*"', lambda quoted: " " * len(quoted[0]), text)
+    if long := re.search(rf"[A-Za-z]\w{{{LONGEST_NAME},}}", bare):
+        raise FormulaError(f"this name has more than {LONGEST_NAME} characters", text, long.start())
     opened: list[int] = []
     for match in re.finditer(r"[()]", bare):
         if match[0] == "(":
@@ -191,8 +195,13 @@ def _syntax_error(error: UnexpectedInput, text: str) -> FormulaError:
         at, met = len(text.rstrip()), "the formula ends too early"
     else:
         met = f"{str(error.token)[:30]!r} can't stand here"
-    if error.token.type == "COMPARE":
+    if error.token.type == "COMPARE" and not expected >= _ANY_TERM:
         return FormulaError("comparisons don't chain; write a <= b and b <= c", text, at)
+    if error.token.type in ("_FOR", "_IF") and expected & _JOINS and not expected >= _ANY_TERM:
+        example = "count(u in N(v) if degree(u) > 2), sum(degree(u) for u in N(v))"
+        return FormulaError(f"{str(error.token)!r} stands in the brackets of an aggregate only: {example}", text, at)
+    if error.token.type == "_FOR" and expected >= _STARTS:
+        return FormulaError(f"{str(error.token)!r} can't stand here; did you mean 'forall'?", text, at)
     # Two words in a row: one of them is a misspelt keyword, or the word between them is missing.
     before = re.search(r"([A-Za-z]\w*)\s*$", text[:at])
     if error.token.type == "NAME" and "NAME" not in expected:
@@ -203,7 +212,7 @@ def _syntax_error(error: UnexpectedInput, text: str) -> FormulaError:
     wanted = []
     if expected >= _ANY_TERM:
         wanted, expected = ["a term, a number or '('"], expected - _STARTS
-    if len(expected & _JOINS) > 4:
+    if expected & _JOINS:
         wanted, expected = [*wanted, "an operator"], expected - _JOINS
     wanted += sorted(_PLAIN.get(name, f"'{_OPERATOR.get(name, name.lower())}'") for name in expected - {"$END"})
     return FormulaError(f"{met}; expected {' or '.join(wanted) or 'the end'}", text, at)
@@ -224,20 +233,20 @@ def _unknown(kind: str, word: str, choices: Iterable[str], at: int) -> _Mistake:
     return _Mistake(str(unknown(kind, word, choices)), at)
 
 
-def _made(node: N) -> N:
+def _made(node: N, at: int | None = None) -> N:
     if node.depth > DEEPEST:
-        raise _Mistake(f"the formula is nested more than {DEEPEST} deep", node.at)
+        told = f"the formula has more than {DEEPEST} levels; nest less, and break long chains by brackets"
+        raise _Mistake(told, node.at if at is None else at)
     return node
 
 
+_RUNS = {kind: f"{kind}(degree(u) for u in N(v))" for kind in AGGREGATES} | {"count": "count(u in N(v) if ...)"}
 _ARTICLE = {"truth": "a truth", "number": "a number", "node": "a node", "text": "a name in quotes"}
 
 
 def _want(part: Node, sort: str, who: str) -> None:
     if part.sort != sort:
-        shown = str(part)
-        shown = shown if len(shown) <= 40 else shown[:39] + "…"
-        raise _Mistake(f"{who} takes {_ARTICLE[sort]}, and `{shown}` is {_ARTICLE[part.sort]}", part.at)
+        raise _Mistake(f"{who} takes {_ARTICLE[sort]}, and `{brief(part, 40)}` is {_ARTICLE[part.sort]}", part.at)
 
 
 @v_args(inline=True)
@@ -276,9 +285,13 @@ class _Builder(Transformer[Token, Node]):
     def binary(self, left: Node, operator: Token, right: Node) -> Node:
         word = _OPERATOR[operator.type]
         made = Binary(word, left, right, at=left.at)
+        if str(operator) in ("=>", "<=>") and {left.sort, right.sort} == {"number"}:
+            raise _Mistake(
+                f"'{operator}' means '{word}'; numbers are compared by <, <=, =, !=, >= or >", _place(operator)
+            )
         for side in (left, right):
             _want(side, made.sort, f"'{word}'")
-        return _made(made)
+        return _made(made, _place(operator))
 
     def compare(self, left: Node, operator: Token, right: Node) -> Node:
         word = _COMPARE.get(str(operator), str(operator))
@@ -291,7 +304,7 @@ class _Builder(Transformer[Token, Node]):
         elif not option:
             for side in (left, right):
                 _want(side, "number", f"'{word}'")
-        return _made(Compare(word, left, right, at=left.at))
+        return _made(Compare(word, left, right, at=left.at), _place(operator))
 
     def quantifier(self, kind: Token, variable: Token, domain: Domain, body: Node) -> Node:
         word = _OPERATOR[kind.type]
@@ -326,14 +339,22 @@ class _Builder(Transformer[Token, Node]):
             for one in arguments:
                 _want(one, "number", f"'{name}'")
             if len(arguments) != wanted:
-                raise _Mistake(f"{name} takes {wanted} number{'s' * (wanted > 1)}, not {len(arguments)}", at)
+                told = f"{name} takes {wanted} number{'s' * (wanted > 1)}, not {len(arguments)}"
+                raise _Mistake(f"{told}{f', or runs over nodes: {_RUNS[name]}' if name in _RUNS else ''}", at)
             return _made(Call(str(name), tuple(arguments), at=at))
+        if name in DOMAINS:
+            example = f"count(u in {name}(v))" if DOMAINS[name].around else f"count(w in {name})"
+            raise _Mistake(f"{name} is what a node runs over: {example}", at)
+        if name in _RUNS:
+            raise _Mistake(f"{name} runs over nodes: {_RUNS[name]}", at)
         if name not in TERMS:
             raise _unknown("term", name, {*TERMS, *FUNCTIONS, *AGGREGATES}, at)
         term, options = TERMS[name], list[tuple[str, int]]()
         while arguments and isinstance(given := arguments[-1], Compare):
             options.insert(0, _option(str(name), given))
             arguments.pop()
+            if options[0][0] in dict(options[1:]):
+                raise _Mistake(f"{options[0][0]} is given twice", given.at)
         nodes, rest = arguments[: term.nodes], arguments[term.nodes :]
         fits = len(nodes) == term.nodes and all(isinstance(one, Variable) for one in nodes)
         if not fits or len(rest) != term.attribute:
@@ -373,7 +394,7 @@ def _check_variables(tree: Node, text: str) -> None:
     free = free_variables(tree)
     look(tree, free)
     if len(free) > 1:
-        names = sorted(free, key=lambda name: (name != "v", name))
+        names = sorted(free, key=lambda name: (name != "v", name))[:3]
         which = next(part for part, _ in walk(tree) if names[-1] in part.names)
         raise FormulaError(
             f"a rule speaks of one node, but {' and '.join(names)} are left free; bind {names[-1]!r}, e.g. "

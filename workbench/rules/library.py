@@ -39,7 +39,7 @@ add(Rule(
     "ntsc", f"{_SUM.format('v')} <= 6",
     "A node whose neighbours have few neighbours themselves is hard to learn.",
     f"{_RELEASE}, hard form of an earlier release",
-    _UNKNOWN_NAME + "It counts both directions of an undirected edge: 6 means a sum of 3 neighbours.",
+    _UNKNOWN_NAME + "It counts both directions of an undirected edge, so 6 stands for a sum of 3 plain degrees.",
 ))  # fmt: skip
 add(Rule(
     "ntsc-soft", f"max(ln(1 + {_SUM.format('w')}) for w in V) - ln(1 + {_SUM.format('v')})",

@@ -24,7 +24,9 @@ from workbench.rules.formula import (
     Truth,
     Unary,
     Variable,
+    brief,
     free_variables,
+    own,
     thresholds,
 )
 from workbench.rules.terms import Relation, Terms
@@ -39,7 +41,8 @@ class Semantics:
     "crisp" is two-valued. The others are graded: a comparison a >= b becomes sigmoid(steepness * (a - b)), a = b
     becomes 4 s (1 - s) of that s, and the connectives are those of a t-norm T with its dual: `and` is T, `not` is
     1 - a, a or b is not (not a and not b), a implies b is not a or b, `forall` is T over all and `exists` its dual.
-    T(a, b) is a b ("product"), min(a, b) ("godel") or max(0, a + b - 1) ("lukasiewicz").
+    T(a, b) is a b ("product"), min(a, b) ("godel") or max(0, a + b - 1) ("lukasiewicz"). Below a condition `sum`,
+    `mean` and `count` weigh each node by its truth, `max` and `min` take the nodes where it is 1/2 or more.
 
     Source: van Krieken, Acar, van Harmelen, Analyzing Differentiable Fuzzy Logic Operators, 2022, sections 3 and 4.
 
@@ -132,25 +135,35 @@ class Evaluation:
             places = thresholds(formula)
             if moved.shape != (len(places),):
                 raise UserError(f"the formula has {len(places)} thresholds; values of shape {list(moved.shape)} given")
+            if len({id(place) for place in places}) < len(places):
+                self.formula = own(formula)
+                places = thresholds(self.formula)
             self._moved = {id(place): moved[i].double() for i, place in enumerate(places)}
 
     def result(self) -> Tensor:
         """Return the truth or score of each node, float64 [nodes]; a rule that names no node is the same for all."""
         value = self.value(self.formula, None)
         data = value.data.expand(self.terms.nodes) if not value.over else value.data
-        if not bool(torch.isfinite(data).all()):
-            node = int((~torch.isfinite(data)).nonzero()[0])
-            raise UserError(f"the score of node {node} is {float(data[node])}; the formula leaves the range of numbers")
+        outside = ~torch.isfinite(data.float())
+        if bool(outside.any()):
+            node = int(outside.nonzero()[0])
+            raise UserError(f"the score of node {node} is {float(data[node]):g}, which is outside the range of float32")
         return data
 
     def value(self, part: Node, guard: Guard | None) -> Value:
         """Return the value of a part below a quantifier, computed once."""
         key = (part, guard and (guard.relation.name, guard.centre, guard.other))
         if self._moved and thresholds(part):
-            return self._compute(part, guard)  # two equal parts may have different thresholds now
+            return self._finite(part, guard)  # two equal parts may have different thresholds now
         if key not in self._kept:
-            self._kept[key] = self._compute(part, guard)
+            self._kept[key] = self._finite(part, guard)
         return self._kept[key]
+
+    def _finite(self, part: Node, guard: Guard | None) -> Value:
+        value = self._compute(part, guard)
+        if part.sort == "number" and not bool(torch.isfinite(value.data).all()):
+            raise UserError(f"`{brief(part)}` is no finite number somewhere; mend what stands in it, e.g. ln(1 + ...)")
+        return value
 
     def _compute(self, part: Node, guard: Guard | None) -> Value:
         match part:
@@ -190,7 +203,7 @@ class Evaluation:
             names = sorted(over)
             tied = f"; only {guard.centre} and {guard.other} are tied by an edge there" if guard else ""
             raise UserError(
-                f"`{part}` speaks of {' and '.join(names)} at once, which would need all pairs of nodes{tied}; "
+                f"`{brief(part)}` speaks of {' and '.join(names)} at once, which would need all pairs of nodes{tied}; "
                 f"tie them by an edge, e.g. exists {names[-1]} in N({names[0]}): ..., or compare with an aggregate "
                 "such as max(... for w in V)"
             )
@@ -208,7 +221,7 @@ class Evaluation:
         if part.operator == "/":
             empty = b == 0
             return torch.where(empty, 0.0, a / torch.where(empty, 1.0, b))
-        return _finite(part, a**b)
+        return a**b
 
     def _compared(self, part: Compare, guard: Guard | None) -> Value:
         if isinstance(part.left, Variable) and isinstance(part.right, Variable):
@@ -246,7 +259,7 @@ class Evaluation:
             return Value((torch.minimum if part.name == "min" else torch.maximum)(a, b), over)
         inner = self.value(part.arguments[0], guard)
         compute = {"abs": torch.abs, "ln": torch.log, "exp": torch.exp, "sqrt": torch.sqrt}[part.name]
-        return inner._replace(data=_finite(part, compute(inner.data)))
+        return inner._replace(data=compute(inner.data))
 
     # ------------------------------------------------------------------------------- quantifiers and aggregates
 
@@ -264,8 +277,8 @@ class Evaluation:
         if outside:
             name = min(outside)
             raise UserError(
-                f"`{body}` speaks of {name} below `{part.variable} in {part.domain}`, where only {guard.centre} and "
-                f"{guard.other} are tied by an edge; it would need all paths from {name} over {guard.centre} to "
+                f"`{brief(body)}` speaks of {name} below `{part.variable} in {part.domain}`, where only {guard.centre} "
+                f"and {guard.other} are tied by an edge; it would need all paths from {name} over {guard.centre} to "
                 f"{guard.other}: move what it says of {name} out of these brackets, or run over N2({name})"
             )
         return self.value(body, guard)
@@ -306,8 +319,8 @@ class Evaluation:
             apart = None
         if apart is None:
             raise UserError(
-                f"`{part}` would need all pairs of nodes; over V a rule may take the sum or mean of products of cos, "
-                f"dot and terms of one node, or compare with an aggregate of {part.variable} alone, e.g. "
+                f"`{brief(part)}` would need all pairs of nodes; over V a rule may take the sum or mean of products of "
+                f"cos, dot and terms of one node, or compare with an aggregate of {part.variable} alone, e.g. "
                 f"degree(v) >= max(degree({part.variable}) for {part.variable} in V)"
             )
         total = torch.stack(torch.broadcast_tensors(*(value.data for value in apart))).sum(0)
@@ -350,8 +363,7 @@ class Evaluation:
         if outside.over and outside.over != over:
             return None
         pca = dict(joint.options).get("pca")
-        rows = self.terms.unit(pca) if joint.name == "cos" else self.terms.rows(pca)
-        return [Value(outside.data * (rows @ (inside.to(rows.dtype) @ rows)), over)]
+        return [Value(outside.data * self.terms.products_with_sum(inside, pca, joint.name == "cos"), over)]
 
     @staticmethod
     def _times(a: Tensor, b: Tensor, inverted: bool) -> Tensor:
@@ -375,12 +387,6 @@ def _factors(term: Node, inverted: bool = False) -> list[tuple[Node, bool]]:
         # x / 0 is 0, so only a division by one factor may be taken apart.
         return [*_factors(term.left, inverted), (term.right, not inverted)]
     return [(term, inverted)]
-
-
-def _finite(part: Node, data: Tensor) -> Tensor:
-    if not bool(torch.isfinite(data).all()):
-        raise UserError(f"`{part}` has no finite value somewhere; mend what stands in it, e.g. ln(1 + ...)")
-    return data
 
 
 __all__ = ["SEMANTICS", "Evaluation", "Guard", "Semantics", "Value"]

@@ -54,7 +54,10 @@ TERMS = {
     "clustering": Term("clustering coefficient (Watts, Strogatz 1998), directions and self-loops left out", latex="C"),
     "triangles": Term("triangles through v, directions and self-loops left out", latex="T"),
     "core": Term("core number (Seidman 1983), directions and self-loops left out", latex=r"\mathrm{core}"),
-    "pagerank": Term("PageRank (Brin, Page 1998), damping 0.85; sums to 1 over the nodes", latex=r"\mathrm{PR}"),
+    "pagerank": Term(
+        "PageRank (Brin, Page 1998), damping 0.85, repeated edges counted once and self-loops left out; sums to 1",
+        latex=r"\mathrm{PR}",
+    ),
     "cos": Term("cosine of two nodes' attributes; 0 if one has none", nodes=2, options=("pca",), latex=r"\cos"),
     "dot": Term("inner product of two nodes' attributes", nodes=2, options=("pca",), latex=r"\mathrm{dot}"),
     "jaccard": Term("Jaccard index of the sets of non-zero attributes; 0 if both are empty", nodes=2, latex="J"),

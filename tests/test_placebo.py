@@ -1,0 +1,64 @@
+"""The placebo comparison: its arms differ in the rules' content alone, and its arithmetic is right."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch_geometric.data import Data
+from torch_geometric.utils import to_undirected
+
+import workbench as wb
+from workbench import placebo
+from workbench.errors import UserError
+from workbench.plots.placebo import placebo_chart
+
+SMALL = {"epochs": 2, "dim": 8, "projection": 8, "rule_hidden": 4}
+
+
+@pytest.fixture
+def labelled() -> Data:
+    g = torch.Generator().manual_seed(0)
+    y = torch.arange(100) % 2
+    x = torch.randn(100, 10, generator=g) + y[:, None]
+    return Data(x=x, y=y, edge_index=to_undirected(torch.randint(100, (2, 300), generator=g)), name="two")
+
+
+def test_arms_are_runs_that_are_loaded_the_second_time(labelled: Data, tmp_path: Path) -> None:
+    asked = {"seeds": 2, "splits": 3, "store": tmp_path, "progress": False, **SMALL}
+    first = placebo.run(labelled, **asked)
+    stored = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/run.json")}
+    assert len(stored) == 2 * (len(placebo.ARMS) + 1)  # and the untrained encoder of each seed
+    second = placebo.run(labelled, **asked)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/run.json")} == stored
+    pd.testing.assert_frame_equal(first, second)
+    assert set(first["arm"]) == {*placebo.ARMS, placebo.UNTRAINED, placebo.PROPAGATED}
+    shown = placebo.summary(first).set_index("arm")
+    released = first[first["arm"] == placebo.RELEASED]["accuracy"]
+    assert shown.loc[placebo.RELEASED, "accuracy"] == pytest.approx(released.mean())
+    assert shown.loc[placebo.RELEASED, "spread over seeds"] == pytest.approx(np.std(released, ddof=1))
+    assert placebo_chart(placebo.differences(first)).data[0].x is not None
+
+
+def test_differences_by_hand() -> None:
+    rows = pd.DataFrame(
+        [{"graph": "g", "arm": arm, "seed": seed, "accuracy": value}
+         for arm, values in (("released", (80.0, 82.0, 84.0)), ("permuted", (79.0, 80.0, 84.0)))
+         for seed, value in enumerate(values)]
+    )  # fmt: skip
+    (row,) = placebo.differences(rows).to_dict("records")
+    # Differences 1, 2, 0: mean 1, standard error 1/sqrt(3), t(2, 0.975) = 4.302653.
+    assert row["difference"] == pytest.approx(1) and row["seeds"] == 3
+    assert (row["low"], row["high"]) == pytest.approx((1 - 4.302653 / 3**0.5, 1 + 4.302653 / 3**0.5), abs=1e-5)
+    with pytest.raises(UserError, match="two training seeds"):
+        placebo_chart(placebo.differences(rows[rows["seed"] == 0]))
+
+
+def test_mistakes_are_named(labelled: Data) -> None:
+    with pytest.raises(UserError, match="unknown arm 'realeased' of the placebo comparison; did you mean 'released'"):
+        wb.placebo.run(labelled, arms=["realeased"])
+    with pytest.raises(UserError, match="at least 1 training seed"):
+        wb.placebo.run(labelled, seeds=0)
+    with pytest.raises(UserError, match="unknown term 'degre'"):
+        wb.placebo.run(labelled, rules=["degre(v) > 1"], seeds=1, splits=3, progress=False, **SMALL)

@@ -1,0 +1,404 @@
+"""The rule explorer: what each control changes, driven as an object and in a real browser."""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import nbformat
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+import torch
+from nbformat.v4 import new_code_cell, new_notebook
+from torch_geometric.data import Data
+
+from workbench import rules, widgets
+from workbench.errors import UserError
+from workbench.graphs import load_graph
+from workbench.plots import network
+
+PATIENCE = 180_000  # milliseconds that one thing may take in the browser
+
+
+@pytest.fixture
+def explorer(monkeypatch: pytest.MonkeyPatch) -> widgets.RuleExplorer:
+    monkeypatch.delenv(widgets.HEADLESS, raising=False)
+    made = widgets.rule_explorer(load_graph("karate"), "ntsc", node=5)
+    assert isinstance(made, widgets.RuleExplorer)
+    return made
+
+
+def shown(figure: go.Figure) -> dict[int, float]:
+    """What each node that is drawn is coloured by."""
+    nodes = next(trace for trace in figure.data if trace.name == "nodes")
+    return dict(zip(nodes.customdata, nodes.marker.color, strict=True))
+
+
+def ringed(figure: go.Figure) -> list[str]:
+    return [trace.name for trace in figure.data if (trace.name or "").endswith(", chosen")]
+
+
+def test_it_opens_on_the_rule_and_the_node_that_were_asked_for(explorer: widgets.RuleExplorer) -> None:
+    graph, truth = load_graph("karate"), rules.evaluate("ntsc", load_graph("karate"))
+    assert explorer.formula.value == rules.get("ntsc").formula
+    assert rules.get("ntsc").says[:30] in explorer.card.value and "earlier release" in explorer.card.value
+    assert r"\sum" in explorer.latex.value
+    assert shown(explorer.map) == {i: truth[i] for i in network.ego(graph, 5).nodes}
+    assert ringed(explorer.map) == ["node 5, chosen"]
+    assert "Why, for node 5" in explorer.tree.value and "over 4 nodes u" not in explorer.message.value
+    assert explorer.message.value == ""
+
+
+def test_a_name_fills_in_its_formula_and_typing_leaves_the_name(explorer: widgets.RuleExplorer) -> None:
+    explorer.rule.value = "bridge"
+    assert explorer.formula.value == rules.get("bridge").formula
+    truth = rules.evaluate("bridge", load_graph("karate"))
+    assert all(truth[i] == value for i, value in shown(explorer.map).items())
+    explorer.formula.value = "degree(v) >= 4"
+    assert explorer.rule.value == widgets.TYPED and "of your own" in explorer.card.value
+    assert explorer.map.layout.title.text.startswith("degree(v) &gt;= 4<br>")
+    explorer.formula.value = rules.get("bridge").formula
+    assert explorer.rule.value == "bridge"
+    explorer.formula.value = "homophily"  # a name will do
+    assert explorer.rule.value == "homophily" and "mean(" in explorer.map.layout.title.text
+
+
+@pytest.mark.parametrize("text", ["degree(v) >=", "degre(v) > 2", "cos(u, v) > 0.5", "", "attribute(v, 99) > 1"])
+def test_a_formula_with_a_mistake_keeps_the_picture_and_says_so(explorer: widgets.RuleExplorer, text: str) -> None:
+    before, tree = shown(explorer.map), explorer.tree.value
+    explorer.formula.value = text
+    with pytest.raises(UserError) as raised:
+        rules.evaluate(rules.parse(text), load_graph("karate"))
+    assert str(raised.value).split("<")[0].split("'")[0].split('"')[0][:60] in explorer.message.value
+    assert ("<pre" in explorer.message.value) == isinstance(raised.value, rules.FormulaError)
+    assert "The picture still shows" in explorer.message.value and "sum(total_degree(u)" in explorer.message.value
+    assert shown(explorer.map) == before and explorer.tree.value == tree
+    explorer.node.value = 9  # it goes on with the last formula
+    assert "Why, for node 9" in explorer.tree.value and ringed(explorer.map) == ["node 9, chosen"]
+    explorer.formula.value = "degree(v) >= 4"
+    assert explorer.message.value == ""
+
+
+def test_what_is_typed_is_never_markup(explorer: widgets.RuleExplorer) -> None:
+    explorer.formula.value = "degree(v) <b>hello</b>"
+    assert "<b>hello" not in explorer.message.value
+    explorer.formula.value = "1<degree(v) and degree(v)>2"
+    for part in (explorer.card, explorer.tree, explorer.latex):
+        assert "1 < " not in part.value and "1<" not in part.value
+    assert "1 &lt; degree(v) and" in explorer.map.layout.title.text
+
+
+def test_the_slider_moves_the_first_threshold(explorer: widgets.RuleExplorer) -> None:
+    graph = load_graph("karate")
+    explorer.formula.value = "forall u in N(v): degree(u) >= 3 implies degree(v) > 2"
+    assert not explorer.threshold.disabled and explorer.threshold.value == 3 and explorer.threshold.step == 1
+    assert (explorer.threshold.min, explorer.threshold.max) == (1, 14)
+    assert "moves the 3 in <code>degree(u) &gt;= 3</code>" in explorer.moves.value
+    explorer.threshold.value = 5
+    moved = rules.evaluate(explorer.formula.value, graph, moved=torch.tensor([5.0, 2.0]))
+    assert all(moved[i] == value for i, value in shown(explorer.map).items())
+    assert "degree(u) &gt;= 5" in explorer.map.layout.title.text and "degree(u) &gt;= 5" in explorer.tree.value
+    explorer.formula.value = "degree(v)"
+    assert explorer.threshold.disabled and "no number that could be moved" in explorer.moves.value
+    explorer.rule.value = "lgtc"
+    assert explorer.threshold.value == 0.01 and explorer.threshold.step < 0.01
+
+
+def test_graded_truths_follow_semantics_and_steepness(explorer: widgets.RuleExplorer) -> None:
+    graph = load_graph("karate")
+    assert explorer.steepness.disabled
+    explorer.formula.value = "exists u in N(v): degree(u) >= 10"
+    explorer.semantics.value = "godel"
+    assert not explorer.steepness.disabled
+    explorer.steepness.value = 0.5
+    graded = rules.evaluate(explorer.formula.value, graph, "godel", 0.5)
+    np.testing.assert_allclose([graded[i] for i in shown(explorer.map)], list(shown(explorer.map).values()), atol=1e-6)
+    assert "truth (godel) of each node" in explorer.map.layout.title.text
+    explorer.semantics.value = "crisp"
+    assert explorer.steepness.disabled and set(shown(explorer.map).values()) <= {0, 1}
+
+
+def test_each_part_can_be_looked_at(explorer: widgets.RuleExplorer) -> None:
+    graph = load_graph("karate")
+    explorer.formula.value = "forall u in N(v): degree(u) >= 3 implies cos(u, v) > 0.2"
+    labels = [label.strip() for label, _ in explorer.part.options]
+    assert labels == [str(part) for part in rules.subformulas(rules.parse(explorer.formula.value))]
+    explorer.part.index = labels.index("degree(u)")
+    degree = torch.bincount(graph.edge_index[0])
+    assert shown(explorer.map) == {i: degree[i] for i in shown(explorer.map)}
+    explorer.part.index = labels.index("degree(u) >= 3")
+    assert "taken as u" in explorer.map.layout.title.text
+    explorer.part.index = labels.index("cos(u, v) > 0.2")
+    assert "share of pairs that fulfil it: over the nodes u in N(v)" in explorer.map.layout.title.text
+    explorer.threshold.value = 4  # a part stays chosen where the formula keeps its shape
+    assert explorer.part.index == labels.index("cos(u, v) > 0.2")
+
+
+def test_a_click_chooses_the_node(explorer: widgets.RuleExplorer) -> None:
+    trace = next(trace for trace in explorer.map.data if trace.name == "nodes")
+    place = list(trace.customdata).index(16)
+    trace._dispatch_on_click(SimpleNamespace(point_inds=[place]), None)
+    assert explorer.node.value == 16 and "Why, for node 16" in explorer.tree.value
+    assert set(shown(explorer.map)) == set(network.ego(load_graph("karate"), 16).nodes)
+    explorer.view.value = widgets.SAMPLE
+    places = explorer.map.data[0].x
+    explorer.choose(33)  # the piece stays as it is where the node is on it
+    np.testing.assert_array_equal(explorer.map.data[0].x, places)
+    assert ringed(explorer.map) == ["node 33, chosen"] and "node 33:" in explorer.values.data[1].text[1]
+
+
+def test_sections_are_made_when_they_are_opened(explorer: widgets.RuleExplorer) -> None:
+    assert explorer.sections.selected_index is None and explorer.overlap is None and explorer.labels is None
+    explorer.sections.selected_index = 0
+    assert isinstance(explorer.overlap, go.FigureWidget) and "ntsc-soft" in explorer.overlap.layout.title.text
+    explorer.compared.value = ("bridge", "weak-tie")
+    explorer.formula.value = "degree(v) >= 4"
+    assert [label.split(" (")[0] for label in explorer.overlap.data[0].y] == ["weak-tie", "the rule above"]
+    explorer.sections.selected_index = 1
+    assert isinstance(explorer.labels, go.FigureWidget)
+    before = explorer.labels.data[0].y
+    explorer.formula.value = "degree(v) >= 6"
+    assert not np.array_equal(before, explorer.labels.data[0].y)
+    assert "pass embedding=" in explorer.labels.layout.title.text
+    assert "never to train" in explorer.sections.titles[1]
+
+
+def test_a_graph_without_labels_says_so_and_one_without_attributes_leaves_rules_out() -> None:
+    graph = Data(edge_index=torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]]), num_nodes=4)
+    explorer = widgets.RuleExplorer(graph, "degree(v) >= 1", node=3)  # an isolated node
+    explorer.sections.selected_index = 1
+    assert "no labels" in explorer._labels_box.children[0].value
+    explorer.sections.selected_index = 0
+    assert "lacks what they need: attribute-outlier" in explorer.overlap.layout.title.text
+    explorer.rule.value = "lgtc"
+    assert "this graph has none" in explorer.message.value
+
+
+def test_it_asks_for_a_rule_and_a_node_that_exist() -> None:
+    with pytest.raises(UserError, match="did you mean 'ntsc'"):
+        widgets.rule_explorer(load_graph("karate"), "ntcs")
+    with pytest.raises(UserError, match="there is no node 34"):
+        widgets.rule_explorer(load_graph("karate"), node=34)
+
+
+def test_nobody_there_to_click_gets_the_same_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(widgets.HEADLESS, "1")
+    shown_: list[Any] = []
+    monkeypatch.setattr(widgets, "display", shown_.append)
+    report = widgets.rule_explorer(load_graph("karate"), "ntsc", node=5, embedding=torch.eye(34))
+    assert isinstance(report, widgets.StaticReport)
+    report._ipython_display_()
+    figures = [one for one in shown_ if isinstance(one, go.Figure)]
+    assert len(figures) == 4 and not any(isinstance(one, go.FigureWidget) for one in figures)
+    texts = " ".join(one.data for one in shown_ if not isinstance(one, go.Figure))
+    assert "appear when this cell is run in JupyterLab" in texts and "Why, for node 5" in texts
+    assert "never to train" in texts
+    live = widgets.RuleExplorer(load_graph("karate"), "ntsc", node=5)
+    assert shown(figures[0]) == shown(live.map)
+
+
+def test_an_embedding_is_checked_at_once_and_its_probe_trained_when_asked_for(small_graph: Data) -> None:
+    with pytest.raises(UserError, match="one row a node"):
+        widgets.rule_explorer(small_graph, "bridge", embedding=torch.eye(59))
+    explorer = widgets.RuleExplorer(small_graph, "degree(v)", embedding=torch.eye(60))
+    assert explorer._errors is None
+    explorer.sections.selected_index = 1
+    assert [note.text for note in explorer.labels.layout.annotations][1] == "errors of a probe trained on other nodes"
+    tiny = widgets.RuleExplorer(load_graph("karate"), "degree(v)", embedding=torch.eye(34))
+    tiny.sections.selected_index = 1
+    assert "wants at least 50" in tiny.labels.layout.title.text and len(tiny.labels.data) == 1
+
+
+# -------------------------------------------------------------------------------------------------- a real browser
+
+
+def get(address: str) -> Any:
+    with urllib.request.urlopen(address, timeout=5) as answer:
+        return json.load(answer)
+
+
+@contextmanager
+def lab(tmp_path: Path, source: str) -> Iterator[tuple[str, str]]:
+    """JupyterLab on a free port with a notebook of one cell; its address and token."""
+    home = {name: str(tmp_path / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
+    home |= {f"JUPYTERLAB_{name}_DIR": str(tmp_path / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
+    settings = tmp_path / "application"
+    settings.mkdir()
+    quiet = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+    (settings / "overrides.json").write_text(json.dumps(quiet))
+    root = tmp_path / "root"
+    root.mkdir()
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(new_notebook(cells=[new_code_cell(source)], metadata={"kernelspec": kernel}), root / "look.ipynb")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token, address = secrets.token_hex(16), f"http://127.0.0.1:{port}"
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+        "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}",
+        f"--LabApp.app_settings_dir={settings}", "--LabApp.extension_manager=readonly", "--expose-app-in-browser",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]  # fmt: skip
+    paths = os.pathsep.join(filter(None, [str(Path(widgets.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, **home, "PYTHONPATH": paths, "WORKBENCH_HEADLESS": "0"}
+    log = (tmp_path / "server.log").open("w")
+    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        for _ in range(600):
+            try:
+                get(f"{address}/api/status?token={token}")
+                break
+            except OSError:
+                assert process.poll() is None, (tmp_path / "server.log").read_text()[-2000:]
+                time.sleep(0.3)
+        yield address, token
+    finally:
+        try:
+            for running in get(f"{address}/api/kernels?token={token}"):
+                ask = f"{address}/api/kernels/{running['id']}?token={token}"
+                urllib.request.urlopen(urllib.request.Request(ask, method="DELETE"), timeout=10)
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(20)
+            log.close()
+
+
+class Screen:
+    """The page of the notebook, and what is to be seen on it."""
+
+    FIGURE = "[...document.querySelectorAll('.js-plotly-plot')].find(e => e.layout && e.layout.dragmode == 'pan')"
+    DRAWN = FIGURE + "?.querySelector('.main-svg .points path')"
+
+    def __init__(self, page: Any):
+        self.page, self.errors = page, list[str]()
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda told: self.errors.append(told.text) if told.type == "error" else None)
+
+    def open(self, address: str, token: str) -> None:
+        self.page.goto(f"{address}/lab/tree/look.ipynb?token={token}&reset")
+        self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+        self.page.wait_for_function("() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel")
+        self.run()
+        try:
+            self.page.wait_for_function(f"() => !!({self.DRAWN})", timeout=PATIENCE / 2)
+        except Exception:  # a crowded machine may lose the kernel's connection; what was sent meanwhile is gone
+            self.run()
+        self.until(self.DRAWN)
+
+    def run(self) -> None:
+        self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
+
+    def until(self, condition: str) -> None:
+        self.page.wait_for_function(f"() => !!({condition})")
+
+    def title_holds(self, text: str) -> None:
+        self.until(f"({self.FIGURE}).layout.title.text.includes({json.dumps(text)})")
+
+    def type(self, formula: str) -> None:
+        self.page.locator(".explorer-formula textarea").fill("")
+        self.page.locator(".explorer-formula textarea").press_sequentially(formula, delay=5)
+
+    def colours(self) -> dict[int, float]:
+        """What each node is coloured by, as the browser has it."""
+        nodes = f"({self.FIGURE})._fullData.find(t => t.name == 'nodes')"
+        pairs = self.page.evaluate(f"() => [...{nodes}.customdata].map((n, i) => [n, {nodes}.marker.color[i]])")
+        return {int(node): value for node, value in pairs}
+
+    def click(self, node: int) -> None:
+        where = self.page.evaluate(
+            f"""() => {{
+                const e = {self.FIGURE}, t = e._fullData.find(t => t.name == 'nodes');
+                e.scrollIntoView({{block: 'center'}});
+                const i = [...t.customdata].indexOf({node}), box = e.getBoundingClientRect();
+                const x = e._fullLayout.xaxis, y = e._fullLayout.yaxis;
+                return [box.left + x._offset + x.l2p(t.x[i]), box.top + y._offset + y.l2p(t.y[i])];
+            }}"""
+        )
+        self.page.mouse.move(where[0] - 3, where[1])
+        self.page.mouse.move(*where)
+        self.page.wait_for_timeout(300)
+        self.page.mouse.click(*where)
+
+
+@contextmanager
+def browser(address: str, token: str, folder: Path) -> Iterator[Screen]:
+    """The notebook in a browser, its cell run and its figure drawn; a picture is left in a folder where it fails."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    flags = ["no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"]
+    flags += ["disable-component-update", "disable-sync"]
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=[f"--{flag}" for flag in flags])
+        made = Screen(started.new_page(viewport={"width": 1440, "height": 1500}))
+        try:
+            made.open(address, token)
+            yield made
+        except BaseException:
+            made.page.screenshot(path=folder / "failed.png")
+            raise
+        finally:
+            print("told by the browser:", made.errors)
+            started.close()
+
+
+@pytest.fixture
+def screen(tmp_path: Path) -> Iterator[Screen]:
+    source = "import workbench as wb\nwb.widgets.rule_explorer(wb.load_graph('karate'), 'ntsc', node=5)"
+    with lab(tmp_path, source) as (address, token), browser(address, token, tmp_path) as shown_:
+        yield shown_
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the path")
+def test_a_person_in_a_browser_sees_what_each_control_does(screen: Screen) -> None:
+    graph, page = load_graph("karate"), screen.page
+    tree, message = page.locator(".explorer-tree"), page.locator(".explorer-message")
+    screen.title_holds("total_degree")
+    assert "Why, for node 5" in tree.inner_text()
+
+    formula = "forall u in N(v): degree(u) >= 3 implies degree(v) > 2"
+    screen.type(formula)
+    screen.title_holds("degree(u) &gt;= 3 implies degree(v) &gt; 2")
+    truth = rules.evaluate(formula, graph)
+    assert screen.colours() == {i: float(truth[i]) for i in network.ego(graph, 5).nodes}
+    tree.get_by_text("of 4 nodes u fulfil it").wait_for()
+    assert message.inner_text().strip() == ""
+
+    screen.type("forall u in N(v): degree(u) >=")
+    message.get_by_text("ends too early").wait_for()
+    assert re.search(r">=\n +\^", message.locator("pre").inner_text())
+    message.get_by_text("The picture still shows").wait_for()
+
+    screen.type(formula.replace("3", "4"))
+    screen.title_holds("degree(u) &gt;= 4 implies degree(v) &gt; 2")  # before that, what is half typed moves the slider
+    screen.until("document.querySelector('.explorer-message').innerText.trim() == ''")
+    page.locator(".explorer-threshold .noUi-handle").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    screen.title_holds("degree(u) &gt;= 7")
+    truth = rules.evaluate(formula, graph, moved=torch.tensor([7.0, 2.0]))
+    assert screen.colours() == {i: float(truth[i]) for i in network.ego(graph, 5).nodes}
+
+    screen.click(16)
+    tree.get_by_text("Why, for node 16").wait_for()
+    screen.until(f"({screen.FIGURE})._fullData.some(t => t.name == 'node 16, chosen')")
+
+    page.get_by_text("What labels say").click()
+    screen.until("[...document.querySelectorAll('.js-plotly-plot')].some(e => e._fullData?.[0]?.error_y?.array)")
+    assert screen.errors == []

@@ -1,0 +1,112 @@
+"""What labels say of nodes that differ in a score: looked at by groups of nodes of like score, never trained on."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.preprocessing import normalize
+from torch_geometric.data import Data
+from torch_geometric.utils import remove_self_loops
+
+from workbench.errors import UserError
+from workbench.evaluation import probes, protocols
+from workbench.evaluation.scores import matrix_of
+
+if TYPE_CHECKING:
+    from workbench.evaluation.scores import Embeddings
+
+Values = NDArray[np.float64]
+DRAWS = 1_000
+
+
+def label_homophily(graph: Data) -> Values:
+    """Return the share of each node's neighbours that have its class, nan where none has a label [nodes].
+
+    Neighbours are the nodes to which it has an edge, each as often as it is stored, without itself.
+
+    Raises:
+        UserError: the graph has no labels.
+    """
+    labels = protocols.labels_of(graph)
+    assert graph.edge_index is not None
+    source, target = remove_self_loops(graph.edge_index)[0].cpu().numpy()
+    told = (labels[source] >= 0) & (labels[target] >= 0)
+    source, target = source[told], target[told]
+    asked = np.bincount(source, minlength=labels.size)
+    same = np.bincount(source[labels[source] == labels[target]], minlength=labels.size)
+    return np.where(asked > 0, same / np.maximum(asked, 1), np.nan)
+
+
+def probe_errors(run_or_embeddings: "Embeddings", graph: Data, splits: int = 10, seed: int = 0) -> Values:
+    """Return how often a probe that was trained on other nodes is wrong about each node [nodes].
+
+    The probe is the logistic regression of "random-10-10-80"; a node is asked in the splits that have it in their test
+    part, about eight of ten, and is nan where it never is.
+
+    Args:
+        run_or_embeddings: a run, or a matrix [nodes, dim].
+        graph: the graph with its labels.
+        splits: how many splits.
+        seed: of the splits.
+
+    Raises:
+        UserError: no labels, or embeddings that don't fit the graph.
+    """
+    protocol = protocols.get("random-10-10-80")
+    labels, parts = protocols.labels_of(graph), protocol.splits(graph, splits, seed)
+    x = normalize(matrix_of(run_or_embeddings, graph))
+    names, compact = np.unique(labels[labels >= 0], return_inverse=True)
+    truth = np.full(labels.size, -1)
+    truth[labels >= 0] = compact
+    asked, wrong = np.zeros(labels.size), np.zeros(labels.size)
+    for split in parts:
+        known = truth.copy()
+        known[split.test] = -1
+        said = probes.fast(x, known, split, names.size).classes
+        asked[split.test] += 1
+        wrong[split.test] += said != truth[split.test]
+    return np.where(asked > 0, wrong / np.maximum(asked, 1), np.nan)
+
+
+def strata(score: Values, value: Values, groups: int = 5, confidence: float = 0.95, seed: int = 0) -> pd.DataFrame:
+    """Average a value over groups of nodes of like score.
+
+    Args:
+        score: what the nodes are grouped by [nodes]; one group a value where it has at most `groups` values, as a rule
+            that is true or false has, else groups between its quantiles, fewer where many nodes tie.
+        value: what is averaged [nodes]; nodes without one (nan) are left out.
+        groups: how many quantile groups.
+        confidence: coverage of the interval.
+        seed: of the bootstrap.
+
+    Returns:
+        One row a group in ascending order of the score: "low" and "high" (its range), "nodes", "mean", and "from" and
+        "to", the percentile bootstrap interval of the mean over nodes (1,000 draws, nan below two nodes).
+
+    Raises:
+        UserError: not one score and one value a node, or no node has both.
+    """
+    score, value = np.asarray(score, np.float64), np.asarray(value, np.float64)
+    if score.ndim != 1 or score.shape != value.shape:
+        raise UserError(f"one score and one value a node are needed, not {list(score.shape)} and {list(value.shape)}")
+    both = np.isfinite(score) & np.isfinite(value)
+    score, value = score[both], value[both]
+    if not score.size:
+        raise UserError("no node has both a score and a value")
+    levels, group = np.unique(score, return_inverse=True)
+    if levels.size > groups:
+        inner = np.unique(np.quantile(score, np.arange(1, groups) / groups))
+        group = np.unique(np.searchsorted(inner, score, side="left"), return_inverse=True)[1]
+    draw = np.random.default_rng(seed)
+    rows = []
+    for number in range(group.max() + 1):
+        mine, scored = value[group == number], score[group == number]
+        low, high = np.nan, np.nan
+        if mine.size > 1:
+            # How often each value is drawn is all that matters; a few values are quicker drawn by their counts.
+            found, counts = np.unique(mine, return_counts=True)
+            means = draw.multinomial(mine.size, counts / mine.size, size=DRAWS) @ found / mine.size
+            low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+        rows.append((scored.min(), scored.max(), mine.size, mine.mean(), low, high))
+    return pd.DataFrame(rows, columns=["low", "high", "nodes", "mean", "from", "to"])
