@@ -313,11 +313,16 @@ class Screen:
         self.page.locator(".explorer-formula textarea").fill("")
         self.page.locator(".explorer-formula textarea").press_sequentially(formula, delay=5)
 
-    def colours(self) -> dict[int, float]:
-        """What each node is coloured by, as the browser has it."""
-        nodes = f"({self.FIGURE})._fullData.find(t => t.name == 'nodes')"
-        pairs = self.page.evaluate(f"() => [...{nodes}.customdata].map((n, i) => [n, {nodes}.marker.color[i]])")
-        return {int(node): value for node, value in pairs}
+    def coloured(self, expected: dict[int, float]) -> None:
+        """Wait until the browser has exactly these nodes, coloured by these values."""
+        self.page.wait_for_function(
+            f"""expected => {{
+                const nodes = ({self.FIGURE})._fullData?.find(t => t.name == 'nodes');
+                return nodes && nodes.customdata.length == Object.keys(expected).length
+                    && [...nodes.customdata].every((node, i) => nodes.marker.color[i] == expected[node]);
+            }}""",
+            arg={str(node): value for node, value in expected.items()},
+        )
 
     def click(self, node: int) -> None:
         where = self.page.evaluate(
@@ -376,7 +381,7 @@ def test_a_person_in_a_browser_sees_what_each_control_does(screen: Screen) -> No
     screen.type(formula)
     screen.title_holds("degree(u) &gt;= 3 implies degree(v) &gt; 2")
     truth = rules.evaluate(formula, graph)
-    assert screen.colours() == {i: float(truth[i]) for i in network.ego(graph, 5).nodes}
+    screen.coloured({int(i): float(truth[i]) for i in network.ego(graph, 5).nodes})
     tree.get_by_text("of 4 nodes u fulfil it").wait_for()
     assert message.inner_text().strip() == ""
 
@@ -393,7 +398,7 @@ def test_a_person_in_a_browser_sees_what_each_control_does(screen: Screen) -> No
         page.keyboard.press("ArrowRight")
     screen.title_holds("degree(u) &gt;= 7")
     truth = rules.evaluate(formula, graph, moved=torch.tensor([7.0, 2.0]))
-    assert screen.colours() == {i: float(truth[i]) for i in network.ego(graph, 5).nodes}
+    screen.coloured({int(i): float(truth[i]) for i in network.ego(graph, 5).nodes})
 
     screen.click(16)
     tree.get_by_text("Why, for node 16").wait_for()

@@ -144,7 +144,8 @@ def rule_values(reading: Reading, chosen: int | None = None) -> go.Figure:
                 hovertemplate="%{text}<extra></extra>")  # fmt: skip
     top = 1.2 * max(int(counts.max()), 1)
     if chosen is not None and np.isfinite(reading.values[chosen]):
-        value = float(np.clip(reading.values[chosen], x[0], x[-1]))
+        beyond = 0 if reading.kind == "truth" else width / 2  # what was gathered in the last bar is marked at its end
+        value = float(np.clip(reading.values[chosen], x[0] - beyond, x[-1] + beyond))
         part = (value - x[0]) / max(x[-1] - x[0], width)
         side = "center" if reading.kind == "truth" else "right" if part < 0.3 else "left" if part > 0.7 else "center"
         fig.add_scatter(x=[value, value], y=[0, top], mode="lines+text", showlegend=False, hoverinfo="skip",
@@ -278,8 +279,8 @@ def _figure(title: Sequence[str], told: Sequence[str], height: int, base: go.Fig
     """
     small = "".join(f'<br><span style="font-size:12px;color:#5A5A5A">{_plain(line)}</span>' for line in told)
     fig = style.figure("<br>".join(map(_plain, title)) + small, "", height, base)
-    place = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 12}}
-    return fig.update_layout(title=place, margin_t=24 + 21 * (len(title) + len(told)))
+    place = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 20}}
+    return fig.update_layout(title=place, margin_t=32 + 21 * (len(title) + len(told)))
 
 
 def _shown(value: float, kind: str) -> str:
