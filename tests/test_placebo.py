@@ -1,4 +1,4 @@
-"""The placebo comparison: its arms differ in the rules' content alone, and its arithmetic is right."""
+"""The placebo comparison: what its arms are, that they are kept, and that its arithmetic is right."""
 
 from pathlib import Path
 
@@ -60,5 +60,9 @@ def test_mistakes_are_named(labelled: Data) -> None:
         wb.placebo.run(labelled, arms=["realeased"])
     with pytest.raises(UserError, match="at least 1 training seed"):
         wb.placebo.run(labelled, seeds=0)
+    with pytest.raises(UserError, match="must be a list of words"):
+        wb.placebo.run(labelled, rules="ntsc", seeds=1, splits=3, progress=False)
+    with pytest.raises(UserError, match="'scores' is what the arms differ in"):
+        wb.placebo.run(labelled, scores="frozen")
     with pytest.raises(UserError, match="unknown term 'degre'"):
         wb.placebo.run(labelled, rules=["degre(v) > 1"], seeds=1, splits=3, progress=False, **SMALL)

@@ -146,6 +146,12 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     add("--explain", type=int, metavar="NODE", help="eval: the truth tree of this node")
     add("--semantics", default="crisp", help="eval: crisp, product, godel or lukasiewicz (default: %(default)s)")
     add("--steepness", type=float, default=10.0, help="eval: of graded comparisons (default: %(default)s)")
+    add(
+        "--rule",
+        action="append",
+        metavar="RULE",
+        help="placebo: train on this one; may be repeated (default: released)",
+    )
     add("--seeds", type=int, default=5, help="placebo: training seeds of each arm (default: %(default)s)")
     add("--preset", default="quick", help="placebo: of str-gcl (default: %(default)s)")
     add("--out", metavar="FILE", help="placebo: write each run's row as CSV")

@@ -207,7 +207,7 @@ def _eval_rule(args: argparse.Namespace) -> int:
     _show_facts(facts, as_json=False)
     if told is not None:
         print(f"\nnode {args.explain}:\n{told}")
-    elif rows:
+    if rows:
         print()
         _show_table(rows, as_json=False)
     return FINE
@@ -219,14 +219,18 @@ def _placebo(args: argparse.Namespace) -> int:
     from workbench.graphs import load_graph
     from workbench.placebo import differences, run, summary
 
-    found = [run(load_graph(word), seeds=args.seeds, preset=args.preset) for word in args.words]
+    if args.out and not Path(args.out).resolve().parent.is_dir():
+        raise UserError(f"--out {args.out!r} lies in a folder that does not exist")
+    loaded = [load_graph(word) for word in args.words]  # a misspelt one is told before anything is trained
+    found = [run(graph, args.rule, args.seeds, preset=args.preset) for graph in loaded]
     rows = pd.concat(found, ignore_index=True)
     if args.out:
-        rows.to_csv(args.out, index=False, float_format="%.3f")
+        rows.to_csv(args.out, index=False, float_format="%.6g")
     if args.json:
         tables = {"runs": rows, "summary": summary(rows), "differences": differences(rows)}
         _print_json({name: table.to_dict("records") for name, table in tables.items()})
         return FINE
+    print(f"rules: {', '.join(args.rule or ['the two released ones'])}")
     print(
         f"str-gcl, preset {args.preset}, {args.seeds} training seeds, {rows['protocol'].iloc[0]}; accuracy in percent\n"
     )

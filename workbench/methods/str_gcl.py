@@ -79,11 +79,9 @@ class StrGCLConfig(base.Config):
 
 
 def rule_scores(config: StrGCLConfig, graph: Data) -> Tensor:
-    """Evaluate the configured rules, float32 [nodes, rules]; the published four as the released code has them."""
+    """Evaluate the configured rules, float32 [nodes, rules]; the two soft ones as the released code has them."""
     terms, columns = rules.Terms(graph), []
     own = {
-        "ntsc": lambda: published.ntsc(graph),
-        "lgtc": lambda: published.lgtc(graph),
         "ntsc-soft": lambda: published.ntsc_soft(graph, config.degree),
         "lgtc-soft": lambda: published.lgtc_soft(graph, config.pca, config.local_mean),
     }
@@ -234,10 +232,13 @@ class StrGCL(Method):
         return embedding
 
     def details(self) -> dict[str, Tensor]:
-        """Return the score of each rule by its name or formula, and the rule weight of each node, each [nodes]."""
+        """Return the score of each rule by its name or formula, each [nodes].
+
+        Besides, the rule "weight" of each node, or in the "nodes" alignment no weight but the "targets" [nodes, rules].
+        """
         found = {rule: self.rules.scores[:, i] for i, rule in enumerate(self.config.rules)}
         if self.config.alignment == "nodes":
-            return found
+            return found | {"targets": self.targets}
         weights = self._weights()
         return found | {"weight": torch.ones(self.graph.nodes) if isinstance(weights, float) else weights[:, 0]}
 
