@@ -182,12 +182,14 @@ def _show_rule(args: argparse.Namespace) -> int:
 def _eval_rule(args: argparse.Namespace) -> int:
     from workbench import rules
     from workbench.graphs import load_graph
+    from workbench.rules.explanation import explain
 
     if args.top < 0:
         raise UserError(f"--top is {args.top}; it must be 0 or more")
     tree, semantics = rules.formula(args.words[0]), rules.Semantics(args.semantics, args.steepness)
     terms = rules.Terms(graph := load_graph(args.words[1]))
-    values = rules.evaluation(tree, terms, semantics.name, semantics.steepness).result()
+    evaluation = rules.Evaluation(tree, terms, semantics)
+    values = evaluation.result()
     facts: dict[str, Any] = {"formula": str(tree), "graph": graph.name, "semantics": semantics.name}
     if tree.sort == "truth" and semantics.name == "crisp":
         facts["true"] = f"{int(values.sum()):,} of {len(values):,} nodes"
@@ -198,9 +200,7 @@ def _eval_rule(args: argparse.Namespace) -> int:
         {"node": i, **({"name": names[i]} if names else {}), "value": float(values[i]), "degree": int(degree[i])}
         for i in values.argsort(descending=True, stable=True)[: args.top].tolist()
     ]
-    told = (
-        None if args.explain is None else rules.explain(tree, terms, args.explain, semantics.name, semantics.steepness)
-    )
+    told = None if args.explain is None else explain(evaluation, args.explain)
     if args.json:
         _print_json({**facts, "top": rows, "explanation": told and str(told)})
         return FINE

@@ -1,6 +1,7 @@
 """The one kind of error that a person can cause: a sentence that names what was wrong and the nearest valid choice."""
 
 import difflib
+import operator
 from collections.abc import Iterable
 
 
@@ -17,6 +18,22 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     by_folded = {choice.casefold(): choice for choice in choices}
     found = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.4)
     return by_folded[found[0]] if found else None
+
+
+def node_number(node: object, nodes: int) -> int:
+    """Return the number of a node as an int, any kind of integer being one.
+
+    Raises:
+        UserError: there is no such node among `nodes`.
+    """
+    try:
+        number = -1 if isinstance(node, bool) else operator.index(node)  # type: ignore[arg-type]
+    except TypeError:
+        number = -1
+    if not 0 <= number < nodes:
+        has = f"{nodes:,}, from 0 to {nodes - 1}" if nodes else "none"
+        raise UserError(f"there is no node {repr(node)[:30]}; this graph has {has}")
+    return number
 
 
 def unknown(kind: str, word: object, choices: Iterable[str], where: str = "") -> UserError:

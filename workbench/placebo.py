@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 
 from workbench.errors import UserError, unknown
 from workbench.evaluation import evaluate, paired_difference, propagated
+from workbench.evaluation.comparison import PROPAGATED
 from workbench.training import fit
 
 RELEASED, PERMUTED, NO_RULE = "released", "permuted", "no rule"
@@ -26,7 +27,7 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
     NODES: _NODE_WISE,
     NODES_PERMUTED: {**_NODE_WISE, "weighting": "permuted"},
 }
-UNTRAINED, PROPAGATED = "untrained encoder", "propagated attributes Â²X"
+UNTRAINED = "untrained encoder"
 # What each arm is to be held against, first minus second.
 PAIRS = (
     (RELEASED, PERMUTED), (RELEASED, "constant"), (RELEASED, "frozen"), (RELEASED, NO_RULE),

@@ -1,6 +1,5 @@
 """Widgets for a notebook: they wire functions and figures together and compute nothing of their own."""
 
-import dataclasses
 import html
 import os
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from workbench.plots import network, readings
 from workbench.plots.network import Piece
 from workbench.rules import SEMANTICS, Evaluation, Explanation, FormulaError, Rule, Semantics, Terms
 from workbench.rules.explanation import explain
-from workbench.rules.formula import Compare, Node, Number
+from workbench.rules.formula import Compare, Node, Number, rebuilt
 
 if TYPE_CHECKING:
     from workbench.evaluation.scores import Embeddings
@@ -89,10 +88,11 @@ class StaticReport:
     """
 
     def __init__(self, graph: Data, rule: str, node: int | None, seed: int, embedding: "Embeddings | None"):
-        self.figures: dict[str, go.Figure] = plots.rule_report(graph, rule, node, seed=seed, embedding=embedding)
+        terms = Terms(graph)
+        self.figures: dict[str, go.Figure] = plots.rule_report(terms, rule, node, seed=seed, embedding=embedding)
         if node is None:
-            node = int(network.piece(graph, seed=seed).nodes[0])
-        self.explanation: Explanation = rules.explain(rule, graph, node)
+            node = network.first(terms.undirected, np.random.default_rng(seed))
+        self.explanation: Explanation = rules.explain(rule, terms, node)
         self._head = _card(rule) + _tree(self.explanation, node, graph)
 
     def _ipython_display_(self) -> None:
@@ -294,7 +294,9 @@ class RuleExplorer(ipw.VBox):
             return self._tree
         # The screen gives back numbers such as 6.000000000000001.
         value = round(self.threshold.value, max(0, _digits(self.threshold.step)))
-        return self._tree if value == movable[0].value else _replaced(self._tree, movable[0], value)
+        if value == movable[0].value:
+            return self._tree
+        return rebuilt(self._tree, {id(movable[0]): Number(value, at=movable[0].at)})
 
     def _complain(self, error: UserError) -> None:
         caret = ""
@@ -468,25 +470,6 @@ def _changes(old: Any, new: dict[str, Any], path: str = "") -> Iterator[tuple[st
             yield from _changes(here, value, f"{path}{key}.")
         elif not np.array_equal(np.asarray(here), value) if np.ndarray in (type(here), type(value)) else here != value:
             yield f"{path}{key}", value
-
-
-def _replaced(tree: Node, old: Number, value: float) -> Node:
-    """Return a formula with one of its numbers replaced, that very one and not its equals."""
-    if tree is old:
-        return Number(value, at=old.at)
-    changed: dict[str, Any] = {}
-    for one in dataclasses.fields(tree):
-        here = getattr(tree, one.name)
-        if isinstance(here, Node):
-            new: Any = _replaced(here, old, value)
-        elif isinstance(here, tuple):
-            new = tuple(_replaced(part, old, value) if isinstance(part, Node) else part for part in here)
-            new = here if all(a is b for a, b in zip(new, here, strict=True)) else new
-        else:
-            continue
-        if new is not here:
-            changed[one.name] = new
-    return dataclasses.replace(tree, **changed) if changed else tree
 
 
 def _span(data: np.ndarray, value: float) -> tuple[float, float, float]:

@@ -215,7 +215,7 @@ class StrGCL(Method):
         elif c.rule_weight or c.cross_weight:
             terms |= self._released_terms(views, projections)
         factors = {"base": c.base_weight, "rule": c.rule_weight, "cross": c.cross_weight, "nodes": c.cross_weight}
-        return Step(terms, self.contrast, {name: factors[name] for name in terms})
+        return Step(terms, self.contrast, factors)
 
     def _released_terms(self, views: list[View], projections: list[Tensor]) -> dict[str, Tensor]:
         weights, rule_terms, cross_terms = self._weights(), [], []

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from torch_geometric.data import Data
 
-from workbench.errors import UserError
+from workbench.errors import node_number
 from workbench.plots import style
 
 BRANCHES = 5
@@ -46,7 +46,7 @@ def piece(graph: Data | sp.csr_matrix, size: int = 120, seed: int = 0, start: in
     were reached is kept.
 
     Args:
-        graph: the graph, or its adjacency [nodes, nodes] where that is at hand.
+        graph: the graph, or its adjacency [nodes, nodes], directions left out, where that is at hand.
         size: most nodes.
         seed: of what is drawn at random: the first node, the branches, the layout.
         start: the node to grow from.
@@ -56,11 +56,8 @@ def piece(graph: Data | sp.csr_matrix, size: int = 120, seed: int = 0, start: in
     """
     links = _both_ways(graph)
     generator = np.random.default_rng(seed)
-    if start is None:
-        _, component = connected_components(links, directed=False)
-        members = np.flatnonzero(component == np.bincount(component).argmax())
-        start = int(generator.choice(members))
-    reached = [_checked(start, links)]
+    start = first(links, generator) if start is None else node_number(start, links.shape[0])
+    reached = [start]
     for node in reached:  # grows while it is walked; ends at `size`
         near = links.indices[links.indptr[node] : links.indptr[node + 1]]
         fresh = np.setdiff1d(near, reached)
@@ -75,7 +72,7 @@ def ego(graph: Data | sp.csr_matrix, node: int, hops: int = 2, size: int = 120, 
     Where it has more than `size` nodes, some of each hop are drawn at random, so that the piece stays connected.
 
     Args:
-        graph: the graph, or its adjacency [nodes, nodes] where that is at hand.
+        graph: the graph, or its adjacency [nodes, nodes], directions left out, where that is at hand.
         node: whose neighbourhood.
         hops: how far it reaches.
         size: most nodes.
@@ -85,7 +82,7 @@ def ego(graph: Data | sp.csr_matrix, node: int, hops: int = 2, size: int = 120, 
         UserError: there is no such node.
     """
     links = _both_ways(graph)
-    rings, met = [np.array([_checked(node, links)])], np.zeros(links.shape[0], bool)
+    rings, met = [np.array([node_number(node, links.shape[0])])], np.zeros(links.shape[0], bool)
     for _ in range(hops):
         met[rings[-1]] = True
         around = np.unique(links[rings[-1]].indices)
@@ -104,15 +101,16 @@ def ego(graph: Data | sp.csr_matrix, node: int, hops: int = 2, size: int = 120, 
 
 
 def _both_ways(graph: Data | sp.csr_matrix) -> sp.csr_matrix:
-    links = adjacency(graph) if isinstance(graph, Data) else graph
+    if not isinstance(graph, Data):
+        return graph
+    links = adjacency(graph)
     return links.maximum(links.T).tocsr()
 
 
-def _checked(node: int, links: sp.csr_matrix) -> int:
-    nodes = links.shape[0]
-    if not isinstance(node, int | np.integer) or isinstance(node, bool) or not 0 <= node < nodes:
-        raise UserError(f"there is no node {node!r}; this graph has {nodes:,}, from 0 to {nodes - 1}")
-    return int(node)
+def first(links: sp.csr_matrix, generator: np.random.Generator) -> int:
+    """Draw the node that a piece is grown from: one of the largest component of an undirected adjacency."""
+    _, component = connected_components(links, directed=False)
+    return int(generator.choice(np.flatnonzero(component == np.bincount(component).argmax())))
 
 
 def _laid_out(links: sp.csr_matrix, nodes: NDArray[np.int64], seed: int, told: str) -> Piece:

@@ -223,7 +223,7 @@ def rule_strata(tables: Mapping[str, pd.DataFrame], rule: str = "the rule", told
 
 
 def rule_report(
-    graph: Data,
+    graph: Data | Terms,
     rule: str = "ntsc",
     node: int | None = None,
     semantics: str = "crisp",
@@ -234,7 +234,7 @@ def rule_report(
     """Draw everything about one rule on one graph, as the rule explorer shows it.
 
     Args:
-        graph: the graph.
+        graph: the graph or its terms.
         rule: a name or a formula.
         node: the chosen node, whose neighbourhood is drawn; None for a piece grown from a seeded node.
         semantics: "crisp", or graded: "product", "godel", "lukasiewicz".
@@ -248,7 +248,8 @@ def rule_report(
     Raises:
         UserError: as for `rules.evaluate`, or there is no such node.
     """
-    terms = Terms(graph)
+    terms = graph if isinstance(graph, Terms) else Terms(graph)
+    graph = terms.graph
     reading = readings.read(rules.evaluation(rule, terms, semantics, steepness))
     links = terms.undirected
     part = network.piece(links, seed=seed) if node is None else network.ego(links, node, seed=seed)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from operator import index
 
-from torch import Tensor
-
-from workbench.errors import UserError
+from workbench.errors import node_number
 from workbench.rules.formula import (
     Aggregate,
     Binary,
@@ -19,6 +16,7 @@ from workbench.rules.formula import (
     Text,
     Truth,
     Variable,
+    draw,
     free_variables,
     head,
 )
@@ -54,15 +52,12 @@ class Explanation:
 
     def __str__(self) -> str:
         """Draw the tree, one part a line."""
-        return "\n".join(self._lines("", ""))
+        return draw(self, lambda one: one._line, lambda one: one.inner)
 
-    def _lines(self, first: str, then: str) -> list[str]:
+    @property
+    def _line(self) -> str:
         what = head(self.part) if self.inner else str(self.part)
-        lines = [f"{first}{self.shown}  {what}{f'   [{self.note}]' if self.note else ''}"]
-        for position, inner in enumerate(self.inner):
-            last = position == len(self.inner) - 1
-            lines += inner._lines(then + ("└─ " if last else "├─ "), then + ("   " if last else "│  "))
-        return lines
+        return f"{self.shown}  {what}{f'   [{self.note}]' if self.note else ''}"
 
 
 def explain(evaluation: Evaluation, node: int, most: int = MOST) -> Explanation:
@@ -77,14 +72,7 @@ def explain(evaluation: Evaluation, node: int, most: int = MOST) -> Explanation:
     Raises:
         UserError: there is no such node, or the formula can't be evaluated.
     """
-    nodes = evaluation.terms.nodes
-    try:
-        at = -1 if isinstance(node, bool) else index(node)
-    except TypeError:
-        at = -1
-    if not 0 <= at < nodes:
-        has = f"{nodes:,}, from 0 to {nodes - 1}" if nodes else "none"
-        raise UserError(f"there is no node {repr(node)[:30]}; this graph has {has}")
+    at = node_number(node, evaluation.terms.nodes)
     evaluation.result()
     free = free_variables(evaluation.formula)
     return _Explainer(evaluation, most).part(evaluation.formula, dict.fromkeys(free, at), None, None)
@@ -145,7 +133,7 @@ class _Explainer:
         note = f"over {len(rows)} node{'s' * (len(rows) != 1)} {part.variable}"
         truth = None
         if decides is not None:
-            truth = self._rows(decides, guard)
+            truth = self.evaluation.rows(decides, guard)
             # Those that decide come first: what breaks a forall, what fulfils an exists or a condition.
             first_true = not (isinstance(part, Quantifier) and part.kind == "forall")
             rows = rows[truth[rows].argsort(descending=first_true, stable=True)]
@@ -166,11 +154,3 @@ class _Explainer:
             inner.append(replace(one, note="; ".join(filter(None, words))))
         self.level -= 1
         return replace(whole, note=note, inner=tuple(inner))
-
-    def _rows(self, body: Node, guard: Guard) -> Tensor:
-        data, over = self.evaluation.value(body, guard)
-        if not over:
-            return data.expand(len(guard.relation.centre))
-        if len(over) == 2:
-            return data
-        return data[guard.relation.centre if over[0] == guard.centre else guard.relation.other]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, TypeVar
 
@@ -48,6 +48,7 @@ class Node:
 
 
 N = TypeVar("N", bound=Node)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -215,15 +216,22 @@ def thresholds(node: Node) -> list[Number]:
     return found
 
 
-def own(node: N) -> N:
-    """Return an equal tree in which no part is the same object as another."""
+def rebuilt(node: N, swap: Mapping[int, Node] | None = None) -> N:
+    """Return an equal tree in which no part is the same object as another.
+
+    Args:
+        node: the tree.
+        swap: by its id, which part makes room for another one; its equals stay.
+    """
+    if swap and id(node) in swap:
+        return swap[id(node)]  # type: ignore[return-value]
     made: dict[str, Any] = {}
     for one in fields(node):
         value = getattr(node, one.name)
         if isinstance(value, Node):
-            made[one.name] = own(value)
+            made[one.name] = rebuilt(value, swap)
         elif one.name == "arguments":
-            made[one.name] = tuple(map(own, value))
+            made[one.name] = tuple(rebuilt(part, swap) for part in value)
     return replace(node, **made)
 
 
@@ -373,18 +381,30 @@ def head(node: Node) -> str:
 
 def to_tree(node: Node) -> str:
     """Print a formula as a tree, one part a line."""
-    lines = []
-    below: list[bool] = []  # at each depth, whether brothers follow
 
-    def draw(part: Node, last: bool, depth: int) -> None:
-        stem = "".join("   " if done else "│  " for done in below[1:depth])
-        lines.append(head(part) if depth == 0 else f"{stem}{'└─ ' if last else '├─ '}{head(part)}")
-        del below[depth:]
-        below.append(last)
-        inner = [p for p in part.parts if not isinstance(p, Text)]
-        inner = [] if isinstance(part, Compare | Call) and not any(q.parts for q in inner) else inner
-        for position, one in enumerate(inner):
-            draw(one, position == len(inner) - 1, depth + 1)
+    def inner(part: Node) -> list[Node]:
+        found = [p for p in part.parts if not isinstance(p, Text)]
+        return [] if isinstance(part, Compare | Call) and not any(p.parts for p in found) else found
 
-    draw(node, True, 0)
+    return draw(node, head, inner)
+
+
+def draw(tree: T, line: Callable[[T], str], inner: Callable[[T], Sequence[T]]) -> str:
+    """Draw a tree as text.
+
+    Args:
+        tree: its top.
+        line: what to say of one part.
+        inner: the parts right below a part.
+    """
+    lines: list[str] = []
+
+    def add(part: T, first: str, then: str) -> None:
+        lines.append(first + line(part))
+        below = inner(part)
+        for position, one in enumerate(below):
+            last = position == len(below) - 1
+            add(one, then + ("└─ " if last else "├─ "), then + ("   " if last else "│  "))
+
+    add(tree, "", "")
     return "\n".join(lines)

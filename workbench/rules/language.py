@@ -39,6 +39,7 @@ N = TypeVar("N", bound=Node)
 
 MOST_CHARACTERS, LONGEST_NAME, DEEPEST, LARGEST = 5_000, 60, 100, 1e15
 
+_KEYWORDS = ("forall", "exists", "in", "for", "if", "and", "or", "not", "implies", "iff", "true", "false")
 _GRAMMAR = r"""
 ?start: iff
 ?iff: implies | iff IFF implies -> binary
@@ -78,13 +79,12 @@ TIMES: /\*|·|×/
 DIVIDE: /\/|÷/
 NUMBER: /([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?/i
 STRING: /"[^"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*"/
-NAME: /(?!(?i:forall|exists|in|for|if|and|or|not|implies|iff|true|false)\b)[A-Za-z][A-Za-z0-9_]*/
+NAME: /(?!(?i:KEYWORDS)\b)[A-Za-z][A-Za-z0-9_]*/
 %ignore /\s+/
-"""
+""".replace("KEYWORDS", "|".join(_KEYWORDS))
 _COMPARE = {"==": "=", "≤": "<=", "≥": ">=", "≠": "!="}
 _OPERATOR = {"AND": "and", "OR": "or", "NOT": "not", "IFF": "iff", "IMPLIES": "implies", "PLUS": "+", "MINUS": "-"}
 _OPERATOR |= {"TIMES": "*", "DIVIDE": "/", "POWER": "^", "FORALL": "forall", "EXISTS": "exists"}
-_KEYWORDS = ("forall", "exists", "in", "for", "if", "and", "or", "not", "implies", "iff", "true", "false")
 
 
 class FormulaError(UserError):

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.errors import UserError, nearest
-from workbench.rules.published import principal_components
+from workbench.rules.published import dense, principal_components
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
@@ -99,14 +99,13 @@ class Terms:
             column = int(argument)
             if not 0 <= column < features:
                 raise UserError(f"there is no attribute {column}; this graph has {features}, from 0 to {features - 1}")
-        x = self.x if self.x.layout == torch.strided else self.x.to_dense()
-        return x[:, column].double()
+        return dense(self.x)[:, column].double()
 
     def rows(self, pca: int | None) -> Tensor:
-        """Return attributes, or their principal components, dense [nodes, any]; float64 but for wide attributes."""
+        """Return attributes, or their principal components, dense float64 [nodes, any]."""
         if pca is not None:
             return self._keep(("pca", pca), lambda: self._components(pca), attributes=True)
-        return (self.x if self.x.layout == torch.strided else self.x.to_dense()).double()
+        return dense(self.x).double()
 
     def _components(self, pca: int) -> Tensor:
         if self.x.shape[0] < 2:
@@ -133,7 +132,7 @@ class Terms:
         x = self.x.cpu()
         if x.layout == torch.strided and int(x.count_nonzero()) >= SPARSE_BELOW * x.numel():
             return None
-        return sp.csr_matrix((x if x.layout == torch.strided else x.to_dense()).numpy(), dtype=np.float64)
+        return sp.csr_matrix(dense(x).numpy(), dtype=np.float64)
 
     @cached_property
     def sparse_unit(self) -> sp.csr_matrix | None:
@@ -322,8 +321,7 @@ def _sparse_products(x: sp.csr_matrix, relation: Relation) -> Tensor:
 @_pair_term
 def jaccard(terms: Terms, relation: Relation, pca: int | None) -> Tensor:
     """Shared over joint non-zero attributes [rows]."""
-    x = terms.x.detach().cpu()
-    present = sp.csr_matrix((x if x.layout == torch.strided else x.to_dense()).numpy() != 0, dtype=np.float64)
+    present = sp.csr_matrix(dense(terms.x.detach().cpu()).numpy() != 0, dtype=np.float64)
     filled = torch.from_numpy(present.getnnz(axis=1).astype(np.float64)).to(relation.centre.device)
     shared = _sparse_products(present, relation)
     return shared / (filled[relation.centre] + filled[relation.other] - shared).clamp(min=1)
@@ -343,19 +341,14 @@ def multiplicity(terms: Terms, relation: Relation, pca: int | None) -> Tensor:
 @_pair_term
 def common_neighbours(terms: Terms, relation: Relation, pca: int | None) -> Tensor:
     """Neighbours that both nodes of a pair have [rows]."""
-    centre, other = relation.centre.cpu().numpy(), relation.other.cpu().numpy()
-    found = np.zeros(len(centre))
     if relation.name == "N2":
-        links = terms.undirected
-        for begin in range(0, len(centre), BLOCK >> 5):
-            part = slice(begin, begin + (BLOCK >> 5))
-            found[part] = np.asarray(links[centre[part]].multiply(links[other[part]]).sum(1)).ravel()
-    else:
-        keys, count, _ = terms.closed
-        key = np.minimum(centre, other) * np.int64(terms.nodes) + np.maximum(centre, other)
-        loops = centre == other
-        found = np.where(loops, np.diff(terms.undirected.indptr)[centre], 0).astype(np.float64)
-        found[~loops] = count[np.searchsorted(keys, key[~loops])]
+        return _sparse_products(terms.undirected, relation)
+    centre, other = relation.centre.cpu().numpy(), relation.other.cpu().numpy()
+    keys, count, _ = terms.closed
+    key = np.minimum(centre, other) * np.int64(terms.nodes) + np.maximum(centre, other)
+    loops = centre == other
+    found = np.where(loops, np.diff(terms.undirected.indptr)[centre], 0).astype(np.float64)
+    found[~loops] = count[np.searchsorted(keys, key[~loops])]
     return torch.from_numpy(found).to(relation.centre.device)
 
 

@@ -26,7 +26,7 @@ from workbench.rules.formula import (
     Variable,
     brief,
     free_variables,
-    own,
+    rebuilt,
     thresholds,
 )
 from workbench.rules.terms import Relation, Terms
@@ -136,7 +136,7 @@ class Evaluation:
             if moved.shape != (len(places),):
                 raise UserError(f"the formula has {len(places)} thresholds; values of shape {list(moved.shape)} given")
             if len({id(place) for place in places}) < len(places):
-                self.formula = own(formula)
+                self.formula = rebuilt(formula)
                 places = thresholds(self.formula)
             self._moved = {id(place): moved[i].double() for i, place in enumerate(places)}
 
@@ -158,6 +158,11 @@ class Evaluation:
         if key not in self._kept:
             self._kept[key] = self._finite(part, guard)
         return self._kept[key]
+
+    def rows(self, part: Node, guard: Guard) -> Tensor:
+        """Return the value of a part for each pair that a quantifier ties together [rows of its relation]."""
+        spread = self._spread(self.value(part, guard), (guard.centre, guard.other), guard)
+        return spread.expand(len(guard.relation.centre))
 
     def _finite(self, part: Node, guard: Guard | None) -> Value:
         value = self._compute(part, guard)
@@ -218,10 +223,7 @@ class Evaluation:
     def _arithmetic(self, part: Binary, a: Tensor, b: Tensor) -> Tensor:
         if part.operator in "+-*":
             return a + b if part.operator == "+" else a - b if part.operator == "-" else a * b
-        if part.operator == "/":
-            empty = b == 0
-            return torch.where(empty, 0.0, a / torch.where(empty, 1.0, b))
-        return a**b
+        return _divided(a, b) if part.operator == "/" else a**b
 
     def _compared(self, part: Compare, guard: Guard | None) -> Value:
         if isinstance(part.left, Variable) and isinstance(part.right, Variable):
@@ -244,8 +246,8 @@ class Evaluation:
             argument = next((a.value for a in part.arguments if isinstance(a, Number | Text)), None)
             return Value(self.terms.node(part.name, argument, **options), names)
         if names[0] == names[1]:
-            own = torch.arange(self.terms.nodes, device=self.terms.edge_index.device)
-            return Value(self.terms.pair(part.name, Relation("itself", own, own), **options), names[:1])
+            nodes = torch.arange(self.terms.nodes, device=self.terms.edge_index.device)
+            return Value(self.terms.pair(part.name, Relation("itself", nodes, nodes), **options), names[:1])
         over = self._pair_of(part, names, guard)
         assert guard is not None
         relation = guard.relation
@@ -267,21 +269,11 @@ class Evaluation:
         if part.domain.centre is None:
             return self._over_all(part)
         relation = self.terms.relation(part.domain.name)
-        guard, over = Guard(relation, part.domain.centre, part.variable), (part.domain.centre, part.variable)
-        bodies = [self._within(body, part, guard) for body in _bodies(part)]
-        rows = [self._spread(body, over, guard).expand(len(relation.centre)) for body in bodies]
+        guard = Guard(relation, part.domain.centre, part.variable)
+        for body in _bodies(part):
+            _check_reach(body, part, guard)
+        rows = [self.rows(body, guard) for body in _bodies(part)]
         return Value(self._reduced(part, rows, relation.centre, self.terms.nodes), (part.domain.centre,))
-
-    def _within(self, body: Node, part: Quantifier | Aggregate, guard: Guard) -> Value:
-        outside = free_variables(body) - {guard.centre, guard.other}
-        if outside:
-            name = min(outside)
-            raise UserError(
-                f"`{brief(body)}` speaks of {name} below `{part.variable} in {part.domain}`, where only {guard.centre} "
-                f"and {guard.other} are tied by an edge; it would need all paths from {name} over {guard.centre} to "
-                f"{guard.other}: move what it says of {name} out of these brackets, or run over N2({name})"
-            )
-        return self.value(body, guard)
 
     def _reduced(self, part: Quantifier | Aggregate, rows: list[Tensor], group: Tensor, groups: int) -> Tensor:
         """Reduce the rows of a quantifier's body, or of an aggregate's condition and term, to one number a group."""
@@ -295,9 +287,7 @@ class Evaluation:
         if part.kind in ("sum", "mean"):
             total = term.new_zeros(groups).index_add(0, group, term * held)
             # A graded condition may hold a little only; nothing is held at all where the mean is 0.
-            return (
-                total if part.kind == "sum" else torch.where(count > 0, total / torch.where(count > 0, count, 1), 0.0)
-            )
+            return total if part.kind == "sum" else _divided(total, count)
         kept = held >= 0.5
         term, group = term[kept], group[kept]
         return term.new_zeros(groups).scatter_reduce(0, group, term, f"a{part.kind}", include_self=False)
@@ -305,9 +295,8 @@ class Evaluation:
     def _over_all(self, part: Quantifier | Aggregate) -> Value:
         """Evaluate over V: where the body speaks of the running node alone, or is a sum that can be taken apart."""
         nodes = self.terms.nodes
-        own = (part.variable,)
         bodies = _bodies(part)
-        if not frozenset().union(*map(free_variables, bodies)) - set(own):
+        if frozenset[str]().union(*map(free_variables, bodies)) <= {part.variable}:
             rows = [self.value(body, None) for body in bodies]
             group = torch.zeros(nodes, dtype=torch.long, device=self.terms.edge_index.device)
             return Value(self._reduced(part, [row.data.expand(nodes) for row in rows], group, 1)[0], ())
@@ -348,12 +337,12 @@ class Evaluation:
                     return None
                 joint = factor
             elif names <= {variable}:
-                inside = self._times(inside, self.value(factor, None).data, inverted)
+                inside = (_divided if inverted else torch.mul)(inside, self.value(factor, None).data)
             elif variable not in names and len(names) == 1:
                 value = self.value(factor, None)
                 if outside.over and outside.over != value.over:
                     return None
-                outside = Value(self._times(outside.data, value.data, inverted), value.over)
+                outside = Value((_divided if inverted else torch.mul)(outside.data, value.data), value.over)
             else:
                 return None
         inside = inside.expand(self.terms.nodes)
@@ -365,11 +354,22 @@ class Evaluation:
         pca = dict(joint.options).get("pca")
         return [Value(outside.data * self.terms.products_with_sum(inside, pca, joint.name == "cos"), over)]
 
-    @staticmethod
-    def _times(a: Tensor, b: Tensor, inverted: bool) -> Tensor:
-        if not inverted:
-            return a * b
-        return torch.where(b == 0, 0.0, a / torch.where(b == 0, 1.0, b))
+
+def _check_reach(body: Node, part: Quantifier | Aggregate, guard: Guard) -> None:
+    """Refuse a body that speaks of other nodes than the two that its quantifier ties together."""
+    outside = free_variables(body) - {guard.centre, guard.other}
+    if outside:
+        name = min(outside)
+        raise UserError(
+            f"`{brief(body)}` speaks of {name} below `{part.variable} in {part.domain}`, where only {guard.centre} "
+            f"and {guard.other} are tied by an edge; it would need all paths from {name} over {guard.centre} to "
+            f"{guard.other}: move what it says of {name} out of these brackets, or run over N2({name})"
+        )
+
+
+def _divided(a: Tensor, b: Tensor) -> Tensor:
+    """Return a / b, and 0 where b is 0; the inner choice keeps the gradient there from being nan."""
+    return torch.where(b == 0, 0.0, a / torch.where(b == 0, 1.0, b))
 
 
 def _bodies(part: Quantifier | Aggregate) -> list[Node]:
