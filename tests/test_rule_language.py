@@ -54,7 +54,7 @@ def a_number(draw: DrawFn, known: tuple[str, ...], depth: int) -> Node:
         name = draw(st.sampled_from([name for name, term in TERMS.items() if term.sort == "number"]))
         return a_term(draw, known, name)
     if kind == "-":
-        return Unary("-", a_number(draw, known, depth - 1))
+        return a_negative(a_number(draw, known, depth - 1))
     if kind == "join":
         return Binary(draw(st.sampled_from("+-*/^")), *(a_number(draw, known, depth - 1) for _ in range(2)))
     if kind == "function":
@@ -67,6 +67,12 @@ def a_number(draw: DrawFn, known: tuple[str, ...], depth: int) -> Node:
         condition = a_truth(draw, (*known, new), depth - 1) if draw(st.booleans()) else None
         return Aggregate(new, domain, word, term, condition)
     return Number(draw(NUMBERS))
+
+
+def a_negative(node: Node) -> Node:
+    """A minus sign before a number belongs to it."""
+    written = isinstance(node, Number) and node.value > 0
+    return Number(-node.value) if written else Unary("-", node)
 
 
 def a_term(draw: DrawFn, known: tuple[str, ...], name: str) -> Node:
@@ -120,7 +126,7 @@ def formulas(draw: DrawFn) -> Node:
         other: Node = Truth(True) if truth else Number(2.0)
         sides = (node, other) if wrap == "left" else (other, node)
         words = ["and", "or", "implies", "iff"] if truth else list("+-*/^")
-        single = Unary("not" if truth else "-", node)
+        single = Unary("not", node) if truth else a_negative(node)
         node = single if wrap == "one" else Binary(draw(st.sampled_from(words)), *sides)
     return node
 

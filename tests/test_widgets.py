@@ -29,13 +29,15 @@ from workbench import rules, widgets
 from workbench.errors import UserError
 from workbench.graphs import load_graph
 from workbench.plots import network
+from workbench.widgets import live
+from workbench.widgets.rules import SAMPLE, TYPED
 
 PATIENCE = 180_000  # milliseconds that one thing may take in the browser
 
 
 @pytest.fixture
 def explorer(monkeypatch: pytest.MonkeyPatch) -> widgets.RuleExplorer:
-    monkeypatch.delenv(widgets.HEADLESS, raising=False)
+    monkeypatch.delenv(live.HEADLESS, raising=False)
     made = widgets.rule_explorer(load_graph("karate"), "ntsc", node=5)
     assert isinstance(made, widgets.RuleExplorer)
     return made
@@ -68,12 +70,14 @@ def test_a_name_fills_in_its_formula_and_typing_leaves_the_name(explorer: widget
     truth = rules.evaluate("bridge", load_graph("karate"))
     assert all(truth[i] == value for i, value in shown(explorer.map).items())
     explorer.formula.value = "degree(v) >= 4"
-    assert explorer.rule.value == widgets.TYPED and "of your own" in explorer.card.value
+    assert explorer.rule.value == TYPED and "of your own" in explorer.card.value
     assert explorer.map.layout.title.text.startswith("degree(v) &gt;= 4<br>")
     explorer.formula.value = rules.get("bridge").formula
     assert explorer.rule.value == "bridge"
     explorer.formula.value = "homophily"  # a name will do
     assert explorer.rule.value == "homophily" and "mean(" in explorer.map.layout.title.text
+    explorer.formula.value = " NTSC "  # as the papers write it
+    assert explorer.rule.value == "ntsc" and rules.get("ntsc").says in explorer.card.value
 
 
 @pytest.mark.parametrize("text", ["degree(v) >=", "degre(v) > 2", "cos(u, v) > 0.5", "", "attribute(v, 99) > 1"])
@@ -88,6 +92,8 @@ def test_a_formula_with_a_mistake_keeps_the_picture_and_says_so(explorer: widget
     assert shown(explorer.map) == before and explorer.tree.value == tree
     explorer.node.value = 9  # it goes on with the last formula
     assert "Why, for node 9" in explorer.tree.value and ringed(explorer.map) == ["node 9, chosen"]
+    explorer.semantics.value = "godel"  # nor is it forgotten when another control is moved
+    assert "The picture still shows" in explorer.message.value
     explorer.formula.value = "degree(v) >= 4"
     assert explorer.message.value == ""
 
@@ -115,6 +121,10 @@ def test_the_slider_moves_the_first_threshold(explorer: widgets.RuleExplorer) ->
     assert explorer.threshold.disabled and "no number that could be moved" in explorer.moves.value
     explorer.rule.value = "lgtc"
     assert explorer.threshold.value == 0.01 and explorer.threshold.step < 0.01
+    explorer.formula.value = "-degree(v) > -5"
+    explorer.threshold.value = -3
+    assert "degree(v) &gt; -3" in explorer.map.layout.title.text
+    assert all(value == (-rules.evaluate("degree(v)", graph)[i] > -3) for i, value in shown(explorer.map).items())
 
 
 def test_graded_truths_follow_semantics_and_steepness(explorer: widgets.RuleExplorer) -> None:
@@ -153,7 +163,7 @@ def test_a_click_chooses_the_node(explorer: widgets.RuleExplorer) -> None:
     trace._dispatch_on_click(SimpleNamespace(point_inds=[place]), None)
     assert explorer.node.value == 16 and "Why, for node 16" in explorer.tree.value
     assert set(shown(explorer.map)) == set(network.ego(load_graph("karate"), 16).nodes)
-    explorer.view.value = widgets.SAMPLE
+    explorer.view.value = SAMPLE
     places = explorer.map.data[0].x
     explorer.choose(33)  # the piece stays as it is where the node is on it
     np.testing.assert_array_equal(explorer.map.data[0].x, places)
@@ -192,22 +202,26 @@ def test_it_asks_for_a_rule_and_a_node_that_exist() -> None:
         widgets.rule_explorer(load_graph("karate"), "ntcs")
     with pytest.raises(UserError, match="there is no node 34"):
         widgets.rule_explorer(load_graph("karate"), node=34)
+    with pytest.raises(UserError, match="a rule is a name or a formula, not int"):
+        widgets.rule_explorer(load_graph("karate"), 3)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="no nodes to look at"):
+        widgets.rule_explorer(Data(edge_index=torch.zeros(2, 0, dtype=torch.long), num_nodes=0))
 
 
 def test_nobody_there_to_click_gets_the_same_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(widgets.HEADLESS, "1")
+    monkeypatch.setenv(live.HEADLESS, "1")
     shown_: list[Any] = []
-    monkeypatch.setattr(widgets, "display", shown_.append)
+    monkeypatch.setattr(live, "display", shown_.append)
     report = widgets.rule_explorer(load_graph("karate"), "ntsc", node=5, embedding=torch.eye(34))
-    assert isinstance(report, widgets.StaticReport)
+    assert isinstance(report, widgets.RuleReport)
     report._ipython_display_()
     figures = [one for one in shown_ if isinstance(one, go.Figure)]
     assert len(figures) == 4 and not any(isinstance(one, go.FigureWidget) for one in figures)
     texts = " ".join(one.data for one in shown_ if not isinstance(one, go.Figure))
     assert "appear when this cell is run in JupyterLab" in texts and "Why, for node 5" in texts
     assert "never to train" in texts
-    live = widgets.RuleExplorer(load_graph("karate"), "ntsc", node=5)
-    assert shown(figures[0]) == shown(live.map)
+    explorer = widgets.RuleExplorer(load_graph("karate"), "ntsc", node=5)
+    assert shown(figures[0]) == shown(explorer.map)
 
 
 def test_an_embedding_is_checked_at_once_and_its_probe_trained_when_asked_for(small_graph: Data) -> None:
@@ -253,7 +267,7 @@ def lab(tmp_path: Path, source: str) -> Iterator[tuple[str, str]]:
         f"--LabApp.app_settings_dir={settings}", "--LabApp.extension_manager=readonly", "--expose-app-in-browser",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]  # fmt: skip
-    paths = os.pathsep.join(filter(None, [str(Path(widgets.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
+    paths = os.pathsep.join(filter(None, [str(Path(widgets.__file__).parents[2]), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, **home, "PYTHONPATH": paths, "WORKBENCH_HEADLESS": "0"}
     log = (tmp_path / "server.log").open("w")
     process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)

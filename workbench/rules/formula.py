@@ -53,7 +53,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Number(Node):
-    """A number that was written, at least 0."""
+    """A number that was written, with its minus sign where one stands right before it."""
 
     sort = "number"
     value: float
@@ -251,7 +251,7 @@ def brief(node: Node, most: int = 60) -> str:
 
 def _print(node: Node, place: int) -> str:
     if isinstance(node, Number):
-        return _figure(node.value)
+        return _figure(node.value) if node.value >= 0 or place <= _SIGN else f"({_figure(node.value)})"
     if isinstance(node, Text):
         return f'"{node.value}"'
     if isinstance(node, Truth):
@@ -329,7 +329,7 @@ def _latex(node: Node, place: int) -> str:
         return _latex_variable(node.name)
     if isinstance(node, Number):
         figure = _latex_figure(node.value)
-        return bracketed(figure, _BINDS["*"]) if "cdot" in figure else figure
+        return bracketed(figure, _BINDS["*"] if "cdot" in figure else _SIGN if node.value < 0 else _TIGHTEST)
     if isinstance(node, Truth):
         return r"\top" if node.value else r"\bot"
     if isinstance(node, Call):

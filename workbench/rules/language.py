@@ -280,6 +280,8 @@ class _Builder(Transformer[Token, Node]):
     def unary(self, operator: Token, operand: Node) -> Node:
         word = _OPERATOR[operator.type]
         _want(operand, "truth" if word == "not" else "number", f"'{word}'")
+        if word == "-" and isinstance(operand, Number) and operand.value > 0:
+            return Number(-operand.value, at=_place(operator))  # one number, so that a threshold below 0 can be moved
         return _made(Unary(word, operand, at=_place(operator)))
 
     def binary(self, left: Node, operator: Token, right: Node) -> Node:
@@ -360,7 +362,8 @@ class _Builder(Transformer[Token, Node]):
         if not fits or len(rest) != term.attribute:
             told = f"{'one node' if term.nodes == 1 else 'two nodes'}{' and an attribute' if term.attribute else ''}"
             raise _Mistake(f"{name} takes {told}: {term.example}", at)
-        if rest and not isinstance(rest[0], Text) and not (isinstance(rest[0], Number) and rest[0].value % 1 == 0):
+        counts = bool(rest) and isinstance(rest[0], Number) and rest[0].value >= 0 and rest[0].value % 1 == 0
+        if rest and not isinstance(rest[0], Text) and not counts:
             raise _Mistake(f"an attribute is named by its number, from 0, or in quotes: {term.example}", rest[0].at)
         return _made(Call(str(name), tuple(arguments), tuple(options), at=at))
 

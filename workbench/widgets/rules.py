@@ -1,16 +1,13 @@
-"""Widgets for a notebook: they wire functions and figures together and compute nothing of their own."""
+"""The rule explorer: write a rule and see at once what it says of which node of a graph, and why."""
 
 import html
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import ipywidgets as ipw
 import numpy as np
 import plotly.graph_objects as go
-from IPython.display import HTML, display
 from torch_geometric.data import Data
 
 from workbench import plots, rules
@@ -21,11 +18,11 @@ from workbench.plots.network import Piece
 from workbench.rules import SEMANTICS, Evaluation, Explanation, FormulaError, Rule, Semantics, Terms
 from workbench.rules.explanation import explain
 from workbench.rules.formula import Compare, Node, Number, rebuilt
+from workbench.widgets.live import Fit, Report, digits, headless, live, span, update
 
 if TYPE_CHECKING:
     from workbench.evaluation.scores import Embeddings
 
-HEADLESS = "WORKBENCH_HEADLESS"
 TYPED = "(typed)"
 NEIGHBOURHOOD, SAMPLE = "neighbourhood of the chosen node", "a piece of the graph"
 LABELS_TITLE = "What labels say — labels are used here to look, never to train"
@@ -37,7 +34,7 @@ def rule_explorer(
     node: int | None = None,
     seed: int = 0,
     embedding: "Embeddings | None" = None,
-) -> "RuleExplorer | StaticReport":
+) -> "RuleExplorer | RuleReport":
     """Explore rules on a graph: type a formula and see at once what it says of which node, and why.
 
     Args:
@@ -52,34 +49,16 @@ def rule_explorer(
         a static report with the same pictures.
 
     Raises:
-        UserError: no such rule or node, or a formula that can't be evaluated on this graph.
+        UserError: no such rule or node, a graph without nodes, or a formula that can't be evaluated on this graph.
     """
-    if os.environ.get(HEADLESS) == "1":
-        return StaticReport(graph, rule, node, seed, embedding)
+    if not graph.num_nodes:
+        raise UserError("this graph has no nodes to look at")
+    if headless():
+        return RuleReport(graph, rule, node, seed, embedding)
     return RuleExplorer(graph, rule, node, seed, embedding)
 
 
-class _Fit(anywidget.AnyWidget):
-    """Nothing to see: it tells the figures beside it when there is more or less room.
-
-    A figure is drawn before it stands on the page, at a width that plotly takes for granted, and then waits for the
-    window to change its size; so do figures in a section that was closed.
-    """
-
-    _esm = """
-    export default {
-      render({ el }) {
-        const fit = () => requestAnimationFrame(() => window.dispatchEvent(new Event("resize")));
-        const seen = new ResizeObserver(fit);
-        seen.observe(el);
-        document.addEventListener("plotlywidget-after-render", fit);
-        return () => { seen.disconnect(); document.removeEventListener("plotlywidget-after-render", fit); };
-      },
-    };
-    """
-
-
-class StaticReport:
+class RuleReport(Report):
     """The pictures of the rule explorer without its controls.
 
     Attributes:
@@ -93,15 +72,9 @@ class StaticReport:
         if node is None:
             node = network.first(terms.undirected, np.random.default_rng(seed))
         self.explanation: Explanation = rules.explain(rule, terms, node)
-        self._head = _card(rule) + _tree(self.explanation, node, graph)
-
-    def _ipython_display_(self) -> None:
-        display(HTML("<p>The controls of the rule explorer appear when this cell is run in JupyterLab.</p>"))
-        display(HTML(self._head))
-        for name in ("graph", "values", "overlap"):
-            display(self.figures[name])
-        display(HTML(f"<h4>{LABELS_TITLE}</h4>"))
-        display(self.figures.get("labels") or HTML("<p>This graph has no labels.</p>"))
+        parts = [_card(rule) + _tree(self.explanation, node, graph), *map(self.figures.get, ("graph", "values"))]
+        labels = self.figures.get("labels", "<p>This graph has no labels.</p>")
+        super().__init__("rule explorer", [*parts, self.figures["overlap"], f"<h4>{LABELS_TITLE}</h4>", labels])
 
 
 class RuleExplorer(ipw.VBox):
@@ -114,7 +87,12 @@ class RuleExplorer(ipw.VBox):
     """
 
     def __init__(
-        self, graph: Data, rule: str = "ntsc", node: int | None = None, seed: int = 0, embedding: Any = None
+        self,
+        graph: Data,
+        rule: str = "ntsc",
+        node: int | None = None,
+        seed: int = 0,
+        embedding: "Embeddings | None" = None,
     ) -> None:
         super().__init__()
         self._graph, self._seed, self._embedding = graph, seed, embedding
@@ -124,11 +102,11 @@ class RuleExplorer(ipw.VBox):
         if embedding is not None:
             matrix_of(embedding, graph)  # what doesn't fit is refused here, not when a section is opened
         self._quiet = False
-        named = rule.strip().casefold() if rule.strip().casefold() in rules.names() else None
+        self._broken: UserError | None = None  # what is wrong with the text, while it is no formula
         self._tree = rules.formula(rule)
         self._evaluation = self._evaluated(self._tree)
         first = self._piece(SAMPLE, None) if node is None else self._piece(NEIGHBOURHOOD, node)
-        self._make_controls(named, int(first.nodes[0]), NEIGHBOURHOOD if node is not None else SAMPLE)
+        self._make_controls(_name(rule), int(first.nodes[0]), NEIGHBOURHOOD if node is not None else SAMPLE)
         self._parts = readings.parts(self._evaluation)
         self._make_pictures()
         self.children = self._arranged()
@@ -173,7 +151,7 @@ class RuleExplorer(ipw.VBox):
 
     def _make_pictures(self) -> None:
         drawn, chosen = self._drawn_map(), self.node.value
-        self.map, self.values = _live(drawn), _live(plots.rule_values(self._reading(), chosen))
+        self.map, self.values = live(drawn), live(plots.rule_values(self._reading(), chosen))
         self._listen()
         self.tree = ipw.HTML()
         self.tree.add_class("explorer-tree")
@@ -184,7 +162,7 @@ class RuleExplorer(ipw.VBox):
         )  # fmt: skip
         self.overlap: go.FigureWidget | None = None
         self.labels: go.FigureWidget | None = None
-        self._fit = _Fit(layout=ipw.Layout(width="100%"))
+        self._fit = Fit(layout=ipw.Layout(width="100%"))
         self._overlap_box, self._labels_box = ipw.VBox(), ipw.VBox()
         self.sections = ipw.Accordion([self._overlap_box, self._labels_box], selected_index=None)
         self.sections.titles = ("Overlap with other rules", LABELS_TITLE)
@@ -238,17 +216,18 @@ class RuleExplorer(ipw.VBox):
 
     def _typed(self, change: Any) -> None:
         text = self.formula.value
+        named = _name(text)
         with self._quietly():
-            known = {rules.get(name).formula: name for name in rules.names()}
-            self.rule.value = known.get(text.strip(), text.strip() if text.strip() in rules.names() else TYPED)
+            self.rule.value = named or TYPED
         try:
             # A word alone is no name until it is one: while "degree(v)" is typed it is not yet a formula either.
-            tree = rules.formula(text) if text.strip() in rules.names() else rules.parse(text)
+            tree = rules.formula(named) if named else rules.parse(text)
             evaluation = self._evaluated(tree)
         except UserError as error:
+            self._broken = error
             self._complain(error)
             return
-        self._tree, self._evaluation = tree, evaluation
+        self._tree, self._evaluation, self._broken = tree, evaluation, None
         self._show_rule()
 
     def _meant(self, _: Any) -> None:
@@ -293,7 +272,7 @@ class RuleExplorer(ipw.VBox):
         if not movable or self.threshold.value == movable[0].value:
             return self._tree
         # The screen gives back numbers such as 6.000000000000001.
-        value = round(self.threshold.value, max(0, _digits(self.threshold.step)))
+        value = round(self.threshold.value, max(0, digits(self.threshold.step)))
         if value == movable[0].value:
             return self._tree
         return rebuilt(self._tree, {id(movable[0]): Number(value, at=movable[0].at)})
@@ -317,6 +296,8 @@ class RuleExplorer(ipw.VBox):
 
     def _show_evaluation(self) -> None:
         self.message.value = ""
+        if self._broken:
+            self._complain(self._broken)
         self.latex.value = rf"$\displaystyle {html.escape(rules.to_latex(self._evaluation.formula))}$"
         found = readings.parts(self._evaluation)
         before = self.part.index if len(found) == len(self._parts) else 0
@@ -343,12 +324,12 @@ class RuleExplorer(ipw.VBox):
         assert isinstance(compared.node, Compare)
         side = compared.node.left if compared.node.right is movable[0] else compared.node.right
         data = self._evaluation.value(side, compared.guard).data.detach().cpu().double().numpy().ravel()
-        low, high, step = _span(data, movable[0].value)
+        low, high, step = span(data, movable[0].value)
         slider = self.threshold
         slider.min, slider.max = min(slider.min, low), max(slider.max, high)  # never crossed on the way
         slider.value = movable[0].value
         slider.min, slider.max, slider.step = low, high, step
-        slider.readout_format = f".{max(0, _digits(step))}f"
+        slider.readout_format = f".{max(0, digits(step))}f"
         slider.value = movable[0].value
         text = html.escape(str(compared.node))
         self.moves.value = _hint(f"moves the {movable[0].value:g} in <code>{text}</code>")
@@ -372,7 +353,7 @@ class RuleExplorer(ipw.VBox):
 
     def _draw(self) -> None:
         self._draw_map()
-        _update(self.values, plots.rule_values(self._reading(), self.node.value))
+        update(self.values, plots.rule_values(self._reading(), self.node.value))
 
     def _draw_chosen(self) -> None:
         self._draw()
@@ -383,7 +364,7 @@ class RuleExplorer(ipw.VBox):
         return plots.rule_map(self._reading(), piece, self.node.value, getattr(self._graph, "node_names", None))
 
     def _draw_map(self) -> None:
-        if _update(self.map, self._drawn_map()):
+        if update(self.map, self._drawn_map()):
             self._listen()
 
     def _listen(self) -> None:
@@ -413,8 +394,8 @@ class RuleExplorer(ipw.VBox):
             return
         drawn = plots.rule_overlap(held, left_out)
         if self.overlap is None:
-            self.overlap = _live(drawn)
-        _update(self.overlap, drawn)
+            self.overlap = live(drawn)
+        update(self.overlap, drawn)
         wide = ipw.VBox([self._fit, self.overlap], layout=ipw.Layout(flex="1 1 500px", min_width="0"))
         self._overlap_box.children = (ipw.HBox([self.compared, wide], layout=ipw.Layout(flex_flow="row wrap")),)
 
@@ -431,71 +412,27 @@ class RuleExplorer(ipw.VBox):
         tables = readings.label_tables(values, self._graph, errors, self._seed)
         drawn = plots.rule_strata(tables, str(self._evaluation.formula), told)
         if self.labels is None:
-            self.labels = _live(drawn)
-        _update(self.labels, drawn)
+            self.labels = live(drawn)
+        update(self.labels, drawn)
         self._labels_box.children = (self._fit, self.labels)
 
 
 # ------------------------------------------------------------------------------------------------------- helpers
 
 
-def _live(figure: go.Figure) -> go.FigureWidget:
-    """Make a figure that can be changed on the screen and takes the width that there is."""
-    live = go.FigureWidget(figure)
-    unused = ["select2d", "lasso2d", "autoScale2d", "zoom2d", "pan2d"]
-    live._config = {**live._config, "responsive": True, "displaylogo": False, "modeBarButtonsToRemove": unused}
-    return live
-
-
-def _update(shown: go.FigureWidget, figure: go.Figure) -> bool:
-    """Bring a figure that is shown up to another one; return whether its traces had to be made anew."""
-    same = [(t.type, t.name) for t in shown.data] == [(t.type, t.name) for t in figure.data] and len(shown.data) > 0
-    with shown.batch_update():
-        pairs = [(shown.layout, figure.layout), *(zip(shown.data, figure.data, strict=True) if same else ())]
-        for old, new in pairs:
-            # Only what differs is set: plotly checks and sends each value, which takes a second for a whole figure.
-            for path, value in _changes(old.to_plotly_json(), new.to_plotly_json()):
-                old[path] = value
-    if not same:
-        shown.data = ()
-        shown.add_traces(figure.data)
-    return not same
-
-
-def _changes(old: Any, new: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the path, e.g. "marker.color", and the new value of whatever differs between two figures' properties."""
-    for key, value in new.items():
-        here = old.get(key) if isinstance(old, dict) else None
-        if isinstance(value, dict) and isinstance(here, dict):
-            yield from _changes(here, value, f"{path}{key}.")
-        elif not np.array_equal(np.asarray(here), value) if np.ndarray in (type(here), type(value)) else here != value:
-            yield f"{path}{key}", value
-
-
-def _span(data: np.ndarray, value: float) -> tuple[float, float, float]:
-    """Return the ends and the step of a slider over what a threshold is compared with."""
-    # A few far nodes would make the slider too coarse for all others.
-    low, high = (float(end) for end in np.quantile(data, [0, 0.95])) if data.size else (value, value)
-    low, high = min(low, value), max(high, value)
-    if low == high:
-        low, high = low - 1, high + 1
-    if value == round(value) and (data == np.round(data)).all():
-        return float(np.floor(low)), float(np.ceil(high)), 1.0
-    digits = int(-np.floor(np.log10((high - low) / 200)))
-    step = 10.0**-digits
-    return round(np.floor(low / step) * step, digits), round(np.ceil(high / step) * step, digits), round(step, digits)
-
-
-def _digits(step: float) -> int:
-    """Return how many digits after the point a power of ten has."""
-    return round(-np.log10(step))
+def _name(rule: str) -> str | None:
+    """Return the name of a rule that is given by its name or by the text of its formula; None for any other."""
+    text = rule.strip()
+    known = {rules.get(name).formula: name for name in rules.names()}
+    return known.get(text, text.casefold() if text.casefold() in rules.names() else None)
 
 
 def _card(rule: str) -> str:
     """Tell in a few lines what a rule says and where it comes from."""
-    if rule not in rules.names():
+    name = _name(rule)
+    if name is None:
         return f'<div style="margin:4px 0"><b>A formula of your own</b> <code>{html.escape(rule)}</code></div>'
-    named: Rule = rules.get(rule)
+    named: Rule = rules.get(name)
     told = f"<b>{html.escape(named.name)}</b> — {html.escape(named.says)}"
     small = " · ".join(html.escape(text.strip()) for text in (named.source, named.note) if text.strip())
     return f'<div style="margin:4px 0;line-height:1.5">{told}<br><span style="opacity:0.75">{small}</span></div>'
@@ -509,6 +446,3 @@ def _tree(explanation: Explanation, node: int, graph: Data) -> str:
     names = getattr(graph, "node_names", None)
     called = f" ({html.escape(str(names[node]))})" if names else ""
     return f"<b>Why, for node {node}{called}</b>{plots.truth_tree(explanation)}"
-
-
-__all__ = ["RuleExplorer", "StaticReport", "rule_explorer"]
