@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from workbench import cli, commands, notebooks
+from workbench import cli, notebooks
+from workbench.commands import output
 from workbench.errors import UserError
 from workbench.evaluation import Measure
 from workbench.training import fit as real_fit
@@ -127,7 +128,7 @@ def test_wrong_names(capsys: pytest.CaptureFixture[str], words: str, told: str) 
     ],
 )
 def test_values_are_read_like_json(text: str, value: object) -> None:
-    read = commands.parse_value(text)
+    read = output.parse_value(text)
     assert read == value and type(read) is type(value)
 
 

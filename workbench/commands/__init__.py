@@ -1,0 +1,15 @@
+"""What each command of the command line does: call the library, print one honest result, return the exit code.
+
+Nothing heavy is imported before a command needs it.
+"""
+
+from workbench.commands.negatives import select
+from workbench.commands.output import FAILED, FINE, INTERRUPTED, USER_MISTAKE
+from workbench.commands.pages import bench, lab, notebooks
+from workbench.commands.rules import rules
+from workbench.commands.training import evaluate, fit, graphs, runs
+
+__all__ = [
+    "FAILED", "FINE", "INTERRUPTED", "USER_MISTAKE", "bench", "evaluate", "fit", "graphs", "lab", "notebooks", "rules",
+    "runs", "select",
+]  # fmt: skip

@@ -1,0 +1,89 @@
+"""How commands read settings and print results, and their exit codes."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FINE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+
+def settings_of(pairs: Iterable[str], own: Iterable[str] = ()) -> dict[str, Any]:
+    """Read key=value words; `own` are names that are given in another way."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not (equals and key.isidentifier()):
+            raise UserError(f"-p {pair!r} is not of the form key=value")
+        if key in found:
+            raise UserError(f"-p {key}=... is given twice")
+        if key in own:
+            raise UserError(f"{key!r} is not given by -p; workbench fit --help shows how")
+        found[key] = parse_value(text)
+    return found
+
+
+def parse_value(text: str) -> Any:
+    """Read a value: as JSON has it (50, 0.4, 1e-3, [1, 2], "50"), true, false and none in any spelling, else a word."""
+    words = {"true": True, "false": False, "none": None, "null": None}
+    if text.strip().casefold() in words:
+        return words[text.strip().casefold()]
+    try:
+        return json.loads(text, parse_constant=str)
+    except ValueError:
+        return text
+
+
+def plain(value: Any) -> Any:
+    """Turn a result into what JSON holds; a number that is not finite becomes null."""
+    if hasattr(value, "tolist"):  # numpy and torch
+        value = value.tolist()
+    if hasattr(value, "__dataclass_fields__"):
+        value = vars(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [plain(one) for one in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def print_json(value: Any) -> None:
+    """Print a result as JSON."""
+    print(json.dumps(plain(value), indent=2, ensure_ascii=False))
+
+
+def show_table(table: "pd.DataFrame | list[dict[str, Any]]", as_json: bool) -> None:
+    """Print a table in columns, or as JSON: a list of rows."""
+    rows: list[dict[Any, Any]] = table if isinstance(table, list) else table.to_dict("records")
+    if as_json:
+        print_json(rows)
+        return
+    lines = [list(map(str, rows[0] if rows else ["nothing"])), *(list(map(_word, row.values())) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
+
+
+def show_facts(facts: Mapping[str, Any], as_json: bool) -> None:
+    """Print named facts a line each, or as JSON."""
+    if as_json:
+        print_json(facts)
+        return
+    width = max(map(len, facts))
+    for name, value in plain(facts).items():
+        print(f"{name.ljust(width)}  {_word(value)}")
+
+
+def _word(value: Any) -> str:
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "; ".join(map(str, value)) if isinstance(value, list) else str(value)
