@@ -285,5 +285,6 @@ def test_rules_act_on_each_node_in_the_node_wise_alignment(small_graph: Data) ->
     model = StrGCL(StrGCLConfig(dim=8, alignment="nodes"), small_graph, Randomness(0))
     torch.testing.assert_close(model.targets.mean(0), torch.zeros(2), atol=1e-5, rtol=0)
     torch.testing.assert_close(model.targets.std(0, correction=0), torch.ones(2), atol=1e-5, rtol=0)
+    assert {name.split(".")[0] for name, _ in model.named_parameters()} == {"encoder", "projector", "reader"}
     alone = small("str-gcl", small_graph, alignment="nodes", rules=["1 = 1"])  # the same for all: nothing to learn
     assert alone.history["nodes"].notna().all()

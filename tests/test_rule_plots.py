@@ -4,6 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 import torch
+from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench import plots, rules
@@ -74,6 +75,13 @@ def test_readings_name_what_they_are(graph: Data) -> None:
     whole = read(graph, "max(degree(w) for w in V) > 3")
     assert whole.told == "one truth for the whole graph" and set(whole.values) == {1.0}
     assert read(graph, "exists u in N(v): degree(u) > 3", "degree(u)").told == "number of each node taken as u"
+
+
+def test_the_node_that_a_rule_speaks_of_may_have_any_name(graph: Data) -> None:
+    rule = "degree(here) >= 3 and exists v in N(here): degree(v) > 3"
+    assert read(graph, rule, "degree(here)").told == "number of each node"
+    assert read(graph, rule, "degree(v)").told == "number of each node taken as v"
+    assert read(graph, "max(degree(v) for v in V) > 3", "degree(v)").told == "number of each node taken as v"
 
 
 # ------------------------------------------------------------------------------------------------------- pictures
@@ -162,6 +170,69 @@ def test_a_graph_without_attributes_leaves_out_what_needs_them(graph: Data) -> N
     assert "labels" not in plots.rule_report(bare, "bridge")
 
 
+def test_the_overlap_says_why_rules_are_left_out_and_that_truths_are_crisp(graph: Data) -> None:
+    bare = Data(edge_index=graph.edge_index, num_nodes=60)
+    told = plots.rule_report(bare, "bridge", semantics="product")["overlap"].layout.title.text.replace("</span>", "")
+    told = " ".join(line.split(">")[-1] for line in told.split("<br>"))
+    assert "crisp truths" in told and "left out as scores, neither true nor false: lgtc-soft, ntsc-soft" in told
+    assert "left out: attribute-outlier, homophily, lgtc, third-rule (the rule compares attributes, and this" in told
+    held = {"a": np.ones(3, bool), "b": np.ones(3, bool)}
+    many = {str(i): f"reason {i}; advice" for i in range(5)}
+    told = plots.rule_overlap(held, many).layout.title.text
+    assert all(f"left out: {i} (reason {i}; advice)" in told for i in range(3)) and "other reasons: 3, 4" in told
+
+
+@pytest.mark.parametrize("rule", ["NTSC", " ntsc ", "ntsc"])
+def test_a_name_is_a_name_however_it_is_written(graph: Data, rule: str) -> None:
+    overlap = plots.rule_report(graph, rule)["overlap"].data[0]
+    labels = [*overlap.x, overlap.y[-1]]
+    assert [label.split(" (")[0] for label in labels] == [
+        name for name in rules.names() if rules.formula(name).sort == "truth"
+    ]
+    held, _ = readings.flags(graph, [rule, "degree(v) > 1"])
+    assert list(held) == ["ntsc", "the rule above"]
+
+
+NONE = torch.zeros(2, 0, dtype=torch.long)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"edge_index": NONE}, "no edge joins two nodes that have a label"),
+        ({"y": torch.ones(60, 3, dtype=torch.long)}, "must be one whole number a node [60], not torch.int64 [60, 3]"),
+        ({"y": torch.rand(60)}, "must be one whole number a node [60], not torch.float32 [60]"),
+        ({"y": torch.zeros(60, dtype=torch.long)}, "fewer than two classes"),
+    ],
+)
+@pytest.mark.parametrize("node", [None, 3])
+def test_a_panel_on_labels_that_cannot_be_made_says_why(
+    graph: Data, changed: dict[str, Tensor], reason: str, node: int | None
+) -> None:
+    for name, value in changed.items():
+        graph[name] = value
+    figures = plots.rule_report(graph, "NTSC", node, embedding=torch.eye(60))
+    assert list(figures) == ["graph", "values", "overlap", "labels"]
+    labels = figures.pop("labels")
+    assert reason in " ".join(note.text for note in labels.layout.annotations).replace("<br>", " ")
+    assert len(labels.data) == ("edge_index" in changed)  # a probe needs labels alone
+    for figure in figures.values():
+        nothing_empty(figure)
+
+
+def test_graphs_with_nothing_to_draw_are_told_in_a_sentence(graph: Data) -> None:
+    nobody = Data(edge_index=NONE, x=torch.zeros(0, 9), num_nodes=0)
+    for make in (lambda: plots.rule_report(nobody), lambda: network.piece(nobody)):
+        with pytest.raises(UserError, match="nothing to draw: this graph has no nodes"):
+            make()
+    with pytest.raises(UserError, match="there is no node 0; this graph has none"):
+        plots.rule_report(nobody, node=0)
+    graph.x[7, 3] = float("nan")
+    with pytest.raises(UserError, match="attribute column 3 of the graph holds NaN, first at node 7"):
+        plots.rule_report(graph, "lgtc")
+    assert "attribute column 3 of" in plots.rule_report(graph, "ntsc")["overlap"].layout.title.text
+
+
 @pytest.mark.parametrize("node", [None, 3, 59])
 def test_the_report_holds_every_picture(graph: Data, node: int | None) -> None:
     figures = plots.rule_report(graph, "forall u in N(v): degree(u) >= 3", node, embedding=torch.eye(60))
@@ -180,7 +251,8 @@ def test_text_from_outside_is_never_markup(graph: Data) -> None:
     reading = readings.Reading(f"1 < {HOSTILE}", np.arange(60.0), "number", HOSTILE)
     told = plots.rule_map(reading, network.ego(graph, 3), 3, names).to_json()
     told += plots.rule_overlap({HOSTILE: np.ones(3, bool), "b": np.ones(3, bool)}, {HOSTILE: "a score"}).to_json()
-    told += plots.rule_strata({"a": strata.strata(np.arange(9.0), np.arange(9.0))}, HOSTILE, HOSTILE).to_json()
+    tables = {"a": strata.strata(np.arange(9.0), np.arange(9.0)), "b": HOSTILE}
+    told += plots.rule_strata(tables, HOSTILE, HOSTILE).to_json()
     assert "<img" not in told and "<script" not in told and "&lt;img" in told
     graph.feature_names = ["<b>bold</b>", *map(str, range(39))]
     tree = plots.truth_tree(rules.explain('attribute(v, "<b>bold</b>") < 2 and 1 < 2', graph, 3))
@@ -288,10 +360,15 @@ def test_strata_are_drawn_with_their_intervals(graph: Data) -> None:
     reading = read(graph, "degree(v) >= 5")
     errors = strata.probe_errors(torch.eye(60), graph)
     tables = readings.label_tables(reading.values, graph, errors)
-    figure = plots.rule_strata(tables, reading.text)
+    figure = plots.rule_strata(tables, reading.text, kind=reading.kind)
     for one, table in zip(figure.data, tables.values(), strict=True):
         np.testing.assert_allclose(one.y, 100 * table["mean"])
         np.testing.assert_allclose(one.y + one.error_y.array, 100 * table["to"])
         np.testing.assert_allclose(one.y - one.error_y.arrayminus, 100 * table["from"])
     assert [text.split("<br>")[0] for text in figure.layout.xaxis.ticktext] == ["false", "true"]
+    axis = plots.rule_strata(tables, "min(degree(v), 1)", kind="number").layout.xaxis  # a score may be 0 or 1 too
+    assert [text.split("<br>")[0] for text in axis.ticktext] == ["0", "1"] and axis.title.text == "score"
+    report = plots.rule_report(graph, "min(degree(v), 1)")["labels"].layout.xaxis
+    assert [text.split("<br>")[0] for text in report.ticktext] == ["1"]  # isolated nodes have no neighbours to ask
+    assert plots.rule_report(graph, "degree(v) >= 5")["labels"].layout.xaxis.ticktext[0].startswith("false<br>")
     assert "95 % bootstrap interval" in figure.layout.title.text

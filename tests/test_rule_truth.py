@@ -591,6 +591,31 @@ def test_moved_thresholds_are_written_thresholds(semantics: str) -> None:
         rules.evaluate(text, graph, moved=moved[:3])
 
 
+def test_moved_thresholds_may_be_any_sequence() -> None:
+    text, graph = "attribute(v, 0) >= 0.3 and degree(v) <= 9", path()
+    graph.x[0, 0], graph.x = 0.1, graph.x.double()
+    graph.x[0, 0] = 0.1  # not the nearest float32
+    meant = rules.evaluate("attribute(v, 0) >= 0.1 and degree(v) <= 1", graph)
+    assert meant.tolist() == [1, 0, 0, 0]
+    for moved in ([0.1, 1], (0.1, 1.0), np.array([0.1, 1]), [torch.tensor(0.1, dtype=torch.float64), 1]):
+        assert torch.equal(rules.evaluate(text, graph, moved=moved), meant)
+    assert torch.equal(rules.evaluate("degree(v)", graph, moved=[]), rules.evaluate("degree(v)", graph))
+    learned = torch.tensor(0.2, requires_grad=True)
+    rules.evaluate(text, graph, "product", 1.0, [learned, 1.0]).sum().backward()
+    assert learned.grad is not None and learned.grad < 0
+    with pytest.raises(UserError, match=r"2 thresholds; values of shape \[1\]"):
+        rules.evaluate(text, graph, moved=[1.0])
+    with pytest.raises(UserError, match=r"2 thresholds; values of shape \[2, 1\]"):
+        rules.evaluate(text, graph, moved=[[1.0], [2.0]])
+
+
+@pytest.mark.parametrize("moved", [1.0, "ab", ["a", "b"], [None, 1.0], [math.nan, 1.0], [[1.0], [1.0, 2.0]], object()])
+def test_moved_thresholds_that_are_no_numbers_are_refused(moved: Any) -> None:
+    with pytest.raises(UserError, match="a number for each of the formula's thresholds") as refused:
+        rules.evaluate("degree(v) >= 1 and degree(v) <= 9", path(), moved=moved)
+    assert "\n" not in str(refused.value) and len(str(refused.value)) < 200
+
+
 def test_a_part_that_stands_in_a_tree_twice_has_two_thresholds() -> None:
     atom = rules.parse("degree(v) >= 2")
     whole = Binary("and", atom, Unary("not", atom))
@@ -725,6 +750,26 @@ def test_formulas_that_need_all_pairs_are_refused_with_the_reason(text: str, rea
     with pytest.raises(UserError, match=reason) as refused:
         rules.evaluate(text, path())
     assert "\n" not in str(refused.value) and len(str(refused.value)) < 400
+
+
+@pytest.mark.parametrize("layout", ["dense", "sparse", "csr", "learned"])
+@pytest.mark.parametrize(("number", "told"), [(math.nan, "NaN"), (-math.inf, "infinity")])
+def test_attributes_that_are_no_numbers_are_named(layout: str, number: float, told: str) -> None:
+    x = random_graph(0, features=5).x.float()
+    x[7, 3] = x[8, 3] = x[1, 4] = number
+    layouts = {"dense": x, "sparse": x.to_sparse(), "csr": x.to_sparse_csr(), "learned": x.clone().requires_grad_()}
+    graph = Data(x=layouts[layout], edge_index=random_graph(0).edge_index, num_nodes=9)
+    shared = rules.Terms(graph)
+    texts = ["max(cos(u, v) for u in N(v))", "norm(v, pca=2)", "norm(v) > 1", "sum(jaccard(u, v) for u in N(v))",
+             "attribute(v, 3) > 1", "mean(dot(w, v) for w in V)"]  # fmt: skip
+    for text in texts * 2:
+        with pytest.raises(UserError, match=f"attribute column 3 of the graph holds {told}, first at node 7; "):
+            rules.evaluate(text, shared)
+    graph.feature_names = [*"abc", "age", "e"]
+    with pytest.raises(UserError, match=r"attribute column 4 \('e'\) of the graph holds .*, first at node 1"):
+        rules.evaluate('attribute(v, "e")', shared)
+    for text in ("attribute(v, 0) > 0", "degree(v)"):  # what is not asked for does not matter
+        assert torch.isfinite(rules.evaluate(text, shared)).all()
 
 
 def test_a_refusal_of_a_long_formula_is_short() -> None:
@@ -866,6 +911,45 @@ def test_every_named_rule_equals_plain_loops() -> None:
         oracle, shared = Oracle(graph), rules.Terms(graph)
         for name in rules.names():
             assert close(rules.evaluation(name, shared).result().tolist(), oracle.values(rules.formula(name))), name
+
+
+def friends_of(graph: Data) -> list[set[int]]:
+    """The neighbours of each node in an undirected graph, without itself."""
+    friends: list[set[int]] = [set() for _ in range(int(graph.num_nodes or 0))]
+    for a, b in graph.edge_index.t().tolist():
+        if a != b:
+            friends[a].add(b)
+    return friends
+
+
+@pytest.mark.parametrize("loops", [False, True])
+def test_rules_of_triangles_count_a_repeated_edge_once(loops: bool) -> None:
+    said = {name: 0 for name in ("bridge", "weak-tie", "triangle-closed")}
+    for seed in range(12):
+        g = torch.Generator().manual_seed(seed)
+        ends = torch.randint(13, (2, 22), generator=g)
+        ends = torch.cat([ends, ends[:, torch.randint(22, (15,), generator=g)]], 1)  # some edges several times
+        ends = ends if loops else ends[:, ends[0] != ends[1]]
+        graph = Data(edge_index=torch.cat([ends, ends.flip(0)], 1), num_nodes=15)
+        around = friends_of(graph)
+        common = [[len(around[a] & around[b]) for b in range(15)] for a in range(15)]
+        meant = {
+            "bridge": [len(f) >= 2 and all(common[v][u] == 0 for u in f) for v, f in enumerate(around)],
+            "weak-tie": [
+                any(common[v][u] == 0 and len(around[u]) >= 2 and len(f) >= 2 for u in f) for v, f in enumerate(around)
+            ],
+            "triangle-closed": [bool(f) and all(common[v][u] for u in f) for v, f in enumerate(around)],
+        }
+        for name, truths in meant.items():
+            assert rules.evaluate(name, graph).bool().tolist() == truths, (name, seed)
+            said[name] += sum(truths)
+    assert min(said.values()) > 10
+
+
+def test_a_pair_that_is_stored_twice_is_no_bridge_and_no_tie() -> None:
+    twice = Data(edge_index=torch.tensor([[0, 0, 1, 1], [1, 1, 0, 0]]), num_nodes=2)
+    for name in ("bridge", "weak-tie", "triangle-closed"):
+        assert rules.evaluate(name, twice).tolist() == [0, 0] and "stored more than once" in rules.get(name).note
 
 
 def test_every_named_rule_reads_and_says_what_it_says() -> None:

@@ -40,6 +40,18 @@ def test_a_hand_computed_path() -> None:
     torch.testing.assert_close(published.neighbour_degree_sum(graph, "plain"), torch.tensor([2.0, 2.0, 2.0, 0.0]))
 
 
+def test_the_hard_rule_by_hand() -> None:
+    # A path of five: doubled degrees 2, 4, 4, 4, 2; sums over neighbours 4, 6, 8, 6, 4, and at most 6 is asked.
+    ends = torch.tensor([[0, 1, 2, 3], [1, 2, 3, 4]])
+    graph = Data(edge_index=torch.cat([ends, ends.flip(0)], 1), num_nodes=5)
+    assert rules.evaluate("NTSC", graph).tolist() == published.ntsc(graph).tolist() == [1, 1, 0, 1, 1]
+
+
+def test_a_name_is_known_however_it_is_written() -> None:
+    assert rules.name_of(" NTSC\n") == rules.name_of(rules.get("ntsc")) == "ntsc"
+    assert rules.name_of("degree(v) > 1") is rules.name_of("ntcs") is rules.name_of(rules.formula("ntsc")) is None
+
+
 def test_zero_similarities_are_left_out_of_the_released_mean_only() -> None:
     graph = Data(edge_index=torch.tensor([[0, 0], [1, 2]]), num_nodes=3)
     components = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])

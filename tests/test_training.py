@@ -63,6 +63,52 @@ def test_an_interruption_within_an_epoch_keeps_the_bits(
     assert torch.equal(train(method, small_graph, tmp_path / "b").embeddings, whole.embeddings)
 
 
+def test_words_are_no_code(tmp_path: Path) -> None:
+    def code(text: str) -> str:
+        (tmp_path / "one.py").write_text(text)
+        return runs._code(tmp_path / "one.py")
+
+    plain = code("def f(a):\n    return a + 1\nclass C:\n    x = 'words'\n    def g(self): pass\n")
+    told = code(
+        '"""A module."""\n# why\ndef f(\n    a,\n):\n    "Add."\n    return (a + 1)  # one\n'
+        'class C:\n    """A class."""\n    x = "words"\n    def g(self):\n        """Nothing."""\n'
+    )
+    assert plain == told
+    for other in ("a + 2", "a - 1", "b + 1"):
+        assert code(f"def f(a):\n    return {other}\nclass C:\n    x = 'words'\n    def g(self): pass\n") != plain
+    assert code("def f(a):\n    return a + 1\nclass C:\n    x = 'other'\n    def g(self): pass\n") != plain
+
+
+@pytest.mark.parametrize(
+    ("file", "new"),
+    [
+        ("training.py", {"e2neg", "grace", "str-gcl"}),
+        ("methods/base.py", {"e2neg", "grace", "str-gcl"}),
+        ("contrast/loss.py", {"e2neg", "grace", "str-gcl"}),
+        ("encoders.py", {"e2neg", "grace", "str-gcl"}),
+        ("views.py", {"e2neg", "grace", "str-gcl"}),
+        ("randomness.py", {"e2neg", "grace", "str-gcl"}),
+        ("methods/grace.py", {"grace"}),
+        ("contrast/stars.py", {"e2neg"}),
+        *((f"rules/{name}.py", {"str-gcl"}) for name in (
+            "__init__", "formula", "language", "library", "published", "terms", "truth", "vocabulary")),
+        ("rules/explanation.py", set()),
+        ("errors.py", set()),
+        ("plots/rules.py", set()),
+        ("evaluation/probes.py", set()),
+    ],
+)  # fmt: skip
+def test_a_change_of_code_is_a_new_run_of_the_methods_that_use_it(
+    file: str, new: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version, code = runs.code_version.__wrapped__, runs._code  # without what was kept
+    changed = Path(wb.__file__).parent / file
+    assert changed.is_file()
+    before = {method: version(method) for method in methods.names()}
+    monkeypatch.setattr(runs, "_code", lambda one: code(one) + "changed" * (one == changed))
+    assert {method for method in methods.names() if version(method) != before[method]} == new
+
+
 def test_a_damaged_checkpoint_is_named(small_graph: Data, tmp_path: Path) -> None:
     train("grace", small_graph, tmp_path, callback=lambda told: False)
     (checkpoint,) = tmp_path.glob(".*")

@@ -192,7 +192,7 @@ def test_a_graph_without_labels_says_so_and_one_without_attributes_leaves_rules_
     explorer.sections.selected_index = 1
     assert "no labels" in explorer._labels_box.children[0].value
     explorer.sections.selected_index = 0
-    assert "lacks what they need: attribute-outlier" in explorer.overlap.layout.title.text
+    assert "left out: attribute-outlier, homophily, lgtc, third-rule (the rule" in explorer.overlap.layout.title.text
     explorer.rule.value = "lgtc"
     assert "this graph has none" in explorer.message.value
 

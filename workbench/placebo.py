@@ -68,14 +68,20 @@ def run(
         percent), spread over splits (percentage points), epochs, seconds (training), preset, protocol.
 
     Raises:
-        UserError: an unknown arm, fewer than one seed, or as for `fit` and `evaluate`.
+        UserError: an unknown arm or one given twice, seeds or splits that are no whole numbers from 1, or as for `fit`
+            and `evaluate`.
     """
+    if isinstance(arms, str):
+        raise UserError(f"arms are a list of names, e.g. [{RELEASED!r}, {PERMUTED!r}], not {arms!r}")
     chosen = list(ARMS) if arms is None else list(arms)
     for arm in chosen:
-        if arm not in ARMS:
+        if not isinstance(arm, str) or arm not in ARMS:
             raise unknown("arm", arm, ARMS, "of the placebo comparison")
-    if seeds < 1:
-        raise UserError(f"the placebo comparison takes at least 1 training seed, not {seeds}")
+        if chosen.count(arm) > 1:
+            raise UserError(f"arm {arm!r} is given twice; the placebo comparison trains each arm once a seed")
+    for count, what in ((seeds, "training seed"), (splits, "split")):
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise UserError(f"the placebo comparison takes a whole number of {what}s, at least 1 {what}, not {count!r}")
     if fixed := sorted(set(overrides) & {name for arm in ARMS.values() for name in arm}):
         raise UserError(f"{fixed[0]!r} is what the arms differ in, so it can't be set for all of them")
     if rules is not None:
@@ -109,12 +115,27 @@ def _row(graph: Data, arm: str, scored: Any, protocol: str, splits: int) -> dict
     }
 
 
+def _check_apart(rows: pd.DataFrame) -> None:
+    """Refuse two rows of one graph, arm and seed: they would be averaged, or be no pair."""
+    twice = rows[rows.duplicated(["graph", "arm", "seed"])]
+    if len(twice):
+        graph, arm = twice.iloc[0][["graph", "arm"]]
+        raise UserError(
+            f"arm {arm!r} of graph {graph!r} has two results for one seed; give each graph a name of its own "
+            '(graph.name = "...") and pass each result once'
+        )
+
+
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """Return one row a graph and arm: mean accuracy over the seeds, spread over seeds and (pooled) over splits.
 
     Args:
         rows: what `run` returned, of one graph or several below each other.
+
+    Raises:
+        UserError: two rows of one graph, arm and seed, e.g. of two graphs without a name.
     """
+    _check_apart(rows)
     groups = rows.groupby(["graph", "arm"], sort=False)
     return pd.DataFrame(
         {
@@ -137,7 +158,11 @@ def differences(rows: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row a graph and pair: graph, first, second, seeds, difference, low, high (percentage points). The interval
         is over training seeds; splits are the same in all.
+
+    Raises:
+        UserError: two rows of one graph, arm and seed, e.g. of two graphs without a name.
     """
+    _check_apart(rows)
     found = []
     for graph, part in rows.groupby("graph", sort=False):
         table = part.dropna(subset=["seed"]).pivot(index="seed", columns="arm", values="accuracy")

@@ -1,5 +1,6 @@
 """`Run`, the result of training, and the store that keeps each run as a folder on disk."""
 
+import ast
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -24,6 +25,8 @@ from workbench.contrast import Contrast
 from workbench.errors import UserError, unknown
 from workbench.methods import METHODS, Config
 
+# What words go through, but no number of a run.
+_WORDS = ("errors.py", "registry.py", "rules/explanation.py")
 _PACKAGES = ("torch", "torch-geometric", "numpy", "scipy", "scikit-learn")
 
 
@@ -98,12 +101,43 @@ def versions() -> dict[str, str]:
 
 @cache
 def code_version(method: str) -> str:
-    """Return a hash of the source that decides what `method` learns, so that a change of code is a new run."""
+    """Return a hash of the code that decides what `method` learns, so that a change of it is a new run.
+
+    That is the method's file, what it imports of this package, directly or not, and the training loop. Comments,
+    docstrings and line breaks don't count.
+    """
+    files = [*_sources(Path(inspect.getfile(METHODS.get(method)))), Path(workbench.__file__).parent / "training.py"]
+    return hashlib.sha256("\0".join(map(_code, files)).encode()).hexdigest()[:12]
+
+
+def _sources(file: Path) -> list[Path]:
+    """Return a source file and every file of this package that it imports, directly or not."""
     package = Path(workbench.__file__).parent
-    files = [Path(inspect.getfile(METHODS.get(method))), package / "methods" / "base.py"]
-    files += [package / f"{name}.py" for name in ("encoders", "views", "randomness", "training")]
-    files += [file for folder in ("contrast", "rules") for file in sorted((package / folder).glob("*.py"))]
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    found = [file]
+    for one in found:  # grows while it is walked
+        names: list[str] = []
+        for node in ast.walk(ast.parse(one.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):  # of a package perhaps: what is named may be a module
+                names += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                names += [alias.name for alias in node.names]
+        for name in names:
+            top, *parts = name.split(".")
+            if top == package.name and parts:
+                place = package.joinpath(*parts)
+                files = [f for f in (place.with_suffix(".py"), place / "__init__.py") if f.is_file() and f not in found]
+                found += [f for f in files if f.relative_to(package).as_posix() not in _WORDS]
+    return found
+
+
+def _code(file: Path) -> str:
+    """Return the code of a source file without its comments and docstrings."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        named = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        if isinstance(node, named) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
 
 
 def key(method: str, config: Config, seed: int, graph_hash: str, device: str) -> str:

@@ -175,12 +175,13 @@ class StrGCL(Method):
         scores = rule_scores(config, graph)
         self.encoder = GCN((self.graph.features, *[config.dim] * config.layers))
         self.projector = projector(config.dim, config.projection)
-        self.rules = RuleBranch(self.graph.features, config.rule_hidden, config.dim, scores)
-        self.rules.scores.requires_grad_(config.scores != "frozen" and config.alignment == "moments")
         self.order = shuffle(self.graph.nodes, randomness.generator("rules"), scores.device)
         self.contrast, self.rule_contrast = Contrast(config.tau), Contrast(config.tau_rule, views=1)
-        if config.alignment == "nodes":
-            self.reader = nn.Linear(config.dim, scores.shape[1])
+        if config.alignment == "moments":
+            self.rules = RuleBranch(self.graph.features, config.rule_hidden, config.dim, scores)
+            self.rules.scores.requires_grad_(config.scores != "frozen")
+        else:
+            self.scores, self.reader = scores, nn.Linear(config.dim, scores.shape[1])
             spread = scores.std(0, correction=0)
             self.targets = torch.where(spread > 0, (scores - scores.mean(0)) / spread.clamp(min=1e-12), 0.0)
             if config.weighting != "on":
@@ -236,14 +237,18 @@ class StrGCL(Method):
 
         Besides, the rule "weight" of each node, or in the "nodes" alignment no weight but the "targets" [nodes, rules].
         """
-        found = {rule: self.rules.scores[:, i] for i, rule in enumerate(self.config.rules)}
-        if self.config.alignment == "nodes":
+        nodes = self.config.alignment == "nodes"
+        scores = self.scores if nodes else self.rules.scores
+        found = {rule: scores[:, i] for i, rule in enumerate(self.config.rules)}
+        if nodes:
             return found | {"targets": self.targets}
         weights = self._weights()
         return found | {"weight": torch.ones(self.graph.nodes) if isinstance(weights, float) else weights[:, 0]}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Exempt the rule scores from weight decay where `scores` says so."""
+        if self.config.alignment == "nodes":
+            return super().parameter_groups()
         scores = [self.rules.scores]
         others = [p for p in self.parameters() if p is not self.rules.scores]
         if self.config.scores == "no-decay":

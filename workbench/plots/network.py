@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 from torch_geometric.data import Data
 
-from workbench.errors import node_number
+from workbench.errors import UserError, node_number
 from workbench.plots import style
 
 BRANCHES = 5
@@ -52,7 +52,7 @@ def piece(graph: Data | sp.csr_matrix, size: int = 120, seed: int = 0, start: in
         start: the node to grow from.
 
     Raises:
-        UserError: there is no such node.
+        UserError: there is no such node, or none at all.
     """
     links = _both_ways(graph)
     generator = np.random.default_rng(seed)
@@ -108,7 +108,13 @@ def _both_ways(graph: Data | sp.csr_matrix) -> sp.csr_matrix:
 
 
 def first(links: sp.csr_matrix, generator: np.random.Generator) -> int:
-    """Draw the node that a piece is grown from: one of the largest component of an undirected adjacency."""
+    """Draw the node that a piece is grown from: one of the largest component of an undirected adjacency.
+
+    Raises:
+        UserError: the graph has no nodes.
+    """
+    if not links.shape[0]:
+        raise UserError("there is nothing to draw: this graph has no nodes")
     _, component = connected_components(links, directed=False)
     return int(generator.choice(np.flatnonzero(component == np.bincount(component).argmax())))
 

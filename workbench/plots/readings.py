@@ -26,6 +26,8 @@ PROBE = (
     "the probe: logistic regression on the embedding, ten random splits of 10 % training, 10 % validation and 80 % "
     "test; a node's error is the share of wrong answers in the splits that test it"
 )
+ALIKE, ERRORS = "neighbours of a node's own class", "errors of a probe trained on other nodes"
+NO_NEIGHBOURS = "no edge joins two nodes that have a label"
 NO_EMBEDDING = "pass embedding= (a run, or a matrix [nodes, dim]) to see the errors of a probe along the score"
 
 
@@ -116,7 +118,7 @@ def read(evaluation: Evaluation, part: Part | None = None) -> Reading:
     if not over:
         return Reading(text, np.full(nodes, float(values)), kind, f"one {what} for the whole graph")
     if len(over) == 1:
-        whole = part.depth == 0 or over[0] == "v"
+        whole = part.depth == 0 or over[0] in free_variables(evaluation.formula)
         return Reading(text, values, kind, f"{what} of each node" + ("" if whole else f" taken as {over[0]}"))
     assert part.guard is not None
     relation, centre, other = part.guard
@@ -135,7 +137,7 @@ def flags(
 
     Args:
         graph: the graph or its terms.
-        names: of the rules; None for all. A formula among them goes by the name `TYPED`.
+        names: of the rules, however they are written; None for all. A formula among them goes by the name `TYPED`.
 
     Returns:
         By name whether the rule is true of each node [nodes], and by name the reason why a rule is not among them:
@@ -144,7 +146,7 @@ def flags(
     terms = graph if isinstance(graph, Terms) else Terms(graph)
     held, left_out = dict[str, NDArray[np.bool_]](), dict[str, str]()
     for rule in rules.names() if names is None else names:
-        name = rule if rule in rules.names() else TYPED
+        name = rules.name_of(rule) or TYPED
         if rules.formula(rule).sort == "number":
             left_out[name] = SCORE
             continue
@@ -177,19 +179,23 @@ def errors_of(embedding: "Embeddings | None", graph: Data, seed: int = 0) -> tup
 
 def label_tables(
     values: NDArray[np.float64], graph: Data, errors: NDArray[np.float64] | None = None, seed: int = 0
-) -> Mapping[str, pd.DataFrame]:
-    """Return what labels say of groups of nodes of like value, a table a question.
+) -> Mapping[str, pd.DataFrame | str]:
+    """Return what labels say of groups of nodes of like value, a table a question, or a sentence why there is none.
 
     Args:
         values: what the groups are made by [nodes].
         graph: the graph with its labels.
         errors: how often a probe is wrong about each node, from `strata.probe_errors` [nodes].
         seed: of the bootstrap.
-
-    Raises:
-        UserError: the graph has no labels.
     """
-    tables = {"neighbours of a node's own class": strata.strata(values, strata.label_homophily(graph), seed=seed)}
+    tables: dict[str, pd.DataFrame | str] = {}
+    try:
+        alike = strata.label_homophily(graph)
+    except UserError as error:  # labels that give no class to each node
+        tables[ALIKE] = str(error)
+    else:
+        asked = bool(np.isfinite(alike).any())
+        tables[ALIKE] = strata.strata(values, alike, seed=seed) if asked else NO_NEIGHBOURS
     if errors is not None:
-        tables["errors of a probe trained on other nodes"] = strata.strata(values, errors, seed=seed)
+        tables[ERRORS] = strata.strata(values, errors, seed=seed)
     return tables

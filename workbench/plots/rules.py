@@ -178,11 +178,9 @@ def rule_overlap(held: Mapping[str, NDArray[np.bool_]], left_out: Mapping[str, s
     labels = [f"{name} ({int(count):,})" for name, count in zip(names, size, strict=True)]
     hover = [[f"{names[i]} and {names[j]}<br>{int(both[i, j]):,} nodes both, {int(either[i, j]):,} either"
               for j in range(len(names) - 1)] for i in range(1, len(names))]  # fmt: skip
-    told = ["Jaccard index: nodes that both hold of over nodes that either holds of;", "in brackets the nodes of each"]
-    scores = [name for name, why in (left_out or {}).items() if why == readings.SCORE]
-    lacking = [name for name in left_out or {} if name not in scores]
-    told += textwrap.wrap(f"left out as scores, neither true nor false: {', '.join(scores)}", 80) if scores else []
-    told += textwrap.wrap(f"left out, this graph lacks what they need: {', '.join(lacking)}", 80) if lacking else []
+    told = ["Jaccard index of the crisp truths: nodes that both hold of over nodes that either holds of;",
+            "in brackets the nodes of each"]  # fmt: skip
+    told += [line for why in _reasons(left_out or {}) for line in textwrap.wrap(why, 80)]
     fig = _figure(["Overlap between rules"], told, 280 + 30 * len(names))
     fig.add_heatmap(z=shown, x=labels[:-1], y=labels[1:], text=hover, texttemplate="%{z:.2f}", zmin=0, zmax=1,
                     colorscale=[[0, "#EEF3F8"], [1, TRUE]], xgap=2, ygap=2, hoverongaps=False,
@@ -193,32 +191,44 @@ def rule_overlap(held: Mapping[str, NDArray[np.bool_]], left_out: Mapping[str, s
     return fig
 
 
-def rule_strata(tables: Mapping[str, pd.DataFrame], rule: str = "the rule", told: str = "") -> go.Figure:
+def rule_strata(
+    tables: Mapping[str, pd.DataFrame | str], rule: str = "the rule", told: str = "", kind: str = "number"
+) -> go.Figure:
     """Draw what labels say of groups of nodes of like score, a panel a question.
 
     Args:
-        tables: by what was averaged the table of `evaluation.strata.strata`, as from `readings.label_tables`.
+        tables: by what was averaged the table of `evaluation.strata.strata`, or why there is none, which is written in
+            its place, as from `readings.label_tables`.
         rule: what the groups are made by.
         told: more for the subtitle.
+        kind: what the groups are made of, as in `readings.Reading`: those of a "truth" are called false and true.
     """
     base = make_subplots(1, len(tables), horizontal_spacing=0.12, subplot_titles=list(tables))
     lines = ["mean over the nodes of a group with its 95 % bootstrap interval over these nodes"]
     title = f"What labels say: {textwrap.shorten(rule, 60, placeholder=' …')}"
     fig = _figure([title], lines + textwrap.wrap(told, 100), 400, base)
     for column, table in enumerate(tables.values(), start=1):
-        truth = bool(table["low"].isin([0, 1]).all() and (table["low"] == table["high"]).all())
+        if isinstance(table, str):
+            # Placed on the paper, since the browser drops axes that nothing is drawn on.
+            middle = sum(fig.get_subplot(1, column).xaxis.domain) / 2
+            why = "<br>".join(map(_plain, textwrap.wrap(table, 40)))
+            fig.add_annotation(text=why, x=middle, xref="paper", xanchor="center", y=0.5, yref="paper", showarrow=False)
+            fig.update_xaxes(visible=False, row=1, col=column)
+            fig.update_yaxes(visible=False, row=1, col=column)
+            continue
         # A place of its own for each group: two groups may read alike once rounded.
         place = np.arange(len(table))
-        ticks = [f"{_group(low, high, truth)}<br>{nodes:,} nodes"
+        ticks = [f"{_group(low, high, kind)}<br>{nodes:,} nodes"
                  for low, high, nodes in zip(table["low"], table["high"], table["nodes"], strict=True)]  # fmt: skip
         mean = 100 * table["mean"]
         error = {"array": 100 * table["to"] - mean, "arrayminus": mean - 100 * table["from"], "symmetric": False}
         fig.add_scatter(x=place, y=mean, error_y=error, mode="markers", showlegend=False, row=1, col=column,
                         marker={"size": 10, "color": TRUE}, text=ticks,
                         hovertemplate="%{text}<br>%{y:.1f} %<extra></extra>")  # fmt: skip
-        fig.update_yaxes(title="%", rangemode="tozero", row=1, col=column)
-        fig.update_xaxes(title="truth" if truth else "score", tickvals=place, ticktext=ticks, row=1, col=column,
-                         range=[-0.6, len(table) - 0.4], tickangle=0, tickfont_size=11)  # fmt: skip
+        # Visible, too, is said outright, since a figure on the screen keeps what it is not told to change.
+        fig.update_yaxes(title="%", rangemode="tozero", visible=True, row=1, col=column)
+        fig.update_xaxes(title="score" if kind == "number" else "truth", tickvals=place, ticktext=ticks, visible=True,
+                         range=[-0.6, len(table) - 0.4], tickangle=0, tickfont_size=11, row=1, col=column)  # fmt: skip
     return fig.update_layout(margin_t=fig.layout.margin.t + 30).update_annotations(font_size=13)
 
 
@@ -235,7 +245,7 @@ def rule_report(
 
     Args:
         graph: the graph or its terms.
-        rule: a name or a formula.
+        rule: a name, in whatever case, or a formula.
         node: the chosen node, whose neighbourhood is drawn; None for a piece grown from a seeded node.
         semantics: "crisp", or graded: "product", "godel", "lukasiewicz".
         steepness: of graded comparisons.
@@ -243,10 +253,10 @@ def rule_report(
         embedding: a run, or a matrix [nodes, dim], whose probe errors are shown along the score.
 
     Returns:
-        Figures by name: "graph", "values", "overlap", and "labels" where the graph has labels.
+        Figures by name: "graph", "values", "overlap" (of crisp truths always), and "labels" where the graph has labels.
 
     Raises:
-        UserError: as for `rules.evaluate`, or there is no such node.
+        UserError: as for `rules.evaluate`, there is no such node or none at all, or an embedding that doesn't fit.
     """
     terms = graph if isinstance(graph, Terms) else Terms(graph)
     graph = terms.graph
@@ -254,8 +264,7 @@ def rule_report(
     links = terms.undirected
     part = network.piece(links, seed=seed) if node is None else network.ego(links, node, seed=seed)
     chosen = int(part.nodes[0])
-    named = rules.names()
-    held, left_out = readings.flags(terms, named if rule in named else [*named, rule])
+    held, left_out = readings.flags(terms, rules.names() + [rule] * (rules.name_of(rule) is None))
     figures = {
         "graph": rule_map(reading, part, chosen, getattr(graph, "node_names", None)),
         "values": rule_values(reading, chosen),
@@ -264,7 +273,7 @@ def rule_report(
     if graph.y is not None:
         errors, told = readings.errors_of(embedding, graph, seed)
         tables = readings.label_tables(reading.values, graph, errors, seed)
-        figures["labels"] = rule_strata(tables, reading.text, told)
+        figures["labels"] = rule_strata(tables, reading.text, told, reading.kind)
     return figures
 
 
@@ -290,8 +299,21 @@ def _shown(value: float, kind: str) -> str:
     return str(bool(value)).lower() if kind == "truth" else f"{value:.4g}"
 
 
-def _group(low: float, high: float, truth: bool) -> str:
-    if truth:
+def _reasons(left_out: Mapping[str, str]) -> list[str]:
+    """Return a line a reason why rules are left out, at most three besides that they are scores."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in left_out.items():
+        by_reason.setdefault(why, []).append(name)
+    scores = by_reason.pop(readings.SCORE, [])
+    lines = [f"left out as scores, neither true nor false: {', '.join(scores)}"] if scores else []
+    for why, names in list(by_reason.items())[:3]:
+        lines.append(f"left out: {', '.join(names)} ({textwrap.shorten(why, 140, placeholder=' …')})")
+    others = [name for names in list(by_reason.values())[3:] for name in names]
+    return lines + ([f"left out for other reasons: {', '.join(others)}"] if others else [])
+
+
+def _group(low: float, high: float, kind: str) -> str:
+    if kind == "truth":
         return str(bool(low)).lower()
     return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
 

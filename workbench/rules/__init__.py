@@ -1,6 +1,7 @@
 """Structural commonsense as rules: a language, its evaluation on a graph, named rules, and their explanation."""
 
 import re
+from collections.abc import Sequence
 
 from torch import Tensor
 from torch_geometric.data import Data
@@ -10,7 +11,7 @@ from workbench.rules.explanation import Explanation
 from workbench.rules.explanation import explain as _explain
 from workbench.rules.formula import Node, free_variables, subformulas, thresholds, to_latex, to_text, to_tree
 from workbench.rules.language import FormulaError, parse
-from workbench.rules.library import RULES, Rule
+from workbench.rules.library import RULES, Rule, name_of
 from workbench.rules.terms import Terms
 from workbench.rules.truth import SEMANTICS, Evaluation, Semantics
 
@@ -50,7 +51,7 @@ def evaluation(
     graph: Data | Terms,
     semantics: str = "crisp",
     steepness: float = 10.0,
-    moved: Tensor | None = None,
+    moved: Tensor | Sequence[float] | None = None,
 ) -> Evaluation:
     """Prepare the evaluation of a rule, which keeps the value of each of its parts; arguments as for `evaluate`."""
     terms = graph if isinstance(graph, Terms) else Terms(graph)
@@ -62,7 +63,7 @@ def evaluate(
     graph: Data | Terms,
     semantics: str = "crisp",
     steepness: float = 10.0,
-    moved: Tensor | None = None,
+    moved: Tensor | Sequence[float] | None = None,
 ) -> Tensor:
     """Evaluate a rule on every node.
 
@@ -72,14 +73,15 @@ def evaluate(
         semantics: "crisp" (0 or 1), or graded with the t-norm "product", "godel" or "lukasiewicz": a truth in [0, 1]
             that is differentiable in attributes that require a gradient and in `moved`.
         steepness: of graded comparisons, in 1 / unit of what is compared.
-        moved: float [count], other values for the formula's thresholds in the order of `thresholds(formula)`.
+        moved: float [count], other values for the formula's thresholds in the order of `thresholds(formula)`, a tensor
+            or a sequence.
 
     Returns:
         float32 [nodes]: the truth of a formula, or the score that a numeric expression is.
 
     Raises:
-        UserError: no such rule, a mistake in the formula, a graph that lacks what the rule speaks of, or a formula
-            that would need all pairs of nodes.
+        UserError: no such rule, a mistake in the formula, a graph that lacks what the rule speaks of or holds
+            attributes that are no finite numbers, or a formula that would need all pairs of nodes.
     """
     return evaluation(rule, graph, semantics, steepness, moved).result().float()
 
@@ -97,6 +99,6 @@ def explain(
 
 __all__ = [
     "RULES", "SEMANTICS", "Evaluation", "Explanation", "FormulaError", "Rule", "Semantics", "Terms", "evaluate",
-    "evaluation", "explain", "formula", "free_variables", "get", "names", "parse", "subformulas", "thresholds",
-    "to_latex", "to_text", "to_tree",
+    "evaluation", "explain", "formula", "free_variables", "get", "name_of", "names", "parse", "subformulas",
+    "thresholds", "to_latex", "to_text", "to_tree",
 ]  # fmt: skip

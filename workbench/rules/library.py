@@ -29,12 +29,19 @@ def add(rule: Rule) -> Rule:
     return RULES.register(rule.name)(rule)
 
 
+def name_of(rule: object) -> str | None:
+    """Return the name of a rule that is given by its name, however that is written ("NTSC"); None for anything else."""
+    word = rule.name if isinstance(rule, Rule) else rule.strip().casefold() if isinstance(rule, str) else None
+    return word if word in RULES.names() else None
+
+
 _RELEASE = "He et al., Str-GCL, WWW 2025"
 _SUM = "sum(total_degree(u) for u in N({0}) if u != {0})"
 _LOCAL = "mean(cos(u, {0}, pca=8) for u in N({0}) if cos(u, {0}, pca=8) != 0)"
 _DELTA = _LOCAL + " - mean(cos({1}, {0}, pca=8) for {1} in V)"
 _OURS = "The source states the idea; the numbers are ours."
 _UNKNOWN_NAME = "The release gives the acronym only. "
+_STORED = "An edge that is stored more than once is one edge here, and an edge of a node to itself is none."
 
 add(Rule(
     "ntsc", f"{_SUM.format('v')} <= 6",
@@ -73,9 +80,11 @@ add(Rule(
     "McPherson, Smith-Lovin, Cook, Birds of a Feather, 2001",
 ))  # fmt: skip
 add(Rule(
-    "bridge", "count(u in N(v) if u != v) >= 2 and triangles(v) = 0",
+    "bridge",
+    # More stored edges than lead to any one neighbour: at least two neighbours, however often an edge is stored.
+    "count(u in N(v) if u != v) > max(multiplicity(v, u) for u in N(v) if u != v) and triangles(v) = 0",
     "A node whose neighbours don't know each other spans a structural hole.",
-    "Burt, Structural Holes, 1992",
+    "Burt, Structural Holes, 1992", _STORED,
 ))  # fmt: skip
 add(Rule(
     "hub-periphery", "degree(v) <= 2 and exists u in N(v): degree(u) >= 10",
@@ -94,14 +103,18 @@ add(Rule(
     "Seidman, Network Structure and Minimum Degree, 1983",
 ))  # fmt: skip
 add(Rule(
-    "weak-tie", "exists u in N(v): u != v and common_neighbours(u, v) = 0 and degree(u) >= 2 and degree(v) >= 2",
+    "weak-tie",
+    # Each end has an edge that leads to neither of both.
+    "exists u in N(v): u != v and common_neighbours(u, v) = 0 and "
+    "degree(u) > multiplicity(u, v) + multiplicity(u, u) and degree(v) > multiplicity(v, u) + multiplicity(v, v)",
     "A node has an edge whose ends share no neighbour: a tie between circles.",
-    "Granovetter, The Strength of Weak Ties, 1973",
+    "Granovetter, The Strength of Weak Ties, 1973", _STORED,
 ))  # fmt: skip
 add(Rule(
-    "triangle-closed", "degree(v) >= 2 and forall u in N(v): common_neighbours(u, v) >= 1",
+    "triangle-closed",
+    "(exists u in N(v): u != v) and forall u in N(v): u = v or common_neighbours(u, v) >= 1",
     "Each of a node's edges is part of a triangle: friends of friends are friends.",
-    "Watts, Strogatz, Collective Dynamics of Small-World Networks, 1998",
+    "Watts, Strogatz, Collective Dynamics of Small-World Networks, 1998", _STORED,
 ))  # fmt: skip
 add(Rule(
     "attribute-outlier",

@@ -36,7 +36,8 @@ class Relation(NamedTuple):
 class Terms:
     """A graph with every term that a rule has asked of it so far; hand it to `evaluate` instead of the graph.
 
-    The graph must not be changed while it is in use. Nothing is kept of attributes that require a gradient.
+    The graph must not be changed while it is in use. Nothing is kept of attributes that require a gradient. Attributes
+    must be finite numbers where a rule compares them; one column that a rule names by `attribute` is looked at alone.
 
     Args:
         graph: edge_index [2, edges], directed or not, with self-loops, repeated edges and isolated nodes as they come;
@@ -49,6 +50,7 @@ class Terms:
         self.graph, self.nodes = graph, int(graph.num_nodes)
         self.edge_index = graph.edge_index
         self._kept: dict[tuple[object, ...], Tensor] = {}
+        self._finite = False
 
     @property
     def learning(self) -> bool:
@@ -57,10 +59,36 @@ class Terms:
 
     @property
     def x(self) -> Tensor:
-        """The attributes, [nodes, features]."""
+        """The attributes, finite numbers [nodes, features]."""
+        x = self._given
+        if self.learning or not self._finite:
+            self._check_finite(x)
+            self._finite = True
+        return x
+
+    @property
+    def _given(self) -> Tensor:
+        """The attributes as they are [nodes, features]."""
         if self.graph.x is None:
             raise UserError("the rule compares attributes, and this graph has none; use a rule of the topology alone")
         return self.graph.x
+
+    def _check_finite(self, x: Tensor, first: int = 0) -> None:
+        """Refuse attributes [nodes, any] of which one is no finite number; their first column has number `first`."""
+        stored = x if x.layout == torch.strided else x.to_sparse_coo().coalesce().values()
+        if bool(torch.isfinite(stored).all()):
+            return
+        columns = dense(x.detach())
+        broken = ~torch.isfinite(columns)
+        column = int(broken.any(0).nonzero()[0])
+        node = int(broken[:, column].nonzero()[0])
+        what = "NaN" if bool(columns[node, column].isnan()) else "infinity"
+        names = getattr(self.graph, "feature_names", None)
+        called = f" ({str(names[first + column])[:80]!r})" if names else ""
+        raise UserError(
+            f"attribute column {first + column}{called} of the graph holds {what}, first at node {node}; rules compare "
+            "finite numbers: fill it in or leave the column out"
+        )
 
     def node(self, name: str, argument: float | str | None = None, pca: int | None = None) -> Tensor:
         """Return a term of each node, float64 [nodes]."""
@@ -86,7 +114,7 @@ class Terms:
 
     def _attribute(self, argument: float | str) -> Tensor:
         names = getattr(self.graph, "feature_names", None)
-        features = self.x.shape[1]
+        features = self._given.shape[1]
         if isinstance(argument, str):
             if names is None:
                 raise UserError(f"the attributes of this graph have no names; use a number, 0 to {features - 1}")
@@ -99,7 +127,9 @@ class Terms:
             column = int(argument)
             if not 0 <= column < features:
                 raise UserError(f"there is no attribute {column}; this graph has {features}, from 0 to {features - 1}")
-        return dense(self.x)[:, column].double()
+        one = dense(self._given)[:, column]
+        self._check_finite(one[:, None], column)
+        return one.double()
 
     def rows(self, pca: int | None) -> Tensor:
         """Return attributes, or their principal components, dense float64 [nodes, any]."""
@@ -292,6 +322,16 @@ def _unit(rows: Tensor) -> Tensor:
     return rows / length.masked_fill(length <= SHORTEST, torch.inf)
 
 
+def _each_once(relation: Relation, nodes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the pairs of a relation, sorted, each once and in one order only, and where each row finds its own.
+
+    Most relations hold a pair in both orders, and what is the same in both takes half the time this way.
+    """
+    low, high = torch.minimum(relation.centre, relation.other), torch.maximum(relation.centre, relation.other)
+    key, place = (low * nodes + high).unique(return_inverse=True)
+    return key // max(nodes, 1), key % max(nodes, 1), place
+
+
 def _products(terms: Terms, relation: Relation, pca: int | None, unit: bool) -> Tensor:
     x = (terms.sparse_unit if unit else terms.sparse_x) if pca is None else None
     if x is not None:
@@ -302,20 +342,20 @@ def _products(terms: Terms, relation: Relation, pca: int | None, unit: bool) -> 
         pairs = zip(relation.centre.split(step), relation.other.split(step), strict=True)
         return torch.cat([rows.new_zeros(0), *((rows[a] * rows[b]).sum(1) for a, b in pairs)])
     # One pass over the pairs that keeps no rows of them; it wants them sorted, and each once.
-    key, place = (relation.centre * terms.nodes + relation.other).unique(return_inverse=True)
-    begin = torch.searchsorted(key, torch.arange(terms.nodes + 1, device=key.device) * terms.nodes)
-    shape = (terms.nodes, terms.nodes)
-    zeros = rows.new_zeros(len(key))
-    pairs_of = torch.sparse_csr_tensor(begin, key % max(terms.nodes, 1), zeros, shape, check_invariants=False)
+    low, high, place = _each_once(relation, terms.nodes)
+    begin = torch.searchsorted(low, torch.arange(terms.nodes + 1, device=low.device))
+    shape, zeros = (terms.nodes, terms.nodes), rows.new_zeros(len(low))
+    pairs_of = torch.sparse_csr_tensor(begin, high, zeros, shape, check_invariants=False)
     return torch.sparse.sampled_addmm(pairs_of, rows, rows.T, beta=0).values()[place]
 
 
 def _sparse_products(x: sp.csr_matrix, relation: Relation) -> Tensor:
     step = max(1, BLOCK * x.shape[0] // max(1, x.nnz))
-    a, b = relation.centre.cpu().numpy(), relation.other.cpu().numpy()
+    low, high, place = _each_once(relation, x.shape[0])
+    a, b = low.cpu().numpy(), high.cpu().numpy()
     blocks = (slice(begin, begin + step) for begin in range(0, len(a), step))
     found = [np.zeros(0), *(np.asarray(x[a[part]].multiply(x[b[part]]).sum(1)).ravel() for part in blocks)]
-    return torch.from_numpy(np.concatenate(found)).to(relation.centre.device)
+    return torch.from_numpy(np.concatenate(found)).to(relation.centre.device)[place]
 
 
 @_pair_term

@@ -4,7 +4,7 @@ Each part of a formula is a tensor over nothing, over the nodes, or over the pai
 over. Nothing ever needs all pairs of nodes; a formula that would is refused with the reason.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -123,22 +123,25 @@ class Evaluation:
         formula: a syntax tree.
         terms: the graph.
         semantics: what the logic means.
-        moved: float [count], other values for the formula's thresholds in the order of `thresholds(formula)`; they may
-            require a gradient.
+        moved: float [count], other values for the formula's thresholds in the order of `thresholds(formula)`, a tensor
+            or a sequence; they may require a gradient.
     """
 
-    def __init__(self, formula: Node, terms: Terms, semantics: Semantics, moved: Tensor | None = None):
+    def __init__(
+        self, formula: Node, terms: Terms, semantics: Semantics, moved: Tensor | Sequence[float] | None = None
+    ):
         self.formula, self.terms, self.semantics = formula, terms, semantics
         self._kept: dict[tuple[Node, tuple[str, str, str] | None], Value] = {}
         self._moved: dict[int, Tensor] = {}
         if moved is not None:
-            places = thresholds(formula)
-            if moved.shape != (len(places),):
-                raise UserError(f"the formula has {len(places)} thresholds; values of shape {list(moved.shape)} given")
+            places, values = thresholds(formula), _as_tensor(moved)
+            if values.shape != (len(places),):
+                raise UserError(f"the formula has {len(places)} thresholds; values of shape {list(values.shape)} given")
             if len({id(place) for place in places}) < len(places):
                 self.formula = rebuilt(formula)
                 places = thresholds(self.formula)
-            self._moved = {id(place): moved[i].double() for i, place in enumerate(places)}
+            values = values.to(terms.edge_index.device, torch.float64)
+            self._moved = {id(place): values[i] for i, place in enumerate(places)}
 
     def result(self) -> Tensor:
         """Return the truth or score of each node, float64 [nodes]; a rule that names no node is the same for all."""
@@ -353,6 +356,20 @@ class Evaluation:
             return None
         pca = dict(joint.options).get("pca")
         return [Value(outside.data * self.terms.products_with_sum(inside, pca, joint.name == "cos"), over)]
+
+
+def _as_tensor(moved: Tensor | Sequence[float]) -> Tensor:
+    """Return the values of thresholds as a tensor, with the gradients that they require."""
+    try:
+        if not isinstance(moved, Tensor):
+            parts = [torch.as_tensor(one, dtype=torch.float64) for one in moved]
+            moved = torch.stack(parts) if parts else torch.zeros(0)
+        if not bool(moved.isnan().any()):
+            return moved
+    except (TypeError, ValueError, RuntimeError):
+        pass  # told below
+    told = " ".join(repr(moved).split())[:60]
+    raise UserError(f"moved holds a number for each of the formula's thresholds, e.g. [1.0, 2.5], not {told}")
 
 
 def _check_reach(body: Node, part: Quantifier | Aggregate, guard: Guard) -> None:

@@ -408,9 +408,9 @@ class RuleExplorer(ipw.VBox):
                 self._labels_box.children = (ipw.HTML("Training a probe on ten splits, once …"),)
             self._errors = readings.errors_of(self._embedding, self._graph, self._seed)
         errors, told = self._errors
-        values = readings.read(self._evaluation).values
-        tables = readings.label_tables(values, self._graph, errors, self._seed)
-        drawn = plots.rule_strata(tables, str(self._evaluation.formula), told)
+        reading = readings.read(self._evaluation)
+        tables = readings.label_tables(reading.values, self._graph, errors, self._seed)
+        drawn = plots.rule_strata(tables, str(self._evaluation.formula), told, reading.kind)
         if self.labels is None:
             self.labels = live(drawn)
         update(self.labels, drawn)
@@ -422,9 +422,8 @@ class RuleExplorer(ipw.VBox):
 
 def _name(rule: str) -> str | None:
     """Return the name of a rule that is given by its name or by the text of its formula; None for any other."""
-    text = rule.strip()
     known = {rules.get(name).formula: name for name in rules.names()}
-    return known.get(text, text.casefold() if text.casefold() in rules.names() else None)
+    return known.get(rule.strip()) or rules.name_of(rule)
 
 
 def _card(rule: str) -> str:
