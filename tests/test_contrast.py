@@ -9,6 +9,7 @@ from torch.nn.functional import normalize
 
 from workbench.contrast import Contrast, loss
 from workbench.contrast import loss as contrast_loss
+from workbench.contrast.contrast import Mixed
 from workbench.errors import UserError
 
 
@@ -35,13 +36,50 @@ def dense(c: Contrast, u: Tensor, v: Tensor | None) -> Tensor:
     w_cross, w_same = w * (1 - eye) + c.positive_weight * eye, w * (1 - eye)
     losses = []
     for a, o in ((u, u),) if v is None else ((u, v), (v, u)):
+        if c.objective == "cacr":
+            losses.append(dense_cacr(c, a, o, w_same, p, both=v is not None and c.same_view))
+            continue
         cross, same = ((a @ x.T / c.tau + b).double() for x in (o, a))
         peak = cross.detach().amax(1, keepdim=True)
         denominator = (w_cross * (cross - peak).exp()).sum(1)
         if v is not None and c.same_view:
             denominator = denominator + (w_same * (same - peak).exp()).sum(1)
-        losses.append(denominator.log() - (p * (cross - peak).exp()).sum(1).log())
+        if c.mixed is not None:
+            for bank in (o, a) if v is not None and c.same_view else (o,):
+                for i in range(n):
+                    for first, second in zip(c.mixed.first[i], c.mixed.second[i], strict=True):
+                        other = a[i] if second == i else bank[second]
+                        mix = c.mixed.share[0] * bank[first] + (1 - c.mixed.share[0]) * other
+                        logit = a[i] @ (mix / mix.norm()).detach() / c.tau
+                        denominator = denominator + torch.eye(n)[i] * (logit - peak[i]).exp()
+        if c.class_prior:
+            banks, own = 1 + (v is not None and c.same_view), cross.diag()
+            negative = denominator * peak[:, 0].exp() - c.positive_weight * own.exp()
+            count = banks * w_same.sum(1)
+            corrected = (negative - c.class_prior * count * own.exp()) / (1 - c.class_prior)
+            least = count * math.exp(-1 / c.tau)
+            denominator = (torch.maximum(corrected, least) + c.positive_weight * own.exp()) * (-peak[:, 0]).exp()
+        logs = (p * (cross - peak).exp()).sum(1).log() + peak[:, 0]
+        if c.objective == "dclw":
+            logs = logs * (2 - n * (cross.diag().detach() * c.tau / 0.5).softmax(0))
+        losses.append(torch.where(denominator > 0, denominator.log() + peak[:, 0] - logs, 0.0))
     return torch.stack(losses).mean(0).to(u.dtype)
+
+
+def dense_cacr(c: Contrast, a: Tensor, o: Tensor, w: Tensor, p: Tensor, both: bool) -> Tensor:
+    """Attraction minus repulsion by a loop over the anchors."""
+    rows = []
+    for i in range(len(a)):
+        near = [(2 - 2 * a[i] @ bank[j], w[i, j]) for bank in ((o, a) if both else (o,)) for j in range(len(a))]
+        near = [(cost, weight) for cost, weight in near if weight > 0]
+        pulled = [(2 - 2 * a[i] @ o[j], p[i, j]) for j in range(len(a)) if p[i, j] > 0]
+        total = sum(m * cost.exp() * cost for cost, m in pulled) / sum(m * cost.exp() for cost, m in pulled)
+        if near:
+            t = 1 / (2 * c.tau)
+            pushed = sum(m * (-t * cost).exp() * cost for cost, m in near)
+            total = total - pushed / sum(m * (-t * cost).exp() for cost, m in near)
+        rows.append(total)
+    return torch.stack(rows).double()
 
 
 def fillings(n: int, dtype: torch.dtype) -> dict[str, tuple[Contrast, list[Tensor]]]:
@@ -61,6 +99,9 @@ def fillings(n: int, dtype: torch.dtype) -> dict[str, tuple[Contrast, list[Tenso
     neighbours = torch.cat([torch.arange(n).repeat(2, 1), torch.randint(n, (2, 3 * n), generator=g)], 1).unique(dim=1)
     mass = rand(neighbours.shape[1])
     table = rand(3, 3)
+    parents = torch.randint(n, (2, n, 5), generator=g)
+    parents[1, :, 3:] = torch.arange(n)[:, None]  # the anchor itself is mixed in
+    mixed = Mixed(parents[0], parents[1], torch.tensor([0.3, 0.3, 0.3, 0.3, 0.3], dtype=dtype))
     return {
         "grace": (Contrast(0.4), []),
         "cold": (Contrast(0.01), []),
@@ -95,6 +136,23 @@ def fillings(n: int, dtype: torch.dtype) -> dict[str, tuple[Contrast, list[Tenso
         "column bias, cross view only": (Contrast(0.4, bias=bias, same_view=False), [bias]),
         "neighbourhood positives": (Contrast(0.4, positives=(neighbours, mass), bias=bias), [mass, bias]),
         "neighbourhood positives, one view": (Contrast(0.4, views=1, positives=(neighbours, mass)), [mass]),
+        "decoupled, weighted": (Contrast(0.4, objective="dclw"), []),
+        "decoupled candidates per anchor": (Contrast(0.4, candidates=each, objective="dcl"), []),
+        "decoupled, weighted, shared candidates": (Contrast(0.4, candidates=shared, objective="dclw"), []),
+        "attraction and repulsion": (Contrast(0.4, objective="cacr"), []),
+        "attraction and repulsion, one view": (Contrast(0.4, views=1, objective="cacr"), []),
+        "attraction to several": (Contrast(0.4, positives=(neighbours, mass), objective="cacr"), [mass]),
+        "repulsion by list": (Contrast(0.4, candidates=each, weights=per_pair, objective="cacr"), [per_pair]),
+        "repulsion by weights": (Contrast(0.4, weights=column, objective="cacr"), [column]),
+        "debiased": (Contrast(0.4, class_prior=0.1), []),
+        "debiased to the floor": (Contrast(0.4, class_prior=0.9), []),
+        "debiased by list": (Contrast(0.4, candidates=each, weights=per_pair, class_prior=0.05), [per_pair]),
+        "debiased shared": (Contrast(0.4, candidates=shared, weights=column[:k], class_prior=0.05), [column]),
+        "debiased factors": (Contrast(0.4, weights=(left, right), class_prior=0.02), [left, right]),
+        "mixed": (Contrast(0.4, mixed=mixed), []),
+        "mixed by list": (Contrast(0.4, candidates=each, mixed=mixed), []),
+        "mixed, one view": (Contrast(0.4, views=1, candidates=shared, mixed=mixed), []),
+        "mixed, decoupled": (Contrast(0.4, candidates=each, mixed=mixed, objective="dcl"), []),
     }
 
 

@@ -89,7 +89,8 @@ def test_words_are_no_code(tmp_path: Path) -> None:
         ("views.py", {"e2neg", "grace", "str-gcl"}),
         ("randomness.py", {"e2neg", "grace", "str-gcl"}),
         ("methods/grace.py", {"grace"}),
-        ("contrast/stars.py", {"e2neg"}),
+        ("contrast/stars.py", {"e2neg", "grace", "str-gcl"}),
+        ("contrast/strategies/drawn.py", set()),
         *((f"rules/{name}.py", {"str-gcl"}) for name in (
             "__init__", "formula", "language", "library", "published", "terms", "truth", "vocabulary")),
         ("rules/explanation.py", set()),
@@ -107,6 +108,16 @@ def test_a_change_of_code_is_a_new_run_of_the_methods_that_use_it(
     before = {method: version(method) for method in methods.names()}
     monkeypatch.setattr(runs, "_code", lambda one: code(one) + "changed" * (one == changed))
     assert {method for method in methods.names() if version(method) != before[method]} == new
+
+
+def test_a_change_of_a_strategy_is_a_new_run_of_those_that_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    version, code = runs.code_version.__wrapped__, runs._code
+    changed = Path(wb.__file__).parent / "contrast/strategies/drawn.py"
+    strategies = wb.negatives.names()
+    before = {name: version("grace", name) for name in strategies}
+    monkeypatch.setattr(runs, "_code", lambda one: code(one) + "changed" * (one == changed))
+    new = {name for name in strategies if version("grace", name) != before[name]}
+    assert new == {"degree-weighted", "hop-far", "hop-near", "uniform"}
 
 
 def test_a_damaged_checkpoint_is_named(small_graph: Data, tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def e2neg_step() -> dict[str, Any]:
     order = model.order
     with torch.no_grad():
         u = model.project_centres(order)
-        difference = abs(float(plain(order)) - float(loss(model.contrast, u, u).mean()))
+        difference = abs(float(plain(order)) - float(loss(model.negatives.filled, u, u).mean()))
     steps = (
         _optimised(plain.parameters(), model.config, lambda: plain(order), False),
         _optimised(model.parameters(), model.config, lambda: model.step().total, True),

@@ -22,6 +22,8 @@ from torch import Tensor
 
 import workbench
 from workbench.contrast import Contrast
+from workbench.contrast.contrast import Mixed
+from workbench.contrast.selection import STRATEGIES
 from workbench.errors import UserError, unknown
 from workbench.methods import METHODS, Config
 
@@ -47,6 +49,8 @@ class Run:
         device: what it ran on. versions: of the packages that decide the bits.
         complete: False where training was interrupted; the checkpoint lets the same request go on.
         details: what the method made of the graph besides the embedding, by name.
+        projections: what the contrast compared in the last step, a matrix a view [rows, dim]; empty where there was
+            none.
         path: the run's folder; None where it was not stored.
     """
 
@@ -65,6 +69,7 @@ class Run:
     versions: dict[str, str] = field(default_factory=dict)
     complete: bool = True
     details: dict[str, Tensor] = field(default_factory=dict)
+    projections: tuple[Tensor, ...] = ()
     path: Path | None = None
 
     @property
@@ -100,13 +105,16 @@ def versions() -> dict[str, str]:
 
 
 @cache
-def code_version(method: str) -> str:
+def code_version(method: str, negatives: str = "all") -> str:
     """Return a hash of the code that decides what `method` learns, so that a change of it is a new run.
 
-    That is the method's file, what it imports of this package, directly or not, and the training loop. Comments,
-    docstrings and line breaks don't count.
+    That is the method's file and that of the strategy that chooses its negatives, what they import of this package,
+    directly or not, and the training loop. Comments, docstrings and line breaks don't count.
     """
     files = [*_sources(Path(inspect.getfile(METHODS.get(method)))), Path(workbench.__file__).parent / "training.py"]
+    if negatives != "all":
+        chosen = _sources(Path(inspect.getfile(STRATEGIES.get(negatives))))
+        files += [file for file in chosen if file not in files]
     return hashlib.sha256("\0".join(map(_code, files)).encode()).hexdigest()[:12]
 
 
@@ -142,7 +150,8 @@ def _code(file: Path) -> str:
 
 def key(method: str, config: Config, seed: int, graph_hash: str, device: str) -> str:
     """Return the hash of a request: graph content, configuration, seed, code version and kind of device."""
-    request = [method, dataclasses.asdict(config), seed, graph_hash, code_version(method), device.split(":")[0]]
+    code = code_version(method, getattr(config, "negatives", "all"))
+    request = [method, dataclasses.asdict(config), seed, graph_hash, code, device.split(":")[0]]
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -167,8 +176,9 @@ def save(run: Run, path: Path, replace: bool = False) -> Run:
         for name in ("method", "graph", "graph_hash", "preset", "seed", "seconds", "peak_mib", "device", "versions")
     }
     facts |= {"config": dataclasses.asdict(run.config), "epochs": run.epochs, "complete": run.complete}
-    facts["code_version"] = code_version(run.method)
+    facts["code_version"] = code_version(run.method, getattr(run.config, "negatives", "all"))
     tensors = {f"details.{name}": tensor.detach().cpu().contiguous().clone() for name, tensor in run.details.items()}
+    tensors |= {f"projections.{i}": one.contiguous().clone() for i, one in enumerate(run.projections)}
     if run.contrast is not None:
         plain, held = _split_contrast(run.contrast)
         facts["contrast"], tensors = plain, tensors | held
@@ -212,6 +222,7 @@ def load(path: str | Path) -> Run:
         raise UserError(f"the stored run {path} is damaged ({error}); delete the folder and train again") from None
     contrast = _join_contrast(facts["contrast"], tensors) if facts.get("contrast") else None
     details = {name.removeprefix("details."): t for name, t in tensors.items() if name.startswith("details.")}
+    projections = tuple(tensors[name] for name in ("projections.0", "projections.1") if name in tensors)
     kept = ("method", "graph", "graph_hash", "preset", "seed", "seconds", "peak_mib", "device", "versions", "complete")
     return Run(
         **{name: facts[name] for name in kept},
@@ -220,6 +231,7 @@ def load(path: str | Path) -> Run:
         history=history,
         contrast=contrast,
         details=details,
+        projections=projections,
         path=path,
     )
 
@@ -279,11 +291,11 @@ def _split_contrast(contrast: Contrast) -> tuple[dict[str, Any], dict[str, Tenso
     tensors: dict[str, Tensor] = {}
     for one in dataclasses.fields(contrast):
         value = getattr(contrast, one.name)
-        parts = {one.name: value} if isinstance(value, Tensor) else {}
+        parts: dict[str, Tensor] = {one.name: value} if isinstance(value, Tensor) else {}
         if isinstance(value, tuple):
             parts = {f"{one.name}.{position}": part for position, part in enumerate(value)}
         if parts:
-            tensors |= {f"contrast.{name}": part.detach().cpu().contiguous() for name, part in parts.items()}
+            tensors |= {f"contrast.{name}": part.detach().cpu().contiguous().clone() for name, part in parts.items()}
         else:
             plain[one.name] = value
     return plain, tensors
@@ -293,9 +305,9 @@ def _join_contrast(plain: dict[str, Any], tensors: dict[str, Tensor]) -> Contras
     values = dict(plain)
     for one in dataclasses.fields(Contrast):
         whole = tensors.get(f"contrast.{one.name}")
-        parts = [tensors[name] for name in (f"contrast.{one.name}.{i}" for i in (0, 1)) if name in tensors]
+        parts = [tensors[name] for name in (f"contrast.{one.name}.{i}" for i in (0, 1, 2)) if name in tensors]
         if whole is not None or parts:
-            values[one.name] = whole if whole is not None else tuple(parts)
+            values[one.name] = whole if whole is not None else Mixed(*parts) if one.name == "mixed" else tuple(parts)
     return Contrast(**values)
 
 

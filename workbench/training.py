@@ -119,6 +119,7 @@ def fit(
         versions=runs.versions(),
         complete=complete,
         details=details,
+        projections=tuple(one.float().cpu() for one in trainer.projections),
     )
     if not complete:
         trainer.save()
@@ -154,6 +155,7 @@ class _Trainer:
         self.rows: list[dict[str, float]] = []
         self.seconds, self.finished, self.torn = 0.0, False, False
         self.contrast: Contrast | None = None
+        self.projections: tuple[Tensor, ...] = ()
         if checkpoint.exists() and not fresh:
             self._restore()
 
@@ -190,6 +192,7 @@ class _Trainer:
         step = self.model.step()
         step.total.backward()
         self.contrast, self.finished = step.contrast, step.finished
+        self.projections = tuple(one.detach() for one in step.projections)
         terms = {"loss": float(step.total.detach()), **{k: float(term.detach()) for k, term in step.terms.items()}}
         if not all(map(_finite, terms.values())):
             raise UserError(

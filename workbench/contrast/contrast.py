@@ -1,12 +1,29 @@
 """`Contrast`: who is an anchor, whom it is compared with, and how much each pair weighs."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from workbench.errors import UserError, unknown
 
 SIMILARITIES = ("cosine", "dot")
+OBJECTIVES = ("infonce", "dcl", "dclw", "cacr")
+
+
+class Mixed(NamedTuple):
+    """Synthetic negatives: each the normalised mix share * first + (1 - share) * second of two rows.
+
+    Attributes:
+        first: rows [rows, synthetic].
+        second: rows [rows, synthetic]; where it is the anchor's own row, the anchor itself is mixed in.
+        share: weight of the first row, in [0, 1], float [rows, synthetic] or anything that expands to it.
+    """
+
+    first: Tensor
+    second: Tensor
+    share: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +43,7 @@ class Contrast:
         views: 2, or 1 where a row's positive is itself (the uniformity term of Str-GCL's rule branch).
         nodes: graph nodes that the rows stand for [rows]; None means that row i is node i.
         candidates: rows that serve as negatives: None for all, [k] shared by all anchors, or [rows, k] per anchor. A
-            row that is listed twice counts twice.
+            row that is listed twice counts twice, and an anchor that lists itself lists one negative fewer.
         positives: sparse P as (index [2, entries] of anchor and candidate rows in the other view, mass [entries]);
             None for the row itself with mass 1.
         positive_weight: W of a row with itself in the denominator: 1 as in InfoNCE, 0 for decoupled contrast (DCL).
@@ -37,6 +54,12 @@ class Contrast:
             candidates is None, else k.
         bias: B per candidate row [rows]; None for 0. It acts on positive and negative pairs alike.
         similarity: "cosine" or "dot".
+        objective: "infonce", the ratio above; "dcl", the same with positive_weight 0; "dclw", dcl whose positive term
+            is weighted by how hard the positive pair is; "cacr", attraction and repulsion with two weightings. The
+            equations and sources stand in `workbench.contrast.objectives`.
+        class_prior: assumed probability that a negative is of the anchor's class, in [0, 1): above 0 the denominator
+            is corrected for it ("debiased", Chuang and others).
+        mixed: synthetic negatives beside the listed ones; they push the anchor and are not moved themselves.
     """
 
     tau: float = 0.5
@@ -49,8 +72,21 @@ class Contrast:
     weights: Tensor | tuple[Tensor, Tensor] | None = None
     bias: Tensor | None = None
     similarity: str = "cosine"
+    objective: str = "infonce"
+    class_prior: float = 0.0
+    mixed: Mixed | None = None
 
     def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise unknown("objective", self.objective, OBJECTIVES, "of a contrast")
+        if self.objective in ("dcl", "dclw"):
+            object.__setattr__(self, "positive_weight", 0.0)
+        if not 0 <= self.class_prior < 1:
+            raise UserError(f"class_prior of a contrast is {self.class_prior}; it must be at least 0 and below 1")
+        if self.similarity == "dot" and (self.mixed or self.class_prior or self.objective in ("dclw", "cacr")):
+            raise UserError("mixed negatives, class_prior, dclw and cacr are defined for the similarity 'cosine' only")
+        if self.objective == "cacr" and (self.class_prior or self.mixed or self.bias is not None):
+            raise UserError("the objective 'cacr' takes no class_prior, mixed negatives or bias; weights it does take")
         if not self.tau > 0:
             raise UserError(f"the temperature tau of a contrast is {self.tau}; it must be above 0")
         if self.similarity not in SIMILARITIES:
@@ -79,14 +115,36 @@ class Contrast:
             wanted["weights"] = (self.weights, (rows, columns) if listed else (columns,))
         if self.candidates is not None and self.candidates.dim() == 2:
             wanted["candidates"] = (self.candidates, (rows, columns))
+        if self.mixed is not None:
+            wanted["second row of mixed"] = (self.mixed.second, tuple(self.mixed.first.shape))
         for name, (tensor, shape) in wanted.items():
             if tensor is not None and tuple(tensor.shape) != shape:
                 raise UserError(f"{name} of the contrast has shape {list(tensor.shape)}; {list(shape)} is needed")
-        for name, index in (("candidates", self.candidates), ("positives", self.positives and self.positives[0])):
+        first, second = self.mixed[:2] if self.mixed else (None, None)
+        named = {"candidates": self.candidates, "positives": self.positives and self.positives[0]}
+        for name, index in {**named, "first of mixed": first, "second of mixed": second}.items():
             if index is not None and index.numel() and not 0 <= int(index.min()) <= int(index.max()) < rows:
                 raise UserError(f"{name} of the contrast name rows outside 0..{rows - 1}")
 
     def negatives_per_anchor(self, rows: int) -> int:
-        """Return how many negative terms stand in one anchor's denominator (own row left out, repeats counted)."""
+        """Return how many negative terms stand in one anchor's denominator at most (own row left out)."""
         per_view = max(rows - 1, 0) if self.candidates is None else int(self.candidates.shape[-1])
-        return per_view * (2 if self.views == 2 and self.same_view else 1)
+        return (per_view + (self.mixed.first.shape[1] if self.mixed else 0)) * self._banks
+
+    @property
+    def _banks(self) -> int:
+        return 2 if self.views == 2 and self.same_view else 1
+
+    def negative_mass(self, rows: int, device: torch.device) -> Tensor:
+        """Return the summed weight of each anchor's negatives, both views counted, float [rows]."""
+        own = torch.arange(rows, device=device)
+        listed = own if self.candidates is None else self.candidates
+        if isinstance(self.weights, tuple):
+            left, right = self.weights
+            total, mine = left @ right.sum(0), (left[listed] * right).sum(1)
+        else:
+            weights = torch.ones(listed.shape, device=device) if self.weights is None else self.weights
+            if listed.dim() == 2:
+                return (weights * (listed != own[:, None])).sum(1) * self._banks
+            total, mine = weights.sum().expand(rows), weights
+        return (total - mine.new_zeros(rows).index_add(0, listed, mine)) * self._banks

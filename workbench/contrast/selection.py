@@ -1,22 +1,31 @@
-"""Strategies that choose the negatives, and `Selection`, their answer with reasons."""
+"""`Selection`: whom each anchor is compared with, and why; `select` asks a named strategy for one."""
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench.contrast.stars import most_central, spectral_clusters
-from workbench.errors import UserError, unknown
+from workbench.contrast.contrast import Mixed
+from workbench.contrast.ground import Ground, Positions
+from workbench.errors import UserError, node_number, unknown
 from workbench.randomness import Randomness
 from workbench.registry import Registry
 
-STRATEGIES: Registry[Callable[..., "Selection"]] = Registry("strategy")
+if TYPE_CHECKING:
+    from workbench.runs import Run
+
+STRATEGIES: Registry[Callable[..., "Selection"]] = Registry("strategy", "workbench.contrast.strategies")
 names = STRATEGIES.names
+Facts = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,83 +34,210 @@ class Selection:
 
     Attributes:
         anchors: node ids [anchors].
-        negatives: node ids, [k] shared by all anchors or [anchors, k]. In a shared list an anchor may find itself; a
-            contrast never counts that pair.
-        weights: weight of each negative, same shape as `negatives`.
-        reasons: one row per chosen negative (per pair where the lists differ by anchor): the quantities that decided.
+        negatives: node ids, [k] shared by all anchors or [anchors, k], -1 where an anchor has fewer than k. In a shared
+            list an anchor may find itself; a contrast never counts that pair.
+        weights: weight of each negative, same shape as `negatives`, 0 where there is none.
+        mixed: synthetic negatives beside them, by the node ids of their parents; None for none.
+        class_prior: assumed probability that a negative is of the anchor's class, see `Contrast`.
+        because: the reason as a sentence with the columns of `reasons` in braces.
+        facts: takes numbers of anchors [some] and gives the quantities that decided, each [k] or [some, k].
     """
 
     anchors: Tensor
     negatives: Tensor
     weights: Tensor
-    reasons: pd.DataFrame
+    mixed: Mixed | None = None
+    class_prior: float = 0.0
+    because: str = ""
+    facts: Callable[[Positions], Facts] = field(default=lambda rows: {}, repr=False)
+
+    @property
+    def shared(self) -> bool:
+        """Whether all anchors have the same negatives."""
+        return self.negatives.dim() == 1
+
+    @cached_property
+    def reasons(self) -> pd.DataFrame:
+        """One row a chosen negative (a pair where the lists differ by anchor): the quantities that decided."""
+        anchors, negatives = self.anchors.numpy(), self.negatives.numpy()
+        columns: dict[str, Any] = {} if self.shared else {"anchor": np.repeat(anchors, negatives.shape[1])}
+        columns["negative"] = negatives.ravel()
+        for name, values in self.facts(np.arange(len(anchors))).items():
+            columns[name] = np.asarray(np.broadcast_to(values, negatives.shape)).ravel()
+        return pd.DataFrame(columns)[negatives.ravel() >= 0].reset_index(drop=True)
+
+    def of(self, anchor: int) -> "Selection":
+        """Return the part for one anchor, as a list of its own [1, k] without itself.
+
+        Raises:
+            UserError: the node is no anchor.
+        """
+        found = torch.nonzero(self.anchors == anchor).flatten()
+        if not len(found):
+            raise UserError(f"node {anchor} is no anchor of this selection, which has {len(self.anchors):,} anchors")
+        row = int(found[0])
+        if not self.shared:
+            mixed = self.mixed and Mixed(*(part.expand(len(self.anchors), -1)[row : row + 1] for part in self.mixed))
+            return Selection(self.anchors[found], self.negatives[found], self.weights[found], mixed, self.class_prior,
+                             self.because, lambda rows: self.facts(np.full(len(rows), row)))  # fmt: skip
+        kept = torch.nonzero(self.negatives != anchor).flatten()
+        listed, places = self.negatives[kept], kept.numpy()
+
+        def facts(rows: Positions) -> Facts:
+            found = {name: np.broadcast_to(v, self.negatives.shape) for name, v in self.facts(np.array([row])).items()}
+            return {name: values[places][None] for name, values in found.items()}
+
+        return Selection(self.anchors[found], listed[None], self.weights[kept][None], None, self.class_prior,
+                         self.because, facts)  # fmt: skip
+
+    def sentences(self) -> list[str]:
+        """Say why each row of `reasons` was chosen, in its order; a missing quantity (-1, nan) is left out."""
+        return [_filled(self.because, row) for row in self.reasons.to_dict("records")]
+
+    def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Return anchor, negative and weight of each pair that counts, never a node with itself [pairs] each."""
+        anchors = self.anchors.numpy()[:, None]
+        negatives, weights = (
+            part.numpy()[None] if self.shared else part.numpy() for part in (self.negatives, self.weights)
+        )
+        anchor, negative, weight = np.broadcast_arrays(anchors, negatives, weights)
+        kept = (negative >= 0) & (negative != anchor)
+        return anchor[kept], negative[kept], weight[kept].astype(np.float64)
 
 
-def select(strategy: str, graph: Data, k: int = 50, seed: int = 0, **options: Any) -> Selection:
+def _filled(because: str, row: Mapping[Any, Any]) -> str:
+    """Fill a sentence.
+
+    Of a part between semicolons that has an alternative after "|", the first is taken whose quantities are all there;
+    a part without any is dropped.
+    """
+    told = []
+    for part in because.split(";"):
+        for form in part.split("|"):
+            wanted = [row[name] for _, name, _, _ in string.Formatter().parse(form) if name]
+            if not any(value is None or value != value or value == -1 for value in wanted):
+                told.append(form.format(**row).strip())
+                break
+    return "; ".join(told)
+
+
+def options_of(strategy: str) -> dict[str, Any]:
+    """Return the options of a strategy with their defaults.
+
+    Raises:
+        UserError: no such strategy.
+    """
+    parameters = list(inspect.signature(STRATEGIES.get(strategy)).parameters.values())[3:]
+    return {one.name: one.default for one in parameters}
+
+
+def check_options(strategy: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of a strategy, in the type of their defaults.
+
+    Raises:
+        UserError: the strategy has no such option, or the value is of another type.
+    """
+    known, checked = options_of(strategy), {}
+    for name, value in options.items():
+        if name not in known:
+            raise unknown("option", name, known, f"of strategy {strategy!r}")
+        wanted = type(known[name])
+        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not wanted:
+            words = {int: "a whole number", float: "a number", str: "a word"}
+            raise UserError(f"option {name!r} of strategy {strategy!r} is {value!r}; it must be {words[wanted]}")
+        checked[name] = value
+    return checked
+
+
+def select(
+    strategy: str,
+    graph: Data,
+    k: int = 50,
+    seed: int = 0,
+    *,
+    embedding: "Run | Tensor | None" = None,
+    anchors: int | list[int] | Tensor | None = None,
+    **options: Any,
+) -> Selection:
     """Choose negatives by a named strategy.
+
+    What an anchor gets does not depend on which other anchors are asked.
 
     Args:
         strategy: name of the strategy; `names()` lists them.
-        graph: a graph with edge_index.
-        k: how many negatives, 1 or more; the strategy "all" does not look at it.
+        graph: a graph with edge_index; its labels are not looked at.
+        k: how many negatives an anchor has at most, 1 or more; the strategy "all" does not look at it.
         seed: master seed of whatever is drawn.
+        embedding: a run, or a matrix [nodes, dim], that similarities and clusters are of; None for the attributes.
+        anchors: node ids to choose for; None for the strategy's own anchors, mostly all nodes.
         **options: further options of the strategy; an unknown one is an error.
 
     Returns:
         The choice and its reasons.
 
     Raises:
-        UserError: an unknown strategy or option, or a k that doesn't fit the graph.
+        UserError: an unknown strategy or option, an anchor that isn't there, or a k that doesn't fit the graph.
     """
-    choose = STRATEGIES.get(strategy)
-    known = list(inspect.signature(choose).parameters)[3:]
-    for option in options:
-        if option not in known:
-            raise unknown("option", option, known, f"of strategy {strategy!r}")
+    return choose(ground_of(graph, embedding, anchors), strategy, k, seed, **options)
+
+
+def ground_of(
+    graph: Data, embedding: "Run | Tensor | None" = None, anchors: int | list[int] | Tensor | None = None
+) -> Ground:
+    """Prepare what strategies look at, to be handed to `choose` several times; arguments as for `select`."""
     nodes = int(graph.num_nodes or 0)
-    if strategy != "all" and not 1 <= k <= nodes:
-        raise UserError(f"k={k} negatives were asked for; a graph of {nodes} nodes gives 1 to {nodes}")
-    return choose(graph, k, Randomness(seed), **options)
+    if anchors is not None:
+        asked = [anchors] if isinstance(anchors, int) else list(anchors)
+        anchors = torch.tensor([node_number(int(one), nodes) for one in asked], dtype=torch.long)
+    rows = embedding if embedding is None or isinstance(embedding, Tensor) else embedding.embeddings
+    return Ground(Data(x=graph.x, edge_index=graph.edge_index, num_nodes=nodes), rows, anchors)
 
 
-def _shared(anchors: Tensor, negatives: Tensor, **reasons: Any) -> Selection:
-    table = pd.DataFrame({"negative": negatives.numpy(), **reasons})
-    return Selection(anchors, negatives, torch.ones(len(negatives)), table)
+def choose(ground: Ground, strategy: str, k: int, seed: int = 0, **options: Any) -> Selection:
+    """Choose negatives on a ground that is at hand; arguments as for `select`."""
+    chooser, given = STRATEGIES.get(strategy), check_options(strategy, options)
+    if strategy != "all" and (not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= ground.size):
+        raise UserError(f"k={k} negatives were asked for; a graph of {ground.size} nodes gives 1 to {ground.size}")
+    return chooser(ground, k, Randomness(seed), **given)
 
 
-@STRATEGIES.register("all")
-def all_nodes(graph: Data, k: int, randomness: Randomness) -> Selection:
-    """Every other node, as in GRACE."""
-    nodes = torch.arange(graph.num_nodes)
-    return _shared(nodes, nodes, reason="every node")
+# ------------------------------------------------------------------------------- what strategies make selections by
 
 
-@STRATEGIES.register("uniform")
-def uniform(graph: Data, k: int, randomness: Randomness) -> Selection:
-    """K nodes drawn uniformly without replacement, shared by all anchors: the placebo for every other choice."""
-    order = torch.randperm(graph.num_nodes, generator=randomness.generator("negatives"))
-    return _shared(torch.arange(graph.num_nodes), order[:k], draw=range(1, k + 1), reason="drawn")
-
-
-@STRATEGIES.register("e2neg")
-def e2neg(graph: Data, k: int, randomness: Randomness, spectrum: str = "largest") -> Selection:
-    """The most central node of each spectral cluster; these nodes are the anchors too (E2Neg, stages 1 and 2).
+def shared(ground: Ground, negatives: Positions, because: str, own_anchors: Positions | None = None,
+           weights: Tensor | None = None, class_prior: float = 0.0, **facts: Any) -> Selection:  # fmt: skip
+    """Make a selection of one list for all anchors from positions [k].
 
     Args:
-        graph: a graph with edge_index.
-        k: clusters; empty ones give no node.
-        randomness: seeds the eigensolver.
-        spectrum: "largest" singular vectors of the Laplacian, as released, or "smallest".
+        ground: what was chosen from.
+        negatives: positions [k].
+        because: the reason, a sentence with names of `facts` in braces; parts between semicolons are dropped where a
+            quantity is missing.
+        own_anchors: positions of the anchors where nobody asked for others; None for all.
+        weights: [k]; None for 1.
+        class_prior: see `Contrast`.
+        **facts: what decided, one value or [k] each.
     """
-    if spectrum not in ("largest", "smallest"):
-        raise unknown("spectrum", spectrum, ("largest", "smallest"), "of strategy 'e2neg'")
-    clusters, centrality = spectral_clusters(graph, k, spectrum, randomness)  # type: ignore[arg-type]
-    centres = most_central(clusters, centrality)
-    return _shared(
-        centres,
-        centres,
-        cluster=clusters[centres].numpy(),
-        cluster_size=torch.bincount(clusters[clusters >= 0], minlength=k)[clusters[centres]].numpy(),
-        centrality=centrality[centres].numpy(),
-        reason="most central node of its spectral cluster",
-    )
+    anchors = own_anchors if ground.asked is None and own_anchors is not None else ground.anchors
+    weights = torch.ones(len(negatives)) if weights is None else weights
+    return Selection(ground.ids[anchors], ground.ids[negatives], weights, None, class_prior, because, lambda _: facts)
+
+
+def listed(ground: Ground, negatives: Positions, because: str, facts: Callable[[Positions], Facts],
+           mixed: Mixed | None = None) -> Selection:  # fmt: skip
+    """Make a selection of a list an anchor from positions [anchors, k], -1 where there is none.
+
+    Args:
+        ground: what was chosen from.
+        negatives: positions [anchors, k].
+        because: as for `shared`.
+        facts: takes numbers of anchors [some] and gives what decided, each [some, k]; only asked when someone looks.
+        mixed: synthetic negatives, by positions.
+    """
+    chosen = torch.from_numpy(negatives)
+    nodes = torch.where(chosen >= 0, ground.ids[chosen.clamp(min=0)], -1)
+    if mixed is not None:
+        mixed = mixed._replace(first=ground.ids[mixed.first], second=ground.ids[mixed.second])
+    return Selection(ground.ids[ground.anchors], nodes, (chosen >= 0).float(), mixed, 0.0, because, facts)

@@ -3,13 +3,16 @@
 import dataclasses
 import inspect
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from torch import Tensor, nn
+from torch_geometric.data import Data
 
 from workbench.contrast import Contrast
+from workbench.contrast.chooser import Chooser
+from workbench.contrast.selection import check_options, options_of
 from workbench.encoders import GraphTensors
 from workbench.errors import UserError, unknown
 from workbench.randomness import Randomness
@@ -65,6 +68,36 @@ class Config:
                     raise UserError(f"parameter {one.name!r} is {value}; it must be {word} {bound:g}")
 
 
+@dataclass(frozen=True)
+class ContrastConfig(Config):
+    """What each method has besides that contrasts nodes with negatives of one's choice.
+
+    Attributes:
+        negatives: name of the strategy that chooses them; "all" for the method's own. Options of the strategy, such as
+            hops=3, are given like parameters.
+        k: negatives of a node at most; in two views each counts twice.
+        redraw: epochs after which they are chosen anew; 0 keeps the first choice.
+        objective: "infonce", or "dcl", "dclw", "cacr" on the same pairs, see `workbench.contrast.objectives`.
+        options: further options of the strategy as (name, value); filled in from the parameters that are its own.
+    """
+
+    negatives: str = "all"
+    k: int = at_least(1, 64)
+    redraw: int = at_least(0, 1)
+    objective: Literal["infonce", "dcl", "dclw", "cacr"] = "infonce"
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checked = check_options(self.negatives, {name: value for name, value in self.options})
+        object.__setattr__(self, "options", tuple(sorted(checked.items())))
+
+    def chooser(self, base: Contrast, graph: Data, randomness: Randomness, ids: Tensor | None = None) -> Chooser:
+        """Return what fills the contrast of a method as configured; arguments as for `Chooser`."""
+        base = replace(base, objective=self.objective)
+        return Chooser(base, graph, randomness, self.negatives, self.k, self.redraw, self.options, ids)
+
+
 class Step(NamedTuple):
     """What one training step computed.
 
@@ -73,12 +106,14 @@ class Step(NamedTuple):
         contrast: the contrast that was used.
         weights: factor of each term in the total; 1 for a term that isn't named.
         finished: True where the method has nothing left to learn.
+        projections: what the contrast compared, a matrix a view [rows, dim].
     """
 
     terms: dict[str, Tensor]
     contrast: Contrast
     weights: dict[str, float] = {}  # noqa: RUF012 - never changed
     finished: bool = False
+    projections: tuple[Tensor, ...] = ()
 
     @property
     def total(self) -> Tensor:
@@ -171,12 +206,20 @@ def configure(method: str, preset: str | None, graph: str, overrides: dict[str, 
     """
     config_class = METHODS.get(method).Config
     full_name, values = _find_preset(method, preset, graph)
-    types = get_type_hints(config_class)
-    checked = {}
-    for name, value in {**values, **overrides}.items():
-        if name not in types:
-            raise unknown("parameter", name, types, f"of method {method!r}")
-        checked[name] = _as_type(name, value, types[name], method)
+    types, given = get_type_hints(config_class), {**values, **overrides}
+    strategy = given.get("negatives", getattr(config_class, "negatives", None))
+    own = options_of(strategy) if isinstance(strategy, str) else {}
+    checked, options = {}, dict(given.pop("options", ()))
+    for name, value in given.items():
+        if name in types:
+            checked[name] = _as_type(name, value, types[name], method)
+        elif name in own:
+            options[name] = value
+        else:
+            where = f"of method {method!r}" + (f" with negatives {strategy!r}" if own else "")
+            raise unknown("parameter", name, [*(one for one in types if one != "options"), *own], where)
+    if options:
+        checked["options"] = tuple(options.items())
     try:
         return full_name, config_class(**checked)
     except UserError as error:
@@ -202,4 +245,15 @@ def _as_type(name: str, value: Any, wanted: Any, method: str) -> Any:
     return value
 
 
-__all__ = ["METHODS", "Config", "GraphTensors", "Method", "Randomness", "Step", "above", "at_least", "rate"]
+__all__ = [
+    "METHODS",
+    "Config",
+    "ContrastConfig",
+    "GraphTensors",
+    "Method",
+    "Randomness",
+    "Step",
+    "above",
+    "at_least",
+    "rate",
+]

@@ -7,6 +7,7 @@ Only the centres' rows reach the loss and only their attributes ever change, so 
 once and never touches the other rows: same loss and gradients as a graph convolution over the star graph.
 """
 
+import dataclasses
 import math
 import warnings
 from dataclasses import dataclass
@@ -27,13 +28,14 @@ from workbench.views import keep_columns, keep_edges, shuffle
 
 
 @dataclass(frozen=True)
-class E2NegConfig(base.Config):
+class E2NegConfig(base.ContrastConfig):
     """Configuration of E2Neg. Sizes default to a small CPU's; each switch defaults to what the release does.
 
     Attributes:
         dim: width of the embedding.
         tau: temperature, fixed at 0.5 in the release.
-        k: clusters, hence centres.
+        k: clusters, hence centres. Negatives of another strategy than "all" are chosen among the centres.
+        each: negatives of a centre at most; 0 for as many as there are centres.
         neighbours: most neighbours in a star.
         min_neighbours, max_hop: a star stops growing at this many entries, or hops.
         centres: how they are chosen: "spectral" (released), or the controls "random" and "degree" (highest).
@@ -53,6 +55,7 @@ class E2NegConfig(base.Config):
     dim: int = at_least(1, 1024)
     tau: float = above(0, 0.5)
     k: int = at_least(1, 50)
+    each: int = at_least(0, 0)
     neighbours: int = at_least(1, 100)
     min_neighbours: int = at_least(0, 50)
     max_hop: int = at_least(2, 10)
@@ -117,7 +120,9 @@ class E2Neg(Method):
         nn.init.xavier_uniform_(self.weight)
         self.activation = nn.PReLU(config.dim)
         self.projector = projector(config.dim, config.dim)
-        self.contrast = Contrast(config.tau, nodes=self.stars.centres)
+        among = dataclasses.replace(config, k=config.each or len(self.stars.centres))
+        base_contrast = Contrast(config.tau, nodes=self.stars.centres)
+        self.negatives = among.chooser(base_contrast, graph, randomness, self.stars.centres)
         # The composition of all permutations so far: what an in-place shuffle leaves in memory.
         self.register_buffer("order", torch.arange(len(self.stars.centres)))
 
@@ -138,9 +143,11 @@ class E2Neg(Method):
             u = v = self.project_centres(self.order)
         else:
             u, v = self.project_centres(self.order), self._second_view()
-        value = loss(self.contrast, u, v).mean()
+        contrast = self.negatives(u, v)
+        value = loss(contrast, u, v).mean()
         target = uniformity_floor(centres, c.tau) + c.stop_within
-        return Step({"contrast": value}, self.contrast, finished=c.stop_within > 0 and float(value.detach()) < target)
+        finished = c.stop_within > 0 and float(value.detach()) < target
+        return Step({"contrast": value}, contrast, finished=finished, projections=(u, v))
 
     def _second_view(self) -> Tensor:
         device = self.order.device

@@ -17,7 +17,7 @@ from workbench.randomness import Randomness
 
 
 @dataclass(frozen=True)
-class GraceConfig(base.Config):
+class GraceConfig(base.ContrastConfig):
     """Configuration of GRACE; the defaults are the authors' for Cora.
 
     Attributes:
@@ -56,7 +56,7 @@ class Grace(Method):
         widths = (self.graph.features, *[2 * config.dim] * (config.layers - 1), config.dim)
         self.encoder = GCN(widths, config.activation)
         self.projector = projector(config.dim, config.projection)
-        self.contrast = Contrast(config.tau)
+        self.negatives = config.chooser(Contrast(config.tau), graph, randomness)
 
     def step(self) -> Step:
         """Contrast two views of the graph."""
@@ -67,7 +67,8 @@ class Grace(Method):
             )
             for edges, features in ((c.edge_drop_1, c.feature_drop_1), (c.edge_drop_2, c.feature_drop_2))
         )
-        return Step({"contrast": loss(self.contrast, u, v).mean()}, self.contrast)
+        contrast = self.negatives(u, v)
+        return Step({"contrast": loss(contrast, u, v).mean()}, contrast, projections=(u, v))
 
     def embed(self) -> Tensor:
         """Encode the whole graph; the projector is left out."""

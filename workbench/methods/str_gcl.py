@@ -23,7 +23,7 @@ from workbench.views import shuffle
 
 
 @dataclass(frozen=True)
-class StrGCLConfig(base.Config):
+class StrGCLConfig(base.ContrastConfig):
     """Configuration of Str-GCL. Sizes default to a small CPU's; each switch defaults to what the release does.
 
     Attributes:
@@ -176,7 +176,8 @@ class StrGCL(Method):
         self.encoder = GCN((self.graph.features, *[config.dim] * config.layers))
         self.projector = projector(config.dim, config.projection)
         self.order = shuffle(self.graph.nodes, randomness.generator("rules"), scores.device)
-        self.contrast, self.rule_contrast = Contrast(config.tau), Contrast(config.tau_rule, views=1)
+        self.negatives = config.chooser(Contrast(config.tau), graph, randomness)
+        self.rule_contrast = Contrast(config.tau_rule, views=1)
         if config.alignment == "moments":
             self.rules = RuleBranch(self.graph.features, config.rule_hidden, config.dim, scores)
             self.rules.scores.requires_grad_(config.scores != "frozen")
@@ -209,14 +210,15 @@ class StrGCL(Method):
         ]
         encoded = [self.encoder(view) for view in views]
         projections = [self.projector(h) for h in encoded]
-        terms = {"base": loss(self.contrast, *projections).mean()}
+        contrast = self.negatives(*projections)
+        terms = {"base": loss(contrast, *projections).mean()}
         if c.alignment == "nodes":
             errors = [(self.reader(h) - self.targets).square().mean() for h in encoded]
             terms["nodes"] = torch.stack(errors).mean()
         elif c.rule_weight or c.cross_weight:
             terms |= self._released_terms(views, projections)
         factors = {"base": c.base_weight, "rule": c.rule_weight, "cross": c.cross_weight, "nodes": c.cross_weight}
-        return Step(terms, self.contrast, factors)
+        return Step(terms, contrast, factors, projections=tuple(projections))
 
     def _released_terms(self, views: list[View], projections: list[Tensor]) -> dict[str, Tensor]:
         weights, rule_terms, cross_terms = self._weights(), [], []

@@ -1,0 +1,188 @@
+"""The sums over many pairs that the contrastive loss needs, each with a backward pass that keeps no rows x rows tensor.
+
+* `SymmetricMass` for all-pairs contrasts whose similarity matrix is symmetric (both views stacked): only the tiles on
+  and above the diagonal are multiplied out, and each serves its rows and its columns at once. One constant shift keeps
+  the exponentials in range, which is exact while the range of the logits fits the number format.
+* `Mass` for a shared list of candidates and for very small temperatures: log-sum-exp by row.
+* `PairSimilarity` for lists that differ by anchor: only the listed products are computed.
+
+The first two recompute their blocks in the backward pass instead of keeping them, unless all fit the memory budget.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_TILE = 1024
+
+
+class SymmetricMass(torch.autograd.Function):
+    """log sum_{j not own} (left_i . right_j) exp(scale z_i.z_j) over all rows of z, by tiles of the upper triangle."""
+
+    @staticmethod
+    def _tiles(rows: int, tile: int) -> Iterator[tuple[slice, slice]]:
+        starts = range(0, rows, tile)
+        for first in starts:
+            for second in starts[first // tile :]:
+                yield slice(first, min(first + tile, rows)), slice(second, min(second + tile, rows))
+
+    @staticmethod
+    def _exponentials(z: Tensor, b: slice, c: slice, period: int, scale: float, shift: float) -> Tensor:
+        tile = (z[b] @ z[c].T).mul_(scale).sub_(shift).exp_()
+        # A row's own index appears once per view, so own pairs lie on the diagonals 0 and +-`period`.
+        for offset in (b.start - c.start + step for step in (0, period, -period)):
+            if -tile.shape[0] < offset < tile.shape[1]:
+                tile.diagonal(offset).zero_()
+        return tile
+
+    @staticmethod
+    def forward(
+        ctx: Any, z: Tensor, left: Tensor, right: Tensor, period: int, scale: float, shift: float, budget_mib: float
+    ) -> Tensor:
+        """Compute the value, see the class."""
+        rows, unit = len(z), z.element_size() / 2**20
+        tile = max(1, min(_TILE if z.device.type == "cpu" else 4 * _TILE, int(math.sqrt(budget_mib / unit / 4))))
+        keep = rows * (rows + tile) / 2 * unit <= budget_mib and any(ctx.needs_input_grad)
+        sums, kept = torch.zeros_like(right), []
+        for b, c in SymmetricMass._tiles(rows, tile):
+            exponentials = SymmetricMass._exponentials(z, b, c, period, scale, shift)
+            sums[b] += exponentials @ right[c]
+            if b != c:
+                sums[c] += exponentials.T @ right[b]
+            if keep:
+                kept.append(exponentials)
+        mass = (sums * left).sum(1)
+        ctx.save_for_backward(z, left, right, sums, mass, *kept)
+        ctx.constants = period, scale, shift, tile
+        return mass.log() + shift
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradient of each argument of `forward`."""
+        z, left, right, sums, mass, *kept = ctx.saved_tensors
+        period, scale, shift, tile = ctx.constants
+        per_mass = torch.where(mass > 0, gradients[0] / mass, 0.0)[:, None]
+        share = per_mass * left
+        dz, dright = torch.zeros_like(z), torch.zeros_like(right)
+        rows_side, columns_side = torch.cat([share, right], 1), torch.cat([right, share], 1)
+        for position, (b, c) in enumerate(SymmetricMass._tiles(len(z), tile)):
+            e = kept[position] if kept else SymmetricMass._exponentials(z, b, c, period, scale, shift)
+            if ctx.needs_input_grad[2]:
+                dright[c] += e.T @ share[b]
+                if b != c:
+                    dright[b] += e @ share[c]
+            weight = (rows_side[b] @ columns_side[c].T).mul_(e)
+            dz[b] += weight @ z[c]
+            if b != c:
+                dz[c] += weight.T @ z[b]
+        return dz.mul_(scale), per_mass * sums, dright, None, None, None, None
+
+
+class Mass(torch.autograd.Function):
+    """log sum_{j: ids_j != i} W_ij exp(scale a_i.b_j + bias_j) of anchors a against a bank b, by blocks of anchors."""
+
+    @staticmethod
+    def _logits(
+        a: Tensor, start: int, bank: Tensor, bias: Tensor | None, ids: Tensor, scale: float
+    ) -> tuple[Tensor, Tensor]:
+        logits = (a @ bank.T).mul_(scale)
+        if bias is not None:
+            logits += bias
+        own = torch.arange(start, start + len(a), device=a.device)[:, None] == ids
+        return logits.masked_fill_(own, -math.inf), own
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        anchors: Tensor,
+        bank: Tensor,
+        left: Tensor | None,
+        right: Tensor | None,
+        bias: Tensor | None,
+        ids: Tensor,
+        scale: float,
+        budget_mib: float,
+    ) -> Tensor:
+        """Compute the value, see the class."""
+        block = max(1, int(budget_mib * 2**20 / (4 * anchors.element_size() * max(len(bank), 1))))
+        masses = []
+        for start in range(0, len(anchors), block):
+            rows = slice(start, start + block)
+            logits, _ = Mass._logits(anchors[rows], start, bank, bias, ids, scale)
+            if right is not None:
+                logits += _pair_weights(left, right, rows).log()
+            masses.append(torch.logsumexp(logits, 1) if len(bank) else anchors.new_full((len(logits),), -math.inf))
+        mass = torch.cat(masses) if masses else anchors.new_empty(0)
+        ctx.save_for_backward(anchors, bank, left, right, bias, ids, mass)
+        ctx.constants = scale, block
+        return mass
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradient of each argument of `forward`."""
+        anchors, bank, left, right, bias, ids, mass = ctx.saved_tensors
+        scale, block = ctx.constants
+        danchors, dbank = torch.zeros_like(anchors), torch.zeros_like(bank)
+        dleft = None if left is None else torch.zeros_like(left)
+        dright = None if right is None else torch.zeros_like(right)
+        dbias = None if bias is None else torch.zeros_like(bias)
+        for start in range(0, len(anchors), block):
+            rows = slice(start, start + block)
+            logits, own = Mass._logits(anchors[rows], start, bank, bias, ids, scale)
+            # A row without any weighted pair has log-mass minus infinity and no gradient.
+            finite = mass[rows, None].isfinite()
+            share = gradients[0][rows, None].where(finite, 0.0)
+            unweighted = (logits - mass[rows, None].where(finite, 0.0)).exp_().masked_fill_(own | ~finite, 0.0) * share
+            weighted = unweighted
+            if right is not None and dright is not None:
+                weighted = unweighted * _pair_weights(left, right, rows)
+                if left is not None and dleft is not None:
+                    dleft[rows] = unweighted @ right
+                    dright += unweighted.T @ left[rows]
+                else:
+                    dright += unweighted.sum(0)[:, None]
+            if dbias is not None:
+                dbias += weighted.sum(0)
+            danchors[rows] = weighted @ bank
+            dbank += weighted.T @ anchors[rows]
+        return danchors.mul_(scale), dbank.mul_(scale), dleft, dright, dbias, None, None, None
+
+
+def _pair_weights(left: Tensor | None, right: Tensor, rows: slice) -> Tensor:
+    return right.T if left is None else left[rows] @ right.T
+
+
+class PairSimilarity(torch.autograd.Function):
+    """Inner products of each anchor with the rows of a bank that it lists, [anchors, k]."""
+
+    @staticmethod
+    def forward(ctx: Any, anchors: Tensor, bank: Tensor, columns: Tensor) -> Tensor:
+        """Compute the value, see the class."""
+        rows, k = columns.shape
+        if k > len(bank):  # a list longer than the bank repeats rows; the sparse product refuses that
+            ctx.save_for_backward(anchors, bank, torch.arange(0, rows * k + 1, k, device=columns.device), columns)
+            return (anchors @ bank.T).gather(1, columns)
+        pointer = torch.arange(0, rows * k + 1, k, device=columns.device)
+        pattern = _csr(pointer, columns.flatten(), anchors.new_zeros(rows * k), (rows, len(bank)))
+        ctx.save_for_backward(anchors, bank, pointer, columns)
+        return torch.sparse.sampled_addmm(pattern, anchors, bank.T).values().view(rows, k)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradient of each argument of `forward`."""
+        anchors, bank, pointer, columns = ctx.saved_tensors
+        values, shape = gradients[0].flatten(), (len(anchors), len(bank))
+        moved, pulled = None, None
+        if ctx.needs_input_grad[0]:
+            moved = _csr(pointer, columns.flatten(), values, shape) @ bank
+        if ctx.needs_input_grad[1]:
+            turned = torch.sparse_csc_tensor(pointer, columns.flatten(), values, shape[::-1], check_invariants=False)
+            pulled = turned @ anchors
+        return moved, pulled, None
+
+
+def _csr(pointer: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
+    return torch.sparse_csr_tensor(pointer, columns, values, shape, check_invariants=False)
