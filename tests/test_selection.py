@@ -23,7 +23,8 @@ from workbench.errors import UserError
 from workbench.randomness import Randomness
 
 NAMES = wb.negatives.names()
-LISTED = ["different-cluster", "hardest", "hop-far", "hop-near", "mixing", "ring", "same-cluster", "semi-hard"]
+LISTED = ["different-cluster", "hardest", "hop-far", "hop-near", "mixing", "ring", "same-cluster", "semi-hard",
+          "uniform-each"]  # fmt: skip
 K = 6
 
 

@@ -117,7 +117,7 @@ def test_a_change_of_a_strategy_is_a_new_run_of_those_that_use_it(monkeypatch: p
     before = {name: version("grace", name) for name in strategies}
     monkeypatch.setattr(runs, "_code", lambda one: code(one) + "changed" * (one == changed))
     new = {name for name in strategies if version("grace", name) != before[name]}
-    assert new == {"degree-weighted", "hop-far", "hop-near", "uniform"}
+    assert new == {"degree-weighted", "hop-far", "hop-near", "uniform", "uniform-each"}
 
 
 def test_a_damaged_checkpoint_is_named(small_graph: Data, tmp_path: Path) -> None:

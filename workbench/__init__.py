@@ -19,6 +19,7 @@ _PUBLIC = {
     "graphs": ("workbench.graphs", None),
     "rules": ("workbench.rules", None),
     "placebo": ("workbench.placebo", None),
+    "budget": ("workbench.budget", None),
     "negatives": ("workbench.contrast.selection", None),
     "methods": ("workbench.methods", None),
     "protocols": ("workbench.evaluation.protocols", None),
@@ -33,7 +34,7 @@ __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
     import workbench.contrast.selection as negatives
-    from workbench import evaluation, graphs, methods, notebooks, placebo, plots, rules, runs, widgets
+    from workbench import budget, evaluation, graphs, methods, notebooks, placebo, plots, rules, runs, widgets
     from workbench.contrast import Contrast
     from workbench.errors import UserError
     from workbench.evaluation import compare, evaluate, protocols

@@ -139,6 +139,19 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     add("--anchor", type=int, metavar="NODE", help="show the negatives of this anchor only")
     add("--rows", type=int, default=20, help="negatives to show (default: %(default)s)")
 
+    add = command(commands.budget, kept="the trainings that were finished are stored; the same command goes on")
+    add("graphs", nargs="+", metavar="GRAPH", help="names or files")
+    add("--strategies", nargs="+", default=["hop-far", "hop-near"], metavar="STRATEGY",
+        help="beside all and uniform; 'every' for each there is (default: hop-far hop-near)")  # fmt: skip
+    add("--k", nargs="+", type=int, default=[4, 16, 64, 256], metavar="K", help="numbers (default: 4 16 64 256)")
+    add("--objectives", nargs="+", default=["infonce"], metavar="OBJECTIVE", help="infonce, dcl, dclw, cacr")
+    add("--seeds", type=int, default=5, help="training seeds of each arm (default: %(default)s)")
+    add("--method", default="grace", help="default: %(default)s")
+    add("--preset", default="quick", help="default: %(default)s")
+    add("--protocol", default="random-10-10-80", help="default: %(default)s")
+    add("-p", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="a setting of all, -p epochs=50")
+    add("--out", metavar="FILE", help="write each training's row as CSV")
+
     add = command(commands.rules)
     add("action", metavar="ACTION", help="list | show RULE | eval RULE GRAPH | placebo GRAPH ...")
     add("words", nargs="*", metavar="WORD", help="a rule is a name or a formula in quotes, a graph a name or a file")

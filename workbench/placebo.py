@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from torch_geometric.data import Data
 
+from workbench import arms as comparison
+from workbench.arms import scored_row, summary
 from workbench.errors import UserError, unknown
-from workbench.evaluation import evaluate, paired_difference, propagated
+from workbench.evaluation import propagated
 from workbench.evaluation.comparison import PROPAGATED
 from workbench.training import fit
 
@@ -86,94 +87,23 @@ def run(
         raise UserError(f"{fixed[0]!r} is what the arms differ in, so it can't be set for all of them")
     if rules is not None:
         overrides = {**overrides, "rules": rules}
-    rows = [_row(graph, PROPAGATED, propagated(graph), protocol, splits)]
+    rows = [scored_row(graph, PROPAGATED, propagated(graph), protocol, splits)]
     for seed in range(seeds):
         given = {**overrides, "epochs": 0}
         start = fit("str-gcl", graph, preset, seed, store=store, progress=progress, **given)
-        rows.append(_row(graph, UNTRAINED, start, protocol, splits))
+        rows.append(scored_row(graph, UNTRAINED, start, protocol, splits))
         for arm in chosen:
             given = {**overrides, **ARMS[arm]}
             trained = fit("str-gcl", graph, preset, seed, store=store, progress=progress, **given)
             if not trained.complete:
                 raise UserError(f"interrupted in arm {arm!r}, seed {seed}; the same call goes on from there")
-            rows.append(_row(graph, arm, trained, protocol, splits))
+            rows.append(scored_row(graph, arm, trained, protocol, splits))
     return pd.DataFrame(rows).assign(preset=preset, protocol=protocol)
 
 
-def _row(graph: Data, arm: str, scored: Any, protocol: str, splits: int) -> dict[str, Any]:
-    scores = evaluate(scored, graph, protocol, splits=splits, progress=False)
-    trained = hasattr(scored, "history")
-    return {
-        "graph": str(getattr(graph, "name", "graph")),
-        "arm": arm,
-        "seed": scored.seed if trained else np.nan,
-        "accuracy": float(scores.accuracy),
-        "spread over splits": scores.accuracy.std,
-        "macro F1": float(scores.macro_f1),
-        "epochs": scored.epochs if trained else np.nan,
-        "seconds": scored.seconds if trained else np.nan,
-    }
-
-
-def _check_apart(rows: pd.DataFrame) -> None:
-    """Refuse two rows of one graph, arm and seed: they would be averaged, or be no pair."""
-    twice = rows[rows.duplicated(["graph", "arm", "seed"])]
-    if len(twice):
-        graph, arm = twice.iloc[0][["graph", "arm"]]
-        raise UserError(
-            f"arm {arm!r} of graph {graph!r} has two results for one seed; give each graph a name of its own "
-            '(graph.name = "...") and pass each result once'
-        )
-
-
-def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a graph and arm: mean accuracy over the seeds, spread over seeds and (pooled) over splits.
-
-    Args:
-        rows: what `run` returned, of one graph or several below each other.
-
-    Raises:
-        UserError: two rows of one graph, arm and seed, e.g. of two graphs without a name.
-    """
-    _check_apart(rows)
-    groups = rows.groupby(["graph", "arm"], sort=False)
-    return pd.DataFrame(
-        {
-            "seeds": groups["seed"].count(),
-            "accuracy": groups["accuracy"].mean(),
-            "spread over seeds": groups["accuracy"].std(),
-            "spread over splits": groups["spread over splits"].agg(lambda part: float(np.sqrt((part**2).mean()))),
-            "macro F1": groups["macro F1"].mean(),
-            "seconds": groups["seconds"].mean(),
-        }
-    ).reset_index()
-
-
 def differences(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return paired differences in accuracy between arms, over the seeds that both have, with 95 % t intervals.
+    """Return paired differences in accuracy between the arms of `PAIRS`; see `workbench.arms.differences`."""
+    return comparison.differences(rows, PAIRS)
 
-    Args:
-        rows: what `run` returned, of one graph or several below each other.
 
-    Returns:
-        One row a graph and pair: graph, first, second, seeds, difference, low, high (percentage points). The interval
-        is over training seeds; splits are the same in all.
-
-    Raises:
-        UserError: two rows of one graph, arm and seed, e.g. of two graphs without a name.
-    """
-    _check_apart(rows)
-    found = []
-    for graph, part in rows.groupby("graph", sort=False):
-        table = part.dropna(subset=["seed"]).pivot(index="seed", columns="arm", values="accuracy")
-        for first, second in PAIRS:
-            if first not in table or second not in table:
-                continue
-            both = table[[first, second]].dropna()
-            if len(both) < 2:
-                continue
-            interval = paired_difference(both[first].tolist(), both[second].tolist())
-            found.append({"graph": graph, "first": first, "second": second, "seeds": interval.count,
-                          "difference": interval.mean, "low": interval.low, "high": interval.high})  # fmt: skip
-    columns = ["graph", "first", "second", "seeds", "difference", "low", "high"]
-    return pd.DataFrame(found, columns=columns)
+__all__ = ["ARMS", "PAIRS", "PERMUTED", "RELEASED", "UNTRAINED", "differences", "run", "summary"]

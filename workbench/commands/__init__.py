@@ -3,13 +3,13 @@
 Nothing heavy is imported before a command needs it.
 """
 
-from workbench.commands.negatives import select
+from workbench.commands.negatives import budget, select
 from workbench.commands.output import FAILED, FINE, INTERRUPTED, USER_MISTAKE
 from workbench.commands.pages import bench, lab, notebooks
 from workbench.commands.rules import rules
 from workbench.commands.training import evaluate, fit, graphs, runs
 
 __all__ = [
-    "FAILED", "FINE", "INTERRUPTED", "USER_MISTAKE", "bench", "evaluate", "fit", "graphs", "lab", "notebooks", "rules",
-    "runs", "select",
+    "FAILED", "FINE", "INTERRUPTED", "USER_MISTAKE", "bench", "budget", "evaluate", "fit", "graphs", "lab", "notebooks",
+    "rules", "runs", "select",
 ]  # fmt: skip

@@ -1,8 +1,9 @@
 """The commands around negatives."""
 
 import argparse
+from pathlib import Path
 
-from workbench.commands.output import FINE, print_json, show_table
+from workbench.commands.output import FINE, print_json, settings_of, show_table
 from workbench.errors import UserError
 
 
@@ -29,4 +30,40 @@ def select(args: argparse.Namespace) -> int:
     show_table(reasons.head(args.rows), as_json=False)
     if len(reasons) > args.rows:
         print(f"... and {len(reasons) - args.rows} more; --rows N shows more, --json all")
+    return FINE
+
+
+def budget(args: argparse.Namespace) -> int:
+    """Train with negatives of several strategies and numbers, beside random ones and all."""
+    import pandas as pd
+
+    from workbench import budget
+    from workbench.contrast import selection
+    from workbench.graphs import load_graph
+
+    if args.out and not Path(args.out).resolve().parent.is_dir():
+        raise UserError(f"--out {args.out!r} lies in a folder that does not exist")
+    settings = settings_of(args.settings, own=("negatives", "k", "objective", "preset", "seed"))
+    strategies = (
+        [one for one in selection.names() if one != budget.ALL] if args.strategies == ["every"] else args.strategies
+    )
+    loaded = [load_graph(word) for word in args.graphs]  # a misspelt one is told before anything is trained
+    found = [
+        budget.run(
+            graph, strategies, args.k, args.seeds, args.method, args.preset, args.objectives, args.protocol, **settings
+        )
+        for graph in loaded
+    ]
+    rows = pd.concat(found, ignore_index=True)
+    if args.out:
+        rows.to_csv(args.out, index=False, float_format="%.6g")
+    table, gaps = budget.summary(rows), budget.differences(rows)
+    if args.json:
+        print_json({name: one.to_dict("records") for name, one in
+                    {"runs": rows, "summary": table, "differences": gaps}.items()})  # fmt: skip
+        return FINE
+    print(f"{args.method}, preset {args.preset}, {args.seeds} training seeds, {args.protocol}; accuracy in percent\n")
+    show_table(table.round(2), as_json=False)
+    print("\nfirst minus second, percentage points, 95 % t interval over the training seeds\n")
+    show_table(gaps.round(2), as_json=False)
     return FINE

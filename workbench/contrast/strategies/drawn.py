@@ -18,9 +18,17 @@ def all_nodes(ground: Ground, k: int, randomness: Randomness) -> Selection:
 
 @STRATEGIES.register("uniform")
 def uniform(ground: Ground, k: int, randomness: Randomness) -> Selection:
-    """K nodes drawn uniformly without replacement, shared by all anchors: the placebo for every other choice."""
+    """K nodes drawn uniformly without replacement, shared by all anchors: the placebo for shared choices."""
     order = torch.randperm(ground.size, generator=randomness.generator("negatives")).numpy()
     return shared(ground, order[:k], "number {draw} of the nodes drawn at random", draw=np.arange(1, k + 1))
+
+
+@STRATEGIES.register("uniform-each")
+def uniform_each(ground: Ground, k: int, randomness: Randomness) -> Selection:
+    """K nodes drawn uniformly for each anchor: the placebo for choices that differ by anchor."""
+    chosen = walk(ground, k, randomness, lambda rows, seen: np.ones_like(seen, bool))
+    return listed(ground, chosen, "number {draw} of the nodes drawn at random for this anchor",
+                  lambda rows: {"draw": np.arange(1, chosen.shape[1] + 1)})  # fmt: skip
 
 
 @STRATEGIES.register("degree-weighted")
