@@ -12,7 +12,7 @@ from torch_geometric.utils import to_undirected
 import workbench as wb
 from workbench import placebo
 from workbench.errors import UserError
-from workbench.plots.placebo import placebo_chart
+from workbench.plots.arms import difference_chart
 
 SMALL = {"epochs": 2, "dim": 8, "projection": 8, "rule_hidden": 4}
 
@@ -38,7 +38,7 @@ def test_arms_are_runs_that_are_loaded_the_second_time(labelled: Data, tmp_path:
     released = first[first["arm"] == placebo.RELEASED]["accuracy"]
     assert shown.loc[placebo.RELEASED, "accuracy"] == pytest.approx(released.mean())
     assert shown.loc[placebo.RELEASED, "spread over seeds"] == pytest.approx(np.std(released, ddof=1))
-    assert placebo_chart(placebo.differences(first)).data[0].x is not None
+    assert difference_chart(placebo.differences(first)).data[0].x is not None
 
 
 def test_every_arm_is_trained_on_the_rules_that_are_given(labelled: Data, tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_differences_by_hand() -> None:
     assert row["difference"] == pytest.approx(1) and row["seeds"] == 3
     assert (row["low"], row["high"]) == pytest.approx((1 - 4.302653 / 3**0.5, 1 + 4.302653 / 3**0.5), abs=1e-5)
     with pytest.raises(UserError, match="two training seeds"):
-        placebo_chart(placebo.differences(rows[rows["seed"] == 0]))
+        difference_chart(placebo.differences(rows[rows["seed"] == 0]))
 
 
 def test_results_that_no_name_tells_apart_are_refused() -> None:

@@ -1,0 +1,99 @@
+"""The budget of negatives: what its arms are, that they are kept and resumed, and that its arithmetic is right."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch_geometric.data import Data
+from torch_geometric.utils import to_undirected
+
+import workbench as wb
+from workbench import budget
+from workbench.errors import UserError
+from workbench.plots import budget_chart, difference_chart
+
+SMALL = {"epochs": 2, "dim": 8, "projection": 8, "splits": 3, "progress": False}
+
+
+@pytest.fixture
+def labelled() -> Data:
+    g = torch.Generator().manual_seed(0)
+    y = torch.arange(100) % 2
+    x = torch.randn(100, 10, generator=g) + y[:, None]
+    return Data(x=x, y=y, edge_index=to_undirected(torch.randint(100, (2, 300), generator=g)), name="two")
+
+
+def test_arms_are_runs_that_are_loaded_the_second_time(labelled: Data, tmp_path: Path) -> None:
+    asked = {"strategies": ["hop-far", "e2neg"], "ks": [2, 5], "seeds": 2, "store": tmp_path, "hops": 2, **SMALL}
+    first = budget.run(labelled, **asked)
+    stored = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/run.json")}
+    assert len(stored) == 2 * (1 + 4 * 2 + 1)  # all, four strategies with two numbers, and the untrained encoder
+    second = budget.run(labelled, **asked)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/run.json")} == stored
+    pd.testing.assert_frame_equal(first, second)
+    trained = first.dropna(subset=["strategy"])
+    assert set(trained["strategy"]) == {"all", "uniform", "uniform-each", "hop-far", "e2neg"}
+    assert set(trained[trained["lists"] == "each"]["strategy"]) == {"uniform-each", "hop-far"}
+    counted = trained.set_index("arm")["negatives"].groupby("arm").first()
+    assert counted["all"] == 99 and counted["uniform, k=5"] == 5 and counted["uniform-each, k=2"] == 2
+    configs = [wb.runs.load(path.parent).config for path in stored]
+    far = [one for one in configs if one.negatives == "hop-far"]
+    assert len(far) == 4 and all(dict(one.options) == {"hops": 2} for one in far)
+    assert all(not one.options for one in configs if one.negatives != "hop-far")  # only whoever has the option takes it
+    gaps = budget.differences(first)
+    pairs = set(zip(gaps["first"], gaps["second"], strict=True))
+    assert ("hop-far, k=5", "uniform-each, k=5") in pairs and ("e2neg, k=2", "uniform, k=2") in pairs
+    assert ("uniform, k=2", "all") in pairs and ("uniform-each, k=2", "uniform, k=2") in pairs
+    drawn = budget_chart(first)
+    means = trained[trained["strategy"] == "e2neg"].groupby("k")["accuracy"].mean()
+    line = next(trace for trace in drawn.data if trace.name == "e2neg")
+    np.testing.assert_allclose(line.y, means)
+    assert difference_chart(gaps, "Negatives").layout.title.text == "Negatives"
+
+
+def test_a_verdict_needs_an_interval_on_one_side_or_within_the_margin() -> None:
+    accuracy = {"all": [80.0, 80.2, 80.4], "uniform, k=4": [79.9, 80.1, 80.4], "uniform-each, k=4": [80.0, 83.0, 77.0],
+                "hop-near, k=4": [70.1, 70.0, 70.4], "hop-far, k=4": [80.2, 80.4, 80.7]}  # fmt: skip
+    rows = pd.DataFrame(
+        {"graph": "g", "arm": name, "seed": float(seed), "accuracy": value, "strategy": name.split(",")[0],
+         "k": np.nan if name == "all" else 4.0, "objective": "infonce",
+         "lists": "shared" if name in ("all", "uniform, k=4") else "each"}
+        for name, values in accuracy.items() for seed, value in enumerate(values)
+    )  # fmt: skip
+    found = budget.differences(rows).set_index(["first", "second"])["verdict"]
+    assert found["uniform, k=4", "all"] == "equal within 1 point"
+    assert found["uniform-each, k=4", "all"] == "not separable"
+    assert found["hop-near, k=4", "all"] == found["hop-near, k=4", "hop-far, k=4"] == "worse"
+    assert found["hop-far, k=4", "all"] == "better, by less than 1 point"
+    assert ("hop-far, k=4", "uniform, k=4") not in found.index  # its placebo draws for each anchor, too
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"strategies": ["hop-fra"]}, "did you mean 'hop-far'"),
+        ({"strategies": "hop-far"}, "a list without repeats"),
+        ({"ks": [4, 4]}, "a list without repeats"),
+        ({"ks": [100]}, "gives 1 to 99"),
+        ({"seeds": 0}, "at least 1"),
+        ({"objectives": ["dlc"]}, "did you mean 'dcl'"),
+        ({"negatives": "all"}, "what the arms differ in"),
+        ({"hop": 3}, "unknown parameter 'hop'"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_trained(
+    labelled: Data, tmp_path: Path, asked: dict, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        budget.run(labelled, store=tmp_path, **{**SMALL, "ks": [4], **asked})
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_chart_says_what_it_needs(labelled: Data) -> None:
+    rows = pd.DataFrame({"graph": ["a", "b"], "strategy": "all", "objective": "infonce"})
+    with pytest.raises(UserError, match=r"2 graphs \(a, b\)"):
+        budget_chart(rows)
+    with pytest.raises(UserError, match="unknown graph 'c'"):
+        budget_chart(rows, "c")
