@@ -4,13 +4,14 @@
   and above the diagonal are multiplied out, and each serves its rows and its columns at once. One constant shift keeps
   the exponentials in range, which is exact while the range of the logits fits the number format.
 * `Mass` for a shared list of candidates and for very small temperatures: log-sum-exp by row.
-* `PairSimilarity` for lists that differ by anchor: only the listed products are computed.
+* `PairSimilarity` for `Lists` that differ by anchor: only the listed products are computed.
 
 The first two recompute their blocks in the backward pass instead of keeping them, unless all fit the memory budget.
 """
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -155,34 +156,54 @@ def _pair_weights(left: Tensor | None, right: Tensor, rows: slice) -> Tensor:
     return right.T if left is None else left[rows] @ right.T
 
 
+class Lists:
+    """Which rows of a bank each anchor lists, as a sparse pattern, by anchor and turned round.
+
+    Args:
+        columns: rows of the bank [anchors, k]; repeats count.
+        bank: how many rows the bank has.
+    """
+
+    def __init__(self, columns: Tensor, bank: int):
+        self.columns, self.shape = columns, (len(columns), bank)
+        self.pointer = torch.arange(0, columns.numel() + 1, max(columns.shape[1], 1), device=columns.device)
+
+    @cached_property
+    def _turned(self) -> tuple[Tensor, Tensor, Tensor]:
+        flat = self.columns.flatten()
+        order = flat.argsort(stable=True)
+        count = torch.bincount(flat, minlength=self.shape[1])
+        return torch.cat([count.new_zeros(1), count.cumsum(0)]), order // self.columns.shape[1], order
+
+    def table(self, values: Tensor) -> Tensor:
+        """Return values [anchors, k] as a sparse matrix, CSR [anchors, bank]."""
+        flat = self.columns.flatten(), values.flatten()
+        return torch.sparse_csr_tensor(self.pointer, *flat, self.shape, check_invariants=False)
+
+    def turned(self, values: Tensor) -> Tensor:
+        """Return the transpose of `table`, CSR [bank, anchors]: three times as fast a product as by its columns."""
+        pointer, rows, order = self._turned
+        return torch.sparse_csr_tensor(pointer, rows, values.flatten()[order], self.shape[::-1], check_invariants=False)
+
+
 class PairSimilarity(torch.autograd.Function):
     """Inner products of each anchor with the rows of a bank that it lists, [anchors, k]."""
 
     @staticmethod
-    def forward(ctx: Any, anchors: Tensor, bank: Tensor, columns: Tensor) -> Tensor:
+    def forward(ctx: Any, anchors: Tensor, bank: Tensor, lists: Lists) -> Tensor:
         """Compute the value, see the class."""
-        rows, k = columns.shape
-        if k > len(bank):  # a list longer than the bank repeats rows; the sparse product refuses that
-            ctx.save_for_backward(anchors, bank, torch.arange(0, rows * k + 1, k, device=columns.device), columns)
+        ctx.save_for_backward(anchors, bank)
+        ctx.lists = lists
+        columns = lists.columns
+        if columns.shape[1] > len(bank):  # a list longer than the bank repeats rows; the sparse product refuses that
             return (anchors @ bank.T).gather(1, columns)
-        pointer = torch.arange(0, rows * k + 1, k, device=columns.device)
-        pattern = _csr(pointer, columns.flatten(), anchors.new_zeros(rows * k), (rows, len(bank)))
-        ctx.save_for_backward(anchors, bank, pointer, columns)
-        return torch.sparse.sampled_addmm(pattern, anchors, bank.T).values().view(rows, k)
+        empty = lists.table(anchors.new_zeros(columns.shape))
+        return torch.sparse.sampled_addmm(empty, anchors, bank.T).values().view(columns.shape)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradient of each argument of `forward`."""
-        anchors, bank, pointer, columns = ctx.saved_tensors
-        values, shape = gradients[0].flatten(), (len(anchors), len(bank))
-        moved, pulled = None, None
-        if ctx.needs_input_grad[0]:
-            moved = _csr(pointer, columns.flatten(), values, shape) @ bank
-        if ctx.needs_input_grad[1]:
-            turned = torch.sparse_csc_tensor(pointer, columns.flatten(), values, shape[::-1], check_invariants=False)
-            pulled = turned @ anchors
+        anchors, bank = ctx.saved_tensors
+        moved = ctx.lists.table(gradients[0]) @ bank if ctx.needs_input_grad[0] else None
+        pulled = ctx.lists.turned(gradients[0]) @ anchors if ctx.needs_input_grad[1] else None
         return moved, pulled, None
-
-
-def _csr(pointer: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
-    return torch.sparse_csr_tensor(pointer, columns, values, shape, check_invariants=False)

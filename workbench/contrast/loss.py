@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from workbench.contrast import objectives
 from workbench.contrast.contrast import Contrast
-from workbench.contrast.kernels import Mass, PairSimilarity, SymmetricMass
+from workbench.contrast.kernels import Lists, Mass, PairSimilarity, SymmetricMass
 from workbench.errors import UserError
 
 BUDGET_MIB = 512
@@ -135,12 +136,14 @@ def by_rows(
         chosen = torch.arange(rows, device=u.device)
     directions = _directions(contrast, u, v)
     pairs = chosen.shape[-1] * len(directions[0][1])
+    lists = cache(lambda start, stop: Lists(chosen[start:stop], rows))  # serves each view and the backward pass
 
     def reduced(anchors: Tensor, start: int, stop: int, *banks: Tensor) -> Tensor:
         own = torch.arange(start, stop, device=u.device)[:, None]
         if chosen.dim() == 2:
             listed = chosen[start:stop]
-            logits = torch.cat([PairSimilarity.apply(anchors[start:stop], bank, listed) for bank in banks], 1)
+            found = [PairSimilarity.apply(anchors[start:stop], bank, lists(start, stop)) for bank in banks]
+            logits = torch.cat(found, 1)
         else:
             listed = chosen.expand(stop - start, -1)
             logits = torch.cat([anchors[start:stop] @ bank[chosen].T for bank in banks], 1)
@@ -190,16 +193,16 @@ def _mixed_log_mass(contrast: Contrast, u: Tensor, v: Tensor | None) -> Tensor:
     assert contrast.mixed is not None
     first, second, share = contrast.mixed
     share, itself = share.expand(first.shape), second == torch.arange(len(u), device=u.device)[:, None]
-    masses = []
+    listed, masses = [Lists(parent, len(u)) for parent in (first, second)], []
     for anchors, banks in _directions(contrast, u, v):
         logits = []
         for bank in (one.detach() for one in banks):
             fixed = anchors.detach()
-            a, b = (PairSimilarity.apply(anchors, bank, parent) for parent in (first, second))
+            a, b = (PairSimilarity.apply(anchors, bank, parents) for parents in listed)
             b = torch.where(itself, (anchors * fixed).sum(1, keepdim=True), b)
             # Two mixed vectors of unit length have this inner product, and their mix this length.
             near = torch.stack([(bank[i] * bank[j]).sum(1) for i, j in zip(first.T, second.T, strict=True)], 1)
-            near = torch.where(itself, PairSimilarity.apply(fixed, bank, first), near)
+            near = torch.where(itself, a.detach(), near)
             length = (share**2 + (1 - share) ** 2 + 2 * share * (1 - share) * near).clamp(min=1e-12).sqrt()
             logits.append((share * a + (1 - share) * b) / length / contrast.tau)
         masses.append(torch.cat(logits, 1).logsumexp(1))
