@@ -68,6 +68,15 @@ def test_a_verdict_needs_an_interval_on_one_side_or_within_the_margin() -> None:
     assert found["hop-near, k=4", "all"] == found["hop-near, k=4", "hop-far, k=4"] == "worse"
     assert found["hop-far, k=4", "all"] == "better, by less than 1 point"
     assert ("hop-far, k=4", "uniform, k=4") not in found.index  # its placebo draws for each anchor, too
+    said = budget.claims(rows).set_index(["first", "second"])["verdict"]
+    assert said["uniform, k=4", "all"] == "held" and said["hop-near, k=4", "uniform-each, k=4"] == "held"
+    assert (said["uniform-each, k=4", "all"] == "not separable").all()  # neither as good nor better
+    assert said["hop-far, k=4", "uniform-each, k=4"] == "not separable"
+    worse = rows.assign(accuracy=np.where(rows["arm"] == "uniform, k=4", rows["accuracy"] - 2, rows["accuracy"]))
+    assert budget.claims(worse).set_index(["first", "second"])["verdict"]["uniform, k=4", "all"] == "contradicted"
+    near = rows.assign(accuracy=np.where(rows["strategy"] == "hop-near", 90.0, rows["accuracy"]))
+    verdicts = budget.claims(near).set_index(["first", "second"])["verdict"]
+    assert verdicts["hop-near, k=4", "uniform-each, k=4"] == "contradicted"
 
 
 @pytest.mark.parametrize(

@@ -252,7 +252,56 @@ def test_select(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = said(capsys, "select", "uniform", "karate", "--k", "5", "--rows", "2")
     assert out.startswith("uniform on karate, seed 0: 34 anchors, 5 negatives shared by all\nnegative")
     assert out.splitlines()[-1].startswith("... and 3 more") and len(out.splitlines()) == 5
-    assert "node 99 is no anchor" in complaint(capsys, "select", "uniform", "karate", "--k", "5", "--anchor", "99")
+    assert "there is no node 99" in complaint(capsys, "select", "uniform", "karate", "--k", "5", "--anchor", "99")
+    assert "did you mean 'hops'" in complaint(capsys, "select", "hop-far", "karate", "-p", "hop=2")
+    assert "--rows is 0" in complaint(capsys, "select", "uniform", "karate", "--k", "5", "--rows", "0")
+
+
+def test_select_explains_one_anchor(capsys: pytest.CaptureFixture[str]) -> None:
+    from workbench import negatives
+    from workbench.graphs import load_graph
+
+    asked = ["select", "hop-far", "karate", "--k", "4", "--anchor", "5", "-p", "hops=2"]
+    told = parsed(capsys, *asked, "--explain")
+    headless = negatives.select("hop-far", load_graph("karate"), k=4, anchors=[5], hops=2)
+    assert told["anchors"] == [5] and told["negatives"] == headless.negatives.tolist()
+    assert [row["because"] for row in told["reasons"]] == headless.sentences()
+    assert [row["hops"] for row in told["reasons"]] == headless.reasons["hops"].tolist()
+    assert sum(row["gradient_share"] for row in told["reasons"]) == pytest.approx(1)
+    every = negatives.select("hop-far", load_graph("karate"), k=4, hops=2)
+    assert told["negatives"] == [every.negatives[5].tolist()]  # as among all anchors
+    _, out, _ = said(capsys, *asked, "--explain")
+    assert out.startswith("hop-far on karate, seed 0: 1 anchor, 4 negatives each, at most\nanchor")
+    assert "hop distance 2, at least 2 was asked for" in out and len(out.splitlines()) == 6
+    _, out, _ = said(capsys, "select", "hardest", "karate", "--k", "4", "--rows", "6")
+    assert out.splitlines()[-1] == "... and 130 more; --rows N shows more, --json all" and len(out.splitlines()) == 9
+
+
+def test_select_by_the_similarities_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    from workbench import negatives, runs
+    from workbench.graphs import load_graph
+
+    assert said(capsys, "fit", "grace", "karate", "-p", "epochs=1")[0] == 0
+    told = parsed(capsys, "select", "hardest", "karate", "--k", "3", "--embedding", "grace/karate")
+    chosen = negatives.select("hardest", load_graph("karate"), k=3, embedding=runs.load(runs.find("grace/karate")))
+    assert told["negatives"] == chosen.negatives.tolist()
+    refused = complaint(capsys, "select", "hardest", "digits", "--k", "3", "--embedding", "grace/karate")
+    assert "was trained on another graph than 'digits'" in refused
+
+
+def test_budget(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    asked = ["budget", "pydocs", "--strategies", "hop-near", "--k", "2", "--seeds", "2", "-p", "epochs=1"]
+    code, out, err = said(capsys, *asked, "--out", str(tmp_path / "rows.csv"))
+    assert code == 0, err
+    assert out.startswith("grace, preset quick, 2 training seeds, random-10-10-80; accuracy in percent")
+    assert "topologically coupled negatives hurt" in out and "hop-near, k=2" in (tmp_path / "rows.csv").read_text()
+    told = parsed(capsys, *asked)
+    assert {row["arm"] for row in told["runs"]} >= {"all", "uniform, k=2", "uniform-each, k=2", "hop-near, k=2"}
+    assert told["claims"] and told["differences"]
+    assert "did you mean 'hop-near'" in complaint(capsys, "budget", "pydocs", "--strategies", "hop-nea")
+    assert "lies in a folder that does not exist" in complaint(
+        capsys, *asked, "--out", str(tmp_path / "no" / "rows.csv")
+    )
 
 
 def test_rules_are_listed_shown_and_evaluated(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import torch
+from torch_geometric.data import Data
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -156,6 +158,24 @@ def test_the_page_on_rules_names_every_word_of_the_language() -> None:
         assert f"| `{name}` | {rule.says} | {rule.source} |" in page, name
     examples = re.search(r"```\n(.*?)```", page, re.DOTALL)
     assert examples and all(rules.parse(line) for line in examples[1].splitlines())
+
+
+def test_the_page_on_negatives_names_every_strategy_option_and_objective() -> None:
+    import workbench as wb
+    from workbench.contrast.contrast import OBJECTIVES
+    from workbench.contrast.selection import options_of
+
+    steps = torch.arange(11)
+    path = torch.cat([torch.stack([steps, steps + 1]), torch.stack([steps + 1, steps])], 1)
+    graph = Data(x=torch.eye(12), edge_index=path, num_nodes=12)
+    page = (ROOT / "docs" / "negatives.md").read_text()
+    rows = {row[0].strip(" `"): row for row in (line.split("|")[1:] for line in page.splitlines() if "|" in line)}
+    for name in wb.negatives.names():
+        chosen = wb.negatives.select(name, graph, k=3)
+        options = (f"`{option}={value!r}`".replace("'", '"') for option, value in options_of(name).items())
+        assert rows[name][1].strip() == ("shared" if chosen.shared else "each"), name
+        assert rows[name][2].strip() == ", ".join(options), name
+    assert set(OBJECTIVES) <= set(rows)
 
 
 def test_readme_code_runs_as_written(monkeypatch: pytest.MonkeyPatch) -> None:

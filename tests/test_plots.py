@@ -9,9 +9,10 @@ import torch
 from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
 
-from workbench import plots, projection
+from workbench import audit, negatives, plots, projection
 from workbench.errors import UserError
 from workbench.plots import maps, network, style
+from workbench.plots.audits import EXPECTED, PANELS
 from workbench.runs import Run
 
 
@@ -320,3 +321,18 @@ def test_figures_share_one_template_and_fit_a_notebook() -> None:
     for figure in figures:
         assert figure.layout.template.layout.colorway == style.COLOURS
         assert figure.layout.width is None and figure.layout.height <= 800
+
+
+def test_audits_are_drawn_with_their_intervals_and_the_rate_of_random_pairs() -> None:
+    graph = ring()
+    chosen = {name: negatives.select(name, graph, k=4) for name in ("uniform", "hop-near")}
+    audits = {name: audit(one, graph) for name, one in chosen.items()}
+    fig = plots.audit_chart(audits)
+    assert [list(trace.y) for trace in fig.data] == [list(audits)] * 4
+    for trace, quantity in zip(fig.data, PANELS, strict=True):
+        rows = [one.summary.loc[quantity] for one in audits.values()]
+        np.testing.assert_allclose(trace.x, [row["value"] for row in rows])
+        np.testing.assert_allclose(np.add(trace.x, trace.error_x.array), [row["high"] for row in rows])
+    assert fig.layout.shapes[0].x0 == audits["uniform"].summary.loc[EXPECTED, "value"]
+    with pytest.raises(UserError, match="no audit to draw"):
+        plots.audit_chart({})

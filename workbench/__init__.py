@@ -21,6 +21,7 @@ _PUBLIC = {
     "placebo": ("workbench.placebo", None),
     "budget": ("workbench.budget", None),
     "negatives": ("workbench.contrast.selection", None),
+    "audit": ("workbench.contrast.audit", "audit"),
     "methods": ("workbench.methods", None),
     "protocols": ("workbench.evaluation.protocols", None),
     "plots": ("workbench.plots", None),
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     import workbench.contrast.selection as negatives
     from workbench import budget, evaluation, graphs, methods, notebooks, placebo, plots, rules, runs, widgets
     from workbench.contrast import Contrast
+    from workbench.contrast.audit import audit
     from workbench.errors import UserError
     from workbench.evaluation import compare, evaluate, protocols
     from workbench.graphs import load_graph

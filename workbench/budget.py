@@ -25,6 +25,16 @@ ALL, UNTRAINED = "all", "untrained encoder"
 SHARED, EACH = "uniform", "uniform-each"  # random arms: one list for all anchors, and a list for each
 MARGIN = 1.0  # percentage points within which two arms count as equally good
 KS = (4, 16, 64, 256)
+# What is claimed, and between which arms of the same number of negatives it is decided.
+CLAIMS = (
+    ("a few negatives, redrawn, are as good as all", SHARED, "as good as", ALL),
+    ("a few negatives of each anchor's own are as good as all", EACH, "as good as", ALL),
+    ("a few negatives are better than all", EACH, "better than", ALL),
+    ("topologically coupled negatives hurt", "hop-near", "worse than", EACH),
+    ("far negatives are better than random ones", "hop-far", "better than", EACH),
+    ("representative centres are better than random ones", "e2neg", "better than", "random-centres"),
+    ("a set that stays the same is as good as a redrawn one", "random-centres", "as good as", SHARED),
+)
 
 
 def run(
@@ -186,4 +196,31 @@ def _verdict(low: float, high: float) -> str:
     return side or "not separable"
 
 
-__all__ = ["ALL", "EACH", "KS", "MARGIN", "SHARED", "UNTRAINED", "arm", "differences", "run", "summary"]
+def claims(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return what E2Neg's motivation says, and what it is held against, as claims that can fail.
+
+    A claim of the kind "as good as" is held where the whole 95 % t interval of the paired difference lies above
+    -1 percentage point and contradicted where it lies below; a claim of the kind "better than" or "worse than" is held
+    or contradicted where the interval lies on one side of 0. Everything else is not separable.
+
+    Args:
+        rows: what `run` returned, of one graph or several below each other.
+
+    Returns:
+        One row a claim, graph and number of negatives: claim, graph, k, first, second, seeds, difference, low, high
+        (percentage points), verdict.
+    """
+    found = []
+    for said, first, word, second in CLAIMS:
+        for k in sorted(rows["k"].dropna().unique()):
+            pair = arm(first, k), arm(second, np.nan if second == ALL else k)
+            for row in arms.differences(rows, [pair]).to_dict("records"):
+                low, high = (-row["high"], -row["low"]) if word == "worse than" else (row["low"], row["high"])
+                bound = -MARGIN if word == "as good as" else 0.0
+                verdict = "held" if low > bound else "contradicted" if high < bound else "not separable"
+                found.append({"claim": said, "k": int(k), **row, "verdict": verdict})
+    columns = ["claim", "graph", "k", "first", "second", "seeds", "difference", "low", "high", "verdict"]
+    return pd.DataFrame(found, columns=columns)
+
+
+__all__ = ["ALL", "EACH", "KS", "MARGIN", "SHARED", "UNTRAINED", "arm", "claims", "differences", "run", "summary"]

@@ -136,7 +136,10 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     add("graph", metavar="GRAPH", help="a name or a file")
     add("--k", type=int, default=50, help="negatives for each anchor (default: %(default)s)")
     add("--seed", type=int, default=0, help="default: %(default)s")
-    add("--anchor", type=int, metavar="NODE", help="show the negatives of this anchor only")
+    add("--anchor", type=int, metavar="NODE", help="choose for this anchor only")
+    add("--explain", action="store_true", help="say why in a sentence; with --anchor also what each is like")
+    add("-p", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="an option of it, e.g. -p hops=4")
+    add("--embedding", metavar="RUN", help="take similarities from this run instead of the attributes")
     add("--rows", type=int, default=20, help="negatives to show (default: %(default)s)")
 
     add = command(commands.budget, kept="the trainings that were finished are stored; the same command goes on")

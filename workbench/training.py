@@ -138,8 +138,9 @@ def untrained(run: Run, graph: Data) -> Run:
 
 def _told(preset: str, config: Config, base: Config) -> str:
     """Name a preset with the parameters that differ from it."""
-    given, usual = dataclasses.asdict(config), dataclasses.asdict(base)
-    changed = [f"{name}={value}" for name, value in given.items() if value != usual[name]]
+    given, usual = (dataclasses.asdict(one) for one in (config, base))
+    given |= dict(given.pop("options", ()))  # of the strategy that chooses negatives
+    changed = [f"{name}={value}" for name, value in given.items() if name not in usual or value != usual[name]]
     return " + ".join([preset, ", ".join(changed)]) if changed else preset
 
 

@@ -61,12 +61,13 @@ class Chooser(nn.Module):
             before = stream.get_state()
             k = min(self.k, max(self.ground.size - 1, 1))
             chosen = STRATEGIES.get(self.strategy)(self.ground, k, self.randomness, **self.options)
-            self.filled = self._fill(chosen, u.device)
+            self.filled = self.fill(chosen, u.device)
             self.settled = not self.ground.looked and torch.equal(before, stream.get_state())
         self.steps += 1
         return self.filled
 
-    def _fill(self, chosen: Selection, device: torch.device) -> Contrast:
+    def fill(self, chosen: Selection, device: torch.device) -> Contrast:
+        """Return the base contrast with the negatives of a selection, whose anchors are all its rows."""
         negatives, weights, mixed = chosen.negatives, chosen.weights, chosen.mixed
         rows = torch.arange(self.ground.size)
         places = torch.from_numpy(self.ground.positions(negatives.clamp(min=0)))

@@ -1,5 +1,6 @@
 """`Ground`: what a strategy may look at when it chooses negatives, and the two ways to draw from it."""
 
+import copy
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
@@ -79,6 +80,15 @@ class Ground:
         place[self.ids.numpy()] = np.arange(self.size)
         found: Positions = place[nodes.cpu().numpy()]
         return found
+
+    def for_anchors(self, nodes: Tensor) -> "Ground":
+        """Return this ground for other anchors [anchors]; what doesn't depend on who asks is computed once, here."""
+        _ = self.links, self.degree
+        if self.embedding is not None or self.graph.x is not None:
+            _ = self.features
+        other = copy.copy(self)
+        other.asked, other._within = self.positions(nodes), {}
+        return other
 
     # ------------------------------------------------------------------------------------------------- topology
 

@@ -34,7 +34,7 @@ def debiased(contrast: Contrast, mass: Tensor, own: Tensor) -> Tensor:
         max( (U - p M exp(s+)) / (1 - p), M exp(-1/tau) ),
 
     the second being the least that M cosines can give. Source: Chuang and others, Debiased Contrastive Learning,
-    NeurIPS 2020, equations 7 and 8.
+    NeurIPS 2020.
 
     Args:
         contrast: its class_prior is p.
