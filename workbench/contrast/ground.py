@@ -253,14 +253,20 @@ def draw_listed(ground: Ground, k: int, randomness: Randomness, listed: sp.csr_m
         Positions [anchors, k], -1 where fewer are listed.
     """
     place = circle(ground, randomness)[1]
-    pairs = listed.tocoo()
-    away = (place[pairs.col] - place[ground.anchors[pairs.row]]) % ground.size
-    row, column, away = (part[away > 0] for part in (pairs.row, pairs.col, away))
+    length = np.diff(listed.indptr)
+    row = np.repeat(np.arange(len(length)), length)
+    away = (place[listed.indices] - np.repeat(place[ground.anchors], length)) % ground.size
+    # Of a long list only the first part of the walk is looked at, unless too few are met there.
+    reach = ground.size * (2 * k + 20) / np.maximum(length, 1)
+    near = (away > 0) & (away <= np.repeat(reach, length))
+    few = np.bincount(row[near], minlength=len(length)) < np.minimum(k, length)
+    near |= (away > 0) & np.repeat(few, length)
+    row, column, away = row[near], listed.indices[near], away[near]
     order = np.lexsort((away, row))
     row, column = row[order], column[order]
-    size = np.bincount(row, minlength=len(ground.anchors))
+    size = np.bincount(row, minlength=len(length))
     rank = np.arange(len(row)) - np.repeat(np.cumsum(size) - size, size)
-    chosen = np.full((len(ground.anchors), k), -1)
+    chosen = np.full((len(length), k), -1)
     chosen[row[rank < k], rank[rank < k]] = column[rank < k]
     return chosen
 
