@@ -1,28 +1,17 @@
 """The rule explorer: what each control changes, driven as an object and in a real browser."""
 
 import json
-import os
 import re
-import secrets
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import nbformat
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 import torch
-from nbformat.v4 import new_code_cell, new_notebook
+from browser import Screen, browser, lab, needs_chromium
 from torch_geometric.data import Data
 
 from workbench import rules, widgets
@@ -31,8 +20,6 @@ from workbench.graphs import load_graph
 from workbench.plots import network
 from workbench.widgets import live
 from workbench.widgets.rules import SAMPLE, TYPED
-
-PATIENCE = 180_000  # milliseconds that one thing may take in the browser
 
 
 @pytest.fixture
@@ -239,86 +226,8 @@ def test_an_embedding_is_checked_at_once_and_its_probe_trained_when_asked_for(sm
 # -------------------------------------------------------------------------------------------------- a real browser
 
 
-def get(address: str) -> Any:
-    with urllib.request.urlopen(address, timeout=5) as answer:
-        return json.load(answer)
-
-
-@contextmanager
-def lab(tmp_path: Path, source: str) -> Iterator[tuple[str, str]]:
-    """JupyterLab on a free port with a notebook of one cell; its address and token."""
-    home = {name: str(tmp_path / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
-    home |= {f"JUPYTERLAB_{name}_DIR": str(tmp_path / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
-    settings = tmp_path / "application"
-    settings.mkdir()
-    quiet = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
-    (settings / "overrides.json").write_text(json.dumps(quiet))
-    root = tmp_path / "root"
-    root.mkdir()
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(new_notebook(cells=[new_code_cell(source)], metadata={"kernelspec": kernel}), root / "look.ipynb")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    token, address = secrets.token_hex(16), f"http://127.0.0.1:{port}"
-    command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
-        "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}",
-        f"--LabApp.app_settings_dir={settings}", "--LabApp.extension_manager=readonly", "--expose-app-in-browser",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    ]  # fmt: skip
-    paths = os.pathsep.join(filter(None, [str(Path(widgets.__file__).parents[2]), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, **home, "PYTHONPATH": paths, "WORKBENCH_HEADLESS": "0"}
-    log = (tmp_path / "server.log").open("w")
-    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        for _ in range(600):
-            try:
-                get(f"{address}/api/status?token={token}")
-                break
-            except OSError:
-                assert process.poll() is None, (tmp_path / "server.log").read_text()[-2000:]
-                time.sleep(0.3)
-        yield address, token
-    finally:
-        try:
-            for running in get(f"{address}/api/kernels?token={token}"):
-                ask = f"{address}/api/kernels/{running['id']}?token={token}"
-                urllib.request.urlopen(urllib.request.Request(ask, method="DELETE"), timeout=10)
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(20)
-            log.close()
-
-
-class Screen:
-    """The page of the notebook, and what is to be seen on it."""
-
-    FIGURE = "[...document.querySelectorAll('.js-plotly-plot')].find(e => e.layout && e.layout.dragmode == 'pan')"
-    DRAWN = FIGURE + "?.querySelector('.main-svg .points path')"
-
-    def __init__(self, page: Any):
-        self.page, self.errors = page, list[str]()
-        page.set_default_timeout(PATIENCE)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda told: self.errors.append(told.text) if told.type == "error" else None)
-
-    def open(self, address: str, token: str) -> None:
-        self.page.goto(f"{address}/lab/tree/look.ipynb?token={token}&reset")
-        self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-        self.page.wait_for_function("() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel")
-        self.run()
-        try:
-            self.page.wait_for_function(f"() => !!({self.DRAWN})", timeout=PATIENCE / 2)
-        except Exception:  # a crowded machine may lose the kernel's connection; what was sent meanwhile is gone
-            self.run()
-        self.until(self.DRAWN)
-
-    def run(self) -> None:
-        self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
-
-    def until(self, condition: str) -> None:
-        self.page.wait_for_function(f"() => !!({condition})")
+class Explorer(Screen):
+    """The page with the rule explorer."""
 
     def title_holds(self, text: str) -> None:
         self.until(f"({self.FIGURE}).layout.title.text.includes({json.dumps(text)})")
@@ -338,54 +247,16 @@ class Screen:
             arg={str(node): value for node, value in expected.items()},
         )
 
-    def click(self, node: int) -> None:
-        where = self.page.evaluate(
-            f"""() => {{
-                const e = {self.FIGURE}, t = e._fullData.find(t => t.name == 'nodes');
-                e.scrollIntoView({{block: 'center'}});
-                const i = [...t.customdata].indexOf({node}), box = e.getBoundingClientRect();
-                const x = e._fullLayout.xaxis, y = e._fullLayout.yaxis;
-                return [box.left + x._offset + x.l2p(t.x[i]), box.top + y._offset + y.l2p(t.y[i])];
-            }}"""
-        )
-        self.page.mouse.move(where[0] - 3, where[1])
-        self.page.mouse.move(*where)
-        self.page.wait_for_timeout(300)
-        self.page.mouse.click(*where)
-
-
-@contextmanager
-def browser(address: str, token: str, folder: Path) -> Iterator[Screen]:
-    """The notebook in a browser, its cell run and its figure drawn; a picture is left in a folder where it fails."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    flags = ["no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"]
-    flags += ["disable-component-update", "disable-sync"]
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=[f"--{flag}" for flag in flags])
-        made = Screen(started.new_page(viewport={"width": 1440, "height": 1500}))
-        try:
-            made.open(address, token)
-            yield made
-        except BaseException:
-            made.page.screenshot(path=folder / "failed.png")
-            raise
-        finally:
-            print("told by the browser:", made.errors)
-            started.close()
-
 
 @pytest.fixture
-def screen(tmp_path: Path) -> Iterator[Screen]:
+def screen(tmp_path: Path) -> Iterator[Explorer]:
     source = "import workbench as wb\nwb.widgets.rule_explorer(wb.load_graph('karate'), 'ntsc', node=5)"
-    with lab(tmp_path, source) as (address, token), browser(address, token, tmp_path) as shown_:
+    with lab(tmp_path, source) as (address, token), browser(address, token, tmp_path, Explorer) as shown_:
         yield shown_
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the path")
-def test_a_person_in_a_browser_sees_what_each_control_does(screen: Screen) -> None:
+@needs_chromium
+def test_a_person_in_a_browser_sees_what_each_control_does(screen: Explorer) -> None:
     graph, page = load_graph("karate"), screen.page
     tree, message = page.locator(".explorer-tree"), page.locator(".explorer-message")
     screen.title_holds("total_degree")
@@ -401,6 +272,7 @@ def test_a_person_in_a_browser_sees_what_each_control_does(screen: Screen) -> No
 
     screen.type("forall u in N(v): degree(u) >=")
     message.get_by_text("ends too early").wait_for()
+    message.locator("pre").get_by_text(">=").wait_for()  # "degree(u) >", half typed, ends too early as well
     assert re.search(r">=\n +\^", message.locator("pre").inner_text())
     message.get_by_text("The picture still shows").wait_for()
 

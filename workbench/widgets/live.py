@@ -78,10 +78,14 @@ def update(shown: go.FigureWidget, figure: go.Figure) -> bool:
 
 
 def _changes(old: Any, new: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the path, e.g. "marker.color", and the new value of whatever differs between two figures' properties."""
+    """Yield the path, e.g. "marker.color", and the new value of each single property in which two figures differ.
+
+    Never a whole "marker": the screen takes plain values out of a figure as its own, and plotly refuses a marker beside
+    the colours of another trace's as a contradiction.
+    """
     for key, value in new.items():
         here = old.get(key) if isinstance(old, dict) else None
-        if isinstance(value, dict) and isinstance(here, dict):
+        if isinstance(value, dict):
             yield from _changes(here, value, f"{path}{key}.")
         elif not np.array_equal(np.asarray(here), value) if np.ndarray in (type(here), type(value)) else here != value:
             yield f"{path}{key}", value
