@@ -50,12 +50,25 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     for words in ((), ("--help",)):
         code, out, _ = said(capsys, *words)
         assert code == 0
-        for command in ("graphs", "fit", "evaluate", "runs", "select", "rules", "notebooks", "bench", "lab"):
+        for command in (
+            "graphs",
+            "fit",
+            "forecast",
+            "evaluate",
+            "runs",
+            "select",
+            "budget",
+            "rules",
+            "notebooks",
+            "bench",
+            "lab",
+        ):
             assert f"\n    {command}" in out
 
 
 @pytest.mark.parametrize(
-    "command", ["graphs", "fit", "evaluate", "runs", "select", "rules", "notebooks", "bench", "lab"]
+    "command",
+    ["graphs", "fit", "forecast", "evaluate", "runs", "select", "budget", "rules", "notebooks", "bench", "lab"],
 )
 def test_each_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     code, out, _ = said(capsys, command, "--help")

@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "load_graph": ("workbench.graphs", "load_graph"),
     "fit": ("workbench.training", "fit"),
+    "forecast": ("workbench.forecasting", "forecast"),
     "evaluate": ("workbench.evaluation", "evaluate"),
     "compare": ("workbench.evaluation", "compare"),
     "Run": ("workbench.runs", "Run"),
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from workbench.contrast.audit import audit
     from workbench.errors import UserError
     from workbench.evaluation import compare, evaluate, protocols
+    from workbench.forecasting import forecast
     from workbench.graphs import load_graph
     from workbench.runs import Run
     from workbench.training import fit

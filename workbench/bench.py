@@ -3,6 +3,11 @@
 Absolute seconds depend on the machine; the ratio is what is reported. The plain forms double as oracles in the tests.
 """
 
+import json
+import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -252,3 +257,30 @@ def contrast_memory() -> dict[str, Any]:
     dense_mib = 4 * 34_493**2 * u.element_size() / 2**20
     return {"nodes": 34_493, "dim": 256, "peak_mib": peak(), "dense_matrices_mib": dense_mib,
             "seconds": time.perf_counter() - start}  # fmt: skip
+
+
+@BENCHMARKS.register("forecast")
+def forecast_against_fit() -> dict[str, Any]:
+    """Peak memory of GRACE as forecast and as measured in two epochs, all pairs and few negatives, on three graphs.
+
+    Every figure comes from a process of its own, because libraries that one has loaded would not count in the next.
+    """
+    figures: dict[str, Any] = {"epochs": 2}
+    with tempfile.TemporaryDirectory() as store:
+
+        def told(*words: str) -> Any:
+            command = [sys.executable, "-m", "workbench", *words, "-p", "epochs=2", "--device", "cpu", "--json"]
+            environment = {**os.environ, "WORKBENCH_RUNS": store}
+            return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout)
+
+        for graph in ("cora", "pubmed", "physics"):
+            expected = told("forecast", "grace", graph)["forms"]
+            for form, negatives in (("streamed", "all"), ("few negatives", "uniform")):
+                run, word = told("fit", "grace", graph, "-p", f"negatives={negatives}"), f"{graph}_{form.split()[0]}"
+                peak, seconds = expected[form]["peak MiB"], expected[form]["seconds per epoch"]
+                figures |= {
+                    f"{word}_expected_mib": peak, f"{word}_peak_mib": run["peak_mib"],
+                    f"{word}_ratio": peak / run["peak_mib"], f"{word}_expected_seconds_per_epoch": seconds,
+                    f"{word}_seconds_per_epoch": run["seconds"] / run["epochs"],
+                }  # fmt: skip
+    return figures

@@ -74,7 +74,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 def _unknown_option(flag: str, parser: Parser, args: argparse.Namespace) -> UserError:
     options = ["--help", *re.findall(r"--[\w-]+", parser.format_usage())]
-    if args.command == "fit":
+    if args.command in ("fit", "forecast"):
         from workbench import methods
 
         # A setting typed as an option: its value has then been taken for the method or the graph.
@@ -118,6 +118,13 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     add("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
     add("--fresh", action="store_true", help="train even where the same run is stored")
     add("--protocol", help="score the run at once")
+
+    add = command(commands.forecast)
+    add("method", metavar="METHOD")
+    add("graph", metavar="GRAPH", help="a name or a file")
+    add("--preset", help="as for fit")
+    add("-p", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="a setting, e.g. -p epochs=50")
+    add("--device", help="as for fit; only the cpu can be forecast")
 
     add = command(commands.evaluate, kept="the run is stored as before")
     add("run_name", metavar="RUN", help="folder of a run, start of its key, or METHOD/GRAPH for the newest")

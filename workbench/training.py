@@ -83,7 +83,8 @@ def fit(
         the same bits as an uninterrupted run.
 
     Raises:
-        UserError: an unknown name, a parameter that doesn't fit, or a graph the method can't use.
+        UserError: an unknown name, a parameter that doesn't fit, a graph the method can't use, or, on the CPU, one
+            that would take more memory than there is.
     """
     _check_graph(graph, seed)
     name = str(getattr(graph, "name", None) or "graph")
@@ -93,6 +94,10 @@ def fit(
     path = runs.folder(store, method, name, runs.key(method, config, seed, graph_hash, str(target)))
     if not fresh and (path / "run.json").exists():
         return runs.load(path)
+    if target.type == "cpu":
+        from workbench.forecasting import refuse_if_too_large  # which trains pieces with what stands here
+
+        refuse_if_too_large(method, graph, preset, config, overrides)
     unlabelled = Data(x=graph.x, edge_index=graph.edge_index, num_nodes=graph.num_nodes).to(target)
     randomness = Randomness(seed)
     with _peak_memory(target) as peak:

@@ -7,9 +7,9 @@ from workbench.commands.negatives import budget, select
 from workbench.commands.output import FAILED, FINE, INTERRUPTED, USER_MISTAKE
 from workbench.commands.pages import bench, lab, notebooks
 from workbench.commands.rules import rules
-from workbench.commands.training import evaluate, fit, graphs, runs
+from workbench.commands.training import evaluate, fit, forecast, graphs, runs
 
 __all__ = [
-    "FAILED", "FINE", "INTERRUPTED", "USER_MISTAKE", "bench", "budget", "evaluate", "fit", "graphs", "lab", "notebooks",
-    "rules", "runs", "select",
+    "FAILED", "FINE", "INTERRUPTED", "USER_MISTAKE", "bench", "budget", "evaluate", "fit", "forecast", "graphs", "lab",
+    "notebooks", "rules", "runs", "select",
 ]  # fmt: skip

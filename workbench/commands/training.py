@@ -73,6 +73,24 @@ def fit(args: argparse.Namespace) -> int:
     return FINE
 
 
+def forecast(args: argparse.Namespace) -> int:
+    """Predict the peak memory and the time of a fit on this machine."""
+    from workbench import methods
+    from workbench.forecasting import forecast
+    from workbench.graphs import load_graph
+
+    methods.get(args.method)
+    settings = settings_of(args.settings, own=("preset", "device", "graph", "method"))
+    expected = forecast(args.method, load_graph(args.graph), args.preset, device=args.device, **settings)
+    if args.json:
+        facts = {name: getattr(expected, name) for name in ("method", "graph", "nodes", "preset", "config")}
+        forms = {row.pop("form"): row for row in expected.rows.to_dict("records")}
+        print_json({**facts, "forms": forms, "available_mib": expected.available_mib, "note": expected.note})
+    else:
+        print(expected)
+    return FINE
+
+
 def evaluate(args: argparse.Namespace) -> int:
     """Score a stored run, on request beside the floors."""
     from workbench import runs

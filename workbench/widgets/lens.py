@@ -1,6 +1,7 @@
 """What the microscope looks at: the negatives of one anchor after another, and all that is to be seen of them."""
 
 import html
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -292,18 +293,12 @@ class Scene:
         path = Path(path).expanduser()
         if path.suffix not in (".csv", ".parquet"):
             raise unknown("ending", path.suffix, (".csv", ".parquet"), f"of {path.name!r}")
-        try:
-            if path.suffix == ".csv":
-                self.table().to_csv(path, index=False)
-            else:
-                import pyarrow  # noqa: F401
-
-                self.table().to_parquet(path, index=False)
-        except ImportError as error:
+        if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
             other = path.with_suffix(".csv").name
-            raise UserError(
-                f".parquet needs pyarrow, which is not here: pip install pyarrow, or write {other}"
-            ) from error
+            raise UserError(f".parquet needs pyarrow, which is not here: pip install pyarrow, or write {other}")
+        try:
+            write = self.table().to_csv if path.suffix == ".csv" else self.table().to_parquet
+            write(path, index=False)
         except OSError as error:
             raise UserError(f"{path} can't be written: {error.strerror or error}") from error
         return path
