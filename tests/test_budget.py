@@ -50,6 +50,10 @@ def test_arms_are_runs_that_are_loaded_the_second_time(labelled: Data, tmp_path:
     means = trained[trained["strategy"] == "e2neg"].groupby("k")["accuracy"].mean()
     line = next(trace for trace in drawn.data if trace.name == "e2neg")
     np.testing.assert_allclose(line.y, means)
+    every = trained[trained["strategy"] == "all"]
+    assert [shape.type for shape in drawn.layout.shapes] == ["rect", "line"] * 3
+    assert drawn.layout.shapes[1].y0 == pytest.approx(every["accuracy"].mean())
+    assert (drawn.layout.shapes[4].y0, drawn.layout.shapes[4].y1) == (every["peak MiB"].min(), every["peak MiB"].max())
     assert difference_chart(gaps, "Negatives").layout.title.text == "Negatives"
 
 

@@ -46,7 +46,7 @@ def difference_chart(differences: pd.DataFrame, title: str = "Does it matter wha
     fig.add_vline(x=0, line={"color": style.GREY, "width": 1})
     fig.update_xaxes(title="difference in accuracy, percentage points")
     fig.update_yaxes(tickvals=list(range(len(pairs))), ticktext=pairs, range=[len(pairs) - 0.5, -0.5], ticks="")
-    return fig.update_layout(height=190 + (22 + 24 * len(graphs)) * len(pairs))
+    return fig.update_layout(height=190 + (20 + 13 * len(graphs)) * len(pairs))
 
 
 def budget_chart(rows: pd.DataFrame, graph: str | None = None) -> go.Figure:
@@ -57,8 +57,8 @@ def budget_chart(rows: pd.DataFrame, graph: str | None = None) -> go.Figure:
         graph: which graph; None for the only one.
 
     Returns:
-        Three panels; a dot is a mean over the training seeds, its bar the 95 % t interval where there are two seeds or
-        more, grey band and line are those of all negatives.
+        Three panels; a dot is a mean over the training seeds, its bar the 95 % t interval of the accuracy (from two
+        seeds on) or the range of the cost, grey band and line are those of all negatives.
 
     Raises:
         UserError: no such graph, several and none named, or several objectives.
@@ -73,19 +73,17 @@ def budget_chart(rows: pd.DataFrame, graph: str | None = None) -> go.Figure:
         raise UserError(f"the rows hold {rows['objective'].nunique()} objectives; budget_chart draws one at a time")
     first = rows.iloc[0]
     told = (
-        f"mean and 95 % t interval over {rows['seed'].nunique()} training seeds ({first['protocol']}, "
-        f"{first['method']}, {int(first['epochs'])} epochs)<br>grey: all other nodes as negatives"
+        f"means over {rows['seed'].nunique()} training seeds ({first['protocol']}, {first['method']}, "
+        f"{int(first['epochs'])} epochs); bars: 95 % t interval of the accuracy, range of the costs"
+        "<br>grey: all other nodes as negatives"
     )
     base = make_subplots(1, len(MEASURES), horizontal_spacing=0.09)
     fig = style.figure(f"How many negatives are enough on {graph or known[0]}?", told, 430, base)
     chosen = rows.dropna(subset=["k"])
     ticks = sorted(chosen["k"].unique())
     for column, (measure, title) in enumerate(MEASURES.items(), start=1):
-        whole = _mean(rows[rows["k"].isna()][measure])
-        fig.add_hrect(y0=whole[1], y1=whole[2], fillcolor=style.LIGHT, opacity=0.5, line_width=0, row=1, col=column)
-        fig.add_hline(y=whole[0], line={"color": style.GREY, "width": 1.5}, row=1, col=column)
         for index, (strategy, part) in enumerate(chosen.groupby("strategy", sort=False)):
-            points = [_mean(part[part["k"] == k][measure]) for k in ticks if (part["k"] == k).any()]
+            points = [_ends(part[part["k"] == k][measure]) for k in ticks if (part["k"] == k).any()]
             mean, low, high = np.array(points).T
             # Strategies stand a little apart, so that their intervals don't cover one another.
             at = [k * 1.06 ** (index - 2) for k in ticks if (part["k"] == k).any()]
@@ -97,6 +95,9 @@ def budget_chart(rows: pd.DataFrame, graph: str | None = None) -> go.Figure:
             fig.add_scatter(x=at, y=mean, error_y=error, mode="lines+markers", name=str(strategy), row=1, col=column,
                             marker=marker, line={"width": 1.5, "color": marker["color"]}, showlegend=column == 1,
                             legendgroup=str(strategy), text=hover, hovertemplate="%{text}<extra></extra>")  # fmt: skip
+        whole = _ends(rows[rows["k"].isna()][measure])  # plotly draws a band only beside traces that are there already
+        fig.add_hrect(y0=whole[1], y1=whole[2], fillcolor=style.LIGHT, opacity=0.5, line_width=0, row=1, col=column)
+        fig.add_hline(y=whole[0], line={"color": style.GREY, "width": 1.5}, row=1, col=column)
         fig.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{k:g}" for k in ticks], row=1, col=column,
                          title="negatives an anchor, at most")  # fmt: skip
         fig.update_yaxes(title=title, rangemode="normal" if column == 1 else "tozero", row=1, col=column)
@@ -104,9 +105,12 @@ def budget_chart(rows: pd.DataFrame, graph: str | None = None) -> go.Figure:
     return fig.update_layout(legend=legend, margin={"t": 95, "b": 110})
 
 
-def _mean(values: pd.Series) -> tuple[float, float, float]:
-    """Return a mean with the ends of its 95 % t interval, which are the mean itself for a single value."""
-    if len(values) < 2:
-        return (float(values.mean()),) * 3
+def _ends(values: pd.Series) -> tuple[float, float, float]:
+    """Return the mean of a measure with the ends of its bar.
+
+    Of the accuracy the 95 % t interval, of a cost the least and the most; of a single value itself.
+    """
+    if len(values) < 2 or values.name != "accuracy":
+        return float(values.mean()), float(values.min()), float(values.max())
     interval = mean_interval(values.tolist())
     return interval.mean, interval.low, interval.high

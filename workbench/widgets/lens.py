@@ -311,7 +311,10 @@ class Scene:
         shown, whole, sample = look.shown, len(look.audit.pairs), ""
         if len(shown) < whole:
             sample = f"<p>A sample: {len(shown)} of the {whole:,} negatives, drawn at random with seed 0.</p>"
-        cell, bright = "padding:3px 8px;border-top:1px solid rgba(128,128,128,.25)", ";background:#FFE9A8;color:#111"
+        cell, bright = (
+            "text-align:left;padding:3px 8px;border-top:1px solid rgba(128,128,128,.25)",
+            ";background:#FFE9A8;color:#111",
+        )
         rows = "".join(
             f'<tr><td style="{cell}{bright if node == chosen else ""}">{marked(sentence, same)}</td></tr>'
             for node, sentence, same in zip(shown["negative"], shown["sentence"], shown["false"], strict=True)
