@@ -213,13 +213,15 @@ def test_rule_weights_are_the_truth_of_the_rule(small_graph: Data) -> None:
     assert (rules.evaluate("degree(v) >= 5", small_graph)[crisp.negatives] == 1).all()
 
 
-def test_mixing_takes_its_parents_from_the_hardest(small_graph: Data) -> None:
-    chosen = wb.negatives.select("mixing", small_graph, k=4, synthetic=5, harder=3, parents=7)
+def test_mixing_takes_its_parents_from_the_hardest_of_the_drawn(small_graph: Data) -> None:
+    chosen = wb.negatives.select("mixing", small_graph, k=12, seed=1, synthetic=5, harder=3, parents=4)
+    drawn = wb.negatives.select("uniform-each", small_graph, k=12, seed=1)
     table, (first, second, share) = cosines(small_graph), chosen.mixed
     assert first.shape == second.shape == (60, 8) and share.shape == (8,)
-    least = np.sort(table, 1)[:, -7]
-    for parents in (first, second[:, :5]):
-        assert (np.take_along_axis(table, parents.numpy(), 1) >= least[:, None] - 1e-9).all()
+    for anchor, negatives in rows_of(chosen).items():
+        assert sorted(negatives) == sorted(rows_of(drawn)[anchor])
+        assert (np.diff(table[anchor, negatives]) <= 1e-9).all()
+        assert {*first[anchor].tolist(), *second[anchor, :5].tolist()} <= set(negatives[:4])
     assert (second[:, 5:] == chosen.anchors[:, None]).all() and (share[5:] >= 0.5).all()
 
 

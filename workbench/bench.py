@@ -259,6 +259,35 @@ def contrast_memory() -> dict[str, Any]:
             "seconds": time.perf_counter() - start}  # fmt: skip
 
 
+@BENCHMARKS.register("negative-lists")
+def negative_lists() -> dict[str, Any]:
+    """GRACE's loss and gradient on 2,708 x 128 with 64 negatives of each anchor's own: sparse products against gathers.
+
+    Besides, how long 64 shared negatives and all pairs take by the same loss.
+    """
+    generator = torch.Generator().manual_seed(0)
+    u, v = (torch.randn(2708, 128, generator=generator, requires_grad=True) for _ in range(2))
+    listed = torch.randint(2708, (2708, 64), generator=generator)
+
+    def plain(a: Tensor, b: Tensor) -> Tensor:
+        a, b = normalize(a, dim=1), normalize(b, dim=1)
+        own = (a * b).sum(1) / 0.4
+        kept = torch.where(listed == torch.arange(len(a))[:, None], -torch.inf, 0.0)
+        sums = [torch.einsum("ad,akd->ak", a, bank[listed]) / 0.4 + kept for bank in (b, a)]
+        return torch.cat([own[:, None], *sums], 1).logsumexp(1) - own
+
+    each = Contrast(0.4, candidates=listed)
+    other, shared = Contrast(0.4), Contrast(0.4, candidates=listed[0])
+    with torch.no_grad():
+        difference = float(((plain(u, v) + plain(v, u)) / 2 - loss(each, u, v)).abs().max())
+    raced = _race(
+        lambda: ((plain(u, v) + plain(v, u)) / 2).mean().backward(), lambda: loss(each, u, v).mean().backward(), 5
+    )
+    beside = _race(lambda: loss(other, u, v).mean().backward(), lambda: loss(shared, u, v).mean().backward(), 5)
+    return {"difference": difference, **raced, "all_pairs_seconds": beside["plain_seconds"],
+            "shared_seconds": beside["ours_seconds"]}  # fmt: skip
+
+
 @BENCHMARKS.register("forecast")
 def forecast_against_fit() -> dict[str, Any]:
     """Peak memory of GRACE as forecast and as measured in two epochs, all pairs and few negatives, on three graphs.

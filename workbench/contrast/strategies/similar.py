@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from workbench.contrast.contrast import Mixed
-from workbench.contrast.ground import Ground, Positions, circle
+from workbench.contrast.ground import Ground, Positions, circle, walk
 from workbench.contrast.selection import STRATEGIES, Facts, Selection, listed
 from workbench.errors import UserError
 from workbench.randomness import Randomness
@@ -66,9 +66,9 @@ def ring(ground: Ground, k: int, randomness: Randomness, low: float = 50.0, high
 
 @STRATEGIES.register("mixing")
 def mixing(
-    ground: Ground, k: int, randomness: Randomness, synthetic: int = 16, harder: int = 16, parents: int = 64
+    ground: Ground, k: int, randomness: Randomness, synthetic: int = 16, harder: int = 16, parents: int = 16
 ) -> Selection:
-    """The k hardest nodes, and synthetic negatives mixed from the `parents` hardest (MoCHi).
+    """K nodes drawn for each anchor, and synthetic negatives mixed from the hardest `parents` of them (MoCHi).
 
     `synthetic` ones mix two of the parents, a in (0, 1); `harder` ones mix the anchor itself in, with a share of at
     most a half. Which ranks are mixed, and by how much, is drawn once for all anchors. Source: Kalantidis and others,
@@ -76,9 +76,11 @@ def mixing(
     """
     if min(synthetic, harder) < 0 or parents < 1:
         raise UserError("mixing takes synthetic and harder of at least 0, and at least 1 of parents")
-    found = _top(ground, max(k + 1, parents), lambda cosines, block: cosines)
-    hard = torch.from_numpy(found[:, :parents])
-    own = torch.from_numpy(ground.anchors)[:, None]
+    drawn = walk(ground, k, randomness, lambda rows, seen: np.ones_like(seen, bool))
+    cosines = np.nan_to_num(_cosines(ground, np.arange(len(drawn)), drawn)[0], nan=-np.inf)
+    order = np.argsort(-cosines, axis=1, kind="stable")
+    chosen = np.take_along_axis(drawn, order, 1)
+    hard, own = torch.from_numpy(chosen[:, :parents]), torch.from_numpy(ground.anchors)[:, None]
     # An anchor that has fewer others than ranks are drawn mixes those that it has, the ranks taken around.
     others = (hard >= 0).sum(1, keepdim=True).clamp(min=1)
     generator, count = randomness.generator("negatives"), synthetic + harder
@@ -89,8 +91,10 @@ def mixing(
     second = torch.where(torch.arange(count) < synthetic, second, own)
     lonely = hard[:, :1] < 0
     mixed = Mixed(torch.where(lonely, own, first), torch.where(lonely, own, second), share)
-    return listed(ground, found[:, :k], "number {rank} by cosine, {cosine:.3f}; displaced node {displaced}",
-                  lambda rows: _ranked(ground, found[:, : k + 1], rows), mixed if count else None)  # fmt: skip
+    told = "drawn at random for this anchor, number {rank} of the drawn by cosine, {cosine:.3f}"
+    return listed(ground, chosen, told, lambda rows: {
+        "rank": np.arange(1, k + 1), "cosine": _cosines(ground, rows, chosen[rows])[0]
+    }, mixed if count else None)  # fmt: skip
 
 
 def _top(ground: Ground, k: int, score: Callable[[Tensor, Positions], Tensor]) -> Positions:
@@ -119,11 +123,12 @@ def _top(ground: Ground, k: int, score: Callable[[Tensor, Positions], Tensor]) -
     return found
 
 
-def _cosines(ground: Ground, rows: Positions, chosen: Positions) -> tuple[np.ndarray, np.ndarray]:
+def _cosines(ground: Ground, rows: Positions, chosen: Positions, ranked: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Look up what was chosen for some anchors [rows, k], nan where nothing was.
 
     Returns:
-        Cosines with the anchors, and the percentage of the anchor's other nodes that are less similar [rows, k] each.
+        Cosines with the anchors and, where `ranked`, the percentage of the anchor's other nodes that are less similar
+        [rows, k] each.
     """
     cosines, below = np.full(chosen.shape, np.nan), np.full(chosen.shape, np.nan)
     step = max(1, (1 << 23) // ground.size)
@@ -133,7 +138,7 @@ def _cosines(ground: Ground, rows: Positions, chosen: Positions) -> tuple[np.nda
         every = ground.similarity(anchors).numpy()
         cosines[part] = np.take_along_axis(every, np.maximum(chosen[part], 0), 1)
         every[np.arange(len(anchors)), anchors] = np.inf
-        for column in range(chosen.shape[1]):
+        for column in range(chosen.shape[1] if ranked else 0):
             below[part, column] = (every < cosines[part, column, None]).sum(1)
     none = chosen < 0
     return np.where(none, np.nan, cosines), np.where(none, np.nan, 100 * below / max(ground.size - 1, 1))
@@ -148,4 +153,4 @@ def _ranked(ground: Ground, found: Positions, rows: Positions) -> Facts:
 
 
 def _percentiles(ground: Ground, found: Positions, rows: Positions) -> Facts:
-    return dict(zip(("cosine", "percentile"), _cosines(ground, rows, found[rows]), strict=True))
+    return dict(zip(("cosine", "percentile"), _cosines(ground, rows, found[rows], ranked=True), strict=True))
