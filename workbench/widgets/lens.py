@@ -1,7 +1,6 @@
 """What the microscope looks at: the negatives of one anchor after another, and all that is to be seen of them."""
 
 import html
-import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -276,7 +275,7 @@ class Scene:
         looks = self.looks.items()
         tables = [one.table.assign(strategy=label) for label, one in looks if isinstance(one, Look)]
         if not tables:
-            return pd.DataFrame(columns=["strategy", "anchor", "negative", "sentence"])
+            return pd.DataFrame(columns=["strategy", "anchor", "negative", "same_class", "sentence"])
         whole = pd.concat(tables, ignore_index=True)
         for name in whole.columns[whole.columns.str.startswith("reason_")]:
             if all(one[name].dtype.kind in "iu" for one in tables if name in one):
@@ -288,17 +287,17 @@ class Scene:
         """Write the table as .csv or .parquet, by the ending.
 
         Raises:
-            UserError: another ending, no pyarrow for .parquet, or a place that can't be written.
+            UserError: another ending, or a place that can't be written.
         """
         path = Path(path).expanduser()
         if path.suffix not in (".csv", ".parquet"):
             raise unknown("ending", path.suffix, (".csv", ".parquet"), f"of {path.name!r}")
-        if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-            other = path.with_suffix(".csv").name
-            raise UserError(f".parquet needs pyarrow, which is not here: pip install pyarrow, or write {other}")
+        table = self.table()
         try:
-            write = self.table().to_csv if path.suffix == ".csv" else self.table().to_parquet
-            write(path, index=False)
+            if path.suffix == ".csv":
+                table.to_csv(path, index=False)
+            else:  # of a column of objects the writer would make numbers
+                table.astype({"same_class": "boolean"}).to_parquet(path, engine="fastparquet", index=False)
         except OSError as error:
             raise UserError(f"{path} can't be written: {error.strerror or error}") from error
         return path
