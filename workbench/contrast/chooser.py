@@ -11,6 +11,7 @@ from torch_geometric.data import Data
 from workbench.contrast.contrast import Contrast, Mixed
 from workbench.contrast.ground import Ground
 from workbench.contrast.selection import STRATEGIES, Selection
+from workbench.errors import UserError
 from workbench.randomness import Randomness
 
 
@@ -22,7 +23,7 @@ class Chooser(nn.Module):
     Args:
         base: the contrast to fill; its candidates, weights, mixed negatives and class prior are replaced.
         graph: the graph without labels.
-        randomness: draws from its stream "negatives", so that the first choice is that of `select` with the same seed.
+        randomness: draws from its stream "negatives".
         strategy: name of a strategy; "all" leaves the contrast as it is.
         k: most negatives of a row.
         redraw: steps after which negatives are chosen anew; 0 keeps the first choice.
@@ -56,11 +57,15 @@ class Chooser(nn.Module):
         due = self.steps == 0 or (self.redraw > 0 and self.steps % self.redraw == 0)
         if due and not self.settled:
             u, v = u.detach(), v.detach()
-            self.ground.see(normalize(u, dim=1) + normalize(v, dim=1), cosine_similarity(u, v).cpu())
+            # Inner products of these are means of the four cosines of two nodes in two views.
+            rows = (normalize(u, dim=1) + normalize(v, dim=1)) / 2
+            self.ground.see(rows, cosine_similarity(u, v).cpu())
             stream = self.randomness.generator("negatives")
             before = stream.get_state()
             k = min(self.k, max(self.ground.size - 1, 1))
             chosen = STRATEGIES.get(self.strategy)(self.ground, k, self.randomness, **self.options)
+            if not bool((chosen.weights > 0).any()):
+                raise UserError(f"strategy {self.strategy!r} finds no negative for any node of this graph")
             self.filled = self.fill(chosen, u.device)
             self.settled = not self.ground.looked and torch.equal(before, stream.get_state())
         self.steps += 1

@@ -12,7 +12,6 @@ from scipy.sparse.csgraph import dijkstra
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.preprocessing import normalize
 from torch import Tensor
-from torch.nn.functional import normalize as unit
 from torch_geometric.data import Data
 
 from workbench.contrast.stars import adjacency
@@ -20,7 +19,7 @@ from workbench.errors import UserError
 from workbench.randomness import Randomness
 
 MOST_PAIRS = 100_000_000
-_BLOCK = 1 << 23  # numbers looked at in one go: 32 MiB
+_BLOCK = 1 << 23  # numbers looked at in one go: 64 MiB of cosines
 SPARSE_BELOW = 0.2
 Positions = NDArray[np.int64]
 
@@ -66,7 +65,7 @@ class Ground:
         self._rows: Tensor | None = None
         self._positive: Tensor | None = None
         self._within: dict[int, sp.csr_matrix] = {}
-        self._clusters: dict[int, tuple[Positions, NDArray[np.float64]]] = {}
+        self._clusters: dict[tuple[int, int], tuple[Positions, NDArray[np.float64]]] = {}
         self.looked = False
 
     @property
@@ -121,7 +120,9 @@ class Ground:
                         f"within {hops} hops there are more than {MOST_PAIRS:,} pairs of nodes; ask for fewer hops, "
                         "or for some anchors only"
                     )
-                reached = reached @ steps
+                before, reached = reached.nnz, reached @ steps
+                if reached.nnz == before:  # whole components
+                    break
             reached = reached[:, self.ids.numpy()].tocsr()
             reached.sort_indices()
             self._within[hops] = reached
@@ -133,10 +134,10 @@ class Ground:
         """Set what similarities are of from now on.
 
         Args:
-            rows: one row a position [size, dim].
+            rows: one row a position; similarities are their inner products [size, dim].
             positive: similarity of each position's positive pair [size].
         """
-        self._rows, self._positive, self.looked = unit(rows, dim=1), positive, False
+        self._rows, self._positive, self.looked = rows, positive, False
 
     @cached_property
     def features(self) -> "NDArray[np.float64] | sp.csr_matrix":
@@ -159,9 +160,10 @@ class Ground:
         return normalize(rows[self.ids.numpy()])
 
     def similarity(self, anchors: Positions) -> Tensor:
-        """Return cosines of some positions with all [anchors, size]; for many, ask in `blocks`.
+        """Return similarities of some positions with all [anchors, size]; for many, ask in `blocks`.
 
-        Of features in float64, rounded to nine places, so that ties are ties whichever anchors are asked together.
+        Inner products of the rows that were set last; before that cosines of the features, in float64 and rounded to
+        nine places, so that ties are ties whichever anchors are asked together.
         """
         self.looked = True
         if self._rows is not None:
@@ -183,20 +185,21 @@ class Ground:
             yield self.anchors[start : start + step]
 
     def clusters(self, count: int, randomness: Randomness) -> tuple[Positions, NDArray[np.float64]]:
-        """Cluster the features by k-means; the same clusters whoever asks.
+        """Cluster the features by k-means; the same clusters whoever asks with the same seed.
 
         Returns:
             Cluster of each position [size] and its distance from the centre of its cluster [size].
         """
         if not 1 <= count <= self.size:
             raise UserError(f"{count} clusters were asked for; {self.size} nodes give 1 to {self.size}")
-        if count not in self._clusters:
+        key = count, randomness.integer("clusters")
+        if key not in self._clusters:
             rows = self.features
-            model = MiniBatchKMeans(count, batch_size=2048, n_init=3, random_state=randomness.integer("clusters"))
+            model = MiniBatchKMeans(count, batch_size=2048, n_init=3, random_state=key[1])
             found = model.fit_predict(rows).astype(np.int64)
             distance = model.transform(rows)[np.arange(self.size), found]
-            self._clusters[count] = found, distance.astype(np.float64)
-        return self._clusters[count]
+            self._clusters[key] = found, distance.astype(np.float64)
+        return self._clusters[key]
 
 
 # ------------------------------------------------------------------------------------------------------ drawing

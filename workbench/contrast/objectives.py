@@ -79,7 +79,8 @@ def cacr(
         return (share * (2 - 2 * contrast.tau * logits)).sum(1)
 
     pulled = torch.stack([_attraction(contrast, a, b) for a, b in ((u, v), (v, u))[: contrast.views]])
-    return (pulled - by_rows(repulsion).view(contrast.views, len(u))).mean(0)
+    pushed = by_rows(repulsion)
+    return (pulled - pushed.masked_fill(pushed == -math.inf, 0.0).view(contrast.views, len(u))).mean(0)
 
 
 def _attraction(contrast: Contrast, u: Tensor, v: Tensor) -> Tensor:

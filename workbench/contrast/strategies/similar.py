@@ -13,6 +13,8 @@ from workbench.contrast.selection import STRATEGIES, Facts, Selection, listed
 from workbench.errors import UserError
 from workbench.randomness import Randomness
 
+MOST_SYNTHETIC = 1_000
+
 
 @STRATEGIES.register("hardest")
 def hardest(ground: Ground, k: int, randomness: Randomness) -> Selection:
@@ -74,8 +76,11 @@ def mixing(
     most a half. Which ranks are mixed, and by how much, is drawn once for all anchors. Source: Kalantidis and others,
     Hard Negative Mixing for Contrastive Learning, NeurIPS 2020. Differs from the paper: no warm-up without mixing.
     """
-    if min(synthetic, harder) < 0 or parents < 1:
-        raise UserError("mixing takes synthetic and harder of at least 0, and at least 1 of parents")
+    if not 0 <= min(synthetic, harder) <= max(synthetic, harder) <= MOST_SYNTHETIC or parents < 1:
+        raise UserError(
+            f"mixing takes synthetic and harder from 0 to {MOST_SYNTHETIC:,} and at least 1 of parents, not "
+            f"synthetic={synthetic}, harder={harder}, parents={parents}"
+        )
     drawn = walk(ground, k, randomness, lambda rows, seen: np.ones_like(seen, bool))
     cosines = np.nan_to_num(_cosines(ground, np.arange(len(drawn)), drawn)[0], nan=-np.inf)
     order = np.argsort(-cosines, axis=1, kind="stable")
