@@ -57,6 +57,14 @@ def test_arms_are_runs_that_are_loaded_the_second_time(labelled: Data, tmp_path:
     assert difference_chart(gaps, "Negatives").layout.title.text == "Negatives"
 
 
+def test_the_centres_of_e2neg_stay_while_their_negatives_differ(labelled: Data, tmp_path: Path) -> None:
+    asked = {"method": "e2neg", "k": 8, "epochs": 1, "dim": 8, "splits": 3, "progress": False, "spectrum": "smallest"}
+    rows = budget.run(labelled, ["hardest"], ks=[2, 5], seeds=1, store=tmp_path, **asked).dropna(subset=["strategy"])
+    assert rows.set_index("arm")["negatives"]["hardest, k=5"] == 5
+    configs = [wb.runs.load(path.parent).config for path in tmp_path.glob("*/run.json")]
+    assert {config.k for config in configs} == {8} and {config.spectrum for config in configs} == {"smallest"}
+
+
 def test_a_verdict_needs_an_interval_on_one_side_or_within_the_margin() -> None:
     accuracy = {"all": [80.0, 80.2, 80.4], "uniform, k=4": [79.9, 80.1, 80.4], "uniform-each, k=4": [80.0, 83.0, 77.0],
                 "hop-near, k=4": [70.1, 70.0, 70.4], "hop-far, k=4": [80.2, 80.4, 80.7]}  # fmt: skip
@@ -94,6 +102,10 @@ def test_a_verdict_needs_an_interval_on_one_side_or_within_the_margin() -> None:
         ({"objectives": ["dlc"]}, "did you mean 'dcl'"),
         ({"negatives": "all"}, "what the arms differ in"),
         ({"hop": 3}, "unknown parameter 'hop'"),
+        ({"hops": 0}, "hops is 0"),
+        ({"clusters": 3}, "option of strategies that are not among the arms"),
+        ({"epochs": 0}, "epochs must be at least 1"),
+        ({"strategies": ["mixing"], "objectives": ["infonce", "cacr"]}, "not defined for negatives of strategy"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_trained(

@@ -267,6 +267,9 @@ def test_select(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.splitlines()[-1].startswith("... and 3 more") and len(out.splitlines()) == 5
     assert "there is no node 99" in complaint(capsys, "select", "uniform", "karate", "--k", "5", "--anchor", "99")
     assert "did you mean 'hops'" in complaint(capsys, "select", "hop-far", "karate", "-p", "hop=2")
+    assert "'anchors' is not given by -p" in complaint(capsys, "select", "uniform", "karate", "-p", "anchors=3")
+    assert said(capsys, "select", "uniform", "karate")[1].startswith("uniform on karate, seed 0: 34 anchors, 17 neg")
+    assert "seed is -1" in complaint(capsys, "select", "uniform", "karate", "--seed", "-1")
     assert "--rows is 0" in complaint(capsys, "select", "uniform", "karate", "--k", "5", "--rows", "0")
 
 

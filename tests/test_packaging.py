@@ -14,8 +14,8 @@ from torch_geometric.data import Data
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-# Needed without being imported by the package: widgets and servers of the notebooks, what pandas writes .parquet by.
-NOT_IMPORTED = {"anywidget", "fastparquet", "jupyterlab"}
+# Needed without being imported by the package: widgets and servers of the notebooks.
+NOT_IMPORTED = {"anywidget", "jupyterlab"}
 SETUP_FILES = [
     "pyproject.toml", "requirements.txt", "environment.yml", "Makefile", ".ci/run", ".pre-commit-config.yaml",
     "README.md", "CONTRIBUTING.md",

@@ -1,6 +1,7 @@
 """Conformance of every strategy: within budget and range, same seed same set, reasons that re-derive the choice."""
 
 import dataclasses
+import linecache
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -11,13 +12,14 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.metrics.pairwise import cosine_similarity
+from torch.nn.functional import normalize
 from torch_geometric.data import Data
 from torch_geometric.utils import to_networkx
 
 import workbench as wb
 from workbench import methods, rules
 from workbench.contrast.ground import Ground
-from workbench.contrast.selection import Selection, options_of
+from workbench.contrast.selection import STRATEGIES, Selection, options_of
 from workbench.contrast.stars import spectral_clusters
 from workbench.errors import UserError
 from workbench.randomness import Randomness
@@ -253,11 +255,62 @@ def test_uniform_differs_by_seed_and_degree_weighted_by_degree(small_graph: Data
         ("debiased", {"class_prior": 1.0}, "below 1"),
         ("hardest", {"anchors": 60}, "there is no node 60"),
         ("hardest", {"embedding": torch.eye(3)}, r"one row a node \[60, dim\]"),
+        ("hardest", {"embedding": "grace"}, "a run or a matrix"),
+        ("hardest", {"embedding": torch.full((60, 2), torch.nan)}, "not finite"),
+        ("uniform", {"seed": -1}, "seed is -1"),
+        ("uniform", {"seed": "a"}, "seed is 'a'"),
+        ("uniform", {"anchors": 3.7}, "there is no node 3.7"),
+        ("uniform", {"anchors": "12"}, "there is no node '12'"),
+        ("uniform", {"anchors": [[1, 2]]}, "there is no node"),
+        ("uniform", {"anchors": torch.tensor([True, False])}, "there is no node True"),
+        ("semi-hard", {"margin": float("nan")}, "finite number"),
+        ("mixing", {"synthetic": 10**11}, "from 0 to 1,000"),
     ],
 )
 def test_mistakes_are_named(small_graph: Data, strategy: str, options: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         wb.negatives.select(strategy, small_graph, **{"k": 6, **options})
+
+
+def test_a_graph_that_is_none_is_named() -> None:
+    for graph, message in (
+        ("cora", "not str"),
+        (Data(x=torch.eye(3)), "without edges"),
+        (Data(x=torch.eye(3), edge_index=torch.tensor([[0], [9]])), r"outside 0\.\.2"),
+    ):
+        with pytest.raises(UserError, match=message):
+            wb.negatives.select("uniform", graph, k=1)
+
+
+def test_numbers_of_numpy_and_far_hops_do(small_graph: Data) -> None:
+    one = wb.negatives.select("hop-near", small_graph, k=np.int64(4), anchors=np.int64(5), hops=10**6)
+    assert one.anchors.tolist() == [5] and len(rows_of(one)[5]) == 4
+    embedding = torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
+    a, b = (wb.negatives.select("hardest", small_graph, k=4, embedding=e) for e in (embedding, embedding.numpy()))
+    assert torch.equal(a.negatives, b.negatives)
+
+
+def test_a_ground_clusters_anew_for_another_seed(small_graph: Data) -> None:
+    ground = wb.negatives.ground_of(small_graph)
+    kept = [wb.negatives.choose(ground, "kmeans-centres", 5, seed).negatives for seed in (0, 1, 0)]
+    fresh = [wb.negatives.select("kmeans-centres", small_graph, 5, seed).negatives for seed in (0, 1, 0)]
+    assert all(map(torch.equal, kept, fresh)) and not torch.equal(kept[0], kept[1])
+
+
+def test_a_cosine_of_minus_one_is_no_missing_quantity() -> None:
+    graph = Data(x=torch.ones(2, 1), edge_index=torch.tensor([[0], [1]]), num_nodes=2)
+    chosen = wb.negatives.select("hardest", graph, 1, embedding=torch.tensor([[1.0], [-1.0]]))
+    assert chosen.sentences() == ["number 1 by cosine, -1.000"] * 2  # and nobody was displaced
+
+
+def test_similarities_in_training_are_means_of_the_four_cosines(small_graph: Data) -> None:
+    config = methods.configure("grace", "defaults", "small", {"negatives": "hardest", "k": 4})[1]
+    model = methods.get("grace")(config, small_graph, Randomness(0))
+    step = model.step()
+    u, v = (normalize(one.detach(), dim=1) for one in step.projections)
+    four = (u @ u.T + u @ v.T + v @ u.T + v @ v.T) / 4
+    torch.testing.assert_close(model.negatives.ground.similarity(np.arange(60)), four)
+    torch.testing.assert_close(model.negatives.ground.positive, (u * v).sum(1))
 
 
 def test_repeated_eigenvalues_do_not_make_the_clusters_random() -> None:
@@ -336,11 +389,49 @@ def test_other_methods_take_negatives_too(small_graph: Data) -> None:
         ({"negatives": "hop-far", "hops": 2.5}, "must be a whole number"),
         ({"k": 0}, "must be at least 1"),
         ({"objective": "dlc"}, "did you mean 'dcl'"),
+        ({"objective": "cacr", "negatives": "debiased"}, "not defined for negatives of strategy 'debiased'"),
+        ({"options": 3}, "by their names"),
     ],
 )
 def test_mistakes_in_training_are_named(small_graph: Data, asked: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         wb.fit("grace", small_graph, "defaults", progress=False, **asked)
+
+
+def test_a_training_without_any_negative_is_refused(small_graph: Data) -> None:
+    alone = Data(x=small_graph.x, edge_index=torch.zeros(2, 0, dtype=torch.long), num_nodes=60)
+    for strategy in ("hop-near", "degree-weighted"):
+        with pytest.raises(UserError, match="finds no negative"):
+            wb.fit("grace", alone, "defaults", negatives=strategy, epochs=1, progress=False)
+    with pytest.raises(UserError, match="stop_within knows the floor"):
+        wb.fit("e2neg", small_graph, "defaults", negatives="uniform", stop_within=0.1, progress=False)
+
+
+def test_a_strategy_from_a_notebook_trains_and_its_code_is_in_the_key(small_graph: Data) -> None:
+    def register(rank: int) -> None:
+        code = (
+            "from workbench.contrast.selection import STRATEGIES, shared\n"
+            "import numpy as np\n"
+            "@STRATEGIES.register('cell')\n"
+            "def cell(ground, k, randomness):\n"
+            f"    return shared(ground, np.arange({rank}, {rank} + k), 'by number')\n"
+        )
+        name = f"/nowhere/cell-{rank}.py"
+        linecache.cache[name] = (len(code), None, code.splitlines(True), name)
+        exec(compile(code, name, "exec"), {"__name__": "__main__"})
+
+    keys = []
+    try:
+        for rank in (0, 7):
+            register(rank)
+            run = wb.fit("grace", small_graph, "defaults", negatives="cell", k=3, epochs=1, dim=8, progress=False)
+            keys.append(run.path.name)
+            assert run.contrast.candidates.tolist() == [rank, rank + 1, rank + 2]
+            del STRATEGIES._entries["cell"]
+            wb.runs.code_version.cache_clear()
+    finally:
+        STRATEGIES._entries.pop("cell", None)
+    assert keys[0] != keys[1]
 
 
 def test_no_option_of_a_strategy_is_hidden_by_a_parameter() -> None:

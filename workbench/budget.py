@@ -1,5 +1,6 @@
 """How many negatives are enough, and which? Accuracy, seconds and memory against their number, beside a random arm."""
 
+import dataclasses
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -17,7 +18,8 @@ from workbench.contrast import selection
 from workbench.errors import UserError
 from workbench.evaluation import propagated
 from workbench.evaluation.comparison import PROPAGATED
-from workbench.methods import configure
+from workbench.methods import METHODS, configure
+from workbench.methods.base import ContrastConfig
 from workbench.runs import Run
 from workbench.training import fit
 
@@ -72,26 +74,27 @@ def run(
     Returns:
         One row a training, and one for each floor: graph, arm, seed, accuracy and macro F1 (mean over the splits,
         percent), spread over splits (percentage points), epochs, seconds (training), strategy, k (NaN for all nodes),
-        objective, lists ("shared" or "each"), negatives (nodes an anchor is really compared with, mean), milliseconds
-        an epoch (median), peak MiB, device, method, preset, protocol.
+        objective, lists ("shared" or "each"), negatives (nodes that an anchor lists, mean), milliseconds an epoch
+        (median), peak MiB, device, method, preset, protocol.
 
     Raises:
         UserError: an unknown name, numbers that don't fit the graph, or as for `fit` and `evaluate`.
     """
     plan = _planned(graph, strategies, ks, objectives, seeds, splits)
-    if taken := sorted({"negatives", "k", "objective"} & set(overrides)):
+    if taken := sorted(
+        {"negatives", METHODS.get(method).Config.__dict__.get("count", "k"), "objective"} & set(overrides)
+    ):
         raise UserError(f"{taken[0]!r} is what the arms differ in, so it can't be set for all of them")
-    for strategy, k, objective in plan:  # a mistake is told before anything is trained
-        configure(method, preset, str(getattr(graph, "name", "graph")), _asked(strategy, k, objective, overrides))
+    _check(graph, method, preset, plan, overrides)
     rows = [scored_row(graph, PROPAGATED, propagated(graph), protocol, splits)]
     bar = tqdm(total=seeds * len(plan), desc="negatives", unit="training", disable=not progress)
     for seed in range(seeds):
-        asked = {**_asked(ALL, np.nan, "infonce", overrides), "epochs": 0}
+        asked = {**_asked(method, ALL, np.nan, "infonce", overrides), "epochs": 0}
         start = fit(method, graph, preset, seed, store=store, progress=False, **asked)
         rows.append(scored_row(graph, UNTRAINED, start, protocol, splits))
         for strategy, k, objective in plan:
             bar.set_postfix_str(f"{arm(strategy, k, objective)}, seed {seed}")
-            asked = _asked(strategy, k, objective, overrides)
+            asked = _asked(method, strategy, k, objective, overrides)
             trained = fit(method, graph, preset, seed, store=store, progress=False, **asked)
             if not trained.complete:
                 bar.close()
@@ -103,18 +106,39 @@ def run(
     return pd.DataFrame(rows).assign(method=method, preset=preset, protocol=protocol)
 
 
+def _check(
+    graph: Data, method: str, preset: str, plan: list[tuple[str, float, str]], overrides: dict[str, Any]
+) -> None:
+    """Tell a mistake before anything is trained: configure each arm, and choose for one anchor."""
+    used = set(overrides)
+    for strategy, k, objective in plan:
+        asked = _asked(method, strategy, k, objective, overrides)
+        config = configure(method, preset, str(getattr(graph, "name", "graph")), asked)[1]
+        used -= set(asked)
+        if config.epochs < 1:
+            raise UserError("a training of 0 epochs looks at no negatives; epochs must be at least 1")
+        if objective == plan[0][2] and not np.isnan(k):
+            selection.select(strategy, graph, int(k), anchors=0, **dict(config.options))  # type: ignore[attr-defined]
+    if used:
+        raise UserError(f"{sorted(used)[0]!r} is an option of strategies that are not among the arms")
+
+
 def arm(strategy: str, k: float, objective: str = "infonce") -> str:
     """Name a strategy with a number of negatives, e.g. "hop-far, k=64", and the objective unless it is InfoNCE."""
     number = "" if strategy == ALL or np.isnan(k) else f", k={k:g}"
     return f"{strategy}{number}" + ("" if objective == "infonce" else f", {objective}")
 
 
-def _asked(strategy: str, k: float, objective: str, overrides: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of an arm; an option that this strategy does not have is not meant for it."""
+def _asked(method: str, strategy: str, k: float, objective: str, overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of an arm; an option that only other strategies have is not meant for it."""
+    config = METHODS.get(method).Config
+    if not issubclass(config, ContrastConfig):
+        raise UserError(f"method {method!r} takes no negatives of one's choice")
+    fields = {one.name for one in dataclasses.fields(config)}
     known = selection.options_of(strategy)
-    others = {name for one in selection.names() for name in selection.options_of(one)} - set(known)
+    others = {name for one in selection.names() for name in selection.options_of(one)} - set(known) - fields
     kept = {name: value for name, value in overrides.items() if name not in others}
-    number = {} if np.isnan(k) else {"k": int(k)}
+    number = {} if np.isnan(k) else {config.count: int(k)}
     return {**kept, "negatives": strategy, "objective": objective, **number}
 
 
@@ -140,7 +164,7 @@ def _planned(
 
 
 def _cost(trained: Run) -> dict[str, Any]:
-    contrast, rows = trained.contrast, len(trained.embeddings)
+    contrast, rows = trained.contrast, len(trained.projections[0])
     assert contrast is not None
     listed = contrast.candidates
     each = listed is not None and listed.dim() == 2

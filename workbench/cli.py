@@ -141,7 +141,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     add = command(commands.select)
     add("strategy", metavar="STRATEGY")
     add("graph", metavar="GRAPH", help="a name or a file")
-    add("--k", type=int, default=50, help="negatives for each anchor (default: %(default)s)")
+    add("--k", type=int, help="negatives for each anchor (default: 50, or half of a small graph's nodes)")
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--anchor", type=int, metavar="NODE", help="choose for this anchor only")
     add("--explain", action="store_true", help="say why in a sentence; with --anchor also what each is like")

@@ -1,10 +1,13 @@
 """One master seed, split by purpose, so that drawing more of one thing never moves another."""
 
+import operator
 import zlib
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from workbench.errors import UserError
 
 
 class Randomness:
@@ -12,10 +15,18 @@ class Randomness:
 
     Args:
         seed: master seed, 0 or above.
+
+    Raises:
+        UserError: the seed is something else.
     """
 
     def __init__(self, seed: int):
-        self.seed = seed
+        try:
+            self.seed = -1 if isinstance(seed, bool) else operator.index(seed)
+        except TypeError:
+            self.seed = -1
+        if self.seed < 0:
+            raise UserError(f"seed is {seed!r}; it must be a whole number, 0 or above")
         self._generators: dict[str, torch.Generator] = {}
 
     def integer(self, purpose: str) -> int:

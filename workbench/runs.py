@@ -112,10 +112,15 @@ def code_version(method: str, negatives: str = "all") -> str:
     directly or not, and the training loop. Comments, docstrings and line breaks don't count.
     """
     files = [*_sources(Path(inspect.getfile(METHODS.get(method)))), Path(workbench.__file__).parent / "training.py"]
+    own = ""
     if negatives != "all":
-        chosen = _sources(Path(inspect.getfile(STRATEGIES.get(negatives))))
-        files += [file for file in chosen if file not in files]
-    return hashlib.sha256("\0".join(map(_code, files)).encode()).hexdigest()[:12]
+        chooser = STRATEGIES.get(negatives)
+        file = Path(inspect.getfile(chooser))
+        if file.is_file():
+            files += [one for one in _sources(file) if one not in files]
+        else:  # it was written in a notebook
+            own = inspect.getsource(chooser)
+    return hashlib.sha256("\0".join([*map(_code, files), own]).encode()).hexdigest()[:12]
 
 
 def _sources(file: Path) -> list[Path]:

@@ -1,10 +1,10 @@
 """The commands around negatives."""
 
 import argparse
-from pathlib import Path
+import inspect
 from typing import Any
 
-from workbench.commands.output import FINE, print_json, settings_of, show_table
+from workbench.commands.output import FINE, check_out, print_json, settings_of, show_table
 from workbench.errors import UserError
 
 
@@ -16,10 +16,12 @@ def select(args: argparse.Namespace) -> int:
     from workbench.graphs import content_hash, load_graph
 
     selection.STRATEGIES.get(args.strategy)  # a misspelt word is told before anything is loaded
-    options = settings_of(args.settings, own=("k", "seed", "anchor"))
+    options = settings_of(args.settings, own=("k", "seed", "anchor", "anchors", "graph", "strategy", "embedding"))
     if args.rows < 1:
         raise UserError(f"--rows is {args.rows}; it must be 1 or more")
     graph = load_graph(args.graph)
+    if args.k is None:
+        args.k = max(1, min(50, graph.num_nodes // 2))
     embedding = None if args.embedding is None else runs.load(runs.find(args.embedding))
     if embedding is not None and embedding.graph_hash != content_hash(graph):
         raise UserError(f"the run {args.embedding!r} was trained on another graph than {graph.name!r}")
@@ -58,9 +60,10 @@ def budget(args: argparse.Namespace) -> int:
     from workbench.contrast import selection
     from workbench.graphs import load_graph
 
-    if args.out and not Path(args.out).resolve().parent.is_dir():
-        raise UserError(f"--out {args.out!r} lies in a folder that does not exist")
-    settings = settings_of(args.settings, own=("negatives", "k", "objective", "preset", "seed"))
+    check_out(args.out)
+    if len(set(args.graphs)) < len(args.graphs):
+        raise UserError("a graph is named twice; each is trained on once")
+    settings = settings_of(args.settings, own=(*inspect.signature(budget.run).parameters, "k", "seed", "options"))
     strategies = (
         [one for one in selection.names() if one != budget.ALL] if args.strategies == ["every"] else args.strategies
     )

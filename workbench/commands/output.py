@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import UserError
@@ -23,9 +24,17 @@ def settings_of(pairs: Iterable[str], own: Iterable[str] = ()) -> dict[str, Any]
         if key in found:
             raise UserError(f"-p {key}=... is given twice")
         if key in own:
-            raise UserError(f"{key!r} is not given by -p; workbench fit --help shows how")
+            raise UserError(f"{key!r} is not given by -p; the command's --help shows how")
         found[key] = parse_value(text)
     return found
+
+
+def check_out(file: str | None) -> None:
+    """Refuse a file that can't be written before anything is computed for it."""
+    if file and not Path(file).resolve().parent.is_dir():
+        raise UserError(f"--out {file!r} lies in a folder that does not exist")
+    if file and Path(file).is_dir():
+        raise UserError(f"--out {file!r} is a folder; name a file in it")
 
 
 def parse_value(text: str) -> Any:

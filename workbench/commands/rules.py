@@ -1,10 +1,9 @@
 """What `workbench rules` does."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from workbench.commands.output import FINE, print_json, show_facts, show_table
+from workbench.commands.output import FINE, check_out, print_json, show_facts, show_table
 from workbench.errors import UserError, unknown
 
 
@@ -86,8 +85,7 @@ def _placebo(args: argparse.Namespace) -> int:
     from workbench.graphs import load_graph
     from workbench.placebo import differences, run, summary
 
-    if args.out and not Path(args.out).resolve().parent.is_dir():
-        raise UserError(f"--out {args.out!r} lies in a folder that does not exist")
+    check_out(args.out)
     loaded = [load_graph(word) for word in args.words]  # a misspelt one is told before anything is trained
     found = [run(graph, args.rule, args.seeds, preset=args.preset) for graph in loaded]
     rows = pd.concat(found, ignore_index=True)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from workbench.runs import Run
 
 
+# Arguments of `fit` that are no parameters of a method.
+_FIT = ("preset", "seed", "device", "fresh", "graph", "method", "callback", "store", "progress", "options")
+
+
 def graphs(args: argparse.Namespace) -> int:
     """List the named graphs, or load one and describe it."""
     from workbench import graphs
@@ -49,7 +53,7 @@ def fit(args: argparse.Namespace) -> int:
     methods.get(args.method)  # a misspelt word is told before anything is loaded or trained
     if args.protocol:
         protocols.get(args.protocol)
-    settings = settings_of(args.settings, own=("preset", "seed", "device", "fresh", "graph", "method"))
+    settings = settings_of(args.settings, own=_FIT)
     graph, started = load_graph(args.graph), time.time()
     run = fit(args.method, graph, args.preset, args.seed, device=args.device, fresh=args.fresh, **settings)
     loaded = run.path is not None and (run.path / "run.json").stat().st_mtime < started
@@ -80,7 +84,7 @@ def forecast(args: argparse.Namespace) -> int:
     from workbench.graphs import load_graph
 
     methods.get(args.method)
-    settings = settings_of(args.settings, own=("preset", "device", "graph", "method"))
+    settings = settings_of(args.settings, own=_FIT)
     expected = forecast(args.method, load_graph(args.graph), args.preset, device=args.device, **settings)
     if args.json:
         facts = {name: getattr(expected, name) for name in ("method", "graph", "nodes", "preset", "config")}

@@ -256,6 +256,9 @@ def audit(
         UserError: an embedding or a selection that doesn't fit the graph, or a number out of range.
     """
     Contrast(tau)  # refuses what is no temperature
+    Randomness(seed)  # and what is no seed
+    if not isinstance(graph, Data) or not isinstance(chosen, Selection):
+        raise UserError("an audit takes a selection first, then its graph; `wb.negatives.select` makes one")
     for name, number, least in (("anchors", anchors, 1), ("receptive", receptive, 0)):
         if number is not None and (not isinstance(number, int) or number < least):
             raise UserError(f"{name}={number!r} was asked of an audit; it must be a whole number from {least}")
@@ -323,10 +326,15 @@ def _views(embedding: Any, graph: Data, tau: float) -> tuple[Views, list[str]]:
         if graph.x is None:
             raise UserError("the audit compares attributes, and the graph has none; pass an embedding")
         u, v, told = graph.x, graph.x, ["Similarities are of the attributes, which stand for both views."]
-    elif isinstance(embedding, Tensor):
+    elif isinstance(embedding, Tensor | np.ndarray):
+        embedding = torch.as_tensor(embedding)
         u, v, told = embedding, embedding, ["Similarities are of the matrix given, which stands for both views."]
     elif isinstance(embedding, tuple | list):
-        (u, v), told = embedding, ["Similarities are of the two matrices given, one a view."]
+        if len(embedding) != 2:
+            raise UserError(f"two views are two matrices [nodes, dim], not {len(embedding)}")
+        (u, v), told = map(torch.as_tensor, embedding), ["Similarities are of the two matrices given, one a view."]
+    elif not hasattr(embedding, "projections"):
+        raise UserError(f"an embedding is a run or a matrix [nodes, dim], not {type(embedding).__name__}")
     else:
         contrast, rows = embedding.contrast, embedding.projections
         by_node = contrast is not None and contrast.nodes is None and [len(one) for one in rows] == [nodes] * 2
@@ -338,6 +346,9 @@ def _views(embedding: Any, graph: Data, tau: float) -> tuple[Views, list[str]]:
             told.append(f"Gradients and q are at a temperature of {tau}; the run was trained at {contrast.tau}.")
     if u.dim() != 2 or len(u) != nodes or u.shape != v.shape:
         raise UserError(f"an audit compares rows [{nodes}, dim] in each view, not {list(u.shape)} and {list(v.shape)}")
+    if not all(bool((one if one.layout == torch.strided else one.coalesce().values() if one.is_sparse else one.values())
+                    .isfinite().all()) for one in (u, v)):  # fmt: skip
+        raise UserError("the embedding holds numbers that are not finite, so an audit can't compare nodes by it")
     same = u is v or torch.equal(u, v)
     return tuple(one.detach().cpu() for one in ((u,) if same else (u, v))), told
 

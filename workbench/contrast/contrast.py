@@ -87,8 +87,8 @@ class Contrast:
             raise UserError("mixed negatives, class_prior, dclw and cacr are defined for the similarity 'cosine' only")
         if self.objective == "cacr" and (self.class_prior or self.mixed or self.bias is not None):
             raise UserError("the objective 'cacr' takes no class_prior, mixed negatives or bias; weights it does take")
-        if not self.tau > 0:
-            raise UserError(f"the temperature tau of a contrast is {self.tau}; it must be above 0")
+        if not isinstance(self.tau, int | float) or not self.tau > 0:
+            raise UserError(f"the temperature tau of a contrast is {self.tau!r}; it must be a number above 0")
         if self.similarity not in SIMILARITIES:
             raise unknown("similarity", self.similarity, SIMILARITIES, "of a contrast")
         if self.views not in (1, 2):

@@ -144,7 +144,7 @@ class Ground:
         """The embedding, or the attributes where none was given, rows of unit length [size, dim]; sparse where it pays.
 
         Raises:
-            UserError: neither is there.
+            UserError: neither is there, or it holds what is no finite number.
         """
         x = self.graph.x if self.embedding is None else self.embedding
         if x is None:
@@ -155,6 +155,9 @@ class Ground:
         else:
             x = x.to_sparse_coo().coalesce()
             rows = sp.csr_matrix((x.values().double().numpy(), x.indices().numpy()), tuple(x.shape))
+        if not np.isfinite(rows.data if sp.issparse(rows) else rows).all():
+            what = "attributes hold" if self.embedding is None else "embedding holds"
+            raise UserError(f"the {what} numbers that are not finite, so nodes can't be compared by it")
         if not sp.issparse(rows) and np.count_nonzero(rows) < SPARSE_BELOW * rows.size:
             rows = sp.csr_matrix(rows)
         return normalize(rows[self.ids.numpy()])

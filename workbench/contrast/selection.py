@@ -1,6 +1,7 @@
 """`Selection`: whom each anchor is compared with, and why; `select` asks a named strategy for one."""
 
 import inspect
+import math
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -115,10 +116,14 @@ def _filled(because: str, row: Mapping[Any, Any]) -> str:
     for part in because.split(";"):
         for form in part.split("|"):
             wanted = [row[name] for _, name, _, _ in string.Formatter().parse(form) if name]
-            if not any(value is None or value != value or value == -1 for value in wanted):
+            if not any(_missing(value) for value in wanted):
                 told.append(form.format(**row).strip())
                 break
     return "; ".join(told)
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value != value or (isinstance(value, int | np.integer) and value == -1)
 
 
 def options_of(strategy: str) -> dict[str, Any]:
@@ -147,6 +152,8 @@ def check_options(strategy: str, options: Mapping[str, Any]) -> dict[str, Any]:
         if type(value) is not wanted:
             words = {int: "a whole number", float: "a number", str: "a word"}
             raise UserError(f"option {name!r} of strategy {strategy!r} is {value!r}; it must be {words[wanted]}")
+        if wanted is float and not math.isfinite(value):
+            raise UserError(f"option {name!r} of strategy {strategy!r} is {value}; it must be a finite number")
         checked[name] = value
     return checked
 
@@ -157,7 +164,7 @@ def select(
     k: int = 50,
     seed: int = 0,
     *,
-    embedding: "Run | Tensor | None" = None,
+    embedding: "Run | Tensor | NDArray[np.floating] | None" = None,
     anchors: int | list[int] | Tensor | None = None,
     **options: Any,
 ) -> Selection:
@@ -184,23 +191,37 @@ def select(
 
 
 def ground_of(
-    graph: Data, embedding: "Run | Tensor | None" = None, anchors: int | list[int] | Tensor | None = None
+    graph: Data,
+    embedding: "Run | Tensor | NDArray[np.floating] | None" = None,
+    anchors: int | list[int] | Tensor | None = None,
 ) -> Ground:
     """Prepare what strategies look at, to be handed to `choose` several times; arguments as for `select`."""
+    if not isinstance(graph, Data) or graph.edge_index is None:
+        what = "a graph without edges (edge_index)" if isinstance(graph, Data) else type(graph).__name__
+        raise UserError(f"negatives are chosen on a torch_geometric Data with edge_index, not {what}")
     nodes = int(graph.num_nodes or 0)
+    if graph.edge_index.numel() and not 0 <= int(graph.edge_index.min()) <= int(graph.edge_index.max()) < nodes:
+        raise UserError(f"an edge of this graph names a node outside 0..{nodes - 1}")
     if anchors is not None:
-        asked = [anchors] if isinstance(anchors, int) else list(anchors)
-        anchors = torch.tensor([node_number(int(one), nodes) for one in asked], dtype=torch.long)
-    rows = embedding if embedding is None or isinstance(embedding, Tensor) else embedding.embeddings
+        asked = anchors.tolist() if isinstance(anchors, Tensor | np.ndarray) else anchors
+        listed = list(asked) if isinstance(asked, list | tuple | range) else [asked]
+        anchors = torch.tensor([node_number(one, nodes) for one in listed], dtype=torch.long)
+    rows = (
+        embedding if embedding is None or isinstance(embedding, Tensor) else getattr(embedding, "embeddings", embedding)
+    )
+    if isinstance(rows, np.ndarray):
+        rows = torch.from_numpy(rows)
+    if rows is not None and not isinstance(rows, Tensor):
+        raise UserError(f"an embedding is a run or a matrix [nodes, dim], not {type(rows).__name__}")
     return Ground(Data(x=graph.x, edge_index=graph.edge_index, num_nodes=nodes), rows, anchors)
 
 
 def choose(ground: Ground, strategy: str, k: int, seed: int = 0, **options: Any) -> Selection:
     """Choose negatives on a ground that is at hand; arguments as for `select`."""
     chooser, given = STRATEGIES.get(strategy), check_options(strategy, options)
-    if strategy != "all" and (not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= ground.size):
+    if strategy != "all" and (not isinstance(k, int | np.integer) or isinstance(k, bool) or not 1 <= k <= ground.size):
         raise UserError(f"k={k} negatives were asked for; a graph of {ground.size} nodes gives 1 to {ground.size}")
-    return chooser(ground, k, Randomness(seed), **given)
+    return chooser(ground, int(k), Randomness(seed), **given)
 
 
 # ------------------------------------------------------------------------------- what strategies make selections by

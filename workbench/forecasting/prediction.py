@@ -128,7 +128,12 @@ def forecast(
     pieces = [piece(graph, size) for size in sizes(config, nodes)]
     with mapped() as libraries:
         for form, one in forms.items():
-            expected = Expected([trace(method, one, piece) for piece in pieces], nodes)
+            try:
+                expected = Expected([trace(method, one, piece) for piece in pieces], nodes)
+            except UserError as error:
+                raise UserError(
+                    f"this fit can't be forecast: a piece of {name!r} does not give what {method} asks for ({error})"
+                ) from None
             peaks[form] = expected.resident()
             seconds[form], rest = _seconds(method, one, piece(graph, min(TIMED[form], nodes)), expected)
             if form == STREAMED and open_to_all and expected.pairs:

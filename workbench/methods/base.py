@@ -87,10 +87,14 @@ class ContrastConfig(Config):
     objective: Literal["infonce", "dcl", "dclw", "cacr"] = "infonce"
     options: tuple[tuple[str, Any], ...] = ()
 
+    count = "k"  # which parameter says how many negatives a node has
+
     def __post_init__(self) -> None:
         super().__post_init__()
         checked = check_options(self.negatives, {name: value for name, value in self.options})
         object.__setattr__(self, "options", tuple(sorted(checked.items())))
+        if self.objective == "cacr" and {"class_prior", "synthetic"} & set(options_of(self.negatives)):
+            raise UserError(f"the objective 'cacr' is not defined for negatives of strategy {self.negatives!r}")
 
     def chooser(self, base: Contrast, graph: Data, randomness: Randomness, ids: Tensor | None = None) -> Chooser:
         """Return what fills the contrast of a method as configured; arguments as for `Chooser`."""
@@ -209,7 +213,10 @@ def configure(method: str, preset: str | None, graph: str, overrides: dict[str, 
     types, given = get_type_hints(config_class), {**values, **overrides}
     strategy = given.get("negatives", getattr(config_class, "negatives", None))
     own = options_of(strategy) if isinstance(strategy, str) else {}
-    checked, options = {}, dict(given.pop("options", ()))
+    try:
+        checked, options = {}, dict(given.pop("options", ()))
+    except (TypeError, ValueError):
+        raise UserError("options of a strategy are given by their names, e.g. hops=3, not as 'options'") from None
     for name, value in given.items():
         if name in types:
             checked[name] = _as_type(name, value, types[name], method)

@@ -68,6 +68,7 @@ class E2NegConfig(base.ContrastConfig):
     drop_rate: float = rate(0.3)
     inference: Literal["gcn", "star"] = "gcn"
     stop_within: float = at_least(0, 0.0)
+    count = "each"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,6 +76,8 @@ class E2NegConfig(base.ContrastConfig):
             raise UserError("augment='mask-drop' needs a true second view; set alias=False as well")
         if self.stop_within and not self.alias:
             raise UserError("stop_within compares with the floor of the aliased loss; it needs alias=True")
+        if self.stop_within and (self.negatives, self.objective) != ("all", "infonce"):
+            raise UserError("stop_within knows the floor of InfoNCE with all centres only; leave it at 0 here")
 
 
 def uniformity_floor(k: int, tau: float) -> float:

@@ -63,12 +63,12 @@ def budget_chart(rows: pd.DataFrame, graph: str | None = None) -> go.Figure:
     Raises:
         UserError: no such graph, several and none named, or several objectives.
     """
-    known = rows["graph"].unique().tolist()
-    if graph is None and len(known) != 1:
-        raise UserError(f"the rows are of {len(known)} graphs ({', '.join(known)}): say which by graph=")
-    if graph is not None and graph not in known:
-        raise unknown("graph", graph, known, "among the rows")
-    rows = rows[(rows["graph"] == (graph or known[0]))].dropna(subset=["strategy"])
+    graphs = rows["graph"].unique().tolist()
+    if graph is None and len(graphs) != 1:
+        raise UserError(f"the rows are of {len(graphs)} graphs ({', '.join(graphs)}): say which by graph=")
+    if graph is not None and graph not in graphs:
+        raise unknown("graph", graph, graphs, "among the rows")
+    rows = rows[(rows["graph"] == (graph or graphs[0]))].dropna(subset=["strategy"])
     if rows["objective"].nunique() != 1:
         raise UserError(f"the rows hold {rows['objective'].nunique()} objectives; budget_chart draws one at a time")
     first = rows.iloc[0]
@@ -78,19 +78,20 @@ def budget_chart(rows: pd.DataFrame, graph: str | None = None) -> go.Figure:
         "<br>grey: all other nodes as negatives"
     )
     base = make_subplots(1, len(MEASURES), horizontal_spacing=0.09)
-    fig = style.figure(f"How many negatives are enough on {graph or known[0]}?", told, 430, base)
+    fig = style.figure(f"How many negatives are enough on {graph or graphs[0]}?", told, 430, base)
     chosen = rows.dropna(subset=["k"])
     ticks = sorted(chosen["k"].unique())
     for column, (measure, title) in enumerate(MEASURES.items(), start=1):
         for index, (strategy, part) in enumerate(chosen.groupby("strategy", sort=False)):
-            points = [_ends(part[part["k"] == k][measure]) for k in ticks if (part["k"] == k).any()]
+            known = [k for k in ticks if (part["k"] == k).any()]
+            points = [_ends(part[part["k"] == k][measure]) for k in known]
             mean, low, high = np.array(points).T
             # Strategies stand a little apart, so that their intervals don't cover one another.
-            at = [k * 1.06 ** (index - 2) for k in ticks if (part["k"] == k).any()]
+            at = [k * 1.06 ** (index - 2) for k in known]
             error = {"type": "data", "symmetric": False, "array": high - mean, "arrayminus": mean - low, "width": 3,
                      "thickness": 1.2}  # fmt: skip
             hover = [f"{strategy}, k = {k:g}<br>{m:.1f} [{a:.1f}, {b:.1f}] {title}"
-                     for k, m, a, b in zip(ticks, mean, low, high, strict=False)]  # fmt: skip
+                     for k, m, a, b in zip(known, mean, low, high, strict=True)]  # fmt: skip
             marker = {"size": 7, **style.class_marker(index)}
             fig.add_scatter(x=at, y=mean, error_y=error, mode="lines+markers", name=str(strategy), row=1, col=column,
                             marker=marker, line={"width": 1.5, "color": marker["color"]}, showlegend=column == 1,

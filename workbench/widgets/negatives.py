@@ -1,7 +1,7 @@
 """The microscope: whom several strategies choose as the negatives of one anchor, side by side, and why."""
 
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from workbench import projection
 from workbench.contrast.selection import STRATEGIES
 from workbench.errors import UserError, node_number
 from workbench.plots.negatives import COLOURS, headline
+from workbench.randomness import Randomness
 from workbench.widgets.lens import LABELS, MOST, NONE, PANELS, SUGGESTED, Lens, Look, Options, Scene
 from workbench.widgets.live import Fit, Report, headless, live, update
 
@@ -54,6 +55,15 @@ def microscope(
     Raises:
         UserError: no such strategy, option or node, a graph without nodes, or a number out of range.
     """
+    Randomness(seed)  # refuses what is no seed
+    if not isinstance(graph, Data):
+        raise UserError(
+            f"the microscope looks at a torch_geometric Data, not {type(graph).__name__}; load_graph makes one"
+        )
+    if not isinstance(options or {}, Mapping) or not all(isinstance(one, Mapping) for one in (options or {}).values()):
+        raise UserError('options are given by the name of a strategy, e.g. {"hop-far": {"hops": 4}}')
+    if not isinstance(strategies, str | list | tuple):
+        raise UserError(f"strategies are a list of names, e.g. ['uniform', 'hop-far'], not {strategies!r}")
     lens = Lens(graph, embedding, tau, options or {})
     named = lens.checked(strategies)
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MOST:
