@@ -42,3 +42,12 @@ def small_graph() -> Data:
     x[:, 0] = 1.0
     y = torch.randint(3, (60,), generator=g)
     return Data(x=x, edge_index=edge_index, y=y, train_mask=y == 0, name="small", num_nodes=60)
+
+
+@pytest.fixture
+def labelled() -> Data:
+    """100 nodes of two classes that their attributes tell apart."""
+    g = torch.Generator().manual_seed(0)
+    y = torch.arange(100) % 2
+    x = torch.randn(100, 10, generator=g) + y[:, None]
+    return Data(x=x, y=y, edge_index=to_undirected(torch.randint(100, (2, 300), generator=g)), name="two")

@@ -5,9 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from torch_geometric.data import Data
-from torch_geometric.utils import to_undirected
 
 import workbench as wb
 from workbench import budget
@@ -15,14 +13,6 @@ from workbench.errors import UserError
 from workbench.plots import budget_chart, difference_chart
 
 SMALL = {"epochs": 2, "dim": 8, "projection": 8, "splits": 3, "progress": False}
-
-
-@pytest.fixture
-def labelled() -> Data:
-    g = torch.Generator().manual_seed(0)
-    y = torch.arange(100) % 2
-    x = torch.randn(100, 10, generator=g) + y[:, None]
-    return Data(x=x, y=y, edge_index=to_undirected(torch.randint(100, (2, 300), generator=g)), name="two")
 
 
 def test_arms_are_runs_that_are_loaded_the_second_time(labelled: Data, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """What every widget is made of: figures that change on the screen, and a report for when nobody is there to click."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import anywidget
@@ -32,6 +33,25 @@ class Report:
         told = f"<p>The controls of the {self._widget} appear when this cell is run in JupyterLab.</p>"
         for part in (told, *self._parts):
             display(HTML(part) if isinstance(part, str) else part)
+
+
+class Controls:
+    """Mixed into a widget whose controls set one another: what is set quietly runs no handler."""
+
+    _quiet = False
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Set controls without their handlers being run."""
+        before, self._quiet = self._quiet, True
+        try:
+            yield
+        finally:
+            self._quiet = before
+
+    def _unless_quiet(self, act: Callable[[], object]) -> None:
+        if not self._quiet:
+            act()
 
 
 class Fit(anywidget.AnyWidget):

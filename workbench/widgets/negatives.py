@@ -1,8 +1,7 @@
 """The microscope: whom several strategies choose as the negatives of one anchor, side by side, and why."""
 
 import html
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from workbench.errors import UserError, node_number
 from workbench.plots.negatives import COLOURS, headline
 from workbench.randomness import Randomness
 from workbench.widgets.lens import LABELS, MOST, NONE, PANELS, SUGGESTED, Lens, Look, Options, Scene
-from workbench.widgets.live import Fit, Report, headless, live, update
+from workbench.widgets.live import Controls, Fit, Report, headless, live, update
 
 if TYPE_CHECKING:
     from workbench.runs import Run
@@ -96,7 +95,7 @@ class MicroscopeReport(Report):
         return self.scene.export(path)
 
 
-class Microscope(ipw.VBox):
+class Microscope(Controls, ipw.VBox):
     """The widget; its parts are attributes, so that a script can set what a hand would.
 
     Attributes:
@@ -108,7 +107,7 @@ class Microscope(ipw.VBox):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__()
-        self.scene, self._quiet = scene, False
+        self.scene = scene
         self.chosen: int | None = None
         self._draws = np.random.default_rng(scene.seed)
         self._make_controls()
@@ -194,19 +193,6 @@ class Microscope(ipw.VBox):
         self.save.on_click(lambda _: self._save())
 
     # ------------------------------------------------------------------------------------- what a hand changes
-
-    @contextmanager
-    def _quietly(self) -> Iterator[None]:
-        """Set controls without their handlers being run."""
-        before, self._quiet = self._quiet, True
-        try:
-            yield
-        finally:
-            self._quiet = before
-
-    def _unless_quiet(self, act: Any) -> None:
-        if not self._quiet:
-            act()
 
     def _typed(self) -> None:
         try:

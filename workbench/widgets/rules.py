@@ -1,8 +1,6 @@
 """The rule explorer: write a rule and see at once what it says of which node of a graph, and why."""
 
 import html
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as ipw
@@ -18,7 +16,7 @@ from workbench.plots.network import Piece
 from workbench.rules import SEMANTICS, Evaluation, Explanation, FormulaError, Rule, Semantics, Terms
 from workbench.rules.explanation import explain
 from workbench.rules.formula import Compare, Node, Number, rebuilt
-from workbench.widgets.live import Fit, Report, digits, headless, live, span, update
+from workbench.widgets.live import Controls, Fit, Report, digits, headless, live, span, update
 
 if TYPE_CHECKING:
     from workbench.evaluation.scores import Embeddings
@@ -77,7 +75,7 @@ class RuleReport(Report):
         super().__init__("rule explorer", [*parts, self.figures["overlap"], f"<h4>{LABELS_TITLE}</h4>", labels])
 
 
-class RuleExplorer(ipw.VBox):
+class RuleExplorer(Controls, ipw.VBox):
     """The widget; its parts are attributes, so that a script can set what a hand would.
 
     Attributes:
@@ -196,19 +194,6 @@ class RuleExplorer(ipw.VBox):
         self.compared.observe(lambda _: self._draw_sections(), "value")
 
     # ------------------------------------------------------------------------------------- what a hand changes
-
-    @contextmanager
-    def _quietly(self) -> Iterator[None]:
-        """Set controls without their handlers being run."""
-        before, self._quiet = self._quiet, True
-        try:
-            yield
-        finally:
-            self._quiet = before
-
-    def _unless_quiet(self, act: Any) -> None:
-        if not self._quiet:
-            act()
 
     def _named(self, change: Any) -> None:
         if not self._quiet and change["new"] != TYPED:
