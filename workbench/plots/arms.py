@@ -97,8 +97,9 @@ def budget_chart(rows: pd.DataFrame, graph: str | None = None) -> go.Figure:
                             marker=marker, line={"width": 1.5, "color": marker["color"]}, showlegend=column == 1,
                             legendgroup=str(strategy), text=hover, hovertemplate="%{text}<extra></extra>")  # fmt: skip
         whole = _ends(rows[rows["k"].isna()][measure])  # plotly draws a band only beside traces that are there already
-        fig.add_hrect(y0=whole[1], y1=whole[2], fillcolor=style.LIGHT, opacity=0.5, line_width=0, row=1, col=column)
-        fig.add_hline(y=whole[0], line={"color": style.GREY, "width": 1.5}, row=1, col=column)
+        below = {"layer": "below", "row": 1, "col": column}
+        fig.add_hrect(y0=whole[1], y1=whole[2], fillcolor=style.LIGHT, opacity=0.5, line_width=0, **below)
+        fig.add_hline(y=whole[0], line={"color": style.GREY, "width": 1.5}, **below)
         fig.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{k:g}" for k in ticks], row=1, col=column,
                          title="negatives an anchor, at most")  # fmt: skip
         fig.update_yaxes(title=title, rangemode="normal" if column == 1 else "tozero", row=1, col=column)
