@@ -27,6 +27,13 @@ def scored_row(graph: Data, arm: str, scored: Any, protocol: str, splits: int) -
     }
 
 
+def check_counts(seeds: int, splits: int, where: str) -> None:
+    """Refuse numbers of training seeds or splits that are no whole numbers from 1."""
+    for count, what in ((seeds, "training seed"), (splits, "split")):
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise UserError(f"{where} takes a whole number of {what}s, at least 1 {what}, not {count!r}")
+
+
 def check_apart(rows: pd.DataFrame) -> None:
     """Refuse two rows of one graph, arm and seed: they would be averaged, or be no pair."""
     twice = rows[rows.duplicated(["graph", "arm", "seed"])]

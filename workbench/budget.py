@@ -81,9 +81,8 @@ def run(
         UserError: an unknown name, numbers that don't fit the graph, or as for `fit` and `evaluate`.
     """
     plan = _planned(graph, strategies, ks, objectives, seeds, splits)
-    if taken := sorted(
-        {"negatives", METHODS.get(method).Config.__dict__.get("count", "k"), "objective"} & set(overrides)
-    ):
+    count = getattr(METHODS.get(method).Config, "count", "k")
+    if taken := sorted({"negatives", count, "objective"} & set(overrides)):
         raise UserError(f"{taken[0]!r} is what the arms differ in, so it can't be set for all of them")
     _check(graph, method, preset, plan, overrides)
     rows = [scored_row(graph, PROPAGATED, propagated(graph), protocol, splits)]
@@ -110,7 +109,7 @@ def _check(
     graph: Data, method: str, preset: str, plan: list[tuple[str, float, str]], overrides: dict[str, Any]
 ) -> None:
     """Tell a mistake before anything is trained: configure each arm, and choose for one anchor."""
-    used = set(overrides)
+    used, ground = set(overrides), selection.ground_of(graph, anchors=0)
     for strategy, k, objective in plan:
         asked = _asked(method, strategy, k, objective, overrides)
         config = configure(method, preset, str(getattr(graph, "name", "graph")), asked)[1]
@@ -118,7 +117,7 @@ def _check(
         if config.epochs < 1:
             raise UserError("a training of 0 epochs looks at no negatives; epochs must be at least 1")
         if objective == plan[0][2] and not np.isnan(k):
-            selection.select(strategy, graph, int(k), anchors=0, **dict(config.options))  # type: ignore[attr-defined]
+            selection.choose(ground, strategy, int(k), **dict(config.options))  # type: ignore[attr-defined]
     if used:
         raise UserError(f"{sorted(used)[0]!r} is an option of strategies that are not among the arms")
 
@@ -154,9 +153,7 @@ def _planned(
     for k in ks:
         if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k < nodes:
             raise UserError(f"k={k!r} negatives were asked for; a graph of {nodes} nodes gives 1 to {nodes - 1}")
-    for count, what in ((seeds, "training seed"), (splits, "split")):
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise UserError(f"the comparison takes a whole number of {what}s, at least 1, not {count!r}")
+    arms.check_counts(seeds, splits, "the comparison")
     chosen = [SHARED, EACH, *(one for one in strategies if one not in (SHARED, EACH, ALL))]
     return [(ALL, np.nan, one) for one in objectives] + [
         (strategy, k, one) for one, strategy, k in product(objectives, chosen, ks)

@@ -80,9 +80,7 @@ def run(
             raise unknown("arm", arm, ARMS, "of the placebo comparison")
         if chosen.count(arm) > 1:
             raise UserError(f"arm {arm!r} is given twice; the placebo comparison trains each arm once a seed")
-    for count, what in ((seeds, "training seed"), (splits, "split")):
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise UserError(f"the placebo comparison takes a whole number of {what}s, at least 1 {what}, not {count!r}")
+    comparison.check_counts(seeds, splits, "the placebo comparison")
     if fixed := sorted(set(overrides) & {name for arm in ARMS.values() for name in arm}):
         raise UserError(f"{fixed[0]!r} is what the arms differ in, so it can't be set for all of them")
     if rules is not None:

@@ -265,7 +265,7 @@ def audit(
     nodes = int(graph.num_nodes or 0)
     if any(part.numel() and int(part.max()) >= nodes for part in (chosen.anchors, chosen.negatives)):
         raise UserError(f"the selection names nodes that a graph of {nodes:,} nodes doesn't have")
-    (views, told), labels = _views(embedding, graph, tau), _labels(graph)
+    (views, told), labels = _views(embedding, graph, tau), node_classes(graph)
     part, sampled = _sample(chosen, anchors, seed)
     missing = int((labels < 0).sum())
     left_out = [
@@ -336,9 +336,8 @@ def _views(embedding: Any, graph: Data, tau: float) -> tuple[Views, list[str]]:
     elif not hasattr(embedding, "projections"):
         raise UserError(f"an embedding is a run or a matrix [nodes, dim], not {type(embedding).__name__}")
     else:
-        contrast, rows = embedding.contrast, embedding.projections
-        by_node = contrast is not None and contrast.nodes is None and [len(one) for one in rows] == [nodes] * 2
-        u, v = rows if by_node else [embedding.embeddings] * 2
+        contrast, by_node = embedding.contrast, projections_by_node(embedding, nodes)
+        u, v = by_node or [embedding.embeddings] * 2
         told = ["Similarities are of both views' projections, which the run's last step compared."]
         if not by_node:
             told = ["The run has no projections of two views with one row a node: its embeddings stand for both."]
@@ -359,7 +358,13 @@ def _rows(matrix: Tensor, nodes: Positions) -> Tensor:
     return matrix.index_select(0, torch.from_numpy(nodes)).to_dense()
 
 
-def _labels(graph: Data) -> Positions:
+def projections_by_node(run: "Run", nodes: int) -> tuple[Tensor, ...] | None:
+    """Return the projections of both views that a run compared, where they have one row a node, else None."""
+    by_node = run.contrast is not None and run.contrast.nodes is None
+    return run.projections if by_node and [len(one) for one in run.projections] == [nodes] * 2 else None
+
+
+def node_classes(graph: Data) -> Positions:
     """Return the class of each node, negative for none; several labels a node count as none [nodes]."""
     y, nodes = graph.get("y"), int(graph.num_nodes or 0)
     labels = np.asarray(y.cpu()).reshape(-1) if isinstance(y, Tensor) else np.empty(0)

@@ -35,11 +35,11 @@ class Ground:
         embedding: float [nodes, dim], what similarities and clusters are of; None for the attributes.
         anchors: node ids that negatives are chosen for; None leaves it to the strategy.
         ids: node ids that may be chosen; None for all, in order.
-        terms: what rules have asked of the graph so far, an object of `workbench.rules.Terms`; None for nothing.
 
     Attributes:
         ids: node ids [size]. size: how many.
         looked: whether a strategy has asked for similarities since they were last set.
+        terms: what rules have asked of the graph so far, a `workbench.rules.Terms`; None before the first.
 
     Raises:
         UserError: an embedding that doesn't fit the graph.
@@ -51,9 +51,9 @@ class Ground:
         embedding: Tensor | None = None,
         anchors: Tensor | None = None,
         ids: Tensor | None = None,
-        terms: object | None = None,
     ):
-        self.graph, self.nodes, self.terms = graph, int(graph.num_nodes or 0), terms
+        self.graph, self.nodes = graph, int(graph.num_nodes or 0)
+        self.terms: object | None = None
         if embedding is not None and (embedding.dim() != 2 or len(embedding) != self.nodes):
             raise UserError(
                 f"an embedding to choose by has one row a node [{self.nodes}, dim], not {list(embedding.shape)}"
@@ -181,11 +181,15 @@ class Ground:
         self.looked = True
         return torch.ones(self.size) if self._positive is None else self._positive
 
+    @property
+    def step(self) -> int:
+        """How many anchors' pairs with all positions fit into a few ten MiB."""
+        return max(1, _BLOCK // max(self.size, 1))
+
     def blocks(self) -> Iterator[Positions]:
-        """Cut the anchors into blocks whose pairs with all positions fit into a few ten MiB."""
-        step = max(1, _BLOCK // max(self.size, 1))
-        for start in range(0, len(self.anchors), step):
-            yield self.anchors[start : start + step]
+        """Cut the anchors into blocks of `step`."""
+        for start in range(0, len(self.anchors), self.step):
+            yield self.anchors[start : start + self.step]
 
     def clusters(self, count: int, randomness: Randomness) -> tuple[Positions, NDArray[np.float64]]:
         """Cluster the features by k-means; the same clusters whoever asks with the same seed.

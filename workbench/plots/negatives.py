@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 from scipy.sparse.csgraph import dijkstra
-from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench.contrast.audit import Audit
+from workbench.contrast.audit import Audit, node_classes
 from workbench.contrast.stars import adjacency
 from workbench.errors import unknown
 from workbench.plots import network, style
@@ -58,12 +57,8 @@ def shown_pairs(audit: Audit | str) -> pd.DataFrame:
 
 def classes(graph: Data) -> Ids | None:
     """Return the class of each node, -1 for none [nodes]; None where the graph has no one class a node."""
-    y = graph.get("y")
-    labels = np.asarray(y.cpu()).reshape(-1) if isinstance(y, Tensor) else np.empty(0)
-    if len(labels) != graph.num_nodes or not np.issubdtype(labels.dtype, np.integer) or not (labels >= 0).any():
-        return None
-    found: Ids = np.maximum(labels.astype(np.int64), -1)
-    return found
+    labels: Ids = np.maximum(node_classes(graph), -1)
+    return labels if (labels >= 0).any() else None
 
 
 def called(node: int, names: Sequence[object] | None) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench import plots, projection
-from workbench.contrast.audit import Audit, audit
+from workbench.contrast.audit import Audit, audit, projections_by_node
 from workbench.contrast.contrast import Contrast
 from workbench.contrast.ground import Ground, Positions
 from workbench.contrast.selection import STRATEGIES, Facts, Selection, check_options, choose, ground_of
@@ -155,8 +155,8 @@ class Lens:
         run = self.embedding
         if run is None or isinstance(run, Tensor):
             return self.ground.features
-        contrast, views = run.contrast, run.projections
-        if contrast is None or contrast.nodes is not None or [len(one) for one in views] != [self.nodes] * 2:
+        views = projections_by_node(run, self.nodes)
+        if views is None:
             return self.ground.features
         return sum(normalize(one.detach().cpu().double().numpy()) for one in views) / 2
 

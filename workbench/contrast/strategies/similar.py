@@ -136,9 +136,8 @@ def _cosines(ground: Ground, rows: Positions, chosen: Positions, ranked: bool = 
         [rows, k] each.
     """
     cosines, below = np.full(chosen.shape, np.nan), np.full(chosen.shape, np.nan)
-    step = max(1, (1 << 23) // ground.size)
-    for start in range(0, len(rows), step):
-        part = slice(start, start + step)
+    for start in range(0, len(rows), ground.step):
+        part = slice(start, start + ground.step)
         anchors = ground.anchors[rows[part]]
         every = ground.similarity(anchors).numpy()
         cosines[part] = np.take_along_axis(every, np.maximum(chosen[part], 0), 1)
