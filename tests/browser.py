@@ -107,12 +107,12 @@ class Screen:
         except Exception:  # a crowded machine may lose the kernel's connection; what was sent meanwhile is gone
             self.run()
         self.until(self.drawn)
-        self.page.wait_for_timeout(2_500)
+        self.page.wait_for_timeout(5_000)
         if any("Failed to initialize model" in told for told in self.errors):
             # anywidget gives the code of a figure two seconds, which a crowded machine may exceed the first time.
             self.errors.clear()
             self.run()
-            self.page.wait_for_timeout(2_500)
+            self.page.wait_for_timeout(5_000)
             self.until(self.drawn)
 
     def run(self) -> None:
