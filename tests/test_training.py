@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import signal
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -32,6 +33,57 @@ def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(method: str, small_g
     assert resumed.complete and torch.equal(resumed.embeddings, whole.embeddings)
     pd.testing.assert_frame_equal(resumed.history.drop(columns="seconds"), whole.history.drop(columns="seconds"))
     assert not list((tmp_path / "b").glob(".*")), "the checkpoint is gone once the run is stored"
+
+
+@pytest.mark.parametrize("method", methods.names())
+def test_snapshots_are_the_embeddings_on_the_way_and_change_no_bit(
+    method: str, small_graph: Data, tmp_path: Path
+) -> None:
+    seen = {}
+    plain = train(method, small_graph, tmp_path / "a", callback=lambda told: seen.update({told.epoch: told.embed()}))
+    kept = train(method, small_graph, tmp_path / "b", snapshots=4)
+    assert torch.equal(kept.embeddings, plain.embeddings) and list(kept.snapshots) == [0, 2, 4, 6]
+    seen[0] = train(method, small_graph, tmp_path / "a", epochs=0).embeddings
+    for epoch, one in kept.snapshots.items():
+        torch.testing.assert_close(one, torch.nn.functional.normalize(seen[epoch]).half())
+    for epoch, one in runs.load(kept.path).snapshots.items():
+        assert torch.equal(one, kept.snapshots[epoch])
+
+
+def test_a_run_without_the_snapshots_that_are_asked_for_gets_them_and_keeps_its_scores(
+    small_graph: Data, tmp_path: Path
+) -> None:
+    plain = train("grace", small_graph, tmp_path)
+    (plain.path / "scores").mkdir()
+    (plain.path / "scores" / "one.json").write_text("{}")
+    kept = train("grace", small_graph, tmp_path, snapshots=3)
+    assert list(kept.snapshots) == [0, 3, 6] and kept.path == plain.path and list(kept.scores) == ["one"]
+    changed = (kept.path / "snapshots.safetensors").stat().st_mtime_ns
+    assert list(train("grace", small_graph, tmp_path, snapshots=2).snapshots) == [0, 3, 6]
+    assert train("grace", small_graph, tmp_path).path == plain.path
+    assert (kept.path / "snapshots.safetensors").stat().st_mtime_ns == changed, "nothing was trained again"
+    assert not list(tmp_path.glob(".*"))
+    for number in (-1, 1, 2.5, True):
+        with pytest.raises(UserError, match="snapshots is"):
+            train("grace", small_graph, tmp_path, snapshots=number)
+
+
+def test_an_interrupted_run_goes_on_with_its_snapshots(small_graph: Data, tmp_path: Path) -> None:
+    whole = train("grace", small_graph, tmp_path / "a", snapshots=4)
+    part = train("grace", small_graph, tmp_path / "b", snapshots=4, callback=lambda told: told.epoch < 3)
+    assert list(part.snapshots) == [0, 2]
+    # This checkpoint lacks the third moment of seven, so that training starts over.
+    epochs = []
+    train("grace", small_graph, tmp_path / "b", snapshots=7, callback=lambda told: epochs.append(told.epoch))
+    assert epochs == [1, 2, 3, 4, 5, 6]
+    train("grace", small_graph, tmp_path / "c", snapshots=4, callback=lambda told: told.epoch < 3)
+    resumed = train("grace", small_graph, tmp_path / "c", snapshots=4)
+    assert all(torch.equal(one, resumed.snapshots[epoch]) for epoch, one in whole.snapshots.items())
+
+
+def test_what_a_callback_does_is_no_time_of_training(small_graph: Data, tmp_path: Path) -> None:
+    run = train("grace", small_graph, tmp_path, epochs=2, callback=lambda told: time.sleep(0.6))
+    assert run.seconds < 0.6 and run.history["seconds"].is_monotonic_increasing
 
 
 @pytest.mark.parametrize("method", methods.names())

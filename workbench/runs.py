@@ -51,6 +51,8 @@ class Run:
         details: what the method made of the graph besides the embedding, by name.
         projections: what the contrast compared in the last step, a matrix a view [rows, dim]; empty where there was
             none.
+        snapshots: embeddings that were kept on the way, float16 [nodes, dim] with rows of unit length, by epoch; 0 is
+            the untrained one.
         path: the run's folder; None where it was not stored.
     """
 
@@ -70,6 +72,7 @@ class Run:
     complete: bool = True
     details: dict[str, Tensor] = field(default_factory=dict)
     projections: tuple[Tensor, ...] = ()
+    snapshots: dict[int, Tensor] = field(default_factory=dict)
     path: Path | None = None
 
     @property
@@ -169,9 +172,9 @@ def folder(store: str | Path | None, method: str, graph: str, run_key: str) -> P
 def save(run: Run, path: Path, replace: bool = False) -> Run:
     """Write a run as a folder that is either whole or not there, and return the run with its path.
 
-    The folder holds run.json (request, versions, cost), history.csv, embeddings.safetensors and tensors.safetensors
-    (details and the contrast). Where the same run is stored already (another process was first), that one stays, or
-    with `replace` makes room.
+    The folder holds run.json (request, versions, cost), history.csv, embeddings.safetensors, tensors.safetensors
+    (details and the contrast) and, where there are any, snapshots.safetensors. Where the same run is stored already
+    (another process was first), that one stays, or with `replace` makes room.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
@@ -192,6 +195,8 @@ def save(run: Run, path: Path, replace: bool = False) -> Run:
         run.history.to_csv(draft / "history.csv")
         save_file({"embeddings": run.embeddings.contiguous()}, draft / "embeddings.safetensors")
         save_file(tensors, draft / "tensors.safetensors")
+        if run.snapshots:
+            _write_snapshots(draft, run.snapshots)
         if replace and path.exists():
             shutil.rmtree(path.rename(draft.with_name(f"{draft.name}.old")))
         try:
@@ -202,6 +207,18 @@ def save(run: Run, path: Path, replace: bool = False) -> Run:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return dataclasses.replace(run, path=path)
+
+
+def _write_snapshots(folder: Path, snapshots: dict[int, Tensor]) -> None:
+    draft = folder / f".snapshots.{uuid.uuid4().hex[:8]}"
+    save_file({str(epoch): one.contiguous() for epoch, one in snapshots.items()}, draft)
+    draft.replace(folder / "snapshots.safetensors")
+
+
+def add_snapshots(path: Path, snapshots: dict[int, Tensor]) -> Run:
+    """Keep embeddings [nodes, dim] by epoch with a run that is stored without them, and return it with them."""
+    _write_snapshots(path, snapshots)
+    return load(path)
 
 
 def load(path: str | Path) -> Run:
@@ -217,6 +234,7 @@ def load(path: str | Path) -> Run:
         tensors = load_file(path / "tensors.safetensors")
         embeddings = load_file(path / "embeddings.safetensors")["embeddings"]
         history = pd.read_csv(path / "history.csv", index_col="epoch")
+        kept = load_file(path / "snapshots.safetensors") if (path / "snapshots.safetensors").exists() else {}
     except FileNotFoundError as error:
         raise UserError(
             f"{path} is not a stored run: {error.filename} is missing; `workbench runs` lists them"
@@ -228,15 +246,16 @@ def load(path: str | Path) -> Run:
     contrast = _join_contrast(facts["contrast"], tensors) if facts.get("contrast") else None
     details = {name.removeprefix("details."): t for name, t in tensors.items() if name.startswith("details.")}
     projections = tuple(tensors[name] for name in ("projections.0", "projections.1") if name in tensors)
-    kept = ("method", "graph", "graph_hash", "preset", "seed", "seconds", "peak_mib", "device", "versions", "complete")
+    told = ("method", "graph", "graph_hash", "preset", "seed", "seconds", "peak_mib", "device", "versions", "complete")
     return Run(
-        **{name: facts[name] for name in kept},
+        **{name: facts[name] for name in told},
         config=config,
         embeddings=embeddings,
         history=history,
         contrast=contrast,
         details=details,
         projections=projections,
+        snapshots={epoch: kept[str(epoch)] for epoch in sorted(map(int, kept))},
         path=path,
     )
 
@@ -316,4 +335,4 @@ def _join_contrast(plain: dict[str, Any], tensors: dict[str, Tensor]) -> Contras
     return Contrast(**values)
 
 
-__all__ = ["Run", "code_version", "find", "folder", "key", "load", "root", "save", "table", "versions"]
+__all__ = ["Run", "add_snapshots", "code_version", "find", "folder", "key", "load", "root", "save", "table", "versions"]

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,12 +38,14 @@ class Progress(NamedTuple):
         epoch: number of the epoch that has just ended, from 1.
         epochs: epochs in all.
         terms: loss of this epoch in nats, by term, with "loss" for the weighted sum.
+        seconds: wall seconds of all epochs so far; what a callback does is not counted.
         embed: call it for the embedding as it stands, float32 [nodes, dim].
     """
 
     epoch: int
     epochs: int
     terms: dict[str, float]
+    seconds: float
     embed: Callable[[], Tensor]
 
 
@@ -55,6 +57,7 @@ def fit(
     *,
     device: str | None = None,
     callback: Callable[[Progress], object] | None = None,
+    snapshots: int = 0,
     store: str | Path | None = None,
     fresh: bool = False,
     progress: bool = True,
@@ -72,6 +75,9 @@ def fit(
         seed: master seed, 0 or above.
         device: "cpu", "cuda", "cuda:1", ...; None for a GPU where there is one.
         callback: called after each epoch; returning False ends training there and keeps what was learned.
+        snapshots: how many embeddings to keep on the way, evenly spaced from the untrained one to the last; 0 or at
+            least 2. They change no bit of the result; a run or checkpoint that lacks one is trained again from the
+            start.
         store: folder of runs; None for WORKBENCH_RUNS or ./runs.
         fresh: train again even if the store has this run or its checkpoint.
         progress: show a progress bar.
@@ -87,13 +93,17 @@ def fit(
             that would take more memory than there is.
     """
     _check_graph(graph, seed)
+    if not isinstance(snapshots, int) or isinstance(snapshots, bool) or snapshots < 0 or snapshots == 1:
+        raise UserError(f"snapshots is {snapshots!r}; it must be 0, or 2 or more for the first embedding and the last")
     name = str(getattr(graph, "name", None) or "graph")
     preset, config = configure(method, preset, name, overrides)
     target = _device(device)
     graph_hash = content_hash(graph)
     path = runs.folder(store, method, name, runs.key(method, config, seed, graph_hash, str(target)))
-    if not fresh and (path / "run.json").exists():
-        return runs.load(path)
+    moments = _moments(config.epochs, snapshots)
+    known = runs.load(path) if not fresh and (path / "run.json").exists() else None
+    if known is not None and not _missing(moments, known.snapshots, known.epochs):
+        return known
     if target.type == "cpu":
         from workbench.forecasting import refuse_if_too_large  # which trains pieces with what stands here
 
@@ -104,10 +114,13 @@ def fit(
         with torch.random.fork_rng():
             torch.manual_seed(randomness.integer("init"))
             model = METHODS.get(method)(config, unlabelled, randomness).to(target)
-        trainer = _Trainer(model, config, randomness, path.with_name(f".{path.name}.checkpoint"), fresh)
+        trainer = _Trainer(model, config, randomness, path.with_name(f".{path.name}.checkpoint"), fresh, moments)
         with _deferred_interrupt() as asked_to_stop:
             complete = trainer.run(callback, f"{method} on {name}" if progress else None, asked_to_stop)
         embeddings, details = _look(model)
+    if known is not None and complete:
+        trainer.checkpoint.unlink(missing_ok=True)
+        return runs.add_snapshots(path, trainer.snapshots)
     run = Run(
         method=method,
         graph=name,
@@ -125,6 +138,7 @@ def fit(
         complete=complete,
         details=details,
         projections=tuple(one.float().cpu() for one in trainer.projections),
+        snapshots=trainer.snapshots,
     )
     if not complete:
         trainer.save()
@@ -149,11 +163,31 @@ def _told(preset: str, config: Config, base: Config) -> str:
     return " + ".join([preset, ", ".join(changed)]) if changed else preset
 
 
+def _moments(epochs: int, snapshots: int) -> set[int]:
+    """Return the epochs after which an embedding is kept, 0 for the untrained one."""
+    return {round(epochs * place / (snapshots - 1)) for place in range(snapshots)}
+
+
+def _missing(moments: set[int], kept: Iterable[int], epochs: int) -> set[int]:
+    """Return which of the moments up to an epoch have no embedding."""
+    return {moment for moment in moments if moment <= epochs} - set(kept)
+
+
 class _Trainer:
     """One optimisation with its history and its checkpoint."""
 
-    def __init__(self, model: Method, config: Config, randomness: Randomness, checkpoint: Path, fresh: bool):
+    def __init__(
+        self,
+        model: Method,
+        config: Config,
+        randomness: Randomness,
+        checkpoint: Path,
+        fresh: bool,
+        moments: set[int],
+    ):
         self.model, self.epochs, self.randomness, self.checkpoint = model, config.epochs, randomness, checkpoint
+        self.moments = moments
+        self.snapshots: dict[int, Tensor] = {}
         # The fused form does the same arithmetic in one pass over the parameters.
         self.optimiser = torch.optim.Adam(
             model.parameter_groups(), lr=config.lr, weight_decay=config.weight_decay, fused=True
@@ -170,20 +204,23 @@ class _Trainer:
     ) -> bool:
         """Train to the end; return False where a person ended it before."""
         self.model.train()
-        started, before, saved = time.perf_counter(), self.seconds, time.perf_counter()
+        saved = time.perf_counter()
         bar = tqdm(total=self.epochs, initial=len(self.rows), desc=title, disable=title is None, unit="epoch")
         try:
+            self._keep()
             while len(self.rows) < self.epochs and not self.finished and not asked_to_stop():
+                began = time.perf_counter()
                 terms = self._epoch()
-                self.seconds = before + time.perf_counter() - started
+                self.seconds += time.perf_counter() - began
                 self.rows.append({"epoch": len(self.rows) + 1, **terms, "seconds": self.seconds})
+                self._keep()
                 bar.update()
                 bar.set_postfix(loss=f"{terms['loss']:.4f}", refresh=False)
                 if time.perf_counter() - saved > CHECKPOINT_SECONDS:
                     self.save()
                     saved = time.perf_counter()
                 if callback is not None:
-                    told = Progress(len(self.rows), self.epochs, terms, lambda: _look(self.model)[0])
+                    told = Progress(len(self.rows), self.epochs, terms, self.seconds, lambda: _look(self.model)[0])
                     if callback(told) is False:
                         break
         except KeyboardInterrupt:
@@ -207,6 +244,14 @@ class _Trainer:
         self.optimiser.step()
         return terms
 
+    def _keep(self) -> None:
+        """Keep the embedding as it stands, where this is a moment to do so."""
+        epoch = len(self.rows)
+        due = epoch in self.moments or (self.finished and bool(self.moments))
+        if due and epoch not in self.snapshots:
+            # Unit rows fit half precision whatever a method's scale, and maps and neighbours go by cosine.
+            self.snapshots[epoch] = torch.nn.functional.normalize(_look(self.model)[0]).half()
+
     def history(self) -> pd.DataFrame:
         """Return one row an epoch."""
         columns = list(self.rows[0]) if self.rows else ["epoch", "loss", "seconds"]
@@ -223,6 +268,7 @@ class _Trainer:
             "randomness": self.randomness.state(),
             "rows": self.rows,
             "seconds": self.seconds,
+            "snapshots": self.snapshots,
         }
         draft = self.checkpoint.with_name(f"{self.checkpoint.name}.{os.getpid()}")
         torch.save(state, draft)
@@ -235,10 +281,12 @@ class _Trainer:
             raise UserError(
                 f"the checkpoint {self.checkpoint} is damaged; delete it, or pass fresh=True to start over"
             ) from None
+        if _missing(self.moments, state["snapshots"], len(state["rows"])):
+            return
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.randomness.restore(state["randomness"])
-        self.rows, self.seconds = state["rows"], state["seconds"]
+        self.rows, self.seconds, self.snapshots = state["rows"], state["seconds"], state["snapshots"]
 
 
 def _finite(value: float) -> bool:
