@@ -11,7 +11,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install run lab test check format pictures lock clean
+.PHONY: help install run gallery lab test check format pictures lock clean
 
 help: ## show this list
 	@echo "make JOB, where JOB is one of:"
@@ -36,6 +36,9 @@ run: $(STAMP) ## run the tour: train each method, compare them, write build/00_t
 	@$(PY) -m workbench notebooks 00_tour --out-dir build
 	@echo
 	@echo "Next: make lab    opens the same notebook in JupyterLab, to change the graph and look around"
+
+gallery: $(STAMP) ## execute every notebook, write build/gallery/index.html, which leads to their pages
+	@$(PY) -m workbench notebooks --gallery build/gallery
 
 lab: $(STAMP) ## open JupyterLab on the tour
 	@$(PY) -m workbench lab

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -140,13 +140,23 @@ class Screen:
 
 
 @contextmanager
-def browser(address: str, token: str, folder: Path, kind: type[S]) -> Iterator[S]:
-    """The notebook in a browser, its cell run and its figure drawn; a picture is left in a folder where it fails."""
+def chromium() -> Iterator[Any]:
+    """The Chromium that is there, without a window."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     flags = ["no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"]
     flags += ["disable-component-update", "disable-sync"]
     with sync_api.sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=[f"--{flag}" for flag in flags])
+        try:
+            yield started
+        finally:
+            started.close()
+
+
+@contextmanager
+def browser(address: str, token: str, folder: Path, kind: type[S]) -> Iterator[S]:
+    """The notebook in a browser, its cell run and its figure drawn; a picture is left in a folder where it fails."""
+    with chromium() as started:
         made = kind(started.new_page(viewport={"width": 1440, "height": 1500}))
         try:
             made.open(address, token)
@@ -156,4 +166,42 @@ def browser(address: str, token: str, folder: Path, kind: type[S]) -> Iterator[S
             raise
         finally:
             print("told by the browser:", made.errors)
-            started.close()
+
+
+FAULTS = """(expected) => {
+    const ink = (canvas) => {
+        const copy = document.createElement("canvas").getContext("2d");
+        [copy.canvas.width, copy.canvas.height] = [canvas.width, canvas.height];
+        copy.drawImage(canvas, 0, 0);
+        return copy.getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean);
+    };
+    const large = (mark) => mark.getBoundingClientRect().width + mark.getBoundingClientRect().height > 0;
+    const found = [], page = document.documentElement, figures = [...document.querySelectorAll(".js-plotly-plot")];
+    if (figures.length != expected) found.push(`${figures.length} of ${expected} figures`);
+    figures.forEach((figure, place) => {
+        const box = figure.getBoundingClientRect(), room = figure.closest("main").clientWidth - 40;
+        const marks = [...figure.querySelectorAll(".mlayer :is(path, image)")];
+        const drawn = marks.some(large) || [...figure.querySelectorAll("canvas")].some(ink);
+        if (!drawn) found.push(`figure ${place} is empty`);
+        if (box.width < room || box.right > page.clientWidth) found.push(`figure ${place} is ${box.width} wide`);
+    });
+    if (page.scrollWidth > page.clientWidth) found.push(`the page is ${page.scrollWidth} wide`);
+    return found;
+}"""
+
+
+def faults(started: Any, file: Path, width: int, figures: int = 0, patience: float = 20_000) -> list[str]:
+    """What is wrong with a page that is opened from its file, in a window of some width: nothing, if all is well."""
+    page, told = started.new_page(viewport={"width": width, "height": 900}), list[str]()
+    page.on("pageerror", lambda error: told.append(str(error)))
+    page.on("console", lambda said: told.append(said.text) if said.type == "error" else None)
+    page.on("requestfailed", lambda asked: told.append(f"no answer from {asked.url}"))
+    page.on(
+        "request", lambda asked: None if asked.url.startswith(("file:", "data:", "blob:")) else told.append(asked.url)
+    )
+    page.goto(file.resolve().as_uri())
+    with suppress(Exception):  # a crowded machine takes a while; what is still wrong then is told
+        page.wait_for_function(f"(expected) => !({FAULTS})(expected).length", arg=figures, timeout=patience)
+    told += page.evaluate(FAULTS, figures)
+    page.close()
+    return [f"{file.name}, {width} pixels: {one}" for one in told]

@@ -168,7 +168,7 @@ def test_colours_are_classes_hops_or_gradients(scope: widgets.Microscope, small_
     scope.colour.value = "hops"
     trace, axis = next(t for t in scope.rings.data if t.name == "negatives 1, hops"), scope.rings.layout.coloraxis
     for hop, shade in zip(table["hops"], trace.marker.color, strict=True):
-        assert shade == ("#FFFFFF" if hop < 0 else sample_colorscale(style.SCALE, (hop - 1) / (axis.cmax - 1))[0])
+        assert shade == (style.PAPER if hop < 0 else sample_colorscale(style.SCALE, (hop - 1) / (axis.cmax - 1))[0])
     with pytest.raises(UserError, match="did you mean 'hops'"):
         plots.negative_rings(scope.scene.panels, small_graph, 7, "hop")
 
@@ -202,7 +202,7 @@ def test_a_click_tells_of_a_negative_and_a_second_one_moves_there(scope: widgets
     node = drawn(scope, 3)[1]
     click(scope.rings, "negatives 3, class", node)
     assert scope.chosen == node and scope.scene.anchor == 7 and f"node {node}" in scope.told.value
-    assert scope.tables.selected_index == 2 and scope.tables.children[2].value.count("#FFE9A8") == 1
+    assert scope.tables.selected_index == 2 and scope.tables.children[2].value.count("box-shadow") == 1
     ringed = next(t for t in scope.rings.data if t.name == "chosen 3")
     assert len(ringed.x) == 1 and list(next(t for t in scope.map.data if t.name == "chosen").customdata) == [node]
     assert scope.move.layout.display == "" and str(node) in scope.move.description

@@ -75,7 +75,7 @@ def test_map_draws_each_node_once_at_its_place_under_its_class() -> None:
         trace = by_name(figure)[name]
         assert trace.type == "scattergl"
         np.testing.assert_array_equal(np.stack([trace.x, trace.y], 1), expected[graph.y.numpy() == index])
-        assert trace.text[0] == f"node {index}<br>n{index}"
+        assert (trace.customdata[0], trace.text[0]) == (index, f"<br>n{index}")
     title = figure.layout.title
     assert title.text == "grace on ring, seed 0, 5 epochs"
     assert f"{projection.project(run.embeddings, 'pca').trustworthiness:.3f}" in title.subtitle.text
@@ -91,12 +91,6 @@ def test_a_class_looks_the_same_in_each_figure() -> None:
     for name in ("kind 1", "kind 2", "kind 3"):
         looks = {(each[name].marker.color, each[name].marker.symbol) for each in (first, second, third)}
         assert len(looks) == 1
-
-
-def test_32_classes_can_be_told_apart_and_no_label_is_none_of_them() -> None:
-    looks = [tuple(style.class_marker(index).values()) for index in range(32)]
-    assert len(set(looks)) == 32
-    assert tuple(style.class_marker(-1).values()) not in looks
 
 
 def test_nodes_without_a_label_are_said_to_have_none() -> None:
@@ -137,16 +131,6 @@ def test_map_refuses_what_does_not_fit() -> None:
         plots.embedding_map(run, "ntsc", method="unap")
     with pytest.raises(UserError, match="40 nodes, the graph given has 30"):
         plots.embedding_map(run, graph=ring(30))
-
-
-def test_a_sample_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(projection, "MAX_POINTS", 20)
-    graph = ring()
-    figure = plots.embedding_map(made(), graph=graph, method="pca")
-    assert sum(len(trace.x) for trace in figure.data) == 20
-    assert "a seeded sample of 20 of 40 nodes" in figure.layout.title.subtitle.text
-    kinds = {int(text.split("<br>n")[1]) % 4 for text in by_name(figure)["kind 2"].text}
-    assert kinds == {2}  # the names still belong to the nodes
 
 
 def test_loss_curves_hold_the_history_in_a_panel_a_term() -> None:
@@ -305,22 +289,6 @@ def test_results_chart_refuses_mixed_protocols_and_marks_a_flawed_one() -> None:
     with pytest.raises(UserError, match="no column 'accuracy'"):
         plots.results_chart(table.drop(columns="accuracy"))
     assert "FLAWED" in plots.results_chart(table.assign(protocol="pygcl-swapped")).layout.title.subtitle.text
-
-
-def test_figures_share_one_template_and_fit_a_notebook() -> None:
-    graph = ring()
-    details = {"centres": torch.tensor([0]), "stars": torch.tensor([[1, 2], [0, 0]])}
-    figures = [
-        plots.embedding_map(made(), graph=graph, method="pca"),
-        plots.loss_curves(made()),
-        plots.rule_scores(graph, torch.rand(40)),
-        plots.stars(details, graph),
-        plots.views(graph, {"view": torch.ones(graph.num_edges)}),
-        plots.results_chart(comparison()),
-    ]
-    for figure in figures:
-        assert figure.layout.template.layout.colorway == style.COLOURS
-        assert figure.layout.width is None and figure.layout.height <= 800
 
 
 def test_audits_are_drawn_with_their_intervals_and_the_rate_of_random_pairs() -> None:

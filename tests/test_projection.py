@@ -75,22 +75,86 @@ def test_trustworthiness_of_many_rows_is_measured_on_a_seeded_sample(monkeypatch
     assert first == second and first[1] == 40 and first[0] != other[0]
 
 
-def test_a_large_embedding_is_drawn_as_a_seeded_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(projection, "MAX_POINTS", 50)
-    first, second, other = (projection.project(clustered(), "pca", seed) for seed in (0, 0, 1))
+def test_a_large_embedding_is_drawn_as_a_seeded_sample(tmp_path: Path) -> None:
+    first, second, other = (projection.project(clustered(), "pca", seed, tmp_path, limit=50) for seed in (0, 0, 1))
     assert first.points.shape == (50, 2) and (np.diff(first.nodes) > 0).all()
     assert (first.nodes == second.nodes).all() and (first.nodes != other.nodes).any()
 
 
 def test_a_map_is_kept_whole_and_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = projection.project(clustered(), "pca", folder=tmp_path / "maps")
-    assert len(list((tmp_path / "maps").iterdir())) == 1  # and no part of a file beside it
+    kept = sorted(path.name.split("-")[0] for path in (tmp_path / "maps").iterdir())
+    assert kept == ["nearest15", "pca"]  # and no part of a file beside them
     monkeypatch.setattr(projection, "faithfulness", lambda *_: pytest.fail("computed again"))
     read = projection.project(clustered(), "pca", folder=tmp_path / "maps")
     assert read.points.tobytes() == made.points.tobytes()
     assert (read.trustworthiness, read.judged) == (made.trustworthiness, made.judged)
+    assert (read.hits == made.hits).all() and (read.nodes == made.nodes).all()
     with pytest.raises(pytest.fail.Exception):  # other embeddings are another map
         projection.project(2 + clustered(), "pca", folder=tmp_path / "maps")
+
+
+def test_the_nearest_are_those_of_a_loop_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = torch.cat([clustered(30), clustered(4)])  # four of them stand twice
+    found = projection.nearest(rows, 5, tmp_path)
+    unit = torch.nn.functional.normalize(rows.double(), dim=1)
+    for i in range(34):
+        cosines = {j: float(unit[i] @ unit[j]) for j in range(34) if j != i}
+        best = sorted(cosines.values(), reverse=True)[:5]
+        np.testing.assert_allclose([cosines[j] for j in found.indices[i].tolist()], best, atol=1e-6)
+        np.testing.assert_allclose(1 - found.distances[i].astype(float) ** 2 / 2, best, atol=1e-5)
+    monkeypatch.setattr(projection, "_nearest", lambda *_: pytest.fail("computed again"))
+    assert (projection.nearest(rows, 5, tmp_path).indices == found.indices).all()
+    with pytest.raises(UserError, match="at least 2 rows"):
+        projection.nearest(rows[:1])
+
+
+@pytest.mark.parametrize("method", ["pca", "umap"])
+def test_a_hit_is_the_share_of_neighbours_on_the_map_that_are_neighbours(method: str) -> None:
+    rows = clustered()
+    drawn = projection.project(rows, method)
+    unit = torch.nn.functional.normalize(rows, dim=1).numpy()
+    for i in range(90):
+        near, close = (
+            set(np.argsort([np.inf if j == i else np.linalg.norm(one[i] - one[j]) for j in range(90)])[:15])
+            for one in (unit, drawn.points)
+        )
+        assert drawn.hits[i] == pytest.approx(len(near & close) / 15, abs=1e-6)
+    assert drawn.hit == pytest.approx(drawn.hits.mean()) and 0.1 < drawn.hit < 1
+
+
+def test_aligning_undoes_a_turn_a_mirror_and_a_shift_but_no_scale() -> None:
+    points = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
+    turn = np.array([[np.cos(2.0), np.sin(2.0)], [np.sin(2.0), -np.cos(2.0)]], np.float32)
+    np.testing.assert_allclose(projection.align(points @ turn + [3, -1], points), points, atol=1e-5)
+    wide = projection.align(2 * points @ turn, points)
+    np.testing.assert_allclose(wide - wide.mean(0), 2 * (points - points.mean(0)), atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["pca", "umap"])
+def test_maps_over_epochs_follow_one_another(method: str, tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(1)
+    turn, _ = torch.linalg.qr(torch.randn(12, 12, generator=generator))
+    first = clustered()
+    # The same embedding turned about: whatever moves on the map is an artefact.
+    embeddings = {0: first, 5: first @ turn, 9: first @ turn + 0.01 * torch.randn(90, 12, generator=generator)}
+    drawn = dict(projection.over_epochs(embeddings, method, folder=tmp_path))
+    assert list(drawn) == [0, 5, 9]
+    assert (drawn[0].points == projection.project(first, method).points).all()
+    width = np.ptp(drawn[0].points, axis=0).max()
+    alone = projection.project(embeddings[5], method, seed=7).points
+
+    def moved(points: np.ndarray) -> float:
+        middles = [np.stack([one[k::3].mean(0) for k in range(3)]) for one in (drawn[0].points, points)]
+        return float(np.linalg.norm(middles[0] - middles[1], axis=1).max() / width)
+
+    assert moved(drawn[5].points) < 0.2 and moved(drawn[9].points) < 0.25
+    if method == "umap":
+        assert moved(alone) > 2 * moved(drawn[5].points)
+    again = dict(projection.over_epochs(embeddings, method, folder=tmp_path))
+    assert all((again[epoch].points == one.points).all() for epoch, one in drawn.items())
+    with pytest.raises(UserError, match="the map before shows 90 nodes, not the 40"):
+        projection.project(clustered(40), method, before=drawn[0])
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:

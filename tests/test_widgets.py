@@ -9,17 +9,20 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+import plotly.io as pio
 import pytest
 import torch
 from browser import Screen, browser, lab, needs_chromium
 from torch_geometric.data import Data
 
-from workbench import rules, widgets
+from workbench import plots, rules, widgets
 from workbench.errors import UserError
 from workbench.graphs import load_graph
-from workbench.plots import network
+from workbench.plots import network, style
 from workbench.widgets import live
 from workbench.widgets.rules import SAMPLE, TYPED
+
+DARK = pio.templates["workbench-dark"]
 
 
 @pytest.fixture
@@ -223,6 +226,61 @@ def test_an_embedding_is_checked_at_once_and_its_probe_trained_when_asked_for(sm
     assert "wants at least 50" in tiny.labels.layout.title.text and len(tiny.labels.data) == 1
 
 
+# ------------------------------------------------------------------------------------------------------ dark pages
+
+
+@pytest.fixture
+def page() -> Iterator[live.Fit]:
+    """What tells the figures whether the page is dark; it is light again afterwards."""
+    live._page.figures.clear()  # plotly keeps those of other tests
+    fit = live.Fit(layout={"width": "100%"})
+    yield fit
+    fit.dark = False
+
+
+def clothes(figure: go.Figure) -> tuple[str, str]:
+    """The paper of a figure of the rule explorer, and the outline of its nodes."""
+    nodes = next(trace for trace in figure.data if trace.name == "nodes")
+    return figure.layout.template.layout.paper_bgcolor, nodes.marker.line.color
+
+
+def differing(shown_: go.Figure, figure: go.Figure) -> list[str]:
+    """What of a figure is not as it is to be shown."""
+    pairs = zip((*shown_.data, shown_.layout), (*figure.data, figure.layout), strict=True)
+    return [path for one, other in pairs for path, _ in live._changes(one.to_plotly_json(), other.to_plotly_json())]
+
+
+def test_figures_are_dark_where_the_page_is(page: live.Fit, explorer: widgets.RuleExplorer) -> None:
+    light, turned = (style.PAPER, style.MUTED), (style.ON_DARK[style.PAPER], style.ON_DARK[style.MUTED])
+    assert clothes(explorer.map) == light and not page.dark
+    page.dark = True
+    assert clothes(explorer.map) == turned
+    explorer.formula.value = "degree(v) >= 4"  # what is drawn anew as well
+    assert clothes(explorer.map) == turned
+    assert not differing(explorer.map, plots.dark(explorer._drawn_map())) and explorer.values.layout.template == DARK
+    explorer.sections.selected_index = 0  # and what is made later, also in a widget made later
+    assert explorer.overlap.layout.template == DARK
+    assert clothes(widgets.RuleExplorer(load_graph("karate"), "ntsc").map) == turned and live.Fit().dark
+    page.dark = False
+    assert clothes(explorer.map) == light and not differing(explorer.map, explorer._drawn_map())
+    assert explorer.overlap.layout.template == pio.templates["workbench"] and not live.Fit().dark
+
+
+def test_a_figure_in_other_clothes_keeps_its_marks_and_whoever_listens(
+    page: live.Fit, explorer: widgets.RuleExplorer
+) -> None:
+    before, trace = shown(explorer.map), next(trace for trace in explorer.map.data if trace.name == "nodes")
+    explorer.map.data[0].name = "trace 0"  # as the screen calls one that has no name
+    explorer.values.update_layout(yaxis_range=[0, 1])  # as a hand zooms, and selects
+    trace.selectedpoints = [1]
+    page.dark = True
+    assert shown(explorer.map) == before and ringed(explorer.map) == ["node 5, chosen"]
+    assert explorer.values.layout.yaxis.range == (0, 1) and trace.selectedpoints == (1,)
+    assert not live.update(explorer.map, explorer._drawn_map())  # none was made anew
+    trace._dispatch_on_click(SimpleNamespace(point_inds=[list(trace.customdata).index(16)]), None)
+    assert explorer.node.value == 16
+
+
 # -------------------------------------------------------------------------------------------------- a real browser
 
 
@@ -236,6 +294,10 @@ class Explorer(Screen):
         self.page.locator(".explorer-formula textarea").fill("")
         self.page.locator(".explorer-formula textarea").press_sequentially(formula, delay=5)
 
+    def theme(self, name: str) -> None:
+        change = "theme => { window.jupyterapp.commands.execute('apputils:change-theme', { theme }) }"
+        self.page.evaluate(change, name)
+
     def coloured(self, expected: dict[int, float]) -> None:
         """Wait until the browser has exactly these nodes, coloured by these values."""
         self.page.wait_for_function(
@@ -246,6 +308,11 @@ class Explorer(Screen):
             }}""",
             arg={str(node): value for node, value in expected.items()},
         )
+
+
+def rgb(colour: str) -> str:
+    """A colour as the browser writes it."""
+    return f"rgb({', '.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))})"
 
 
 @pytest.fixture
@@ -289,6 +356,17 @@ def test_a_person_in_a_browser_sees_what_each_control_does(screen: Explorer) -> 
     screen.click(16)
     tree.get_by_text("Why, for node 16").wait_for()
     screen.until(f"({screen.FIGURE})._fullData.some(t => t.name == 'node 16, chosen')")
+
+    # Now with another theme: what is drawn, what is drawn anew, and back again.
+    paper = f"({screen.FIGURE})._fullLayout.paper_bgcolor"
+    screen.theme("JupyterLab Dark")
+    screen.until(f"{paper} == '{style.ON_DARK[style.PAPER]}'")
+    screen.until(f"({screen.FIGURE}).querySelector('.gtitle').style.fill == '{rgb(style.ON_DARK[style.INK])}'")
+    screen.click(5)
+    tree.get_by_text("Why, for node 5").wait_for()
+    assert page.evaluate(paper) == style.ON_DARK[style.PAPER]
+    screen.theme("JupyterLab Light")
+    screen.until(f"{paper} == '{style.PAPER}'")
 
     page.get_by_text("What labels say").click()
     screen.until("[...document.querySelectorAll('.js-plotly-plot')].some(e => e._fullData?.[0]?.error_y?.array)")

@@ -184,6 +184,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     add("-p", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="a parameter, e.g. -p graph=cora")
     add("--out-dir", default="build/notebooks", metavar="FOLDER", help="default: %(default)s")
     add("--no-html", action="store_true", help="write no pages")
+    add("--gallery", metavar="FOLDER", help="write the pages there, with an index that shows a picture of each")
     add("--timeout", type=int, metavar="SECONDS", help="for each cell (default: none)")
 
     add = command(commands.bench)

@@ -17,7 +17,7 @@ from workbench.errors import UserError, nearest, unknown
 
 KERNEL = "python3"
 _WIDGET = "application/vnd.jupyter.widget-view+json"
-_FIGURE = "application/vnd.plotly.v1+json"
+FIGURE = "application/vnd.plotly.v1+json"
 _UNKNOWN = object()  # the default of a parameter that is computed, so that its type can't be told without running it
 
 
@@ -48,13 +48,18 @@ class Outcome:
         """Whether every cell ran."""
         return self.error is None
 
+    @property
+    def failure(self) -> str:
+        """Where it failed and how, for the end of a sentence; "" where all went well."""
+        where = f"in cell {self.failed_cell}" if self.failed_cell else "outside its cells"
+        return "" if self.ok else f"failed {where}: {self.error}"
+
     def __str__(self) -> str:
         """Tell the outcome in one line."""
         if self.ok:
             page = f", {self.html}" if self.html else ""
             return f"{self.notebook}: fine in {self.seconds:.0f} s; {self.path}{page}"
-        where = f"in cell {self.failed_cell}" if self.failed_cell else "outside its cells"
-        return f"{self.notebook}: failed {where}: {self.error}; executed so far: {self.path}"
+        return f"{self.notebook}: {self.failure}; executed so far: {self.path}"
 
 
 def folder() -> Path:
@@ -178,6 +183,8 @@ def execute(
     from nbclient.exceptions import CellControlSignal, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    from workbench import gallery
+
     source, given = find(notebook), dict(parameters or {})
     check([source], given)
     target = Path(out_dir) / source.name
@@ -190,8 +197,8 @@ def execute(
 
     start, error = time.perf_counter(), None
     try:
-        # plotly's default renderer leaves nothing that shows in a page; this one embeds plotly.js once.
-        with _environment(PLOTLY_RENDERER="plotly_mimetype+notebook", WORKBENCH_HEADLESS="1"):
+        # Figures stay data, from which a page is made; any other form repeats them, some with all of plotly.js.
+        with _environment(PLOTLY_RENDERER="plotly_mimetype", WORKBENCH_HEADLESS="1"):
             papermill.execute_notebook(
                 str(source),
                 str(target),
@@ -216,7 +223,7 @@ def execute(
             source.stem, target, None, seconds, failed_cell=_failed_cell(_read(source), executed), error=error
         )
     if html:
-        page.write_text(_page(executed, source.stem), encoding="utf-8")
+        page.write_text(gallery.page(executed, source.stem), encoding="utf-8")
     return Outcome(source.stem, target, page if html else None, seconds, results=_results(executed))
 
 
@@ -280,14 +287,6 @@ def _results(notebook: NotebookNode) -> str:
         for output in cell.outputs:
             if output.output_type == "stream" and output.name == "stdout":
                 texts.append(output.text)
-            elif _FIGURE not in output.get("data", {}):
+            elif FIGURE not in output.get("data", {}):
                 texts.append(output.get("data", {}).get("text/plain", ""))
     return "\n".join(text.rstrip("\n") for text in texts if text)
-
-
-def _page(notebook: NotebookNode, title: str) -> str:
-    from nbconvert import HTMLExporter
-
-    exporter = HTMLExporter(require_js_url="", jquery_url="")  # nothing on the page needs these from elsewhere
-    body, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
-    return body

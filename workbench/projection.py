@@ -1,15 +1,17 @@
-"""Two-dimensional maps of embeddings, with the number that says how far to trust them."""
+"""Two-dimensional maps of embeddings, aligned over epochs, with the numbers that say how far to trust them."""
 
 import hashlib
 import os
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import orthogonal_procrustes
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
@@ -20,11 +22,9 @@ from workbench.errors import UserError
 from workbench.registry import Registry
 
 Floats = NDArray[np.float32]
-MAX_POINTS = 30_000  # more would take minutes to map and could not be told apart on a screen
+MAX_POINTS = 50_000  # more would take minutes to map and could not be told apart on a screen
 MAX_JUDGED = 3_000  # trustworthiness keeps two distance matrices of this size squared
 NEIGHBOURS = 15
-
-projections: Registry[Callable[[Floats, int], Floats]] = Registry("map method")
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,10 @@ class Map:
     Attributes:
         method: "umap" or "pca".
         seed: seed of the map and of its samples.
-        nodes: int64 [drawn], the mapped nodes in ascending order; all of them up to 30,000, else a seeded sample.
+        nodes: int64 [drawn], the mapped nodes in ascending order; all of them up to 50,000, else a seeded sample.
         points: float32 [drawn, 2], their places.
+        hits: float32 [drawn], the share of each node's 15 nearest on the map that are among its 15 nearest, by cosine,
+            in the embedding (both among the mapped nodes); 1 where the map shows a neighbourhood as it is.
         trustworthiness: in [0, 1]; 1 means that the 15 nearest on the map are near in the embedding too.
         judged: number of mapped nodes over which trustworthiness was measured (a seeded sample above 3,000).
     """
@@ -44,8 +46,29 @@ class Map:
     seed: int
     nodes: NDArray[np.int64]
     points: Floats
+    hits: Floats
     trustworthiness: float
     judged: int
+
+    @property
+    def hit(self) -> float:
+        """The mean of the hits: how much of the neighbourhoods that the map shows is there in the embedding."""
+        return float(self.hits.mean())
+
+
+class Nearest(NamedTuple):
+    """The nearest other rows of each row by cosine, the nearest first.
+
+    Attributes:
+        indices: int32 [n, k].
+        distances: float32 [n, k], between rows of unit length: the square root of 2 - 2 cosine.
+    """
+
+    indices: NDArray[np.int32]
+    distances: Floats
+
+
+projections: Registry[Callable[[Floats, int, Nearest, Floats | None], Floats]] = Registry("map method")
 
 
 def names() -> list[str]:
@@ -54,31 +77,35 @@ def names() -> list[str]:
 
 
 @projections.register("pca")
-def pca(rows: Floats, seed: int) -> Floats:
-    """Map rows [n, dim] to [n, 2] by their two first principal components."""
+def pca(rows: Floats, seed: int, near: Nearest, start: Floats | None) -> Floats:
+    """Map rows [n, dim] to [n, 2] by their two first principal components; `near` and `start` change nothing."""
     points: Floats = PCA(n_components=2, svd_solver="covariance_eigh", random_state=seed).fit_transform(rows)
     return points.astype(np.float32)
 
 
 @projections.register("umap")
-def umap(rows: Floats, seed: int) -> Floats:
-    """Map rows [n, dim] to [n, 2] by UMAP over exact nearest neighbours, single-threaded so that a seed fixes it.
+def umap(rows: Floats, seed: int, near: Nearest, start: Floats | None) -> Floats:
+    """Map rows [n, dim] to [n, 2] by UMAP, single-threaded so that a seed fixes it.
 
-    Source: McInnes, Healy, Melville, 2018 (umap-learn). Exact neighbours are handed over because the library's own
-    search is slow below 4,096 points and compiles anew in each process.
+    Args:
+        rows: rows of unit length [n, dim].
+        seed: of what it draws.
+        near: the nearest of each row. They are handed over because the library's own search is slow below 4,096 points
+            and compiles anew in each process.
+        start: where the points begin [n, 2]; None for the two first principal components.
+
+    Source: McInnes, Healy, Melville, 2018 (umap-learn).
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ImportWarning)  # its neural variant asks for a library that nothing here uses
         from umap import UMAP
-    near = min(NEIGHBOURS, len(rows) - 1)
-    # The search without arguments leaves each row itself out, also where rows repeat; UMAP wants it in the first place.
-    distances, indices = NearestNeighbors(n_neighbors=near, algorithm="brute").fit(rows).kneighbors()
-    indices = np.column_stack([np.arange(len(rows)), indices]).astype(np.int32)
-    distances = np.column_stack([np.zeros(len(rows)), distances]).astype(np.float32)
+    # It wants each row itself in the first place.
+    indices = np.column_stack([np.arange(len(rows), dtype=np.int32), near.indices])
+    distances = np.column_stack([np.zeros(len(rows), np.float32), near.distances])
     reducer = UMAP(
-        n_neighbors=near + 1,
+        n_neighbors=indices.shape[1],
         n_epochs=200,
-        init="pca",
+        init="pca" if start is None else start,
         random_state=seed,
         n_jobs=1,
         precomputed_knn=(indices, distances),
@@ -88,6 +115,17 @@ def umap(rows: Floats, seed: int) -> Floats:
         warnings.filterwarnings("ignore", message="precomputed_knn", category=UserWarning)
         points: Floats = reducer.fit_transform(rows)
     return points.astype(np.float32)
+
+
+def align(points: Floats, before: Floats) -> Floats:
+    """Turn, mirror and shift points [n, 2] so that they lie as near as can be to those of before [n, 2].
+
+    Source: Schönemann, 1966 (SciPy's orthogonal Procrustes); no scaling, so that a map keeps its distances.
+    """
+    middle, before_middle = points.mean(axis=0), before.mean(axis=0)
+    turn, _ = orthogonal_procrustes(points - middle, before - before_middle)
+    moved: Floats = (points - middle) @ turn.astype(np.float32) + before_middle
+    return moved
 
 
 def faithfulness(rows: Floats, points: Floats, seed: int = 0) -> tuple[float, int]:
@@ -104,38 +142,113 @@ def faithfulness(rows: Floats, points: Floats, seed: int = 0) -> tuple[float, in
     return float(trustworthiness(rows[chosen], points[chosen], n_neighbors=near)), len(chosen)
 
 
-def project(embeddings: Tensor, method: str = "umap", seed: int = 0, folder: Path | None = None) -> Map:
-    """Map embeddings [nodes, dim] to the plane; rows are L2-normalised first, so that near means a small angle.
+def shared(one: NDArray[np.int32], other: NDArray[np.int32]) -> Floats:
+    """Return which share of the neighbours in each row of one list [n, k] is in that row of another [n, k], too."""
+    found: Floats = (one[:, :, None] == other[:, None, :]).any(axis=2).mean(axis=1, dtype=np.float32)
+    return found
 
-    Above 30,000 nodes a seeded sample of 30,000 is mapped, and `Map.nodes` says which.
+
+def nearest(embeddings: Tensor, k: int = NEIGHBOURS, folder: Path | None = None) -> Nearest:
+    """Find the k nearest other nodes of each node by cosine, exactly; fewer where there are not so many.
+
+    Args:
+        embeddings: float [nodes, dim].
+        k: how many, at least 1.
+        folder: where they are kept and looked up; None keeps nothing.
+
+    Raises:
+        UserError: numbers that are not finite, or not at least 2 rows.
+    """
+    values = _checked(embeddings, 2)
+    kept = folder / f"nearest{k}-{_digest(values)}.npz" if folder else None
+    if kept and kept.exists():
+        with np.load(kept, allow_pickle=False) as file:
+            return Nearest(file["indices"], file["distances"])
+    found = _nearest(normalize(values), k)
+    if kept:
+        _write(kept, **found._asdict())
+    return found
+
+
+def _nearest(rows: Floats, k: int) -> Nearest:
+    # The search without arguments leaves each row itself out, also where rows repeat.
+    search = NearestNeighbors(n_neighbors=min(k, len(rows) - 1), algorithm="auto" if rows.shape[1] < 3 else "brute")
+    distances, indices = search.fit(rows).kneighbors()
+    return Nearest(indices.astype(np.int32), distances.astype(np.float32))
+
+
+def project(
+    embeddings: Tensor,
+    method: str = "umap",
+    seed: int = 0,
+    folder: Path | None = None,
+    before: Map | None = None,
+    limit: int | None = None,
+) -> Map:
+    """Map embeddings [nodes, dim] to the plane; rows are scaled to unit length, so that near means a small angle.
 
     Args:
         embeddings: float [nodes, dim], at least 8 nodes.
         method: "umap" or "pca".
         seed: fixes the map bit for bit.
         folder: where maps are kept and looked up; None keeps nothing.
+        before: the map of an earlier epoch: UMAP starts from its points, and either is turned to lie upon it.
+        limit: of more nodes a seeded sample of so many is mapped, and `Map.nodes` says which; None for 50,000.
 
     Raises:
-        UserError: unknown method, too few nodes, or numbers that are not finite.
+        UserError: unknown method, too few nodes, numbers that are not finite, or a map of other nodes before.
     """
     draw = projections.get(method)
-    values = embeddings.detach().cpu().float().contiguous().numpy()
-    if values.ndim != 2 or len(values) < 8 or values.shape[1] < 2:
-        raise UserError(f"a map needs at least 8 rows and 2 columns; the embeddings given are {list(values.shape)}")
-    if not np.isfinite(values).all():
-        raise UserError("the embeddings hold numbers that are not finite, so they cannot be mapped")
-    digest = hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()[:16]
-    kept = folder / f"{method}-seed{seed}-{digest}.npz" if folder else None
+    values = _checked(embeddings, 8)
+    limit = limit or MAX_POINTS
+    nodes = _sample(len(values), limit, seed)
+    if before is not None and not np.array_equal(before.nodes, nodes):
+        raise UserError(f"the map before shows {len(before.nodes)} nodes, not the {len(nodes)} that are to be mapped")
+    kept = None
+    if folder:
+        after = f"-after-{_digest(before.points)}" if before else ""
+        sample = f"-{limit}" if len(nodes) < len(values) else ""
+        kept = folder / f"{method}-seed{seed}{sample}-{_digest(values)}{after}.npz"
     if kept and kept.exists():
         with np.load(kept, allow_pickle=False) as file:
-            return Map(method, seed, file["nodes"], file["points"], float(file["trust"]), int(file["judged"]))
-    nodes = _sample(len(values), MAX_POINTS, seed)
+            nodes, points, hits = (file[name] for name in ("nodes", "points", "hits"))
+            return Map(method, seed, nodes, points, hits, float(file["trust"]), int(file["judged"]))
+    near = nearest(embeddings[nodes] if len(nodes) < len(values) else embeddings, folder=folder)
     rows = normalize(values[nodes])
-    points = draw(rows, seed)
+    points = draw(rows, seed, near, before.points if before else None)
+    if before:
+        points = align(points, before.points)
+    hits = shared(_nearest(points, NEIGHBOURS).indices, near.indices)
     trust, judged = faithfulness(rows, points, seed)
     if kept:
-        _write(kept, nodes=nodes, points=points, trust=np.float64(trust), judged=np.int64(judged))
-    return Map(method, seed, nodes, points, trust, judged)
+        _write(kept, nodes=nodes, points=points, hits=hits, trust=np.float64(trust), judged=np.int64(judged))
+    return Map(method, seed, nodes, points, hits, trust, judged)
+
+
+def over_epochs(
+    embeddings: Mapping[int, Tensor], method: str = "umap", seed: int = 0, folder: Path | None = None
+) -> Iterator[tuple[int, Map]]:
+    """Yield each epoch, in ascending order, with a map of its embedding [nodes, dim] that follows the one before.
+
+    Arguments and errors as for `project`.
+    """
+    before = None
+    for epoch in sorted(embeddings):
+        before = project(embeddings[epoch], method, seed, folder, before)
+        yield epoch, before
+
+
+def _checked(embeddings: Tensor, least: int) -> Floats:
+    values: Floats = embeddings.detach().cpu().float().contiguous().numpy()
+    if values.ndim != 2 or len(values) < least or values.shape[1] < 2:
+        raise UserError(f"a map needs at least {least} rows and 2 columns; those given are {list(values.shape)}")
+    if not np.isfinite(values).all():
+        raise UserError("the embeddings hold numbers that are not finite, so they cannot be mapped")
+    return values
+
+
+def _digest(values: Floats) -> str:
+    return hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()[:16]
 
 
 def _sample(count: int, limit: int, seed: int) -> NDArray[np.int64]:

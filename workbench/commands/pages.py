@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from workbench.commands.output import FAILED, FINE, print_json, settings_of, show_facts, show_table
+from workbench.errors import UserError
 
 
 def notebooks(args: argparse.Namespace) -> int:
@@ -16,14 +17,22 @@ def notebooks(args: argparse.Namespace) -> int:
     given = settings_of(args.settings)
     chosen = args.names or notebooks.names()
     notebooks.check(chosen, given)  # before the first one starts
-    outcomes = []
+    if args.gallery and Path(args.gallery).exists() and not Path(args.gallery).is_dir():
+        raise UserError(f"--gallery {args.gallery!r} is a file; name a folder")
+    outcomes, html = [], not (args.no_html or args.gallery)
     for name in chosen:
-        outcome = notebooks.execute(name, given, args.out_dir, html=not args.no_html, timeout=args.timeout)
+        outcome = notebooks.execute(name, given, args.out_dir, html=html, timeout=args.timeout)
         outcomes.append(outcome)
         if not args.json:
             print(outcome, file=sys.stdout if outcome.ok else sys.stderr, flush=True)
             if outcome.results:
                 print(f"\n{outcome.results}", flush=True)
+    if args.gallery:
+        from workbench import gallery
+
+        index = gallery.build(outcomes, args.gallery)
+        megabytes = sum(file.stat().st_size for file in index.parent.iterdir()) / 1e6
+        print(f"{index}: {len(outcomes)} notebooks, {megabytes:.1f} MB", file=sys.stderr if args.json else sys.stdout)
     if args.json:
         print_json([{**vars(outcome), "ok": outcome.ok} for outcome in outcomes])
     return FINE if all(outcome.ok for outcome in outcomes) else FAILED

@@ -1,15 +1,18 @@
 """Scores of embeddings under named protocols, with their spread, and comparisons that show the floors."""
 
 from workbench.evaluation import protocols, statistics
+from workbench.evaluation.agreement import Agreement, agreement
 from workbench.evaluation.clustering import Clustering, clustering, neighbours
 from workbench.evaluation.comparison import compare, format, propagated
 from workbench.evaluation.scores import Measure, Scores, evaluate
 from workbench.evaluation.statistics import mean_interval, nested_spread, paired_difference
 
 __all__ = [
+    "Agreement",
     "Clustering",
     "Measure",
     "Scores",
+    "agreement",
     "clustering",
     "compare",
     "evaluate",

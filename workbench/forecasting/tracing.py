@@ -53,7 +53,7 @@ class Rehearsal:
         randomness = Randomness(0)
         torch.manual_seed(0)
         self.model = METHODS.get(method)(config, piece, randomness)
-        self.trainer = _Trainer(self.model, config, randomness, Path("no checkpoint"), fresh=True)
+        self.trainer = _Trainer(self.model, config, randomness, Path("no checkpoint"), fresh=True, moments=set())
         self.model.train()
 
     def epoch(self) -> None:

@@ -46,12 +46,14 @@ class Config:
         weight_decay: coupled (L2) weight decay of Adam.
     """
 
+    main: ClassVar[tuple[str, ...]] = ("epochs", "lr")  # parameters that a person looks at first
+
     epochs: int = at_least(0, 200)
     lr: float = above(0, 5e-4)
     weight_decay: float = at_least(0, 1e-5)
 
     def __post_init__(self) -> None:
-        types = get_type_hints(type(self))
+        types = types_of(type(self))
         for one in dataclasses.fields(self):
             value, limits = getattr(self, one.name), one.metadata
             if types[one.name] == tuple[str, ...]:
@@ -66,6 +68,12 @@ class Config:
                 if broken:
                     bound = limits["low" if word == "at least" else word]
                     raise UserError(f"parameter {one.name!r} is {value}; it must be {word} {bound:g}")
+
+
+def types_of(config_class: type[Config]) -> dict[str, Any]:
+    """Return the type of each parameter of a configuration class, by name."""
+    hints = get_type_hints(config_class)
+    return {one.name: hints[one.name] for one in dataclasses.fields(config_class)}
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,7 @@ class ContrastConfig(Config):
     objective: Literal["infonce", "dcl", "dclw", "cacr"] = "infonce"
     options: tuple[tuple[str, Any], ...] = ()
 
+    main = (*Config.main, "negatives", "k")
     count = "k"  # which parameter says how many negatives a node has
 
     def __post_init__(self) -> None:
@@ -210,7 +219,7 @@ def configure(method: str, preset: str | None, graph: str, overrides: dict[str, 
     """
     config_class = METHODS.get(method).Config
     full_name, values = _find_preset(method, preset, graph)
-    types, given = get_type_hints(config_class), {**values, **overrides}
+    types, given = types_of(config_class), {**values, **overrides}
     strategy = given.get("negatives", getattr(config_class, "negatives", None))
     own = options_of(strategy) if isinstance(strategy, str) else {}
     try:
@@ -263,4 +272,5 @@ __all__ = [
     "above",
     "at_least",
     "rate",
+    "types_of",
 ]

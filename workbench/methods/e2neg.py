@@ -44,10 +44,13 @@ class E2NegConfig(base.ContrastConfig):
         alias: the released in-place shuffle, which makes both views the same tensor and composes from epoch to epoch;
             False compares the unchanged centres with a second view.
         augment: the second view without aliasing: "shuffle" permutes the centres' attributes; "mask-drop" masks
-            attribute columns at `mask_rate` and drops star edges at `drop_rate`.
+            attribute columns and drops star edges.
+        mask_rate, drop_rate: of attribute columns masked, and of star edges dropped, by "mask-drop".
         inference: the whole graph is encoded with the "gcn" normalisation (released) or as one-hop "star"s, as trained.
         stop_within: nats above the lowest possible aliased loss at which training ends; 0 runs all epochs.
     """
+
+    main = ("epochs", "lr", "dim", "tau", "k", "alias")
 
     epochs: int = at_least(0, 150)
     lr: float = above(0, 5e-5)

@@ -31,6 +31,8 @@ class GraceConfig(base.ContrastConfig):
         edge_dropping: drop each stored direction on its own ("directed", as released) or both together.
     """
 
+    main = ("epochs", "lr", "dim", "tau", "negatives", "k")
+
     dim: int = at_least(1, 128)
     projection: int = at_least(1, 128)
     layers: int = at_least(1, 2)

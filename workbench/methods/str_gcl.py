@@ -27,12 +27,14 @@ class StrGCLConfig(base.ContrastConfig):
     """Configuration of Str-GCL. Sizes default to a small CPU's; each switch defaults to what the release does.
 
     Attributes:
-        dim: width of every encoder layer; projection: hidden width of the projector; layers: graph convolutions;
+        dim: width of every encoder layer.
+        projection: hidden width of the projector.
+        layers: graph convolutions.
         rule_hidden: hidden width of the rule branch and of the rule-weight network.
         tau, tau_rule: temperatures of the node contrast and of the rule contrast.
         base_weight, rule_weight, cross_weight: factors of the three loss terms; the last also of the "nodes" alignment.
-        edge_drop_1 to feature_drop_2: augmentation rates of the two views; edge_dropping: "directed" drops each stored
-            direction on its own, as released.
+        edge_drop_1, edge_drop_2, feature_drop_1, feature_drop_2: augmentation rates of the two views.
+        edge_dropping: "directed" drops each stored direction on its own, as released.
         rules: names or formulas, at least one; the released two soft ones by default. Truths are 0 or 1, scores real.
         semantics, steepness: how the truth of a formula is graded, as for `workbench.rules.evaluate`.
         alignment: how the rules reach the encoder. "moments" (released): its mean and covariance over the nodes are
@@ -44,6 +46,8 @@ class StrGCLConfig(base.ContrastConfig):
         pca: components that lgtc-soft compares; the release ignores its own option and always takes 8.
         local_mean: lgtc-soft's local mean over "nonzero" similarities (released) or "all" neighbours.
     """
+
+    main = ("epochs", "lr", "dim", "tau", "rules", "rule_weight", "cross_weight", "alignment")
 
     epochs: int = at_least(0, 200)
     lr: float = above(0, 5e-4)

@@ -98,7 +98,7 @@ def budget_chart(rows: pd.DataFrame, graph: str | None = None) -> go.Figure:
                             legendgroup=str(strategy), text=hover, hovertemplate="%{text}<extra></extra>")  # fmt: skip
         whole = _ends(rows[rows["k"].isna()][measure])  # plotly draws a band only beside traces that are there already
         below = {"layer": "below", "row": 1, "col": column}
-        fig.add_hrect(y0=whole[1], y1=whole[2], fillcolor=style.LIGHT, opacity=0.5, line_width=0, **below)
+        fig.add_hrect(y0=whole[1], y1=whole[2], fillcolor=style.FAINT, opacity=0.5, line_width=0, **below)
         fig.add_hline(y=whole[0], line={"color": style.GREY, "width": 1.5}, **below)
         fig.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{k:g}" for k in ticks], row=1, col=column,
                          title="negatives an anchor, at most")  # fmt: skip

@@ -13,7 +13,7 @@ PANELS = {
     "false negatives (% of pairs)": "false negatives,<br>% of pairs",
     "gradient on false negatives (%)": "gradient on false<br>negatives, %",
     "within 2 hops (% of pairs)": "within 2 hops,<br>% of pairs",
-    "coupling factor q (mean)": "coupling factor q,<br>mean over anchors",
+    "coupling factor q (mean)": "coupling factor q,<br>mean (no unit)",
 }
 EXPECTED = "false negatives expected of random pairs (%)"
 

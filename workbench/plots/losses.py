@@ -1,13 +1,29 @@
 """The course of the training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from textwrap import wrap
+from typing import NamedTuple
 
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from workbench.errors import UserError
 from workbench.plots import style
 from workbench.runs import Run
+
+
+class Course(NamedTuple):
+    """How a training went, or goes.
+
+    Attributes:
+        method: whose terms they are. name: what tells it from others of that method.
+        history: one row an epoch, one column a loss term, as of a run.
+    """
+
+    method: str
+    name: str
+    history: pd.DataFrame
 
 
 def loss_curves(runs: Run | Sequence[Run]) -> go.Figure:
@@ -22,38 +38,86 @@ def loss_curves(runs: Run | Sequence[Run]) -> go.Figure:
     runs = [run for run in ([runs] if isinstance(runs, Run) else list(runs)) if len(run.history)]
     if not runs:
         raise UserError("loss_curves needs at least one run with a trained epoch")
-    panels = list(dict.fromkeys((run.method, term) for run in runs for term in _terms(run)))
-    columns = 2 if len(panels) in (2, 4) else min(3, len(panels))
+    graphs = ", ".join(dict.fromkeys(run.graph for run in runs))
+    courses = [Course(run.method, name, run.history) for run, name in zip(runs, style.run_labels(runs), strict=True)]
+    return term_curves(courses, f"Loss terms on {graphs}")
+
+
+def term_curves(courses: Sequence[Course], heading: str, until: int | None = None, height: int = 0) -> go.Figure:
+    """Draw each loss term of trainings in a panel of its own, also of one that is under way.
+
+    Args:
+        courses: one or more.
+        heading: title of the figure.
+        until: where the axis of epochs ends, so that a curve grows along it; None for the last epoch there is.
+        height: pixels, for a figure that takes half of the page; 0 for the whole width and 250 a row.
+    """
+    panels = list(dict.fromkeys((course.method, term) for course in courses for term in _terms(course.history)))
+    columns = 2 if len(panels) in (2, 4) else min(2 if height else 3, len(panels))
     rows = -(-len(panels) // columns)
     titles = [method if term == "loss" else f"{method}: {term}" for method, term in panels]
-    base = make_subplots(rows, columns, subplot_titles=titles, horizontal_spacing=0.09, vertical_spacing=0.4 / rows)
-    graphs = ", ".join(dict.fromkeys(run.graph for run in runs))
-    fig = style.figure(f"Loss terms on {graphs}", "one panel a term, each with its own scale", 120 + 250 * rows, base)
-    for run, name in zip(runs, style.run_labels(runs), strict=True):
-        among = [other for other in runs if other.method == run.method]
-        for term in _terms(run):
-            place = panels.index((run.method, term))
+    across, down = (0.22, 0.36) if height else (0.09, 0.4)
+    base = make_subplots(rows, columns, subplot_titles=titles, horizontal_spacing=across, vertical_spacing=down / rows)
+    fig = style.figure(heading, "one panel a term, each with its own scale", height or 120 + 250 * rows, base)
+    for number, course in enumerate(courses):
+        earlier = [other.method for other in courses[:number]].count(course.method)
+        alone = [other.method for other in courses].count(course.method) == 1
+        for term in _terms(course.history):
+            place = panels.index((course.method, term))
             fig.add_scatter(
-                x=run.history.index,
-                y=run.history[term],
+                x=course.history.index,
+                y=course.history[term],
                 mode="lines",
-                line={"color": style.COLOURS[among.index(run) % len(style.COLOURS)], "width": 1.8},
-                name=name,
-                legendgroup=name,
-                showlegend=len(among) > 1 and term == "loss",
+                line={"color": style.COLOURS[earlier % len(style.COLOURS)], "width": 1.8},
+                name=course.name,
+                legendgroup=course.name,
+                showlegend=not alone and term == "loss",
                 row=place // columns + 1,
                 col=place % columns + 1,
-                hovertemplate=f"{name}<br>epoch %{{x}}<br>{term} %{{y:.5g}}<extra></extra>",
+                hovertemplate=f"{course.name}<br>epoch %{{x}}<br>{term} %{{y:.5g}}<extra></extra>",
             )
+    trained = any(len(course.history) for course in courses)
     for place, (_, term) in enumerate(panels):
-        unit = "squared distance" if term == "cross" else "nats"
-        fig.update_xaxes(title="epoch", row=place // columns + 1, col=place % columns + 1)
-        fig.update_yaxes(title=f"{term}, {unit}", row=place // columns + 1, col=place % columns + 1)
+        unit, row, col = "squared distance" if term == "cross" else "nats", place // columns + 1, place % columns + 1
+        lowest = not height or place + columns >= len(panels)
+        fig.update_xaxes(title="epoch" if lowest else "", range=until and [0, until], row=row, col=col)
+        told = f"{term},{'<br>' if height and rows > 1 else ' '}{unit}"
+        fig.update_yaxes(title=told, exponentformat="power", showticklabels=trained, row=row, col=col)
     fig.update_annotations(font_size=13)
-    return fig.update_layout(margin_t=100, legend={"orientation": "h", "y": -0.35 / rows, "x": 0})
+    return fig.update_layout(
+        margin={"t": 100, "l": 76 if height else 60}, legend={"orientation": "h", "y": -0.35 / rows, "x": 0}
+    )
 
 
-def _terms(run: Run) -> list[str]:
-    """Return the total and the terms of a run's loss; a single term that is the total is named once."""
-    terms = [name for name in run.history.columns if name not in ("loss", "seconds")]
+def accuracy_curve(
+    accuracies: Mapping[int, float], told: str, until: int | None = None, height: int = 280, width: int = 62
+) -> go.Figure:
+    """Draw the accuracy of a probe as it was measured now and then while a method trained.
+
+    Args:
+        accuracies: percent, by epoch.
+        told: how it was measured, or why it was not.
+        until: where the axis of epochs ends; None for the last that was measured.
+        height: pixels.
+        width: letters that a line of the subtitle may have.
+    """
+    lines = wrap(told, width)
+    fig = style.figure("Accuracy of a probe", "<br>".join(lines), height)
+    fig.add_scatter(
+        x=list(accuracies),
+        y=list(accuracies.values()),
+        mode="lines+markers",
+        line={"color": style.COLOURS[2], "width": 1.8},
+        name="accuracy",
+        cliponaxis=False,
+        hovertemplate="epoch %{x}<br>accuracy %{y:.1f} %<extra></extra>",
+    )
+    fig.update_xaxes(title="epoch", range=until and [0, until])
+    fig.update_yaxes(title="accuracy, %", showticklabels=bool(accuracies))
+    return fig.update_layout(margin={"t": 66 + 17 * max(2, len(lines)), "l": 76}, showlegend=False)
+
+
+def _terms(history: pd.DataFrame) -> list[str]:
+    """Return the total and the terms of a loss; a single term that is the total is named once."""
+    terms = [name for name in history.columns if name not in ("loss", "seconds")]
     return ["loss"] if len(terms) <= 1 else ["loss", *terms]

@@ -29,7 +29,6 @@ COLOURS = ("class", "hops", "gradient share")
 MOST = 64  # negatives that are drawn or told one by one; of more, a sample
 RINGS = 10  # farther nodes share the last ring
 MARKS = ("circle-open", "diamond-open", "square-open", "triangle-up-open")  # open, so that one node can bear several
-_TOUCHED = "#111111"
 
 
 def headline(label: str, audit: Audit | str) -> str:
@@ -156,29 +155,30 @@ def _frame(fig: go.Figure, place: int, title: str, problem: str, words: list[str
                        showarrow=False, text=text, font={"size": 12})  # fmt: skip
     if problem:
         told = "<br>".join(map(html.escape, textwrap.wrap(problem, 44)))
-        fig.add_annotation(x=0, y=0, text=told, showarrow=False, font={"size": 13, "color": "#5A5A5A"}, **axes)
+        fig.add_annotation(x=0, y=0, text=told, showarrow=False, font={"size": 13, "color": style.MUTED}, **axes)
     radii = [] if problem else [radius_of(i) + APART * (word == "no path") for i, word in enumerate(words, start=1)]
     circle = np.append(np.exp(1j * np.linspace(0, 2 * np.pi, 73)), np.nan)
     for name, dash in (("rings", "solid"), ("no path", "dot")):
         drawn = np.array([r for i, r in enumerate(radii) if (words[i] == "no path") == (dash == "dot")])
         points = (drawn[:, None] * circle).ravel()
-        fig.add_scatter(x=points.real, y=points.imag, mode="lines", line={"color": "#E3E3E3", "width": 1, "dash": dash},
-                        name=f"{name} {place + 1}", showlegend=False, hoverinfo="skip", **axes)  # fmt: skip
+        line = {"color": style.LINE, "width": 1, "dash": dash}
+        fig.add_scatter(x=points.real, y=points.imag, mode="lines", line=line, name=f"{name} {place + 1}",
+                        showlegend=False, hoverinfo="skip", **axes)  # fmt: skip
     fig.add_scatter(x=[0.0] * len(radii), y=radii, text=words[: len(radii)], mode="text", textposition="top center",
                     name=f"labels {place + 1}", showlegend=False, hoverinfo="skip",
-                    textfont={"size": 10, "color": "#6A6A6A"}, **axes)  # fmt: skip
+                    textfont={"size": 10, "color": style.MUTED}, **axes)  # fmt: skip
 
 
 def _ground(fig: go.Figure, place: int, ego: Ego, empty: bool, names: Any, axes: dict[str, int]) -> None:
     """Draw the neighbourhood and the paths of a panel, in grey."""
     none = np.empty((2, 0), np.int64)
-    for word, edges, shade in (("other edges", ego.others, "#EBEBEB"), ("paths", ego.tree, "#C9C9C9")):
+    for word, edges, shade in (("other edges", ego.others, style.LINE), ("paths", ego.tree, style.FAINT)):
         drawn = network.lines(ego.places, none if empty else edges, shade)
         fig.add_trace(drawn.update(name=f"{word} {place + 1}"), **axes)
     plain = ~ego.marked & (not empty)
     nodes, places = ego.nodes[plain], ego.places[plain]
     text = [html.escape(called(node, names)) for node in nodes.tolist()]
-    fig.add_scatter(x=places[:, 0], y=places[:, 1], mode="markers", marker={"size": 5, "color": "#BDBDBD"}, text=text,
+    fig.add_scatter(x=places[:, 0], y=places[:, 1], mode="markers", marker={"size": 5, "color": style.FAINT}, text=text,
                     customdata=nodes, name=f"context {place + 1}", showlegend=False,
                     hovertemplate="%{text}<br>no negative here<extra></extra>", **axes)  # fmt: skip
 
@@ -187,13 +187,13 @@ def _ends(fig: go.Figure, place: int, ego: Ego, chosen: int | None, labels: Ids 
           axes: dict[str, int]) -> None:  # fmt: skip
     """Draw the anchor of a panel, and a ring around the node that was chosen."""
     anchor = int(ego.nodes[0])
-    shade = _TOUCHED if labels is None else style.class_marker(int(labels[anchor]))["color"]
-    marker = {"symbol": "star", "size": 19, "color": shade, "line": {"width": 1.5, "color": _TOUCHED}}
+    shade = style.INK if labels is None else style.class_marker(int(labels[anchor]))["color"]
+    marker = {"symbol": "star", "size": 19, "color": shade, "line": {"width": 1.5, "color": style.INK}}
     fig.add_scatter(x=[0], y=[0], mode="markers", marker=marker, name=f"anchor {place + 1}", showlegend=False,
                     customdata=[anchor], text=[html.escape(called(anchor, names))],
                     hovertemplate="the anchor, %{text}<extra></extra>", **axes)  # fmt: skip
     ringed = ego.places[ego.nodes == chosen] if chosen is not None else ego.places[:0]
-    marker = {"symbol": "circle-open", "size": 27, "color": _TOUCHED, "line": {"width": 2.5}}
+    marker = {"symbol": "circle-open", "size": 27, "color": style.INK, "line": {"width": 2.5}}
     fig.add_scatter(x=ringed[:, 0], y=ringed[:, 1], mode="markers", marker=marker, name=f"chosen {place + 1}",
                     showlegend=False, hoverinfo="skip", **axes)  # fmt: skip
 
@@ -206,7 +206,7 @@ def _marker(pairs: pd.DataFrame, labels: Ids | None, top: float, scale: tuple[fl
     size = size * np.clip(np.sqrt(16 / max(len(pairs), 1)), 0.6, 1)  # many are not to hide each other
     outline = {
         "width": np.where(false, np.minimum(2.5, 0.22 * size), 0.8),
-        "color": np.where(false, _TOUCHED, "#6A6A6A"),
+        "color": np.where(false, style.INK, style.MUTED),
     }
     marker: dict[str, Any] = {"size": size, "line": outline, "opacity": 1}
     if scale is None and labels is not None:
@@ -216,7 +216,7 @@ def _marker(pairs: pd.DataFrame, labels: Ids | None, top: float, scale: tuple[fl
     values = np.where(hops < 0, np.nan, hops) if low == 1 else 100 * share
     part = np.clip((np.nan_to_num(values) - low) / max(high - low, 1e-12), 0, 1)
     shades = np.array(sample_colorscale(style.SCALE, part), dtype=object)
-    return {**marker, "color": np.where(np.isnan(values), "#FFFFFF", shades).tolist(), "symbol": "circle"}
+    return {**marker, "color": np.where(np.isnan(values), style.PAPER, shades).tolist(), "symbol": "circle"}
 
 
 def away(hops: int) -> str:
@@ -240,8 +240,8 @@ def _hover(pairs: pd.DataFrame, labels: Ids | None, graph: Data) -> list[str]:
 
 
 def _bar(fig: go.Figure, colour: str, scale: tuple[float, float] | None) -> go.Figure:
-    """Add the colour bar of the scale; the marks have their colours already, so that no path can be white."""
-    title = {"hops": "hops (white: no path)", "gradient share": "share of the gradient, %"}.get(colour, "")
+    """Add the colour bar of the scale; the marks have their colours already, so that no path can be empty."""
+    title = {"hops": "hops (empty: no path)", "gradient share": "share of the gradient, %"}.get(colour, "")
     bar = {"orientation": "h", "title": {"text": title, "side": "top", "font": {"size": 11}}, "thickness": 10,
            "len": 0.42, "x": 1.0, "xanchor": "right", "y": 0, "yanchor": "top", "ypad": 0}  # fmt: skip
     low, high = scale or (0.0, 1.0)
@@ -259,13 +259,13 @@ def _legend(fig: go.Figure, graph: Data, labels: Ids | None, coloured: Ids | Non
         fig: gets them. graph: names its classes. labels: of the graph, None for none [nodes].
         coloured: the labels again where they are the colours, else None. seen: nodes that are marked, the anchor first.
     """
-    shade = _TOUCHED if coloured is None else style.class_marker(int(coloured[seen[0]]))["color"]
+    shade = style.INK if coloured is None else style.class_marker(int(coloured[seen[0]]))["color"]
     entries: list[tuple[str, dict[str, Any]]] = [
-        ("the anchor", {"symbol": "star", "color": shade, "size": 13, "line": {"width": 1.5, "color": _TOUCHED}}),
-        ("neighbours, paths", {"color": "#BDBDBD", "size": 6}),
+        ("the anchor", {"symbol": "star", "color": shade, "size": 13, "line": {"width": 1.5, "color": style.INK}}),
+        ("neighbours, paths", {"color": style.FAINT, "size": 6}),
     ]
     if labels is not None:
-        outlined = {"symbol": "circle-open", "color": _TOUCHED, "size": 11, "line": {"width": 2.5}}
+        outlined = {"symbol": "circle-open", "color": style.INK, "size": 11, "line": {"width": 2.5}}
         entries.append(("false negative", outlined))
     if coloured is not None:
         titles, there = graph.get("class_names"), np.unique(coloured[coloured >= 0])
@@ -305,7 +305,7 @@ def negative_cosines(
     low, high = (low - 0.05, high + 0.05) if high - low < 1e-9 else (low, high)
     counts, edges = np.histogram(said, bins=40, range=(low, high))
     middle, width = (edges[:-1] + edges[1:]) / 2, edges[1] - edges[0]
-    marker = {"color": style.LIGHT, "line": {"width": 0}}
+    marker = {"color": style.FAINT, "line": {"width": 0}}
     fig.add_bar(x=middle, y=counts, width=width, marker=marker, name="all others", showlegend=False,
                  hovertemplate="cosine about %{x:.2f}: %{y:,} nodes<extra></extra>", row=1, col=1)  # fmt: skip
     words = []
@@ -318,7 +318,7 @@ def negative_cosines(
                         customdata=pairs["negative"].to_numpy(np.int64), name=f"cosines {place + 1}", showlegend=False,
                         hovertemplate="%{text}<br>cosine %{x:.3f}<extra></extra>", row=2, col=1)  # fmt: skip
         mine = (pairs["negative"] == chosen).to_numpy(bool)
-        ring = {"symbol": "circle-open", "size": 19, "color": _TOUCHED, "line": {"width": 2}}
+        ring = {"symbol": "circle-open", "size": 19, "color": style.INK, "line": {"width": 2}}
         fig.add_scatter(x=pairs["cosine"][mine], y=[-place] * int(mine.sum()), mode="markers", marker=ring,
                         name=f"chosen {place + 1}", showlegend=False, hoverinfo="skip", row=2, col=1)  # fmt: skip
     told = f"grey: all {len(others):,} other nodes; a tick for each negative"
@@ -391,13 +391,13 @@ def negative_map(
                               name=legend + (f" ({lost} not on the map)" if lost else ""))  # fmt: skip
 
     size = 4 if len(nodes) <= 4_000 else 3
-    fig.add_scattergl(x=points[:, 0], y=points[:, 1], mode="markers", marker={"size": size, "color": style.LIGHT},
+    fig.add_scattergl(x=points[:, 0], y=points[:, 1], mode="markers", marker={"size": size, "color": style.FAINT},
                       customdata=nodes, name="all nodes", showlegend=False,
                       hovertemplate="node %{customdata}<extra></extra>")  # fmt: skip
     for place, (label, audit) in enumerate(panels.items()):
         look = {"symbol": MARKS[place % 4], "size": 10 + place, "color": strategy_colour(place), "line": {"width": 2}}
         short = html.escape(label if len(label) <= 24 else f"{label[:23]}…")
         add(f"negatives {place + 1}", shown_pairs(audit)["negative"], look, short)
-    add("anchor", [anchor], {"symbol": "star", "size": 17, "color": _TOUCHED}, "the anchor")
-    add("chosen", [] if chosen is None else [chosen], {"symbol": "circle-open", "size": 24, "color": _TOUCHED})
+    add("anchor", [anchor], {"symbol": "star", "size": 17, "color": style.INK}, "the anchor")
+    add("chosen", [] if chosen is None else [chosen], {"symbol": "circle-open", "size": 24, "color": style.INK})
     return fig

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import breadth_first_order, connected_components
 from torch_geometric.data import Data
 
 from workbench.errors import UserError, node_number
@@ -100,6 +100,36 @@ def ego(graph: Data | sp.csr_matrix, node: int, hops: int = 2, size: int = 120, 
     return _laid_out(links, reached, seed, told)
 
 
+def around(graph: Data | sp.csr_matrix, nodes: NDArray[np.int64], size: int = 90, seed: int = 0) -> Piece:
+    """Cut some nodes and those of their neighbours that have the most edges to them, directions left out.
+
+    Of many nodes those are kept that one reaches first from a seeded one of the largest piece that they make up among
+    themselves, two thirds of `size`; neighbours fill the rest.
+
+    Args:
+        graph: the graph, or its adjacency [nodes, nodes], directions left out, where that is at hand.
+        nodes: at least one node.
+        size: most nodes.
+        seed: of the node that is begun with and of the layout.
+    """
+    links, nodes = _both_ways(graph), np.unique(nodes)
+    inside = links[nodes][:, nodes]
+    start = first(inside, np.random.default_rng(seed))
+    order = breadth_first_order(inside, start, directed=False, return_predecessors=False)
+    order = np.concatenate([order, np.setdiff1d(np.arange(len(nodes)), order)])
+    shown = nodes[order[: 2 * size // 3]]
+    ties = np.asarray(links[shown].sum(axis=0)).ravel()
+    ties[nodes] = 0
+    near = np.flatnonzero(ties)
+    near = near[np.argsort(-ties[near], kind="stable")][: size - len(shown)]
+    grown = f"{len(shown)} of {len(nodes):,} nodes, grown from node {shown[0]}"
+    told = grown if len(shown) < len(nodes) else f"all {len(nodes)} nodes" if len(nodes) > 1 else f"node {nodes[0]}"
+    told += (
+        f", and {len(near)} of their {np.count_nonzero(ties):,} neighbours" if len(near) else ", no other neighbours"
+    )
+    return _laid_out(links, np.concatenate([shown, near]), seed, told)
+
+
 def _both_ways(graph: Data | sp.csr_matrix) -> sp.csr_matrix:
     if not isinstance(graph, Data):
         return graph
@@ -129,7 +159,7 @@ def _laid_out(links: sp.csr_matrix, nodes: NDArray[np.int64], seed: int, told: s
     return Piece(nodes, edges, np.array([places[i] for i in range(len(nodes))]), told)
 
 
-def lines(places: NDArray[np.float64], edges: NDArray[np.int64], colour: str = style.LIGHT) -> go.Scatter:
+def lines(places: NDArray[np.float64], edges: NDArray[np.int64], colour: str = style.FAINT) -> go.Scatter:
     """Return edges [2, drawn] between places [shown, 2] as one trace."""
     ends = places[edges]  # [2, drawn, 2]
     broken = np.full((1, edges.shape[1]), np.nan)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from workbench.evaluation.scores import Embeddings
 
 FALSE, TRUE = style.COLOURS[1], style.COLOURS[0]
-_GRADED = [[0, FALSE], [0.5, "#F3F1EC"], [1, TRUE]]
+_GRADED = [[0, FALSE], [0.5, style.LINE], [1, TRUE]]
 _CRISP = [[0, FALSE], [0.5, FALSE], [0.5, TRUE], [1, TRUE]]
 _CALLED = {"truth": "", "graded": "truth", "share": "share", "number": "number"}
 _NOTHING = "nothing to say of it: no pairs"
@@ -60,7 +60,7 @@ def rule_scores(graph: Data, scores: Tensor | Mapping[str, Tensor], seed: int = 
             "cmin": values.min(),
             "cmax": values.max(),
             "size": 9,
-            "line": {"width": 0.5, "color": "#555555"},
+            "line": {"width": 0.5, "color": style.MUTED},
             "colorbar": {"title": name, "x": 0.51, "y": middle, "len": 0.85 / rows, "thickness": 12},
         }
         hover = [f"node {i}<br>{name} {value:.4g}" for i, value in zip(part.nodes, shown, strict=True)]
@@ -68,7 +68,7 @@ def rule_scores(graph: Data, scores: Tensor | Mapping[str, Tensor], seed: int = 
                         hovertemplate="%{text}<extra></extra>", row=row, col=1)  # fmt: skip
         counts, edges = np.histogram(values, bins=40)
         fig.add_bar(x=(edges[:-1] + edges[1:]) / 2, y=counts, width=np.diff(edges), marker_color=style.COLOURS[0],
-                    marker_line={"width": 0.5, "color": "white"}, showlegend=False, row=row, col=2,
+                    marker_line={"width": 0.5, "color": style.PAPER}, showlegend=False, row=row, col=2,
                     hovertemplate=f"{name} %{{x:.3g}}<br>%{{y}} nodes<extra></extra>")  # fmt: skip
         style.bare(fig, row=row, col=1)
         fig.update_xaxes(title=f"{name} (no unit)", row=row, col=2)
@@ -92,13 +92,13 @@ def rule_map(
     title = textwrap.wrap(reading.text, 62, max_lines=2, placeholder=" …")
     fig = _figure(title, told, 540)
     if part.edges.size:
-        fig.add_trace(network.lines(part.places, part.edges, "#C4C4C4"))
+        fig.add_trace(network.lines(part.places, part.edges))
     values = reading.values[part.nodes]
     hover = [f"node {i}" + (f" ({_plain(str(names[i]))})" if names else "") for i in part.nodes]
     bar = {"thickness": 12, "len": 0.6, "title": {"text": _CALLED[reading.kind]}, "tickmode": "auto"}
     if reading.kind == "truth":
         bar |= {"tickmode": "array", "tickvals": [0, 1], "ticktext": ["false", "true"], "len": 0.3}
-    outline = {"width": 0.7, "color": "#444444"}
+    outline = {"width": 0.7, "color": style.MUTED}
     marks = {
         "nodes": (~np.isnan(values), {"size": 11, "colorbar": bar, "line": outline, **scale}),
         _NOTHING: (np.isnan(values), {"size": 9, "symbol": "circle-open", "color": style.GREY}),
@@ -113,7 +113,7 @@ def rule_map(
                         showlegend=name == _NOTHING)  # fmt: skip
     if chosen is not None and chosen in part.nodes:
         x, y = part.places[np.flatnonzero(part.nodes == chosen)[0]]
-        ring = {"symbol": "circle-open", "size": 20, "color": "black", "line": {"width": 3}}
+        ring = {"symbol": "circle-open", "size": 20, "color": style.INK, "line": {"width": 3}}
         fig.add_scatter(x=[x], y=[y], mode="markers", marker=ring, name=f"node {chosen}, chosen", hoverinfo="skip")
     style.bare(fig)
     legend = {"orientation": "h", "x": 0, "y": 0, "yanchor": "top"}
@@ -139,7 +139,7 @@ def rule_values(reading: Reading, chosen: int | None = None) -> go.Figure:
     else:  # said outright, since a figure on the screen keeps what it is not told to change
         fig.update_xaxes(tickmode="auto", range=[x[0] - width, x[-1] + width])
     hover = [f"{_shown(middle, reading.kind)}: {count:,} nodes" for middle, count in zip(x, counts, strict=True)]
-    marker = {"color": x, "line": {"width": 0.5, "color": "#666666"}, **_scale(reading)[0]}
+    marker = {"color": x, "line": {"width": 0.5, "color": style.MUTED}, **_scale(reading)[0]}
     fig.add_bar(x=x, y=counts, width=width, marker=marker, showlegend=False, text=hover, textposition="none",
                 hovertemplate="%{text}<extra></extra>")  # fmt: skip
     top = 1.2 * max(int(counts.max()), 1)
@@ -150,7 +150,7 @@ def rule_values(reading: Reading, chosen: int | None = None) -> go.Figure:
         side = "center" if reading.kind == "truth" else "right" if part < 0.3 else "left" if part > 0.7 else "center"
         fig.add_scatter(x=[value, value], y=[0, top], mode="lines+text", showlegend=False, hoverinfo="skip",
                         text=["", f"node {chosen}: {_shown(reading.values[chosen], reading.kind)}"],
-                        textposition=f"top {side}", line={"color": "black", "width": 2, "dash": "dot"})  # fmt: skip
+                        textposition=f"top {side}", line={"color": style.INK, "width": 2, "dash": "dot"})  # fmt: skip
     fig.update_xaxes(title=title)
     fig.update_yaxes(title="nodes", range=[0, 1.15 * top])
     return fig
@@ -183,8 +183,8 @@ def rule_overlap(held: Mapping[str, NDArray[np.bool_]], left_out: Mapping[str, s
     told += [line for why in _reasons(left_out or {}) for line in textwrap.wrap(why, 80)]
     fig = _figure(["Overlap between rules"], told, 280 + 30 * len(names))
     fig.add_heatmap(z=shown, x=labels[:-1], y=labels[1:], text=hover, texttemplate="%{z:.2f}", zmin=0, zmax=1,
-                    colorscale=[[0, "#EEF3F8"], [1, TRUE]], xgap=2, ygap=2, hoverongaps=False,
-                    colorbar={"title": "Jaccard", "thickness": 12},
+                    colorscale=[[0, style.LINE], [1, style.COOL]], xgap=2, ygap=2, hoverongaps=False,
+                    colorbar={"title": "Jaccard", "thickness": 12}, textfont_color=style.INK,
                     hovertemplate="%{text}<br>Jaccard %{z:.3f}<extra></extra>")  # fmt: skip
     fig.update_yaxes(autorange="reversed", showgrid=False, ticks="", showline=False)
     fig.update_xaxes(showgrid=False, ticks="", showline=False, tickangle=-35)
@@ -226,7 +226,7 @@ def rule_strata(
                         marker={"size": 10, "color": TRUE}, text=ticks,
                         hovertemplate="%{text}<br>%{y:.1f} %<extra></extra>")  # fmt: skip
         # Visible, too, is said outright, since a figure on the screen keeps what it is not told to change.
-        fig.update_yaxes(title="%", rangemode="tozero", visible=True, row=1, col=column)
+        fig.update_yaxes(title="mean, %", rangemode="tozero", visible=True, row=1, col=column)
         fig.update_xaxes(title="score" if kind == "number" else "truth", tickvals=place, ticktext=ticks, visible=True,
                          range=[-0.6, len(table) - 0.4], tickangle=0, tickfont_size=11, row=1, col=column)  # fmt: skip
     return fig.update_layout(margin_t=fig.layout.margin.t + 30).update_annotations(font_size=13)
@@ -287,7 +287,7 @@ def _figure(title: Sequence[str], told: Sequence[str], height: int, base: go.Fig
 
     The explanation is part of the title: a subtitle of plotly's is put into the title where the figure is drawn hidden.
     """
-    small = "".join(f'<br><span style="font-size:12px;color:#5A5A5A">{_plain(line)}</span>' for line in told)
+    small = "".join(f'<br><span style="font-size:12px;color:{style.MUTED}">{_plain(line)}</span>' for line in told)
     fig = style.figure("<br>".join(map(_plain, title)) + small, "", height, base)
     place = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 20}}
     return fig.update_layout(title=place, margin_t=32 + 21 * (len(title) + len(told)))
@@ -339,7 +339,7 @@ def _bars(said: NDArray[np.float64], kind: str) -> tuple[NDArray, NDArray, float
         return np.array([0.0, 1.0]), np.array([(said == 0).sum(), (said == 1).sum()]), 0.7, ""
     if kind != "number":
         counts, edges = np.histogram(said, bins=20, range=(0, 1))
-        return (edges[:-1] + edges[1:]) / 2, counts, 0.05, _CALLED[kind]
+        return (edges[:-1] + edges[1:]) / 2, counts, 0.05, f"{_CALLED[kind]} (no unit)"
     low, high = (said.min(), said.max()) if said.size else (0.0, 1.0)
     tail, title = float(np.quantile(said, 0.99)) if said.size else high, "number (no unit)"
     if high - low > 2 * (tail - low) > 0:  # a few far nodes would squeeze all others into one bar

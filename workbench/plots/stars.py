@@ -71,7 +71,7 @@ def stars(run: Run | Mapping[str, Tensor], graph: Data, shown: Sequence[int] | N
         leaves = table[table["centre"] == one]
         places = _rings(leaves["hops"].to_numpy())
         spokes = np.stack([np.arange(1, len(places)), np.zeros(len(places) - 1, int)])
-        fig.add_trace(network.lines(places, spokes, "#E4E4E4"), row=row, col=column)
+        fig.add_trace(network.lines(places, spokes, style.LINE), row=row, col=column)
         nodes = np.concatenate([[one], leaves["neighbour"].to_numpy()])
         classes = np.full(len(nodes), -1) if labels is None else labels[nodes]
         for index in np.unique(classes[1:]):
@@ -83,7 +83,7 @@ def stars(run: Run | Mapping[str, Tensor], graph: Data, shown: Sequence[int] | N
                             text=[f"node {i}" for i in nodes[mine]],
                             hovertemplate="%{text}<br>" + name + "<extra></extra>")  # fmt: skip
             named.add(name)
-        marker = {"size": 16, "line": {"width": 2, "color": "black"}, **style.class_marker(int(classes[0]))}
+        marker = {"size": 16, "line": {"width": 2, "color": style.INK}, **style.class_marker(int(classes[0]))}
         fig.add_scatter(x=[0], y=[0], mode="markers", marker=marker, showlegend=False, row=row, col=column,
                         hovertemplate=f"centre {one}<extra></extra>")  # fmt: skip
         style.bare(fig, row, column)

@@ -1,53 +1,91 @@
-"""One look for all figures: the template, the colour and symbol of a class, the colour of a method."""
+"""One look for all figures, on light paper and on dark: templates, neutrals, and the colour and symbol of a class."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import plotly.io as pio
 
 from workbench.runs import Run
 
-# Okabe and Ito's palette without its yellow, which is lost on white; wine (Paul Tol, "muted") takes its place.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#882255", "#222222")
+# The neutrals; like all colours here by their value on light paper, which `dark` turns into the one for dark paper.
+INK = "#222222"  # text, and outlines that are to stand out
+MUTED = "#5A5A5A"  # text beside the main one, and the outlines of marks
+GREY = "#8A8A8A"  # axes, reference lines, and what was not trained
+FAINT = "#C8C8C8"  # what lies in the background: edges, other nodes, nodes without a label
+LINE = "#E5E5E5"  # grids, and the neutral end of a colour scale
+PAPER = "#FFFFFF"
+COOL, WARM = "#8EC3E6", "#F0BE82"  # the full ends of a colour scale that is written on
+# Okabe and Ito's hues without their yellow, which is lost on white; wine (Paul Tol, "muted") takes its place. Each has
+# a contrast of three to one with the paper, and any two of them stay apart in each kind of colour vision.
+COLOURS = ("#005CA0", "#D47E00", "#0A8650", "#C977A5", "#239CDB", "#BB4300", "#882255", INK)
+_INKS_ON_DARK = ("#2078BC", "#E69F00", "#22A06B", "#CC79A7", "#66BDF5", "#D55E00", "#A8437A", "#EAEAEA")
+ON_DARK = dict(zip(COLOURS, _INKS_ON_DARK, strict=True)) | {
+    MUTED: "#B3B3B3", GREY: "#808080", FAINT: "#505050", LINE: "#303030", PAPER: "#111111", COOL: "#0F5A8C",
+    WARM: "#7A4A00",
+}  # fmt: skip
 SYMBOLS = ("circle", "diamond", "x", "triangle-up")
-GREY = "#8A8A8A"
-LIGHT = "#D5D5D5"
-SCALE = "Viridis"  # even in lightness, so that it reads in each kind of colour vision
+SCALE = "Viridis"  # even in lightness, so that it reads in each kind of colour vision; marks on it have an outline
+
+
+def _turned(value: Any) -> Any:
+    """Return a part of a figure with each colour that stands in it, or in its markup, as it is on dark paper."""
+    if isinstance(value, dict):
+        return {key: _turned(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_turned, value))
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OU":
+        return np.array([_turned(one) for one in value.tolist()], dtype=object)
+    if isinstance(value, str):
+        return ON_DARK.get(value) or re.sub("(?<=color:)#[0-9A-F]{6}", lambda hit: ON_DARK.get(hit[0], hit[0]), value)
+    return value
+
 
 _AXIS = {
     "showgrid": True,
-    "gridcolor": "#EDEDED",
+    "gridcolor": LINE,
     "zeroline": False,
-    "linecolor": "#999999",
+    "linecolor": GREY,
     "showline": True,
     "ticks": "outside",
-    "tickcolor": "#999999",
+    "tickcolor": GREY,
     "ticklen": 4,
     "title": {"font": {"size": 13}, "standoff": 8},
     "automargin": True,
 }
-pio.templates["workbench"] = go.layout.Template(
-    layout={
-        "font": {"family": "Inter, Helvetica Neue, Arial, DejaVu Sans, sans-serif", "size": 12, "color": "#222222"},
-        "title": {
-            "font": {"size": 16},
-            "subtitle": {"font": {"size": 12, "color": "#5A5A5A"}},
-            "x": 0,
-            "xref": "paper",
-            "xanchor": "left",
-        },
-        "colorway": COLOURS,
-        "paper_bgcolor": "white",
-        "plot_bgcolor": "white",
-        "margin": {"l": 60, "r": 20, "t": 80, "b": 50},
-        "xaxis": _AXIS,
-        "yaxis": _AXIS,
-        "hoverlabel": {"align": "left", "bgcolor": "white"},
-        "legend": {"itemsizing": "constant", "font": {"size": 11}, "tracegroupgap": 0},
-        "colorscale": {"sequential": SCALE},
-    }
-)
+_LAYOUT = {
+    "font": {"family": "Inter, Helvetica Neue, Arial, DejaVu Sans, sans-serif", "size": 12, "color": INK},
+    "title": {
+        "font": {"size": 16},
+        "subtitle": {"font": {"size": 12, "color": MUTED}},
+        "x": 0,
+        "xref": "paper",
+        "xanchor": "left",
+    },
+    "colorway": COLOURS,
+    "paper_bgcolor": PAPER,
+    "plot_bgcolor": PAPER,
+    "margin": {"l": 60, "r": 20, "t": 80, "b": 50},
+    "xaxis": _AXIS,
+    "yaxis": _AXIS,
+    "hoverlabel": {"align": "left", "bgcolor": PAPER},
+    "legend": {"itemsizing": "constant", "font": {"size": 11}, "tracegroupgap": 0},
+    "colorscale": {"sequential": SCALE},
+    "sliderdefaults": {"bgcolor": FAINT, "activebgcolor": GREY, "bordercolor": GREY, "tickcolor": GREY},
+}
+pio.templates["workbench"] = go.layout.Template(layout=_LAYOUT)
+pio.templates["workbench-dark"] = go.layout.Template(layout=_turned(_LAYOUT))
+
+
+def dark(fig: go.Figure) -> go.Figure:
+    """Return a copy of a figure of the workbench for dark paper; of one that is for dark paper already, the same."""
+    copy = go.Figure(fig)
+    for part in (*copy.data, *copy.frames, copy.layout):
+        part.update(_turned(part.to_plotly_json()), overwrite=True)
+    return copy
 
 
 def figure(title: str, subtitle: str = "", height: int = 420, base: go.Figure | None = None) -> go.Figure:
@@ -63,7 +101,7 @@ def class_marker(index: int) -> dict[str, str]:
     A negative index means "no label" and is a grey circle.
     """
     if index < 0:
-        return {"color": LIGHT, "symbol": "circle"}
+        return {"color": FAINT, "symbol": "circle"}
     return {"color": COLOURS[index % len(COLOURS)], "symbol": SYMBOLS[index // len(COLOURS) % len(SYMBOLS)]}
 
 

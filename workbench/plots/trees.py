@@ -2,6 +2,7 @@
 
 import html
 
+from workbench.plots import style
 from workbench.plots.rules import FALSE, TRUE
 from workbench.rules import Explanation
 from workbench.rules.formula import head
@@ -18,9 +19,9 @@ def truth_tree(explanation: Explanation, opened: int = 4) -> str:
 
 
 def _branch(one: Explanation, opened: int) -> str:
-    colour, ink = "#E4E4E4", "#222222"
+    colour, ink = "rgba(128,128,128,.25)", "inherit"  # which reads on light pages and on dark ones
     if one.part.sort == "truth":
-        colour, ink = (TRUE, "white") if one.value >= 0.5 else (FALSE, "#222222")
+        colour, ink = (TRUE, style.PAPER) if one.value >= 0.5 else (FALSE, style.INK)
     badge = (f'<span style="background:{colour};color:{ink};border-radius:4px;padding:1px 6px;margin-right:6px">'
              f"{html.escape(one.shown)}</span>")  # fmt: skip
     text = html.escape(head(one.part) if one.inner else str(one.part))
@@ -30,5 +31,5 @@ def _branch(one: Explanation, opened: int) -> str:
         return f'<div style="margin:2px 0 2px 16px">{line}</div>'
     inner = "".join(_branch(part, opened - 1) for part in one.inner)
     opening = f'<details{" open" * (opened > 0)} style="margin:2px 0"><summary style="cursor:pointer">{line}</summary>'
-    box = '<div style="margin-left:5px;padding-left:10px;border-left:1px solid #BBBBBB">'
+    box = '<div style="margin-left:5px;padding-left:10px;border-left:1px solid rgba(128,128,128,.5)">'
     return f"{opening}{box}{inner}</div></details>"

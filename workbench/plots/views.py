@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 from workbench.errors import UserError
 from workbench.plots import network, style
 
-KINDS = (("dropped", "#E3E3E3"), ("one kept", style.COLOURS[1]), ("both directions kept", style.COLOURS[0]))
+KINDS = (("dropped", style.LINE), ("one kept", style.COLOURS[1]), ("both directions kept", style.COLOURS[0]))
 
 
 def views(graph: Data, kept: Mapping[str, Tensor], seed: int = 0, size: int = 80) -> go.Figure:
@@ -45,7 +45,7 @@ def views(graph: Data, kept: Mapping[str, Tensor], seed: int = 0, size: int = 80
             lines.update(name=name, showlegend=column == 1, legendgroup=name, line_width=1.6, legendrank=1000 - count)
             fig.add_trace(lines, row=1, col=column)
         fig.add_scatter(x=part.places[:, 0], y=part.places[:, 1], mode="markers", showlegend=False, row=1, col=column,
-                        marker={"size": 6, "color": "#444444"}, text=[f"node {i}" for i in part.nodes],
+                        marker={"size": 6, "color": style.MUTED}, text=[f"node {i}" for i in part.nodes],
                         hovertemplate="%{text}<extra></extra>")  # fmt: skip
         style.bare(fig, 1, column)
     return fig.update_layout(margin_t=100, legend={"orientation": "h", "y": -0.02, "x": 0}).update_annotations(

@@ -314,7 +314,7 @@ class Scene:
             sample = f"<p>A sample: {len(shown)} of the {whole:,} negatives, drawn at random with seed 0.</p>"
         cell, bright = (
             "text-align:left;padding:3px 8px;border-top:1px solid rgba(128,128,128,.25)",
-            ";background:#FFE9A8;color:#111",
+            ";background:rgba(128,128,128,.08);box-shadow:inset 4px 0 currentColor",
         )
         rows = "".join(
             f'<tr><td style="{cell}{bright if node == chosen else ""}">{marked(sentence, same)}</td></tr>'
@@ -327,13 +327,13 @@ class Scene:
 
     def of_chosen(self, chosen: int | None) -> str:
         """Return the sentences of one node in all panels as HTML."""
-        told = []
+        told, box = [], "display:inline-block;width:10px;height:10px;border:1px solid"  # a border is seen on any page
         for place, (label, look) in enumerate(self.looks.items()):
             if isinstance(look, str) or chosen is None:
                 continue
             mine = look.shown[look.shown["negative"] == chosen]
             for sentence, same in zip(mine["sentence"], mine["false"], strict=True):
-                square = f'<span style="color:{strategy_colour(place)}">■</span>'
+                square = f'<span style="{box};background:{strategy_colour(place)}"></span>'
                 told.append(f"{square} <b>{html.escape(label)}</b>, {marked(sentence, same)}")
         return f'<div style="line-height:1.5">{"<br>".join(told)}</div>' if told else ""
 
@@ -371,5 +371,5 @@ def marked(sentence: str, same: bool) -> str:
     """Return a sentence as HTML, with the node and a false negative made to stand out."""
     who, between, why = map(html.escape, sentence.partition(_BECAUSE))
     if same:
-        why = why.removesuffix(_FALSE) + f'<b style="color:#C0392B">{_FALSE}</b>'
+        why = why.removesuffix(_FALSE) + f'<b style="color:var(--jp-error-color1,#D32F2F)">{_FALSE}</b>'
     return f"<b>{who}</b>{between}{why}"

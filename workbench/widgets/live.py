@@ -1,14 +1,18 @@
 """What every widget is made of: figures that change on the screen, and a report for when nobody is there to click."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakValueDictionary
 
 import anywidget
 import numpy as np
 import plotly.graph_objects as go
 from IPython.display import HTML, display
+from traitlets import Bool, default, observe
+
+from workbench import plots
 
 HEADLESS = "WORKBENCH_HEADLESS"
 
@@ -54,47 +58,114 @@ class Controls:
             act()
 
 
+class _Page:
+    """The page that widgets are shown on: whether it is dark, and the figures that are dressed for it."""
+
+    def __init__(self) -> None:
+        self.dark = False
+        self.figures: WeakValueDictionary[int, go.FigureWidget] = WeakValueDictionary()
+
+    def dressed(self, figure: go.Figure) -> go.Figure:
+        """Return a figure as it is shown on the page."""
+        return plots.dark(figure) if self.dark else figure
+
+    def redress(self, shown: go.FigureWidget) -> None:
+        """Change the colours of a figure that is shown, and nothing else: a hand may have zoomed or selected."""
+        both = shown._light, plots.dark(shown._light)
+        before, after = both if self.dark else both[::-1]
+        with shown.batch_update():
+            _set((one.layout, *one.data) for one in (shown, before, after))
+
+
+_page = _Page()
+
+
 class Fit(anywidget.AnyWidget):
-    """Nothing to see: it tells the figures beside it when there is more or less room.
+    """Nothing to see: it tells the figures beside it how much room there is, and whether the page is dark.
 
     A figure is drawn before it stands on the page, at a width that plotly takes for granted, and then waits for the
-    window to change its size; so do figures in a section that was closed.
+    window to change its size; so do figures in a section that was closed. The page is JupyterLab's, which says whether
+    its theme is light; of any other the browser is asked.
+
+    Attributes:
+        dark: whether the page is dark. All figures made by `live` follow it.
     """
 
     _esm = """
     export default {
-      render({ el }) {
+      render({ model, el }) {
         const fit = () => requestAnimationFrame(() => window.dispatchEvent(new Event("resize")));
-        const seen = new ResizeObserver(fit);
-        seen.observe(el);
+        const room = new ResizeObserver(fit);
+        room.observe(el);
         document.addEventListener("plotlywidget-after-render", fit);
-        return () => { seen.disconnect(); document.removeEventListener("plotlywidget-after-render", fit); };
+
+        const system = window.matchMedia("(prefers-color-scheme: dark)");
+        const look = () => {
+          const light = document.body.dataset.jpThemeLight;
+          model.set("dark", light ? light === "false" : system.matches);
+          model.save_changes();
+        };
+        const theme = new MutationObserver(look);
+        theme.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
+        system.addEventListener("change", look);
+        look();
+        return () => {
+          room.disconnect();
+          document.removeEventListener("plotlywidget-after-render", fit);
+          theme.disconnect();
+          system.removeEventListener("change", look);
+        };
       },
     };
     """
+    dark = Bool().tag(sync=True)
+
+    @default("dark")
+    def _as_before(self) -> bool:
+        return _page.dark
+
+    @observe("dark")
+    def _follow(self, _: Any) -> None:
+        if _page.dark != self.dark:
+            _page.dark = self.dark
+            for shown in list(_page.figures.values()):
+                _page.redress(shown)
 
 
 def live(figure: go.Figure) -> go.FigureWidget:
-    """Make a figure that can be changed on the screen and takes the width that there is."""
-    live = go.FigureWidget(figure)
+    """Make a figure that can be changed on the screen, takes the width that there is and is dark where the page is."""
+    live = go.FigureWidget(_page.dressed(figure))
     unused = ["select2d", "lasso2d", "autoScale2d", "zoom2d", "pan2d"]
     live._config = {**live._config, "responsive": True, "displaylogo": False, "modeBarButtonsToRemove": unused}
+    live._light, _page.figures[id(live)] = figure, live
     return live
 
 
 def update(shown: go.FigureWidget, figure: go.Figure) -> bool:
     """Bring a figure that is shown up to another one; return whether its traces had to be made anew."""
-    same = [(t.type, t.name) for t in shown.data] == [(t.type, t.name) for t in figure.data] and len(shown.data) > 0
+    shown._light, figure = figure, _page.dressed(figure)
+    same = _kinds(shown) == _kinds(figure) and len(shown.data) > 0
     with shown.batch_update():
-        pairs = [(shown.layout, figure.layout), *(zip(shown.data, figure.data, strict=True) if same else ())]
-        for old, new in pairs:
-            # Only what differs is set: plotly checks and sends each value, which takes a second for a whole figure.
-            for path, value in _changes(old.to_plotly_json(), new.to_plotly_json()):
-                old[path] = value
+        _set((one.layout, *(one.data if same else ())) for one in (shown, shown, figure))
     if not same:
         shown.data = ()
         shown.add_traces(figure.data)
     return not same
+
+
+def _set(figures: Iterable[Iterable[Any]]) -> None:
+    """Set in the parts of a figure what differs between those of a second and those of a third.
+
+    Nothing else is: plotly checks and sends each value, which takes a second for a whole figure.
+    """
+    for part, before, after in zip(*figures, strict=False):  # traces that a hand added are not known here
+        for path, value in _changes(before.to_plotly_json(), after.to_plotly_json()):
+            part[path] = value
+
+
+def _kinds(figure: go.Figure) -> list[tuple[str, str]]:
+    """Return type and name of each trace; one without a name has the one that the screen gives it."""
+    return [(trace.type, trace.name or f"trace {place}") for place, trace in enumerate(figure.data)]
 
 
 def _changes(old: Any, new: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
@@ -107,8 +178,15 @@ def _changes(old: Any, new: dict[str, Any], path: str = "") -> Iterator[tuple[st
         here = old.get(key) if isinstance(old, dict) else None
         if isinstance(value, dict):
             yield from _changes(here, value, f"{path}{key}.")
-        elif not np.array_equal(np.asarray(here), value) if np.ndarray in (type(here), type(value)) else here != value:
+        elif not _same(here, value):
             yield f"{path}{key}", value
+
+
+def _same(one: Any, other: Any) -> bool:
+    if np.ndarray not in (type(one), type(other)):
+        return bool(one == other)
+    one, other = np.asarray(one), np.asarray(other)
+    return np.array_equal(one, other, equal_nan=one.dtype.kind == other.dtype.kind == "f")  # lines are broken by nan
 
 
 def span(data: np.ndarray, value: float) -> tuple[float, float, float]:

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench import projection
+from workbench import plots, projection
 from workbench.contrast.selection import STRATEGIES
 from workbench.errors import UserError, node_number
 from workbench.plots.negatives import COLOURS, headline
@@ -315,4 +315,5 @@ def _scrolled(text: str) -> str:
 
 
 def _complaint(text: str) -> str:
-    return f'<div style="border-left:4px solid #E69F00;padding:2px 10px;line-height:1.5">{html.escape(text)}</div>'
+    bar = f"border-left:4px solid {plots.rules.FALSE};padding:2px 10px"
+    return f'<div style="{bar};line-height:1.5">{html.escape(text)}</div>'

@@ -1,0 +1,377 @@
+"""The embedding explorer: what each control changes, driven as an object and in a real browser."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+import torch
+from browser import Screen, browser, lab, needs_chromium
+from torch_geometric.data import Data
+from torch_geometric.utils import to_networkx
+
+import workbench as wb
+from workbench import projection, rules, widgets
+from workbench.errors import UserError
+from workbench.evaluation.strata import probe_errors
+from workbench.plots import network
+from workbench.widgets import atlas, live
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[wb.Run, Data]:
+    graph = wb.load_graph("karate")
+    store = tmp_path_factory.mktemp("runs")
+    return wb.fit("grace", graph, "defaults", epochs=6, dim=8, snapshots=3, store=store, progress=False), graph
+
+
+@pytest.fixture
+def explorer(trained: tuple[wb.Run, Data], monkeypatch: pytest.MonkeyPatch) -> widgets.EmbeddingExplorer:
+    monkeypatch.delenv(live.HEADLESS, raising=False)
+    made = widgets.embedding_explorer(*trained, method="pca")
+    assert isinstance(made, widgets.EmbeddingExplorer)
+    return made
+
+
+def places(figure: go.Figure) -> dict[int, tuple[float, float]]:
+    traces = [trace for trace in figure.data if trace.customdata is not None]
+    return {int(n): (x, y) for t in traces for n, x, y in zip(t.customdata, t.x, t.y, strict=True)}
+
+
+def marked(figure: go.Figure) -> set[int]:
+    return {int(t.customdata[i]) for t in figure.data if t.customdata is not None for i in t.selectedpoints or ()}
+
+
+def lasso(shown: go.FigureWidget, nodes: set[int]) -> None:
+    """Do what plotly does when a lasso was drawn, and what it answers when the outline is taken away."""
+    for chosen in (nodes, set()):
+        for trace in shown.data:
+            inside = [] if trace.customdata is None else np.flatnonzero(np.isin(trace.customdata, list(chosen)))
+            trace._dispatch_on_selection(SimpleNamespace(point_inds=list(map(int, inside))), None)
+
+
+def test_it_opens_on_the_map_coloured_by_class(
+    explorer: widgets.EmbeddingExplorer, trained: tuple[wb.Run, Data]
+) -> None:
+    drawn = projection.project(trained[0].embeddings, "pca")
+    assert places(explorer.map) == {n: tuple(map(float, drawn.points[n])) for n in range(34)}
+    assert "uses labels to look, never to train" in explorer.map.layout.title.subtitle.text
+    assert f"neighbourhood hit {drawn.hit:.2f}" in explorer.map.layout.title.subtitle.text
+    assert "Nothing is selected" in explorer.told.value and explorer.graph.data
+    assert "degree 16" in next(t.text[list(t.customdata).index(0)] for t in explorer.map.data if 0 in t.customdata)
+    assert explorer._graph_box.layout.display == "none"
+
+
+def test_a_lasso_selects_and_the_selection_can_be_read_and_set(explorer: widgets.EmbeddingExplorer) -> None:
+    lasso(explorer.map, {3, 7, 33})
+    assert explorer.selection.tolist() == [3, 7, 33] and explorer.selection.dtype == np.int64
+    assert marked(explorer.map) == {3, 7, 33}, "it stays when the outline is taken away"
+    assert "3 of 34 nodes" in explorer.told.value and "1 edges among them" in explorer.told.value
+    table = explorer.facts()
+    assert table["node"].tolist() == [3, 7, 33] and table["degree"].tolist() == [6, 4, 17]
+    assert explorer._graph_box.layout.display == ""
+    assert {3, 7, 33} <= {int(n) for t in explorer.graph.data if t.customdata is not None for n in t.customdata}
+    explorer.colour.value = "degree"
+    assert marked(explorer.map) == {3, 7, 33} and explorer.selection.tolist() == [3, 7, 33]
+    explorer.select([5, 5, 2])
+    assert explorer.selection.tolist() == [2, 5] and marked(explorer.map) == {2, 5}
+    lasso(explorer.map, {9})  # the traces were made anew with the colour
+    assert explorer.selection.tolist() == [9]
+    explorer.map.data[-1]._dispatch_on_deselect(SimpleNamespace(point_inds=[]))
+    assert explorer.selection.size == 0 and all(t.selectedpoints is None for t in explorer.map.data)
+    assert explorer._graph_box.layout.display == "none" and explorer.table.value == ""
+    with pytest.raises(UserError, match="there is no node 34"):
+        explorer.select([34])
+
+
+def test_a_click_lists_the_nearest_in_the_embedding_not_on_the_map(
+    explorer: widgets.EmbeddingExplorer, trained: tuple[wb.Run, Data]
+) -> None:
+    run, graph = trained
+    trace = explorer.map.data[0]
+    node = int(trace.customdata[2])
+    trace._dispatch_on_click(SimpleNamespace(point_inds=[2]), None)
+    unit = torch.nn.functional.normalize(run.embeddings)
+    cosines = {j: float(unit[node] @ unit[j]) for j in range(34) if j != node}
+    found = explorer.atlas.nearest(node, explorer._drawn)
+    best = sorted(cosines, key=cosines.get, reverse=True)[:15]  # type: ignore[arg-type]
+    np.testing.assert_allclose(found["cosine"], [cosines[j] for j in best], atol=1e-6)
+    links, points = to_networkx(graph, to_undirected=True), explorer._drawn.points
+    for row in found.itertuples():
+        assert row._4 == nx.shortest_path_length(links, node, row.node)
+        closer = [
+            j
+            for j in range(34)
+            if np.linalg.norm(points[j] - points[node]) < np.linalg.norm(points[row.node] - points[node])
+        ]
+        assert row._5 == len(closer)  # the node itself is among those that are closer
+    assert set(explorer.selection) == {node, *found["node"]} and marked(explorer.map) == set(explorer.selection)
+    assert f"Nearest in the embedding to node {node}" in explorer.near.value and explorer.node.value == str(node)
+    explorer.node.value = "40"
+    assert "there is no node 40" in explorer.message.value and explorer.chosen == node
+    explorer.node.value = "11"
+    assert explorer.message.value == "" and explorer.chosen == 11
+
+
+def test_each_colour_shows_its_values(explorer: widgets.EmbeddingExplorer, trained: tuple[wb.Run, Data]) -> None:
+    run, graph = trained
+
+    def shown() -> dict[int, float]:
+        return {int(n): v for t in explorer.map.data for n, v in zip(t.customdata, t.marker.color, strict=True)}
+
+    explorer.colour.value = "degree"
+    degree = torch.bincount(graph.edge_index[0])
+    assert shown() == pytest.approx({i: np.log10(1 + int(degree[i])) for i in range(34)})
+    assert explorer.map.data[0].marker.colorbar.title.text == "degree, log10(1 + edges)" and explorer.rule.disabled
+    explorer.colour.value = "neighbourhood hit"
+    assert shown() == pytest.approx(dict(enumerate(projection.project(run.embeddings, "pca").hits)))
+    explorer.colour.value = "rule score"
+    assert not explorer.rule.disabled
+    assert shown() == pytest.approx(dict(enumerate(rules.evaluate("ntsc-soft", graph).tolist())), rel=1e-6)
+    explorer.rule.value = "degree(v) + 1"
+    assert shown() == pytest.approx({i: int(degree[i]) + 1 for i in range(34)})
+    before = shown()
+    explorer.rule.value = "degre(v)"
+    assert "degree" in explorer.message.value and "still shows" in explorer.message.value and shown() == before
+    explorer.colour.value = "cluster"
+    assert explorer.message.value == "" and len(explorer.map.data) == 4  # as many as there are classes
+    explorer.colour.value = "probe error"
+    assert "wants at least 50" in explorer.message.value
+    explorer.colour.value = "class"
+    assert explorer.message.value == "" and {t.name for t in explorer.map.data} == {"0", "1", "2", "3"}
+
+
+def test_the_error_of_a_probe_is_that_of_the_strata_and_nodes_without_one_are_grey(labelled: Data) -> None:
+    labelled.y[:20] = -1
+    run = wb.fit("grace", labelled, "defaults", epochs=1, dim=8, progress=False)
+    explorer = widgets.embedding_explorer(run, labelled, "probe error", "pca")
+    errors = probe_errors(run, labelled)
+    none, known = explorer.map.data
+    assert set(none.customdata) == set(np.flatnonzero(np.isnan(errors))) >= set(range(20))
+    np.testing.assert_allclose(known.marker.color, errors[known.customdata])
+    assert ": none" in none.hovertemplate
+
+
+def test_the_slider_shows_the_maps_of_the_epochs_and_edges_lie_below(
+    explorer: widgets.EmbeddingExplorer, trained: tuple[wb.Run, Data]
+) -> None:
+    run, graph = trained
+    drawn = dict(projection.over_epochs(run.snapshots, "pca"))
+    explorer.choose(4)
+    for epoch in (3, 0, 6):
+        explorer.epoch.value = epoch
+        assert places(explorer.map) == {n: tuple(map(float, drawn[epoch].points[n])) for n in range(34)}
+        moment = f"after {epoch} epochs" if epoch else "untrained"
+        assert moment in explorer.map.layout.title.text and marked(explorer.map) == set(explorer.selection)
+    found = explorer.atlas.nearest(4, drawn[0], 0)["node"].tolist()
+    unit = run.snapshots[0].float()
+    assert set(found) == {j for j in (unit @ unit[4]).argsort(descending=True)[:16].tolist() if j != 4}
+    explorer.links.value = "all"
+    lines = explorer.map.data[0]
+    assert lines.mode == "lines" and np.isnan(np.asarray(lines.x)).sum() == graph.num_edges // 2
+    explorer.select([0])
+    explorer.links.value = "of the selected nodes"
+    lines = explorer.map.data[0]
+    assert np.isnan(np.asarray(lines.x)).sum() == 16  # of node 0
+    assert any(np.isclose(lines.x[i : i + 2], explorer._drawn.points[0, 0]).any() for i in range(0, 48, 3))
+    lasso(explorer.map, {11})
+    assert np.isnan(np.asarray(explorer.map.data[0].x)).sum() == 1
+
+
+def test_what_it_is_asked_for_must_exist(trained: tuple[wb.Run, Data], small_graph: Data) -> None:
+    with pytest.raises(UserError, match="did you mean 'class'"):
+        widgets.embedding_explorer(*trained, colour="clas")
+    with pytest.raises(UserError, match="did you mean 'umap'"):
+        widgets.embedding_explorer(*trained, method="unap")
+    with pytest.raises(UserError, match="did you mean 'ntsc'"):
+        widgets.embedding_explorer(*trained, rule="ntcs")
+    with pytest.raises(UserError, match="there is no node -1"):
+        widgets.embedding_explorer(*trained, node=-1)
+    with pytest.raises(UserError, match="one row a node"):
+        widgets.embedding_explorer(trained[0], small_graph)
+
+
+def test_a_graph_without_labels_names_or_snapshots(small_graph: Data) -> None:
+    del small_graph.y
+    small_graph.node_names = [f"<i>{i}</i>" for i in range(60)]
+    run = wb.fit("grace", small_graph, "defaults", epochs=1, dim=8, progress=False)
+    explorer = widgets.embedding_explorer(run, small_graph, method="pca")
+    assert explorer.colour.value == "cluster" and "class" not in dict(explorer.colour.options).values()
+    assert explorer.epoch.disabled and len(explorer.map.data) == atlas.CLUSTERS
+    explorer.node.value = "<i>59"
+    assert explorer.chosen == 59 and "<i>" not in explorer.near.value and "<i>" not in explorer.table.value
+    assert all("<i>" not in text for t in explorer.map.data for text in t.text)
+    explorer.node.value = "<i>5"
+    assert "names hold" in explorer.message.value
+
+
+def test_a_density_view_has_no_nodes_to_brush(trained: tuple[wb.Run, Data], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projection, "MAX_POINTS", 20)
+    explorer = widgets.embedding_explorer(*trained, method="pca")
+    hints = [one.value for one in explorer.children if hasattr(one, "value") and isinstance(one.value, str)]
+    assert any("explorer.select(nodes)" in hint for hint in hints)
+    explorer.select([1, 2])
+    explorer.links.value = "all"
+    assert "2 of 34 nodes" in explorer.told.value and explorer.map.data[0].mode == "markers"
+
+
+def test_nobody_there_to_click_gets_the_same_pictures(
+    trained: tuple[wb.Run, Data], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(live.HEADLESS, "1")
+    report = widgets.embedding_explorer(*trained, method="pca", node=5)
+    assert isinstance(report, widgets.EmbeddingReport)
+    assert set(report.figures) == {"map", "faithfulness", "graph", "epochs"}
+    shown: list[Any] = []
+    monkeypatch.setattr(live, "display", shown.append)
+    report._ipython_display_()
+    figures = [one for one in shown if isinstance(one, go.Figure)]
+    assert len(figures) == 5 and marked(figures[1]) == set(report.selection) == {5, *report.nearest["node"]}
+    assert places(figures[0]) == places(widgets.EmbeddingExplorer(report.atlas, "class", "pca", None, "ntsc").map)
+    assert len(figures[-1].frames) == 3
+
+
+def test_a_piece_around_nodes_holds_them_and_their_closest_neighbours() -> None:
+    graph = wb.load_graph("karate")
+    links = to_networkx(graph, to_undirected=True)
+    part = network.around(graph, np.array([0, 11, 33]), size=12)
+    assert set(part.nodes[:3]) == {0, 11, 33} and len(part.nodes) == 12
+    ties = {n: len(set(links[n]) & {0, 11, 33}) for n in links if n not in (0, 11, 33)}
+    drawn = [ties[int(n)] for n in part.nodes[3:]]
+    assert drawn == sorted(ties.values(), reverse=True)[:9]
+    assert part.told == f"all 3 nodes, and 9 of their {sum(v > 0 for v in ties.values())} neighbours"
+    many = network.around(graph, np.arange(30), size=12)
+    assert len(many.nodes) == 11 and (many.nodes[:8] < 30).all() and (many.nodes[8:] >= 30).all()
+    assert "8 of 30 nodes, grown from node" in many.told
+    inner = links.subgraph(many.nodes[:8].tolist())
+    assert nx.is_connected(inner)
+    assert network.around(Data(edge_index=torch.empty(2, 0, dtype=torch.long), num_nodes=3), np.array([1])).told == (
+        "node 1, no other neighbours"
+    )
+
+
+# -------------------------------------------------------------------------------------------------- a real browser
+
+
+class Explorer(Screen):
+    """The page with the embedding explorer."""
+
+    FIGURE = "[...document.querySelectorAll('.js-plotly-plot')].find(e => e.layout && e.layout.dragmode == 'lasso')"
+
+    @property
+    def drawn(self) -> str:
+        return f"{self.FIGURE}?._fullData?.some(t => t.customdata)"
+
+    def python(self, code: str) -> str:
+        """Run code in the kernel of the notebook and return what it prints."""
+        return self.page.evaluate(
+            """async code => {
+                const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+                const asked = kernel.requestExecute({code});
+                let told = "";
+                asked.onIOPub = message => { told += message.content.text ?? message.content.evalue ?? ""; };
+                await asked.done;
+                return told.trim();
+            }""",
+            code,
+        )
+
+    def lasso(self, corners: list[tuple[float, float]]) -> None:
+        """Draw a lasso through corners given as shares of the map's width and height."""
+        left, top, width, height = self.page.evaluate(
+            f"""() => {{
+                const e = {self.FIGURE};
+                e.scrollIntoView({{block: 'center'}});
+                const box = e.querySelector('.nsewdrag').getBoundingClientRect();
+                return [box.left, box.top, box.width, box.height];
+            }}"""
+        )
+        points = [(left + x * width, top + y * height) for x, y in [*corners, corners[0]]]
+        self.page.mouse.move(*points[0])
+        self.page.mouse.down()
+        for point in points[1:]:
+            self.page.mouse.move(*point, steps=8)
+        self.page.mouse.up()
+
+    def places(self) -> dict[int, tuple[float, float]]:
+        """Return where each node stands on the page, as shares of the map's width and height."""
+        found = self.page.evaluate(
+            f"""() => {{
+                const e = {self.FIGURE}, X = e._fullLayout.xaxis, Y = e._fullLayout.yaxis;
+                return e._fullData.filter(t => t.customdata).flatMap(t => [...t.customdata].map((node, i) =>
+                    [node, X.l2p(t.x[i]) / X._length, Y.l2p(t.y[i]) / Y._length]));
+            }}"""
+        )
+        return {node: (x, y) for node, x, y in found}
+
+    def marked(self, nodes: list[int]) -> None:
+        """Wait until exactly these nodes are marked on the page."""
+        self.page.wait_for_function(
+            f"""nodes => {{
+                const found = ({self.FIGURE})._fullData.filter(t => t.customdata)
+                    .flatMap(t => [...(t.selectedpoints ?? [])].map(i => t.customdata[i]));
+                return JSON.stringify(found.sort((a, b) => a - b)) == JSON.stringify(nodes);
+            }}""",
+            arg=nodes,
+        )
+
+
+@pytest.fixture
+def screen(tmp_path: Path, trained: tuple[wb.Run, Data]) -> Iterator[Explorer]:
+    source = "import workbench as wb\ngraph = wb.load_graph('karate')\n"
+    source += f"run = wb.runs.load({str(trained[0].path)!r})\n"
+    source += "explorer = wb.widgets.embedding_explorer(run, graph, method='pca')\nexplorer"
+    with lab(tmp_path, source) as (address, token), browser(address, token, tmp_path, Explorer) as shown:
+        yield shown
+
+
+@needs_chromium
+def test_a_person_in_a_browser_brushes_clicks_and_slides(screen: Explorer, trained: tuple[wb.Run, Data]) -> None:
+    page, told = screen.page, screen.page.locator(".embedding-told")
+    across = sorted((x, node) for node, (x, _) in screen.places().items())
+    gaps = [(across[i][0] - across[i - 1][0], i) for i in range(8, 27)]
+    cut = max(gaps)[1]  # the lasso's edge runs where no node is near
+    right = (across[cut - 1][0] + across[cut][0]) / 2
+    expected = sorted(node for _, node in across[:cut])
+    screen.lasso([(0.005, 0.005), (right, 0.005), (right, 0.995), (0.005, 0.995)])
+    told.get_by_text(f"{len(expected)} of 34 nodes").wait_for()
+    screen.marked(expected)
+    assert json.loads(screen.python("print(explorer.selection.tolist())")) == expected
+    screen.until(f"({screen.FIGURE}).layout.selections.length == 0")
+
+    node = expected[0]
+    name = screen.python(f"print(int(graph.y[{node}]))")
+    screen.click(node, name)  # inside of where the lasso was
+    page.locator(".embedding-near").get_by_text(f"Nearest in the embedding to node {node},").wait_for()
+    near = json.loads(screen.python("print(explorer.selection.tolist())"))
+    assert len(near) == 16 and node in near
+    screen.marked(near)
+
+    page.locator(".embedding-epoch .noUi-handle, .embedding-epoch [role=slider]").first.press("ArrowLeft")
+    screen.until(f"({screen.FIGURE}).layout.title.text.includes('after 6 epochs')")
+    drawn = dict(projection.over_epochs(trained[0].snapshots, "pca"))
+    page.locator(".embedding-epoch .noUi-handle, .embedding-epoch [role=slider]").first.press("ArrowLeft")
+    screen.until(f"({screen.FIGURE}).layout.title.text.includes('after 3 epochs')")
+    screen.page.wait_for_function(
+        f"""([node, x]) => ({screen.FIGURE})._fullData.some(t => t.customdata
+            && Math.abs(t.x[[...t.customdata].indexOf(node)] - x) < 1e-4)""",
+        arg=[node, float(drawn[3].points[node, 0])],
+    )
+    page.locator(".embedding-colour select").select_option(label="degree")
+    screen.until(f"({screen.FIGURE})._fullData.some(t => t.marker?.colorbar?.title?.text?.includes('log10'))")
+    screen.marked(sorted(near))
+    page.locator(".embedding-links select").select_option(label="all")
+    screen.until(f"({screen.FIGURE})._fullData[0].mode == 'lines'")
+    page.locator(".embedding-node input").fill("99")
+    page.locator(".embedding-node input").press("Enter")
+    page.locator(".embedding-message").get_by_text("there is no node 99").wait_for()
+    page.locator(".embedding-colour select").select_option(index=0)
+    screen.until(f"({screen.FIGURE})._fullData.length > 3")
+    screen.python("explorer.select([1, 2, 3])")
+    screen.marked([1, 2, 3])
+    assert not screen.errors, screen.errors

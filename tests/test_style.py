@@ -1,0 +1,311 @@
+"""The look of all figures: readable on light paper and on dark, and told apart in each kind of colour vision."""
+
+import re
+from collections.abc import Iterator
+from inspect import signature
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import plotly.io as pio
+import pytest
+import torch
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
+from test_plots import comparison, made, ring
+
+from workbench import audit, negatives, placebo, plots, projection, rules
+from workbench.evaluation.agreement import agreement
+from workbench.plots import network, readings, style
+from workbench.plots.negatives import Mapped
+from workbench.rules import Terms
+
+LIGHT, DARK = style.PAPER, style.ON_DARK[style.PAPER]
+# What lies in the background is fainter on purpose.
+BACKGROUND = {colour for one in (style.FAINT, style.LINE, style.PAPER) for colour in (one, style.ON_DARK[one])}
+TEXT, MARK = (
+    4.5,
+    3.0,
+)  # least contrast of text and of graphics, Web Content Accessibility Guidelines 2.2, 1.4.3 and 1.4.11
+
+# Machado, Oliveira and Fernandes, 2009, "A physiologically-based model for simulation of color vision deficiency",
+# table 1, severity 1.0, of linear RGB.
+VISION = {
+    "usual": np.eye(3),
+    "protanopia": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deuteranopia": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    "tritanopia": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
+}
+
+
+def linear(colour: str) -> NDArray[np.float64]:
+    """Linear RGB of "#RRGGBB" or "rgb(r, g, b)", in [0, 1]."""
+    if hexadecimal := re.fullmatch("#([0-9A-Fa-f]{6})", colour):
+        whole = [int(hexadecimal[1][i : i + 2], 16) for i in (0, 2, 4)]
+    else:
+        whole = [int(one) for one in re.findall(r"\d+", colour)]
+    assert len(whole) == 3, f"{colour} can't be judged: name it in style, or write it as #RRGGBB"
+    share = np.array(whole) / 255
+    return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast of two colours as the Web Content Accessibility Guidelines define it, 1 to 21."""
+    low, high = sorted(float(linear(colour) @ [0.2126, 0.7152, 0.0722]) for colour in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
+def lab(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
+    """CIELAB of linear RGB, white D65."""
+    to_xyz = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    part = np.array(to_xyz) @ np.clip(rgb, 0, 1) / [0.95047, 1.0, 1.08883]
+    f = np.where(part > (6 / 29) ** 3, np.cbrt(part), part / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def test_the_yardsticks_measure_what_is_known() -> None:
+    assert contrast("#000000", "#FFFFFF") == pytest.approx(21)
+    assert contrast("#767676", "#FFFFFF") == pytest.approx(4.54, abs=0.01)  # the grey that just passes for text
+    np.testing.assert_allclose(lab(linear("#FF0000")), [53.24, 80.09, 67.20], atol=0.02)
+    for matrix in VISION.values():
+        np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-5)  # grey stays grey
+    red, green = (VISION["deuteranopia"] @ linear(colour) for colour in ("#B04040", "#6B6B20"))
+    assert np.linalg.norm(lab(red) - lab(green)) < 25 < np.linalg.norm(lab(linear("#B04040")) - lab(linear("#6B6B20")))
+
+
+@pytest.mark.parametrize(
+    ("paper", "colours"), [(LIGHT, style.COLOURS), (DARK, [*map(style.ON_DARK.get, style.COLOURS)])]
+)
+def test_colours_of_classes_read_on_their_paper_and_stay_apart_in_each_colour_vision(paper: str, colours: Any) -> None:
+    for colour in colours:
+        assert contrast(colour, paper) >= MARK, f"{colour} on {paper}"
+    for name, matrix in VISION.items():
+        seen = {colour: lab(matrix @ linear(colour)) for colour in colours}
+        for one, other in combinations(colours, 2):  # the first eight classes share a symbol, so all pairs count
+            assert np.linalg.norm(seen[one] - seen[other]) >= 15, f"{one} and {other} in {name}"
+
+
+def test_32_classes_differ_in_colour_or_symbol_and_no_label_is_none_of_them() -> None:
+    looks = [tuple(style.class_marker(index).values()) for index in range(32)]
+    assert len(set(looks)) == 32
+    assert tuple(style.class_marker(-1).values()) not in looks
+
+
+def test_each_neutral_does_its_work_on_both_papers() -> None:
+    for turn in (lambda colour: colour, style.ON_DARK.__getitem__):
+        paper = turn(style.PAPER)
+        assert contrast(turn(style.INK), paper) > contrast(turn(style.MUTED), paper) >= TEXT
+        assert contrast(turn(style.GREY), paper) >= MARK
+        assert contrast(turn(style.FAINT), paper) > contrast(turn(style.LINE), paper) > 1.2
+        for ground in (style.COOL, style.LINE, style.WARM):
+            assert contrast(turn(style.INK), turn(ground)) >= TEXT
+
+
+# ------------------------------------------------------------------------------------------------------------ dark
+
+
+def test_no_colour_is_turned_twice_and_no_two_become_one() -> None:
+    turned = list(style.ON_DARK.values())
+    assert not set(turned) & set(style.ON_DARK) and len(set(turned)) == len(turned)
+
+
+def test_dark_turns_a_colour_wherever_it_stands_and_leaves_the_figure_as_it_was() -> None:
+    ink, paper = style.ON_DARK[style.INK], style.ON_DARK[style.PAPER]
+    fig = style.figure(f'title <span style="font-size:9px;color:{style.MUTED}">small</span>', base=make_subplots(1, 2))
+    marker = {"color": [style.FAINT, "rgb(1, 2, 3)"], "line": {"color": np.array([style.INK, "#123456"])}}
+    fig.add_scatter(
+        x=[1, 2], y=[0, 1], text=["#222222 of it", "b"], marker=marker, textfont_color=style.INK, row=1, col=1
+    )
+    fig.add_heatmap(z=[[0, 1]], colorscale=[[0, style.LINE], [1, style.COLOURS[6]]], row=1, col=2)
+    fig.add_vline(x=1, line_color=style.GREY)
+    fig.add_annotation(text="x", font_color=style.INK)
+    before = go.Figure(fig)
+    turned = plots.dark(fig)
+    assert fig == before and plots.dark(turned) == turned != before
+    scatter, heatmap = turned.data
+    assert list(scatter.marker.color) == [style.ON_DARK[style.FAINT], "rgb(1, 2, 3)"]
+    assert list(scatter.marker.line.color) == [ink, "#123456"] and scatter.textfont.color == ink
+    assert list(scatter.text) == ["#222222 of it", "b"]  # what is told is no colour
+    assert [stop for _, stop in heatmap.colorscale] == [style.ON_DARK[style.LINE], style.ON_DARK[style.COLOURS[6]]]
+    assert turned.layout.shapes[0].line.color == style.ON_DARK[style.GREY]
+    assert turned.layout.annotations[-1].font.color == ink
+    assert f"9px;color:{style.ON_DARK[style.MUTED]}" in turned.layout.title.text
+    assert turned.layout.template == pio.templates["workbench-dark"] != pio.templates["workbench"]
+    assert turned.layout.template.layout.paper_bgcolor == paper == turned.layout.template.layout.plot_bgcolor
+    turned.add_scatter(x=[1], y=[1], row=1, col=2)  # its panels are still known
+
+
+def test_dark_turns_what_is_shown_later_as_well() -> None:
+    fig = go.Figure(frames=[go.Frame(name="1", data=[{"type": "scatter", "line": {"color": style.INK}}])])
+    assert plots.dark(fig).frames[0].data[0].line.color == style.ON_DARK[style.INK] and fig.frames[0].data[0].line.color
+
+
+# -------------------------------------------------------------------------------------------------- every figure
+
+
+@pytest.fixture(scope="module")
+def figures() -> dict[str, go.Figure]:
+    """A figure of each plot function by its name, and further looks of some."""
+    graph, run, score = ring(), made(snapshots={0: torch.rand(40, 6), 5: torch.rand(40, 6)}), torch.arange(40).float()
+    details = {"centres": torch.tensor([0]), "stars": torch.tensor([[1, 2, 9], [0, 0, 0]])}
+    audits = {
+        name: audit(negatives.select(name, graph, 6, anchors=[7]), graph) for name in ("uniform", "hop-near", "hardest")
+    }
+    panels = {**audits, "broken": "it needs what this graph has not"}
+    mapped = Mapped(projection.project(run.embeddings, "pca"), "PCA")
+    results, terms = Path(__file__).parents[1] / "docs" / "results", Terms(graph)
+    rule_figures = {
+        f"{semantics} {rule}: {name}": figure
+        for rule, semantics in (("bridge", "crisp"), ("degree(v)", "crisp"), ("bridge", "godel"))
+        for name, figure in plots.rule_report(terms, rule, 5, semantics, embedding=torch.eye(40)).items()
+    }
+    reading, part = readings.read(rules.evaluation("degree(v) > 2", terms)), network.ego(graph, 5)
+    both = agreement(run, made(embeddings=torch.rand(40, 6)), graph)
+    pair = plots.agreement_maps(both, (projection.project(run.embeddings, "pca"),) * 2, "class", chosen=5)
+    return rule_figures | {
+        "agreement_chart": plots.agreement_chart(both),
+        "agreement_maps": pair[0],
+        "audit_chart": plots.audit_chart(audits),
+        "budget_chart": plots.budget_chart(pd.read_csv(results / "negatives.csv"), "cora"),
+        "confusion_change": plots.confusion_change(both),
+        "difference_chart": plots.difference_chart(placebo.differences(pd.read_csv(results / "placebo.csv"))),
+        "embedding_epochs": plots.embedding_epochs(run, graph=graph),
+        "embedding_map": plots.embedding_map(run, graph=graph, method="pca"),
+        "embedding_map of values": plots.embedding_map(run, score, graph, "pca"),
+        "loss_curves": plots.loss_curves([run, made("str-gcl"), made(seed=1)]),
+        "negative_cosines": plots.negative_cosines(panels, np.linspace(-1, 1, 40), 7, 9),
+        "negative_map": plots.negative_map(panels, mapped, 7, 9),
+        "negative_rings": plots.negative_rings(panels, graph, 7, "class", 9),
+        "negative_rings of hops": plots.negative_rings(panels, graph, 7, "hops", 9),
+        "results_chart": plots.results_chart(comparison()),
+        "rule_map": plots.rule_map(reading, part, 5),
+        "rule_overlap": plots.rule_overlap(readings.flags(terms)[0]),
+        "rule_scores": plots.rule_scores(graph, {"ntsc": score, "lgtc": -score}),
+        "rule_strata": plots.rule_strata(readings.label_tables(reading.values, graph)),
+        "rule_values": plots.rule_values(reading, 5),
+        "side_by_side": plots.side_by_side(pair, "two"),
+        "stars": plots.stars(details, graph),
+        "views": plots.views(graph, {"view": (torch.arange(graph.num_edges) % 3 > 0).float()}),
+    }
+
+
+def strings(value: Any) -> list[str]:
+    """The colours of a property: one, or one a mark; none where its numbers stand on a scale."""
+    return [one for one in np.atleast_1d(np.asarray(value, dtype=object)) if isinstance(one, str)]
+
+
+def fonts(part: Any, key: str = "") -> Iterator[tuple[list[str], float | None]]:
+    """Colours and size of each font and of each piece of markup in a figure."""
+    if isinstance(part, dict):
+        if key.endswith("font"):
+            yield strings(part.get("color")), part.get("size")
+        for name, value in part.items():
+            yield from fonts(value, name)
+    elif isinstance(part, list | tuple):
+        for one in part:
+            yield from fonts(one, key)
+    elif isinstance(part, str):
+        for look, text in re.findall('<span style="([^"]*)">([^<])', part):
+            size = re.search(r"font-size:(\d+)px", look)
+            yield re.findall("color:(#.{6})", look) if text != "■" else [], float(size[1]) if size else None
+
+
+def marks(fig: go.Figure, paper: str) -> Iterator[str]:
+    """Colours of the marks and lines of a figure that nothing but themselves sets off from the paper."""
+    for trace in (trace.to_plotly_json() for trace in fig.data):
+        yield from strings(trace.get("line", {}).get("color"))
+        marker = trace.get("marker", {})
+        around = strings(marker.get("line", {}).get("color"))
+        yield from around
+        if not around or min(contrast(colour, paper) for colour in around) < MARK:
+            yield from strings(marker.get("color"))
+            scaled = np.asarray(marker.get("color", []), dtype=object).size and not strings(marker["color"])
+            assert not scaled or marker.get("opacity") == 0 or trace["type"] == "scattergl", "no outline"  # of a cloud
+        if trace.get("texttemplate") and trace["type"] == "heatmap":
+            for _, colour in trace["colorscale"]:
+                assert contrast(trace["textfont"]["color"], colour) >= TEXT, f"text on {colour}"
+    for shape in fig.layout.shapes:
+        yield from (*strings(shape.line.color), *strings(shape.fillcolor))
+    yield from re.findall("color:(#.{6})[^>]*>■", str(fig.layout.to_plotly_json()))
+
+
+def read_well(fig: go.Figure, paper: str) -> None:
+    for colours, size in fonts([trace.to_plotly_json() for trace in fig.data] + [fig.layout.to_plotly_json()]):
+        assert size is None or size >= 10
+        for colour in colours:
+            assert contrast(colour, paper) >= TEXT, f"text in {colour}"
+    for colour in marks(fig, paper):
+        assert colour in BACKGROUND or contrast(colour, paper) >= MARK, f"marks in {colour}"
+
+
+def test_each_plot_function_is_looked_at(figures: dict[str, go.Figure]) -> None:
+    drawing = {name for name in plots.__all__ if signature(getattr(plots, name)).return_annotation is go.Figure}
+    assert drawing - {"dark"} <= set(figures)
+
+
+def test_every_figure_takes_the_width_of_the_page_and_little_more_than_its_height(
+    figures: dict[str, go.Figure],
+) -> None:
+    for name, fig in figures.items():
+        assert fig.layout.width is None and fig.layout.height <= 1100, name
+
+
+def test_every_figure_reads_on_its_paper(figures: dict[str, go.Figure]) -> None:
+    for name, light in figures.items():
+        dark = plots.dark(light)
+        for fig, paper, template in ((light, LIGHT, "workbench"), (dark, DARK, "workbench-dark")):
+            assert fig.layout.template == pio.templates[template], name
+            read_well(fig, paper)
+        assert plots.dark(dark).to_json() == dark.to_json(), name
+        assert not set(re.findall("#[0-9A-F]{6}", dark.to_json())) & set(style.ON_DARK), name  # none was missed
+        with pytest.raises(AssertionError):
+            read_well(light, DARK)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"title_font": {"color": "#999999"}},
+        {"annotations": [{"text": '<span style="color:#AAAAAA">x</span>'}]},
+        {"annotations": [{"text": "x", "font": {"size": 9}}]},
+        {"shapes": [{"type": "line", "line": {"color": "#BBBBBB"}}]},
+        {"annotations": [{"text": '<span style="color:#BBBBBB">■</span>'}]},
+    ],
+)
+def test_what_can_not_be_read_is_found(fault: dict[str, Any]) -> None:
+    read_well(style.figure("title", "told"), LIGHT)
+    with pytest.raises(AssertionError):
+        read_well(style.figure("title", "told").update_layout(fault), LIGHT)
+
+
+def test_marks_that_can_not_be_seen_are_found() -> None:
+    for marker in ({"color": "#BBBBBB"}, {"color": [1, 2]}, {"color": [1, 2], "line": {"color": style.FAINT}}):
+        with pytest.raises(AssertionError):
+            read_well(style.figure("").add_scatter(x=[1, 2], y=[1, 2], marker=marker), LIGHT)
+    outlined = {"color": [1, 2], "line": {"color": style.MUTED}}
+    read_well(style.figure("").add_scatter(x=[1, 2], y=[1, 2], marker=outlined), LIGHT)
+
+
+UNITS = "no unit|share of|%|points|nats|squared distance|MiB|milliseconds"
+UNITS += "|nodes|centres|edges|epoch|hops|neighbours|negatives"  # what is counted
+
+
+def test_every_axis_of_numbers_has_a_title_with_its_unit(figures: dict[str, go.Figure]) -> None:
+    for name, fig in figures.items():
+        for letter, axes in (("x", fig.select_xaxes()), ("y", fig.select_yaxes())):
+            for axis in axes:
+                key = axis.plotly_name.replace("axis", "")
+                drawn = [t[letter] for t in fig.data if (t[f"{letter}axis"] or letter) == key and t[letter] is not None]
+                numbers = [one for one in drawn if len(one) and not any(isinstance(each, str) for each in one)]
+                hidden = axis.visible is False or (axis.showticklabels is False and not axis.title.text)
+                if numbers and not hidden and axis.ticktext is None:
+                    assert re.search(UNITS, axis.title.text or ""), f"{name}: {axis.plotly_name}"

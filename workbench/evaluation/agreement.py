@@ -1,0 +1,258 @@
+"""Where two embeddings of the same nodes agree and where they don't: node by node, class by class and as a whole.
+
+All is measured in the embeddings, by cosine, never on a map of them. Labels are used to look, never to train.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy import spatial
+from sklearn.preprocessing import normalize
+from torch_geometric.data import Data
+
+from workbench import projection
+from workbench.contrast.audit import node_classes
+from workbench.contrast.stars import adjacency
+from workbench.errors import UserError
+from workbench.evaluation.scores import matrix_of
+from workbench.evaluation.strata import strata
+from workbench.projection import Nearest
+
+if TYPE_CHECKING:
+    from workbench.evaluation.scores import Embeddings
+
+Values = NDArray[np.float64]
+SIDES = ("one", "other")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What two embeddings of the same nodes have in common.
+
+    Attributes:
+        k: how many nearest nodes make a neighbourhood.
+        summary: one row a measure of the whole: "value"; "low" and "high", the 95 % percentile bootstrap interval over
+            nodes, where it is a mean over nodes; "chance", the value for embeddings that have nothing to do with each
+            other. For the overlap that is k / (nodes - 1), for the others what the second embedding gives with its rows
+            shuffled once (seeded).
+        nodes: one row a node, those that moved most first (least overlap, then largest distance): "node", "name" where
+            the graph has names, "class" (missing without), "overlap", "distance", "own class, one" and "own class,
+            other", "abundance, one" and "abundance, other", "degree".
+        classes: one row a class, by its name: "nodes", the mean "overlap" with its interval "low" to "high",
+            "confusion, one", "confusion, other" and their difference "confusion change" (other - one), "neighbourhood",
+            "abundance, one", "abundance, other" and "abundance change". No rows without classes.
+        confusion: for each embedding the share of the neighbours of nodes of a class (row) that are of a class (column)
+            [classes, classes]; rows add up to 1.
+        nearest: the neighbours in each embedding, the nearest first.
+    """
+
+    k: int
+    summary: pd.DataFrame
+    nodes: pd.DataFrame
+    classes: pd.DataFrame
+    confusion: tuple[pd.DataFrame, pd.DataFrame]
+    nearest: tuple[Nearest, Nearest]
+
+    def of(self, group: ArrayLike) -> pd.Series:
+        """Tell of a group of nodes, at least one, what can be told of all.
+
+        Returns:
+            How many there are, means over them of what `nodes` has, and in each embedding which share of their
+            neighbours is in the group as well: how far it holds together there.
+        """
+        held = np.zeros(len(self.nodes), bool)
+        held[np.asarray(group, np.int64)] = True
+        rows = self.nodes[held[self.nodes["node"]]]
+        told = {"nodes": float(len(rows)), "neighbourhood overlap": rows["overlap"].mean()}
+        told["Procrustes distance"] = rows["distance"].mean()
+        for side in SIDES:
+            told[f"own class among neighbours, {side}"] = rows[f"own class, {side}"].mean()
+        for side, near in zip(SIDES, self.nearest, strict=True):
+            told[f"neighbours in the group, {side}"] = held[near.indices[held]].mean()
+        return pd.Series(told)
+
+
+def agreement(
+    one: "Embeddings",
+    other: "Embeddings",
+    graph: Data,
+    k: int = 15,
+    groups: ArrayLike | None = None,
+    seed: int = 0,
+) -> Agreement:
+    """Measure where two embeddings of one graph agree.
+
+    To judge the numbers, compare two training seeds of one configuration as well: these differ, too, and only what goes
+    beyond that speaks of the methods.
+
+    - Overlap of a node: |A ∩ B| / k for its k nearest nodes A and B in the two embeddings; the Jaccard index is
+      overlap / (2 - overlap).
+    - Distance of a node: see `procrustes`, of rows of unit length. Linear CKA: see `linear_cka`, of the same.
+    - Own class: the share of a node's neighbours that have its class.
+    - Confusion of a class: 1 - the share of its nodes' neighbours that have the class.
+    - Neighbourhood of a class: the cosine of its two rows of `Agreement.confusion` without their diagonal; 1 where the
+      other classes stand around it in the same proportions, nan for fewer than three classes (it would always be 1) and
+      where a class has no neighbours of others.
+    - Abundance of a node: the centred log ratio of its own class among its neighbours,
+      log10(n_own + 1) - mean over classes c of log10(n_c + 1); that of a class is the mean over its nodes.
+
+    Confusion, neighbourhood and abundance are the three measures of Manz, Lekschas, Greene, Finak and Gehlenborg (IEEE
+    TVCG 31, 2025; `cev`). The same here: 1 - the diagonal of a confusion matrix with rows that add up to 1, the cosine
+    of rows without their diagonal, and a log10 ratio to the geometric mean of counts that are raised by one. What
+    differs: they ask a Delaunay triangulation of the drawn map, we the k nearest in the embedding; they count each node
+    once that a class reaches within an edge length, we each pair of a node and a neighbour; their neighbourhood lies
+    outside the area of confusion, is weighted by distance and is told as 1 - cosine; their abundances are the sizes of
+    classes in two sets of nodes, which would be equal here, so ours are counted around each node.
+
+    Args:
+        one: a run, or a matrix [nodes, dim].
+        other: a second; the dimensions may differ.
+        graph: the graph of both.
+        k: how many nearest nodes are compared.
+        groups: a whole number a node to take for its class [nodes], below 0 for none; None for the labels, if any. A
+            node without a class is a neighbour, but is counted for no class.
+        seed: of the bootstrap and of the shuffled rows.
+
+    Raises:
+        UserError: an embedding that doesn't fit the graph or has all rows alike, or k or groups out of range.
+    """
+    rows = [_rows(embedding, graph) for embedding in (one, other)]
+    count = len(rows[0])
+    if not 1 <= k < count:
+        raise UserError(f"k must lie between 1 and {count - 1}, the number of other nodes, not {k}")
+    classes = _classes(graph, groups)
+    folders = [path / "maps" if path else None for path in (getattr(given, "path", None) for given in (one, other))]
+    near = [projection.nearest(torch.from_numpy(x), k, folder) for x, folder in zip(rows, folders, strict=True)]
+    unit = [normalize(x).astype(np.float64) for x in rows]
+    shuffled = unit[1][np.random.default_rng(seed).permutation(count)]
+    overlap = projection.shared(near[0].indices, near[1].indices).astype(np.float64)
+    disparity, distance = procrustes(*unit)
+    nodes = pd.DataFrame({"node": np.arange(count), "class": classes, "overlap": overlap, "distance": distance})
+    if names := graph.get("node_names"):
+        nodes.insert(1, "name", list(map(str, names)))
+    counts = [_around(one.indices, classes) for one in near]
+    for measured, measure in (("own class", _shares), ("abundance", _log_ratios)):
+        for side, around in zip(SIDES, counts, strict=True):
+            nodes[f"{measured}, {side}"] = _own(measure(around), classes)
+    nodes["degree"] = adjacency(graph).getnnz(axis=1)
+    confusion = [_confusion(around, classes) for around in counts]
+    whole = strata(np.zeros(count), overlap, seed=seed).loc[0]
+    summary = pd.DataFrame(
+        {
+            "neighbourhood overlap": (whole["mean"], whole["from"], whole["to"], k / (count - 1)),
+            "linear CKA": (linear_cka(*unit), np.nan, np.nan, linear_cka(unit[0], shuffled)),
+            "Procrustes disparity": (disparity, np.nan, np.nan, procrustes(unit[0], shuffled)[0]),
+        },
+        index=["value", "low", "high", "chance"],
+    ).T  # fmt: skip
+    return Agreement(
+        k,
+        summary,
+        nodes.sort_values(["overlap", "distance"], ascending=[True, False], ignore_index=True),
+        _by_class(nodes, confusion, seed),
+        (confusion[0], confusion[1]),
+        (near[0], near[1]),
+    )
+
+
+def linear_cka(one: Values, other: Values) -> float:
+    """Return the linear centred kernel alignment of two matrices [nodes, dim] of any dimensions, in [0, 1].
+
+    ‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖) in Frobenius norms, columns centred; 1 where one is the other rotated and scaled. Takes
+    O(nodes · dim²). Source: Kornblith, Norouzi, Lee and Hinton, 2019, eq. 3 and its form for features.
+    """
+    x, y = one - one.mean(axis=0), other - other.mean(axis=0)
+    return float(np.linalg.norm(y.T @ x) ** 2 / (np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y)))
+
+
+def procrustes(one: Values, other: Values) -> tuple[float, Values]:
+    """Lay a matrix [nodes, dim] upon another as near as can be, and tell how far its rows stay away.
+
+    Both are centred and scaled to a norm of 1, the one of fewer columns is filled up with zeros, and the second is
+    rotated, mirrored and scaled so that the squared distance is least.
+
+    Returns:
+        The disparity, that squared distance, in [0, 1]: 0 where one is the other rotated and scaled. And for each row
+        its distance [nodes], in units of the root mean square distance of the rows from their mean; the squares have
+        the disparity as their mean.
+
+    Source: Schönemann, 1966; Gower, 1975 (SciPy's procrustes).
+    """
+    dim = max(one.shape[1], other.shape[1])
+    first, second, disparity = spatial.procrustes(*(np.pad(x, ((0, 0), (0, dim - x.shape[1]))) for x in (one, other)))
+    return float(disparity), np.linalg.norm(first - second, axis=1) * np.sqrt(len(first))
+
+
+def _rows(embedding: "Embeddings", graph: Data) -> NDArray[np.float32]:
+    x: Any = matrix_of(embedding, graph)
+    x = x.toarray() if sp.issparse(x) else x
+    unit = normalize(x)
+    if np.allclose(unit, unit[0], atol=1e-6):
+        raise UserError("all rows of an embedding point in one direction, so there are no neighbourhoods to compare")
+    return x
+
+
+def _classes(graph: Data, groups: ArrayLike | None) -> pd.Categorical:
+    """Return the class of each node by its name, missing for none [nodes]; its categories are those that occur."""
+    given = node_classes(graph) if groups is None else np.asarray(groups)
+    if given.shape != (graph.num_nodes,) or given.dtype.kind not in "biu":
+        raise UserError(
+            f"groups are one whole number a node [{graph.num_nodes}], not {given.dtype} {list(given.shape)}"
+        )
+    found, codes = np.unique(np.maximum(given.astype(np.int64), -1), return_inverse=True)
+    none = int(found[0] < 0)
+    called = graph.get("class_names") if groups is None else None
+    return pd.Categorical.from_codes(codes - none, [called[i] if called else str(i) for i in found[none:]])
+
+
+def _around(indices: NDArray[np.int32], classes: pd.Categorical) -> pd.DataFrame:
+    """Count the classes among the neighbours of each node [nodes, classes]."""
+    columns = len(classes.categories) + 1  # neighbours without a class are counted in a last one, which is dropped
+    codes = classes.codes.astype(np.int64) % columns
+    places = np.arange(len(codes))[:, None] * columns + codes[indices]
+    counts = np.bincount(places.ravel(), minlength=len(codes) * columns).reshape(-1, columns)
+    return pd.DataFrame(counts[:, :-1], columns=classes.categories)
+
+
+def _shares(counts: pd.DataFrame) -> pd.DataFrame:
+    return counts.div(counts.sum(axis=1), axis=0)  # 0 / 0 is nan
+
+
+def _log_ratios(counts: pd.DataFrame) -> pd.DataFrame:
+    logs = np.log10(counts + 1)
+    return logs.sub(logs.mean(axis=1), axis=0)
+
+
+def _own(values: pd.DataFrame, classes: pd.Categorical) -> Values:
+    """Return of values [nodes, classes] the one of each node's class, nan where it has none [nodes]."""
+    padded = np.column_stack([values, np.full(len(values), np.nan)])
+    return padded[np.arange(len(values)), classes.codes]
+
+
+def _confusion(counts: pd.DataFrame, classes: pd.Categorical) -> pd.DataFrame:
+    return _shares(counts.groupby(classes, observed=True).sum())
+
+
+def _by_class(nodes: pd.DataFrame, confusion: list[pd.DataFrame], seed: int) -> pd.DataFrame:
+    codes = nodes["class"].cat.codes
+    if nodes["class"].isna().all():
+        return pd.DataFrame()
+    spread = strata(np.where(codes < 0, np.nan, codes), nodes["overlap"].to_numpy(), len(confusion[0]), seed=seed)
+    table = spread.set_axis(confusion[0].index)[["nodes", "mean", "from", "to"]]
+    table = table.set_axis(["nodes", "overlap", "low", "high"], axis=1).rename_axis("class")
+    means = nodes.groupby("class", observed=True)[[f"abundance, {side}" for side in SIDES]].mean()
+    for side, matrix in zip(SIDES, confusion, strict=True):
+        table[f"confusion, {side}"] = 1 - np.diag(matrix)
+    table["confusion change"] = table["confusion, other"] - table["confusion, one"]
+    a, b = (matrix.to_numpy() * (1 - np.eye(len(matrix))) for matrix in confusion)
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    known = (lengths > 0) & (len(a) > 2)
+    table["neighbourhood"] = np.divide((a * b).sum(axis=1), lengths, out=np.full(len(a), np.nan), where=known)
+    table[means.columns] = means
+    table["abundance change"] = table["abundance, other"] - table["abundance, one"]
+    return table

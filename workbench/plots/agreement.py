@@ -1,0 +1,205 @@
+"""Where two embeddings of the same nodes agree and where they don't: class by class, and on two maps."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from workbench.errors import UserError, unknown
+from workbench.evaluation.agreement import SIDES, Agreement
+from workbench.plots import maps, style
+from workbench.projection import Map, align
+
+CLASS, OVERLAP, HITS = "class", "neighbourhood overlap", maps.HITS
+LOOK = "classes are used to look, never to train"
+_TURNED = (
+    "the other map is turned to lie as near as can be to this one",
+    "turned to lie as near as can be to the other",
+)
+_SYMBOLS = ("circle", "diamond")  # of the two embeddings, as are the first two colours
+_CHANGE = [[0, style.COOL], [0.5, style.LINE], [1, style.WARM]]  # which numbers can be read on
+_WRITTEN = 12  # classes; the cells of more are too small to write in
+
+
+def agreement_chart(agreement: Agreement, names: tuple[str, str] = SIDES) -> go.Figure:
+    """Draw a row a class how far two embeddings agree on it.
+
+    Args:
+        agreement: from `evaluation.agreement`.
+        names: what the two embeddings are called.
+
+    Returns:
+        Four panels: the mean neighbourhood overlap with its 95 % bootstrap interval over nodes and, dashed, what chance
+        would give; the confusion in both embeddings; how alike the other classes around it are; its abundance in both.
+
+    Raises:
+        UserError: there are no classes.
+    """
+    table, names = _classes(agreement), _escaped(names)
+    rows = [f"{html.escape(str(name))} ({count:,})" for name, count in table["nodes"].items()]
+    base = make_subplots(1, 4, shared_yaxes=True, horizontal_spacing=0.04)
+    told = f"k = {agreement.k} nearest by cosine; nodes of each class in brackets; {LOOK}"
+    fig = style.figure("On which classes do the embeddings agree?", told, 210 + 24 * len(rows), base)
+    overlap = table["overlap"]
+    ends = {"array": table["high"] - overlap, "arrayminus": overlap - table["low"], "thickness": 1.5, "width": 4}
+    hover = "%{y}<br>overlap %{x:.2f} [%{customdata[0]:.2f}, %{customdata[1]:.2f}]<extra></extra>"
+    _dots(fig, 1, overlap, rows, style.INK, "circle", error_x={"type": "data", "symmetric": False, **ends},
+          customdata=table[["low", "high"]], hovertemplate=hover)  # fmt: skip
+    _dots(fig, 3, table["neighbourhood"], rows, style.INK, "circle",
+          hovertemplate="%{y}<br>cosine %{x:.3f}<extra></extra>")  # fmt: skip
+    for column, measure in ((2, "confusion"), (4, "abundance")):
+        pair = [table[f"{measure}, {side}"] for side in SIDES]
+        between = np.column_stack([*pair, np.full(len(rows), np.nan)]).ravel()
+        fig.add_scatter(x=between, y=np.repeat(rows, 3), mode="lines", line={"color": style.FAINT, "width": 3},
+                        hoverinfo="skip", showlegend=False, row=1, col=column)  # fmt: skip
+        for place, values in enumerate(pair):
+            _dots(fig, column, values, rows, style.COLOURS[place], _SYMBOLS[place], name=names[place],
+                  legendgroup=names[place], showlegend=column == 2,
+                  hovertemplate=f"%{{y}}<br>{measure} %{{x:.2f}}, {names[place]}<extra></extra>")  # fmt: skip
+    fig.add_vline(x=agreement.summary.loc["neighbourhood overlap", "chance"], row=1, col=1,
+                  line={"dash": "dash", "color": style.GREY, "width": 1.2})  # fmt: skip
+    titles = ("neighbourhood overlap<br>(share of k)", "confusion<br>(share of neighbours)",
+              "neighbourhood<br>(cosine, no unit)", "abundance<br>(log ratio, no unit)")  # fmt: skip
+    for column, title in enumerate(titles, start=1):
+        fig.update_xaxes(title=title, rangemode="normal" if column > 2 else "tozero", row=1, col=column)
+    fig.update_yaxes(autorange="reversed", ticks="", categoryorder="array", categoryarray=rows)
+    return fig.update_layout(margin_b=110, legend={"orientation": "h", "x": 0, "y": 0, "yref": "container"})
+
+
+def confusion_change(agreement: Agreement, names: tuple[str, str] = SIDES) -> go.Figure:
+    """Draw how the classes around the nodes of each class differ between two embeddings; arguments as for the chart.
+
+    Returns:
+        A square a pair of classes: by how many percentage points the share of the neighbours of a class (row) that are
+        of a class (column) is larger in the second embedding.
+
+    Raises:
+        UserError: there are no classes.
+    """
+    table, names = _classes(agreement), _escaped(names)
+    change = 100 * (agreement.confusion[1] - agreement.confusion[0]).to_numpy()
+    most = max(float(np.nanmax(np.abs(change))), 1.0)
+    called = [html.escape(str(name)) for name in table.index]
+    told = f"{names[1]} − {names[0]}; each row adds up to 0<br>k = {agreement.k} nearest by cosine; {LOOK}"
+    fig = style.figure("Which classes came closer, which moved apart?", told, 240 + 30 * len(called))
+    fig.add_heatmap(
+        z=change, x=called, y=called, colorscale=_CHANGE, zmin=-most, zmax=most, xgap=1, ygap=1,
+        texttemplate="%{z:+.1f}" if len(called) <= _WRITTEN else None, textfont_color=style.INK,
+        colorbar={"title": "points", "thickness": 12},
+        hovertemplate="of %{y}'s neighbours, %{z:+.2f} points are %{x}<extra></extra>",
+    )  # fmt: skip
+    fig.update_xaxes(title="class of the neighbour", type="category", showgrid=False, ticks="")
+    fig.update_yaxes(title="class of the node", type="category", autorange="reversed", showgrid=False, ticks="")
+    return fig.update_layout(margin_t=100)
+
+
+def colours(agreement: Agreement) -> list[str]:
+    """Return what nodes on the two maps can be coloured by."""
+    return [OVERLAP, HITS] if agreement.classes.empty else [CLASS, OVERLAP, HITS]
+
+
+def agreement_maps(
+    agreement: Agreement,
+    drawn: tuple[Map, Map],
+    colour: str = OVERLAP,
+    names: tuple[str, str] = SIDES,
+    chosen: int | None = None,
+    node_names: Sequence[object] | None = None,
+) -> tuple[go.Figure, go.Figure]:
+    """Draw the maps of two embeddings, to stand side by side: same nodes, same colours, same axes.
+
+    Args:
+        agreement: from `evaluation.agreement`.
+        drawn: their maps, of the same nodes; the second is turned to lie as near as can be to the first.
+        colour: "class", "neighbourhood overlap" or "neighbourhood hit".
+        names: what the two embeddings are called.
+        chosen: a node that is ringed on both maps, with its nearest nodes in either embedding.
+        node_names: a name for each node of the graph [nodes], shown where the mouse is.
+
+    Raises:
+        UserError: no such colour, or classes where there are none.
+    """
+    if colour not in colours(agreement):
+        raise unknown("colour", colour, colours(agreement), "" if CLASS in colours(agreement) else "without classes")
+    names, nodes = _escaped(names), agreement.nodes.sort_values("node")
+    classes = nodes["class"].cat
+    turned = (drawn[0], replace(drawn[1], points=align(drawn[1].points, drawn[0].points)))
+    low, high = (end(np.concatenate([one.points for one in turned]), axis=0) for end in (np.min, np.max))
+    ends = np.stack([low, high], axis=1) + 0.04 * np.outer(high - low, [-1, 1])
+    figures = []
+    for place, (one, name) in enumerate(zip(turned, names, strict=True)):
+        values = (classes.codes if colour == CLASS else nodes["overlap"]).to_numpy()
+        if colour == HITS:
+            values = np.full(len(nodes), np.nan)
+            values[one.nodes] = one.hits
+        fig = maps.map_figure(one, values, colour, name, _TURNED[place], [*classes.categories],
+                              node_names)  # fmt: skip
+        entries = 3 + sum(trace.showlegend is not False for trace in fig.data)
+        scaled = [trace for trace in fig.data if trace.marker.showscale]
+        for trace in scaled:
+            bar = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.13, "yanchor": "top", "len": 0.6}
+            trace.marker.update(cmin=0, cmax=1, colorbar={**bar, "thickness": 12, "title_side": "top"})
+        fig.add_traces(_rings(agreement, one, names, chosen))
+        for axis, title, span in zip((fig.layout.xaxis, fig.layout.yaxis), (1, 2), ends, strict=True):
+            axis.update(range=span, title=f"{one.method.upper()} {title}{', turned' * place} (no unit)")
+        legend = {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
+        legend["title_text"] = "" if scaled else colour
+        below = 150 if scaled else 70 + 20 * int(np.ceil(entries / 3))  # of the legend, about three a row
+        figures.append(fig.update_layout(height=470 + below, legend=legend, margin={"b": below, "l": 40, "t": 124}))
+    return figures[0], figures[1]
+
+
+def side_by_side(figures: tuple[go.Figure, go.Figure], title: str) -> go.Figure:
+    """Put two maps into one figure that needs no screen to change it."""
+    titles = [one.layout.title for one in figures]
+    base = make_subplots(1, 2, horizontal_spacing=0.04, subplot_titles=[one.text for one in titles])
+    fig = style.figure(html.escape(title), "", figures[0].layout.height + 40, base)
+    for column, one in enumerate(figures, start=1):
+        told = f'<br><span style="font-size:12px;color:{style.MUTED}">{titles[column - 1].subtitle.text}</span>'
+        fig.layout.annotations[column - 1].text += told
+        fig.add_traces(one.data, rows=1, cols=column)
+        fig.update_xaxes(one.layout.xaxis, row=1, col=column)
+        fig.update_yaxes(one.layout.yaxis, row=1, col=column)
+    fig.update_traces(showlegend=False, marker_showscale=False, col=2)
+    place = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 24}}
+    return fig.update_layout(
+        legend=figures[0].layout.legend, margin=figures[0].layout.margin, margin_t=164, title=place
+    )
+
+
+def _rings(agreement: Agreement, drawn: Map, names: tuple[str, str], chosen: int | None) -> list[go.Scattergl]:
+    """Return marks around a node and its nearest in either embedding, without points where none is chosen."""
+    groups: dict[str, tuple[Any, str, str, int]] = {}
+    for place, (name, near) in enumerate(zip(names, agreement.nearest, strict=True)):
+        found = [] if chosen is None else near.indices[chosen]
+        groups[f"nearest in {name}"] = (found, style.COLOURS[place], f"{_SYMBOLS[place]}-open", 13 + 3 * place)
+    groups["chosen"] = ([chosen], style.INK, "circle-open", 22)
+    traces = []
+    for name, (ringed, colour, symbol, size) in groups.items():
+        mine = np.isin(drawn.nodes, [] if chosen is None else ringed)
+        marker = {"color": colour, "symbol": symbol, "size": size, "line": {"width": 2}}
+        traces.append(go.Scattergl(
+            x=drawn.points[mine, 0], y=drawn.points[mine, 1], mode="markers", name=name, marker=marker,
+            hoverinfo="skip", showlegend=chosen is not None, legendrank=2000,
+            selectedpoints=list(range(mine.sum())), unselected={"marker": {"opacity": 1}},  # above the selected nodes
+        ))  # fmt: skip
+    return traces
+
+
+def _classes(agreement: Agreement) -> Any:
+    if agreement.classes.empty:
+        raise UserError("this agreement knows no classes: the graph has no labels, so give it groups= [nodes]")
+    return agreement.classes
+
+
+def _escaped(names: tuple[str, str]) -> tuple[str, str]:
+    return html.escape(names[0]), html.escape(names[1])
+
+
+def _dots(fig: go.Figure, column: int, x: Any, rows: list[str], colour: str, symbol: str, **more: Any) -> None:
+    fig.add_scatter(x=x, y=rows, mode="markers", marker={"size": 9, "color": colour, "symbol": symbol}, row=1,
+                    col=column, cliponaxis=False, **{"showlegend": False, **more})  # fmt: skip

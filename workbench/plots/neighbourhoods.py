@@ -1,0 +1,54 @@
+"""Where nodes stand in the graph: they and their neighbours."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from workbench.plots import network, style
+from workbench.plots.network import Piece
+
+
+def neighbourhood_map(
+    part: Piece,
+    selected: NDArray[np.int64],
+    classes: NDArray[np.int64] | None = None,
+    class_names: Sequence[str] | None = None,
+    names: Sequence[object] | None = None,
+) -> go.Figure:
+    """Draw a piece of a graph in which some nodes are ringed.
+
+    Args:
+        part: the piece, e.g. of `network.around`.
+        selected: the nodes that are ringed.
+        classes: the class of each node of the graph [nodes], below 0 for none; None draws all nodes alike.
+        class_names: a name for each class.
+        names: a name for each node of the graph [nodes].
+    """
+    fig = style.figure("In the graph", part.told, 420)
+    fig.add_trace(network.lines(part.places, part.edges))
+    ringed = np.isin(part.nodes, selected)
+    kinds = np.zeros(len(part.nodes), int) if classes is None else classes[part.nodes]
+    for kind in np.unique(kinds):
+        mine = kinds == kind
+        name = "nodes" if classes is None else _name(int(kind), class_names)
+        marker: dict[str, Any] = {
+            **style.class_marker(int(kind)),
+            "size": np.where(ringed[mine], 11, 7),
+            "line": {"width": np.where(ringed[mine], 2, 0.5), "color": style.INK},
+            "opacity": np.where(ringed[mine], 1.0, 0.65),
+        }
+        text = [f"node {i}" + ("" if names is None else f"<br>{names[i]}") for i in part.nodes[mine]]
+        fig.add_scatter(
+            x=part.places[mine, 0], y=part.places[mine, 1], mode="markers", marker=marker, name=name, text=text,
+            customdata=part.nodes[mine], hovertemplate="%{text}<br>" + name + "<extra></extra>",
+            showlegend=classes is not None,
+        )  # fmt: skip
+    style.bare(fig)
+    return fig.update_layout(legend_title_text="class; selected nodes are ringed", margin={"l": 10, "r": 10})
+
+
+def _name(kind: int, class_names: Sequence[str] | None) -> str:
+    return "no label" if kind < 0 else class_names[kind] if class_names else str(kind)

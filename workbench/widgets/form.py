@@ -1,0 +1,159 @@
+"""The form in which a training is asked for: its fields are those of the method's configuration class."""
+
+import html
+import os
+import re
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import ipywidgets as ipw
+from torch_geometric.data import Data
+from traitlets import Instance
+
+from workbench.contrast.selection import STRATEGIES, options_of
+from workbench.errors import UserError
+from workbench.graphs.catalogue import BUILDERS, found
+from workbench.methods import METHODS, Config, configure, preset_names
+from workbench.methods.base import ContrastConfig, types_of
+from workbench.plots import style
+from workbench.widgets.live import Controls
+from workbench.widgets.request import Request, checked, explained
+
+WORDS = tuple[str, ...]
+LABEL = "108px"  # width of what stands before a control
+
+
+def complaint(text: str) -> str:
+    """Return a sentence about what is wrong as HTML; nothing for no text."""
+    bar = f"border-left:4px solid {style.COLOURS[5]};padding:2px 10px;line-height:1.4"
+    return f'<div style="{bar}">{html.escape(text)}</div>' if text else ""
+
+
+def control(name: str, kind: Any, value: Any, config_class: type[Config], told: str) -> ipw.Widget | None:
+    """Make the control of a parameter; None for a type that has none.
+
+    Numbers are typed into boxes that take any, since a bounded box would change what was typed without a word.
+    """
+    common = {"value": value, "description": name, "tooltip": told}
+    if name == "negatives" and issubclass(config_class, ContrastConfig):
+        return ipw.Dropdown(options=STRATEGIES.names(), **common)
+    if get_origin(kind) is Literal:
+        return ipw.Dropdown(options=get_args(kind), **common)
+    if kind == WORDS:
+        return ipw.Textarea(rows=2, placeholder="one a line", **common | {"value": "\n".join(value)})
+    made = {bool: ipw.Checkbox, int: ipw.IntText, float: ipw.FloatText, str: ipw.Text}.get(kind)
+    return made and made(**common)
+
+
+class Form(Controls, ipw.VBox):
+    """Choice of graph, method, preset, seed and parameters; arguments as for `checked`.
+
+    Attributes:
+        asked: what stands in the form, None where something is wrong with it. problem: what that is, or "".
+        graph, method, preset, seed: the controls. fields: those of the parameters, by name.
+        complaints: what is wrong with the seed or a parameter, beside it, by name.
+        summary: the preset and what differs from it, or what is wrong with several parameters together.
+    """
+
+    asked = Instance(Request, allow_none=True)
+
+    def __init__(self, graph: Data | str, method: str, preset: str | None, seed: int, parameters: dict[str, Any]):
+        super().__init__()
+        asked, config = checked(graph, method, preset, seed, parameters)
+        here = found(Path(os.environ.get("WORKBENCH_DATA") or "data").expanduser())
+        names = sorted({*BUILDERS.names(), *here} - {asked.label})
+        self._graphs = {asked.label: graph} | {name: name for name in names}
+        self._options = dict(getattr(config, "options", ()))  # of the strategy; they have no field
+        self.problem, self.fields, self.complaints = "", dict[str, Any](), dict[str, ipw.HTML]()
+        common = {"style": {"description_width": LABEL}, "layout": ipw.Layout(width="auto")}
+        self.graph = ipw.Dropdown(options=list(self._graphs), description="graph", **common)
+        self.method = ipw.Dropdown(options=METHODS.names(), value=method, description="method", **common)
+        presets = ["defaults", *preset_names(method)]
+        self.preset = ipw.Dropdown(options=presets, value=asked.preset, description="preset", **common)
+        self.seed = ipw.IntText(value=seed, description="seed", **common)
+        self.summary, self._without = ipw.HTML(), ipw.HTML()
+        for name in ("graph", "method", "preset", "seed", "summary"):
+            getattr(self, name).add_class(f"training-{name}")
+        columns = "repeat(auto-fill, minmax(215px, 1fr))"
+        grid = ipw.Layout(grid_template_columns=columns, grid_gap="2px 14px", width="100%")
+        self._main, self._more = (ipw.GridBox(layout=grid) for _ in range(2))
+        self._folded = ipw.Accordion([ipw.VBox([self._more, self._without])], titles=["more parameters"])
+        self.children = [self._main, self._folded, self.summary]
+        self._make_fields(config)
+        for one, act in (
+            (self.graph, self._choose_graph), (self.method, self._choose_method), (self.preset, self._fill),
+            (self.seed, self._read),
+        ):  # fmt: skip
+            one.observe(lambda _, act=act: self._unless_quiet(act), "value")
+        self._read()
+
+    def _make_fields(self, config: Config) -> None:
+        """Make a field for each parameter of a configuration, those of its `main` first and the others folded."""
+        kind, told, types = type(config), explained(type(config)), types_of(type(config))
+        gone = (*self._main.children[3:], *self._more.children, *self.fields.values(), *self.complaints.values())
+        made = {name: control(name, one, getattr(config, name), kind, told[name]) for name, one in types.items()}
+        self.fields = {name: field for name, field in made.items() if field is not None}
+        for name, field in self.fields.items():
+            field.style.description_width, field.layout.width = LABEL, "auto"
+            field.add_class(f"training-field-{name}")
+            field.observe(lambda _: self._unless_quiet(self._read), "value")
+        self.complaints = {name: ipw.HTML() for name in ("seed", *self.fields)}
+        cells = {name: ipw.VBox([field, self.complaints[name]]) for name, field in self.fields.items()}
+        fixed = [self.graph, self.method, self.preset, ipw.VBox([self.seed, self.complaints["seed"]])]
+        self._main.children = [*fixed, *(cells[name] for name in kind.main if name in cells)]
+        self._more.children = [cell for name, cell in cells.items() if name not in kind.main]
+        without = [name for name, field in made.items() if field is None]
+        self._without.value = f"Set in code only: {', '.join(without)}." if without else ""
+        for one in gone:
+            one.close()
+
+    # ------------------------------------------------------------------------------------- what a hand changes
+
+    def _choose_method(self) -> None:
+        full_name, config = configure(self.method.value, None, self.graph.value, {})
+        with self._quietly():
+            self.preset.options = ["defaults", *preset_names(self.method.value)]
+            self.preset.value = full_name
+        self._make_fields(config)
+        self._read()
+
+    def _choose_graph(self) -> None:
+        """Take the authors' preset for the graph, unless one was chosen that is for any graph."""
+        if "/" in self.preset.value or self.preset.value == "defaults":
+            self.preset.value, _ = configure(self.method.value, None, self.graph.value, {})
+        self._read()
+
+    def _fill(self) -> None:
+        """Take over the values of the preset."""
+        _, config = configure(self.method.value, self.preset.value, self.graph.value, {})
+        with self._quietly():
+            for name, field in self.fields.items():
+                value = getattr(config, name)
+                field.value = "\n".join(value) if isinstance(value, tuple) else value
+        self._read()
+
+    def _values(self) -> dict[str, Any]:
+        """Return what stands in the fields, and those options that the chosen strategy has."""
+        types = types_of(METHODS.get(self.method.value).Config)
+        values: dict[str, Any] = {
+            name: tuple(filter(None, map(str.strip, field.value.splitlines()))) if types[name] == WORDS else field.value
+            for name, field in self.fields.items()
+        }
+        own = options_of(values["negatives"]) if self._options else {}
+        return values | {name: value for name, value in self._options.items() if name in own}
+
+    def _read(self) -> None:
+        """Read what is asked for, or say what is wrong with it."""
+        graph, method = self._graphs[self.graph.value], self.method.value
+        asked, self.problem = None, ""
+        try:
+            asked, _ = checked(graph, method, self.preset.value, self.seed.value, self._values())
+        except UserError as error:
+            self.problem = str(error)
+        blamed = [name for name in self.complaints if re.search(rf"parameter '{name}'|^{name} is ", self.problem)]
+        for name, beside in self.complaints.items():
+            beside.value = complaint(self.problem if name in blamed else "")
+        if set(blamed) - {"seed", *METHODS.get(method).Config.main}:
+            self._folded.selected_index = 0  # or the sentence would not be seen
+        self.summary.value = html.escape(asked.parameters) if asked else complaint("" if blamed else self.problem)
+        self.asked = asked

@@ -1,0 +1,97 @@
+"""What is seen of an embedding while its model trains: the accuracy of a probe and a map; no widget."""
+
+import time
+from functools import cached_property
+from textwrap import wrap
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from torch import Tensor
+from torch_geometric.data import Data
+
+from workbench.errors import UserError
+from workbench.evaluation import Scores, evaluate
+from workbench.evaluation.protocols import labels_of
+from workbench.plots import style
+from workbench.plots.losses import accuracy_curve
+from workbench.plots.maps import map_figure
+from workbench.projection import Map, project
+
+PROTOCOL = "random-10-10-80"
+MAPPED = 3_000  # nodes; a map of so many takes a fraction of a second
+ACCURACY, MAP = 280, 660  # pixels
+LETTERS = 74  # in a line under the title of a figure that takes half of the page
+
+
+class Looks:
+    """The looks at one training, each of which follows the one before.
+
+    Args:
+        graph: the graph; None while it is not loaded.
+        seed: of the maps.
+
+    Attributes:
+        epoch: of the latest look, -1 before it. seconds: how long it took.
+        scores: of one split, by epoch; unscored: why there are none, or "". map: the latest, None where there is none.
+    """
+
+    def __init__(self, graph: Data | None, seed: int):
+        self._graph, self._seed = graph, seed
+        self.epoch, self.seconds = -1, 0.0
+        self.scores: dict[int, Scores] = {}
+        self.map: Map | None = None
+        self.unscored, self._unmapped = "", "it comes after the first epoch"
+        self._low, self._high = np.full(2, np.inf), np.full(2, -np.inf)  # corners of all maps so far
+
+    def look(self, epoch: int, embeddings: Tensor) -> None:
+        """Score an embedding [nodes, dim] on one split, and map it."""
+        assert self._graph is not None
+        began = time.perf_counter()
+        try:
+            self.scores[epoch] = evaluate(embeddings, self._graph, PROTOCOL, splits=1, progress=False)
+        except UserError as error:
+            self.unscored = str(error)
+        try:
+            self.map = project(embeddings, "pca", self._seed, before=self.map, limit=MAPPED)
+            self._low = np.minimum(self._low, self.map.points.min(axis=0))
+            self._high = np.maximum(self._high, self.map.points.max(axis=0))
+        except UserError as error:
+            self._unmapped = str(error)
+        self.epoch, self.seconds = epoch, time.perf_counter() - began
+
+    def forget(self, epoch: int) -> None:
+        """Forget what was seen at an epoch and after it."""
+        self.scores = {earlier: scores for earlier, scores in self.scores.items() if earlier < epoch}
+        if self.epoch >= epoch:
+            self.epoch, self.map = -1, None
+
+    def draw_accuracy(self, until: int) -> go.Figure:
+        """Draw the accuracy at each look, or say why there is none; the axis of epochs ends at `until`."""
+        told = f"the first split of {PROTOCOL}, split seed 0, logistic regression; uses labels to look, never to train"
+        accuracies = {epoch: self.scores[epoch].accuracy.mean for epoch in sorted(self.scores)}
+        return accuracy_curve(accuracies, self.unscored or told, until, ACCURACY, LETTERS)
+
+    def draw_map(self) -> go.Figure:
+        """Draw the latest map, or say why there is none; all maps of a graph have the same traces in one order."""
+        if self.map is None or self._graph is None:
+            fig = style.figure("Map of the embedding", "<br>".join(wrap(self._unmapped, LETTERS)), MAP)
+            return fig.update_xaxes(visible=False).update_yaxes(visible=False)
+        names = {"class_names": self._graph.get("class_names"), "names": self._graph.get("node_names")}
+        labelled = (self._classes >= 0).any()
+        told = "colours are classes: labels are used to look, never to train" if labelled else "the graph has no labels"
+        fig = map_figure(self.map, self._classes, "class", f"Map after epoch {self.epoch:,}", told, **names)
+        lines = [part for line in fig.layout.title.subtitle.text.split("<br>") for part in wrap(line, LETTERS)]
+        edge = 0.04 * (self._high - self._low)
+        for axis, low, high in zip("xy", self._low - edge, self._high + edge, strict=True):
+            fig.layout[f"{axis}axis"].update(range=[low, high], visible=True)
+        return fig.update_layout(title_subtitle_text="<br>".join(lines), margin_t=66 + 18 * len(lines), height=MAP)
+
+    @cached_property
+    def _classes(self) -> NDArray[np.int64]:
+        """The class of each node [nodes], -1 where it has none."""
+        assert self._graph is not None
+        try:
+            return labels_of(self._graph)
+        except UserError:
+            return np.full(self._graph.num_nodes or 0, -1)

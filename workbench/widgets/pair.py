@@ -1,0 +1,154 @@
+"""What the comparison looks at: two embeddings of one graph, their maps, and what is told of them."""
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch_geometric.data import Data
+
+from workbench import projection
+from workbench.evaluation.agreement import SIDES, Agreement, agreement
+from workbench.plots import agreement as plots
+from workbench.plots.style import run_labels
+from workbench.projection import Map
+from workbench.runs import Run
+
+if TYPE_CHECKING:
+    from workbench.evaluation.scores import Embeddings
+
+DRAWN = 20_000  # of more nodes a sample is drawn: two maps of more take minutes, and lag behind the hand
+LISTED = 50
+
+
+class Pair:
+    """Two embeddings of one graph with what is measured and drawn of them; maps are made when they are asked for.
+
+    Attributes:
+        agreement: what is measured. names: what the two are called. node_names: a name for each node, or None.
+    """
+
+    def __init__(
+        self, one: "Embeddings", other: "Embeddings", graph: Data, k: int, groups: ArrayLike | None, seed: int
+    ):
+        self.agreement: Agreement = agreement(one, other, graph, k, groups, seed)
+        self.names, self.node_names = _names(one, other), graph.get("node_names")
+        self._given, self._seed, self._maps = (one, other), seed, dict[str, tuple[Map, Map]]()
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes there are."""
+        return len(self.agreement.nodes)
+
+    def maps(self, method: str) -> tuple[Map, Map]:
+        """Return the maps of the two, of the same nodes: up to 20,000, else a seeded sample."""
+        if method not in self._maps:
+            first, second = (self._map(one, method) for one in self._given)
+            self._maps[method] = first, second
+        return self._maps[method]
+
+    def _map(self, given: "Embeddings", method: str) -> Map:
+        if not isinstance(given, Run):
+            return projection.project(torch.as_tensor(given), method, self._seed, limit=DRAWN)
+        folder = given.path / "maps" if given.path else None
+        return projection.project(given.embeddings, method, self._seed, folder, limit=DRAWN)
+
+    def figures(self, method: str, colour: str, chosen: int | None) -> tuple[go.Figure, go.Figure]:
+        """Draw the two maps, see `plots.agreement.agreement_maps`."""
+        return plots.agreement_maps(self.agreement, self.maps(method), colour, self.names, chosen, self.node_names)
+
+    def by_class(self) -> list[go.Figure]:
+        """Draw what is told of classes; nothing where there are none."""
+        if self.agreement.classes.empty:
+            return []
+        return [draw(self.agreement, self.names) for draw in (plots.agreement_chart, plots.confusion_change)]
+
+    def told(self, words: str) -> str:
+        """Put what the two are called in place of "one" and "other" at the end of a heading."""
+        head, _, side = words.rpartition(", ")
+        return f"{head}, {self.names[SIDES.index(side)]}" if side in SIDES else words
+
+    def numbers(self, selection: NDArray[np.int64]) -> str:
+        """Tell of the whole, and of the selected nodes beside all, as HTML."""
+        whole = self.agreement.summary
+        shown = pd.DataFrame({"value": whole["value"].map("{:.3f}".format)})
+        spread = whole["low"].notna()
+        shown.loc[spread, "value"] += [f" [{a:.3f}, {b:.3f}]" for a, b in whole.loc[spread, ["low", "high"]].to_numpy()]
+        shown["by chance"] = whole["chance"].map("{:.3f}".format)
+        parts = {f"{self.names[0]} and {self.names[1]}, all {self.nodes:,} nodes": shown}
+        if len(selection):
+            both = pd.DataFrame(
+                {"selected": self.agreement.of(selection), "all": self.agreement.of(np.arange(self.nodes))}
+            )
+            both.loc[both.index.str.startswith("neighbours in the group"), "all"] = np.nan  # all are in that group
+            text = both.map(lambda value: "–" if pd.isna(value) else f"{value:,.2f}".removesuffix(".00"))
+            parts["The selected nodes and all"] = text.rename(self.told)
+            classes = self.agreement.nodes.set_index("node")["class"]
+            counts = pd.DataFrame({"selected": classes.loc[selection].value_counts(), "all": classes.value_counts()})
+            if not self.agreement.classes.empty:
+                parts["Their classes"] = counts[counts["selected"] > 0].sort_values("selected", ascending=False)
+        return tables(parts) + small(
+            f"k = {self.agreement.k}. In brackets: 95 % bootstrap over nodes. By chance: k / (nodes − 1), and for the "
+            "others what shuffled rows give. Two training seeds of one configuration differ, too."
+        )
+
+    def moved(self, selection: NDArray[np.int64]) -> pd.DataFrame:
+        """Return the rows of the 50 nodes that moved most, of those that are selected where any are."""
+        rows = self.agreement.nodes
+        return (rows[rows["node"].isin(selection)] if len(selection) else rows).head(LISTED)
+
+    def of_node(self, node: int) -> str:
+        """Tell of one node where its nearest are in either embedding, as HTML."""
+        near = [one.indices[node] for one in self.agreement.nearest]
+        row = self.agreement.nodes.set_index("node").loc[node]
+        both = np.intersect1d(*near)
+        name = f" ({html.escape(str(self.node_names[node]))})" if self.node_names is not None else ""
+        told = f"<b>Node {node}{name}</b>: {len(both)} of its {len(near[0])} nearest are the same in both"
+        if pd.notna(row["class"]):
+            shares = (
+                f"{row[f'own class, {side}']:.0%} in {html.escape(n)}"
+                for side, n in zip(SIDES, self.names, strict=True)
+            )
+            told += f"; of its class {html.escape(str(row['class']))} are {' and '.join(shares)}"
+        drawn = next(iter(self._maps.values()))[0].nodes  # any map has the same nodes
+        told += "." if node in drawn else ". It is not in the sample that the maps show."
+        for called, found in zip(self.names, near, strict=True):
+            listed = ", ".join(f"<b>{one}</b>" if one in both else str(one) for one in found)
+            told += f"<br>nearest in {html.escape(called)}: {listed}"
+        return f'<div style="line-height:1.5">{told}</div>'
+
+
+def _names(*given: "Embeddings") -> tuple[str, str]:
+    """Name two embeddings: runs by what tells them apart, matrices by their shape."""
+    labels = iter(run_labels([one for one in given if isinstance(one, Run)]))
+    first, second = (next(labels) if isinstance(one, Run) else f"matrix {list(one.shape)}" for one in given)
+    return (f"{first}, one", f"{second}, other") if first == second else (first, second)
+
+
+def line(row: dict[str, Any]) -> str:
+    """Tell a node that moved in one line."""
+    parts = [f"node {row['node']}", *([row["name"]] if "name" in row else [])]
+    parts += [f"class {row['class']}"] if pd.notna(row["class"]) else []
+    return " · ".join(
+        [*parts, f"overlap {row['overlap']:.2f}", f"distance {row['distance']:.2f}", f"degree {row['degree']}"]
+    )
+
+
+def tables(parts: dict[str, pd.DataFrame]) -> str:
+    """Return tables under their headings, side by side where there is room, as HTML."""
+    look = ".comparison-table :is(td, th) { padding: 1px 12px 1px 0; text-align: right } "
+    shown = f"<style>{look}.comparison-table tbody th {{ text-align: left }}</style>"
+    for name, table in parts.items():
+        named = not isinstance(table.index, pd.RangeIndex)
+        body = table.to_html(border=0, float_format="{:.2f}".format, na_rep="–", index=named, index_names=False,
+                             classes="comparison-table")  # fmt: skip
+        shown += f'<div style="overflow:auto"><b>{html.escape(name)}</b>{body}</div>'
+    return f'<div style="display:flex;flex-wrap:wrap;gap:8px 32px;line-height:1.4">{shown}</div>'
+
+
+def small(text: str) -> str:
+    """Return a remark as HTML."""
+    return f'<div style="opacity:.75;font-size:12px;line-height:1.4">{text}</div>'

@@ -1,0 +1,262 @@
+"""The training panel: a model's losses, accuracy and map while it trains, paused and resumed at will."""
+
+import html
+import threading
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as ipw
+import pandas as pd
+import plotly.graph_objects as go
+from torch_geometric.data import Data
+
+from workbench.errors import UserError
+from workbench.widgets.course import Training, under_way
+from workbench.widgets.form import Form, complaint
+from workbench.widgets.live import Fit, Report, headless, live, update
+from workbench.widgets.request import Request, checked
+
+if TYPE_CHECKING:
+    from workbench.runs import Run
+
+
+def training_panel(
+    graph: Data | str = "pydocs",
+    method: str = "grace",
+    preset: str | None = None,
+    seed: int = 0,
+    every: int = 5,
+    **overrides: Any,
+) -> "TrainingPanel | TrainingReport":
+    """Train a method and watch its loss terms, the accuracy of a probe and the map of its embedding meanwhile.
+
+    Training goes on beside the notebook, so that other cells can be run. A kernel trains one model at a time: a new
+    panel, hence also a cell that is run again, ends what another panel trains; a checkpoint keeps it.
+
+    Args:
+        graph: the graph, or its name; its labels, where it has any, are used to look and never to train.
+        method, preset, seed: what the panel opens on, as for `fit`.
+        every: epochs from one look at accuracy and map to the next.
+        **overrides: parameters that differ from the preset; an unknown one is an error.
+
+    Returns:
+        The panel; the last expression of a cell shows it, and `run` is the run once there is one. With
+        WORKBENCH_HEADLESS=1, when nobody is there to click, the request is trained at once, and a static report has
+        the same pictures.
+
+    Raises:
+        UserError: an unknown name or parameter, or a value that does not fit; for the report also what `fit` raises.
+    """
+    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+        raise UserError(f"every is {every!r}; looks are a whole number of epochs apart, 1 or more")
+    if not isinstance(graph, Data | str):
+        raise UserError(f"the training panel takes a torch_geometric Data or a name, not {type(graph).__name__}")
+    if headless():
+        return TrainingReport(checked(graph, method, preset, seed, overrides)[0], every)
+    return TrainingPanel(Form(graph, method, preset, seed, overrides), every)
+
+
+class TrainingReport(Report):
+    """What the training panel shows in the end, without its controls.
+
+    Attributes:
+        run: the run. graph: the graph it was trained on. history: one row an epoch.
+        figures: "losses", "accuracy" and "map". sentence: what happened.
+    """
+
+    def __init__(self, request: Request, every: int):
+        training = Training(request, every)
+        training.work()
+        self.run, self.graph, self.history = training.result, training.graph, training.history()
+        self.figures: dict[str, go.Figure] = training.figures()
+        self.sentence = training.sentence
+        super().__init__("training panel", [*self.figures.values(), f"<p>{html.escape(self.sentence)}</p>"])
+
+
+class TrainingPanel(ipw.VBox):
+    """The widget; its parts are attributes, so that a script can set what a hand would.
+
+    Handlers of the controls run in the kernel's own thread and only ask the training to pause, go on or end. What it
+    does is shown by its own thread; a lock keeps the two from writing on the screen at once.
+
+    Attributes:
+        form: what to train. every: epochs from one look to the next.
+        buttons: "start", "pause" (which resumes what is paused) and "stop".
+        progress, counter, message: how far the training is, and what is going on or happened.
+        figures: "losses", "accuracy" and "map".
+    """
+
+    def __init__(self, form: Form, every: int):
+        super().__init__()
+        for other in under_way():
+            other.end("another panel was made")
+        self.form, self._lock = form, threading.RLock()
+        self._training = Training(form.asked, every)  # type: ignore[arg-type] # a form opens without a mistake
+        self.every = ipw.BoundedIntText(
+            value=every, min=1, max=10**6, description="epochs between looks", style={"description_width": "160px"},
+            layout=ipw.Layout(width="236px"), tooltip="how often accuracy and map are made anew",
+        )  # fmt: skip
+        self.buttons = {
+            "start": ipw.Button(description="start", icon="play", button_style="primary"),
+            "pause": ipw.Button(),
+            "stop": ipw.Button(description="stop", icon="stop"),
+        }
+        self.progress = ipw.IntProgress(layout=ipw.Layout(width="auto", flex="1 1 160px"))
+        self.counter, self.message = ipw.HTML(layout=ipw.Layout(width="260px")), ipw.HTML()
+        self.message.layout.min_height = "78px"  # of four lines, so that nothing below moves
+        self.figures = {name: live(figure) for name, figure in self._training.figures().items()}
+        self._shown: dict[str, object] = {}
+        for name, button in self.buttons.items():
+            button.layout.width = "110px"
+            button.add_class(f"training-{name}")
+        for name in ("counter", "message"):
+            getattr(self, name).add_class(f"training-{name}")
+        row, half = ipw.Layout(flex_flow="row wrap", align_items="center"), ipw.Layout(flex="1 1 400px", min_width="0")
+        left, right = [self.figures["losses"], self.figures["accuracy"]], [self.figures["map"]]
+        self.children = [
+            form,
+            ipw.HBox([*self.buttons.values(), self.every], layout=row),
+            ipw.HBox([self.progress, self.counter], layout=row),
+            self.message,
+            Fit(layout=ipw.Layout(width="100%")),
+            ipw.HBox(
+                [ipw.VBox(left, layout=half), ipw.VBox(right, layout=half)], layout=ipw.Layout(flex_flow="row wrap")
+            ),
+        ]
+        self.buttons["start"].on_click(lambda _: self.start())
+        self.buttons["pause"].on_click(lambda _: self.resume() if self._training.paused else self.pause())
+        self.buttons["stop"].on_click(lambda _: self.stop())
+        self.every.observe(lambda change: setattr(self._training, "every", change["new"]), "value")
+        form.observe(lambda _: self._asked(), "asked")
+        self._tell()
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """Show the widget; a figure tells a new screen no changes but those that it is asked for at this moment."""
+        self._settle()
+        return super()._repr_mimebundle_(**options)
+
+    # ------------------------------------------------------------------------------------- what the next cell uses
+
+    @property
+    def run(self) -> "Run | None":
+        """The run of what was started last, complete or not; None while there is none."""
+        return self._training.result
+
+    @property
+    def graph(self) -> Data | None:
+        """The graph that it is trained on, once it is loaded."""
+        return self._training.graph
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch so far, one column a loss term, and "seconds"."""
+        return self._training.history()
+
+    @property
+    def error(self) -> str:
+        """The traceback of an error that is no user's mistake, else ""."""
+        return self._training.report
+
+    # ------------------------------------------------------------------------------------------ what a hand does
+
+    def start(self) -> None:
+        """Train what stands in the form; what is trained meanwhile is ended, or resumed where it is the same.
+
+        Raises:
+            UserError: what stands in the form does not fit.
+        """
+        asked, now = self.form.asked, self._training
+        if asked is None:
+            raise UserError(self.form.problem)
+        if now.active and not now.ending and now.request == asked:
+            self.resume()
+            return
+        with self._lock:
+            self._training = Training(asked, self.every.value, self._follow, now)
+            self._training.start()
+            self._follow(self._training)
+
+    def pause(self) -> None:
+        """Wait after the epoch under way."""
+        self._training.pause()
+        self._tell()
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._training.resume()
+        self._tell()
+
+    def stop(self) -> None:
+        """End after the epoch under way, or out of a pause; starting the same again goes on from there."""
+        self._training.end()
+        self._tell()
+
+    def close(self) -> None:
+        """Stop, and take the panel away."""
+        self.stop()
+        super().close()
+
+    # -------------------------------------------------------------------------------------------- what follows
+
+    def _asked(self) -> None:
+        """What stands in the form has changed."""
+        with self._lock:
+            if self._training.phase == "idle" and self.form.asked:
+                self._training = Training(self.form.asked, self.every.value)
+                self._follow(self._training)
+        self._tell()
+
+    def _follow(self, training: Training) -> None:
+        """Show how a training goes, unless another has taken its place."""
+        with self._lock:
+            if training is not self._training:
+                return
+            self._tell()
+            drawn = {"losses": len(training.rows), "accuracy": training.looks.epoch, "map": training.looks.epoch}
+            for name, state in drawn.items():
+                if self._shown.get(name) != (training, state):
+                    self._shown[name] = training, state
+                    _bring(self.figures[name], training.figure(name))
+            if training.phase in ("paused", "over"):
+                self._settle()
+
+    def _settle(self) -> None:
+        """Keep the figures as they are for a screen that opens later, or that was not ready for what was sent to it."""
+        for figure in self.figures.values():
+            figure._repr_mimebundle_()
+
+    def _tell(self) -> None:
+        with self._lock:
+            training, asked = self._training, self.form.asked
+            said = training.status()
+            self.message.value = (
+                complaint(said) if training.failed else f'<div style="line-height:1.4">{html.escape(said)}</div>'
+            )
+            epoch, epochs, left = training.epoch, training.request.epochs, training.left()
+            self.progress.max, self.progress.value = max(epochs, 1), epoch
+            self.progress.bar_style = "danger" if training.failed else "warning" if training.paused else ""
+            told = f" · about {_duration(left)} left" if left is not None else ""
+            self.counter.value = f"epoch {epoch:,} of {epochs:,}{told}"
+            yielding = training.active and not training.ending and training.phase != "measuring"
+            self.buttons["start"].disabled = asked is None or (
+                yielding and not training.paused and training.request == asked
+            )
+            self.buttons["pause"].disabled = self.buttons["stop"].disabled = not yielding
+            self.buttons["pause"].description = "resume" if training.paused else "pause"
+            self.buttons["pause"].icon = "play" if training.paused else "pause"
+
+
+def _bring(shown: go.FigureWidget, figure: go.Figure) -> None:
+    """Bring a figure that is shown up to another one, which may have more or fewer panels."""
+    there, wanted = (
+        {axis: one.layout[axis] for axis in one.layout.to_plotly_json() if axis[1:].startswith("axis")}
+        for one in (shown, figure)
+    )
+    for axis in there.keys() ^ wanted.keys():
+        shown.layout[axis] = wanted.get(axis)
+    update(shown, figure)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
