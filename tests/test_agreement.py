@@ -148,6 +148,9 @@ def test_an_embedding_agrees_with_itself_rotated_and_scaled(given: tuple[torch.T
         found = agreement(one, other, graph, K)
         assert found.summary["value"].tolist() == pytest.approx([1, 1, 0], abs=1e-9)
         assert (found.nodes["overlap"] == 1).all() and found.nodes["distance"].max() < 1e-5
+        assert (
+            found.summary.loc["linear CKA", "chance"] < 0.3 < 0.6 < found.summary.loc["Procrustes disparity", "chance"]
+        )
         assert found.summary.loc["neighbourhood overlap", ["low", "high"]].tolist() == [1, 1]
         assert (found.classes["confusion change"] == 0).all() and (found.classes["abundance change"] == 0).all()
         np.testing.assert_allclose(found.classes["neighbourhood"], 1)

@@ -202,7 +202,8 @@ def _numbers(
         text = [f"{count:,} nodes<br>mean {title} {value:.4g}" for count, value in zip(counts, mean, strict=True)]
         return [go.Scattergl(x=places[:, 0], y=places[:, 1], mode="markers", marker=marker, text=text,
                              hovertemplate="%{text}<extra></extra>")]  # fmt: skip
-    parts = [(known, {"color": shown[known], **scale}, " %{marker.color:.4g}")]
+    outline = {"width": 0.5, "color": style.MUTED}  # the dark end of the scale vanishes on dark paper
+    parts = [(known, {"color": shown[known], "line": outline, **scale}, " %{marker.color:.4g}")]
     if not known.all():
         parts.insert(0, (~known, {"color": style.FAINT}, ": none"))
     return [

@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 
 from workbench import projection, rules
 from workbench.errors import UserError, node_number, unknown
-from workbench.plots import maps, network
+from workbench.plots import maps, network, style
 from workbench.plots.neighbourhoods import neighbourhood_map
 from workbench.widgets.atlas import CLASS, CLUSTER, ERROR, LABELS, RULE, Atlas, found_node
 from workbench.widgets.brush import Brush
@@ -307,9 +307,8 @@ class EmbeddingExplorer(Controls, ipw.VBox):
         return self.atlas.facts(self.selection, self._drawn, self.colour.value, self.rule.value)
 
     def _complain(self, text: str) -> None:
-        self.message.value = (
-            f'<div style="border-left:4px solid #E69F00;padding:2px 10px;line-height:1.5">{html.escape(text)}</div>'
-        )
+        look = f"border-left:4px solid {style.COLOURS[1]};padding:2px 10px;line-height:1.5"
+        self.message.value = f'<div style="{look}">{html.escape(text)}</div>'
 
 
 # ------------------------------------------------------------------------------------------------------- helpers

@@ -22,8 +22,9 @@ from workbench.contrast.audit import Audit, audit, projections_by_node
 from workbench.contrast.contrast import Contrast
 from workbench.contrast.ground import Ground, Positions
 from workbench.contrast.selection import STRATEGIES, Facts, Selection, check_options, choose, ground_of
-from workbench.errors import UserError, nearest, node_number, unknown
+from workbench.errors import UserError, unknown
 from workbench.plots.negatives import Mapped, away, called, classes, shown_pairs, strategy_colour
+from workbench.widgets.atlas import found_node
 
 if TYPE_CHECKING:
     from workbench.runs import Run
@@ -205,23 +206,7 @@ class Lens:
         Raises:
             UserError: there is none, or there are several.
         """
-        text = text.strip()
-        if text.removeprefix("-").isdecimal():
-            return node_number(int(text), self.nodes)
-        if self.names is None or not text:
-            raise UserError(f"{text[:40]!r} is no node; this graph has nodes 0 to {self.nodes - 1}, without names")
-        names = [str(name) for name in self.names]
-        folded = np.char.lower(np.array(names))
-        exact = np.flatnonzero(folded == text.lower())
-        hits = exact if len(exact) else np.flatnonzero(np.char.find(folded, text.lower()) >= 0)
-        if not len(hits):
-            guess = nearest(text, names)
-            hint = f"; did you mean {guess!r}?" if guess else f"; nodes have numbers, too, from 0 to {self.nodes - 1}"
-            raise UserError(f"no node's name holds {text[:40]!r}{hint}")
-        if len(hits) > 1:
-            some = ", ".join(called(int(node), names) for node in hits[:5]) + (", …" if len(hits) > 5 else "")
-            raise UserError(f"{len(hits):,} names hold {text[:40]!r}; type more of one, or a number: {some}")
-        return int(hits[0])
+        return found_node(text, self.names, self.nodes)
 
 
 @dataclass(frozen=True, eq=False)
