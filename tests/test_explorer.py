@@ -342,7 +342,7 @@ def test_a_person_in_a_browser_brushes_clicks_and_slides(screen: Explorer, train
     told.get_by_text(f"{len(expected)} of 34 nodes").wait_for()
     screen.marked(expected)
     assert json.loads(screen.python("print(explorer.selection.tolist())")) == expected
-    screen.until(f"({screen.FIGURE}).layout.selections.length == 0")
+    screen.until(f"({screen.FIGURE}).layout.selections?.length == 0")
 
     node = expected[0]
     name = screen.python(f"print(int(graph.y[{node}]))")
@@ -366,7 +366,7 @@ def test_a_person_in_a_browser_brushes_clicks_and_slides(screen: Explorer, train
     screen.until(f"({screen.FIGURE})._fullData.some(t => t.marker?.colorbar?.title?.text?.includes('log10'))")
     screen.marked(sorted(near))
     page.locator(".embedding-links select").select_option(label="all")
-    screen.until(f"({screen.FIGURE})._fullData[0].mode == 'lines'")
+    screen.until(f"({screen.FIGURE})._fullData[0]?.mode == 'lines'")
     page.locator(".embedding-node input").fill("99")
     page.locator(".embedding-node input").press("Enter")
     page.locator(".embedding-message").get_by_text("there is no node 99").wait_for()
