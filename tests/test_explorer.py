@@ -283,7 +283,25 @@ class Explorer(Screen):
 
     def lasso(self, corners: list[tuple[float, float]]) -> None:
         """Draw a lasso through corners given as shares of the map's width and height."""
-        left, top, width, height = self.page.evaluate(
+        left, top, width, height = self.box()
+        points = [(left + x * width, top + y * height) for x, y in [*corners, corners[0]]]
+        self.page.mouse.move(*points[0])
+        self.page.mouse.down()
+        for point in points[1:]:
+            self.page.mouse.move(*point, steps=8)
+        self.page.mouse.up()
+
+    def hover(self, node: int) -> None:
+        """Move the mouse over a node until the page tells of it."""
+        left, top, width, height = self.box()
+        x, y = self.places()[node]
+        self.page.mouse.move(left + x * width - 2, top + y * height)
+        self.page.mouse.move(left + x * width, top + y * height)
+        self.until(f"({self.FIGURE}).querySelector('.hoverlayer text')")
+
+    def box(self) -> list[float]:
+        """Return left, top, width and height of the map on the page, in pixels."""
+        return self.page.evaluate(
             f"""() => {{
                 const e = {self.FIGURE};
                 e.scrollIntoView({{block: 'center'}});
@@ -291,12 +309,6 @@ class Explorer(Screen):
                 return [box.left, box.top, box.width, box.height];
             }}"""
         )
-        points = [(left + x * width, top + y * height) for x, y in [*corners, corners[0]]]
-        self.page.mouse.move(*points[0])
-        self.page.mouse.down()
-        for point in points[1:]:
-            self.page.mouse.move(*point, steps=8)
-        self.page.mouse.up()
 
     def places(self) -> dict[int, tuple[float, float]]:
         """Return where each node stands on the page, as shares of the map's width and height."""
@@ -343,6 +355,19 @@ def test_a_person_in_a_browser_brushes_clicks_and_slides(screen: Explorer, train
     screen.marked(expected)
     assert json.loads(screen.python("print(explorer.selection.tolist())")) == expected
     screen.until(f"({screen.FIGURE}).layout.selections?.length == 0")
+
+    # The kernel hears of lassos and clicks, not of each node that the mouse passes over.
+    screen.python(
+        "heard = []\nexplorer.map.observe("
+        "lambda change: change['new'] and heard.append(change['new']['event_type']), '_js2py_pointsCallback')"
+    )
+    screen.hover(across[cut][1])
+    screen.lasso([(right, 0.005), (0.995, 0.005), (0.995, 0.995), (right, 0.995)])
+    screen.hover(across[-1][1])
+    screen.hover(across[-2][1])
+    told.get_by_text(f"{34 - len(expected)} of 34 nodes").wait_for()
+    screen.marked(sorted(set(range(34)) - set(expected)))
+    assert screen.python("print(set(heard))") == "{'plotly_selected'}"
 
     node = expected[0]
     name = screen.python(f"print(int(graph.y[{node}]))")

@@ -81,7 +81,7 @@ _page = _Page()
 
 
 class Fit(anywidget.AnyWidget):
-    """Nothing to see: it tells the figures beside it how much room there is, and whether the page is dark.
+    """Nothing to see: it tells the figures beside it how much room there is and whether the page is dark.
 
     A figure is drawn before it stands on the page, at a width that plotly takes for granted, and then waits for the
     window to change its size; so do figures in a section that was closed. The page is JupyterLab's, which says whether
@@ -99,6 +99,14 @@ class Fit(anywidget.AnyWidget):
         room.observe(el);
         document.addEventListener("plotlywidget-after-render", fit);
 
+        // plotly tells the kernel of each point the mouse passes over, in the place where it tells of clicks and
+        // selections, so that one that comes while the kernel is busy would be lost under the next. None is needed.
+        const hush = (plot) => plot?.layout?.meta?.workbench
+          && ["plotly_hover", "plotly_unhover"].forEach((name) => plot.removeAllListeners(name));
+        const hushed = (event) => hush(event.detail.element);
+        document.addEventListener("plotlywidget-after-render", hushed);
+        document.querySelectorAll(".js-plotly-plot").forEach(hush);
+
         const system = window.matchMedia("(prefers-color-scheme: dark)");
         const look = () => {
           const light = document.body.dataset.jpThemeLight;
@@ -112,6 +120,7 @@ class Fit(anywidget.AnyWidget):
         return () => {
           room.disconnect();
           document.removeEventListener("plotlywidget-after-render", fit);
+          document.removeEventListener("plotlywidget-after-render", hushed);
           theme.disconnect();
           system.removeEventListener("change", look);
         };
@@ -135,6 +144,7 @@ class Fit(anywidget.AnyWidget):
 def live(figure: go.Figure) -> go.FigureWidget:
     """Make a figure that can be changed on the screen, takes the width that there is and is dark where the page is."""
     live = go.FigureWidget(_page.dressed(figure))
+    live.layout.meta = {"workbench": True}
     unused = ["select2d", "lasso2d", "autoScale2d", "zoom2d", "pan2d"]
     live._config = {**live._config, "responsive": True, "displaylogo": False, "modeBarButtonsToRemove": unused}
     live._light, _page.figures[id(live)] = figure, live
