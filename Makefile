@@ -5,13 +5,15 @@ PYTHON ?= python3
 PIP_OPTIONS ?=
 # Extra options for pytest, e.g. PYTEST_OPTIONS="-k grace -x".
 PYTEST_OPTIONS ?=
+# Extra options for the page of `make app`, e.g. APP_OPTIONS="--no-browser --port=8877".
+APP_OPTIONS ?=
 
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install run gallery lab test check format pictures lock clean
+.PHONY: help install run gallery lab app test check format pictures lock clean
 
 help: ## show this list
 	@echo "make JOB, where JOB is one of:"
@@ -42,6 +44,11 @@ gallery: $(STAMP) ## execute every notebook, write build/gallery/index.html, whi
 
 lab: $(STAMP) ## open JupyterLab on the tour
 	@$(PY) -m workbench lab
+
+app: $(STAMP) ## show the explorers as a page of their own, on this machine only, with a token
+	@$(PY) -m pip install --quiet $(PIP_OPTIONS) -r requirements.txt --no-build-isolation -e ".[app]"
+	@WORKBENCH_RUNS="$${WORKBENCH_RUNS:-$(CURDIR)/runs}" WORKBENCH_DATA="$${WORKBENCH_DATA:-$(CURDIR)/data}" \
+	  $(PY) -m voila notebooks/60_embeddings.ipynb --Voila.ip=127.0.0.1 --Voila.auto_token=True $(APP_OPTIONS)
 
 test: $(STAMP) ## run the tests
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal $(PYTEST_OPTIONS)
