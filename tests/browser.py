@@ -118,12 +118,24 @@ class Screen:
     def run(self) -> None:
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
 
+    def found(self, function: str, argument: Any = None) -> Any:
+        """Wait until a function has something to return on the page; a figure made anew is away for a moment."""
+        patient = f"""argument => {{
+            try {{
+                return ({function})(argument);
+            }} catch (error) {{
+                if (error instanceof TypeError) return false;
+                throw error;
+            }}
+        }}"""
+        return self.page.wait_for_function(patient, arg=argument).json_value()
+
     def until(self, condition: str) -> None:
-        self.page.wait_for_function(f"() => !!({condition})")
+        self.found(f"() => !!({condition})")
 
     def click(self, node: int, name: str = "nodes") -> None:
         """Click a node of the figure, in its trace of some name."""
-        where = self.page.evaluate(
+        where = self.found(
             f"""() => {{
                 const e = {self.FIGURE}, t = e._fullData.find(t => t.name == {json.dumps(name)});
                 e.scrollIntoView({{block: 'center'}});

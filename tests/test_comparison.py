@@ -266,15 +266,19 @@ def test_a_person_in_a_browser_brushes_on_either_map(screen: Maps) -> None:
         screen.lasso(corners if side == 0 else [(y, x) for x, y in corners])
         screen.selected(sorted(node for _, node in across[:cut]))
 
+    listed = json.loads(screen.python("import json; print(json.dumps(compared.moved.options))"))
+    options = "[...document.querySelectorAll('.comparison-moved option')]"
+    shown = f"{options}.map(o => o.textContent.replaceAll('\\u00a0', ' '))"
+    screen.found(f"lines => JSON.stringify({shown}) == JSON.stringify(lines)", [line for line, _ in listed])
     screen.page.locator(".comparison-moved select").select_option(index=3)
-    node = int(screen.python("print(compared.moved.value)"))
+    node = listed[3][1]
     near = agreement(*embeddings(34), load_graph("karate"), 5).nearest
     screen.page.locator(".comparison-told").get_by_text(f"Node {node}", exact=True).wait_for()
     for screen.side in (0, 1):
         places = screen.places()
         for name, nodes in (("nearest in one", near[0].indices[node]), ("nearest in other", near[1].indices[node])):
             screen.until(f"({screen.FIGURE})._fullData.some(t => !t.customdata && t.x.length == 5)")
-            found = screen.page.evaluate(
+            found = screen.found(
                 f"""name => {{
                     const e = {screen.FIGURE}, X = e._fullLayout.xaxis;
                     const t = e._fullData.filter(t => t.name.startsWith('nearest'))[name == 'nearest in one' ? 0 : 1];

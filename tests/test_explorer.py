@@ -301,7 +301,7 @@ class Explorer(Screen):
 
     def box(self) -> list[float]:
         """Return left, top, width and height of the map on the page, in pixels."""
-        return self.page.evaluate(
+        return self.found(
             f"""() => {{
                 const e = {self.FIGURE};
                 e.scrollIntoView({{block: 'center'}});
@@ -312,7 +312,7 @@ class Explorer(Screen):
 
     def places(self) -> dict[int, tuple[float, float]]:
         """Return where each node stands on the page, as shares of the map's width and height."""
-        found = self.page.evaluate(
+        found = self.found(
             f"""() => {{
                 const e = {self.FIGURE}, X = e._fullLayout.xaxis, Y = e._fullLayout.yaxis;
                 return e._fullData.filter(t => t.customdata).flatMap(t => [...t.customdata].map((node, i) =>
@@ -323,13 +323,13 @@ class Explorer(Screen):
 
     def marked(self, nodes: list[int]) -> None:
         """Wait until exactly these nodes are marked on the page."""
-        self.page.wait_for_function(
+        self.found(
             f"""nodes => {{
                 const found = ({self.FIGURE})._fullData.filter(t => t.customdata)
                     .flatMap(t => [...(t.selectedpoints ?? [])].map(i => t.customdata[i]));
                 return JSON.stringify(found.sort((a, b) => a - b)) == JSON.stringify(nodes);
             }}""",
-            arg=nodes,
+            nodes,
         )
 
 
@@ -382,10 +382,10 @@ def test_a_person_in_a_browser_brushes_clicks_and_slides(screen: Explorer, train
     drawn = dict(projection.over_epochs(trained[0].snapshots, "pca"))
     page.locator(".embedding-epoch .noUi-handle, .embedding-epoch [role=slider]").first.press("ArrowLeft")
     screen.until(f"({screen.FIGURE}).layout.title.text.includes('after 3 epochs')")
-    screen.page.wait_for_function(
+    screen.found(
         f"""([node, x]) => ({screen.FIGURE})._fullData.some(t => t.customdata
             && Math.abs(t.x[[...t.customdata].indexOf(node)] - x) < 1e-4)""",
-        arg=[node, float(drawn[3].points[node, 0])],
+        [node, float(drawn[3].points[node, 0])],
     )
     page.locator(".embedding-colour select").select_option(label="degree")
     screen.until(f"({screen.FIGURE})._fullData.some(t => t.marker?.colorbar?.title?.text?.includes('log10'))")

@@ -413,12 +413,12 @@ class Page(Screen):
 
     def has(self, panel: int, nodes: list[int]) -> None:
         """Wait until a panel in the browser has exactly these negatives."""
-        self.page.wait_for_function(
+        self.found(
             f"""nodes => {{
-                const there = ({self.FIGURE})?._fullData.find(t => t.name.startsWith('negatives {panel},'));
+                const there = ({self.FIGURE})._fullData.find(t => t.name.startsWith('negatives {panel},'));
                 return there && JSON.stringify([...(there.customdata || [])]) == JSON.stringify(nodes);
             }}""",
-            arg=nodes,
+            nodes,
         )
 
 

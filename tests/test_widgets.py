@@ -300,13 +300,13 @@ class Explorer(Screen):
 
     def coloured(self, expected: dict[int, float]) -> None:
         """Wait until the browser has exactly these nodes, coloured by these values."""
-        self.page.wait_for_function(
+        self.found(
             f"""expected => {{
-                const nodes = ({self.FIGURE})._fullData?.find(t => t.name == 'nodes');
+                const nodes = ({self.FIGURE})._fullData.find(t => t.name == 'nodes');
                 return nodes && nodes.customdata.length == Object.keys(expected).length
                     && [...nodes.customdata].every((node, i) => nodes.marker.color[i] == expected[node]);
             }}""",
-            arg={str(node): value for node, value in expected.items()},
+            {str(node): value for node, value in expected.items()},
         )
 
 
