@@ -40,6 +40,7 @@ def pins(lines: list[str]) -> dict[str, str]:
 
 CORE = pins(PROJECT["dependencies"])
 DEV = pins(PROJECT["optional-dependencies"]["dev"])
+CLUSTER = pins(PROJECT["optional-dependencies"]["cluster"])  # imported only by who asks for a cluster
 OWNERS = {module: {plain(owner) for owner in owners} for module, owners in metadata.packages_distributions().items()}
 LOCK = pins((ROOT / "requirements.txt").read_text().splitlines())
 
@@ -47,7 +48,7 @@ LOCK = pins((ROOT / "requirements.txt").read_text().splitlines())
 def test_the_mandated_versions() -> None:
     assert PROJECT["requires-python"] == ">=3.11" and CORE["torch"] == "2.13.0"
     assert {"torch-geometric", "papermill", "plotly", "networkx", "umap-learn", "scikit-learn"} <= set(CORE)
-    assert not set(CORE) & set(DEV)
+    assert not set(CORE) & set(DEV) and CLUSTER.items() <= DEV.items()
 
 
 def test_the_lock_holds_every_pin_of_the_project() -> None:
@@ -87,7 +88,7 @@ def test_the_conda_environment_has_the_same_versions() -> None:
 
 
 def test_every_import_is_a_declared_dependency() -> None:
-    declared = {module for name in CORE for module in _modules(name)}
+    declared = {module for name in CORE | CLUSTER for module in _modules(name)}
     imported = set()
     for path in (ROOT / "workbench").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

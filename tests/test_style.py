@@ -16,9 +16,10 @@ import torch
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 from test_plots import comparison, made, ring
+from torch_geometric.data import Data
 
-from workbench import audit, negatives, placebo, plots, projection, rules
-from workbench.evaluation.agreement import agreement
+from workbench import audit, claims, negatives, placebo, plots, projection, rules
+from workbench.evaluation import agreement, lens
 from workbench.plots import network, readings, style
 from workbench.plots.negatives import Mapped
 from workbench.rules import Terms
@@ -168,6 +169,10 @@ def figures() -> dict[str, go.Figure]:
         for rule, semantics in (("bridge", "crisp"), ("degree(v)", "crisp"), ("bridge", "godel"))
         for name, figure in plots.rule_report(terms, rule, 5, semantics, embedding=torch.eye(40)).items()
     }
+    words = ("reproduced", "better", "worse", "undecided")
+    verdicts = [(cell, claims.Verdict(word, "", cell.value + 2, 1.0, 3.0, 3))
+                for cell, word in zip(claims.cells(), words, strict=False)]  # fmt: skip
+    halves = Data(y=torch.arange(60) % 2, num_nodes=60)  # has no public split, which the figure tells
     reading, part = readings.read(rules.evaluation("degree(v) > 2", terms)), network.ego(graph, 5)
     both = agreement(run, made(embeddings=torch.rand(40, 6)), graph)
     pair = plots.agreement_maps(both, (projection.project(run.embeddings, "pca"),) * 2, "class", chosen=5)
@@ -176,6 +181,7 @@ def figures() -> dict[str, go.Figure]:
         "agreement_maps": pair[0],
         "audit_chart": plots.audit_chart(audits),
         "budget_chart": plots.budget_chart(pd.read_csv(results / "negatives.csv"), "cora"),
+        "claims_chart": plots.claims_chart(verdicts),
         "confusion_change": plots.confusion_change(both),
         "difference_chart": plots.difference_chart(placebo.differences(pd.read_csv(results / "placebo.csv"))),
         "embedding_epochs": plots.embedding_epochs(run, graph=graph),
@@ -186,6 +192,7 @@ def figures() -> dict[str, go.Figure]:
         "negative_map": plots.negative_map(panels, mapped, 7, 9),
         "negative_rings": plots.negative_rings(panels, graph, 7, "class", 9),
         "negative_rings of hops": plots.negative_rings(panels, graph, 7, "hops", 9),
+        "protocol_lens": plots.protocol_lens(lens(torch.rand(60, 6), halves, splits=2, steps=20, progress=False)),
         "results_chart": plots.results_chart(comparison()),
         "rule_map": plots.rule_map(reading, part, 5),
         "rule_overlap": plots.rule_overlap(readings.flags(terms)[0]),

@@ -21,6 +21,8 @@ _PUBLIC = {
     "rules": ("workbench.rules", None),
     "placebo": ("workbench.placebo", None),
     "budget": ("workbench.budget", None),
+    "claims": ("workbench.claims", None),
+    "sweep": ("workbench.sweep", None),
     "negatives": ("workbench.contrast.selection", None),
     "audit": ("workbench.contrast.audit", "audit"),
     "methods": ("workbench.methods", None),
@@ -36,7 +38,20 @@ __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
     import workbench.contrast.selection as negatives
-    from workbench import budget, evaluation, graphs, methods, notebooks, placebo, plots, rules, runs, widgets
+    from workbench import (
+        budget,
+        claims,
+        evaluation,
+        graphs,
+        methods,
+        notebooks,
+        placebo,
+        plots,
+        rules,
+        runs,
+        sweep,
+        widgets,
+    )
     from workbench.contrast import Contrast
     from workbench.contrast.audit import audit
     from workbench.errors import UserError

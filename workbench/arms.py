@@ -1,6 +1,7 @@
 """Arms of a comparison: trainings that differ in one thing, scored alike, and what can be said of them over seeds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,57 @@ import pandas as pd
 from torch_geometric.data import Data
 
 from workbench.errors import UserError
-from workbench.evaluation import evaluate, paired_difference
+from workbench.evaluation import evaluate, paired_difference, propagated
+from workbench.evaluation.comparison import PROPAGATED
+from workbench.training import fit
+
+UNTRAINED = "untrained encoder"
+MARGIN = 1.0  # percentage points within which two arms count as equally good
+
+
+def run(
+    graph: Data,
+    method: str,
+    arms: Mapping[str, Mapping[str, Any]],
+    seeds: int,
+    preset: str,
+    protocol: str,
+    splits: int,
+    store: str | Path | None = None,
+    progress: bool = True,
+    **overrides: Any,
+) -> pd.DataFrame:
+    """Train a method in several arms over several seeds and score all under one protocol on the same splits.
+
+    Args:
+        graph: the graph with its labels, which no arm sees in training.
+        method, preset: what is trained.
+        arms: by name, the parameters in which an arm differs.
+        seeds: training seeds 0, 1, ..., at least 2 for an interval.
+        protocol: name of a protocol. splits: how many of it.
+        store: folder of runs, from which an interrupted call goes on.
+        progress: show a bar for each training.
+        **overrides: parameters that differ from the preset in all arms.
+
+    Returns:
+        One row an arm and seed, and one for each floor: graph, arm, seed, accuracy and macro F1 (mean over the splits,
+        percent), spread over splits (percentage points), epochs, seconds (training), preset, protocol.
+
+    Raises:
+        UserError: what is set for all is what arms differ in, or as for `fit` and `evaluate`.
+    """
+    if fixed := sorted(set(overrides) & {name for arm in arms.values() for name in arm}):
+        raise UserError(f"{fixed[0]!r} is what the arms differ in, so it can't be set for all of them")
+    rows = [scored_row(graph, PROPAGATED, propagated(graph), protocol, splits)]
+    for seed in range(seeds):
+        start = fit(method, graph, preset, seed, store=store, progress=progress, **{**overrides, "epochs": 0})
+        rows.append(scored_row(graph, UNTRAINED, start, protocol, splits))
+        for name, given in arms.items():
+            trained = fit(method, graph, preset, seed, store=store, progress=progress, **{**overrides, **given})
+            if not trained.complete:
+                raise UserError(f"interrupted in arm {name!r}, seed {seed}; the same call goes on from there")
+            rows.append(scored_row(graph, name, trained, protocol, splits))
+    return pd.DataFrame(rows).assign(preset=preset, protocol=protocol)
 
 
 def scored_row(graph: Data, arm: str, scored: Any, protocol: str, splits: int) -> dict[str, Any]:
@@ -97,3 +148,11 @@ def differences(rows: pd.DataFrame, pairs: Iterable[tuple[str, str]]) -> pd.Data
                           "difference": interval.mean, "low": interval.low, "high": interval.high})  # fmt: skip
     columns = ["graph", "first", "second", "seeds", "difference", "low", "high"]
     return pd.DataFrame(found, columns=columns)
+
+
+def said(low: float, high: float) -> str:
+    """Say what the interval of a difference means: "better", "worse", "equal within 1 point" or "not separable"."""
+    side = "better" if low > 0 else "worse" if high < 0 else ""
+    if low > -MARGIN and high < MARGIN:
+        return f"{side}, by less than {MARGIN:g} point" if side else f"equal within {MARGIN:g} point"
+    return side or "not separable"

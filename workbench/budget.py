@@ -13,19 +13,17 @@ from torch_geometric.data import Data
 from tqdm.auto import tqdm
 
 from workbench import arms
-from workbench.arms import scored_row, summary
+from workbench.arms import MARGIN, PROPAGATED, UNTRAINED, said, scored_row, summary
 from workbench.contrast import selection
 from workbench.errors import UserError
 from workbench.evaluation import propagated
-from workbench.evaluation.comparison import PROPAGATED
 from workbench.methods import METHODS, configure
 from workbench.methods.base import ContrastConfig
 from workbench.runs import Run
 from workbench.training import fit
 
-ALL, UNTRAINED = "all", "untrained encoder"
+ALL = "all"
 SHARED, EACH = "uniform", "uniform-each"  # random arms: one list for all anchors, and a list for each
-MARGIN = 1.0  # percentage points within which two arms count as equally good
 KS = (4, 16, 64, 256)
 # What is claimed, and between which arms of the same number of negatives it is decided.
 CLAIMS = (
@@ -207,14 +205,7 @@ def differences(rows: pd.DataFrame) -> pd.DataFrame:
         if objective != "infonce":
             pairs.append((arm(strategy, k, objective), arm(strategy, k)))
     found = arms.differences(rows, pairs)
-    return found.assign(verdict=[_verdict(row.low, row.high) for row in found.itertuples()])
-
-
-def _verdict(low: float, high: float) -> str:
-    side = "better" if low > 0 else "worse" if high < 0 else ""
-    if low > -MARGIN and high < MARGIN:
-        return f"{side}, by less than {MARGIN:g} point" if side else f"equal within {MARGIN:g} point"
-    return side or "not separable"
+    return found.assign(verdict=[said(row.low, row.high) for row in found.itertuples()])
 
 
 def claims(rows: pd.DataFrame) -> pd.DataFrame:
@@ -232,14 +223,14 @@ def claims(rows: pd.DataFrame) -> pd.DataFrame:
         (percentage points), verdict.
     """
     found = []
-    for said, first, word, second in CLAIMS:
+    for sentence, first, word, second in CLAIMS:
         for k in sorted(rows["k"].dropna().unique()):
             pair = arm(first, k), arm(second, np.nan if second == ALL else k)
             for row in arms.differences(rows, [pair]).to_dict("records"):
                 low, high = (-row["high"], -row["low"]) if word == "worse than" else (row["low"], row["high"])
                 bound = -MARGIN if word == "as good as" else 0.0
                 verdict = "held" if low > bound else "contradicted" if high < bound else "not separable"
-                found.append({"claim": said, "k": int(k), **row, "verdict": verdict})
+                found.append({"claim": sentence, "k": int(k), **row, "verdict": verdict})
     columns = ["claim", "graph", "k", "first", "second", "seeds", "difference", "low", "high", "verdict"]
     return pd.DataFrame(found, columns=columns)
 

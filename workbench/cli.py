@@ -162,6 +162,29 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     add("-p", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="a setting of all, -p epochs=50")
     add("--out", metavar="FILE", help="write each training's row as CSV")
 
+    add = command(commands.claims, kept="the trainings that were finished are stored; the same command goes on")
+    add(
+        "action",
+        metavar="ACTION",
+        help="list | run CLAIM ... | switches METHOD GRAPH ... | cost GRAPH ... | lens CLAIM ... | report",
+    )
+    add("words", nargs="*", metavar="WORD", help="a claim is a published number, e.g. str-gcl/cora")
+    add("--seeds", type=int, default=3, help="training seeds (default: %(default)s)")
+    add("--workers", type=int, help="run: processes (default: one a core)")
+    add("--deadline", type=float, metavar="MINUTES", help="run: stop after this time and keep what was trained")
+    add("--results", metavar="FOLDER", help="where results are kept (default: docs/results of the project)")
+
+    add = command(commands.sweep, kept="the trainings that were finished are stored; the same command goes on")
+    add("methods", nargs="+", metavar="METHOD")
+    add("--graphs", nargs="+", required=True, metavar="GRAPH", help="names or files")
+    add("--preset", nargs="+", default=["released"], help="one or several (default: released)")
+    add("--seeds", type=int, default=3, help="training seeds of each (default: %(default)s)")
+    add("-p", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="a setting of all, -p epochs=50")
+    add("--workers", type=int, help="processes (default: one a core)")
+    add("--on", metavar="ADDRESS", help="of a Dask scheduler, to train on its workers")
+    add("--deadline", type=float, metavar="MINUTES", help="stop after this time and keep what was trained")
+    add("--out", metavar="FILE", help="write each training's row as CSV")
+
     add = command(commands.rules)
     add("action", metavar="ACTION", help="list | show RULE | eval RULE GRAPH | placebo GRAPH ...")
     add("words", nargs="*", metavar="WORD", help="a rule is a name or a formula in quotes, a graph a name or a file")

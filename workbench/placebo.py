@@ -8,11 +8,8 @@ import pandas as pd
 from torch_geometric.data import Data
 
 from workbench import arms as comparison
-from workbench.arms import scored_row, summary
+from workbench.arms import PROPAGATED, UNTRAINED, summary
 from workbench.errors import UserError, unknown
-from workbench.evaluation import propagated
-from workbench.evaluation.comparison import PROPAGATED
-from workbench.training import fit
 
 RELEASED, PERMUTED, NO_RULE = "released", "permuted", "no rule"
 NODES, NODES_PERMUTED = "node-wise (ours)", "node-wise, permuted"
@@ -28,7 +25,6 @@ ARMS: Mapping[str, Mapping[str, Any]] = {
     NODES: _NODE_WISE,
     NODES_PERMUTED: {**_NODE_WISE, "weighting": "permuted"},
 }
-UNTRAINED = "untrained encoder"
 # What each arm is to be held against, first minus second.
 PAIRS = (
     (RELEASED, PERMUTED), (RELEASED, "constant"), (RELEASED, "frozen"), (RELEASED, NO_RULE),
@@ -81,22 +77,10 @@ def run(
         if chosen.count(arm) > 1:
             raise UserError(f"arm {arm!r} is given twice; the placebo comparison trains each arm once a seed")
     comparison.check_counts(seeds, splits, "the placebo comparison")
-    if fixed := sorted(set(overrides) & {name for arm in ARMS.values() for name in arm}):
-        raise UserError(f"{fixed[0]!r} is what the arms differ in, so it can't be set for all of them")
     if rules is not None:
         overrides = {**overrides, "rules": rules}
-    rows = [scored_row(graph, PROPAGATED, propagated(graph), protocol, splits)]
-    for seed in range(seeds):
-        given = {**overrides, "epochs": 0}
-        start = fit("str-gcl", graph, preset, seed, store=store, progress=progress, **given)
-        rows.append(scored_row(graph, UNTRAINED, start, protocol, splits))
-        for arm in chosen:
-            given = {**overrides, **ARMS[arm]}
-            trained = fit("str-gcl", graph, preset, seed, store=store, progress=progress, **given)
-            if not trained.complete:
-                raise UserError(f"interrupted in arm {arm!r}, seed {seed}; the same call goes on from there")
-            rows.append(scored_row(graph, arm, trained, protocol, splits))
-    return pd.DataFrame(rows).assign(preset=preset, protocol=protocol)
+    given = {name: ARMS[name] for name in chosen}
+    return comparison.run(graph, "str-gcl", given, seeds, preset, protocol, splits, store, progress, **overrides)
 
 
 def differences(rows: pd.DataFrame) -> pd.DataFrame:
@@ -104,4 +88,6 @@ def differences(rows: pd.DataFrame) -> pd.DataFrame:
     return comparison.differences(rows, PAIRS)
 
 
-__all__ = ["ARMS", "PAIRS", "PERMUTED", "RELEASED", "UNTRAINED", "differences", "run", "summary"]
+__all__ = [
+    "ARMS", "PAIRS", "PERMUTED", "PROPAGATED", "RELEASED", "UNTRAINED", "differences", "run", "summary"
+]  # fmt: skip

@@ -3,13 +3,15 @@
 Nothing heavy is imported before a command needs it.
 """
 
+from workbench.commands.claims import claims
 from workbench.commands.negatives import budget, select
 from workbench.commands.output import FAILED, FINE, INTERRUPTED, USER_MISTAKE
 from workbench.commands.pages import bench, lab, notebooks
 from workbench.commands.rules import rules
+from workbench.commands.sweeps import sweep
 from workbench.commands.training import evaluate, fit, forecast, graphs, runs
 
 __all__ = [
-    "FAILED", "FINE", "INTERRUPTED", "USER_MISTAKE", "bench", "budget", "evaluate", "fit", "forecast", "graphs", "lab",
-    "notebooks", "rules", "runs", "select",
+    "FAILED", "FINE", "INTERRUPTED", "USER_MISTAKE", "bench", "budget", "claims", "evaluate", "fit", "forecast",
+    "graphs", "lab", "notebooks", "rules", "runs", "select", "sweep",
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from workbench.evaluation import protocols, statistics
 from workbench.evaluation.agreement import Agreement, agreement
 from workbench.evaluation.clustering import Clustering, clustering, neighbours
 from workbench.evaluation.comparison import compare, format, propagated
+from workbench.evaluation.lens import lens
 from workbench.evaluation.scores import Measure, Scores, evaluate
 from workbench.evaluation.statistics import mean_interval, nested_spread, paired_difference
 
@@ -17,6 +18,7 @@ __all__ = [
     "compare",
     "evaluate",
     "format",
+    "lens",
     "mean_interval",
     "neighbours",
     "nested_spread",

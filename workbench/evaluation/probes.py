@@ -1,6 +1,7 @@
 """Probes: simple classifiers that are trained on frozen embeddings and show how well classes can be read off them.
 
-A probe sees the labels of the training part and of the part that tunes it; test labels are never handed to it.
+A probe sees the labels of the training part and of the part that tunes it; test labels are never handed to it, except
+by a protocol that is flawed in just this.
 """
 
 import warnings

@@ -1,7 +1,7 @@
 """Scores of one embedding under one protocol: numbers that carry their spread, and what the spread is over."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -73,6 +73,7 @@ class Scores:
         protocol: name of the protocol.
         solver: what fitted the probe: "liblinear", "fast" or "adam".
         steps: gradient steps of a linear layer, None for logistic regression.
+        normalised: whether each embedding was divided by its L2 norm first.
         seed: of the splits.
         flawed: the protocol's flaw in a sentence, None where none is known.
         seconds: wall time of the evaluation when it was computed.
@@ -84,12 +85,15 @@ class Scores:
     protocol: str
     solver: str
     steps: int | None
+    normalised: bool
     seed: int
     flawed: str | None
     seconds: float
 
     def __str__(self) -> str:
         fitted = self.solver if self.steps is None else f"{self.solver}, {self.steps:,} steps"
+        if self.normalised != protocols.get(self.protocol).normalise:
+            fitted += ", rows normalised" if self.normalised else ", rows as they are"
         flaw = f"; FLAWED: {self.flawed}" if self.flawed else ""
         spread = f"mean over {self.accuracy.over}" if np.isnan(self.accuracy.std) else f"mean ± {self.accuracy.over}"
         return f"accuracy {self.accuracy} %, macro F1 {self.macro_f1} % ({self.protocol}, {fitted}; {spread}{flaw})"
@@ -100,7 +104,8 @@ class Scores:
             name: {"mean": float(measure), "std": None if np.isnan(measure.std) else measure.std, "over": measure.over}
             for name, measure in (("accuracy", self.accuracy), ("macro_f1", self.macro_f1))
         }
-        plain |= {name: getattr(self, name) for name in ("protocol", "solver", "steps", "seed", "flawed", "seconds")}
+        facts = ("protocol", "solver", "steps", "normalised", "seed", "flawed", "seconds")
+        plain |= {name: getattr(self, name) for name in facts}
         return plain | {"per_split": self.per_split.to_dict(orient="list")}
 
     @classmethod
@@ -122,6 +127,7 @@ def evaluate(
     seed: int = 0,
     solver: str | None = None,
     steps: int | None = None,
+    normalise: bool | None = None,
     fresh: bool = False,
     progress: bool = True,
 ) -> Scores:
@@ -138,6 +144,7 @@ def evaluate(
         seed: of the splits and of the probe's initial weights.
         solver: "liblinear" or "fast" for logistic regression; None: the protocol's own.
         steps: gradient steps of a protocol that trains a linear layer; None: the protocol's own.
+        normalise: divide each embedding by its L2 norm first; None: as the protocol does.
         fresh: compute even where stored scores exist.
         progress: show a bar over the splits (in a terminal or notebook).
 
@@ -149,17 +156,19 @@ def evaluate(
     """
     rules = protocols.get(protocol)
     solver, steps = _options(rules, solver, steps)
+    normalise = rules.normalise if normalise is None else normalise
     labels = protocols.labels_of(graph)
     parts = rules.splits(graph, splits, seed)
     x = matrix_of(run_or_embeddings, graph)
     asked = {"version": VERSION, "protocol": protocol, "splits": splits, "seed": seed, "solver": solver, "steps": steps}
     asked |= {"embeddings": cache.digest(x), "labels_and_splits": cache.digest(labels, *_arrays(parts))}
+    asked["normalise"] = normalise
     file = cache.file_of(run_or_embeddings, asked)
     stored = None if fresh or file is None else cache.load(file, asked)
     if stored is not None:
         return Scores.from_dict(stored)
     began = time.perf_counter()
-    x = normalize(x) if rules.normalise else x
+    x = normalize(x) if normalise else x
     randomness = Randomness(seed)
     rows = [
         _score(rules, x, labels, split, solver, steps, randomness.integer(f"probe {i}"))
@@ -171,7 +180,7 @@ def evaluate(
     over = _over(rules, graph, len(rows))
     accuracy, macro_f1 = (_measure(per_split[name], rules, over) for name in ("accuracy", "macro_f1"))
     seconds = time.perf_counter() - began
-    scores = Scores(accuracy, macro_f1, per_split, protocol, solver, steps, seed, rules.flawed, seconds)
+    scores = Scores(accuracy, macro_f1, per_split, protocol, solver, steps, normalise, seed, rules.flawed, seconds)
     if file is not None:
         cache.store(file, asked, scores.as_dict())
     return scores
@@ -226,9 +235,11 @@ def _score(
     truth = np.full(labels.size, -1)
     truth[labels >= 0] = compact
     known = truth.copy()
-    known[split.test] = -1
+    if not rules.picks_on_test:
+        known[split.test] = -1
     if steps is not None:
-        said = probes.linear_layer(x, known, split, names.size, steps, seed)
+        tuned = replace(split, validation=split.test) if rules.picks_on_test else split
+        said = probes.linear_layer(x, known, tuned, names.size, steps, seed)
     else:
         said = (probes.fast if solver == "fast" else probes.liblinear)(x, known, split, names.size)
     wanted = truth[split.test]
