@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from filelock import FileLock
 from torch_geometric.data import Data
 from tqdm.auto import tqdm
 
@@ -19,6 +20,7 @@ from workbench.training import untrained
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 SCORES, COST = "claims-scores.csv", "claims-cost.csv"
 SPLITS, LARGE, LARGE_SPLITS = 10, 10_000, 3  # splits, and those of a graph with so many nodes or more
+LOCK = ".claims.lock"  # of the folder of results
 LENS, LENS_SPLITS = "claims-lens.csv", 3  # each is a long training of a layer
 RAW, PROPAGATED = "raw", "propagated"
 KEYS = ["arm", "graph", "preset", "protocol", "seed", "split"]
@@ -97,20 +99,17 @@ def collect(
     Returns:
         Both tables as they are kept now.
     """
-    scores, costs = read(folder)
     for run in tqdm(stored(store), desc="claims", unit="training", disable=not progress):
-        graph = load_graph(run.graph)
+        graph, scores, parts = load_graph(run.graph), read(folder)[0], []
         wanted = protocols_of(graph)
         done = set(_of(scores, run.method, run.graph, run.preset, run.seed)["protocol"])
         if missing := [one for one in wanted if one not in done]:
-            scores = pd.concat([scores, scored(run, graph, missing)], ignore_index=True)
+            parts.append(scored(run, graph, missing))
         below = set(_of(scores, RAW, run.graph, "", 0)["protocol"])
         if missing := [one for one in wanted if one not in below]:
-            scores = pd.concat([scores, floors(graph, missing)], ignore_index=True)
-        if FINISHED not in set(_of(costs, run.method, run.graph, run.preset, run.seed)["state"]):
-            costs = _with(costs, cost(run))
-        write(scores, costs, folder)
-    return scores, costs
+            parts.append(floors(graph, missing))
+        _add(folder, parts, [cost(run)])
+    return read(folder)
 
 
 def note(rows: pd.DataFrame, folder: Path = RESULTS) -> None:
@@ -120,18 +119,26 @@ def note(rows: pd.DataFrame, folder: Path = RESULTS) -> None:
         rows: what `workbench.sweep.run` returned.
         folder: where the results are kept.
     """
-    scores, costs = read(folder)
+    found = []
     for row in rows[rows["state"].str.startswith(sweep.UNFINISHED) & (rows["epochs"] > 0)].to_dict("records"):
         asked = configure(row["method"], row["preset"], row["graph"], {})[1].epochs
         facts = {name: row[name] for name in COSTS if name in row}
-        costs = _with(costs, {**facts, "arm": row["method"], "state": UNFINISHED, "asked": asked})
-    write(scores, costs, folder)
+        found.append({**facts, "arm": row["method"], "state": UNFINISHED, "asked": asked})
+    _add(folder, [], found)
 
 
-def _with(costs: pd.DataFrame, row: dict[str, Any]) -> pd.DataFrame:
-    """Add the cost of a training in place of what was known of it."""
-    before = _of(costs, row["arm"], row["graph"], row["preset"], row["seed"]).index
-    return pd.concat([costs.drop(before), pd.DataFrame([row])[COSTS]], ignore_index=True)
+def _add(folder: Path, parts: list[pd.DataFrame], rows: list[dict[str, Any]]) -> None:
+    """Add scores and costs to what is kept; another process may do the same at this moment."""
+    if not folder.is_dir():
+        raise UserError(f"results are kept in {folder}, which is no folder")
+    with FileLock(folder / LOCK):
+        scores, costs = read(folder)
+        scores = pd.concat([scores, *parts], ignore_index=True).drop_duplicates(KEYS)
+        for row in rows:
+            before = _of(costs, row["arm"], row["graph"], row["preset"], row["seed"])
+            if FINISHED not in set(before["state"]):
+                costs = pd.concat([costs.drop(before.index), pd.DataFrame([row])[COSTS]], ignore_index=True)
+        write(scores, costs, folder)
 
 
 def _of(table: pd.DataFrame, arm: str, graph: str, preset: str, seed: int) -> pd.DataFrame:
@@ -155,8 +162,6 @@ def read(folder: Path = RESULTS) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def write(scores: pd.DataFrame, costs: pd.DataFrame, folder: Path = RESULTS) -> None:
     """Keep scores and costs, sorted, so that the same results are the same file."""
-    if not folder.is_dir():
-        raise UserError(f"results are kept in {folder}, which is no folder")
     for name, table, keys in ((SCORES, scores, KEYS), (COST, costs[COSTS], COSTS[:4])):
         draft = folder / f".{name}.part"
         table.sort_values(keys).to_csv(draft, index=False, float_format="%.6g")
@@ -171,13 +176,14 @@ def keep(rows: pd.DataFrame, file: Path, of: Sequence[str], keys: Sequence[str])
         of: columns that tell what a study was of; rows that agree in all of them are replaced.
         keys: columns by which all are sorted, so that the same results are the same file.
     """
-    if file.exists():
-        before = pd.read_csv(file, keep_default_na=False, na_values=[""])
-        new = rows.set_index([*of]).index
-        rows = pd.concat([before[~before.set_index([*of]).index.isin(new)], rows])
-    draft = file.with_name(f".{file.name}.part")
-    rows.sort_values([*keys], kind="stable").to_csv(draft, index=False, float_format="%.6g")
-    draft.replace(file)
+    with FileLock(file.with_name(LOCK)):
+        if file.exists():
+            before = pd.read_csv(file, keep_default_na=False, na_values=[""])
+            new = rows.set_index([*of]).index
+            rows = pd.concat([before[~before.set_index([*of]).index.isin(new)], rows])
+        draft = file.with_name(f".{file.name}.part")
+        rows.sort_values([*keys], kind="stable").to_csv(draft, index=False, float_format="%.6g")
+        draft.replace(file)
 
 
 def by_seed(scores: pd.DataFrame, protocol: str = "random-10-10-80") -> pd.DataFrame:
@@ -205,19 +211,3 @@ def needed(cell: Cell | Training, seeds: int) -> list[tuple[str, str, str, int]]
         raise UserError(f"{cell.id} can't be run: {cell.method} is not in the workbench")
     configure(cell.method, cell.preset, cell.graph, {})
     return [(cell.method, cell.graph, cell.preset, seed) for seed in range(seeds)]
-
-
-__all__ = [
-    "RESULTS",
-    "by_seed",
-    "collect",
-    "cost",
-    "floors",
-    "keep",
-    "needed",
-    "note",
-    "read",
-    "scored",
-    "stored",
-    "write",
-]

@@ -6,11 +6,11 @@ import pandas as pd
 
 from workbench.claims import courses, measure, switches
 from workbench.claims.cells import Cell, cells, sentences, trainings
-from workbench.claims.verdicts import CONFIDENCE, MARGIN, NOT_COMPARABLE, NOT_RUN, Verdict, of_cell, of_sentence
+from workbench.claims.verdicts import CONFIDENCE, EQUAL, MARGIN, NOT_RUN, Verdict, of_cell, of_sentence
 
 PAGE = "claims.md"
 MARKS = {"reproduced": "🟢", "better": "🔵", "worse": "🔴", "undecided": "🟡", "held": "🟢", "contradicted": "🔴",
-         "not separable": "🟡"}  # fmt: skip
+         EQUAL: "🟡", "not separable": "🟡"}  # fmt: skip
 
 
 def verdicts(scores: pd.DataFrame) -> list[tuple[Cell, Verdict]]:
@@ -214,6 +214,3 @@ def _costs(costs: pd.DataFrame) -> list[str]:
 
 def _number(value: float) -> str:
     return "–" if value != value else f"{value:.2f}"
-
-
-__all__ = ["NOT_COMPARABLE", "said", "table", "verdicts", "write"]

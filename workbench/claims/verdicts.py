@@ -17,6 +17,7 @@ from workbench.evaluation.statistics import nested_spread
 CONFIDENCE = 0.90  # of the interval: within the margin means two one-sided tests at 5 %
 REPRODUCED, BETTER, WORSE, UNDECIDED = "reproduced", "better", "worse", "undecided"
 NOT_COMPARABLE, NOT_RUN = "not comparable", "not run here"
+HELD, CONTRADICTED, EQUAL = "held", "contradicted", f"equal within {MARGIN:g} point"  # of a sentence
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,8 @@ def of_sentence(sentence: Sentence, results: dict[str, pd.DataFrame]) -> pd.Data
         graph, first, second, seeds, value, low, high, unit, verdict. Value is the mean paired difference in percentage
         points with its 95 % t interval, or for a cost the ratio of the means (inf where the first doesn't come to the
         accuracy of the second, less the margin, in one of its trainings). A sentence is "held" where the interval
-        lies on its side of the bound, "contradicted" where it lies on the other, else "not separable".
+        lies on its side of the bound, "contradicted" where it lies on the other, "equal within 1 point" where it lies
+        within the margin on both sides, else "not separable".
     """
     rows = results.get(sentence.results, pd.DataFrame(columns=["graph", "arm", "seed", "accuracy"]))
     pairs = [(sentence.first.format(k=k), sentence.second.format(k=k)) for k in sentence.k or (0,)]
@@ -174,7 +176,8 @@ def of_sentence(sentence: Sentence, results: dict[str, pd.DataFrame]) -> pd.Data
     if sentence.word == "worse than":
         low, high = -high, -low
     bound = -MARGIN if sentence.word == "as good as" else 0.0
-    said = np.select([low > bound, high < bound], ["held", "contradicted"], "not separable")
+    within = (low > -MARGIN) & (high < MARGIN)
+    said = np.select([low > bound, high < bound, within], [HELD, CONTRADICTED, EQUAL], "not separable")
     return found.rename(columns={"difference": "value"}).assign(unit="points", verdict=said)
 
 
@@ -188,6 +191,6 @@ def _cost(sentence: Sentence, rows: pd.DataFrame) -> pd.DataFrame:
         ratio = float(both[sentence.first].mean() / both[sentence.second].mean())
         found.append({"graph": graph, "first": sentence.first, "second": sentence.second, "seeds": len(both),
                       "value": ratio, "low": np.nan, "high": np.nan, "unit": f"× {sentence.column}",
-                      "verdict": "held" if ratio <= sentence.most else "contradicted"})  # fmt: skip
+                      "verdict": HELD if ratio <= sentence.most else CONTRADICTED})  # fmt: skip
     columns = ["graph", "first", "second", "seeds", "value", "low", "high", "unit", "verdict"]
     return pd.DataFrame(found, columns=columns)
