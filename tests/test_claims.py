@@ -41,7 +41,7 @@ def test_a_wide_spread_decides_nothing() -> None:
     assert claims.verdict(80.0, table(80.0, between=2.0)).word == "undecided"
     assert claims.verdict(80.0, table(82.0, between=2.0)).word == "undecided"
     alone = claims.verdict(80.0, table(80.0, within=8.0), splits=1)  # its one split is worth ten times our ten
-    assert alone.word == "undecided" and "too wide to say, 91% of its variance from the published" in alone.reason
+    assert alone.word == "undecided" and "too wide to say, 91 % of its variance from the published" in alone.reason
     with pytest.raises(UserError, match="at least two training seeds"):
         claims.verdict(80.0, table(80.0)[:1])
     with pytest.raises(UserError, match="without holes"):
@@ -306,7 +306,7 @@ def test_the_chart_shows_what_was_run_with_its_interval() -> None:
     left = Cell(**{**vars(CELL), "method": "DGI"})
     figure = plots.claims_chart([*found, (left, claims.of_cell(left, scores(grace=81.0)))])
     drawn = {trace.name: trace for trace in figure.data}
-    assert set(drawn) == {"reproduced", "worse"} and "1 numbers that were not run" in figure.layout.title.subtitle.text
+    assert set(drawn) == {"reproduced", "worse"} and "not comparable: 1 published" in figure.layout.title.subtitle.text
     assert drawn["worse"].x[0] == pytest.approx(-3.0) and list(drawn["worse"].y) == ["high"]
     verdict = found[1][1]
     assert drawn["worse"].x[0] - drawn["worse"].error_x.arrayminus[0] == pytest.approx(verdict.low)

@@ -57,7 +57,7 @@ def test_each_row_is_what_evaluate_says(masked: Data) -> None:
 
 
 def test_one_split_of_one_embedding_has_no_spread(labelled: Data) -> None:
-    (first, _) = lens(labelled.x, labelled, ["random-10-90"], splits=1).to_dict("records")
+    (first, _) = lens(labelled.x, labelled, "random-10-90", splits=1).to_dict("records")
     assert np.isnan([first[name] for name in ("spread over splits", "low", "high")]).all()
     assert first["interval"] == "none: 1 random split of one embedding" and first["accuracy"] > 50
 

@@ -63,7 +63,7 @@ def write(folder: Path = measure.RESULTS) -> Path:
         "Written by `workbench claims report` from the files `claims-*.csv`, `negatives.csv` and `placebo.csv` in this "
         "folder; nothing here is typed by hand.",
         "",
-        f"A number is *reproduced* where the {CONFIDENCE:.0%} interval of ours minus published lies within {MARGIN:g} "
+        f"A number is *reproduced* where the {100 * CONFIDENCE:.0f} % interval of ours minus published lies within {MARGIN:g} "
         "percentage point: two one-sided tests at 5 %. It is *better* or *worse* where the interval lies on one side "
         f"of zero and its middle beyond {MARGIN:g} point, else *undecided*. The interval counts the spread of our "
         "training seeds, which stands for that of the one training that was published as well, and the spread over "
@@ -80,7 +80,8 @@ def write(folder: Path = measure.RESULTS) -> Path:
     lines += ["Where each number was read, and how:", ""]
     for source in dict.fromkeys((cell.source, cell.obtained) for cell, _ in found):
         read = [f"`{cell.id}`" for cell, _ in found if (cell.source, cell.obtained) == source]
-        lines.append(f"- {source[0]} ({source[1]}): {len(read)} numbers, {read[0]}" + (" …" if len(read) > 1 else ""))
+        names = read[0] if len(read) == 1 else f"{len(read)} numbers, {read[0]} …"
+        lines.append(f"- {source[0]} ({source[1]}): {names}")
     lines += ["", "## Sentences", "", *_sentences(folder), ""]
     lines += ["## Switches between paper and released code", "", *_switches(folder), ""]
     lines += ["## How much is protocol", "", *_lens(folder), ""]

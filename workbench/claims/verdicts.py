@@ -105,7 +105,7 @@ def verdict(
     if high < 0 and difference < -margin:
         return Verdict(WORSE, f"{told}, below zero and by more than {margin:g}", mean, low, high, seeds)
     if half > margin and trained and (alone := (between**2 + parts[2][0]) / variance) > 0.5:
-        why = f"too wide to say, {alone:.0%} of its variance from the published number, one training"
+        why = f"too wide to say, {100 * alone:.0f} % of its variance from the published number, one training"
     else:
         why = "too wide to say" if half > margin else "too near the margin to say"
     return Verdict(UNDECIDED, f"{told}: {why}", mean, low, high, seeds)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def lens(
     run_or_embeddings: "Embeddings | Sequence[Run]",
     graph: Data,
-    protocols: Iterable[str] | None = None,
+    protocols: str | Iterable[str] | None = None,
     splits: int = 10,
     seed: int = 0,
     steps: int | None = None,
@@ -36,7 +36,7 @@ def lens(
     Args:
         run_or_embeddings: a run, a matrix [nodes, dim], or a list of runs that differ in the training seed only.
         graph: the graph with its labels.
-        protocols: names; None: all that the graph allows.
+        protocols: a name or several; None: all that the graph allows.
         splits: how many of each protocol; where the splits come with the graph, at most as many as it has.
         seed: of the splits.
         steps: gradient steps of the linear layers, fewer for a quick look; None: each protocol's own.
@@ -57,6 +57,8 @@ def lens(
     given: list[Any] = [*run_or_embeddings] if isinstance(run_or_embeddings, list | tuple) else [run_or_embeddings]
     if len(given) != 1 and (not all(hasattr(one, "config") for one in given) or len(_grouped(given)) != 1):
         raise UserError("the lens takes one embedding, or a list of runs of one method that differ in the seed only")
+    if isinstance(protocols, str):
+        protocols = [protocols]
     wanted = [registered.get(name) for name in (registered.names() if protocols is None else protocols)]
     left_out = {} if protocols is not None else {rules.name: told for rules in wanted if (told := _lacks(rules, graph))}
     if len(left_out) == len(wanted):

@@ -30,7 +30,7 @@ def claims_chart(verdicts: Sequence[tuple[Cell, Verdict]]) -> go.Figure:
         raise UserError("none of these numbers was run here; `workbench claims run CLAIM` trains what one takes")
     told = f"90 % intervals; a number whose interval lies within the band of {MARGIN:g} point is reproduced"
     if left := len(verdicts) - len(run):
-        told += f"<br>{left} numbers that were not run, or can't be compared, are not shown"
+        told += f"<br>not shown, since not run or not comparable: {left} published numbers"
     fig = style.figure("Ours minus published", told, 170 + 30 * len(run))
     fig.add_vrect(x0=-MARGIN, x1=MARGIN, fillcolor=style.LINE, line_width=0, layer="below")
     fig.add_vline(x=0, line={"color": style.GREY, "width": 1})
