@@ -163,6 +163,8 @@ def test_a_cost_is_that_of_coming_to_the_accuracy_of_the_second() -> None:
     never = rows[~((rows["arm"] == "first") & (rows["seed"] == 1) & (rows["epoch"] == 10))]
     decided = claims.of_sentence(cost, {"courses": never}).iloc[0]
     assert decided["value"] == np.inf and decided["verdict"] == "contradicted"
+    there = rows.assign(accuracy=rows["accuracy"].where(rows["epoch"] > 0, 99.0))
+    assert claims.of_sentence(cost, {"courses": there})["verdict"].tolist() == ["not comparable"]
     assert len(claims.of_sentence(cost, {})) == 0
 
 

@@ -65,7 +65,7 @@ class Sentence:
         first, second: the arms; "{k}" stands for each number of `k`.
         word: "as good as", "better than" or "worse than"; "" for a cost.
         k: numbers of negatives. column: of a cost, "seconds" to the accuracy that is asked for, or "peak MiB".
-        most: largest ratio of first to second of a cost.
+        most: largest ratio of first to second of a cost. note: what a reader must know beside it.
     """
 
     id: str
@@ -78,6 +78,7 @@ class Sentence:
     k: tuple[int, ...] = ()
     column: str = ""
     most: float = 1.0
+    note: str = ""
 
 
 @cache

@@ -6,11 +6,11 @@ import pandas as pd
 
 from workbench.claims import courses, measure, switches
 from workbench.claims.cells import Cell, cells, sentences, trainings
-from workbench.claims.verdicts import CONFIDENCE, EQUAL, MARGIN, NOT_RUN, Verdict, of_cell, of_sentence
+from workbench.claims.verdicts import CONFIDENCE, EQUAL, MARGIN, NOT_COMPARABLE, NOT_RUN, Verdict, of_cell, of_sentence
 
 PAGE = "claims.md"
 MARKS = {"reproduced": "🟢", "better": "🔵", "worse": "🔴", "undecided": "🟡", "held": "🟢", "contradicted": "🔴",
-         EQUAL: "🟡", "not separable": "🟡"}  # fmt: skip
+         EQUAL: "🟡", "not separable": "🟡", NOT_COMPARABLE: "⚪"}  # fmt: skip
 
 
 def verdicts(scores: pd.DataFrame) -> list[tuple[Cell, Verdict]]:
@@ -63,10 +63,10 @@ def write(folder: Path = measure.RESULTS) -> Path:
         "Written by `workbench claims report` from the files `claims-*.csv`, `negatives.csv` and `placebo.csv` in this "
         "folder; nothing here is typed by hand.",
         "",
-        f"A number is *reproduced* where the {100 * CONFIDENCE:.0f} % interval of ours minus published lies within {MARGIN:g} "
-        "percentage point: two one-sided tests at 5 %. It is *better* or *worse* where the interval lies on one side "
-        f"of zero and its middle beyond {MARGIN:g} point, else *undecided*. The interval counts the spread of our "
-        "training seeds, which stands for that of the one training that was published as well, and the spread over "
+        f"A number is *reproduced* where the {100 * CONFIDENCE:.0f} % interval of ours minus published lies within "
+        f"{MARGIN:g} percentage point: two one-sided tests at 5 %. It is *better* or *worse* where the interval lies on "
+        f"one side of zero and its middle beyond {MARGIN:g} point, else *undecided*. The interval counts the spread of "
+        "our training seeds, which stands for that of the one training that was published as well, and the spread over "
         "splits of both.",
         "",
         "## Published numbers",
@@ -124,15 +124,17 @@ def _sentences(folder: Path) -> list[str]:
     lines = []
     for one in sentences():
         rows = found[found["sentence"] == one.id]
-        lines += [f"**{one.says}** ({one.source})", ""]
+        lines += [f"**{one.says}** ({one.source}){' ' * bool(one.note)}{one.note}", ""]
         if not len(rows):
             lines += ["Not run here.", ""]
             continue
         lines += ["| graph | held against each other | seeds | value | verdict |", "|---|---|---|---|---|"]
+        sign = "÷" if one.column else "−"
         for row in rows.itertuples():
-            interval = "" if row.low != row.low else f" [{row.low:+.1f}, {row.high:+.1f}]"
-            value = f"{row.value:.2f} {row.unit}" if interval == "" else f"{row.value:+.1f}{interval} {row.unit}"
-            lines.append(f"| {row.graph} | {row.first} − {row.second} | {row.seeds} | {value} | "
+            value = f"{row.value:+.1f} [{row.low:+.1f}, {row.high:+.1f}] {row.unit}"
+            if one.column:
+                value = "–" if row.value != row.value else f"{row.value:.2f} {row.unit}"
+            lines.append(f"| {row.graph} | {row.first} {sign} {row.second} | {row.seeds} | {value} | "
                          f"{MARKS[row.verdict]} {row.verdict} |")  # fmt: skip
         lines.append("")
     return lines

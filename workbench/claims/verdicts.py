@@ -163,7 +163,8 @@ def of_sentence(sentence: Sentence, results: dict[str, pd.DataFrame]) -> pd.Data
     Returns:
         graph, first, second, seeds, value, low, high, unit, verdict. Value is the mean paired difference in percentage
         points with its 95 % t interval, or for a cost the ratio of the means (inf where the first doesn't come to the
-        accuracy of the second, less the margin, in one of its trainings). A sentence is "held" where the interval
+        accuracy of the second, less the margin, in one of its trainings; nan, "not comparable", where the second is
+        there before any training). A sentence is "held" where the interval
         lies on its side of the bound, "contradicted" where it lies on the other, "equal within 1 point" where it lies
         within the margin on both sides, else "not separable".
     """
@@ -188,9 +189,11 @@ def _cost(sentence: Sentence, rows: pd.DataFrame) -> pd.DataFrame:
             continue
         costs = courses.reached(part, sentence.second).pivot(index="seed", columns="arm", values=sentence.column)
         both = costs[[sentence.first, sentence.second]].dropna()
-        ratio = float(both[sentence.first].mean() / both[sentence.second].mean())
+        first, second = both[sentence.first].mean(), both[sentence.second].mean()
+        ratio = float(first / second) if second > 0 else np.nan  # where training takes the second no further
+        word = NOT_COMPARABLE if np.isnan(ratio) else HELD if ratio <= sentence.most else CONTRADICTED
         found.append({"graph": graph, "first": sentence.first, "second": sentence.second, "seeds": len(both),
                       "value": ratio, "low": np.nan, "high": np.nan, "unit": f"× {sentence.column}",
-                      "verdict": HELD if ratio <= sentence.most else CONTRADICTED})  # fmt: skip
+                      "verdict": word})  # fmt: skip
     columns = ["graph", "first", "second", "seeds", "value", "low", "high", "unit", "verdict"]
     return pd.DataFrame(found, columns=columns)
