@@ -295,6 +295,9 @@ def test_the_command_lists_runs_and_reports(
     assert "did you mean 'grace/cora'" in call("run", "grace/coro")[2]
     assert "DGI is not in the workbench" in call("run", "str-gcl/photo/dgi")[2]
     assert "can't be compared" in call("run", "str-gcl/photo/grace")[2]
+    assert "seeds are a number of them, at least 1" in call("run", "grace/cora", "--seeds", "0")[2]
+    assert "--deadline is -1 minutes; it must be above 0" in call("run", "grace/cora", "--deadline", "-1")[2]
+    assert "report takes nothing more, not 'cora'" in call("report", "cora")[2]
     assert "takes a method and graphs" in call("switches", "e2neg")[2]
     assert "takes graphs" in call("cost")[2] and "takes claims" in call("lens")[2]
     monkeypatch.setattr(measure, "stored", lambda *_: [])

@@ -199,15 +199,14 @@ def by_seed(scores: pd.DataFrame, protocol: str = "random-10-10-80") -> pd.DataF
     return pd.concat([trained, fixed.merge(seeds, on="graph")], ignore_index=True)
 
 
-def needed(cell: Cell | Training, seeds: int) -> list[tuple[str, str, str, int]]:
-    """Return the trainings that a published number, or a plan, takes: method, graph, preset, seed.
+def needed(cell: Cell | Training, seeds: int) -> list[sweep.Request]:
+    """Return the trainings that a published number, or a plan, takes.
 
     Raises:
-        UserError: it can't be run here; the message says why.
+        UserError: it can't be run here; the message says why. Or fewer than one seed.
     """
     if isinstance(cell, Cell) and cell.reason:
         raise UserError(f"{cell.id} can't be compared: {cell.reason}")
     if cell.method not in METHODS.names() or cell.preset is None:
         raise UserError(f"{cell.id} can't be run: {cell.method} is not in the workbench")
-    configure(cell.method, cell.preset, cell.graph, {})
-    return [(cell.method, cell.graph, cell.preset, seed) for seed in range(seeds)]
+    return sweep.plan([cell.method], [cell.graph], [cell.preset], seeds)

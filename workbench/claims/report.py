@@ -65,9 +65,9 @@ def write(folder: Path = measure.RESULTS) -> Path:
         "",
         f"A number is *reproduced* where the {100 * CONFIDENCE:.0f} % interval of ours minus published lies within "
         f"{MARGIN:g} percentage point: two one-sided tests at 5 %. It is *better* or *worse* where the interval lies "
-        f"on one side of zero and its middle beyond {MARGIN:g} point, else *undecided*. The interval counts the spread of "
-        "our training seeds, which stands for that of the one training that was published as well, and the spread over "
-        "splits of both.",
+        f"on one side of zero and its middle beyond {MARGIN:g} point, else *undecided*. The interval counts the "
+        "spread of our training seeds, which stands for that of the one training that was published as well, and the "
+        "spread over splits of both.",
         "",
         "## Published numbers",
         "",

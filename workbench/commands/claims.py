@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from workbench.commands.output import FAILED, FINE, print_json, show_table
+from workbench.commands.output import FAILED, FINE, print_json, seconds_of, show_table
 from workbench.errors import UserError, unknown
 
 
@@ -15,7 +15,7 @@ def claims(args: argparse.Namespace) -> int:
     if args.action not in actions:
         raise unknown("action", args.action, actions, "of workbench claims")
     if args.words and args.action in ("list", "report"):
-        raise UserError(f"workbench claims {args.action} takes nothing more, and {len(args.words)} words were given")
+        raise UserError(f"workbench claims {args.action} takes nothing more, not {args.words[0]!r}")
     return actions[args.action](args)
 
 
@@ -50,12 +50,8 @@ def _run(args: argparse.Namespace) -> int:
     if not args.words:
         raise UserError("workbench claims run takes a claim, e.g. str-gcl/cora; `workbench claims list` has them all")
     asked = [find(word) for word in args.words]
-    folder, requests = _folder(args), []
-    for cell in asked:
-        for method, graph, preset, seed in measure.needed(cell, args.seeds):
-            requests += sweep.plan([method], [graph], [preset], [seed])
-    requests = list(dict.fromkeys(requests))
-    deadline = 60 * args.deadline if args.deadline is not None else None
+    folder, deadline = _folder(args), seconds_of(args.deadline)
+    requests = [request for cell in asked for request in measure.needed(cell, args.seeds)]
     rows = sweep.run(requests, workers=args.workers, deadline=deadline, progress=not args.json)
     measure.note(rows, folder)
     scores, _ = measure.collect(folder=folder, progress=not args.json)

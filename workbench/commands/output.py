@@ -37,6 +37,13 @@ def check_out(file: str | None) -> None:
         raise UserError(f"--out {file!r} is a folder; name a file in it")
 
 
+def seconds_of(minutes: float | None) -> float | None:
+    """Return what --deadline says in seconds, None for no deadline."""
+    if minutes is not None and not minutes > 0:
+        raise UserError(f"--deadline is {minutes:g} minutes; it must be above 0")
+    return None if minutes is None else 60 * minutes
+
+
 def parse_value(text: str) -> Any:
     """Read a value: as JSON has it (50, 0.4, 1e-3, [1, 2], "50"), true, false and none in any spelling, else a word."""
     words = {"true": True, "false": False, "none": None, "null": None}

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from workbench.commands.output import FAILED, FINE, check_out, print_json, settings_of, show_table
+from workbench.commands.output import FAILED, FINE, check_out, print_json, seconds_of, settings_of, show_table
 from workbench.errors import UserError
 
 
@@ -12,8 +12,7 @@ def sweep(args: argparse.Namespace) -> int:
     from workbench import sweep
 
     check_out(args.out)
-    if args.deadline is not None and args.deadline <= 0:
-        raise UserError(f"--deadline is {args.deadline:g} minutes; it must be above 0")
+    deadline = seconds_of(args.deadline)
     left_out: list[str] = []
     settings = settings_of(args.settings, own=("seeds", "left_out"))
     requests = sweep.plan(args.methods, args.graphs, args.preset, args.seeds, left_out, **settings)
@@ -21,7 +20,6 @@ def sweep(args: argparse.Namespace) -> int:
         print(f"workbench: left out: {told}", file=sys.stderr)
     if not requests:
         raise UserError("no training is left: none of the methods has such a preset for any of the graphs")
-    deadline = None if args.deadline is None else 60 * args.deadline
     rows = sweep.run(requests, workers=args.workers, on=args.on, deadline=deadline, progress=not args.json)
     if args.out:
         rows.to_csv(args.out, index=False, float_format="%.6g")
