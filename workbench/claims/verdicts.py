@@ -131,7 +131,8 @@ def of_cell(cell: Cell, scores: pd.DataFrame) -> Verdict:
     table = mine.pivot_table(index="seed", columns="split", values="accuracy", dropna=False)
     trained = cell.method != "raw"
     if trained and len(table) < 2:
-        return Verdict(UNDECIDED, "one training seed only, so its spread is not known", float(table.mean(axis=None)),
+        told = f"one training seed only, so its spread is not known{_explained(cell, scores)}"
+        return Verdict(UNDECIDED, told, float(table.mean(axis=None)),
                        seeds=1)  # fmt: skip
     fixed = cell.protocol == "public"
     found = verdict(cell.value, table.to_numpy(), cell.spread, cell.splits, fixed=fixed, trained=trained)
