@@ -94,6 +94,13 @@ def trainings() -> tuple[Training, ...]:
 
 
 @cache
+def changes() -> dict[str, dict[str, dict[str, Any]]]:
+    """Return, by method and name, the parameters that a switch between paper and release sets."""
+    found = {file.stem: {one["name"]: one["set"] for one in _read(file, "switch")} for file in FOLDER.glob("*.toml")}
+    return {method: found[method] for method in sorted(found) if found[method]}
+
+
+@cache
 def sentences() -> tuple[Sentence, ...]:
     """Return every sentence."""
     return tuple(

@@ -1,44 +1,17 @@
 """What each switch between a paper and its released code is worth, paired over training seeds."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from torch_geometric.data import Data
 
 from workbench import arms
+from workbench.claims.cells import changes
 from workbench.errors import unknown
 
 RELEASED = "released"
 FILE = "claims-switches.csv"
-# By method: what is set in place of what the release does. Each is one change, but that a view of its own takes the
-# aliasing away.
-SWITCHES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "str-gcl": {
-        "frozen scores": {"scores": "frozen"},
-        "scores without decay": {"scores": "no-decay"},
-        "permuted weights": {"weighting": "permuted"},
-        "constant weights": {"weighting": "constant"},
-        "plain degree": {"degree": "plain"},
-        "64 components": {"pca": 64},
-        "local mean over all": {"local_mean": "all"},
-        "undirected edge dropping": {"edge_dropping": "undirected"},
-        "node-wise alignment (ours)": {"alignment": "nodes", "cross_weight": 0.1},
-        "no rule terms": {"rule_weight": 0.0, "cross_weight": 0.0},
-    },
-    "e2neg": {
-        "true second view, shuffled": {"alias": False},
-        "true second view, masked and dropped": {"alias": False, "augment": "mask-drop"},
-        "smallest singular vectors": {"spectrum": "smallest"},
-        "random centres": {"centres": "random"},
-        "centres of highest degree": {"centres": "degree"},
-        "neighbours counted once": {"counting": "value"},
-        "inference as trained": {"inference": "star"},
-        "10 centres": {"k": 10},
-    },
-}
 
 
 def run(
@@ -56,10 +29,11 @@ def run(
     Raises:
         UserError: the method has no switches here, or as for `workbench.arms.run`.
     """
-    if method not in SWITCHES:
-        raise unknown("method", method, SWITCHES, "with switches between paper and release")
+    known = changes()
+    if method not in known:
+        raise unknown("method", method, known, "with switches between paper and release")
     arms.check_counts(seeds, splits, "the switch study")
-    given = {RELEASED: {}, **SWITCHES[method]}
+    given = {RELEASED: {}, **known[method]}
     return arms.run(graph, method, given, seeds, preset, protocol, splits, store, progress).assign(method=method)
 
 
@@ -75,7 +49,7 @@ def effects(rows: pd.DataFrame) -> pd.DataFrame:
     """
     parts = []
     for method, part in rows.groupby("method", sort=False):
-        pairs = [(name, RELEASED) for name in SWITCHES[str(method)]] + [(RELEASED, arms.UNTRAINED)]
+        pairs = [(name, RELEASED) for name in changes()[str(method)]] + [(RELEASED, arms.UNTRAINED)]
         parts.append(arms.differences(part, pairs).assign(method=method))
     found = pd.concat(parts, ignore_index=True)
     names = np.where(found["second"] == arms.UNTRAINED, "training at all", found["first"])
