@@ -135,7 +135,7 @@ class Screen:
 
     def click(self, node: int, name: str = "nodes") -> None:
         """Click a node of the figure, in its trace of some name."""
-        where = self.found(
+        where = self.over(
             f"""() => {{
                 const e = {self.FIGURE}, t = e._fullData.find(t => t.name == {json.dumps(name)});
                 e.scrollIntoView({{block: 'center'}});
@@ -145,10 +145,19 @@ class Screen:
                 return [box.left + x._offset + x.l2p(t.x[i]), box.top + y._offset + y.l2p(t.y[i])];
             }}"""
         )
-        self.page.mouse.move(where[0] - 3, where[1])
-        self.page.mouse.move(*where)
         self.page.wait_for_timeout(300)
         self.page.mouse.click(*where)
+
+    def over(self, place: str) -> list[float]:
+        """Move the mouse to a place, given by a function, until the figure knows of a node there; return the place."""
+        for _ in range(PATIENCE // 3_000):  # a busy page may miss a movement, and then never hears of it again
+            where = self.found(place)
+            self.page.mouse.move(where[0] - 3, where[1])
+            self.page.mouse.move(*where)
+            with suppress(Exception):
+                self.page.wait_for_function(f"() => ({self.FIGURE})?._hoverdata?.length", timeout=3_000)
+                return where
+        raise AssertionError(f"the figure tells of no node at {where}")
 
 
 @contextmanager

@@ -114,6 +114,10 @@ def test_a_number_is_decided_by_the_scores_of_its_own_protocol() -> None:
     assert claims.of_cell(CELL, scores(grace=83.3).query("seed == 0")).word == "undecided"
     other = Cell(**{**vars(CELL), "method": "DGI"})
     assert claims.of_cell(other, scores(grace=83.3)).reason == "DGI is not in the workbench"
+    mixed = pd.concat([scores(grace=83.3), scores(grace=30.0).assign(preset="released/citeseer")])
+    assert claims.of_cell(CELL, mixed).word == "reproduced", "settings of another graph are not mixed in"
+    holes = scores(grace=83.3).query("seed != 2 or split != 4")
+    assert claims.of_cell(CELL, holes).seeds == 2, "a seed that is not whole is left out"
     closed = Cell(**{**vars(CELL), "reason": "the protocol is not known"})
     assert claims.of_cell(closed, scores(grace=83.3)).word == "not comparable"
 
@@ -159,7 +163,7 @@ def test_a_cost_is_that_of_coming_to_the_accuracy_of_the_second() -> None:
     assert (decided["value"], decided["verdict"], decided["seeds"]) == (pytest.approx(5 / 40), "held", 2)
     memory = Sentence(**{**vars(cost), "column": "peak MiB"})
     decided = claims.of_sentence(memory, {"courses": rows}).iloc[0]
-    assert (decided["value"], decided["verdict"]) == (pytest.approx(0.9), "contradicted")
+    assert (decided["value"], decided["verdict"]) == (pytest.approx(0.9), "less, but not half")
     never = rows[~((rows["arm"] == "first") & (rows["seed"] == 1) & (rows["epoch"] == 10))]
     decided = claims.of_sentence(cost, {"courses": never}).iloc[0]
     assert decided["value"] == np.inf and decided["verdict"] == "contradicted"
@@ -187,9 +191,12 @@ def test_every_sentence_names_arms_that_results_can_have() -> None:
 
 
 def test_trainings_are_scored_once_and_kept(labelled: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labelled.name = "mine"
+    store = tmp_path / "store"
+    wb.fit("grace", labelled, "released/cora", store=store, progress=False)
+    assert measure.stored(store) == [], "the settings are those of another graph"
     labelled.name = "cora"  # a graph of that name has a released preset
     monkeypatch.setattr(measure, "load_graph", lambda name: labelled)
-    store = tmp_path / "store"
     small = {"epochs": 1, "dim": 4}
     run = wb.fit("grace", labelled, "released", seed=1, store=store, progress=False, **small)
     assert measure.collect(store, tmp_path, progress=False)[0].empty, "what differs from the preset is no claim"
@@ -268,12 +275,15 @@ def test_each_switch_is_one_that_its_method_has_and_is_measured_in_pairs(labelle
     assert found.loc["10 centres", "verdict"] == "worse" and found.loc[
         "training at all", "difference"
     ] == pytest.approx(2)
-    file = tmp_path / switches.FILE
-    table, other = pd.DataFrame(rows), pd.DataFrame(rows).assign(graph="citeseer")
-    for part in (table, pd.concat([other, table.assign(accuracy=1.0)])):
-        measure.keep(part, file, ["method", "graph"], ["method", "graph", "arm", "seed"])
+    file, keys = tmp_path / switches.FILE, ["method", "graph", "arm", "seed"]
+    floor = {**rows[0], "arm": "propagated", "seed": np.nan}
+    table, other = pd.DataFrame([*rows, floor]), pd.DataFrame(rows).assign(graph="citeseer")
+    for part in (table, other, table[table["seed"] != 2].assign(accuracy=1.0)):
+        measure.keep(part, file, keys, keys)
     kept = pd.read_csv(file)
-    assert len(kept) == 24 and set(kept[kept["graph"] == "cora"]["accuracy"]) == {1.0}
+    again = kept[(kept["graph"] == "cora") & (kept["seed"] != 2)]
+    assert len(kept) == 25 and set(again["accuracy"]) == {1.0}, "what is measured again is replaced"
+    assert (kept[kept["seed"] == 2]["accuracy"] > 1).all(), "fewer seeds take none away"
     with pytest.raises(UserError, match="did you mean 'e2neg'"):
         switches.run(labelled, "e2ng")
 
@@ -296,6 +306,11 @@ def test_the_command_lists_runs_and_reports(
     assert "did you mean 'grace/cora'" in call("run", "grace/coro")[2]
     assert "DGI is not in the workbench" in call("run", "str-gcl/photo/dgi")[2]
     assert "can't be compared" in call("run", "str-gcl/photo/grace")[2]
+    assert "needs no training" in call("run", "str-gcl/photo/raw-features")[2]
+    assert "the lens takes a whole number of training seeds" in call("lens", "grace/cora", "--seeds", "0")[2]
+    (tmp_path / measure.COST).write_text("arm\ngrace\n")
+    assert "claims-cost.csv has no column 'graph'" in call("list")[2]
+    (tmp_path / measure.COST).unlink()
     assert "seeds are a number of them, at least 1" in call("run", "grace/cora", "--seeds", "0")[2]
     assert "--deadline is -1 minutes; it must be above 0" in call("run", "grace/cora", "--deadline", "-1")[2]
     assert "report takes nothing more, not 'cora'" in call("report", "cora")[2]

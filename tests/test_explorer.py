@@ -295,8 +295,7 @@ class Explorer(Screen):
         """Move the mouse over a node until the page tells of it."""
         left, top, width, height = self.box()
         x, y = self.places()[node]
-        self.page.mouse.move(left + x * width - 2, top + y * height)
-        self.page.mouse.move(left + x * width, top + y * height)
+        self.over(f"() => [{left + x * width}, {top + y * height}]")
         self.until(f"({self.FIGURE}).querySelector('.hoverlayer text')")
 
     def box(self) -> list[float]:

@@ -210,6 +210,9 @@ def test_a_plan_is_checked_before_anything_is_trained() -> None:
     ]  # fmt: skip
     with pytest.raises(UserError, match="did you mean 'grace'"):
         sweep.plan(["grce"], ["cora"])
+    with pytest.raises(UserError, match="unknown graph 'coora'; did you mean 'cora'"):
+        sweep.plan(["grace"], ["cora", "coora"], ["quick"], left_out=[])
+    assert sweep.plan(["grace"], ["cora"]) == sweep.plan(["grace"], ["cora"], ["released/cora"]), "one name, one lock"
     with pytest.raises(UserError, match="parameter 'epoch'"):
         sweep.plan(["grace"], ["cora"], epoch=7)
     with pytest.raises(UserError, match="no 'released' preset for graph 'photo'"):

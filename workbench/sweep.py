@@ -21,8 +21,9 @@ from torch_geometric.data import Data
 from tqdm.auto import tqdm
 
 from workbench import runs
-from workbench.errors import UserError
+from workbench.errors import UserError, unknown
 from workbench.graphs import load_graph
+from workbench.graphs import names as graph_names
 from workbench.methods import METHODS, configure
 from workbench.training import Progress, fit
 
@@ -73,8 +74,10 @@ def plan(
     for method, graph, preset in product(methods, graphs, presets):
         METHODS.get(method)
         name = graph if not Path(graph).suffix else Path(graph).stem
+        if not Path(graph).suffix and not Path(graph).exists() and graph not in graph_names():
+            raise unknown("graph", graph, graph_names())
         try:
-            configure(method, preset, name, dict(overrides))
+            preset = configure(method, preset, name, dict(overrides))[0]  # one name, hence one lock, for one training
         except UserError as error:
             if left_out is None or "preset" not in str(error):
                 raise
@@ -163,26 +166,26 @@ def work(request: Request, store: str, until: float | None, threads: int | None,
     lock = FileLock(_lock(request, store))
     try:
         with lock.acquire(timeout=0 if not wait else -1 if until is None else max(0.0, until - time.time())):
-            if late():
-                return {**facts, "state": f"{UNFINISHED}: not begun before the deadline"}
-            found = fit(
-                request.method,
-                _graph(request.graph),
-                request.preset,
-                request.seed,
-                store=store,
-                callback=go_on,
-                progress=False,
-                **dict(request.overrides),
-            )
-            Path(lock.lock_file).unlink(missing_ok=True)  # while it is held, so that none is left where all went well
+            try:
+                if late():
+                    return {**facts, "state": f"{UNFINISHED}: not begun before the deadline"}
+                found = fit(
+                    request.method,
+                    _graph(request.graph),
+                    request.preset,
+                    request.seed,
+                    store=store,
+                    callback=go_on,
+                    progress=False,
+                    **dict(request.overrides),
+                )
+            finally:
+                Path(lock.lock_file).unlink(missing_ok=True)  # while it is held; only a killed process leaves one
     except Timeout:
         return {**facts, "state": BUSY if not wait else f"{UNFINISHED}: another process still trains it"}
     except UserError as error:
-        Path(lock.lock_file).unlink(missing_ok=True)
         return {**facts, "state": f"{FAILED}: {error}"}
     except Exception as error:  # one that fails is not to take the others with it
-        Path(lock.lock_file).unlink(missing_ok=True)
         words = next(iter(str(error).splitlines()), "no message")
         return {**facts, "state": f"{FAILED}: {type(error).__name__}: {words}"}
     state = TRAINED if began else STORED
@@ -234,8 +237,13 @@ def _here(asked: list[Request], workers: int, given: Mapping[str, Any]) -> Rows:
             for request in left:
                 yield request, _killed(request)
             left = []
+    waited: set[Request] = set()
     for request, row in _pooled(busy, workers, {**given, "wait": True}):
+        waited.add(request)
         yield request, row
+    for request in busy:
+        if request not in waited:
+            yield request, {**_killed(request), "state": f"{FAILED}: its worker was killed while it waited for another"}
 
 
 def _pooled(asked: list[Request], workers: int, given: Mapping[str, Any]) -> Rows:

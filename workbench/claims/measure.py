@@ -74,11 +74,11 @@ def cost(run: Run) -> dict[str, Any]:
 
 
 def stored(store: str | Path | None = None) -> list[Run]:
-    """Return the complete runs in a store that were trained by a released preset as it stands."""
+    """Return the complete runs in a store that were trained by the released preset of their graph as it stands."""
     found = []
     for folder in runs.table(store)["folder"]:
         run = runs.load(folder)
-        if run.preset.startswith("released/") and " + " not in run.preset and run.complete:
+        if run.preset == f"released/{run.graph}" and run.complete:
             found.append(run)
     return found
 
@@ -154,6 +154,8 @@ def read(folder: Path = RESULTS) -> tuple[pd.DataFrame, pd.DataFrame]:
     for name, wanted in zip((SCORES, COST), columns, strict=True):
         file = folder / name
         table = pd.read_csv(file, keep_default_na=False) if file.exists() else pd.DataFrame(columns=wanted)
+        if missing := [column for column in wanted if column not in table]:
+            raise UserError(f"{file} has no column {missing[0]!r}; workbench claims run writes it anew elsewhere")
         numbers: dict[str, type] = {name: int for name in ("seed", "split", "epochs", "asked") if name in wanted}
         numbers |= {name: float for name in ("accuracy", "macro_f1", "seconds", "peak MiB") if name in wanted}
         found.append(table.astype(numbers))
@@ -179,8 +181,8 @@ def keep(rows: pd.DataFrame, file: Path, of: Sequence[str], keys: Sequence[str])
     with FileLock(file.with_name(LOCK)):
         if file.exists():
             before = pd.read_csv(file, keep_default_na=False, na_values=[""])
-            new = rows.set_index([*of]).index
-            rows = pd.concat([before[~before.set_index([*of]).index.isin(new)], rows])
+            both = before.merge(rows[[*of]].drop_duplicates(), "left", indicator="found")
+            rows = pd.concat([before[(both["found"] == "left_only").to_numpy()], rows])
         draft = file.with_name(f".{file.name}.part")
         rows.sort_values([*keys], kind="stable").to_csv(draft, index=False, float_format="%.6g")
         draft.replace(file)
@@ -207,6 +209,8 @@ def needed(cell: Cell | Training, seeds: int) -> list[sweep.Request]:
     """
     if isinstance(cell, Cell) and cell.reason:
         raise UserError(f"{cell.id} can't be compared: {cell.reason}")
+    if cell.method == RAW:
+        raise UserError(f"{cell.id} needs no training: it is scored beside any training on {cell.graph}")
     if cell.method not in METHODS.names() or cell.preset is None:
         raise UserError(f"{cell.id} can't be run: {cell.method} is not in the workbench")
     return sweep.plan([cell.method], [cell.graph], [cell.preset], seeds)

@@ -6,11 +6,21 @@ import pandas as pd
 
 from workbench.claims import courses, measure, switches
 from workbench.claims.cells import Cell, cells, sentences, trainings
-from workbench.claims.verdicts import CONFIDENCE, EQUAL, MARGIN, NOT_COMPARABLE, NOT_RUN, Verdict, of_cell, of_sentence
+from workbench.claims.verdicts import (
+    CONFIDENCE,
+    EQUAL,
+    LESS,
+    MARGIN,
+    NOT_COMPARABLE,
+    NOT_RUN,
+    Verdict,
+    of_cell,
+    of_sentence,
+)
 
 PAGE = "claims.md"
 MARKS = {"reproduced": "🟢", "better": "🔵", "worse": "🔴", "undecided": "🟡", "held": "🟢", "contradicted": "🔴",
-         EQUAL: "🟡", "not separable": "🟡", NOT_COMPARABLE: "⚪"}  # fmt: skip
+         EQUAL: "🟡", LESS: "🟡", "not separable": "🟡", NOT_COMPARABLE: "⚪"}  # fmt: skip
 
 
 def verdicts(scores: pd.DataFrame) -> list[tuple[Cell, Verdict]]:
@@ -82,7 +92,16 @@ def write(folder: Path = measure.RESULTS) -> Path:
         read = [f"`{cell.id}`" for cell, _ in found if (cell.source, cell.obtained) == source]
         names = read[0] if len(read) == 1 else f"{len(read)} numbers, {read[0]} …"
         lines.append(f"- {source[0]} ({source[1]}): {names}")
-    lines += ["", "## Sentences", "", *_sentences(folder), ""]
+    lines += [
+        "",
+        "## Sentences",
+        "",
+        "Differences are paired over training seeds, with 95 % t intervals over seeds; that of splits is not counted.",
+        "",
+        *_sentences(folder),
+        *_courses(folder),
+        "",
+    ]
     lines += ["## Switches between paper and released code", "", *_switches(folder), ""]
     lines += ["## How much is protocol", "", *_lens(folder), ""]
     lines += ["## Cost of a training", "", *_costs(costs), ""]
@@ -140,6 +159,21 @@ def _sentences(folder: Path) -> list[str]:
     return lines
 
 
+def _courses(folder: Path) -> list[str]:
+    if not (folder / courses.FILE).exists():
+        return []
+    rows = pd.read_csv(folder / courses.FILE).sort_values("epoch")
+    lines = ["Courses of these trainings, means over seeds:", "",
+             "| graph | method | accuracy untrained, % | in the end, % | best on the way, % | seconds | peak MiB |",
+             "|---|---|---|---|---|---|---|"]  # fmt: skip
+    for (graph, arm), part in rows.groupby(["graph", "arm"]):
+        seeds = part.groupby("seed")
+        first, last = seeds["accuracy"].first().mean(), seeds["accuracy"].last().mean()
+        lines.append(f"| {graph} | {arm} | {first:.1f} | {last:.1f} | {seeds['accuracy'].max().mean():.1f} | "
+                     f"{seeds['seconds'].max().mean():.1f} | {part['peak MiB'].mean():,.0f} |")  # fmt: skip
+    return lines
+
+
 def _switches(folder: Path) -> list[str]:
     if not (folder / switches.FILE).exists():
         return ["Not run here."]
@@ -176,7 +210,10 @@ def _lens(folder: Path) -> list[str]:
     if not (folder / measure.LENS).exists():
         return ["Not run here."]
     rows = pd.read_csv(folder / measure.LENS, keep_default_na=False, na_values=[""]).fillna({"flawed": ""})
-    lines = ["The same embeddings, scored in every way that has a name here; **bold** is how the protocol treats rows."]
+    lines = [
+        "The same embeddings, scored in every way that has a name here, on at most "
+        f"{rows['splits'].max()} splits; **bold** is how the protocol treats rows."
+    ]
     for (method, graph), part in rows.groupby(["method", "graph"], sort=False):
         lines += ["", f"`{method}/{graph}`, training seeds: {part['training seeds'].max()}", "",
                   "| protocol | probe | rows divided by their norm, % | rows as they are, % |",

@@ -18,6 +18,7 @@ CONFIDENCE = 0.90  # of the interval: within the margin means two one-sided test
 REPRODUCED, BETTER, WORSE, UNDECIDED = "reproduced", "better", "worse", "undecided"
 NOT_COMPARABLE, NOT_RUN = "not comparable", "not run here"
 HELD, CONTRADICTED, EQUAL = "held", "contradicted", f"equal within {MARGIN:g} point"  # of a sentence
+LESS = "less, but not half"  # of a cost
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,12 @@ def of_cell(cell: Cell, scores: pd.DataFrame) -> Verdict:
     if cell.method != "raw" and cell.method not in methods.names():
         return Verdict(NOT_RUN, f"{cell.method} is not in the workbench")
     mine = scores[(scores["arm"] == cell.method) & (scores["graph"] == cell.graph)]
-    mine = mine[mine["protocol"] == cell.protocol]
+    mine = mine[(mine["protocol"] == cell.protocol) & mine["preset"].isin(["", f"released/{cell.graph}"])]
     if not len(mine):
         return Verdict(NOT_RUN, "no training of these settings was scored under this protocol")
-    table = mine.pivot_table(index="seed", columns="split", values="accuracy", dropna=False)
+    table = mine.pivot(index="seed", columns="split", values="accuracy").dropna()  # whole seeds
+    if not len(table):
+        return Verdict(NOT_RUN, "no seed was scored on all splits")
     trained = cell.method != "raw"
     if trained and len(table) < 2:
         told = f"one training seed only, so its spread is not known{_explained(cell, scores)}"
@@ -138,7 +141,8 @@ def of_cell(cell: Cell, scores: pd.DataFrame) -> Verdict:
     found = verdict(cell.value, table.to_numpy(), cell.spread, cell.splits, fixed=fixed, trained=trained)
     if found.word == REPRODUCED:
         return found
-    return replace(found, reason=f"{found.reason}{_explained(cell, scores)}")
+    untouched = "" if trained else "; nothing is trained, so the attributes, the probe or the protocol must be others"
+    return replace(found, reason=f"{found.reason}{untouched}{_explained(cell, scores)}")
 
 
 def _explained(cell: Cell, scores: pd.DataFrame) -> str:
@@ -166,8 +170,9 @@ def of_sentence(sentence: Sentence, results: dict[str, pd.DataFrame]) -> pd.Data
         points with its 95 % t interval, or for a cost the ratio of the means (inf where the first doesn't come to the
         accuracy of the second, less the margin, in one of its trainings; nan, "not comparable", where the second is
         there before any training). A sentence is "held" where the interval
-        lies on its side of the bound, "contradicted" where it lies on the other, "equal within 1 point" where it lies
-        within the margin on both sides, else "not separable".
+        lies on its side of the bound, else "equal within 1 point" where it lies within the margin on both sides,
+        "contradicted" where it lies on the other side of the bound, "less, but not half" for a cost between the bound
+        and 1, else "not separable".
     """
     rows = results.get(sentence.results, pd.DataFrame(columns=["graph", "arm", "seed", "accuracy"]))
     pairs = [(sentence.first.format(k=k), sentence.second.format(k=k)) for k in sentence.k or (0,)]
@@ -179,7 +184,7 @@ def of_sentence(sentence: Sentence, results: dict[str, pd.DataFrame]) -> pd.Data
         low, high = -high, -low
     bound = -MARGIN if sentence.word == "as good as" else 0.0
     within = (low > -MARGIN) & (high < MARGIN)
-    said = np.select([low > bound, high < bound, within], [HELD, CONTRADICTED, EQUAL], "not separable")
+    said = np.select([low > bound, within, high < bound], [HELD, EQUAL, CONTRADICTED], "not separable")
     return found.rename(columns={"difference": "value"}).assign(unit="points", verdict=said)
 
 
@@ -192,7 +197,8 @@ def _cost(sentence: Sentence, rows: pd.DataFrame) -> pd.DataFrame:
         both = costs[[sentence.first, sentence.second]].dropna()
         first, second = both[sentence.first].mean(), both[sentence.second].mean()
         ratio = float(first / second) if second > 0 else np.nan  # where training takes the second no further
-        word = NOT_COMPARABLE if np.isnan(ratio) else HELD if ratio <= sentence.most else CONTRADICTED
+        word = CONTRADICTED if ratio >= 1 else HELD if ratio <= sentence.most else LESS
+        word = NOT_COMPARABLE if np.isnan(ratio) else word
         found.append({"graph": graph, "first": sentence.first, "second": sentence.second, "seeds": len(both),
                       "value": ratio, "low": np.nan, "high": np.nan, "unit": f"× {sentence.column}",
                       "verdict": word})  # fmt: skip

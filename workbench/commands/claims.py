@@ -86,7 +86,7 @@ def _switches(args: argparse.Namespace) -> int:
     loaded = [load_graph(word) for word in graphs]  # a misspelt one is told before anything is trained
     rows = pd.concat([switches.run(graph, method, args.seeds, progress=not args.json) for graph in loaded])
     found = switches.effects(rows)
-    measure.keep(rows, file, ["method", "graph"], ["method", "graph", "arm", "seed"])
+    measure.keep(rows, file, ["method", "graph", "arm", "seed"], ["method", "graph", "arm", "seed"])
     if args.json:
         print_json(found.to_dict("records"))
     else:
@@ -107,7 +107,7 @@ def _cost(args: argparse.Namespace) -> int:
     file = _folder(args) / courses.FILE
     loaded = [load_graph(word) for word in args.words]
     rows = pd.concat([courses.run(graph, seeds=args.seeds, progress=not args.json) for graph in loaded])
-    measure.keep(rows, file, ["graph"], courses.KEYS)
+    measure.keep(rows, file, courses.KEYS[:3], courses.KEYS)
     found = pd.concat(courses.reached(part, "grace").assign(graph=graph) for graph, part in rows.groupby("graph"))
     if args.json:
         print_json(found.to_dict("records"))
@@ -119,12 +119,14 @@ def _cost(args: argparse.Namespace) -> int:
 
 
 def _lens(args: argparse.Namespace) -> int:
+    from workbench.arms import check_counts
     from workbench.claims import find, measure
     from workbench.evaluation import lens
     from workbench.graphs import load_graph
 
     if not args.words:
         raise UserError("workbench claims lens takes claims, e.g. grace/cora")
+    check_counts(args.seeds, 1, "the lens")
     file, given = _folder(args) / measure.LENS, measure.stored()
     for one in [find(word) for word in args.words]:
         runs = [run for run in given if (run.method, run.graph) == (one.method, one.graph)][: args.seeds]
