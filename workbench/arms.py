@@ -156,3 +156,15 @@ def said(low: float, high: float) -> str:
     if low > -MARGIN and high < MARGIN:
         return f"{side}, by less than {MARGIN:g} point" if side else f"equal within {MARGIN:g} point"
     return side or "not separable"
+
+
+def decided(low: float, high: float, word: str) -> str:
+    """Decide on "as good as", "better than" or "worse than" by the interval of first - second, percentage points.
+
+    Returns:
+        "held" where the interval lies on the word's side of its bound (the margin for "as good as", else zero),
+        "contradicted" where it lies on the other, else "not separable".
+    """
+    low, high = (-high, -low) if word == "worse than" else (low, high)
+    bound = -MARGIN if word == "as good as" else 0.0
+    return "held" if low > bound else "contradicted" if high < bound else "not separable"

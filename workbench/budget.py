@@ -227,9 +227,7 @@ def claims(rows: pd.DataFrame) -> pd.DataFrame:
         for k in sorted(rows["k"].dropna().unique()):
             pair = arm(first, k), arm(second, np.nan if second == ALL else k)
             for row in arms.differences(rows, [pair]).to_dict("records"):
-                low, high = (-row["high"], -row["low"]) if word == "worse than" else (row["low"], row["high"])
-                bound = -MARGIN if word == "as good as" else 0.0
-                verdict = "held" if low > bound else "contradicted" if high < bound else "not separable"
+                verdict = arms.decided(row["low"], row["high"], word)
                 found.append({"claim": sentence, "k": int(k), **row, "verdict": verdict})
     columns = ["claim", "graph", "k", "first", "second", "seeds", "difference", "low", "high", "verdict"]
     return pd.DataFrame(found, columns=columns)

@@ -179,12 +179,10 @@ def of_sentence(sentence: Sentence, results: dict[str, pd.DataFrame]) -> pd.Data
     if sentence.column:
         return _cost(sentence, rows)
     found = arms.differences(rows, pairs) if len(rows) else arms.differences(rows.assign(seed=[]), [])
-    low, high = found["low"].astype(float), found["high"].astype(float)
-    if sentence.word == "worse than":
-        low, high = -high, -low
-    bound = -MARGIN if sentence.word == "as good as" else 0.0
-    within = (low > -MARGIN) & (high < MARGIN)
-    said = np.select([low > bound, within, high < bound], [HELD, EQUAL, CONTRADICTED], "not separable")
+    said = []
+    for row in found.itertuples():
+        word = arms.decided(row.low, row.high, sentence.word)
+        said.append(EQUAL if word != HELD and row.low > -MARGIN and row.high < MARGIN else word)
     return found.rename(columns={"difference": "value"}).assign(unit="points", verdict=said)
 
 
