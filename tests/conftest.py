@@ -8,8 +8,8 @@ import torch
 from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
 
+from workbench.datasets import load_graph
 from workbench.errors import UserError
-from workbench.graphs import load_graph
 
 torch.set_num_threads(1)  # tests run side by side, and bits depend on the number of threads
 

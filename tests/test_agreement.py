@@ -14,8 +14,8 @@ from torch_geometric.data import Data
 
 from workbench.errors import UserError
 from workbench.evaluation.agreement import Agreement, agreement, linear_cka, procrustes
+from workbench.evaluation.projection import align, project
 from workbench.plots import agreement_chart, agreement_maps, confusion_change, side_by_side, style
-from workbench.projection import align, project
 
 K = 6
 
@@ -211,7 +211,7 @@ def test_neighbours_of_a_stored_run_are_looked_for_once(
     one, other, graph = given
     runs = [SimpleNamespace(embeddings=x, path=tmp_path / name) for x, name in ((one, "a"), (other, "b"))]
     first = agreement(*runs, graph, K)
-    monkeypatch.setattr("workbench.projection._nearest", lambda *_: pytest.fail("looked for again"))
+    monkeypatch.setattr("workbench.evaluation.projection._nearest", lambda *_: pytest.fail("looked for again"))
     pd.testing.assert_frame_equal(agreement(*runs, graph, K).nodes, first.nodes)
     assert [file.parent.name for file in tmp_path.glob("*/maps/nearest*")] == ["maps", "maps"]
 

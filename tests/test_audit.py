@@ -20,7 +20,7 @@ from workbench.contrast import Contrast, loss
 from workbench.contrast import audit as module
 from workbench.contrast.audit import Audit, audit
 from workbench.contrast.measures import alignment, coupling, effective_rank, gradient_shares, uniformity
-from workbench.contrast.selection import Selection
+from workbench.contrast.negatives.selection import Selection
 from workbench.errors import UserError
 
 K, TAU = 6, 0.4

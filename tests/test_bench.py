@@ -4,7 +4,7 @@ import pytest
 from torch_geometric.data import Data
 
 from workbench import bench, rules
-from workbench.graphs import planted
+from workbench.datasets import planted
 
 
 def test_the_evaluation_of_rules_is_timed_rule_by_rule(small_graph: Data, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ import pytest
 from torch_geometric.data import Data
 
 import workbench as wb
-from workbench import budget
 from workbench.errors import UserError
 from workbench.plots import budget_chart, difference_chart
+from workbench.studies import budget
 
 SMALL = {"epochs": 2, "dim": 8, "projection": 8, "splits": 3, "progress": False}
 

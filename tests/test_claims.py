@@ -9,12 +9,13 @@ from scipy import stats
 from torch_geometric.data import Data
 
 import workbench as wb
-from workbench import claims, methods, plots
-from workbench.claims import courses, measure, report, switches
-from workbench.claims.cells import Cell, Sentence, changes
+from workbench import methods, plots
 from workbench.cli import main
 from workbench.errors import UserError
 from workbench.methods import configure
+from workbench.studies import claims
+from workbench.studies.claims import courses, measure, report, switches
+from workbench.studies.claims.cells import Cell, Sentence, changes
 
 
 def table(mean: float, seeds: int = 3, splits: int = 10, between: float = 0.2, within: float = 0.5) -> np.ndarray:

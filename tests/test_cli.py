@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from workbench import cli, notebooks
-from workbench.commands import output
+from workbench import cli
+from workbench.cli.commands import output
 from workbench.errors import UserError
 from workbench.evaluation import Measure
-from workbench.training import fit as real_fit
+from workbench.pages import notebooks
+from workbench.training.fit import fit as real_fit
 
 
 @pytest.fixture(autouse=True)
@@ -275,7 +276,7 @@ def test_select(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_select_explains_one_anchor(capsys: pytest.CaptureFixture[str]) -> None:
     from workbench import negatives
-    from workbench.graphs import load_graph
+    from workbench.datasets import load_graph
 
     asked = ["select", "hop-far", "karate", "--k", "4", "--anchor", "5", "-p", "hops=2"]
     told = parsed(capsys, *asked, "--explain")
@@ -294,8 +295,9 @@ def test_select_explains_one_anchor(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_select_by_the_similarities_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
-    from workbench import negatives, runs
-    from workbench.graphs import load_graph
+    from workbench import negatives
+    from workbench.datasets import load_graph
+    from workbench.training import store as runs
 
     assert said(capsys, "fit", "grace", "karate", "-p", "epochs=1")[0] == 0
     told = parsed(capsys, "select", "hardest", "karate", "--k", "3", "--embedding", "grace/karate")
@@ -322,7 +324,7 @@ def test_budget(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 
 def test_rules_are_listed_shown_and_evaluated(capsys: pytest.CaptureFixture[str]) -> None:
     from workbench import rules
-    from workbench.graphs import load_graph
+    from workbench.datasets import load_graph
 
     listed = parsed(capsys, "rules", "list")
     assert isinstance(listed, list) and [one["name"] for one in listed] == rules.names()
@@ -383,13 +385,13 @@ def test_an_interrupted_fit_keeps_what_was_learned(
     def stopped(*args: object, **settings: object) -> object:
         return real_fit(*args, callback=lambda told: told.epoch < 2, **settings)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("workbench.training.fit", stopped)
+    monkeypatch.setattr("workbench.training.fit.fit", stopped)
     code, out, err = said(capsys, "fit", "grace", "karate", "-p", "epochs=4")
     assert code == 130 and "2 of 4 epochs" in out and "not stored" in out and "next:" not in out
     assert "workbench: interrupted; the same command goes on after epoch 2" in err
     code, out, _ = said(capsys, "fit", "grace", "karate", "-p", "epochs=4", "--json")
     assert code == 130 and json.loads(out)["complete"] is False
-    monkeypatch.setattr("workbench.training.fit", real_fit)
+    monkeypatch.setattr("workbench.training.fit.fit", real_fit)
     code, out, err = said(capsys, "fit", "grace", "karate", "-p", "epochs=4")
     assert code == 0 and "4 epochs" in out
 
@@ -400,7 +402,7 @@ def test_an_interruption_elsewhere_says_what_was_kept(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("workbench.graphs.load_graph", interrupted)
+    monkeypatch.setattr("workbench.datasets.load_graph", interrupted)
     code, _, err = said(capsys, "fit", "grace", "karate")
     assert (code, err) == (130, "\nworkbench: interrupted; no run was stored\n")
 
@@ -497,7 +499,7 @@ def test_a_user_error_is_one_line_whatever_its_text(
     def broken(*_: object) -> None:
         raise UserError("first\n  second")
 
-    monkeypatch.setattr("workbench.runs.table", broken)
+    monkeypatch.setattr("workbench.training.store.table", broken)
     assert complaint(capsys, "runs") == "workbench: first second\n"
 
 

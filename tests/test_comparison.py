@@ -16,9 +16,9 @@ from torch_geometric.data import Data
 
 import workbench as wb
 from workbench import widgets
+from workbench.datasets import load_graph
 from workbench.errors import UserError
 from workbench.evaluation import agreement
-from workbench.graphs import load_graph
 from workbench.widgets import live, pair
 from workbench.widgets.pair import LISTED
 

@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 
 from workbench.contrast import Contrast, loss
 from workbench.contrast import loss as contrast_loss
-from workbench.contrast.contrast import Mixed
+from workbench.contrast.pairs import Mixed
 from workbench.errors import UserError
 
 

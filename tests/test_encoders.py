@@ -5,8 +5,10 @@ import torch
 from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 
-from workbench.encoders import GCN, GraphTensors, View
-from workbench.views import keep_columns, keep_edges
+from workbench.encoders.gcn import GCN
+from workbench.encoders.graph import GraphTensors, View
+from workbench.views.edges import keep_edges
+from workbench.views.features import keep_columns
 
 
 @pytest.mark.parametrize("density", [0.05, 0.9])

@@ -575,7 +575,7 @@ def test_scores_survive_the_way_through_json() -> None:
 def test_compare_keeps_seeds_and_splits_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = labelled_graph(nodes=200, noise=2.0)
     started = []
-    monkeypatch.setattr("workbench.training.untrained", lambda run, g: started.append(run.seed) or run)
+    monkeypatch.setattr("workbench.training.fit.untrained", lambda run, g: started.append(run.seed) or run)
     runs = [made_run(graph, seed) for seed in (0, 1, 2)]
     table = compare(runs, graph, splits=3)
     assert table["name"].tolist() == ["raw attributes", "propagated attributes Â²X", "untrained made-up", "made-up"]

@@ -16,8 +16,9 @@ from torch_geometric.data import Data
 from torch_geometric.utils import to_networkx
 
 import workbench as wb
-from workbench import projection, rules, widgets
+from workbench import rules, widgets
 from workbench.errors import UserError
+from workbench.evaluation import projection
 from workbench.evaluation.strata import probe_errors
 from workbench.plots import network
 from workbench.widgets import atlas, live

@@ -10,12 +10,13 @@ import torch
 from torch_geometric.data import Data
 
 import workbench as wb
-from workbench import cli, methods, runs
+from workbench import cli, methods
 from workbench.contrast.kernels import SymmetricMass
 from workbench.errors import UserError
-from workbench.forecasting import prediction as module
-from workbench.forecasting import tracing
 from workbench.methods import configure
+from workbench.training import store as runs
+from workbench.training.forecasting import prediction as module
+from workbench.training.forecasting import tracing
 
 SMALL: dict[str, dict[str, Any]] = {
     "grace": {"dim": 8, "projection": 8},

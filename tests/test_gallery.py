@@ -15,8 +15,9 @@ from browser import chromium, faults, needs_chromium
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from plotly.offline import get_plotlyjs
 
-from workbench import cli, gallery
-from workbench.notebooks import Outcome
+from workbench import cli
+from workbench.pages import gallery
+from workbench.pages.notebooks import Outcome
 
 DRAW = "import plotly.graph_objects as go\nimport numpy as np\n"
 FORMULAS = """# Formulas

@@ -21,20 +21,11 @@ from torch_geometric.transforms import NormalizeFeatures
 from torch_geometric.utils import is_undirected
 
 from workbench import rules
+from workbench.datasets import check, content_hash, facts, load_graph, names, planted, register, statistics
+from workbench.datasets.files import cache
+from workbench.datasets.files import registry as catalogue
+from workbench.datasets.synthetic import pydocs
 from workbench.errors import UserError
-from workbench.graphs import (
-    cache,
-    catalogue,
-    check,
-    content_hash,
-    facts,
-    load_graph,
-    names,
-    planted,
-    pydocs,
-    register,
-    statistics,
-)
 
 # Physics takes 2 GB and 10 s; the real files of the others are not among the test data, so they have stand-ins below.
 NOT_HERE = {"physics", "wisconsin", "actor", "wikics", "airports-brazil"}
@@ -100,7 +91,7 @@ def listing(root: Path) -> list[tuple[str, int]]:
 
 
 def test_names_come_without_torch():
-    code = "import sys, workbench.graphs as g; g.names(), g.facts('cora'); print('torch' in sys.modules)"
+    code = "import sys, workbench.datasets as g; g.names(), g.facts('cora'); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
 
 
@@ -112,7 +103,7 @@ def test_names_hold_what_is_promised():
 
 
 def test_each_row_is_complete_and_lies_where_its_class_looks(tmp_path):
-    from workbench.graphs.named import _raw_paths
+    from workbench.datasets.files.named import _raw_paths
 
     for name in names():
         row = facts(name)

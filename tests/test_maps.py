@@ -5,8 +5,9 @@ import pytest
 import torch
 from test_plots import made, ring
 
-from workbench import plots, projection
+from workbench import plots
 from workbench.errors import UserError
+from workbench.evaluation import projection
 from workbench.plots import maps
 
 

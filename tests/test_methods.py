@@ -1,5 +1,6 @@
 """Methods: conformance of each registered one, and the facts that pin each to its paper and release."""
 
+import inspect
 import math
 import tomllib
 from collections.abc import Callable
@@ -12,10 +13,12 @@ from torch_geometric.data import Data
 import workbench as wb
 from workbench import bench, methods
 from workbench.contrast import loss
-from workbench.contrast.stars import adjacency, grow_stars, most_central, spectral_clusters
+from workbench.contrast.negatives.spectral import most_central, spectral_clusters
+from workbench.datasets.structure import adjacency
 from workbench.errors import UserError
-from workbench.methods.e2neg import E2Neg, E2NegConfig, uniformity_floor
-from workbench.methods.str_gcl import StrGCL, StrGCLConfig, moment_distance
+from workbench.methods.nodes.e2neg.e2neg import E2Neg, E2NegConfig, uniformity_floor
+from workbench.methods.nodes.e2neg.stars import grow_stars
+from workbench.methods.nodes.str_gcl.str_gcl import StrGCL, StrGCLConfig, moment_distance
 from workbench.randomness import Randomness
 from workbench.rules import published
 
@@ -45,7 +48,7 @@ def test_each_method_trains_reproducibly_and_never_sees_labels(method: str, smal
 def test_every_preset_makes_a_configuration(method: str) -> None:
     for preset in methods.presets(method):
         assert methods.configure(method, preset, "cora", {})[0] == preset
-    text = Path(methods.__file__).with_name(f"{method.replace('-', '_')}.toml").read_text()
+    text = Path(inspect.getfile(methods.get(method))).with_suffix(".toml").read_text()
     assert {"released", "quick"} <= set(tomllib.loads(text))
 
 

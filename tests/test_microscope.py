@@ -21,11 +21,11 @@ from torch_geometric.data import Data
 import workbench as wb
 from workbench import plots, widgets
 from workbench.contrast.audit import audit
-from workbench.contrast.ground import Ground
-from workbench.contrast.selection import choose, ground_of, select
-from workbench.contrast.stars import adjacency
+from workbench.contrast.negatives.context import Ground
+from workbench.contrast.negatives.selection import choose, ground_of, select
+from workbench.datasets import load_graph
+from workbench.datasets.structure import adjacency
 from workbench.errors import UserError
-from workbench.graphs import load_graph
 from workbench.plots import style
 from workbench.widgets import live
 from workbench.widgets.lens import LABELS, NONE, Look

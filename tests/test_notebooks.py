@@ -8,8 +8,8 @@ import pytest
 from browser import CHROMIUM, chromium, faults
 from torch_geometric.data import Data
 
-from workbench import gallery
-from workbench.notebooks import FIGURE, execute, find, names, parameters
+from workbench.pages import gallery
+from workbench.pages.notebooks import FIGURE, execute, find, names, parameters
 
 
 @pytest.fixture(scope="session")

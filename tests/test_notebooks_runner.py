@@ -10,8 +10,8 @@ import pytest
 from browser import chromium, faults, needs_chromium
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from workbench import notebooks
 from workbench.errors import UserError
+from workbench.pages import notebooks
 
 PARAMETERS = 'epochs = 5\nlr = 0.1\ngraph: str = "karate"  # a name\nwide = False\nroot = None\nend = epochs * 2'
 
@@ -55,7 +55,7 @@ def test_a_misspelt_notebook_names_the_nearest(checkout: Path, word: str) -> Non
 
 def test_no_notebooks_says_where_it_looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(notebooks, "__file__", str(tmp_path / "package" / "notebooks.py"))
+    monkeypatch.setattr(notebooks, "__file__", str(tmp_path / "package" / "pages" / "notebooks.py"))
     with pytest.raises(UserError, match="no notebooks found: looked for"):
         notebooks.names()
 

@@ -163,8 +163,8 @@ def test_the_page_on_rules_names_every_word_of_the_language() -> None:
 
 def test_the_page_on_negatives_names_every_strategy_option_and_objective() -> None:
     import workbench as wb
-    from workbench.contrast.contrast import OBJECTIVES
-    from workbench.contrast.selection import options_of
+    from workbench.contrast.negatives.selection import options_of
+    from workbench.contrast.pairs import OBJECTIVES
 
     steps = torch.arange(11)
     path = torch.cat([torch.stack([steps, steps + 1]), torch.stack([steps + 1, steps])], 1)

@@ -9,9 +9,9 @@ import torch
 from torch_geometric.data import Data
 
 import workbench as wb
-from workbench import placebo
 from workbench.errors import UserError
 from workbench.plots.arms import difference_chart
+from workbench.studies import placebo
 
 SMALL = {"epochs": 2, "dim": 8, "projection": 8, "rule_hidden": 4}
 

@@ -9,11 +9,12 @@ import torch
 from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
 
-from workbench import audit, negatives, plots, projection
+from workbench import audit, negatives, plots
 from workbench.errors import UserError
+from workbench.evaluation import projection
 from workbench.plots import maps, network, style
 from workbench.plots.audits import EXPECTED, PANELS
-from workbench.runs import Run
+from workbench.training.run import Run
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from workbench import projection
 from workbench.errors import UserError
+from workbench.evaluation import projection
 
 
 def clustered(rows: int = 90, dim: int = 12) -> torch.Tensor:

@@ -18,9 +18,9 @@ from torch_geometric.utils import to_networkx
 
 import workbench as wb
 from workbench import methods, rules
-from workbench.contrast.ground import Ground
-from workbench.contrast.selection import STRATEGIES, Selection, options_of
-from workbench.contrast.stars import spectral_clusters
+from workbench.contrast.negatives.context import Ground
+from workbench.contrast.negatives.selection import SAMPLERS, Selection, options_of
+from workbench.contrast.negatives.spectral import spectral_clusters
 from workbench.errors import UserError
 from workbench.randomness import Randomness
 
@@ -410,9 +410,9 @@ def test_a_training_without_any_negative_is_refused(small_graph: Data) -> None:
 def test_a_strategy_from_a_notebook_trains_and_its_code_is_in_the_key(small_graph: Data) -> None:
     def register(rank: int) -> None:
         code = (
-            "from workbench.contrast.selection import STRATEGIES, shared\n"
+            "from workbench.contrast.negatives.selection import SAMPLERS, shared\n"
             "import numpy as np\n"
-            "@STRATEGIES.register('cell')\n"
+            "@SAMPLERS.register('cell')\n"
             "def cell(ground, k, randomness):\n"
             f"    return shared(ground, np.arange({rank}, {rank} + k), 'by number')\n"
         )
@@ -427,10 +427,10 @@ def test_a_strategy_from_a_notebook_trains_and_its_code_is_in_the_key(small_grap
             run = wb.fit("grace", small_graph, "defaults", negatives="cell", k=3, epochs=1, dim=8, progress=False)
             keys.append(run.path.name)
             assert run.contrast.candidates.tolist() == [rank, rank + 1, rank + 2]
-            del STRATEGIES._entries["cell"]
+            del SAMPLERS._entries["cell"]
             wb.runs.code_version.cache_clear()
     finally:
-        STRATEGIES._entries.pop("cell", None)
+        SAMPLERS._entries.pop("cell", None)
     assert keys[0] != keys[1]
 
 

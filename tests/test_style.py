@@ -18,11 +18,12 @@ from plotly.subplots import make_subplots
 from test_plots import comparison, made, ring
 from torch_geometric.data import Data
 
-from workbench import audit, claims, negatives, placebo, plots, projection, rules
-from workbench.evaluation import agreement, lens
+from workbench import audit, negatives, plots, rules
+from workbench.evaluation import agreement, lens, projection
 from workbench.plots import network, readings, style
 from workbench.plots.negatives import Mapped
 from workbench.rules import Terms
+from workbench.studies import claims, placebo
 
 LIGHT, DARK = style.PAPER, style.ON_DARK[style.PAPER]
 # What lies in the background is fainter on purpose.

@@ -17,10 +17,11 @@ import pytest
 import torch
 
 import workbench as wb
-from workbench import runs, sweep
 from workbench.cli import main
 from workbench.errors import UserError
-from workbench.sweep import Request
+from workbench.studies import sweep
+from workbench.studies.sweep import Request
+from workbench.training import store as runs
 
 EPOCHS = 250  # a second or so on the karate club, more than a checkpoint needs
 

@@ -13,8 +13,10 @@ from safetensors.torch import load_file
 from torch_geometric.data import Data
 
 import workbench as wb
-from workbench import methods, runs, training
+from workbench import methods
 from workbench.errors import UserError
+from workbench.training import code_version, fit, loop
+from workbench.training import store as runs
 
 PARAMETERS = {"grace": {"dim": 8}, "str-gcl": {"dim": 8, "rule_hidden": 4}, "e2neg": {"dim": 8, "k": 6}}
 
@@ -134,15 +136,15 @@ def test_words_are_no_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "new"),
     [
-        ("training.py", {"e2neg", "grace", "str-gcl"}),
+        ("training/loop.py", {"e2neg", "grace", "str-gcl"}),
         ("methods/base.py", {"e2neg", "grace", "str-gcl"}),
         ("contrast/loss.py", {"e2neg", "grace", "str-gcl"}),
-        ("encoders.py", {"e2neg", "grace", "str-gcl"}),
-        ("views.py", {"e2neg", "grace", "str-gcl"}),
+        ("encoders/graph.py", {"e2neg", "grace", "str-gcl"}),
+        ("views/edges.py", {"e2neg", "grace", "str-gcl"}),
         ("randomness.py", {"e2neg", "grace", "str-gcl"}),
-        ("methods/grace.py", {"grace"}),
-        ("contrast/stars.py", {"e2neg", "grace", "str-gcl"}),
-        ("contrast/strategies/drawn.py", set()),
+        ("methods/nodes/grace.py", {"grace"}),
+        ("methods/nodes/e2neg/stars.py", {"e2neg"}),
+        ("contrast/negatives/samplers/drawn.py", set()),
         *((f"rules/{name}.py", {"str-gcl"}) for name in (
             "__init__", "formula", "language", "library", "published", "terms", "truth", "vocabulary")),
         ("rules/explanation.py", set()),
@@ -154,20 +156,20 @@ def test_words_are_no_code(tmp_path: Path) -> None:
 def test_a_change_of_code_is_a_new_run_of_the_methods_that_use_it(
     file: str, new: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version, code = runs.code_version.__wrapped__, runs._code  # without what was kept
+    version, code = code_version.code_version.__wrapped__, code_version._code  # without what was kept
     changed = Path(wb.__file__).parent / file
     assert changed.is_file()
     before = {method: version(method) for method in methods.names()}
-    monkeypatch.setattr(runs, "_code", lambda one: code(one) + "changed" * (one == changed))
+    monkeypatch.setattr(code_version, "_code", lambda one: code(one) + "changed" * (one == changed))
     assert {method for method in methods.names() if version(method) != before[method]} == new
 
 
 def test_a_change_of_a_strategy_is_a_new_run_of_those_that_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    version, code = runs.code_version.__wrapped__, runs._code
-    changed = Path(wb.__file__).parent / "contrast/strategies/drawn.py"
+    version, code = code_version.code_version.__wrapped__, code_version._code
+    changed = Path(wb.__file__).parent / "contrast/negatives/samplers/drawn.py"
     strategies = wb.negatives.names()
     before = {name: version("grace", name) for name in strategies}
-    monkeypatch.setattr(runs, "_code", lambda one: code(one) + "changed" * (one == changed))
+    monkeypatch.setattr(code_version, "_code", lambda one: code(one) + "changed" * (one == changed))
     new = {name for name in strategies if version("grace", name) != before[name]}
     assert new == {"degree-weighted", "hop-far", "hop-near", "uniform", "uniform-each"}
 
@@ -182,10 +184,10 @@ def test_a_damaged_checkpoint_is_named(small_graph: Data, tmp_path: Path) -> Non
 
 
 def test_a_callback_sees_losses_and_embeddings_and_changes_nothing(small_graph: Data, tmp_path: Path) -> None:
-    seen: list[training.Progress] = []
+    seen: list[loop.Progress] = []
     shapes = []
 
-    def look(told: training.Progress) -> None:
+    def look(told: loop.Progress) -> None:
         seen.append(told)
         shapes.append(told.embed().shape)
 
@@ -199,7 +201,7 @@ def test_the_same_request_loads_and_any_other_trains(
     small_graph: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = train("e2neg", small_graph, tmp_path)
-    monkeypatch.setattr(training, "_Trainer", None)  # training again would fail
+    monkeypatch.setattr(fit, "Trainer", None)  # training again would fail
     again = train("e2neg", small_graph, tmp_path)
     assert again.path == first.path and torch.equal(again.embeddings, first.embeddings)
     assert again.config == first.config and again.seconds == first.seconds
@@ -254,7 +256,7 @@ def test_two_processes_with_one_request_leave_one_whole_run(small_graph: Data, t
 
 def test_no_epochs_give_the_untrained_encoder(small_graph: Data, tmp_path: Path) -> None:
     run = train("grace", small_graph, tmp_path)
-    floor = training.untrained(run, small_graph)
+    floor = fit.untrained(run, small_graph)
     assert floor.epochs == 0 and floor.contrast is None and floor.config.dim == 8
     assert run.preset == "defaults + epochs=6, dim=8" and floor.preset == "defaults + epochs=0, dim=8"
     assert not torch.equal(floor.embeddings, run.embeddings)

@@ -26,11 +26,11 @@ from torch_geometric.data import Data
 import workbench as wb
 from workbench import methods, widgets
 from workbench.contrast import Contrast
-from workbench.contrast.selection import STRATEGIES
+from workbench.contrast.negatives.selection import SAMPLERS
 from workbench.errors import UserError
 from workbench.methods import METHODS, Config, Method, Step, base
 from workbench.randomness import Randomness
-from workbench.training import Progress
+from workbench.training.fit import Progress
 from workbench.widgets import course, live
 from workbench.widgets.course import Training, under_way
 from workbench.widgets.looks import Looks
@@ -153,7 +153,7 @@ def test_the_fields_are_those_of_the_configuration(method: str, small_graph: Dat
     wanted = {one.name: getattr(kind(), one.name) for one in dataclasses.fields(kind) if one.name != "options"}
     shown = {name: field.value for name, field in form.fields.items()}
     assert {n: tuple(v.splitlines()) if isinstance(wanted[n], tuple) else v for n, v in shown.items()} == wanted
-    assert form.fields["negatives"].options == tuple(STRATEGIES.names())
+    assert form.fields["negatives"].options == tuple(SAMPLERS.names())
     first = [cell.children[0].description for cell in form._main.children[4:]]
     assert first == list(kind.main) and len(first) <= 8
     folded = [cell.children[0].description for cell in form._more.children]

@@ -16,8 +16,8 @@ from browser import Screen, browser, lab, needs_chromium
 from torch_geometric.data import Data
 
 from workbench import plots, rules, widgets
+from workbench.datasets import load_graph
 from workbench.errors import UserError
-from workbench.graphs import load_graph
 from workbench.plots import network, style
 from workbench.widgets import live
 from workbench.widgets.rules import SAMPLE, TYPED

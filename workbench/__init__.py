@@ -9,57 +9,48 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "load_graph": ("workbench.graphs", "load_graph"),
-    "fit": ("workbench.training", "fit"),
-    "forecast": ("workbench.forecasting", "forecast"),
+    "load_graph": ("workbench.datasets", "load_graph"),
+    "fit": ("workbench.training.fit", "fit"),
+    "forecast": ("workbench.training.forecasting", "forecast"),
     "evaluate": ("workbench.evaluation", "evaluate"),
     "compare": ("workbench.evaluation", "compare"),
-    "Run": ("workbench.runs", "Run"),
+    "Run": ("workbench.training.run", "Run"),
     "UserError": ("workbench.errors", "UserError"),
     "Contrast": ("workbench.contrast", "Contrast"),
-    "graphs": ("workbench.graphs", None),
+    "graphs": ("workbench.datasets", None),
     "rules": ("workbench.rules", None),
-    "placebo": ("workbench.placebo", None),
-    "budget": ("workbench.budget", None),
-    "claims": ("workbench.claims", None),
-    "sweep": ("workbench.sweep", None),
-    "negatives": ("workbench.contrast.selection", None),
+    "placebo": ("workbench.studies.placebo", None),
+    "budget": ("workbench.studies.budget", None),
+    "claims": ("workbench.studies.claims", None),
+    "sweep": ("workbench.studies.sweep", None),
+    "negatives": ("workbench.contrast.negatives.selection", None),
     "audit": ("workbench.contrast.audit", "audit"),
     "methods": ("workbench.methods", None),
     "protocols": ("workbench.evaluation.protocols", None),
     "plots": ("workbench.plots", None),
-    "runs": ("workbench.runs", None),
+    "runs": ("workbench.training.store", None),
     "evaluation": ("workbench.evaluation", None),
-    "notebooks": ("workbench.notebooks", None),
+    "notebooks": ("workbench.pages.notebooks", None),
     "widgets": ("workbench.widgets", None),
 }
 
 __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
-    import workbench.contrast.selection as negatives
-    from workbench import (
-        budget,
-        claims,
-        evaluation,
-        graphs,
-        methods,
-        notebooks,
-        placebo,
-        plots,
-        rules,
-        runs,
-        sweep,
-        widgets,
-    )
+    from workbench import datasets as graphs
+    from workbench import evaluation, methods, plots, rules, widgets
     from workbench.contrast import Contrast
     from workbench.contrast.audit import audit
+    from workbench.contrast.negatives import selection as negatives
+    from workbench.datasets import load_graph
     from workbench.errors import UserError
     from workbench.evaluation import compare, evaluate, protocols
-    from workbench.forecasting import forecast
-    from workbench.graphs import load_graph
-    from workbench.runs import Run
-    from workbench.training import fit
+    from workbench.pages import notebooks
+    from workbench.studies import budget, claims, placebo, sweep
+    from workbench.training import store as runs
+    from workbench.training.fit import fit
+    from workbench.training.forecasting import forecast
+    from workbench.training.run import Run
 
 
 def __getattr__(name: str) -> Any:

@@ -21,15 +21,16 @@ from torch_geometric.nn import GCNConv
 
 from workbench import rules
 from workbench.contrast import Contrast, loss
-from workbench.graphs import load_graph, planted
+from workbench.datasets import load_graph, planted
 from workbench.methods import METHODS, configure
-from workbench.methods.e2neg import E2Neg
-from workbench.methods.str_gcl import StrGCL
+from workbench.methods.nodes.e2neg.e2neg import E2Neg
+from workbench.methods.nodes.str_gcl.str_gcl import StrGCL
 from workbench.randomness import Randomness
 from workbench.registry import Registry
 from workbench.rules import published
-from workbench.training import _peak_memory
-from workbench.views import keep_columns, keep_edges
+from workbench.training.machine import peak_memory
+from workbench.views.edges import keep_edges
+from workbench.views.features import keep_columns
 
 BENCHMARKS: Registry[Callable[[], dict[str, Any]]] = Registry("benchmark")
 names = BENCHMARKS.names
@@ -235,7 +236,7 @@ def rule_evaluation() -> dict[str, Any]:
         seconds[name] = min(taken[1:])
     slowest = max(seconds, key=lambda name: seconds[name])
     large = planted(1_000_000)
-    with _peak_memory(large.edge_index.device) as peak:
+    with peak_memory(large.edge_index.device) as peak:
         start, cpu = time.perf_counter(), time.process_time()
         found = rules.evaluate("ntsc", large)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - start
@@ -252,7 +253,7 @@ def contrast_memory() -> dict[str, Any]:
     """Peak memory of GRACE's loss and gradient at 34,493 nodes x 256 (Coauthor Physics), above the projections."""
     u, v = (torch.randn(34_493, 256, requires_grad=True) for _ in range(2))
     start = time.perf_counter()
-    with _peak_memory(u.device) as peak:
+    with peak_memory(u.device) as peak:
         loss(Contrast(0.5), u, v).mean().backward()
     dense_mib = 4 * 34_493**2 * u.element_size() / 2**20
     return {"nodes": 34_493, "dim": 256, "peak_mib": peak(), "dense_matrices_mib": dense_mib,

@@ -16,9 +16,6 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch_geometric.data import Data
 
-from workbench.contrast.chooser import Chooser
-from workbench.contrast.contrast import Contrast
-from workbench.contrast.ground import Ground, Positions, hop_distances
 from workbench.contrast.loss import loss
 from workbench.contrast.measures import (
     Values,
@@ -29,12 +26,16 @@ from workbench.contrast.measures import (
     overlap,
     uniformity,
 )
-from workbench.contrast.selection import Selection
+from workbench.contrast.negatives.context import Ground, Positions
+from workbench.contrast.negatives.sampled import Chooser
+from workbench.contrast.negatives.selection import Selection
+from workbench.contrast.pairs import Contrast
+from workbench.datasets.structure import hop_distances
 from workbench.errors import UserError, unknown
 from workbench.randomness import Randomness
 
 if TYPE_CHECKING:
-    from workbench.runs import Run
+    from workbench.training.run import Run
 
 Views = tuple[Tensor, ...]
 MOST_PAIRS = 200_000

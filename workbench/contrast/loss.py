@@ -10,8 +10,8 @@ from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 
 from workbench.contrast import objectives
-from workbench.contrast.contrast import Contrast
 from workbench.contrast.kernels import Lists, Mass, PairSimilarity, SymmetricMass
+from workbench.contrast.pairs import Contrast
 from workbench.errors import UserError
 
 BUDGET_MIB = 512

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch_geometric.utils import softmax
 
-from workbench.contrast.ground import Positions
+from workbench.contrast.negatives.context import Positions
 from workbench.randomness import Randomness
 
 Values = NDArray[np.float64]

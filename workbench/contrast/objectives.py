@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch_geometric.utils import softmax
 
-from workbench.contrast.contrast import Contrast
+from workbench.contrast.pairs import Contrast
 
 SIGMA = 0.5
 ATTRACTION = 1.0

@@ -15,13 +15,13 @@ from scipy import spatial
 from sklearn.preprocessing import normalize
 from torch_geometric.data import Data
 
-from workbench import projection
 from workbench.contrast.audit import node_classes
-from workbench.contrast.stars import adjacency
+from workbench.datasets.structure import adjacency
 from workbench.errors import UserError
+from workbench.evaluation import projection
+from workbench.evaluation.projection import Nearest
 from workbench.evaluation.scores import matrix_of
 from workbench.evaluation.strata import strata
-from workbench.projection import Nearest
 
 if TYPE_CHECKING:
     from workbench.evaluation.scores import Embeddings

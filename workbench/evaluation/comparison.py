@@ -17,7 +17,7 @@ from workbench.evaluation.scores import SPARSE_BELOW, Scores, evaluate, matrix_o
 from workbench.evaluation.statistics import nested_spread
 
 if TYPE_CHECKING:
-    from workbench.runs import Run
+    from workbench.training.run import Run
 
 RAW, PROPAGATED = "raw attributes", "propagated attributes Â²X"
 
@@ -70,7 +70,7 @@ def compare(
     trained = []
     for name, members in _grouped(given).items():
         if floors:
-            from workbench.training import (
+            from workbench.training.fit import (
                 untrained,
             )  # imported here: training knows nothing of evaluation, nor this of it
 

@@ -16,7 +16,7 @@ from workbench.evaluation.statistics import mean_interval
 
 if TYPE_CHECKING:
     from workbench.evaluation.scores import Embeddings
-    from workbench.runs import Run
+    from workbench.training.run import Run
 
 
 def lens(

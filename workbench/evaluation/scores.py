@@ -20,7 +20,7 @@ from workbench.evaluation.protocols import Protocol, Split
 from workbench.randomness import Randomness
 
 if TYPE_CHECKING:
-    from workbench.runs import Run
+    from workbench.training.run import Run
 
     Embeddings: TypeAlias = Run | Tensor | NDArray[np.floating[Any]]
 

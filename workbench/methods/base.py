@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from workbench.contrast import Contrast
-from workbench.contrast.chooser import Chooser
-from workbench.contrast.selection import check_options, options_of
-from workbench.encoders import GraphTensors
+from workbench.contrast.negatives.sampled import Chooser
+from workbench.contrast.negatives.selection import check_options, options_of
+from workbench.encoders.graph import GraphTensors
 from workbench.errors import UserError, unknown
 from workbench.randomness import Randomness
 from workbench.registry import Registry

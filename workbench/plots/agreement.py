@@ -11,8 +11,8 @@ from plotly.subplots import make_subplots
 
 from workbench.errors import UserError, unknown
 from workbench.evaluation.agreement import SIDES, Agreement
+from workbench.evaluation.projection import Map, align
 from workbench.plots import maps, style
-from workbench.projection import Map, align
 
 CLASS, OVERLAP, HITS = "class", "neighbourhood overlap", maps.HITS
 LOOK = "classes are used to look, never to train"

@@ -16,7 +16,7 @@ def difference_chart(differences: pd.DataFrame, title: str = "Does it matter wha
     """Draw paired differences in accuracy with their intervals, one row a pair of arms, one colour a graph.
 
     Args:
-        differences: what `differences` of `workbench.placebo` or `workbench.budget` returned.
+        differences: what `differences` of `workbench.studies.placebo` or `workbench.studies.budget` returned.
         title: of the figure.
 
     Raises:
@@ -53,7 +53,7 @@ def budget_chart(rows: pd.DataFrame, graph: str | None = None) -> go.Figure:
     """Draw accuracy, time and memory against the number of negatives, a line a strategy, all negatives as a band.
 
     Args:
-        rows: what `workbench.budget.run` returned, of one graph or several below each other.
+        rows: what `workbench.studies.budget.run` returned, of one graph or several below each other.
         graph: which graph; None for the only one.
 
     Returns:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from workbench.claims import MARGIN, Cell, Verdict
 from workbench.errors import UserError
 from workbench.plots import style
+from workbench.studies.claims import MARGIN, Cell, Verdict
 
 _LOOK = {
     "reproduced": (style.COLOURS[2], "circle"),

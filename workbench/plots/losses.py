@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from workbench.errors import UserError
 from workbench.plots import style
-from workbench.runs import Run
+from workbench.training.run import Run
 
 
 class Course(NamedTuple):

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench import projection
+from workbench.datasets import content_hash, load_graph
 from workbench.errors import UserError, unknown
-from workbench.graphs import content_hash, load_graph
+from workbench.evaluation import projection
+from workbench.evaluation.projection import Map
 from workbench.plots import style
-from workbench.projection import Map
-from workbench.runs import Run
+from workbench.training.run import Run
 
 HITS = "neighbourhood hit"
 CELLS = 160  # of a density view, along the longer side

@@ -17,11 +17,11 @@ from scipy.sparse.csgraph import dijkstra
 from torch_geometric.data import Data
 
 from workbench.contrast.audit import Audit, node_classes
-from workbench.contrast.stars import adjacency
+from workbench.datasets.structure import adjacency
 from workbench.errors import unknown
+from workbench.evaluation.projection import Map
 from workbench.plots import network, style
 from workbench.plots.ego import APART, Ego, radius_of
-from workbench.projection import Map
 
 Panels = Mapping[str, Audit | str]
 Ids = NDArray[np.int64]

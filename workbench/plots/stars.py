@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 
 from workbench.errors import UserError
 from workbench.plots import network, style
-from workbench.runs import Run
+from workbench.training.run import Run
 
 
 def star_table(run: Run | Mapping[str, Tensor], graph: Data) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 import plotly.io as pio
 
-from workbench.runs import Run
+from workbench.training.run import Run
 
 # The neutrals; like all colours here by their value on light paper, which `dark` turns into the one for dark paper.
 INK = "#222222"  # text, and outlines that are to stand out

@@ -13,18 +13,19 @@ from sklearn.cluster import KMeans
 from sklearn.preprocessing import normalize
 from torch_geometric.data import Data
 
-from workbench import projection, rules
+from workbench import rules
 from workbench.contrast.audit import node_classes
-from workbench.contrast.stars import adjacency
+from workbench.datasets.structure import adjacency
 from workbench.errors import UserError, nearest, node_number
+from workbench.evaluation import projection
+from workbench.evaluation.projection import Map
 from workbench.evaluation.scores import matrix_of
 from workbench.evaluation.strata import label_homophily, probe_errors
 from workbench.plots import maps, network
-from workbench.projection import Map
 from workbench.randomness import Randomness
 
 if TYPE_CHECKING:
-    from workbench.runs import Run
+    from workbench.training.run import Run
 
 Ids = NDArray[np.int64]
 LABELS = "uses labels to look, never to train"

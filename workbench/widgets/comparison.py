@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from torch_geometric.data import Data
 
-from workbench import projection
 from workbench.errors import UserError, node_number, unknown
+from workbench.evaluation import projection
 from workbench.plots import agreement as plots
 from workbench.plots.style import COLOURS
 from workbench.widgets.atlas import found_node

@@ -11,12 +11,13 @@ import pandas as pd
 import plotly.graph_objects as go
 from torch_geometric.data import Data
 
+from workbench.datasets import load_graph
 from workbench.errors import UserError
 from workbench.evaluation import evaluate
-from workbench.graphs import load_graph
 from workbench.plots.losses import Course, term_curves
-from workbench.runs import Run
-from workbench.training import Progress, fit
+from workbench.training.fit import fit
+from workbench.training.loop import Progress
+from workbench.training.run import Run
 from workbench.widgets.looks import PROTOCOL, Looks
 from workbench.widgets.request import Request
 

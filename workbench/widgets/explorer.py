@@ -10,8 +10,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from torch_geometric.data import Data
 
-from workbench import projection, rules
+from workbench import rules
 from workbench.errors import UserError, node_number, unknown
+from workbench.evaluation import projection
 from workbench.plots import maps, network, style
 from workbench.plots.neighbourhoods import neighbourhood_map
 from workbench.widgets.atlas import CLASS, CLUSTER, ERROR, LABELS, RULE, Atlas, found_node
@@ -19,7 +20,7 @@ from workbench.widgets.brush import Brush
 from workbench.widgets.live import Controls, Fit, Report, headless, live, update
 
 if TYPE_CHECKING:
-    from workbench.runs import Run
+    from workbench.training.run import Run
 
 TRAINED = "as trained"
 NO_EDGES, OWN_EDGES, ALL_EDGES = "none", "of the selected nodes", "all"

@@ -10,9 +10,9 @@ import ipywidgets as ipw
 from torch_geometric.data import Data
 from traitlets import Instance
 
-from workbench.contrast.selection import STRATEGIES, options_of
+from workbench.contrast.negatives.selection import SAMPLERS, options_of
+from workbench.datasets.files.registry import BUILDERS, found
 from workbench.errors import UserError
-from workbench.graphs.catalogue import BUILDERS, found
 from workbench.methods import METHODS, Config, configure, preset_names
 from workbench.methods.base import ContrastConfig, types_of
 from workbench.plots import style
@@ -36,7 +36,7 @@ def control(name: str, kind: Any, value: Any, config_class: type[Config], told: 
     """
     common = {"value": value, "description": name, "tooltip": told}
     if name == "negatives" and issubclass(config_class, ContrastConfig):
-        return ipw.Dropdown(options=STRATEGIES.names(), **common)
+        return ipw.Dropdown(options=SAMPLERS.names(), **common)
     if get_origin(kind) is Literal:
         return ipw.Dropdown(options=get_args(kind), **common)
     if kind == WORDS:

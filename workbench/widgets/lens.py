@@ -17,17 +17,18 @@ from sklearn.preprocessing import normalize
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench import plots, projection
+from workbench import plots
 from workbench.contrast.audit import Audit, audit, projections_by_node
-from workbench.contrast.contrast import Contrast
-from workbench.contrast.ground import Ground, Positions
-from workbench.contrast.selection import STRATEGIES, Facts, Selection, check_options, choose, ground_of
+from workbench.contrast.negatives.context import Ground, Positions
+from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, check_options, choose, ground_of
+from workbench.contrast.pairs import Contrast
 from workbench.errors import UserError, unknown
+from workbench.evaluation import projection
 from workbench.plots.negatives import Mapped, away, called, classes, shown_pairs, strategy_colour
 from workbench.widgets.atlas import found_node
 
 if TYPE_CHECKING:
-    from workbench.runs import Run
+    from workbench.training.run import Run
 
 Options = Mapping[str, Mapping[str, Any]]
 NONE = "(none)"
@@ -105,7 +106,7 @@ class Lens:
         """Return the names of one to four different strategies."""
         named = (strategies,) if isinstance(strategies, str) else tuple(strategies)
         for name in named:
-            STRATEGIES.get(name)
+            SAMPLERS.get(name)
         if not 1 <= len(named) <= PANELS or len(set(named)) < len(named):
             raise UserError(
                 f"the microscope compares 1 to {PANELS} different strategies, not {', '.join(named) or 'none'}"

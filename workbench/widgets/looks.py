@@ -12,11 +12,11 @@ from torch_geometric.data import Data
 
 from workbench.errors import UserError
 from workbench.evaluation import Scores, evaluate
+from workbench.evaluation.projection import Map, project
 from workbench.evaluation.protocols import labels_of
 from workbench.plots import style
 from workbench.plots.losses import accuracy_curve
 from workbench.plots.maps import map_figure
-from workbench.projection import Map, project
 
 PROTOCOL = "random-10-10-80"
 MAPPED = 3_000  # nodes; a map of so many takes a fraction of a second

@@ -13,16 +13,17 @@ import plotly.graph_objects as go
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench import plots, projection
-from workbench.contrast.selection import STRATEGIES
+from workbench import plots
+from workbench.contrast.negatives.selection import SAMPLERS
 from workbench.errors import UserError, node_number
+from workbench.evaluation import projection
 from workbench.plots.negatives import COLOURS, headline
 from workbench.randomness import Randomness
 from workbench.widgets.lens import LABELS, MOST, NONE, PANELS, SUGGESTED, Lens, Look, Options, Scene
 from workbench.widgets.live import Controls, Fit, Report, headless, live, update
 
 if TYPE_CHECKING:
-    from workbench.runs import Run
+    from workbench.training.run import Run
 
 
 def microscope(
@@ -148,7 +149,7 @@ class Microscope(Controls, ipw.VBox):
                                    layout=ipw.Layout(width="160px"))  # fmt: skip
         shown = [*scene.strategies, *[NONE] * (PANELS - len(scene.strategies))]
         self.strategies = [
-            ipw.Dropdown(options=([NONE] if place else []) + STRATEGIES.names(), value=name, style=narrow, layout=wide,
+            ipw.Dropdown(options=([NONE] if place else []) + SAMPLERS.names(), value=name, style=narrow, layout=wide,
                          description=f"panel {place + 1}")
             for place, name in enumerate(shown)
         ]  # fmt: skip

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch_geometric.data import Data
 
-from workbench import projection
+from workbench.evaluation import projection
 from workbench.evaluation.agreement import SIDES, Agreement, agreement
+from workbench.evaluation.projection import Map
 from workbench.plots import agreement as plots
 from workbench.plots.style import run_labels
-from workbench.projection import Map
-from workbench.runs import Run
+from workbench.training.run import Run
 
 if TYPE_CHECKING:
     from workbench.evaluation.scores import Embeddings

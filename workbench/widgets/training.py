@@ -16,7 +16,7 @@ from workbench.widgets.live import Fit, Report, headless, live, update
 from workbench.widgets.request import Request, checked
 
 if TYPE_CHECKING:
-    from workbench.runs import Run
+    from workbench.training.run import Run
 
 
 def training_panel(

@@ -1,0 +1,105 @@
+"""What `workbench rules` does."""
+
+import argparse
+from typing import Any
+
+from workbench.cli.commands.output import FINE, check_out, print_json, show_facts, show_table
+from workbench.errors import UserError, unknown
+
+
+def rules(args: argparse.Namespace) -> int:
+    """List or show named rules, evaluate a rule on a graph, or train Str-GCL with and without what rules say."""
+    actions = {"list": (_list_rules, ""), "show": (_show_rule, "RULE"), "eval": (_eval_rule, "RULE GRAPH"),
+               "placebo": (_placebo, "GRAPH ...")}  # fmt: skip
+    if args.action not in actions:
+        raise unknown("action", args.action, actions, "of workbench rules")
+    run, wanted = actions[args.action]
+    given = len(args.words)
+    if given < len(wanted.replace(" ...", "").split()) or (given > len(wanted.split()) and "..." not in wanted):
+        raise UserError(f"workbench rules {args.action} takes {wanted or 'nothing more'}, and {given} words were given")
+    return run(args)
+
+
+def _list_rules(args: argparse.Namespace) -> int:
+    from workbench import rules
+
+    found = [rules.get(name) for name in rules.names()]
+    if args.json:
+        print_json([vars(rule) for rule in found])
+    else:
+        show_table([{"rule": rule.name, "what it says": rule.says} for rule in found], as_json=False)
+    return FINE
+
+
+def _show_rule(args: argparse.Namespace) -> int:
+    from workbench import rules
+
+    tree, word = rules.formula(args.words[0]), args.words[0].casefold()
+    facts = vars(rules.get(word)) if word in rules.names() else {}
+    facts = {**facts, "formula": str(tree), "latex": rules.to_latex(tree)}
+    if args.json:
+        print_json({**facts, "tree": rules.to_tree(tree)})
+    else:
+        show_facts({name: value for name, value in facts.items() if value}, as_json=False)
+        print(f"\n{rules.to_tree(tree)}")
+    return FINE
+
+
+def _eval_rule(args: argparse.Namespace) -> int:
+    from workbench import rules
+    from workbench.datasets import load_graph
+    from workbench.rules.explanation import explain
+
+    if args.top < 0:
+        raise UserError(f"--top is {args.top}; it must be 0 or more")
+    tree, semantics = rules.formula(args.words[0]), rules.Semantics(args.semantics, args.steepness)
+    terms = rules.Terms(graph := load_graph(args.words[1]))
+    evaluation = rules.Evaluation(tree, terms, semantics)
+    values = evaluation.result()
+    facts: dict[str, Any] = {"formula": str(tree), "graph": graph.name, "semantics": semantics.name}
+    if tree.sort == "truth" and semantics.name == "crisp":
+        facts["true"] = f"{int(values.sum()):,} of {len(values):,} nodes"
+    elif len(values):
+        facts |= {"lowest": float(values.min()), "mean": float(values.mean()), "highest": float(values.max())}
+    names, degree = getattr(graph, "node_names", None), terms.node("degree")
+    rows = [
+        {"node": i, **({"name": names[i]} if names else {}), "value": float(values[i]), "degree": int(degree[i])}
+        for i in values.argsort(descending=True, stable=True)[: args.top].tolist()
+    ]
+    told = None if args.explain is None else explain(evaluation, args.explain)
+    if args.json:
+        print_json({**facts, "top": rows, "explanation": told and str(told)})
+        return FINE
+    show_facts(facts, as_json=False)
+    if told is not None:
+        print(f"\nnode {args.explain}:\n{told}")
+    if rows:
+        print()
+        show_table(rows, as_json=False)
+    return FINE
+
+
+def _placebo(args: argparse.Namespace) -> int:
+    import pandas as pd
+
+    from workbench.datasets import load_graph
+    from workbench.studies.placebo import differences, run, summary
+
+    check_out(args.out)
+    loaded = [load_graph(word) for word in args.words]  # a misspelt one is told before anything is trained
+    found = [run(graph, args.rule, args.seeds, preset=args.preset) for graph in loaded]
+    rows = pd.concat(found, ignore_index=True)
+    if args.out:
+        rows.to_csv(args.out, index=False, float_format="%.6g")
+    if args.json:
+        tables = {"runs": rows, "summary": summary(rows), "differences": differences(rows)}
+        print_json({name: table.to_dict("records") for name, table in tables.items()})
+        return FINE
+    print(f"rules: {', '.join(args.rule or ['the two released ones'])}")
+    print(
+        f"str-gcl, preset {args.preset}, {args.seeds} training seeds, {rows['protocol'].iloc[0]}; accuracy in percent\n"
+    )
+    show_table(summary(rows).round(2), as_json=False)
+    print("\nfirst minus second, percentage points, 95 % t interval over the training seeds\n")
+    show_table(differences(rows).round(2), as_json=False)
+    return FINE

@@ -1,0 +1,279 @@
+"""`Ground`: what a strategy may look at when it chooses negatives, and the two ways to draw from it."""
+
+import copy
+from collections.abc import Callable, Iterator
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.preprocessing import normalize
+from torch import Tensor
+from torch_geometric.data import Data
+
+from workbench.datasets.structure import Positions, adjacency
+from workbench.errors import UserError
+from workbench.randomness import Randomness
+
+MOST_PAIRS = 100_000_000
+_BLOCK = 1 << 23  # numbers looked at in one go: 64 MiB of cosines
+SPARSE_BELOW = 0.2
+
+
+class Ground:
+    """A graph without labels, an embedding, and who may be an anchor or a negative.
+
+    Everything is counted in positions of `ids`, the nodes that may be chosen, so that the ground of a method that
+    contrasts some nodes only (E2Neg) is as good as the whole graph. What is computed once is kept.
+
+    Args:
+        graph: attributes x [nodes, features] where similarities are asked for, and edge_index [2, edges].
+        embedding: float [nodes, dim], what similarities and clusters are of; None for the attributes.
+        anchors: node ids that negatives are chosen for; None leaves it to the strategy.
+        ids: node ids that may be chosen; None for all, in order.
+
+    Attributes:
+        ids: node ids [size]. size: how many.
+        looked: whether a strategy has asked for similarities since they were last set.
+        terms: what rules have asked of the graph so far, a `workbench.rules.Terms`; None before the first.
+
+    Raises:
+        UserError: an embedding that doesn't fit the graph.
+    """
+
+    def __init__(
+        self,
+        graph: Data,
+        embedding: Tensor | None = None,
+        anchors: Tensor | None = None,
+        ids: Tensor | None = None,
+    ):
+        self.graph, self.nodes = graph, int(graph.num_nodes or 0)
+        self.terms: object | None = None
+        if embedding is not None and (embedding.dim() != 2 or len(embedding) != self.nodes):
+            raise UserError(
+                f"an embedding to choose by has one row a node [{self.nodes}, dim], not {list(embedding.shape)}"
+            )
+        self.embedding = embedding
+        self.ids = torch.arange(self.nodes) if ids is None else ids.cpu()
+        self.size = len(self.ids)
+        self.asked = None if anchors is None else self.positions(anchors)
+        self._rows: Tensor | None = None
+        self._positive: Tensor | None = None
+        self._within: dict[int, sp.csr_matrix] = {}
+        self._clusters: dict[tuple[int, int], tuple[Positions, NDArray[np.float64]]] = {}
+        self.looked = False
+
+    @property
+    def anchors(self) -> Positions:
+        """The positions that negatives are chosen for: those asked for, else all [anchors]."""
+        return np.arange(self.size) if self.asked is None else self.asked
+
+    def positions(self, nodes: Tensor) -> Positions:
+        """Return where nodes stand in `ids`; every one of them must."""
+        place = np.full(self.nodes, -1)
+        place[self.ids.numpy()] = np.arange(self.size)
+        found: Positions = place[nodes.cpu().numpy()]
+        return found
+
+    def for_anchors(self, nodes: Tensor) -> "Ground":
+        """Return this ground for other anchors [anchors]; what doesn't depend on who asks is computed once, here."""
+        _ = self.links, self.degree
+        if self.embedding is not None or self.graph.x is not None:
+            _ = self.features
+        other = copy.copy(self)
+        other.asked, other._within = self.positions(nodes), {}
+        return other
+
+    # ------------------------------------------------------------------------------------------------- topology
+
+    @cached_property
+    def links(self) -> sp.csr_matrix:
+        """The adjacency of the whole graph, directions and self-loops left out, 0/1 [nodes, nodes]."""
+        return adjacency(self.graph)
+
+    @cached_property
+    def degree(self) -> Positions:
+        """Neighbours of each position in the whole graph [size]."""
+        degree: Positions = np.diff(self.links.indptr).astype(np.int64)[self.ids.numpy()]
+        return degree
+
+    def within(self, hops: int) -> sp.csr_matrix:
+        """Return which positions lie within some hops of each anchor, itself included, 0/1 [anchors, size].
+
+        Raises:
+            UserError: more than a hundred million pairs.
+        """
+        if hops not in self._within:
+            steps = (self.links + sp.eye(self.nodes, format="csr")).astype(bool)
+            start = self.ids.numpy()[self.anchors]
+            shape = (len(start), self.nodes)
+            reached = sp.csr_matrix((np.ones(len(start), bool), (np.arange(len(start)), start)), shape)
+            for _ in range(hops):
+                ahead = np.diff(steps.indptr)[reached.indices].sum()  # at most; what it costs to look
+                if ahead > 20 * MOST_PAIRS or reached.nnz > MOST_PAIRS:
+                    raise UserError(
+                        f"within {hops} hops there are more than {MOST_PAIRS:,} pairs of nodes; ask for fewer hops, "
+                        "or for some anchors only"
+                    )
+                before, reached = reached.nnz, reached @ steps
+                if reached.nnz == before:  # whole components
+                    break
+            reached = reached[:, self.ids.numpy()].tocsr()
+            reached.sort_indices()
+            self._within[hops] = reached
+        return self._within[hops]
+
+    # ----------------------------------------------------------------------------------------------- similarity
+
+    def see(self, rows: Tensor, positive: Tensor) -> None:
+        """Set what similarities are of from now on.
+
+        Args:
+            rows: one row a position; similarities are their inner products [size, dim].
+            positive: similarity of each position's positive pair [size].
+        """
+        self._rows, self._positive, self.looked = rows, positive, False
+
+    @cached_property
+    def features(self) -> "NDArray[np.float64] | sp.csr_matrix":
+        """The embedding, or the attributes where none was given, rows of unit length [size, dim]; sparse where it pays.
+
+        Raises:
+            UserError: neither is there, or it holds what is no finite number.
+        """
+        x = self.graph.x if self.embedding is None else self.embedding
+        if x is None:
+            raise UserError("this strategy compares attributes, and the graph has none; pass an embedding")
+        x = x.detach().cpu()
+        if x.layout == torch.strided:
+            rows = x.double().numpy()
+        else:
+            x = x.to_sparse_coo().coalesce()
+            rows = sp.csr_matrix((x.values().double().numpy(), x.indices().numpy()), tuple(x.shape))
+        if not np.isfinite(rows.data if sp.issparse(rows) else rows).all():
+            what = "attributes hold" if self.embedding is None else "embedding holds"
+            raise UserError(f"the {what} numbers that are not finite, so nodes can't be compared by it")
+        if not sp.issparse(rows) and np.count_nonzero(rows) < SPARSE_BELOW * rows.size:
+            rows = sp.csr_matrix(rows)
+        return normalize(rows[self.ids.numpy()])
+
+    def similarity(self, anchors: Positions) -> Tensor:
+        """Return similarities of some positions with all [anchors, size]; for many, ask in `blocks`.
+
+        Inner products of the rows that were set last; before that cosines of the features, in float64 and rounded to
+        nine places, so that ties are ties whichever anchors are asked together.
+        """
+        self.looked = True
+        if self._rows is not None:
+            return (self._rows[torch.from_numpy(anchors)] @ self._rows.T).cpu()
+        rows = self.features
+        found = rows[anchors] @ rows.T
+        return torch.from_numpy(np.round(found.toarray() if isinstance(found, sp.csr_matrix) else found, 9))
+
+    @property
+    def positive(self) -> Tensor:
+        """Similarity of each position's positive pair [size]; 1 where there is one embedding only."""
+        self.looked = True
+        return torch.ones(self.size) if self._positive is None else self._positive
+
+    @property
+    def step(self) -> int:
+        """How many anchors' pairs with all positions fit into a few ten MiB."""
+        return max(1, _BLOCK // max(self.size, 1))
+
+    def blocks(self) -> Iterator[Positions]:
+        """Cut the anchors into blocks of `step`."""
+        for start in range(0, len(self.anchors), self.step):
+            yield self.anchors[start : start + self.step]
+
+    def clusters(self, count: int, randomness: Randomness) -> tuple[Positions, NDArray[np.float64]]:
+        """Cluster the features by k-means; the same clusters whoever asks with the same seed.
+
+        Returns:
+            Cluster of each position [size] and its distance from the centre of its cluster [size].
+        """
+        if not 1 <= count <= self.size:
+            raise UserError(f"{count} clusters were asked for; {self.size} nodes give 1 to {self.size}")
+        key = count, randomness.integer("clusters")
+        if key not in self._clusters:
+            rows = self.features
+            model = MiniBatchKMeans(count, batch_size=2048, n_init=3, random_state=key[1])
+            found = model.fit_predict(rows).astype(np.int64)
+            distance = model.transform(rows)[np.arange(self.size), found]
+            self._clusters[key] = found, distance.astype(np.float64)
+        return self._clusters[key]
+
+
+# ------------------------------------------------------------------------------------------------------ drawing
+
+
+def circle(ground: Ground, randomness: Randomness) -> tuple[Positions, Positions]:
+    """Draw a random circle of the positions: who stands at each place [size], and the place of each position [size].
+
+    Each anchor walks the same circle from its own place on and takes the first k that fit. For one anchor that is a
+    uniform choice without replacement among all that fit, and it does not depend on which other anchors are asked.
+    """
+    order: Positions = torch.randperm(ground.size, generator=randomness.generator("negatives")).numpy()
+    place = np.empty_like(order)
+    place[order] = np.arange(ground.size)
+    return order, place
+
+
+def walk(
+    ground: Ground, k: int, randomness: Randomness, fits: Callable[[Positions, Positions], NDArray[np.bool_]]
+) -> Positions:
+    """Draw up to k positions for each anchor among those that fit; for when many do.
+
+    Args:
+        ground: whose anchors and positions.
+        k: how many, at most.
+        randomness: draws the circle.
+        fits: takes rows (numbers of anchors in `ground.anchors`) [rows, 1] and positions [rows, seen] and tells which
+            may be chosen [rows, seen].
+
+    Returns:
+        Positions [anchors, k], -1 where fewer fit.
+    """
+    order, place = circle(ground, randomness)
+    chosen, taken, seen_each = np.full((len(ground.anchors), k), -1), np.zeros(len(ground.anchors), int), max(2 * k, 64)
+    most_rows = max(1, _BLOCK // seen_each)
+    for first in range(0, len(chosen), most_rows):
+        rows, start = np.arange(first, min(first + most_rows, len(chosen))), 1
+        while len(rows) and start < ground.size:
+            steps = np.arange(start, min(start + seen_each, ground.size))
+            seen = order[(place[ground.anchors[rows]][:, None] + steps) % ground.size]
+            good = fits(rows[:, None], seen)
+            rank = taken[rows][:, None] + good.cumsum(1) - 1
+            row, column = np.nonzero(good & (rank < k))
+            chosen[rows[row], rank[row, column]] = seen[row, column]
+            taken[rows] += good.sum(1)
+            rows, start = rows[taken[rows] < k], start + seen_each
+    return chosen
+
+
+def draw_listed(ground: Ground, k: int, randomness: Randomness, listed: sp.csr_matrix) -> Positions:
+    """Draw up to k of the positions that are listed for each anchor [anchors, size], itself left out; for short lists.
+
+    Returns:
+        Positions [anchors, k], -1 where fewer are listed.
+    """
+    place = circle(ground, randomness)[1]
+    length = np.diff(listed.indptr)
+    row = np.repeat(np.arange(len(length)), length)
+    away = (place[listed.indices] - np.repeat(place[ground.anchors], length)) % ground.size
+    # Of a long list only the first part of the walk is looked at, unless too few are met there.
+    reach = ground.size * (2 * k + 20) / np.maximum(length, 1)
+    near = (away > 0) & (away <= np.repeat(reach, length))
+    few = np.bincount(row[near], minlength=len(length)) < np.minimum(k, length)
+    near |= (away > 0) & np.repeat(few, length)
+    row, column, away = row[near], listed.indices[near], away[near]
+    order = np.lexsort((away, row))
+    row, column = row[order], column[order]
+    size = np.bincount(row, minlength=len(length))
+    rank = np.arange(len(row)) - np.repeat(np.cumsum(size) - size, size)
+    chosen = np.full((len(length), k), -1)
+    chosen[row[rank < k], rank[rank < k]] = column[rank < k]
+    return chosen

@@ -1,0 +1,102 @@
+"""`Chooser`: fills a contrast with the negatives of a strategy, anew as training goes on."""
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity, normalize
+from torch_geometric.data import Data
+
+from workbench.contrast.negatives.context import Ground
+from workbench.contrast.negatives.selection import SAMPLERS, Selection
+from workbench.contrast.pairs import Contrast, Mixed
+from workbench.errors import UserError
+from workbench.randomness import Randomness
+
+
+class Chooser(nn.Module):
+    """Whom the rows of a contrast are compared with, by a named strategy, chosen anew every so many steps.
+
+    A strategy that neither draws nor looks at the projections is asked once. What is chosen goes into checkpoints.
+
+    Args:
+        base: the contrast to fill; its candidates, weights, mixed negatives and class prior are replaced.
+        graph: the graph without labels.
+        randomness: draws from its stream "negatives".
+        strategy: name of a strategy; "all" leaves the contrast as it is.
+        k: most negatives of a row.
+        redraw: steps after which negatives are chosen anew; 0 keeps the first choice.
+        options: further options of the strategy.
+        ids: the nodes that the rows stand for; None for all, in order.
+    """
+
+    def __init__(
+        self,
+        base: Contrast,
+        graph: Data,
+        randomness: Randomness,
+        strategy: str = "all",
+        k: int = 64,
+        redraw: int = 1,
+        options: tuple[tuple[str, Any], ...] = (),
+        ids: Tensor | None = None,
+    ):
+        super().__init__()
+        self.filled, self.randomness = base, randomness
+        self.strategy, self.k, self.redraw, self.options = strategy, k, redraw, dict(options)
+        self.ground = Ground(Data(x=graph.x, edge_index=graph.edge_index.cpu(), num_nodes=graph.num_nodes), ids=ids)
+        self.steps, self.settled = 0, strategy == "all"
+
+    def forward(self, u: Tensor, v: Tensor) -> Contrast:
+        """Return the contrast for this step.
+
+        Args:
+            u: projections in the first view [rows, dim], looked at without a gradient. v: in the second view.
+        """
+        due = self.steps == 0 or (self.redraw > 0 and self.steps % self.redraw == 0)
+        if due and not self.settled:
+            u, v = u.detach(), v.detach()
+            # Inner products of these are means of the four cosines of two nodes in two views.
+            rows = (normalize(u, dim=1) + normalize(v, dim=1)) / 2
+            self.ground.see(rows, cosine_similarity(u, v).cpu())
+            stream = self.randomness.generator("negatives")
+            before = stream.get_state()
+            k = min(self.k, max(self.ground.size - 1, 1))
+            chosen = SAMPLERS.get(self.strategy)(self.ground, k, self.randomness, **self.options)
+            if not bool((chosen.weights > 0).any()):
+                raise UserError(f"strategy {self.strategy!r} finds no negative for any node of this graph")
+            self.filled = self.fill(chosen, u.device)
+            self.settled = not self.ground.looked and torch.equal(before, stream.get_state())
+        self.steps += 1
+        return self.filled
+
+    def fill(self, chosen: Selection, device: torch.device) -> Contrast:
+        """Return the base contrast with the negatives of a selection, whose anchors are all its rows."""
+        negatives, weights, mixed = chosen.negatives, chosen.weights, chosen.mixed
+        rows = torch.arange(self.ground.size)
+        places = torch.from_numpy(self.ground.positions(negatives.clamp(min=0)))
+        if negatives.dim() == 2:
+            places = torch.where(negatives >= 0, places, rows[:, None])  # an own pair never counts
+        if mixed is not None:
+            first, second = (torch.from_numpy(self.ground.positions(part)) for part in mixed[:2])
+            mixed = Mixed(first.to(device), second.to(device), mixed.share.to(device))
+        return dataclasses.replace(
+            self.filled,
+            candidates=places.to(device),
+            weights=None if bool((weights == 1).all()) else weights.to(device),
+            mixed=mixed,
+            class_prior=chosen.class_prior,
+        )
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold for the next step to be the same."""
+        held = {name: getattr(self.filled, name) for name in ("candidates", "weights", "class_prior")}
+        mixed = None if self.filled.mixed is None else list(self.filled.mixed)
+        return {"steps": self.steps, "settled": self.settled, "mixed": mixed, **held}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `get_extra_state` returned."""
+        self.steps, self.settled, mixed = state["steps"], state["settled"], state["mixed"]
+        held = {name: state[name] for name in ("candidates", "weights", "class_prior")}
+        self.filled = dataclasses.replace(self.filled, mixed=None if mixed is None else Mixed(*mixed), **held)

@@ -1,0 +1,1 @@
+"""Graphs from files: named ones with their facts, and a person's own."""

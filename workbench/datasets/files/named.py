@@ -1,0 +1,224 @@
+"""Graphs that lie in files, read by PyTorch Geometric's own dataset classes from a root that may be read-only."""
+
+import contextlib
+import errno
+import hashlib
+import io
+import shutil
+import socket
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch_geometric
+from torch_geometric import datasets
+from torch_geometric.data import Data, InMemoryDataset
+from torch_geometric.transforms import BaseTransform
+from torch_geometric.utils import to_undirected
+
+from workbench.datasets.files.cache import publish
+from workbench.datasets.files.registry import BUILDERS, facts, found
+from workbench.datasets.nodes import check
+from workbench.errors import UserError
+
+DOWNLOAD_SECONDS = 30  # a connection that says nothing for longer counts as none
+
+
+class SparseAttributes(BaseTransform):
+    """Keep attributes as a sparse tensor on disk: bags of words are 20 to 100 times as small that way."""
+
+    def forward(self, data: Data) -> Data:
+        """Return the data with x [nodes, features] in COO layout where less than a tenth of it is filled."""
+        if torch.count_nonzero(data.x) * 10 < data.x.numel():
+            data.x = data.x.to_sparse()
+        return data
+
+
+def load_files(name: str, root: Path) -> Data:
+    """Load a named graph from its files, downloading them into the root where they are missing.
+
+    Args:
+        name: a graph whose facts name a PyG class or an npz file.
+        root: folder laid out by family (Planetoid/Cora/raw, Amazon/Photo/raw, ...); not written when it has the files.
+
+    Returns:
+        The graph as PyG gives it: x float32 [nodes, features], edge_index [2, edges], y [nodes], masks where it has.
+
+    Raises:
+        UserError: the files are missing and can't be downloaded, or are damaged, or aren't those of this graph.
+    """
+    row = facts(name)
+    npz = root / row["npz"] if "npz" in row else None
+    if "pyg_class" not in row:
+        assert npz is not None
+        if not npz.is_file():
+            raise _missing(name, root, f"{npz}, which no PyG class can download")
+        return _read_npz(name, npz, directed=row["directed"])
+    raw_paths = _raw_paths(row, root)
+    raw = raw_paths[0].parent
+    here = [path for path in raw_paths if path.is_file()]
+    if not here and npz is not None and npz.is_file():
+        return _read_npz(name, npz, directed=row["directed"])
+    if not here:
+        _download(name, row, root, raw)
+    elif len(here) < len(raw_paths):
+        lacking = next(path.name for path in raw_paths if path not in here)
+        raise UserError(
+            f"graph {name!r}: {raw} has {len(here)} of its {len(raw_paths)} files and lacks {lacking!r}; "
+            "complete the folder, or remove it to download the graph anew"
+        )
+    return _through_cache(name, row, raw_paths)
+
+
+def _raw_paths(row: dict[str, Any], root: Path) -> list[Path]:
+    """Ask the PyG class which files it reads, without letting it download or process any."""
+    return [Path(path) for path in _only(row, root).raw_paths]
+
+
+def _only(row: dict[str, Any], root: Path, *steps: str) -> InMemoryDataset:
+    """Make the PyG dataset of a graph, which takes only the named ones of its steps _download, _process and load."""
+    skipped = {step: _nothing for step in ("_download", "_process", "load") if step not in steps}
+    kind = type(row["pyg_class"], (getattr(datasets, row["pyg_class"]),), skipped)
+    return kind(str(root / row["family"]), **row["arguments"], pre_transform=SparseAttributes())
+
+
+def _nothing(*_: object, **__: object) -> None:
+    """Stand in for a step that is left out."""
+
+
+def _through_cache(name: str, row: dict[str, Any], raw_paths: list[Path]) -> Data:
+    """Let the PyG class process links to the raw files inside the cache folder, and load what it made there."""
+    raw = raw_paths[0].parent.resolve()
+    seal = hashlib.sha256(f"{torch_geometric.__version__} {raw}".encode())
+    for path in raw_paths:
+        status = path.stat()
+        seal.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
+
+    def process(folder: Path) -> None:
+        if row["pyg_class"] == "Planetoid":  # pickles, which run code when opened: only the published ones are
+            _check_sums(name, row, raw_paths)
+        for path, target in zip(raw_paths, _raw_paths(row, folder), strict=True):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _link(path.resolve(), target)
+        _only(row, folder, "_process")
+        try:
+            check(_only(row, folder, "load")[0])
+        except UserError as error:
+            raise _damaged(name, raw, error) from error
+
+    try:
+        with _quiet():
+            folder = publish(f"graphs/{name}-{seal.hexdigest()[:16]}", process)
+            data = _only(row, folder, "load")[0]
+    except UserError:
+        raise
+    except Exception as error:
+        raise _damaged(name, raw, error) from error
+    if data.x.is_sparse:
+        data.x = data.x.to_dense()
+    return _with_names(data, raw_paths)
+
+
+def _link(path: Path, target: Path) -> None:
+    try:
+        target.symlink_to(path)
+    except OSError:  # a file system or an account that knows no links
+        shutil.copy2(path, target)
+
+
+def _with_names(data: Data, raw_paths: list[Path]) -> Data:
+    """Add the names of classes and features where the file holds them beside its numbers."""
+    if len(raw_paths) == 1 and raw_paths[0].suffix == ".npz":
+        with np.load(raw_paths[0], allow_pickle=False) as file:
+            for key, attribute in (("class_names", "class_names"), ("attr_names", "feature_names")):
+                if key in file.files:
+                    data[attribute] = [str(word) for word in file[key]]
+    return data
+
+
+def _read_npz(name: str, path: Path, directed: bool) -> Data:
+    """Read the npz layout of the heterophilous graphs: node_features, node_labels, edges [m, 2], masks [splits, n]."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            x = torch.from_numpy(file["node_features"]).float()
+            edge_index = torch.from_numpy(file["edges"]).long().t().contiguous()
+            data = Data(x=x, edge_index=edge_index, y=torch.from_numpy(file["node_labels"]).long())
+            for part in ("train", "val", "test"):
+                data[f"{part}_mask"] = torch.from_numpy(file[f"{part}_masks"]).t().contiguous()
+            if not directed:
+                data.edge_index = to_undirected(edge_index, num_nodes=len(x))
+        check(data)
+    except Exception as error:
+        raise _damaged(name, path, error) from error
+    return data
+
+
+def _download(name: str, row: dict[str, Any], root: Path, raw: Path) -> None:
+    """Let the PyG class download into a folder of its own; the raw folder appears only when it is complete."""
+    if root.is_dir() and not root.stat().st_mode & 0o222:  # so marked; a superuser could write there all the same
+        raise _missing(name, root, f"{raw}, and the root is read-only")
+    print(f"graph {name!r}: downloading into {raw}", file=sys.stderr)
+    was_there = root.is_dir()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as staging, _quiet(), _timeout():
+            fetched = [Path(path) for path in _only(row, Path(staging), "_download").raw_paths]
+            raw.parent.mkdir(parents=True, exist_ok=True)
+            fetched[0].parent.rename(raw)
+    except UserError:
+        raise
+    except Exception as error:
+        if not was_there:
+            with contextlib.suppress(OSError):
+                root.rmdir()
+        closed = getattr(error, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS)
+        reason = "the root can't be written" if closed else "downloading failed"
+        raise _missing(name, root, f"{raw}, and {reason} ({type(error).__name__})") from error
+
+
+def _check_sums(name: str, row: dict[str, Any], paths: list[Path]) -> None:
+    for path in paths:
+        known = row.get("sha256", {}).get(path.name)
+        if known and hashlib.sha256(path.read_bytes()).hexdigest() != known:
+            raise UserError(
+                f"graph {name!r}: {path} is damaged or not the published file (its SHA-256 differs from the one in "
+                "data/README.md), so it was not opened; fetch it again from " + row["source"]
+            )
+
+
+def _damaged(name: str, path: Path, error: Exception) -> UserError:
+    detail = str(error).splitlines()[0][:120] if str(error) else ""
+    return UserError(
+        f"graph {name!r}: the files at {path} can't be read ({type(error).__name__}: {detail}): they are damaged, "
+        f"incomplete or not of the published layout; fetch them again from {facts(name)['source']}"
+    )
+
+
+def _missing(name: str, root: Path, what: str) -> UserError:
+    usable = [*BUILDERS.names(), *found(root)]
+    return UserError(f"graph {name!r} is not here: looked for {what}; usable now: {', '.join(usable)}")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep PyG's 'Processing...' and 'Downloading ...' off the screen."""
+    sink = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def _timeout() -> Iterator[None]:
+    """Give up on a silent connection; PyG's download sets no limit of its own."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,283 @@
+"""A person's own graph: an edge list, GraphML, GML, npz or pt file, a networkx graph, or PyG Data."""
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import networkx
+import numpy as np
+import pandas
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
+from torch_geometric.data.storage import GlobalStorage
+from torch_geometric.transforms import OneHotDegree
+from torch_geometric.utils import degree, to_undirected
+
+from workbench.datasets.files.tables import TABLES, array_file, classes, node_table, numbers, read_table
+from workbench.datasets.nodes import check
+from workbench.errors import UserError, nearest
+
+Features = str | os.PathLike[str] | Sequence[str] | np.ndarray | Tensor | None
+Labels = str | os.PathLike[str] | Sequence[Any] | np.ndarray | Tensor | None
+
+SUFFIXES = (".csv", ".tsv", ".graphml", ".gml", ".npz", ".pt")
+ALWAYS = ("degree", "identity")  # attributes that any graph has
+LABEL_ATTRIBUTES = ("y", "label", "class")  # looked for in this order where labels= isn't given
+VECTOR_ATTRIBUTES = ("x", "features")
+KEPT = ("x", "edge_index", "y", "train_mask", "val_mask", "test_mask", "class_names", "node_names", "feature_names")
+
+
+def read_file(path: Path, features: Features = None, labels: Labels = None, directed: bool = False) -> Data:
+    """Read a graph from a file.
+
+    Args:
+        path: .csv or .tsv: one edge a line, two columns of node names, whole numbers or not, with or without a header;
+            .graphml, .gml: as networkx reads them; .npz: arrays x, edge_index and y, or node_features, edges and
+            node_labels, or the compressed matrices of the gnn-benchmark layout; .pt: PyG Data or a mapping of tensors.
+        features: see load_graph; a file has the node's name in its first column, or is a .npy of [nodes, features]
+            whose row i is node i.
+        labels: see load_graph; files as for features.
+        directed: for an edge list: keep the direction instead of adding the other one.
+
+    Returns:
+        The graph, checked, its attributes not yet normalised.
+
+    Raises:
+        UserError: no such file, an unknown format, or content that can't be used, naming the place.
+    """
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"{path}: a graph file ends in one of {', '.join(SUFFIXES)}, not {path.suffix!r}")
+    if not path.is_file():
+        others = [entry.name for entry in path.parent.glob("*") if entry.suffix in SUFFIXES]
+        guess = nearest(path.name, others)
+        raise UserError(f"there is no graph file {path}" + (f"; did you mean {guess!r}?" if guess else ""))
+    if path.suffix in (".csv", ".tsv"):
+        return _from_edge_list(path, features, labels, directed)
+    if path.suffix in (".graphml", ".gml"):
+        read = networkx.read_graphml if path.suffix == ".graphml" else networkx.read_gml
+        return from_networkx(_opened(path, lambda: read(path)), features, labels)
+    if path.suffix == ".npz":
+        return from_data(_opened(path, lambda: _from_arrays(path)), features, labels)
+    with torch.serialization.safe_globals([DataEdgeAttr, DataTensorAttr, GlobalStorage]):  # what a Data is made of
+        loaded = _opened(path, lambda: torch.load(path, weights_only=True))  # never runs code from the file
+    if isinstance(loaded, dict):
+        loaded = Data(**{key: value for key, value in loaded.items() if key in KEPT})
+    if not isinstance(loaded, Data):
+        raise UserError(f"{path} holds a {type(loaded).__name__}, not a PyG Data or a mapping with x and edge_index")
+    return from_data(loaded, features, labels)
+
+
+def from_networkx(graph: networkx.Graph, features: Features = None, labels: Labels = None) -> Data:
+    """Turn a networkx graph into a graph of this workbench; its node order stays.
+
+    Args:
+        graph: directed edges stay directed; weights aren't used.
+        features: see load_graph. None takes the node attribute "x" or "features" (a vector), else every numeric node
+            attribute that each node has, else the one-hot degree, with a warning.
+        labels: see load_graph. None takes the first of the node attributes "y", "label", "class" that each node has.
+
+    Raises:
+        UserError: no nodes, or attributes or labels that can't be used.
+    """
+    nodes = list(graph.nodes)
+    index = {node: position for position, node in enumerate(nodes)}
+    pairs = np.array([(index[u], index[v]) for u, v in graph.edges()], dtype=np.int64).reshape(-1, 2)
+    data = _joined([str(node) for node in nodes], pairs, graph.is_directed())
+    if any("weight" in edge for _, _, edge in graph.edges(data=True)):
+        warnings.warn("edge weights are not used: each edge counts the same", stacklevel=2)
+    table = pandas.DataFrame.from_records([attributes for _, attributes in graph.nodes(data=True)])
+    table.columns = table.columns.map(str)
+    shared = [name for name in table.columns if table[name].notna().all()]
+    if labels is None:  # a value for each node of its own is a name, not a class
+        several = [
+            name for name in LABEL_ATTRIBUTES if name in shared and table[name].astype(str).nunique() < len(nodes)
+        ]
+        labels = next((name for name in several if not isinstance(features, str) or name != features), None)
+    if isinstance(labels, str) and _names_attributes(labels):
+        data.y, data.class_names = classes(_column(table, labels, shared), data.node_names)
+        shared.remove(labels)
+        labels = None
+    if features is None:
+        vectors = [name for name in VECTOR_ATTRIBUTES if name in shared]
+        features = vectors[:1] or [name for name in shared if pandas.api.types.is_numeric_dtype(table[name])] or None
+    if _names_attributes(features):
+        chosen: list[str] = [features] if isinstance(features, str) else [*cast(Sequence[str], features)]
+        data.x = _columns(table, chosen, shared)
+        if data.x.size(1) == len(chosen):
+            data.feature_names = chosen
+        features = None
+    return _finished(data, features, labels)
+
+
+def _names_attributes(given: Any) -> bool:
+    """Tell whether what is given names attributes of the nodes, not a file or numbers."""
+    if isinstance(given, str):
+        return given not in ALWAYS and Path(given).suffix not in (*TABLES, ".npy")
+    return isinstance(given, list | tuple) and bool(given) and all(isinstance(name, str) for name in given)
+
+
+def _columns(table: pandas.DataFrame, names: Sequence[str], shared: list[str]) -> Tensor:
+    columns = [_column(table, name, shared) for name in names]
+    what = "the node attributes " + ", ".join(names)
+    try:
+        return numbers(np.array([np.hstack(row) for row in zip(*columns, strict=True)]), what)
+    except ValueError as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{what} don't have the same length for each node") from error
+
+
+def from_data(source: Data, features: Features = None, labels: Labels = None) -> Data:
+    """Take over x, edge_index, y, masks and names of a PyG Data; its edges stay as they are."""
+    data = Data(**{key: value for key, value in source.to_dict().items() if key in KEPT})
+    if not isinstance(data.get("edge_index"), Tensor):
+        raise UserError(f"the graph has no edge_index, only {', '.join(source.keys()) or 'nothing'}")
+    if source.get("edge_attr") is not None or source.get("edge_weight") is not None:
+        warnings.warn("edge weights and attributes are not used: each edge counts the same", stacklevel=2)
+    for key in ("edge_index", "y"):
+        if isinstance(data.get(key), Tensor) and data[key].dtype in (torch.int32, torch.int16, torch.uint8):
+            data[key] = data[key].long()
+    if isinstance(data.get("x"), Tensor):
+        data.x = data.x.to_dense().clone() if data.x.is_floating_point() else data.x.to_dense().float()
+    else:
+        data.num_nodes = source.num_nodes
+    return _finished(data, features, labels)
+
+
+def _from_edge_list(path: Path, features: Features, labels: Labels, directed: bool) -> Data:
+    edges = read_table(path)
+    if edges.shape[1] < 2:
+        raise UserError(f"{path}: an edge list needs two columns, this one has {edges.shape[1]}")
+    if edges.shape[1] > 2:
+        warnings.warn(f"{path.name}: only the first two columns are used, edge weights are not", stacklevel=2)
+    ends = edges.iloc[:, :2].to_numpy(dtype=str)
+    blank = (ends == "").any(axis=1)
+    if blank.any():
+        raise UserError(f"{path}: edge {int(blank.argmax()) + 1} has only one end")
+    tables = [node_table(given) for given in (features, labels)]
+    called = np.unique(np.concatenate([ends.ravel(), *(table.index for table in tables if table is not None)]))
+    called = np.array(sorted(called, key=int)) if all(name.isdecimal() for name in called) else called
+    arrays = (None if isinstance(given, str) and given in ALWAYS else array_file(given) for given in (features, labels))
+    rows = [len(array) for array in arrays if array is not None]
+    if rows:  # arrays have no names: row i is node i
+        if not all(name.isdecimal() and int(name) < rows[0] for name in called):
+            raise UserError(
+                f"{path}: with attributes or labels by row number, nodes must be numbered 0 to {rows[0] - 1}"
+            )
+        called = np.arange(rows[0]).astype(str)
+    place = pandas.Series(np.arange(len(called)), index=called)
+    data = _joined(called.tolist(), place[ends.ravel()].to_numpy().reshape(-1, 2), directed)
+    return _finished(data, features, labels)
+
+
+def _joined(names: list[str], pairs: np.ndarray, directed: bool) -> Data:
+    """Make a graph of node names [nodes] and pairs of node numbers [edges, 2], without attributes yet."""
+    if not names:
+        raise UserError("the graph has no nodes")
+    edge_index = torch.from_numpy(np.ascontiguousarray(pairs.T)).long()
+    if not directed:
+        edge_index = to_undirected(edge_index, num_nodes=len(names))
+    return Data(edge_index=edge_index, num_nodes=len(names), node_names=names)
+
+
+def _finished(data: Data, features: Features, labels: Labels) -> Data:
+    """Add attributes and labels that were given beside the graph, and check the whole."""
+    nodes = int(data.num_nodes)
+    if features is None and data.get("x") is None:
+        features = "degree"
+        warnings.warn(
+            "the graph has no attributes: the degree of each node, one-hot, stands in for them; "
+            'features= takes others ("degree" and "identity" among them)',
+            stacklevel=2,
+        )
+    if isinstance(features, str) and features in ALWAYS:
+        data.x = torch.ones(nodes, 1)
+        check(data)  # the edges, before anything is counted on them
+        _structural(data, features, nodes)
+    elif features is not None:
+        table = node_table(features)
+        if table is not None:
+            data.feature_names = [str(column) for column in table.columns]
+            data.x = numbers(_rows(table, data, f"attributes in {features}").to_numpy(), str(features))
+        else:
+            data.x = numbers(array_file(features), "the attributes given")
+        _same_length("attributes", len(data.x), nodes)
+    if labels is not None:
+        table = node_table(labels)
+        given: Any = array_file(labels) if table is None else _rows(table, data, f"label in {labels}").iloc[:, 0]
+        _same_length("labels", len(given), nodes)
+        data.y, data.class_names = classes(given, data.get("node_names") or range(nodes))
+    del data.num_nodes
+    check(data)
+    return data
+
+
+def _structural(data: Data, how: str, nodes: int) -> None:
+    if how == "identity":
+        data.x = torch.eye(nodes)
+        return
+    largest = int(degree(data.edge_index[0], nodes).max())
+    data.x = OneHotDegree(largest, cat=False)(Data(edge_index=data.edge_index, num_nodes=nodes)).x.float()
+    data.feature_names = [f"degree {count}" for count in range(largest + 1)]
+
+
+def _rows(table: pandas.DataFrame, data: Data, what: str) -> pandas.DataFrame:
+    """Put the rows of a table with node names into the order of the graph's nodes."""
+    called = data.get("node_names") or [str(node) for node in range(int(data.num_nodes))]
+    for missing in pandas.Index(called).difference(table.index):
+        raise UserError(f"node {missing!r} has no {what}")
+    for stranger in table.index.difference(pandas.Index(called)):
+        raise UserError(f"{stranger!r} has {what}, but the graph has no such node")
+    return table.loc[called]
+
+
+def _same_length(what: str, given: int, nodes: int) -> None:
+    if given != nodes:
+        raise UserError(f"there are {what} for {given} nodes, but the graph has {nodes}")
+
+
+def _column(table: pandas.DataFrame, name: str, shared: list[str]) -> pandas.Series:
+    if name not in shared:
+        lacking = table.index[table[name].isna()][0] if name in table else None
+        detail = (
+            f"node number {lacking} lacks it" if lacking is not None else f"there are: {', '.join(shared) or 'none'}"
+        )
+        raise UserError(f"{name!r} is not a node attribute that each node has ({detail})")
+    return table[name]
+
+
+def _from_arrays(path: Path) -> Data:
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {key: file[key] for key in file.files}
+    if "adj_indptr" in arrays:
+        from scipy.sparse import csr_matrix
+
+        x = csr_matrix(tuple(arrays[f"attr_{part}"] for part in ("data", "indices", "indptr")), arrays["attr_shape"])
+        edges = csr_matrix(tuple(arrays[f"adj_{part}"] for part in ("data", "indices", "indptr")), arrays["adj_shape"])
+        arrays |= {"x": x.toarray(), "edge_index": np.stack(edges.nonzero())}
+        arrays |= {"y": arrays["labels"]} if "labels" in arrays else {}
+    elif "edges" in arrays:
+        arrays |= {"edge_index": arrays["edges"].T, "x": arrays["node_features"]}
+        arrays |= {"y": arrays["node_labels"]} if "node_labels" in arrays else {}
+        arrays |= {
+            f"{part}_mask": arrays[f"{part}_masks"].T for part in ("train", "val", "test") if f"{part}_masks" in arrays
+        }
+    kept = {key: array for key, array in arrays.items() if key in KEPT}
+    return Data(
+        **{
+            key: [str(w) for w in a] if a.dtype.kind == "U" else torch.from_numpy(np.ascontiguousarray(a))
+            for key, a in kept.items()
+        }
+    )
+
+
+def _opened(path: Path, read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except Exception as error:  # each reader has errors of its own
+        detail = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise UserError(f"{path} can't be read as {path.suffix[1:]}: {detail}") from error

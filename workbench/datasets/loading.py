@@ -1,0 +1,139 @@
+"""load_graph: one call for a named graph, a file, or a graph that is already in memory."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import networkx
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.utils import coalesce, to_undirected
+
+from workbench.datasets.files.named import load_files
+from workbench.datasets.files.own import SUFFIXES, Features, Labels, from_data, from_networkx, read_file
+from workbench.datasets.files.registry import BUILDERS, FIGURES, facts, names
+from workbench.datasets.nodes import content_hash
+from workbench.datasets.synthetic import embedded  # noqa: F401  (enters the embedded graphs into the table of builders)
+from workbench.datasets.synthetic.planting import planted
+from workbench.errors import UserError, unknown
+
+Normalise = bool | Literal["columns"]
+
+
+def load_graph(
+    source: "str | os.PathLike[str] | Data | networkx.Graph",
+    root: "str | os.PathLike[str] | None" = None,
+    normalise: Normalise = True,
+    *,
+    features: Features = None,
+    labels: Labels = None,
+    directed: bool | None = None,
+) -> Data:
+    """Load a graph by its name, from a file of yours, or from an object in memory.
+
+    Args:
+        source: one of names(); "planted:100000" for a planted graph of that size; a path to .graphml, .gml, .csv or
+            .tsv (an edge list), .pt or .npz; a networkx graph; or a PyG Data.
+        root: where the files of named graphs lie; default: env WORKBENCH_DATA, else the folder data/. It may be
+            read-only. Missing files are downloaded into it by the PyG dataset class.
+        normalise: True divides each row of the attributes by its sum, exactly as PyG's NormalizeFeatures does (the
+            smallest entry of the whole matrix is subtracted first, which matters only where it isn't 0; a row that
+            sums to less than 1 is left alone, so a zero row stays zero). False leaves them as they are. "columns"
+            normalises rows, then standardises each column over all nodes (population deviation; a constant column
+            becomes 0), as E2Neg's release does for Wiki-CS.
+        features: your own graph only: a file of attributes, an array [nodes, features], the name or names of node
+            attributes of a networkx graph, "degree" (one-hot) or "identity" (one-hot node numbers).
+        labels: your own graph only: a file of labels, an array [nodes], or the name of a node attribute.
+        directed: None keeps what the source says (an edge list counts as undirected); False stores each edge both ways.
+
+    Returns:
+        x float32 [nodes, features], edge_index int64 [2, edges] without repeats and sorted, y int64 [nodes] where
+        there are labels, masks where the source has them; and name, with class_names, node_names and feature_names
+        where they are known.
+
+    Raises:
+        UserError: unknown name, missing or damaged file, or something in a graph of yours that can't be trained on.
+    """
+    if normalise not in (True, False, "columns"):
+        raise unknown("value of normalise", normalise, ("True", "False", "columns"))
+    data, name, own = _fetch(source, root, features, labels, directed)
+    if normalise == "columns" and "planted_lgtc" in data:
+        raise UserError(f'graph {name!r}: normalise="columns" would change which nodes the planted rules flag')
+    if name != "planted":  # comes normalised, and its planted nodes belong to these very attributes
+        data.x = _normalised(data.x.float(), normalise)
+    data.edge_index = coalesce(data.edge_index, num_nodes=data.x.size(0))
+    if directed is False:
+        data.edge_index = to_undirected(data.edge_index, num_nodes=data.x.size(0))
+    data.name = name
+    if not own:
+        _compare_with_facts(name, data, directed)
+    if name == "pydocs":  # its content depends on what is installed
+        data.content_hash = content_hash(data)
+    return data
+
+
+def _fetch(source: Any, root: Any, features: Features, labels: Labels, directed: bool | None) -> tuple[Data, str, bool]:
+    """Return the graph as its source gives it, its name, and whether it is the person's own."""
+    if isinstance(source, networkx.Graph):
+        data = from_networkx(source, features, labels)
+        return data, str(source.name or "networkx"), True
+    if isinstance(source, str) and (source in names() or source.startswith("planted:")):
+        if features is not None or labels is not None:
+            raise UserError(f"features and labels can be given for a graph of your own only, not for {source!r}")
+        return _named(source, root)
+    if isinstance(source, Data):
+        return from_data(source, features, labels), str(source.get("name") or "data"), True
+    if isinstance(source, os.PathLike) or (isinstance(source, str) and _looks_like_path(source)):
+        path = Path(source).expanduser()
+        return read_file(path, features, labels, bool(directed)), path.stem, True
+    if isinstance(source, str):
+        raise unknown("graph", source, names())
+    raise UserError(f"a graph is given by name, path, networkx graph or Data, not by {type(source).__name__}")
+
+
+def _looks_like_path(source: str) -> bool:
+    return Path(source).suffix in SUFFIXES or "/" in source or os.sep in source
+
+
+def _named(source: str, root: Any) -> tuple[Data, str, bool]:
+    name, _, size = source.partition(":")
+    if size:
+        if not size.isdecimal():
+            raise UserError(f"after 'planted:' comes the number of nodes, as in 'planted:100000', not {size!r}")
+        return planted(nodes=int(size)), name, True
+    if name in BUILDERS.names():
+        return BUILDERS.get(name)(), name, False
+    folder = root or os.environ.get("WORKBENCH_DATA") or "data"
+    return load_files(name, Path(folder).expanduser()), name, False
+
+
+def _normalised(x: Tensor, how: Normalise) -> Tensor:
+    """Normalise attributes [nodes, features]; in place, as the largest graph's take more than a gigabyte."""
+    if how is False:
+        return x
+    if (least := x.min()) != 0:
+        x = x - least
+    x.div_(x.sum(dim=-1, keepdim=True).clamp_(min=1.0))
+    if how == "columns":
+        deviation, mean = torch.std_mean(x.double(), dim=0, correction=0)
+        x = ((x - mean) / torch.where(deviation > 0, deviation, 1.0)).float()
+    return x
+
+
+def _compare_with_facts(name: str, data: Data, directed: bool | None) -> None:
+    row = facts(name)
+    seen = dict(
+        nodes=data.x.size(0),
+        edges=data.edge_index.size(1),
+        features=data.x.size(1),
+        classes=int(data.y.max()) + 1 if data.get("y") is not None else 0,
+    )
+    for key in FIGURES:
+        if key == "edges" and directed is False and row.get("directed"):
+            continue
+        if key in row and row[key] != seen[key]:
+            raise UserError(
+                f"graph {name!r} should have {row[key]:,} {key}, but the one loaded has {seen[key]:,}: "
+                "its files aren't those of the published graph"
+            )

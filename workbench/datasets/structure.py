@@ -1,0 +1,43 @@
+"""The topology of a graph: one meaning each for adjacency, degree and hops. Directions and self-loops are left out."""
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import dijkstra
+from torch_geometric.data import Data
+from torch_geometric.utils import to_scipy_sparse_matrix
+
+Positions = NDArray[np.int64]
+_BLOCK = 1 << 23  # numbers looked at in one go: 64 MiB
+
+
+def adjacency(graph: Data) -> sp.csr_matrix:
+    """Return the unweighted adjacency without self-loops, symmetric, 0/1 [nodes, nodes]."""
+    a = to_scipy_sparse_matrix(graph.edge_index.cpu(), num_nodes=graph.num_nodes).tocsr()
+    a = a.maximum(a.T)
+    a.setdiag(0)
+    a.eliminate_zeros()
+    a.data[:] = 1.0
+    return a.astype(np.float64)
+
+
+def degree(graph: Data) -> Positions:
+    """Return how many neighbours each node has [nodes]: the row sums of `adjacency`."""
+    return np.diff(adjacency(graph).indptr).astype(np.int64)
+
+
+def hop_distances(links: sp.csr_matrix, first: Positions, second: Positions) -> Positions:
+    """Return the hops between nodes, -1 where no path joins them.
+
+    Args:
+        links: undirected adjacency [nodes, nodes].
+        first: nodes [pairs]; the search goes from each of them once. second: nodes [pairs].
+    """
+    starts, which = np.unique(first, return_inverse=True)
+    hops, step = np.full(len(first), -1), max(1, _BLOCK // links.shape[0])
+    for begin in range(0, len(starts), step):
+        mine = (which >= begin) & (which < begin + step)
+        far = dijkstra(links, directed=False, indices=starts[begin : begin + step], unweighted=True)
+        found = far[which[mine] - begin, second[mine]]
+        hops[mine] = np.where(np.isfinite(found), found, -1)
+    return hops

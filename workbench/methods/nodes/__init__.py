@@ -1,0 +1,1 @@
+"""Methods that learn an embedding of the nodes of one graph by contrast."""

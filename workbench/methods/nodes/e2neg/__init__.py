@@ -1,0 +1,1 @@
+"""E2Neg and the stars that it trains on."""

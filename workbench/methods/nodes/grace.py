@@ -1,0 +1,80 @@
+"""GRACE: each node against all others, in two random views of the graph.
+
+Zhu, Xu, Yu, Liu, Wu, Wang: Deep Graph Contrastive Representation Learning. ICML workshop GRL+ 2020, arXiv 2006.04131.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+from torch_geometric.data import Data
+
+from workbench.contrast import Contrast, loss
+from workbench.encoders.gcn import GCN
+from workbench.encoders.graph import GraphTensors
+from workbench.encoders.heads import projector
+from workbench.methods import base
+from workbench.methods.base import METHODS, Method, Step, above, at_least, rate
+from workbench.randomness import Randomness
+
+
+@dataclass(frozen=True)
+class GraceConfig(base.ContrastConfig):
+    """Configuration of GRACE; the defaults are the authors' for Cora.
+
+    Attributes:
+        dim: width of the embedding; all layers but the last are twice as wide.
+        projection: hidden width of the projector.
+        layers: graph convolutions.
+        activation: "relu" or "prelu".
+        tau: temperature.
+        edge_drop_1, edge_drop_2: rate of dropped edges in each view.
+        feature_drop_1, feature_drop_2: rate of masked attribute columns in each view.
+        edge_dropping: drop each stored direction on its own ("directed", as released) or both together.
+    """
+
+    main = ("epochs", "lr", "dim", "tau", "negatives", "k")
+
+    dim: int = at_least(1, 128)
+    projection: int = at_least(1, 128)
+    layers: int = at_least(1, 2)
+    activation: Literal["relu", "prelu"] = "relu"
+    tau: float = above(0, 0.4)
+    edge_drop_1: float = rate(0.2)
+    edge_drop_2: float = rate(0.4)
+    feature_drop_1: float = rate(0.3)
+    feature_drop_2: float = rate(0.4)
+    edge_dropping: Literal["directed", "undirected"] = "directed"
+
+
+@METHODS.register("grace")
+class Grace(Method):
+    """The common ancestor of both papers and the control for their claims."""
+
+    Config = GraceConfig
+
+    def __init__(self, config: GraceConfig, graph: Data, randomness: Randomness):
+        super().__init__()
+        self.config, self.graph = config, GraphTensors(graph)
+        self.generator = randomness.generator("views")
+        widths = (self.graph.features, *[2 * config.dim] * (config.layers - 1), config.dim)
+        self.encoder = GCN(widths, config.activation)
+        self.projector = projector(config.dim, config.projection)
+        self.negatives = config.chooser(Contrast(config.tau), graph, randomness)
+
+    def step(self) -> Step:
+        """Contrast two views of the graph."""
+        c = self.config
+        u, v = (
+            self.projector(
+                self.encoder(self.graph.view(edges, features, self.generator, c.edge_dropping == "undirected"))
+            )
+            for edges, features in ((c.edge_drop_1, c.feature_drop_1), (c.edge_drop_2, c.feature_drop_2))
+        )
+        contrast = self.negatives(u, v)
+        return Step({"contrast": loss(contrast, u, v).mean()}, contrast, projections=(u, v))
+
+    def embed(self) -> Tensor:
+        """Encode the whole graph; the projector is left out."""
+        embedding: Tensor = self.encoder(self.graph.whole)
+        return embedding

@@ -1,0 +1,1 @@
+"""Str-GCL and its rule branch."""

@@ -1,0 +1,1 @@
+"""Pages: executed notebooks, and the gallery that leads to them."""

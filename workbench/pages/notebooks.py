@@ -1,0 +1,292 @@
+"""Strict headless execution of notebooks: papermill underneath, nothing misspelt passes, failures leave evidence."""
+
+import ast
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from workbench.errors import UserError, nearest, unknown
+
+KERNEL = "python3"
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+FIGURE = "application/vnd.plotly.v1+json"
+_UNKNOWN = object()  # the default of a parameter that is computed, so that its type can't be told without running it
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one notebook.
+
+    Attributes:
+        notebook: its name, without folder and ending.
+        path: the executed notebook, kept whether it failed or not.
+        html: its page with figures that show offline; None where it failed or none was asked for.
+        seconds: wall time of the execution, without the page.
+        results: what the cell tagged "results" showed, as text; "" where there is none.
+        failed_cell: which cell stopped it, counted from 1 in the notebook as committed; None where all went well.
+        error: one line, the type and the last line of the message; None where all went well.
+    """
+
+    notebook: str
+    path: Path
+    html: Path | None
+    seconds: float
+    results: str = ""
+    failed_cell: int | None = None
+    error: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every cell ran."""
+        return self.error is None
+
+    @property
+    def failure(self) -> str:
+        """Where it failed and how, for the end of a sentence; "" where all went well."""
+        where = f"in cell {self.failed_cell}" if self.failed_cell else "outside its cells"
+        return "" if self.ok else f"failed {where}: {self.error}"
+
+    def __str__(self) -> str:
+        """Tell the outcome in one line."""
+        if self.ok:
+            page = f", {self.html}" if self.html else ""
+            return f"{self.notebook}: fine in {self.seconds:.0f} s; {self.path}{page}"
+        return f"{self.notebook}: {self.failure}; executed so far: {self.path}"
+
+
+def folder() -> Path:
+    """Return the folder of the notebooks: ./notebooks, else the one beside the package.
+
+    Raises:
+        UserError: neither holds a notebook.
+    """
+    places = [Path("notebooks"), Path(__file__).parents[2] / "notebooks"]
+    for place in places:
+        if any(place.glob("*.ipynb")):
+            return place
+    raise UserError(f"no notebooks found: looked for *.ipynb in {' and '.join(str(p) for p in places)}")
+
+
+def names() -> list[str]:
+    """Return the name of every notebook, in reading order."""
+    return sorted(path.stem for path in folder().glob("*.ipynb"))
+
+
+def find(notebook: str | Path) -> Path:
+    """Return the file of a notebook given by name ("00_tour") or by path.
+
+    Raises:
+        UserError: no such notebook; the message gives the nearest one.
+    """
+    path = Path(notebook)
+    if path.suffix == ".ipynb" and path.is_file():
+        return path
+    name = path.stem if path.suffix == ".ipynb" and path.parent == Path() else str(notebook)
+    if name not in names():
+        raise unknown("notebook", name, names())
+    return folder() / f"{name}.ipynb"
+
+
+def parameters(notebook: str | Path) -> dict[str, Any]:
+    """Return the parameters of a notebook with their defaults, read from its cell tagged "parameters".
+
+    Raises:
+        UserError: the notebook is unknown or unreadable, or that cell is not plain Python.
+    """
+    path = find(notebook)
+    found: dict[str, Any] = {}
+    for cell in _read(path).cells:
+        if "parameters" not in cell.metadata.get("tags", []):
+            continue
+        try:
+            statements = ast.parse(cell.source).body
+        except SyntaxError as error:
+            raise UserError(f"{path}: the cell tagged 'parameters' is not plain Python: {error.msg}") from error
+        for statement in statements:
+            if isinstance(statement, ast.Assign):
+                targets, value = statement.targets, statement.value
+            elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+                targets, value = [statement.target], statement.value
+            else:
+                continue
+            for target in targets:
+                if isinstance(target, ast.Name):
+                    found[target.id] = _literal(value)
+    return found
+
+
+def check(notebooks: Sequence[str | Path], given: Mapping[str, Any]) -> None:
+    """Refuse a parameter that one of the notebooks doesn't have, or a value of another type than its default.
+
+    Raises:
+        UserError: names the parameter and the nearest one, or which notebooks lack it, or the type that is wanted.
+    """
+    known = {find(notebook).stem: parameters(notebook) for notebook in notebooks}
+    for key, value in given.items():
+        have = [name for name in known if key in known[name]]
+        lack = [name for name in known if key not in known[name]]
+        if have and lack:
+            guess = nearest(key, known[lack[0]])
+            hint = f" (nearest there: {guess!r})" if guess else ""
+            raise UserError(
+                f"parameter {key!r} is known to {', '.join(have)} but not to {', '.join(lack)}{hint}; "
+                "name only the notebooks that have it"
+            )
+        for name in lack:
+            raise unknown("parameter", key, known[name], f"of notebook {name!r}")
+        for name in have:
+            default = known[name][key]
+            # A whole number will do for a float; None and computed defaults don't say what they take.
+            wanted = (float, int) if isinstance(default, float) else type(default)
+            is_flag = isinstance(value, bool) and not isinstance(default, bool)
+            if default is not None and default is not _UNKNOWN and (is_flag or not isinstance(value, wanted)):
+                raise UserError(
+                    f"parameter {key!r} of notebook {name!r} takes a value like {default!r} "
+                    f"({type(default).__name__}), not {value!r} ({type(value).__name__})"
+                )
+
+
+def execute(
+    notebook: str | Path,
+    parameters: Mapping[str, Any] | None = None,
+    out_dir: str | Path = "build/notebooks",
+    *,
+    html: bool = True,
+    timeout: int | None = None,
+    progress: bool | None = None,
+) -> Outcome:
+    """Execute a notebook from top to bottom in a fresh kernel, in the current folder.
+
+    Args:
+        notebook: name or path.
+        parameters: values for names in its cell tagged "parameters".
+        out_dir: folder for the executed notebook and its page; made where missing.
+        html: also write a page whose figures show offline.
+        timeout: seconds that one cell may take; None: as long as it likes.
+        progress: show a bar of cells on stderr; None: where stderr is a terminal.
+
+    Returns:
+        The outcome; a cell that fails is told there, not raised.
+
+    Raises:
+        UserError: unknown notebook or parameter, a value of the wrong type, or `out_dir` holds the source itself.
+    """
+    import papermill
+    from nbclient.exceptions import CellControlSignal, DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    from workbench.pages import gallery
+
+    source, given = find(notebook), dict(parameters or {})
+    check([source], given)
+    target = Path(out_dir) / source.name
+    if target.resolve() == source.resolve():
+        raise UserError(f"the executed notebook would overwrite its source {source}; choose another output folder")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    page = target.with_suffix(".html")
+    for stale in (target, page):  # nobody shall read an earlier result as this one's
+        stale.unlink(missing_ok=True)
+
+    start, error = time.perf_counter(), None
+    try:
+        # Figures stay data, from which a page is made; any other form repeats them, some with all of plotly.js.
+        with _environment(PLOTLY_RENDERER="plotly_mimetype", WORKBENCH_HEADLESS="1"):
+            papermill.execute_notebook(
+                str(source),
+                str(target),
+                parameters=given,
+                kernel_name=KERNEL,
+                progress_bar=sys.stderr.isatty() if progress is None else progress,
+                execution_timeout=timeout,
+                # A kernel warns that its loopback connection is not encrypted, each time.
+                extra_arguments=["--IPKernelApp.log_level=40"],
+            )
+    except PapermillExecutionError as failure:
+        error = _last_line(f"{failure.ename}: {failure.evalue}")
+    except (CellControlSignal, DeadKernelError) as failure:
+        error = _last_line(f"{type(failure).__name__}: {str(failure).strip().splitlines()[0]}")
+    seconds = time.perf_counter() - start
+
+    executed = _read(target)
+    _drop_widgets(executed)
+    nbformat.write(executed, target)
+    if error is not None:
+        return Outcome(
+            source.stem, target, None, seconds, failed_cell=_failed_cell(_read(source), executed), error=error
+        )
+    if html:
+        page.write_text(gallery.page(executed, source.stem), encoding="utf-8")
+    return Outcome(source.stem, target, page if html else None, seconds, results=_results(executed))
+
+
+def _read(path: Path) -> NotebookNode:
+    try:
+        return nbformat.read(path, as_version=4)
+    except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
+        raise UserError(f"{path} can't be read as a notebook: {_last_line(str(error))}") from error
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return _UNKNOWN
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) < 2:
+        return lines[0] if lines else "no message"
+    return f"{lines[0].split(':')[0]}: {lines[-1]}"
+
+
+@contextlib.contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Set environment variables, which a kernel inherits, and put the old ones back."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _drop_widgets(notebook: NotebookNode) -> None:
+    """Take out widgets, which are dead without their kernel: each stores megabytes of JavaScript in the metadata."""
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if _WIDGET not in output.get("data", {})]
+
+
+def _failed_cell(source: NotebookNode, executed: NotebookNode) -> int | None:
+    """Return the place, from 1, in the source of the cell that was started last."""
+    places = {cell.get("id"): place for place, cell in enumerate(source.cells, start=1)}
+    started = [cell for cell in executed.cells if cell.metadata.get("papermill", {}).get("start_time")]
+    return places.get(started[-1].get("id")) if started else None
+
+
+def _results(notebook: NotebookNode) -> str:
+    """Return the text that the cells tagged "results" showed, figures left out."""
+    texts = []
+    for cell in notebook.cells:
+        if cell.cell_type != "code" or "results" not in cell.metadata.get("tags", []):
+            continue
+        for output in cell.outputs:
+            if output.output_type == "stream" and output.name == "stdout":
+                texts.append(output.text)
+            elif FIGURE not in output.get("data", {}):
+                texts.append(output.get("data", {}).get("text/plain", ""))
+    return "\n".join(text.rstrip("\n") for text in texts if text)

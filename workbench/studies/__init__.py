@@ -1,0 +1,1 @@
+"""Studies: many runs compared, and what can be said of them."""

@@ -1,0 +1,1 @@
+"""Training: the fit, its loop, the runs that come of it and their store."""

@@ -1,0 +1,75 @@
+"""What decides the bits of a run besides the request: the code, and the versions of the packages below it."""
+
+import ast
+import hashlib
+import importlib.metadata
+import inspect
+import platform
+from functools import cache
+from pathlib import Path
+
+import workbench
+from workbench.contrast.negatives.selection import SAMPLERS
+from workbench.methods import METHODS
+
+# What words go through, but no number of a run.
+_WORDS = ("errors.py", "registry.py", "rules/explanation.py")
+_PACKAGES = ("torch", "torch-geometric", "numpy", "scipy", "scikit-learn")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that decide a run's bits."""
+    found = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), "workbench": workbench.__version__, **found}
+
+
+@cache
+def code_version(method: str, negatives: str = "all") -> str:
+    """Return a hash of the code that decides what `method` learns, so that a change of it is a new run.
+
+    That is the method's file and that of the strategy that chooses its negatives, what they import of this package,
+    directly or not, and the training loop. Comments, docstrings and line breaks don't count.
+    """
+    files = [
+        *_sources(Path(inspect.getfile(METHODS.get(method)))),
+        Path(workbench.__file__).parent / "training" / "loop.py",
+    ]
+    own = ""
+    if negatives != "all":
+        chooser = SAMPLERS.get(negatives)
+        file = Path(inspect.getfile(chooser))
+        if file.is_file():
+            files += [one for one in _sources(file) if one not in files]
+        else:  # it was written in a notebook
+            own = inspect.getsource(chooser)
+    return hashlib.sha256("\0".join([*map(_code, files), own]).encode()).hexdigest()[:12]
+
+
+def _sources(file: Path) -> list[Path]:
+    """Return a source file and every file of this package that it imports, directly or not."""
+    package = Path(workbench.__file__).parent
+    found = [file]
+    for one in found:  # grows while it is walked
+        names: list[str] = []
+        for node in ast.walk(ast.parse(one.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):  # of a package perhaps: what is named may be a module
+                names += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                names += [alias.name for alias in node.names]
+        for name in names:
+            top, *parts = name.split(".")
+            if top == package.name and parts:
+                place = package.joinpath(*parts)
+                files = [f for f in (place.with_suffix(".py"), place / "__init__.py") if f.is_file() and f not in found]
+                found += [f for f in files if f.relative_to(package).as_posix() not in _WORDS]
+    return found
+
+
+def _code(file: Path) -> str:
+    """Return the code of a source file without its comments and docstrings."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        named = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        if isinstance(node, named) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)

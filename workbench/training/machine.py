@@ -1,0 +1,68 @@
+"""The machine that a training runs on: its device, and how much memory is taken at most."""
+
+import contextlib
+import ctypes
+import gc
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+import psutil
+import torch
+
+from workbench.errors import UserError, nearest
+
+
+def device_of(word: str | None) -> torch.device:
+    """Return the device that a word names; None is a GPU where there is one.
+
+    Raises:
+        UserError: no such device here.
+    """
+    if word is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(word)
+    except RuntimeError:
+        guess = nearest(word, ["cpu", "cuda", "cuda:0"]) or "cpu"
+        raise UserError(f"unknown device {word!r}; did you mean {guess!r}?") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"device {word!r} was asked for, but torch finds no CUDA GPU here; use device='cpu'")
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"device {word!r} is not supported; use 'cpu' or 'cuda'")
+    return device
+
+
+def describe(device: torch.device) -> str:
+    """Name a device with what decides the bits on it: the GPU's model, or the number of threads."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"cpu ({torch.get_num_threads()} threads)"
+
+
+@contextlib.contextmanager
+def peak_memory(device: torch.device) -> Iterator[Callable[[], float]]:
+    """Measure the peak of memory in use inside the block above that at its start, in MiB."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        start = torch.cuda.memory_allocated(device)
+        yield lambda: (torch.cuda.max_memory_allocated(device) - start) / 2**20
+        return
+    gc.collect()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)  # memory that was freed but not given back would hide what is used next
+    process, done = psutil.Process(), threading.Event()
+    start = highest = process.memory_info().rss
+
+    def watch() -> None:
+        nonlocal highest
+        while not done.wait(0.01):
+            highest = max(highest, process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield lambda: (highest - start) / 2**20
+    finally:
+        done.set()
+        watcher.join()
