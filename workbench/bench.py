@@ -3,11 +3,6 @@
 Absolute seconds depend on the machine; the ratio is what is reported. The plain forms double as oracles in the tests.
 """
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -95,9 +90,9 @@ class PlainE2Neg(nn.Module):
         self.convolution = GCNConv(self.x.shape[1], width)
         self.activation, self.projector = nn.PReLU(width), nn.Sequential(*map(_copy, model.projector))
         with torch.no_grad():
-            self.convolution.lin.weight.copy_(model.weight.T)
-            self.convolution.bias.copy_(model.bias)
-            self.activation.weight.copy_(model.activation.weight)
+            self.convolution.lin.weight.copy_(model.encoder.weights[0].T)
+            self.convolution.bias.copy_(model.encoder.biases[0])
+            self.activation.load_state_dict(model.encoder.activation.state_dict())
 
     def forward(self, order: Tensor) -> Tensor:
         """Return the loss of the aliased step in which the centres' attributes stand in `order` [centres]."""
@@ -287,30 +282,3 @@ def negative_lists() -> dict[str, Any]:
     beside = _race(lambda: loss(other, u, v).mean().backward(), lambda: loss(shared, u, v).mean().backward(), 5)
     return {"difference": difference, **raced, "all_pairs_seconds": beside["plain_seconds"],
             "shared_seconds": beside["ours_seconds"]}  # fmt: skip
-
-
-@BENCHMARKS.register("forecast")
-def forecast_against_fit() -> dict[str, Any]:
-    """Peak memory of GRACE as forecast and as measured in two epochs, all pairs and few negatives, on three graphs.
-
-    Every figure comes from a process of its own, because libraries that one has loaded would not count in the next.
-    """
-    figures: dict[str, Any] = {"epochs": 2}
-    with tempfile.TemporaryDirectory() as store:
-
-        def told(*words: str) -> Any:
-            command = [sys.executable, "-m", "workbench", *words, "-p", "epochs=2", "--device", "cpu", "--json"]
-            environment = {**os.environ, "WORKBENCH_RUNS": store}
-            return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout)
-
-        for graph in ("cora", "pubmed", "physics"):
-            expected = told("forecast", "grace", graph)["forms"]
-            for form, negatives in (("streamed", "all"), ("few negatives", "uniform")):
-                run, word = told("fit", "grace", graph, "-p", f"negatives={negatives}"), f"{graph}_{form.split()[0]}"
-                peak, seconds = expected[form]["peak MiB"], expected[form]["seconds per epoch"]
-                figures |= {
-                    f"{word}_expected_mib": peak, f"{word}_peak_mib": run["peak_mib"],
-                    f"{word}_ratio": peak / run["peak_mib"], f"{word}_expected_seconds_per_epoch": seconds,
-                    f"{word}_seconds_per_epoch": run["seconds"] / run["epochs"],
-                }  # fmt: skip
-    return figures

@@ -125,7 +125,6 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     add("graph", metavar="GRAPH", help="a name or a file")
     add("--preset", help="as for fit")
     add("-p", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="a setting, e.g. -p epochs=50")
-    add("--device", help="as for fit; only the cpu can be forecast")
 
     add = command(commands.evaluate, kept="the run is stored as before")
     add("run_name", metavar="RUN", help="folder of a run, start of its key, or METHOD/GRAPH for the newest")

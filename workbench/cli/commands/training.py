@@ -78,18 +78,17 @@ def fit(args: argparse.Namespace) -> int:
 
 
 def forecast(args: argparse.Namespace) -> int:
-    """Predict the peak memory and the time of a fit on this machine."""
+    """Predict the peak memory of a fit on this machine's CPU."""
+    import dataclasses
+
     from workbench import methods
     from workbench.datasets import load_graph
-    from workbench.training.forecasting import forecast
+    from workbench.training.memory import forecast
 
     methods.get(args.method)
-    settings = settings_of(args.settings, own=_FIT)
-    expected = forecast(args.method, load_graph(args.graph), args.preset, device=args.device, **settings)
+    expected = forecast(args.method, load_graph(args.graph), args.preset, **settings_of(args.settings, own=_FIT))
     if args.json:
-        facts = {name: getattr(expected, name) for name in ("method", "graph", "nodes", "preset", "config")}
-        forms = {row.pop("form"): row for row in expected.rows.to_dict("records")}
-        print_json({**facts, "forms": forms, "available_mib": expected.available_mib, "note": expected.note})
+        print_json(dataclasses.asdict(expected))
     else:
         print(expected)
     return FINE
