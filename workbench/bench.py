@@ -184,7 +184,7 @@ def e2neg_step() -> dict[str, Any]:
         difference = abs(float(plain(order)) - float(loss(model.negatives.filled, u, u).mean()))
     steps = (
         _optimised(plain.parameters(), model.config, lambda: plain(order), False),
-        _optimised(model.parameters(), model.config, lambda: model.step().total, True),
+        _optimised(model.parameters(), model.config, lambda: model.step(None).total, True),
     )
     return {"graph": "pubmed", "loss_difference": difference, **_race(*steps, 5)}
 
@@ -196,10 +196,10 @@ def str_gcl_epoch() -> dict[str, Any]:
     model = _model("str-gcl", graph, "cora")
     plain, views = PlainStrGCL(model, graph), Randomness(0).generator("views")
     with torch.no_grad():
-        difference = abs(float(plain(views)) - float(model.step().total))
+        difference = abs(float(plain(views)) - float(model.step(None).total))
     steps = (
         _optimised(plain.parameters(), model.config, lambda: plain(views), False),
-        _optimised(model.parameters(), model.config, lambda: model.step().total, True),
+        _optimised(model.parameters(), model.config, lambda: model.step(None).total, True),
     )
     return {"graph": "cora", "loss_difference": difference, **_race(*steps, 3)}
 

@@ -1,6 +1,5 @@
 """What a run takes home: its encoder as a plain PyG module, its embeddings in files that others read."""
 
-import csv
 from pathlib import Path
 
 import pandas as pd
@@ -89,25 +88,16 @@ def embeddings(matrix: Tensor, names: list[str] | None, folder: Path, prefix: st
     called = names if names is not None else [str(number) for number in range(len(matrix))]
     table = pd.DataFrame(matrix.numpy(), columns=[f"dim_{column}" for column in range(matrix.shape[1])])
     table.insert(0, "name", called)
-    parquet, plain, words, vectors, labels = (
-        folder / f"{prefix}{name}"
-        for name in (
-            "embeddings.parquet",
-            "embeddings.csv",
-            "embeddings.txt",
-            "projector-vectors.tsv",
-            "projector-names.tsv",
-        )
-    )
+    endings = ["embeddings.parquet", "embeddings.csv", "embeddings.txt", "projector-vectors.tsv", "projector-names.tsv"]
+    parquet, plain, words, vectors, labels = (folder / f"{prefix}{ending}" for ending in endings)
     table.to_parquet(parquet, index=False)
     table.to_csv(plain, index=False)
-    # A word of word2vec's format ends at white space.
-    together = table.assign(name=table["name"].str.split().str.join("_"))
-    with words.open("w", encoding="utf-8") as file:
-        file.write(f"{matrix.shape[0]} {matrix.shape[1]}\n")
-        together.to_csv(file, sep=" ", header=False, index=False, quoting=csv.QUOTE_NONE, escapechar="\\")
-    table.drop(columns="name").to_csv(vectors, sep="\t", header=False, index=False)
-    pd.Series(table["name"].str.split().str.join(" ")).to_csv(
-        labels, sep="\t", header=False, index=False, quoting=csv.QUOTE_NONE, escapechar="\\"
-    )
+    rows = table.drop(columns="name").to_csv(None, sep="\t", header=False, index=False)
+    assert isinstance(rows, str)
+    vectors.write_text(rows, encoding="utf-8")
+    # A word of word2vec's format ends at white space, a label of the projector at a tab or a line break.
+    words_only = table["name"].str.split()
+    labels.write_text("\n".join([*words_only.str.join(" "), ""]), encoding="utf-8")
+    lines = map(" ".join, zip(words_only.str.join("_"), rows.replace("\t", " ").splitlines(), strict=True))
+    words.write_text("\n".join([f"{matrix.shape[0]} {matrix.shape[1]}", *lines, ""]), encoding="utf-8")
     return [parquet, plain, words, vectors, labels]
