@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from workbench import cli
-from workbench.cli.commands import output
+from workbench.cli import output
 from workbench.errors import UserError
 from workbench.evaluation import Measure
 from workbench.pages import notebooks
