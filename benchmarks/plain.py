@@ -26,9 +26,9 @@ class PlainE2Neg(nn.Module):
         self.convolution = GCNConv(self.x.shape[1], width)
         self.activation, self.projector = nn.PReLU(width), nn.Sequential(*map(_copy, model.projector))
         with torch.no_grad():
-            self.convolution.lin.weight.copy_(model.weight.T)
-            self.convolution.bias.copy_(model.bias)
-            self.activation.weight.copy_(model.activation.weight)
+            self.convolution.lin.weight.copy_(model.encoder.weights[0].T)
+            self.convolution.bias.copy_(model.encoder.biases[0])
+            self.activation.load_state_dict(model.encoder.activation.state_dict())
 
     def forward(self, order: Tensor) -> Tensor:
         """Return the loss of the aliased step in which the centres' attributes stand in `order` [centres]."""

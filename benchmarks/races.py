@@ -3,11 +3,6 @@
 Absolute seconds depend on the machine; the ratio is what is reported.
 """
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -77,7 +72,7 @@ def e2neg_step() -> dict[str, Any]:
         difference = abs(float(plain(order)) - float(loss(model.negatives.filled, u, u).mean()))
     steps = (
         _optimised(plain.parameters(), model.config, lambda: plain(order), False),
-        _optimised(model.parameters(), model.config, lambda: model.step().total, True),
+        _optimised(model.parameters(), model.config, lambda: model.step(model.inputs).total, True),
     )
     return {"graph": "pubmed", "loss_difference": difference, **_race(*steps, 5)}
 
@@ -89,10 +84,10 @@ def str_gcl_epoch() -> dict[str, Any]:
     model = _model("str-gcl", graph, "cora")
     plain, views = PlainStrGCL(model, graph), Randomness(0).generator("views")
     with torch.no_grad():
-        difference = abs(float(plain(views)) - float(model.step().total))
+        difference = abs(float(plain(views)) - float(model.step(model.inputs).total))
     steps = (
         _optimised(plain.parameters(), model.config, lambda: plain(views), False),
-        _optimised(model.parameters(), model.config, lambda: model.step().total, True),
+        _optimised(model.parameters(), model.config, lambda: model.step(model.inputs).total, True),
     )
     return {"graph": "cora", "loss_difference": difference, **_race(*steps, 3)}
 
@@ -190,32 +185,3 @@ def negative_lists() -> dict[str, Any]:
         "all_pairs_seconds": beside["plain_seconds"],
         "shared_seconds": beside["ours_seconds"],
     }
-
-
-@BENCHMARKS.register("forecast")
-def forecast_against_fit() -> dict[str, Any]:
-    """Peak memory of GRACE as forecast and as measured in two epochs, all pairs and few negatives, on three graphs.
-
-    Every figure comes from a process of its own, because libraries that one has loaded would not count in the next.
-    """
-    figures: dict[str, Any] = {"epochs": 2}
-    with tempfile.TemporaryDirectory() as store:
-
-        def told(*words: str) -> Any:
-            command = [sys.executable, "-m", "workbench", *words, "-p", "epochs=2", "--device", "cpu", "--json"]
-            environment = {**os.environ, "WORKBENCH_RUNS": store}
-            return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout)
-
-        for graph in ("cora", "pubmed", "physics"):
-            expected = told("forecast", "grace", graph)["forms"]
-            for form, negatives in (("streamed", "all"), ("few negatives", "uniform")):
-                run, word = told("fit", "grace", graph, "-p", f"negatives={negatives}"), f"{graph}_{form.split()[0]}"
-                peak, seconds = expected[form]["peak MiB"], expected[form]["seconds per epoch"]
-                figures |= {
-                    f"{word}_expected_mib": peak,
-                    f"{word}_peak_mib": run["peak_mib"],
-                    f"{word}_ratio": peak / run["peak_mib"],
-                    f"{word}_expected_seconds_per_epoch": seconds,
-                    f"{word}_seconds_per_epoch": run["seconds"] / run["epochs"],
-                }
-    return figures

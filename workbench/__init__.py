@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "load_graph": ("workbench.datasets", "load_graph"),
     "fit": ("workbench.training.fit", "fit"),
-    "forecast": ("workbench.training.forecasting", "forecast"),
+    "forecast": ("workbench.training.memory", "forecast"),
     "evaluate": ("workbench.evaluation", "evaluate"),
     "compare": ("workbench.evaluation", "compare"),
     "Run": ("workbench.training.run", "Run"),
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from workbench.studies import budget, claims, placebo, sweep
     from workbench.training import store as runs
     from workbench.training.fit import fit
-    from workbench.training.forecasting import forecast
+    from workbench.training.memory import forecast
     from workbench.training.run import Run
 
 

@@ -6,7 +6,16 @@ from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """A mistake of the person, told in one sentence; notebooks and the command line show no traceback for it."""
+    """A mistake of the person, told in one sentence; notebooks and the command line show no traceback for it.
+
+    Attributes:
+        fields: what the sentence was made from, for those who act on it: "kind" and "word" of an unknown name,
+            "parameter", ...
+    """
+
+    def __init__(self, sentence: str, **fields: object):
+        super().__init__(sentence)
+        self.fields = fields
 
     def _render_traceback_(self) -> list[str]:
         """Show one line where IPython would print a stack (IPython's own hook)."""
@@ -53,4 +62,5 @@ def unknown(kind: str, word: object, choices: Iterable[str], where: str = "") ->
     hint = f"did you mean {guess!r}? " if guess else ""
     place = f" {where}" if where else ""
     shown = str(word)[:80]
-    return UserError(f"unknown {kind} {shown!r}{place}; {hint}valid: {', '.join(names) or 'none'}")
+    sentence = f"unknown {kind} {shown!r}{place}; {hint}valid: {', '.join(names) or 'none'}"
+    return UserError(sentence, kind=kind, word=word, nearest=guess)

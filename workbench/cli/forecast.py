@@ -1,6 +1,7 @@
-"""Predict the peak memory and the time of a fit on this machine."""
+"""Predict the peak memory of a fit on this machine's CPU."""
 
 import argparse
+import dataclasses
 
 from workbench.cli.fit import OWN
 from workbench.cli.output import FINE, add_json, add_settings, print_json, settings_of
@@ -13,22 +14,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("graph", metavar="GRAPH", help="a name or a file")
     parser.add_argument("--preset", help="as for fit")
     add_settings(parser, "a setting, e.g. -p epochs=50")
-    parser.add_argument("--device", help="as for fit; only the cpu can be forecast")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the forecast of one fit."""
     from workbench import methods
     from workbench.datasets import load_graph
-    from workbench.training.forecasting import forecast
+    from workbench.training.memory import forecast
 
     methods.get(args.method)
-    settings = settings_of(args.settings, own=OWN)
-    expected = forecast(args.method, load_graph(args.graph), args.preset, device=args.device, **settings)
+    expected = forecast(args.method, load_graph(args.graph), args.preset, **settings_of(args.settings, own=OWN))
     if args.json:
-        facts = {name: getattr(expected, name) for name in ("method", "graph", "nodes", "preset", "config")}
-        forms = {row.pop("form"): row for row in expected.rows.to_dict("records")}
-        print_json({**facts, "forms": forms, "available_mib": expected.available_mib, "note": expected.note})
+        print_json(dataclasses.asdict(expected))
     else:
         print(expected)
     return FINE

@@ -32,7 +32,7 @@ def settings_of(pairs: Iterable[str], own: Iterable[str] = ()) -> dict[str, Any]
     found: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
-        if not (equals and key.isidentifier()):
+        if not (equals and key.replace(".", "_").isidentifier()):
             raise UserError(f"-p {pair!r} is not of the form key=value")
         if key in found:
             raise UserError(f"-p {key}=... is given twice")

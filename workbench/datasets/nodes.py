@@ -1,4 +1,4 @@
-"""What a graph is in numbers, the hash of its content, and the checks that a person's own graph must pass."""
+"""One graph whose nodes are embedded: its kind, its numbers, its hash, and the checks that it must pass."""
 
 import hashlib
 from collections.abc import Iterator
@@ -11,9 +11,56 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import homophily, is_undirected, to_scipy_sparse_matrix
 
+from workbench.datasets.kinds import KINDS, Kind
 from workbench.errors import UserError
 
 BLOCK = 1 << 24  # attributes looked at in one go: 64 MiB
+
+
+@KINDS.register("nodes")
+class Nodes(Kind):
+    """One graph with attributes: a `Data` with x [nodes, features] and edge_index [2, edges]."""
+
+    name, words, items = "nodes", "one graph (a torch_geometric Data with x and edge_index)", ("nodes",)
+    baselines, protocol = ("raw", "propagated"), "random-10-10-80"
+
+    def recognises(self, data: Any) -> bool:
+        """Return whether this is a single homogeneous graph."""
+        return isinstance(data, Data) and data.get("text") is None
+
+    def check(self, data: Data) -> None:
+        """Raise a UserError where attributes or edges are missing."""
+        if data.x is None or data.edge_index is None:
+            missing = "attributes (x)" if data.x is None else "edges (edge_index)"
+            raise UserError(
+                f"the graph has no {missing}; load it with load_graph, which adds or asks for what is missing"
+            )
+
+    def inputs(self, data: Data) -> Data:
+        """Return attributes and edges alone."""
+        return Data(x=data.x, edge_index=data.edge_index, num_nodes=data.num_nodes)
+
+    def content_hash(self, data: Data) -> str:
+        """Return the hash of attributes, edges and labels."""
+        return content_hash(data)
+
+    def shape(self, inputs: Data) -> dict[str, int]:
+        """Return how many attributes a node has."""
+        return {"features": int(inputs.x.shape[1])}
+
+    def sizes(self, data: Data) -> dict[str, int]:
+        """Return how many nodes there are."""
+        return {"nodes": int(data.num_nodes or 0)}
+
+    def names_of(self, data: Data) -> list[str] | None:
+        """Return the names of the nodes."""
+        names = data.get("node_names")
+        return None if names is None else [str(name) for name in names]
+
+    def columns_of(self, data: Data) -> list[str] | None:
+        """Return the names of the attributes."""
+        names = data.get("feature_names")
+        return None if names is None else [str(name) for name in names]
 
 
 def statistics(graph: Data) -> dict[str, Any]:

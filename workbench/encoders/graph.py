@@ -5,6 +5,7 @@ normalised once per view and used by every layer of it.
 """
 
 import warnings
+import weakref
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -58,6 +59,14 @@ class GraphTensors:
         degree = torch.bincount(self._target, minlength=self.nodes)
         self._pointer = torch.cat([degree.new_zeros(1), degree.cumsum(0)])
 
+    @classmethod
+    def of(cls, graph: Data) -> "GraphTensors":
+        """Return the prepared form of a graph, which is made once and lives as long as the graph."""
+        if id(graph) not in _PREPARED:
+            _PREPARED[id(graph)] = cls(graph)
+            weakref.finalize(graph, _PREPARED.pop, id(graph), None)
+        return _PREPARED[id(graph)]
+
     @cached_property
     def pairs(self) -> Tensor:
         """The number of the undirected edge of each stored edge, loops left out [edges]."""
@@ -106,3 +115,6 @@ class GraphTensors:
         keep = keep_edges(self.edge_index.shape[1], edge_drop, generator, pairs, device)
         columns = keep_columns(self.features, feature_drop, generator, device)
         return View(self.x, columns, self.adjacency(keep))
+
+
+_PREPARED: dict[int, GraphTensors] = {}

@@ -12,6 +12,7 @@ import torch
 from torch_geometric.data import Data
 from tqdm.auto import tqdm
 
+from workbench.config import options_of
 from workbench.contrast.negatives import selection
 from workbench.errors import UserError
 from workbench.evaluation import propagated
@@ -115,7 +116,7 @@ def _check(
         if config.epochs < 1:
             raise UserError("a training of 0 epochs looks at no negatives; epochs must be at least 1")
         if objective == plan[0][2] and not np.isnan(k):
-            selection.choose(ground, strategy, int(k), **dict(config.options))  # type: ignore[attr-defined]
+            selection.choose(ground, strategy, int(k), **dict(config.negatives.options))  # type: ignore[attr-defined]
     if used:
         raise UserError(f"{sorted(used)[0]!r} is an option of strategies that are not among the arms")
 
@@ -132,8 +133,8 @@ def _asked(method: str, strategy: str, k: float, objective: str, overrides: dict
     if not issubclass(config, ContrastConfig):
         raise UserError(f"method {method!r} takes no negatives of one's choice")
     fields = {one.name for one in dataclasses.fields(config)}
-    known = selection.options_of(strategy)
-    others = {name for one in selection.names() for name in selection.options_of(one)} - set(known) - fields
+    known = options_of(selection.SAMPLERS, strategy)
+    others = {name for one in selection.names() for name in options_of(selection.SAMPLERS, one)} - set(known) - fields
     kept = {name: value for name, value in overrides.items() if name not in others}
     number = {} if np.isnan(k) else {config.count: int(k)}
     return {**kept, "negatives": strategy, "objective": objective, **number}

@@ -7,10 +7,12 @@ import inspect
 import platform
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import workbench
-from workbench.contrast.negatives.selection import SAMPLERS
+from workbench.config import Parameters
 from workbench.methods import METHODS
+from workbench.registry import Registry
 
 # What words go through, but no number of a run.
 _WORDS = ("errors.py", "registry.py", "rules/explanation.py")
@@ -23,25 +25,27 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "workbench": workbench.__version__, **found}
 
 
-@cache
-def code_version(method: str, negatives: str = "all") -> str:
-    """Return a hash of the code that decides what `method` learns, so that a change of it is a new run.
+def code_version(method: str, config: Parameters) -> str:
+    """Return a hash of the code that decides what a method learns, so that a change of it is a new run.
 
-    That is the method's file and that of the strategy that chooses its negatives, what they import of this package,
+    That is the method's file and those of the parts that its configuration names, what they import of this package,
     directly or not, and the training loop. Comments, docstrings and line breaks don't count.
     """
-    files = [
-        *_sources(Path(inspect.getfile(METHODS.get(method)))),
-        Path(workbench.__file__).parent / "training" / "loop.py",
-    ]
-    own = ""
-    if negatives != "all":
-        chooser = SAMPLERS.get(negatives)
-        file = Path(inspect.getfile(chooser))
+    chosen = sorted((name, getattr(config, name).name) for name in config.parts())
+    return _version(method, tuple((type(config).parts()[name], part) for name, part in chosen))
+
+
+@cache
+def _version(method: str, parts: tuple[tuple[Registry[Any], str], ...]) -> str:
+    loop = Path(workbench.__file__).parent / "training" / "loop.py"
+    files, own = [*_sources(Path(inspect.getfile(METHODS.get(method)))), loop], ""
+    for registry, name in parts:
+        part = registry.get(name)
+        file = Path(inspect.getfile(part))
         if file.is_file():
-            files += [one for one in _sources(file) if one not in files]
+            files += [source for source in _sources(file) if source not in files]
         else:  # it was written in a notebook
-            own = inspect.getsource(chooser)
+            own += inspect.getsource(part)
     return hashlib.sha256("\0".join([*map(_code, files), own]).encode()).hexdigest()[:12]
 
 

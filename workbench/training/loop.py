@@ -1,21 +1,21 @@
 """The loop over the epochs of one training: its history, its checkpoint, what is kept on the way."""
 
 import contextlib
+import math
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from workbench.contrast import Contrast
 from workbench.errors import UserError
 from workbench.methods import Config, Method
 from workbench.randomness import Randomness
@@ -31,14 +31,14 @@ class Progress(NamedTuple):
         epochs: epochs in all.
         terms: loss of this epoch in nats, by term, with "loss" for the weighted sum.
         seconds: wall seconds of all epochs so far; what a callback does is not counted.
-        embed: call it for the embedding as it stands, float32 [nodes, dim].
+        embed: call it for the embedding as it stands, float32 [items, dim], or one by item name.
     """
 
     epoch: int
     epochs: int
     terms: dict[str, float]
     seconds: float
-    embed: Callable[[], Tensor]
+    embed: Callable[[], Any]
 
 
 def moments_of(epochs: int, snapshots: int) -> set[int]:
@@ -66,14 +66,10 @@ class Trainer:
         self.model, self.epochs, self.randomness, self.checkpoint = model, config.epochs, randomness, checkpoint
         self.moments = moments
         self.snapshots: dict[int, Tensor] = {}
-        # The fused form does the same arithmetic in one pass over the parameters.
-        self.optimiser = torch.optim.Adam(
-            model.parameter_groups(), lr=config.lr, weight_decay=config.weight_decay, fused=True
-        )
+        self.optimiser = model.optimiser()
         self.rows: list[dict[str, float]] = []
         self.seconds, self.finished, self.torn = 0.0, False, False
-        self.contrast: Contrast | None = None
-        self.projections: tuple[Tensor, ...] = ()
+        self.kept: Mapping[str, Any] = {}
         if checkpoint.exists() and not fresh:
             self._restore()
 
@@ -109,18 +105,27 @@ class Trainer:
         return len(self.rows) >= self.epochs or self.finished
 
     def _epoch(self) -> dict[str, float]:
-        self.optimiser.zero_grad(set_to_none=True)
-        step = self.model.step()
-        step.total.backward()
-        self.contrast, self.finished = step.contrast, step.finished
-        self.projections = tuple(one.detach() for one in step.projections)
-        terms = {"loss": float(step.total.detach()), **{k: float(term.detach()) for k, term in step.terms.items()}}
-        if not all(map(_finite, terms.values())):
-            raise UserError(
-                f"the loss became {terms['loss']} in epoch {len(self.rows) + 1}; lower the learning rate or raise tau"
-            )
-        self.optimiser.step()
-        return terms
+        """Train on each batch once and return the means of the loss terms over the batches."""
+        rows = []
+        # What a module draws from torch's global generator, such as dropout, is as reproducible as the rest.
+        with torch.random.fork_rng():
+            torch.manual_seed(self.randomness.integer(f"epoch {len(self.rows)}"))
+            self.model.before_epoch(len(self.rows), self.optimiser)
+            for batch in self.model.batches():
+                step = self.model.step(batch)
+                total = step.total
+                rows.append({"loss": float(total.detach()), **{k: float(v.detach()) for k, v in step.terms.items()}})
+                if not all(map(math.isfinite, rows[-1].values())):
+                    raise UserError(
+                        f"the loss became {rows[-1]['loss']} in epoch {len(self.rows) + 1}; lower the learning rate or "
+                        "raise tau"
+                    )
+                self.model.update(step, self.optimiser)
+                self.model.after_update()
+                self.kept, self.finished = step.kept, step.finished
+        if not rows:
+            raise UserError("the method made no batch of these data in an epoch")
+        return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
     def _keep(self) -> None:
         """Keep the embedding as it stands, where this is a moment to do so."""
@@ -128,7 +133,9 @@ class Trainer:
         due = epoch in self.moments or (self.finished and bool(self.moments))
         if due and epoch not in self.snapshots:
             # Unit rows fit half precision whatever a method's scale, and maps and neighbours go by cosine.
-            self.snapshots[epoch] = torch.nn.functional.normalize(look(self.model)[0]).half()
+            embeddings = look(self.model)[0]
+            matrix = torch.cat(list(embeddings.values())) if isinstance(embeddings, dict) else embeddings
+            self.snapshots[epoch] = torch.nn.functional.normalize(matrix).half()
 
     def history(self) -> pd.DataFrame:
         """Return one row an epoch."""
@@ -167,19 +174,28 @@ class Trainer:
         self.rows, self.seconds, self.snapshots = state["rows"], state["seconds"], state["snapshots"]
 
 
-def _finite(value: float) -> bool:
-    return value - value == 0
+Embedding = Tensor | dict[str, Tensor]
 
 
-def look(model: Method) -> tuple[Tensor, dict[str, Tensor]]:
-    """Embed the graph and collect the details, without gradients, in evaluation mode, and leave the mode as it was."""
+def look(model: Method) -> tuple[Embedding, dict[str, Tensor]]:
+    """Embed the inputs and collect the details, without gradients, in evaluation mode, and leave the mode as it was."""
     mode = model.training
     model.eval()
     with torch.no_grad():
-        embeddings = model.embed().float().cpu()
+        embedded = model.embed(model.inputs)
+        embeddings: Embedding = (
+            {name: rows.float().cpu() for name, rows in embedded.items()}
+            if isinstance(embedded, dict)
+            else embedded.float().cpu()
+        )
         details = {name: tensor.detach().cpu() for name, tensor in model.details().items()}
     model.train(mode)
     return embeddings, details
+
+
+def weights_of(model: Method) -> dict[str, Tensor]:
+    """Return the parameters and buffers of a method by name, on the CPU."""
+    return {name: value.detach().cpu() for name, value in model.state_dict().items() if isinstance(value, Tensor)}
 
 
 @contextlib.contextmanager

@@ -2,37 +2,49 @@
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from torch import Tensor
 
 from workbench.contrast import Contrast
-from workbench.methods import Config
+from workbench.datasets.kinds import KINDS, kind_of
+from workbench.encoders.base import Encoder
+from workbench.errors import UserError
+from workbench.methods import METHODS, Config, Preset
 
 
 @dataclass
 class Run:
-    """What training gave: embeddings, how it went, and what exactly was asked for.
+    """What training gave: embeddings, how it went, what exactly was asked for, and the weights.
 
     Attributes:
-        method, graph, preset, seed: what was asked for; `graph` is the graph's name, and `preset` also names the
-            parameters that differ from it.
-        graph_hash: hash of the graph's content.
+        method, graph, seed: what was asked for; `graph` is the name of the data.
+        asked: the preset, and the parameters that differ from it.
+        graph_hash: hash of the data's content.
         config: the full configuration, a frozen data class.
-        embeddings: float32 [nodes, dim].
+        embeddings: float32 [items, dim], items being nodes or graphs; by item name where there are several.
         history: one row an epoch; columns "loss" (what was minimised), one per loss term, and "seconds".
-        contrast: the contrast that the last step used; None for an untrained encoder.
-        seconds: wall seconds of the training loop. peak_mib: peak memory during training and embedding, above what was
-            in use before (resident memory on a CPU, allocated memory on a GPU).
-        device: what it ran on. versions: of the packages that decide the bits.
+        contrast: the contrast that the last step used; None for an untrained encoder or a method without one.
+        seconds: wall seconds of the training loop.
+        peak_mib: peak memory during training and embedding, above what was in use before (resident memory on a CPU,
+            allocated memory on a GPU).
+        device: what it ran on.
+        versions: of the packages that decide the bits.
         complete: False where training was interrupted; the checkpoint lets the same request go on.
-        details: what the method made of the graph besides the embedding, by name.
+        details: what the method made of the data besides the embedding, by name.
         projections: what the contrast compared in the last step, a matrix a view [rows, dim]; empty where there was
             none.
-        snapshots: embeddings that were kept on the way, float16 [nodes, dim] with rows of unit length, by epoch; 0 is
+        snapshots: embeddings that were kept on the way, float16 [items, dim] with rows of unit length, by epoch; 0 is
             the untrained one.
+        kind: name of the kind of data.
+        shape: sizes that the encoder was made by, e.g. {"features": 1433}.
+        names: what the items are called by their owner; None where they have no names.
+        columns: what the attribute columns are called; None where they have no names.
+        weights: of the whole method by name; empty for a run that was stored before weights were kept.
         path: the run's folder; None where it was not stored.
     """
 
@@ -40,9 +52,9 @@ class Run:
     graph: str
     graph_hash: str
     config: Config
-    preset: str
+    asked: Preset
     seed: int
-    embeddings: Tensor
+    embeddings: Any
     history: pd.DataFrame
     contrast: Contrast | None
     seconds: float
@@ -53,7 +65,17 @@ class Run:
     details: dict[str, Tensor] = field(default_factory=dict)
     projections: tuple[Tensor, ...] = ()
     snapshots: dict[int, Tensor] = field(default_factory=dict)
+    kind: str = "nodes"
+    shape: dict[str, int] = field(default_factory=dict)
+    names: list[str] | None = None
+    columns: list[str] | None = None
+    weights: dict[str, Tensor] = field(default_factory=dict)
     path: Path | None = None
+
+    @property
+    def preset(self) -> str:
+        """The preset with the parameters that differ from it, in words."""
+        return str(self.asked)
 
     @property
     def epochs(self) -> int:
@@ -66,6 +88,67 @@ class Run:
         folder = self.path / "scores" if self.path else None
         files = sorted(folder.glob("*.json")) if folder and folder.is_dir() else []
         return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The trained encoder, on the CPU and in evaluation mode.
+
+        Raises:
+            UserError: the run has no weights, or they are another method's, or the method has no encoder.
+        """
+        if not self.weights:
+            raise UserError(
+                f"this run of {self.method} on {self.graph} was stored before weights were kept; its embeddings can be "
+                "read, and the same fit with fresh=True trains it again with weights"
+            )
+        encoder = METHODS.get(self.method).make_encoder(self.config, self.shape)
+        if encoder is None:
+            raise UserError(f"method {self.method!r} embeds only what it was trained on; it keeps no encoder")
+        own = {name.removeprefix("encoder."): w for name, w in self.weights.items() if name.startswith("encoder.")}
+        try:
+            encoder.load_state_dict(own)
+        except RuntimeError:
+            raise UserError(
+                f"the weights kept with this run are not those of {self.method!r} as configured; train it again"
+            ) from None
+        return encoder.eval()
+
+    def encode(self, data: Any) -> Any:
+        """Embed data that training may never have seen, of the same kind and with the same attribute columns.
+
+        Args:
+            data: a graph, or what else the kind of the run's data is.
+
+        Returns:
+            As `embeddings`: float32 [items, dim], or one by item name.
+
+        Raises:
+            UserError: another kind of data, other columns, or a run without an encoder.
+        """
+        encoder, kind = self.encoder, KINDS.get(self.kind)()
+        if not kind.recognises(data):
+            raise UserError(f"this encoder embeds {kind.words}; this is {kind_of(data).words}")
+        kind.check(data)
+        inputs = kind.inputs(data)
+        for name, size in kind.shape(inputs).items():
+            if size != self.shape[name]:
+                raise UserError(f"this encoder was trained on {self.shape[name]:,} {name}; these data have {size:,}")
+        columns = kind.columns_of(data)
+        if columns is not None and self.columns is not None and columns != self.columns:
+            place = next(i for i, pair in enumerate(zip(columns, self.columns, strict=True)) if pair[0] != pair[1])
+            raise UserError(
+                f"attribute column {place} is {columns[place]!r} here and was {self.columns[place]!r} in training; "
+                "bring the columns into the same order"
+            )
+        with torch.no_grad():
+            embedded = encoder.embed(inputs)
+        return {k: v.float() for k, v in embedded.items()} if isinstance(embedded, dict) else embedded.float()
+
+    def export(self, folder: str | Path) -> list[Path]:
+        """Write the encoder and the embeddings for those who do not have this package, see `training.export`."""
+        from workbench.training.export import export
+
+        return export(self, Path(folder))
 
     def __repr__(self) -> str:
         state = "" if self.complete else f", interrupted after {self.epochs} epochs"

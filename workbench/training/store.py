@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from torch import Tensor
 from workbench.contrast import Contrast
 from workbench.contrast.pairs import Mixed
 from workbench.errors import UserError, unknown
-from workbench.methods import METHODS, Config
-from workbench.training.code_version import code_version, versions
+from workbench.methods import METHODS, Config, Preset
+from workbench.training.code_version import code_version
 from workbench.training.run import Run
 
 
@@ -29,8 +30,7 @@ def root(store: str | Path | None = None) -> Path:
 
 def key(method: str, config: Config, seed: int, graph_hash: str, device: str) -> str:
     """Return the hash of a request: graph content, configuration, seed, code version and kind of device."""
-    code = code_version(method, getattr(config, "negatives", "all"))
-    request = [method, dataclasses.asdict(config), seed, graph_hash, code, device.split(":")[0]]
+    request = [method, config.flat(), seed, graph_hash, code_version(method, config), device.split(":")[0]]
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -40,32 +40,50 @@ def folder(store: str | Path | None, method: str, graph: str, run_key: str) -> P
     return root(store) / f"{method}_{plain}_{run_key}"
 
 
+_FACTS = (
+    "method",
+    "graph",
+    "graph_hash",
+    "seed",
+    "seconds",
+    "peak_mib",
+    "device",
+    "versions",
+    "complete",
+    "kind",
+    "shape",
+)
+
+
 def save(run: Run, path: Path, replace: bool = False) -> Run:
     """Write a run as a folder that is either whole or not there, and return the run with its path.
 
-    The folder holds run.json (request, versions, cost), history.csv, embeddings.safetensors, tensors.safetensors
-    (details and the contrast) and, where there are any, snapshots.safetensors. Where the same run is stored already
-    (another process was first), that one stays, or with `replace` makes room.
+    The folder holds run.json (request, versions, cost), history.csv, and as safetensors: embeddings, weights, tensors
+    (details, projections and the contrast) and, where there are any, snapshots; names.json holds what the items are
+    called. Where the same run is stored already (another process was first), that one stays, or with `replace` makes
+    room.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     draft.mkdir()
-    facts = {
-        name: getattr(run, name)
-        for name in ("method", "graph", "graph_hash", "preset", "seed", "seconds", "peak_mib", "device", "versions")
-    }
-    facts |= {"config": dataclasses.asdict(run.config), "epochs": run.epochs, "complete": run.complete}
-    facts["code_version"] = code_version(run.method, getattr(run.config, "negatives", "all"))
-    tensors = {f"details.{name}": tensor.detach().cpu().contiguous().clone() for name, tensor in run.details.items()}
-    tensors |= {f"projections.{i}": one.contiguous().clone() for i, one in enumerate(run.projections)}
+    facts = {name: getattr(run, name) for name in _FACTS}
+    facts |= {"preset": run.asked.name, "changed": run.asked.changed, "config": run.config.flat(), "epochs": run.epochs}
+    facts["code_version"] = code_version(run.method, run.config)
+    tensors = {f"details.{name}": tensor for name, tensor in run.details.items()}
+    tensors |= {f"projections.{i}": matrix for i, matrix in enumerate(run.projections)}
     if run.contrast is not None:
-        plain, held = _split_contrast(run.contrast)
-        facts["contrast"], tensors = plain, tensors | held
+        facts["contrast"], held = _split_contrast(run.contrast)
+        tensors |= held
+    by_item = run.embeddings if isinstance(run.embeddings, dict) else {"": run.embeddings}
     try:
         (draft / "run.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
         run.history.to_csv(draft / "history.csv")
-        save_file({"embeddings": run.embeddings.contiguous()}, draft / "embeddings.safetensors")
-        save_file(tensors, draft / "tensors.safetensors")
+        _write(draft / "embeddings.safetensors", {f"embeddings.{k}".rstrip("."): v for k, v in by_item.items()})
+        _write(draft / "tensors.safetensors", tensors)
+        _write(draft / "weights.safetensors", run.weights)
+        if run.names is not None or run.columns is not None:
+            named = {"items": run.names, "columns": run.columns}
+            (draft / "names.json").write_text(json.dumps(named), encoding="utf-8")
         if run.snapshots:
             _write_snapshots(draft, run.snapshots)
         if replace and path.exists():
@@ -78,6 +96,11 @@ def save(run: Run, path: Path, replace: bool = False) -> Run:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return dataclasses.replace(run, path=path)
+
+
+def _write(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors as safetensors, each with memory of its own."""
+    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, file)
 
 
 def _write_snapshots(folder: Path, snapshots: dict[int, Tensor]) -> None:
@@ -101,34 +124,55 @@ def load(path: str | Path) -> Run:
     path = Path(path)
     try:
         facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
-        config = METHODS.get(facts["method"]).Config(**facts["config"])
+        config = METHODS.get(facts["method"]).Config.from_flat(_config(facts))
         tensors = load_file(path / "tensors.safetensors")
-        embeddings = load_file(path / "embeddings.safetensors")["embeddings"]
+        embeddings = load_file(path / "embeddings.safetensors")
         history = pd.read_csv(path / "history.csv", index_col="epoch")
         kept = load_file(path / "snapshots.safetensors") if (path / "snapshots.safetensors").exists() else {}
+        weights = load_file(path / "weights.safetensors") if (path / "weights.safetensors").exists() else {}
+        names = json.loads((path / "names.json").read_text("utf-8")) if (path / "names.json").exists() else {}
+        by_item = {name.removeprefix("embeddings").lstrip("."): matrix for name, matrix in embeddings.items()}
+        told = {name: facts[name] for name in _FACTS if name in facts}
+        asked = _asked(facts)
+        contrast = _join_contrast(facts["contrast"], tensors) if facts.get("contrast") else None
     except FileNotFoundError as error:
         raise UserError(
             f"{path} is not a stored run: {error.filename} is missing; `workbench runs` lists them"
         ) from None
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
-        if isinstance(error, UserError):
+        if isinstance(error, UserError) and error.fields.get("kind") == "method":
             raise
         raise UserError(f"the stored run {path} is damaged ({error}); delete the folder and train again") from None
-    contrast = _join_contrast(facts["contrast"], tensors) if facts.get("contrast") else None
-    details = {name.removeprefix("details."): t for name, t in tensors.items() if name.startswith("details.")}
-    projections = tuple(tensors[name] for name in ("projections.0", "projections.1") if name in tensors)
-    told = ("method", "graph", "graph_hash", "preset", "seed", "seconds", "peak_mib", "device", "versions", "complete")
+    projections = sorted(name for name in tensors if name.startswith("projections."))
     return Run(
-        **{name: facts[name] for name in told},
+        **told,
+        asked=asked,
         config=config,
-        embeddings=embeddings,
+        embeddings=by_item.get("", by_item),
         history=history,
         contrast=contrast,
-        details=details,
-        projections=projections,
+        details={name.removeprefix("details."): t for name, t in tensors.items() if name.startswith("details.")},
+        projections=tuple(tensors[name] for name in projections),
         snapshots={epoch: kept[str(epoch)] for epoch in sorted(map(int, kept))},
+        names=names.get("items"),
+        columns=names.get("columns"),
+        weights=weights,
         path=path,
     )
+
+
+def _config(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the flat configuration; before parts had options of their own, those of the sampler stood in a list."""
+    values = dict(facts["config"])
+    options = dict(values.pop("options", ()))
+    return values | {f"negatives.{name}": value for name, value in options.items()}
+
+
+def _asked(facts: dict[str, Any]) -> Preset:
+    """Return the preset; runs of before hold its name and the changes in one string."""
+    name, _, changed = facts["preset"].partition(" + ")
+    pairs = (pair.partition("=") for pair in changed.split(", ") if "=" in pair)
+    return Preset(name, facts.get("changed", {key: value for key, _, value in pairs}))
 
 
 def _stored(store: str | Path | None) -> list[Path]:
@@ -168,7 +212,8 @@ def table(store: str | Path | None = None) -> pd.DataFrame:
     for path in _stored(store):
         try:
             facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
-            row = {name: facts[name] for name in ("method", "graph", "preset", "seed", "epochs", "seconds", "peak_mib")}
+            row = {name: facts[name] for name in ("method", "graph", "seed", "epochs", "seconds", "peak_mib")}
+            row["preset"] = str(_asked(facts))
         except (ValueError, KeyError):
             row = {"method": "(damaged)"}
         accuracy = [
@@ -206,4 +251,4 @@ def _join_contrast(plain: dict[str, Any], tensors: dict[str, Tensor]) -> Contras
     return Contrast(**values)
 
 
-__all__ = ["Run", "add_snapshots", "code_version", "find", "folder", "key", "load", "root", "save", "table", "versions"]
+__all__ = ["Run", "add_snapshots", "find", "folder", "key", "load", "root", "save", "table"]

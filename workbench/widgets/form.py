@@ -2,7 +2,6 @@
 
 import html
 import os
-import re
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -10,11 +9,10 @@ import ipywidgets as ipw
 from torch_geometric.data import Data
 from traitlets import Instance
 
-from workbench.contrast.negatives.selection import SAMPLERS, options_of
+from workbench.config import options_of
 from workbench.datasets.files.registry import BUILDERS, found
 from workbench.errors import UserError
 from workbench.methods import METHODS, Config, configure, preset_names
-from workbench.methods.base import ContrastConfig, types_of
 from workbench.plots import style
 from workbench.widgets.live import Controls
 from workbench.widgets.request import Request, checked, explained
@@ -35,8 +33,8 @@ def control(name: str, kind: Any, value: Any, config_class: type[Config], told: 
     Numbers are typed into boxes that take any, since a bounded box would change what was typed without a word.
     """
     common = {"value": value, "description": name, "tooltip": told}
-    if name == "negatives" and issubclass(config_class, ContrastConfig):
-        return ipw.Dropdown(options=SAMPLERS.names(), **common)
+    if name in config_class.parts():
+        return ipw.Dropdown(options=config_class.parts()[name].names(), **common | {"value": value.name})
     if get_origin(kind) is Literal:
         return ipw.Dropdown(options=get_args(kind), **common)
     if kind == WORDS:
@@ -63,7 +61,7 @@ class Form(Controls, ipw.VBox):
         here = found(Path(os.environ.get("WORKBENCH_DATA") or "data").expanduser())
         names = sorted({*BUILDERS.names(), *here} - {asked.label})
         self._graphs = {asked.label: graph} | {name: name for name in names}
-        self._options = dict(getattr(config, "options", ()))  # of the strategy; they have no field
+        self._options = {name: value for name, value in config.flat().items() if "." in name}  # of parts; no field yet
         self.problem, self.fields, self.complaints = "", dict[str, Any](), dict[str, ipw.HTML]()
         common = {"style": {"description_width": LABEL}, "layout": ipw.Layout(width="auto")}
         self.graph = ipw.Dropdown(options=list(self._graphs), description="graph", **common)
@@ -89,7 +87,7 @@ class Form(Controls, ipw.VBox):
 
     def _make_fields(self, config: Config) -> None:
         """Make a field for each parameter of a configuration, those of its `main` first and the others folded."""
-        kind, told, types = type(config), explained(type(config)), types_of(type(config))
+        kind, told, types = type(config), explained(type(config)), type(config).types()
         gone = (*self._main.children[3:], *self._more.children, *self.fields.values(), *self.complaints.values())
         made = {name: control(name, one, getattr(config, name), kind, told[name]) for name, one in types.items()}
         self.fields = {name: field for name, field in made.items() if field is not None}
@@ -129,28 +127,30 @@ class Form(Controls, ipw.VBox):
         with self._quietly():
             for name, field in self.fields.items():
                 value = getattr(config, name)
-                field.value = "\n".join(value) if isinstance(value, tuple) else value
+                field.value = "\n".join(value) if isinstance(value, tuple) else getattr(value, "name", value)
         self._read()
 
     def _values(self) -> dict[str, Any]:
-        """Return what stands in the fields, and those options that the chosen strategy has."""
-        types = types_of(METHODS.get(self.method.value).Config)
+        """Return what stands in the fields, and those options that the chosen parts have."""
+        kind = METHODS.get(self.method.value).Config
+        types = kind.types()
         values: dict[str, Any] = {
             name: tuple(filter(None, map(str.strip, field.value.splitlines()))) if types[name] == WORDS else field.value
             for name, field in self.fields.items()
         }
-        own = options_of(values["negatives"]) if self._options else {}
+        own = {f"{name}.{option}" for name, registry in kind.parts().items()
+               for option in options_of(registry, values[name])}  # fmt: skip
         return values | {name: value for name, value in self._options.items() if name in own}
 
     def _read(self) -> None:
         """Read what is asked for, or say what is wrong with it."""
         graph, method = self._graphs[self.graph.value], self.method.value
-        asked, self.problem = None, ""
+        asked, self.problem, parameter = None, "", None
         try:
             asked, _ = checked(graph, method, self.preset.value, self.seed.value, self._values())
         except UserError as error:
-            self.problem = str(error)
-        blamed = [name for name in self.complaints if re.search(rf"parameter '{name}'|^{name} is ", self.problem)]
+            self.problem, parameter = str(error), error.fields.get("parameter")
+        blamed = [name for name in self.complaints if name == parameter]
         for name, beside in self.complaints.items():
             beside.value = complaint(self.problem if name in blamed else "")
         if set(blamed) - {"seed", *METHODS.get(method).Config.main}:

@@ -18,9 +18,10 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench import plots
+from workbench.config import check_options
 from workbench.contrast.audit import Audit, audit, projections_by_node
 from workbench.contrast.negatives.context import Ground, Positions
-from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, check_options, choose, ground_of
+from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, choose, ground_of
 from workbench.contrast.pairs import Contrast
 from workbench.errors import UserError, unknown
 from workbench.evaluation import projection
@@ -93,7 +94,7 @@ class Lens:
         Contrast(tau)  # refuses what is no temperature
         self.graph, self.embedding, self.tau = graph, embedding, tau
         self.names: Sequence[object] | None = graph.get("node_names")
-        self.options = {name: check_options(name, given) for name, given in options.items()}
+        self.options = {name: check_options(SAMPLERS, name, given) for name, given in options.items()}
         self.ground: Ground = ground_of(graph, embedding)
         self.bare = embedding is None and graph.x is None
         self.labelled = classes(graph) is not None

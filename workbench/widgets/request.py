@@ -9,6 +9,7 @@ from typing import Any
 from torch_geometric.data import Data
 
 from workbench.methods import Config, configure
+from workbench.methods.presets import changes
 from workbench.randomness import Randomness
 
 
@@ -61,10 +62,7 @@ def checked(
     Randomness(seed)  # refuses what is no seed
     label = label_of(graph)
     full_name, config = configure(method, preset, label, parameters)
-    _, usual = configure(method, preset, label, {})
-    given, before = ({**dataclasses.asdict(one), **dict(getattr(one, "options", ()))} for one in (config, usual))
-    changed = {name: value for name, value in given.items() if name not in before or value != before[name]}
-    changed.pop("options", None)
+    changed = changes(method, full_name, config).changed
     return Request(graph, label, method, full_name, changed, config.epochs, seed), config
 
 

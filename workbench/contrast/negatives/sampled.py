@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, normalize
 from torch_geometric.data import Data
 
+from workbench.config import Part
 from workbench.contrast.negatives.context import Ground
 from workbench.contrast.negatives.selection import SAMPLERS, Selection
 from workbench.contrast.pairs import Contrast, Mixed
@@ -24,10 +25,9 @@ class Chooser(nn.Module):
         base: the contrast to fill; its candidates, weights, mixed negatives and class prior are replaced.
         graph: the graph without labels.
         randomness: draws from its stream "negatives".
-        strategy: name of a strategy; "all" leaves the contrast as it is.
+        sampler: names a strategy, with its options; "all" leaves the contrast as it is.
         k: most negatives of a row.
         redraw: steps after which negatives are chosen anew; 0 keeps the first choice.
-        options: further options of the strategy.
         ids: the nodes that the rows stand for; None for all, in order.
     """
 
@@ -36,17 +36,16 @@ class Chooser(nn.Module):
         base: Contrast,
         graph: Data,
         randomness: Randomness,
-        strategy: str = "all",
+        sampler: Part = Part("all"),
         k: int = 64,
         redraw: int = 1,
-        options: tuple[tuple[str, Any], ...] = (),
         ids: Tensor | None = None,
     ):
         super().__init__()
         self.filled, self.randomness = base, randomness
-        self.strategy, self.k, self.redraw, self.options = strategy, k, redraw, dict(options)
+        self.sampler, self.k, self.redraw = sampler, k, redraw
         self.ground = Ground(Data(x=graph.x, edge_index=graph.edge_index.cpu(), num_nodes=graph.num_nodes), ids=ids)
-        self.steps, self.settled = 0, strategy == "all"
+        self.steps, self.settled = 0, sampler.name == "all"
 
     def forward(self, u: Tensor, v: Tensor) -> Contrast:
         """Return the contrast for this step.
@@ -63,9 +62,9 @@ class Chooser(nn.Module):
             stream = self.randomness.generator("negatives")
             before = stream.get_state()
             k = min(self.k, max(self.ground.size - 1, 1))
-            chosen = SAMPLERS.get(self.strategy)(self.ground, k, self.randomness, **self.options)
+            chosen = self.sampler.call(SAMPLERS, self.ground, k, self.randomness)
             if not bool((chosen.weights > 0).any()):
-                raise UserError(f"strategy {self.strategy!r} finds no negative for any node of this graph")
+                raise UserError(f"strategy {self.sampler.name!r} finds no negative for any node of this graph")
             self.filled = self.fill(chosen, u.device)
             self.settled = not self.ground.looked and torch.equal(before, stream.get_state())
         self.steps += 1

@@ -1,7 +1,5 @@
 """`Selection`: whom each anchor is compared with, and why; `select` asks a named strategy for one."""
 
-import inspect
-import math
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,16 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
+from workbench.config import check_options
 from workbench.contrast.negatives.context import Ground, Positions
 from workbench.contrast.pairs import Mixed
-from workbench.errors import UserError, node_number, unknown
+from workbench.errors import UserError, node_number
 from workbench.randomness import Randomness
 from workbench.registry import Registry
 
 if TYPE_CHECKING:
     from workbench.training.run import Run
 
-SAMPLERS: Registry[Callable[..., "Selection"]] = Registry("strategy", "workbench.contrast.negatives.samplers")
+SAMPLERS: Registry[Callable[..., "Selection"]] = Registry("sampler", "workbench.contrast.negatives.samplers")
 names = SAMPLERS.names
 Facts = Mapping[str, Any]
 
@@ -126,38 +125,6 @@ def _missing(value: Any) -> bool:
     return value is None or value != value or (isinstance(value, int | np.integer) and value == -1)
 
 
-def options_of(strategy: str) -> dict[str, Any]:
-    """Return the options of a strategy with their defaults.
-
-    Raises:
-        UserError: no such strategy.
-    """
-    parameters = list(inspect.signature(SAMPLERS.get(strategy)).parameters.values())[3:]
-    return {one.name: one.default for one in parameters}
-
-
-def check_options(strategy: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options of a strategy, in the type of their defaults.
-
-    Raises:
-        UserError: the strategy has no such option, or the value is of another type.
-    """
-    known, checked = options_of(strategy), {}
-    for name, value in options.items():
-        if name not in known:
-            raise unknown("option", name, known, f"of strategy {strategy!r}")
-        wanted = type(known[name])
-        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if type(value) is not wanted:
-            words = {int: "a whole number", float: "a number", str: "a word"}
-            raise UserError(f"option {name!r} of strategy {strategy!r} is {value!r}; it must be {words[wanted]}")
-        if wanted is float and not math.isfinite(value):
-            raise UserError(f"option {name!r} of strategy {strategy!r} is {value}; it must be a finite number")
-        checked[name] = value
-    return checked
-
-
 def select(
     strategy: str,
     graph: Data,
@@ -218,7 +185,7 @@ def ground_of(
 
 def choose(ground: Ground, strategy: str, k: int, seed: int = 0, **options: Any) -> Selection:
     """Choose negatives on a ground that is at hand; arguments as for `select`."""
-    chooser, given = SAMPLERS.get(strategy), check_options(strategy, options)
+    chooser, given = SAMPLERS.get(strategy), check_options(SAMPLERS, strategy, options)
     if strategy != "all" and (not isinstance(k, int | np.integer) or isinstance(k, bool) or not 1 <= k <= ground.size):
         raise UserError(f"k={k} negatives were asked for; a graph of {ground.size} nodes gives 1 to {ground.size}")
     return chooser(ground, int(k), Randomness(seed), **given)

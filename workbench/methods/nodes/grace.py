@@ -3,10 +3,10 @@
 Zhu, Xu, Yu, Liu, Wu, Wang: Deep Graph Contrastive Representation Learning. ICML workshop GRL+ 2020, arXiv 2006.04131.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.contrast import Contrast, loss
@@ -53,16 +53,20 @@ class Grace(Method):
 
     Config = GraceConfig
 
-    def __init__(self, config: GraceConfig, graph: Data, randomness: Randomness):
-        super().__init__()
-        self.config, self.graph = config, GraphTensors(graph)
-        self.generator = randomness.generator("views")
-        widths = (self.graph.features, *[2 * config.dim] * (config.layers - 1), config.dim)
-        self.encoder = GCN(widths, config.activation)
-        self.projector = projector(config.dim, config.projection)
-        self.negatives = config.chooser(Contrast(config.tau), graph, randomness)
+    encoder: GCN
 
-    def step(self) -> Step:
+    def __init__(self, config: GraceConfig, inputs: Data, randomness: Randomness):
+        super().__init__(config, inputs, randomness)
+        self.graph, self.generator = GraphTensors.of(inputs), randomness.generator("views")
+        self.projector = projector(config.dim, config.projection)
+        self.negatives = config.sampled(Contrast(config.tau), inputs, randomness)
+
+    @classmethod
+    def make_encoder(cls, config: GraceConfig, shape: Mapping[str, int]) -> GCN:
+        """Return graph convolutions, all but the last twice as wide as the embedding."""
+        return GCN((shape["features"], *[2 * config.dim] * (config.layers - 1), config.dim), config.activation)
+
+    def step(self, batch: Data) -> Step:
         """Contrast two views of the graph."""
         c = self.config
         u, v = (
@@ -72,9 +76,4 @@ class Grace(Method):
             for edges, features in ((c.edge_drop_1, c.feature_drop_1), (c.edge_drop_2, c.feature_drop_2))
         )
         contrast = self.negatives(u, v)
-        return Step({"contrast": loss(contrast, u, v).mean()}, contrast, projections=(u, v))
-
-    def embed(self) -> Tensor:
-        """Encode the whole graph; the projector is left out."""
-        embedding: Tensor = self.encoder(self.graph.whole)
-        return embedding
+        return Step({"contrast": loss(contrast, u, v).mean()}, kept={"contrast": contrast, "projections": (u, v)})

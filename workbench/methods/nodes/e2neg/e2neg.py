@@ -10,15 +10,17 @@ once and never touches the other rows: same loss and gradients as a graph convol
 import dataclasses
 import math
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.contrast import Contrast, loss
 from workbench.contrast.negatives.spectral import most_central, spectral_clusters
+from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors
 from workbench.encoders.heads import projector
 from workbench.errors import UserError
@@ -82,7 +84,7 @@ class E2NegConfig(base.ContrastConfig):
             raise UserError("augment='mask-drop' needs a true second view; set alias=False as well")
         if self.stop_within and not self.alias:
             raise UserError("stop_within compares with the floor of the aliased loss; it needs alias=True")
-        if self.stop_within and (self.negatives, self.objective) != ("all", "infonce"):
+        if self.stop_within and (self.negatives.name, self.objective) != ("all", "infonce"):
             raise UserError("stop_within knows the floor of InfoNCE with all centres only; leave it at 0 here")
 
 
@@ -96,13 +98,13 @@ class E2Neg(Method):
     """Uniformity over K centres of a rebuilt star graph, applied afterwards to the whole graph."""
 
     Config = E2NegConfig
+    encoder: GCN
     order: Tensor
 
-    def __init__(self, config: E2NegConfig, graph: Data, randomness: Randomness):
-        super().__init__()
-        self.config, self.graph = config, GraphTensors(graph)
-        self.generator = randomness.generator("views")
-        cpu = Data(edge_index=graph.edge_index.cpu(), num_nodes=self.graph.nodes)
+    def __init__(self, config: E2NegConfig, inputs: Data, randomness: Randomness):
+        super().__init__(config, inputs, randomness)
+        self.graph, self.generator = GraphTensors.of(inputs), randomness.generator("views")
+        cpu = Data(edge_index=inputs.edge_index.cpu(), num_nodes=self.graph.nodes)
         if config.k >= self.graph.nodes:
             raise UserError(
                 f"k={config.k} centres were asked for; the graph has {self.graph.nodes} nodes, k must be fewer"
@@ -118,33 +120,34 @@ class E2Neg(Method):
             centres = degree.argsort(descending=True, stable=True)[: config.k].sort().values
         limits = config.neighbours, config.min_neighbours, config.max_hop
         pairs, _ = grow_stars(cpu, centres, *limits, config.counting, randomness)
-        self.stars = Stars(graph.x, centres, pairs)
+        self.stars = Stars(inputs.x, centres, pairs)
         lost = len(centres) - len(self.stars.centres)
         if lost:
             warnings.warn(f"{lost} of {len(centres)} centres have no neighbour left and take no part", stacklevel=2)
         if not len(self.stars.centres):
             raise UserError("no centre has a neighbour, so there is no star to learn from; the graph has too few edges")
-        self.weight = nn.Parameter(torch.empty(self.graph.features, config.dim))
-        self.bias = nn.Parameter(torch.zeros(config.dim))
-        nn.init.xavier_uniform_(self.weight)
-        self.activation = nn.PReLU(config.dim)
         self.projector = projector(config.dim, config.dim)
         among = dataclasses.replace(config, k=config.each or len(self.stars.centres))
         base_contrast = Contrast(config.tau, nodes=self.stars.centres)
-        self.negatives = among.chooser(base_contrast, graph, randomness, self.stars.centres)
+        self.negatives = among.sampled(base_contrast, inputs, randomness, self.stars.centres)
         # The composition of all permutations so far: what an in-place shuffle leaves in memory.
         self.register_buffer("order", torch.arange(len(self.stars.centres)))
 
+    @classmethod
+    def make_encoder(cls, config: E2NegConfig, shape: Mapping[str, int]) -> GCN:
+        """Return the one layer that the stars train and that is applied to the whole graph."""
+        return GCN((shape["features"], config.dim), "prelu-each", config.inference)
+
     def _project(self, aggregated: Tensor, weight: Tensor) -> Tensor:
-        projection: Tensor = self.projector(self.activation(aggregated @ weight + self.bias))
+        projection: Tensor = self.projector(self.encoder.activation(aggregated @ weight + self.encoder.biases[0]))
         return projection
 
     def project_centres(self, order: Tensor) -> Tensor:
         """Return the centres' projections when their attributes stand in `order`, [centres, dim]."""
         fixed, mixing, own = self.stars.parts
-        return self._project(fixed + mixing @ own[order], self.weight)
+        return self._project(fixed + mixing @ own[order], self.encoder.weights[0])
 
-    def step(self) -> Step:
+    def step(self, batch: Data) -> Step:
         """Contrast the centres with one another."""
         c, centres = self.config, len(self.order)
         if c.alias:
@@ -156,7 +159,7 @@ class E2Neg(Method):
         value = loss(contrast, u, v).mean()
         target = uniformity_floor(centres, c.tau) + c.stop_within
         finished = c.stop_within > 0 and float(value.detach()) < target
-        return Step({"contrast": value}, contrast, finished=finished, projections=(u, v))
+        return Step({"contrast": value}, kept={"contrast": contrast, "projections": (u, v)}, finished=finished)
 
     def _second_view(self) -> Tensor:
         device = self.order.device
@@ -164,14 +167,7 @@ class E2Neg(Method):
             return self.project_centres(shuffle(len(self.order), self.generator, device))
         keep = keep_edges(self.stars.pairs.shape[1], self.config.drop_rate, self.generator, device=device)
         columns = keep_columns(self.graph.features, self.config.mask_rate, self.generator, device)
-        return self._project(self.stars.weights(keep) @ self.stars.x, columns[:, None] * self.weight)
-
-    def embed(self) -> Tensor:
-        """Encode the whole graph with the layer that the stars have trained."""
-        whole = self.graph.whole
-        adjacency = whole.adjacency if self.config.inference == "gcn" else self.graph.star_adjacency()
-        embedding: Tensor = self.activation(adjacency @ whole.linear(self.weight) + self.bias)
-        return embedding
+        return self._project(self.stars.weights(keep) @ self.stars.x, columns[:, None] * self.encoder.weights[0])
 
     def details(self) -> dict[str, Tensor]:
         """Return centres [k], cluster of each node [nodes] and stars as (neighbour, centre) ids [2, entries]."""

@@ -4,6 +4,7 @@ He, Huang, Zhao, Wang, Wang: Str-GCL: Structural Commonsense Driven Graph Contra
 doi 10.1145/3696410.3714900. The equations follow the released code; the paper's printed ones were not at hand.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -171,18 +172,17 @@ class StrGCL(Method):
     """
 
     Config = StrGCLConfig
+    encoder: GCN
 
-    def __init__(self, config: StrGCLConfig, graph: Data, randomness: Randomness):
-        super().__init__()
-        self.config, self.graph = config, GraphTensors(graph)
-        self.generator = randomness.generator("views")
+    def __init__(self, config: StrGCLConfig, inputs: Data, randomness: Randomness):
+        super().__init__(config, inputs, randomness)
+        self.graph, self.generator = GraphTensors.of(inputs), randomness.generator("views")
         if self.graph.nodes < 2:
             raise UserError("str-gcl compares moments over nodes and needs at least 2; the graph has 1")
-        scores = rule_scores(config, graph)
-        self.encoder = GCN((self.graph.features, *[config.dim] * config.layers))
+        scores = rule_scores(config, inputs)
         self.projector = projector(config.dim, config.projection)
         self.order = shuffle(self.graph.nodes, randomness.generator("rules"), scores.device)
-        self.negatives = config.chooser(Contrast(config.tau), graph, randomness)
+        self.negatives = config.sampled(Contrast(config.tau), inputs, randomness)
         self.rule_contrast = Contrast(config.tau_rule, views=1)
         if config.alignment == "moments":
             self.rules = RuleBranch(self.graph.features, config.rule_hidden, config.dim, scores)
@@ -193,6 +193,11 @@ class StrGCL(Method):
             self.targets = torch.where(spread > 0, (scores - scores.mean(0)) / spread.clamp(min=1e-12), 0.0)
             if config.weighting != "on":
                 self.targets = self.targets[self.order] if config.weighting == "permuted" else 0 * self.targets
+
+    @classmethod
+    def make_encoder(cls, config: StrGCLConfig, shape: Mapping[str, int]) -> GCN:
+        """Return graph convolutions of equal width."""
+        return GCN((shape["features"], *[config.dim] * config.layers))
 
     def _weights(self) -> Tensor | float:
         if self.config.weighting == "constant":
@@ -207,7 +212,7 @@ class StrGCL(Method):
         projection: Tensor = self.projector[1:](weights * mixed + first.bias)
         return projection
 
-    def step(self) -> Step:
+    def step(self, batch: Data) -> Step:
         """Contrast two views, and align the encoder with the rules in either way."""
         c = self.config
         views = [
@@ -224,7 +229,7 @@ class StrGCL(Method):
         elif c.rule_weight or c.cross_weight:
             terms |= self._released_terms(views, projections)
         factors = {"base": c.base_weight, "rule": c.rule_weight, "cross": c.cross_weight, "nodes": c.cross_weight}
-        return Step(terms, contrast, factors, projections=tuple(projections))
+        return Step(terms, factors, {"contrast": contrast, "projections": tuple(projections)})
 
     def _released_terms(self, views: list[View], projections: list[Tensor]) -> dict[str, Tensor]:
         weights, rule_terms, cross_terms = self._weights(), [], []
@@ -234,11 +239,6 @@ class StrGCL(Method):
             rule_terms.append(loss(self.rule_contrast, self.rules.narrow(hidden)).mean())
             cross_terms.append(moment_distance(self._project_rules(weights, hidden), projection))
         return {"rule": torch.stack(rule_terms).mean(), "cross": torch.stack(cross_terms).mean()}
-
-    def embed(self) -> Tensor:
-        """Encode the whole graph; rule branch and projector are left out."""
-        embedding: Tensor = self.encoder(self.graph.whole)
-        return embedding
 
     def details(self) -> dict[str, Tensor]:
         """Return the score of each rule by its name or formula, each [nodes].

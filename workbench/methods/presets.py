@@ -1,0 +1,103 @@
+"""Presets of a method: settings in the TOML file beside it, found by name, with single parameters changed."""
+
+import inspect
+import tomllib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from workbench.errors import UserError, unknown
+from workbench.methods.base import METHODS, Config
+
+BY_GRAPH = ("released", "as-described")  # the authors', one for each of their graphs
+OTHERS = ("quick", "small", "defaults")  # ours, for any graph
+
+
+class Preset(NamedTuple):
+    """Which settings a run has.
+
+    Attributes:
+        name: in full, e.g. "released/cora".
+        changed: the parameters that differ from it, by flat name.
+    """
+
+    name: str
+    changed: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+    def __str__(self) -> str:
+        changed = ", ".join(f"{name}={value}" for name, value in self.changed.items())
+        return f"{self.name} + {changed}" if changed else self.name
+
+
+def file_of(method: str) -> Path:
+    """Return the TOML file of a method: presets, published numbers, switches; it need not exist."""
+    return Path(inspect.getfile(METHODS.get(method))).with_suffix(".toml")
+
+
+def _presets(method: str) -> dict[str, dict[str, Any]]:
+    """Return the settings of each preset by its full name."""
+    file = file_of(method)
+    known = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    flat = {f"{family}/{graph}": values for family in BY_GRAPH for graph, values in known.get(family, {}).items()}
+    return flat | {name: known[name] for name in OTHERS if name in known} | {"defaults": {}}
+
+
+def preset_names(method: str) -> list[str]:
+    """Return the presets of a method: "quick", "small", and "released/GRAPH" or "as-described/GRAPH"."""
+    return sorted(set(_presets(method)) - {"defaults"})
+
+
+def find_preset(method: str, preset: str | None, graph: str) -> str:
+    """Return the full name of a preset; arguments as for `configure`.
+
+    Raises:
+        UserError: there is none; the error's field "kind" is "preset".
+    """
+    known = _presets(method)
+    if preset is None:
+        return f"released/{graph}" if f"released/{graph}" in known else "defaults"
+    if preset in BY_GRAPH:
+        if f"{preset}/{graph}" not in known:
+            graphs = [name.split("/")[1] for name in known if name.startswith(f"{preset}/")]
+            raise UserError(
+                f"method {method!r} has no {preset!r} preset for graph {graph!r}; it has one for: "
+                f"{', '.join(graphs) or 'no graph'}; valid for any graph: quick, defaults",
+                kind="preset",
+                word=preset,
+            )
+        return f"{preset}/{graph}"
+    if f"released/{preset}" in known:
+        return f"released/{preset}"
+    if preset not in known:
+        short = [name.split("/")[1] for name in known if name.startswith("released/")]
+        raise unknown("preset", preset, [*known, *short], f"of method {method!r}")
+    return preset
+
+
+def configure(method: str, preset: str | None, graph: str, overrides: dict[str, Any]) -> tuple[str, Config]:
+    """Make the configuration of a run.
+
+    Args:
+        method: name of the method.
+        preset: None for the authors' released preset of `graph` where there is one, else the defaults; "released" or
+            "as-described" for those of `graph`; the name of another graph for its released preset; "quick" for a small
+            CPU; "defaults".
+        graph: name of the graph.
+        overrides: single parameters that differ, by name; the options of a part as "negatives.hops", or plainly where
+            one part has them.
+
+    Returns:
+        The full name of the preset and the configuration.
+
+    Raises:
+        UserError: an unknown preset or parameter, or a value of the wrong type or out of range.
+    """
+    config_class = METHODS.get(method).Config
+    name = find_preset(method, preset, graph)
+    values = {**_presets(method)[name], **overrides}
+    return name, config_class.from_flat(values, f"of method {method!r}")
+
+
+def changes(method: str, preset: str, config: Config) -> Preset:
+    """Return a preset with the parameters in which a configuration differs from it."""
+    usual, given = configure(method, preset, "", {})[1].flat(), config.flat()
+    return Preset(preset, {name: value for name, value in given.items() if name not in usual or value != usual[name]})
