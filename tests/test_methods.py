@@ -11,7 +11,8 @@ import torch
 from torch_geometric.data import Data
 
 import workbench as wb
-from workbench import bench, methods
+from benchmarks.plain import PlainE2Neg, PlainStrGCL
+from workbench import methods
 from workbench.contrast import loss
 from workbench.contrast.negatives.spectral import most_central, spectral_clusters
 from workbench.datasets.structure import adjacency
@@ -96,7 +97,7 @@ def test_an_epoch_of_str_gcl_equals_the_dense_restatement(small_graph: Data, rul
     torch.manual_seed(0)
     config = StrGCLConfig(dim=8, projection=8, rule_hidden=rule_hidden, rule_weight=3.0)
     model = StrGCL(config, small_graph, Randomness(0))
-    plain = bench.PlainStrGCL(model, small_graph)
+    plain = PlainStrGCL(model, small_graph)
     ours, theirs = model.step(None).total, plain(Randomness(0).generator("views"))
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
     ours.backward()
@@ -154,7 +155,7 @@ def e2neg_model(graph: Data, **parameters: object) -> E2Neg:
 def test_a_step_of_e2neg_equals_the_whole_star_graph(small_graph: Data, counting: str) -> None:
     model = e2neg_model(small_graph, counting=counting)
     order = torch.randperm(len(model.order), generator=torch.Generator().manual_seed(3))
-    plain = bench.PlainE2Neg(model)
+    plain = PlainE2Neg(model)
     u = model.project_centres(order)
     ours, theirs = loss(model.negatives.filled, u, u).mean(), plain(order)
     torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
