@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from workbench.datasets.files.registry import facts, names, register
 
 if TYPE_CHECKING:
-    from workbench.datasets.loading import load_graph
     from workbench.datasets.kinds import content_hash
+    from workbench.datasets.loading import load_graph
     from workbench.datasets.nodes import check, statistics
     from workbench.datasets.synthetic.planting import planted
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -35,13 +34,13 @@ class Bipartite(Kind):
 
     def check(self, data: HeteroData) -> None:
         """Raise a UserError where interactions are missing or name a user or item that isn't there."""
-        users, items = _counts(data)
-        for key in ("edge_index", *HELD_OUT):
-            pairs = data[data.edge_types[0]].get(key)
-            if pairs is None and key == "edge_index" or pairs is not None and (pairs.dim() != 2 or len(pairs) != 2):
+        for key, pairs in (("edge_index", interactions(data)), ("held-out edges", held_out(data))):
+            if pairs is None and key != "edge_index":
+                continue
+            if pairs is None or pairs.dim() != 2 or len(pairs) != 2:
                 raise UserError(f"{key} of users and items must be a tensor of shape [2, interactions]")
-            for row, count, words in ((0, users, "users"), (1, items, "items")):
-                if pairs is not None and pairs.numel() and not 0 <= int(pairs[row].min()) <= int(pairs[row].max()) < count:
+            for ends, count, words in zip(pairs, _counts(data), ("users", "items"), strict=True):
+                if ends.numel() and not 0 <= int(ends.min()) <= int(ends.max()) < count:
                     raise UserError(f"{key} names {words} outside 0 to {count - 1}; set num_nodes of both node types")
 
     def inputs(self, data: HeteroData) -> HeteroData:
@@ -68,7 +67,7 @@ class Bipartite(Kind):
 
 def interactions(data: HeteroData) -> Tensor:
     """Return what is learned from [2, interactions]: users above, items below."""
-    return data[data.edge_types[0]].edge_index
+    return data[data.edge_types[0]].get("edge_index")
 
 
 def held_out(data: HeteroData) -> Tensor | None:

@@ -12,9 +12,9 @@ from workbench.datasets.kinds import KINDS, Contents, Kind, alone
 
 @KINDS.register("hetero")
 class Hetero(Kind):
-    """A `HeteroData` that is neither bipartite nor multiplex; its items are the nodes of the one type that has y."""
+    """A `HeteroData` that is neither bipartite nor multiplex; its items, the targets, are the nodes with labels."""
 
-    name, items = "hetero", ("nodes",)
+    name, items = "hetero", ("targets",)
     words = "a typed graph (a torch_geometric HeteroData with several node types and relations)"
     baselines, protocol = ("raw",), "random-10-10-80"
 
@@ -42,12 +42,15 @@ class Hetero(Kind):
 
     def shape(self, inputs: HeteroData) -> dict[str, int]:
         """Return how many attributes a node of each type has."""
-        return {f"features of {t}": int(inputs[t].x.shape[1]) for t in inputs.node_types if inputs[t].get("x") is not None}
+        return {
+            f"features of {t}": int(inputs[t].x.shape[1]) for t in inputs.node_types if inputs[t].get("x") is not None
+        }
 
     def sizes(self, data: HeteroData) -> dict[str, int]:
-        """Return how many nodes and entries of all edge_index there are."""
+        """Return how many targets, nodes of all types and entries of all edge_index there are."""
         edges = sum(int(data[relation].edge_index.size(1)) for relation in data.edge_types)
-        return {"nodes": int(data.num_nodes or 0), "edges": edges}
+        targets = int(self._labelled(data).num_nodes or 0)
+        return {"targets": targets, "nodes": int(data.num_nodes or 0), "edges": edges}
 
     def attributes(self, data: HeteroData) -> Tensor | None:
         """Return the attributes of each node of the type that has labels."""

@@ -38,8 +38,8 @@ def load_graph(
             .tsv (an edge list), .pt or .npz; a networkx graph; a PyG Data or HeteroData; or a list of Data.
         root: where the files of named graphs lie; default: env WORKBENCH_DATA, else the folder data/. It may be
             read-only. Missing files are downloaded into it by the PyG dataset class.
-        normalise: of a single graph; other data stay as they are. True divides each row of the attributes by its sum, exactly as PyG's NormalizeFeatures does (the
-            smallest entry of the whole matrix is subtracted first, which matters only where it isn't 0; a row that
+        normalise: of a single graph; other data stay as they are. True divides each row of the attributes by its sum,
+            exactly as PyG's NormalizeFeatures does (the smallest entry of the whole matrix is subtracted first, which matters only where it isn't 0; a row that
             sums to less than 1 is left alone, so a zero row stays zero). False leaves them as they are. "columns"
             normalises rows, then standardises each column over all nodes (population deviation; a constant column
             becomes 0), as E2Neg's release does for Wiki-CS.

@@ -67,7 +67,10 @@ class Nodes(Kind):
 
     def sizes(self, data: Data) -> dict[str, int]:
         """Return how many nodes and entries of edge_index there are."""
-        return {"nodes": int(data.num_nodes or 0), "edges": int(data.edge_index.size(1))}
+        return {
+            "nodes": int(data.num_nodes or 0),
+            "edges": 0 if data.edge_index is None else int(data.edge_index.size(1)),
+        }
 
     def attributes(self, data: Data) -> Tensor | None:
         """Return x."""

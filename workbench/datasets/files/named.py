@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ class SparseAttributes(BaseTransform):
         return data
 
 
-Loaded = Data | GraphSet | HeteroData
+Loaded: TypeAlias = Data | GraphSet | HeteroData
 
 
 def load_files(name: str, root: Path) -> Loaded:
