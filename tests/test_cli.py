@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from workbench import cli
-from workbench.cli.commands import output
+from workbench.cli import output
 from workbench.errors import UserError
 from workbench.evaluation import Measure
 from workbench.pages import notebooks
@@ -371,9 +371,11 @@ def test_a_mistake_in_a_formula_is_pointed_at(capsys: pytest.CaptureFixture[str]
 
 def test_bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"benchmark": "e2neg-step"} in parsed(capsys, "bench")
-    monkeypatch.setattr("workbench.bench.run", lambda name: {"benchmark": name, "ratio": 4.25, "text": "a"})
+    monkeypatch.setattr("benchmarks.races.run", lambda name: {"benchmark": name, "ratio": 4.25, "text": "a"})
     assert said(capsys, "bench", "e2neg-step")[1] == "benchmark  e2neg-step\nratio      4.25\ntext       a\n"
     assert parsed(capsys, "bench", "e2neg-step")["ratio"] == 4.25
+    monkeypatch.setattr("workbench.cli.bench.FOLDER", Path("installed/benchmarks"))
+    assert "there is no folder installed/benchmarks" in complaint(capsys, "bench", "e2neg-step")
 
 
 # --- interruption ----------------------------------------------------------------------------------------------------

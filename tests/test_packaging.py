@@ -134,9 +134,9 @@ def test_readme_opens_with_the_two_commands_and_names_real_ones() -> None:
     for document in (text, (ROOT / "CONTRIBUTING.md").read_text(), (ROOT / ".ci" / "run").read_text()):
         named = set(re.findall(r"(?:^|`)make ([a-z]+)", document, re.MULTILINE))
         assert named <= targets, named - targets
-    from workbench.cli import _parsers
+    from workbench.cli import parsers
 
-    commands = set(_parsers()[1])
+    commands = set(parsers()[1])
     named = set(re.findall(r"(?:^|`)workbench ([a-z]+)", text, re.MULTILINE))
     assert named == commands, (named, commands)
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from oracles import plain_rules
 from torch_geometric.data import Data
 
 from workbench import rules
-from workbench.bench import plain_rules
 from workbench.errors import UserError
 from workbench.rules import published
 

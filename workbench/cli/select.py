@@ -1,15 +1,32 @@
-"""The commands around negatives."""
+"""Choose negatives by a strategy and say why each was chosen."""
 
 import argparse
-import inspect
 from typing import Any
 
-from workbench.cli.commands.output import FINE, check_out, print_json, settings_of, show_table
+from workbench.cli.output import FINE, add_json, add_settings, print_json, settings_of, show_table
 from workbench.errors import UserError
 
 
-def select(args: argparse.Namespace) -> int:
-    """Choose negatives by a strategy and say why each was chosen."""
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_json(parser)
+    parser.add_argument("strategy", metavar="STRATEGY")
+    parser.add_argument("graph", metavar="GRAPH", help="a name or a file")
+    parser.add_argument(
+        "--k", type=int, help="negatives for each anchor (default: 50, or half of a small graph's nodes)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--anchor", type=int, metavar="NODE", help="choose for this anchor only")
+    parser.add_argument(
+        "--explain", action="store_true", help="say why in a sentence; with --anchor also what each is like"
+    )
+    add_settings(parser, "an option of it, e.g. -p hops=4")
+    parser.add_argument("--embedding", metavar="RUN", help="take similarities from this run instead of the attributes")
+    parser.add_argument("--rows", type=int, default=20, help="negatives to show (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the negatives that were chosen."""
     from workbench.contrast.audit import audit
     from workbench.contrast.negatives import selection
     from workbench.datasets import content_hash, load_graph
@@ -49,43 +66,4 @@ def select(args: argparse.Namespace) -> int:
     total = len(reasons) if shared or args.anchor is not None else anchors * each
     if total > args.rows:
         print(f"... and {total - args.rows:,} more; --rows N shows more, --json all")
-    return FINE
-
-
-def budget(args: argparse.Namespace) -> int:
-    """Train with negatives of several strategies and numbers, beside random ones and all."""
-    import pandas as pd
-
-    from workbench.contrast.negatives import selection
-    from workbench.datasets import load_graph
-    from workbench.studies import budget
-
-    check_out(args.out)
-    if len(set(args.graphs)) < len(args.graphs):
-        raise UserError("a graph is named twice; each is trained on once")
-    settings = settings_of(args.settings, own=(*inspect.signature(budget.run).parameters, "k", "seed", "options"))
-    strategies = (
-        [one for one in selection.names() if one != budget.ALL] if args.strategies == ["every"] else args.strategies
-    )
-    loaded = [load_graph(word) for word in args.graphs]  # a misspelt one is told before anything is trained
-    found = [
-        budget.run(
-            graph, strategies, args.k, args.seeds, args.method, args.preset, args.objectives, args.protocol, **settings
-        )
-        for graph in loaded
-    ]
-    rows = pd.concat(found, ignore_index=True)
-    if args.out:
-        rows.to_csv(args.out, index=False, float_format="%.6g")
-    table, gaps, claims = budget.summary(rows), budget.differences(rows), budget.claims(rows)
-    if args.json:
-        print_json({name: one.to_dict("records") for name, one in
-                    {"runs": rows, "summary": table, "differences": gaps, "claims": claims}.items()})  # fmt: skip
-        return FINE
-    print(f"{args.method}, preset {args.preset}, {args.seeds} training seeds, {args.protocol}; accuracy in percent\n")
-    show_table(table.round(2), as_json=False)
-    print("\nfirst minus second, percentage points, 95 % t interval over the training seeds\n")
-    show_table(gaps.round(2), as_json=False)
-    print("\nclaims\n")
-    show_table(claims.drop(columns=["first", "second"]).round(2), as_json=False)
     return FINE

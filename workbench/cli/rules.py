@@ -1,23 +1,57 @@
-"""What `workbench rules` does."""
+"""List or show named rules, evaluate a rule on a graph, or train Str-GCL with and without what rules say."""
 
 import argparse
 from typing import Any
 
-from workbench.cli.commands.output import FINE, check_out, print_json, show_facts, show_table
+from workbench.cli.output import FINE, add_json, check_out, print_json, show_facts, show_table
 from workbench.errors import UserError, unknown
 
 
-def rules(args: argparse.Namespace) -> int:
-    """List or show named rules, evaluate a rule on a graph, or train Str-GCL with and without what rules say."""
-    actions = {"list": (_list_rules, ""), "show": (_show_rule, "RULE"), "eval": (_eval_rule, "RULE GRAPH"),
-               "placebo": (_placebo, "GRAPH ...")}  # fmt: skip
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_json(parser)
+    parser.add_argument("action", metavar="ACTION", help="list | show RULE | eval RULE GRAPH | placebo GRAPH ...")
+    parser.add_argument(
+        "words", nargs="*", metavar="WORD", help="a rule is a name or a formula in quotes, a graph a name or a file"
+    )
+    parser.add_argument(
+        "--top", type=int, default=20, metavar="NODES", help="eval: nodes to show, the highest (default: %(default)s)"
+    )
+    parser.add_argument("--explain", type=int, metavar="NODE", help="eval: the truth tree of this node")
+    parser.add_argument(
+        "--semantics", default="crisp", help="eval: crisp, product, godel or lukasiewicz (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--steepness", type=float, default=10.0, help="eval: of graded comparisons (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rule",
+        action="append",
+        metavar="RULE",
+        help="placebo: train on this one; may be repeated (default: released)",
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=5, help="placebo: training seeds of each arm (default: %(default)s)"
+    )
+    parser.add_argument("--preset", default="quick", help="placebo: of str-gcl (default: %(default)s)")
+    parser.add_argument("--out", metavar="FILE", help="placebo: write each run's row as CSV")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the action says."""
+    actions = {
+        "list": (_list_rules, ""),
+        "show": (_show_rule, "RULE"),
+        "eval": (_eval_rule, "RULE GRAPH"),
+        "placebo": (_placebo, "GRAPH ..."),
+    }
     if args.action not in actions:
         raise unknown("action", args.action, actions, "of workbench rules")
-    run, wanted = actions[args.action]
+    act, wanted = actions[args.action]
     given = len(args.words)
     if given < len(wanted.replace(" ...", "").split()) or (given > len(wanted.split()) and "..." not in wanted):
         raise UserError(f"workbench rules {args.action} takes {wanted or 'nothing more'}, and {given} words were given")
-    return run(args)
+    return act(args)
 
 
 def _list_rules(args: argparse.Namespace) -> int:

@@ -3,14 +3,15 @@
 import pytest
 from torch_geometric.data import Data
 
-from workbench import bench, rules
+from benchmarks import races
+from workbench import rules
 from workbench.datasets import planted
 
 
 def test_the_evaluation_of_rules_is_timed_rule_by_rule(small_graph: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "load_graph", lambda name: small_graph)
-    monkeypatch.setattr(bench, "planted", lambda nodes: planted(nodes // 500))
-    told = bench.run("rule-evaluation")
+    monkeypatch.setattr(races, "load_graph", lambda name: small_graph)
+    monkeypatch.setattr(races, "planted", lambda nodes: planted(nodes // 500))
+    told = races.run("rule-evaluation")
     seconds = {name: told[f"{name}_seconds"] for name in rules.names()}
     assert min(seconds.values()) > 0 and seconds[told["slowest"]] == max(seconds.values()) == told["slowest_seconds"]
     assert told["planted_nodes"] == 2000 and told["ntsc_planted_differs"] == 0

@@ -1,5 +1,6 @@
-"""How commands read settings and print results, and their exit codes."""
+"""What the commands share: how they read settings and print results, and their exit codes."""
 
+import argparse
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,19 @@ from workbench.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.training.run import Run
+
 FINE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Declare --json, of each command that prints a result."""
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def add_settings(parser: argparse.ArgumentParser, about: str) -> None:
+    """Declare -p KEY=VALUE, which `settings_of` reads."""
+    parser.add_argument("-p", dest="settings", action="append", default=[], metavar="KEY=VALUE", help=about)
 
 
 def settings_of(pairs: Iterable[str], own: Iterable[str] = ()) -> dict[str, Any]:
@@ -95,6 +108,14 @@ def show_facts(facts: Mapping[str, Any], as_json: bool) -> None:
     width = max(map(len, facts))
     for name, value in plain(facts).items():
         print(f"{name.ljust(width)}  {_word(value)}")
+
+
+def facts_of(run: "Run") -> dict[str, Any]:
+    """Return what is printed of a run as JSON."""
+    last = run.history.iloc[-1].to_dict() if run.epochs else {}
+    facts = {name: getattr(run, name) for name in ("method", "graph", "preset", "seed", "config", "epochs", "seconds")}
+    facts |= {"losses": {name: value for name, value in last.items() if name != "seconds"}}
+    return facts | {name: getattr(run, name) for name in ("peak_mib", "device", "complete", "path")}
 
 
 def _word(value: Any) -> str:

@@ -1,17 +1,43 @@
-"""What `workbench claims` does."""
+"""Hold published numbers against ours: list the verdicts, measure what they take, or write the page of all."""
 
 import argparse
 from pathlib import Path
 
-from workbench.cli.commands.output import FAILED, FINE, print_json, seconds_of, show_table
+from workbench.cli.output import FAILED, FINE, add_json, print_json, seconds_of, show_table
 from workbench.errors import UserError, unknown
 
+KEPT = "the trainings that were finished are stored; the same command goes on"
 
-def claims(args: argparse.Namespace) -> int:
-    """Hold published numbers against ours: list the verdicts, measure what they take, or write the page of all."""
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_json(parser)
+    parser.add_argument(
+        "action",
+        metavar="ACTION",
+        help="list | run CLAIM ... | switches METHOD GRAPH ... | cost GRAPH ... | lens CLAIM ... | report",
+    )
+    parser.add_argument("words", nargs="*", metavar="WORD", help="a claim is a published number, e.g. str-gcl/cora")
+    parser.add_argument("--seeds", type=int, default=3, help="training seeds (default: %(default)s)")
+    parser.add_argument("--workers", type=int, help="run: processes (default: one a core)")
+    parser.add_argument(
+        "--deadline", type=float, metavar="MINUTES", help="run: stop after this time and keep what was trained"
+    )
+    parser.add_argument(
+        "--results", metavar="FOLDER", help="where results are kept (default: docs/results of the project)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the action says."""
     actions = {
-        "list": _list, "run": _run, "switches": _switches, "cost": _cost, "lens": _lens, "report": _report,
-    }  # fmt: skip
+        "list": _list,
+        "run": _run,
+        "switches": _switches,
+        "cost": _cost,
+        "lens": _lens,
+        "report": _report,
+    }
     if args.action not in actions:
         raise unknown("action", args.action, actions, "of workbench claims")
     if args.words and args.action in ("list", "report"):

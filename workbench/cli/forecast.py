@@ -1,0 +1,31 @@
+"""Predict the peak memory of a fit on this machine's CPU."""
+
+import argparse
+import dataclasses
+
+from workbench.cli.fit import OWN
+from workbench.cli.output import FINE, add_json, add_settings, print_json, settings_of
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_json(parser)
+    parser.add_argument("method", metavar="METHOD")
+    parser.add_argument("graph", metavar="GRAPH", help="a name or a file")
+    parser.add_argument("--preset", help="as for fit")
+    add_settings(parser, "a setting, e.g. -p epochs=50")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the forecast of one fit."""
+    from workbench import methods
+    from workbench.datasets import load_graph
+    from workbench.training.memory import forecast
+
+    methods.get(args.method)
+    expected = forecast(args.method, load_graph(args.graph), args.preset, **settings_of(args.settings, own=OWN))
+    if args.json:
+        print_json(dataclasses.asdict(expected))
+    else:
+        print(expected)
+    return FINE

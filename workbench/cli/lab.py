@@ -1,0 +1,37 @@
+"""Open JupyterLab on a notebook, on this machine only, with its token."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+from workbench.cli.output import FINE
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("notebook", nargs="?", default="00_tour", metavar="NOTEBOOK", help="default: %(default)s")
+    parser.add_argument("--port", type=int, help="default: JupyterLab's")
+    parser.add_argument("--no-browser", action="store_true", help="print the address instead of opening it")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Become JupyterLab's process."""
+    from workbench.pages import notebooks
+
+    path, here = notebooks.find(args.notebook).resolve(), Path.cwd()
+    folder = here if path.is_relative_to(here) else path.parent
+    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={folder}"]
+    command += [f"--LabApp.default_url=/lab/tree/{quote(path.relative_to(folder).as_posix())}"]
+    command += ["--no-browser"] if args.no_browser else []
+    command += [f"--ServerApp.port={args.port}"] if args.port else []
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        print("workbench: JupyterLab wants to be told when root starts it: adding --allow-root", file=sys.stderr)
+        command.append("--allow-root")
+    # A kernel starts in its notebook's folder; runs and data shall lie where the other commands put them.
+    for name, place in (("WORKBENCH_RUNS", "runs"), ("WORKBENCH_DATA", "data")):
+        os.environ.setdefault(name, str(here / place))
+    sys.stderr.flush()
+    os.execv(sys.executable, command)
+    return FINE
