@@ -39,10 +39,10 @@ def load_graph(
         root: where the files of named graphs lie; default: env WORKBENCH_DATA, else the folder data/. It may be
             read-only. Missing files are downloaded into it by the PyG dataset class.
         normalise: of a single graph; other data stay as they are. True divides each row of the attributes by its sum,
-            exactly as PyG's NormalizeFeatures does (the smallest entry of the whole matrix is subtracted first, which matters only where it isn't 0; a row that
-            sums to less than 1 is left alone, so a zero row stays zero). False leaves them as they are. "columns"
-            normalises rows, then standardises each column over all nodes (population deviation; a constant column
-            becomes 0), as E2Neg's release does for Wiki-CS.
+            exactly as PyG's NormalizeFeatures does (the smallest entry of the whole matrix is subtracted first, which
+            matters only where it isn't 0; a row that sums to less than 1 is left alone, so a zero row stays zero).
+            False leaves them as they are. "columns" normalises rows, then standardises each column over all nodes
+            (population deviation; a constant column becomes 0), as E2Neg's release does for Wiki-CS.
         features: your own graph only: a file of attributes, an array [nodes, features], the name or names of node
             attributes of a networkx graph, "degree" (one-hot) or "identity" (one-hot node numbers).
         labels: your own graph only: a file of labels, an array [nodes], or the name of a node attribute.

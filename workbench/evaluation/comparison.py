@@ -51,9 +51,9 @@ def compare(
         One row a method or baseline: name; kind, "baseline", "untrained" or "trained"; the protocol's measures
         (accuracy and macro F1, or recall@20 ...), means in percent; of the first of them spread over splits (within a
         training seed, pooled; for a ranking the standard error over users); training seeds, how many; spread over seeds
-        (of their means, nan for one seed); seconds and peak MiB of training, means over the seeds; protocol and solver. Spreads
-        are in percentage points: over splits the protocol's own deviation, over seeds the sample deviation. Nothing is
-        rounded; `format` makes the table for a reader.
+        (of their means, nan for one seed); seconds and peak MiB of training, means over the seeds; protocol and solver.
+        Spreads are in percentage points: over splits the protocol's own deviation, over seeds the sample deviation.
+        Nothing is rounded; `format` makes the table for a reader.
 
     Raises:
         UserError: as for `evaluate`; or two runs of one configuration share a training seed.

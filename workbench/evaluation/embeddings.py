@@ -25,9 +25,9 @@ def check_same(run: Any, data: Any) -> None:
     trained_on = getattr(run, "graph_hash", None)
     if trained_on is not None and content_hash(data) != trained_on:
         raise UserError(
-            f"this run of {run.method} was trained on other data: the content of {protocols.name_of(data)} is not that "
-            f"of {run.graph!r}, or its order is another. Load what it was trained on, or give run.encode(data), a matrix, "
-            "in place of the run",
+            f"this run of {run.method} was trained on {run.graph!r}, and {protocols.name_of(data)} differs from it in "
+            "content or in the order of its items; load what the run was trained on, or give the matrix "
+            "run.encode(data) in place of the run",
             kind="other data",
         )
 
@@ -43,7 +43,7 @@ def matrix_of(run_or_embeddings: Embeddings, data: Any) -> probes.Features:
     x: Any = getattr(run_or_embeddings, "embeddings", run_or_embeddings)
     if isinstance(x, dict):
         raise UserError(f"embeddings of {', '.join(x)} are several matrices; {kind_of(data).words} take one")
-    return _matrix(x, protocols.count_of(data), protocols.items_of(data)[:-1], data)
+    return _matrix(x, protocols.count_of(data), kind_of(data).items[0][:-1], data)
 
 
 def by_item(run_or_embeddings: Embeddings, data: Any) -> Any:

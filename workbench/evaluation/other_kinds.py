@@ -20,11 +20,11 @@ from workbench.evaluation.protocols import FOLDS, Split, labels_of, protocol
     grid=(1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0),
 )
 def _svc_10_folds(graphs: Any, number: int, draw: np.random.Generator) -> Split:
-    """Ten stratified folds, each tested once by a SVC with an RBF kernel that the other nine trained; vectors as they are.
+    """Ten stratified folds, each tested once by a SVC with an RBF kernel that the other nine trained.
 
-    C is chosen from 1e-3 .. 1e3 by stratified 5-fold cross-validation inside the nine. The releases score the graphs
-    again after each epoch, and the figures they print are the best of these, which picks the epoch on the test folds;
-    here the vectors of the last epoch count.
+    Vectors are taken as they are. C is chosen from 1e-3 .. 1e3 by stratified 5-fold cross-validation inside the nine.
+    The releases score the graphs again after each epoch, and the figures they print are the best of these, which picks
+    the epoch on the test folds; here the vectors of the last epoch count.
     """
     labels = labels_of(graphs)
     known = np.flatnonzero(labels >= 0)

@@ -88,9 +88,10 @@ class Protocol:
         """
         labelled = int((labels_of(graph) >= 0).sum())
         if labelled < self.least_nodes:
+            items = kind_of(graph).items[0]
             raise UserError(
-                f"protocol {self.name!r} wants at least {self.least_nodes} labelled {items_of(graph)} (5 to train on) "
-                f"and {name_of(graph)} has {labelled}; clustering() and neighbours() need no training part"
+                f"protocol {self.name!r} wants at least {self.least_nodes} labelled {items} (5 to train on) and "
+                f"{name_of(graph)} has {labelled}; clustering() and neighbours() need no training part"
             )
         if not isinstance(count, int) or count < 1:
             raise UserError(f"splits must be a whole number from 1, not {count!r}")
@@ -258,7 +259,7 @@ def labels_of(graph: Any) -> Nodes:
     labels = np.asarray(y.cpu()).reshape(-1)
     if labels.size != count or not np.issubdtype(labels.dtype, np.integer):
         raise UserError(
-            f"labels (y) of {name_of(graph)} must be one whole number a {items_of(graph)[:-1]} [{count}], "
+            f"labels (y) of {name_of(graph)} must be one whole number a {kind_of(graph).items[0][:-1]} [{count}], "
             f"not {y.dtype} {list(y.shape)}"
         )
     if np.unique(labels[labels >= 0]).size < 2:
@@ -272,11 +273,6 @@ def count_of(data: Any) -> int:
     """Return how many items an embedding of the data has a row for."""
     kind = kind_of(data)
     return kind.sizes(data)[kind.items[0]]
-
-
-def items_of(data: Any) -> str:
-    """Return what the items are, e.g. "nodes"."""
-    return kind_of(data).items[0]
 
 
 def name_of(data: Any) -> str:
