@@ -674,9 +674,8 @@ def test_the_svc_is_chosen_as_the_releases_do(name: str, last: int, few_rings: G
         by_c = {c: cross_val_score(SVC(C=c), a, b, cv=5).mean() for c in 10.0 ** np.arange(-3, last + 1)}
         best = max(by_c, key=by_c.get)
         right = SVC(C=best).fit(a, b).score(x[split.test], y[split.test])
-        assert scores.per_split["C"][number] == best and scores.per_split["accuracy"][number] == pytest.approx(
-            100 * right
-        )
+        row = scores.per_split.loc[number]
+        assert row["C"] == best and row["accuracy"] == pytest.approx(100 * right)
     assert scores.accuracy.over == "population std over 3 folds of one embedding" and scores.protocol == name
 
 

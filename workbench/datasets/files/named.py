@@ -22,7 +22,7 @@ from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import to_undirected
 
 from workbench.datasets.files.cache import publish
-from workbench.datasets.files.registry import BUILDERS, facts, found, kind_of_row
+from workbench.datasets.files.registry import facts, kind_of_row, usable
 from workbench.datasets.files.sets import READERS, collab
 from workbench.datasets.graph_sets import GraphSet, with_attributes
 from workbench.datasets.kinds import kind_of
@@ -249,8 +249,7 @@ def _damaged(name: str, path: Path, error: Exception) -> UserError:
 
 
 def _missing(name: str, root: Path, what: str) -> UserError:
-    usable = [*BUILDERS.names(), *found(root)]
-    return UserError(f"graph {name!r} is not here: looked for {what}; usable now: {', '.join(usable)}")
+    return UserError(f"graph {name!r} is not here: looked for {what}; usable now: {', '.join(usable(root))}")
 
 
 @contextlib.contextmanager

@@ -68,6 +68,11 @@ def found(root: Path, kind: str | None = None) -> list[str]:
     ]
 
 
+def usable(root: Path, kind: str | None = None) -> list[str]:
+    """Return the names that need no files, then those whose files lie in a root; or those of one kind of data."""
+    return [*(name for name in BUILDERS.names() if name in names(kind)), *found(root, kind)]
+
+
 def markdown() -> str:
     """Return the tables of data/README.md, so that page and registry can't drift apart."""
     lines = [
