@@ -18,11 +18,9 @@ from workbench.errors import UserError
 from workbench.training import code_version, fit, loop
 from workbench.training import store as runs
 
-PARAMETERS = {"grace": {"dim": 8}, "str-gcl": {"dim": 8, "rule_hidden": 4}, "e2neg": {"dim": 8, "k": 6}}
-
 
 def train(method: str, graph: Data, store: Path, epochs: int = 6, **more: object) -> wb.Run:
-    return wb.fit(method, graph, "defaults", store=store, progress=False, epochs=epochs, **PARAMETERS[method], **more)  # type: ignore[arg-type]
+    return wb.fit(method, graph, "small", store=store, progress=False, epochs=epochs, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("method", methods.names())
@@ -100,8 +98,8 @@ def test_an_interruption_within_an_epoch_keeps_the_bits(
     whole = train(method, small_graph, tmp_path / "a")
     step, calls = methods.get(method).step, []
 
-    def interrupted(self: methods.Method) -> methods.Step:
-        result = step(self)
+    def interrupted(self: methods.Method, batch: object) -> methods.Step:
+        result = step(self, batch)
         calls.append(1)
         if len(calls) == 4:
             for _ in range(presses):
@@ -120,7 +118,7 @@ def test_an_interruption_within_an_epoch_keeps_the_bits(
 def test_words_are_no_code(tmp_path: Path) -> None:
     def code(text: str) -> str:
         (tmp_path / "one.py").write_text(text)
-        return runs._code(tmp_path / "one.py")
+        return code_version._code(tmp_path / "one.py")
 
     plain = code("def f(a):\n    return a + 1\nclass C:\n    x = 'words'\n    def g(self): pass\n")
     told = code(
@@ -144,7 +142,8 @@ def test_words_are_no_code(tmp_path: Path) -> None:
         ("randomness.py", {"e2neg", "grace", "str-gcl"}),
         ("methods/nodes/grace.py", {"grace"}),
         ("methods/nodes/e2neg/stars.py", {"e2neg"}),
-        ("contrast/negatives/samplers/drawn.py", set()),
+        ("contrast/negatives/samplers/drawn.py", {"e2neg", "grace", "str-gcl"}),
+        ("contrast/negatives/samplers/similar.py", set()),
         *((f"rules/{name}.py", {"str-gcl"}) for name in (
             "__init__", "formula", "language", "library", "published", "terms", "truth", "vocabulary")),
         ("rules/explanation.py", set()),
@@ -156,22 +155,25 @@ def test_words_are_no_code(tmp_path: Path) -> None:
 def test_a_change_of_code_is_a_new_run_of_the_methods_that_use_it(
     file: str, new: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version, code = code_version.code_version.__wrapped__, code_version._code  # without what was kept
-    changed = Path(wb.__file__).parent / file
+    code, changed = code_version._code, Path(wb.__file__).parent / file
     assert changed.is_file()
-    before = {method: version(method) for method in methods.names()}
-    monkeypatch.setattr(code_version, "_code", lambda one: code(one) + "changed" * (one == changed))
-    assert {method for method in methods.names() if version(method) != before[method]} == new
+    before = {method: version_of(method) for method in methods.names()}
+    monkeypatch.setattr(code_version, "_code", lambda path: code(path) + "changed" * (path == changed))
+    assert {method for method in ("grace", "str-gcl", "e2neg") if version_of(method) != before[method]} == new
 
 
-def test_a_change_of_a_strategy_is_a_new_run_of_those_that_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    version, code = code_version.code_version.__wrapped__, code_version._code
-    changed = Path(wb.__file__).parent / "contrast/negatives/samplers/drawn.py"
-    strategies = wb.negatives.names()
-    before = {name: version("grace", name) for name in strategies}
-    monkeypatch.setattr(code_version, "_code", lambda one: code(one) + "changed" * (one == changed))
-    new = {name for name in strategies if version("grace", name) != before[name]}
-    assert new == {"degree-weighted", "hop-far", "hop-near", "uniform", "uniform-each"}
+def version_of(method: str, **overrides: object) -> str:
+    """Compute the version of the code anew, without what was kept."""
+    code_version._version.cache_clear()
+    return code_version.code_version(method, methods.configure(method, "defaults", "", overrides)[1])
+
+
+def test_a_change_of_a_sampler_is_a_new_run_of_those_that_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, changed = code_version._code, Path(wb.__file__).parent / "contrast/negatives/samplers/drawn.py"
+    before = {name: version_of("grace", negatives=name) for name in wb.negatives.names()}
+    monkeypatch.setattr(code_version, "_code", lambda path: code(path) + "changed" * (path == changed))
+    new = {name for name in before if version_of("grace", negatives=name) != before[name]}
+    assert new == {"all", "degree-weighted", "hop-far", "hop-near", "uniform", "uniform-each"}
 
 
 def test_a_damaged_checkpoint_is_named(small_graph: Data, tmp_path: Path) -> None:
@@ -258,7 +260,7 @@ def test_no_epochs_give_the_untrained_encoder(small_graph: Data, tmp_path: Path)
     run = train("grace", small_graph, tmp_path)
     floor = fit.untrained(run, small_graph)
     assert floor.epochs == 0 and floor.contrast is None and floor.config.dim == 8
-    assert run.preset == "defaults + epochs=6, dim=8" and floor.preset == "defaults + epochs=0, dim=8"
+    assert run.preset == "small + epochs=6" and floor.preset == "small + epochs=0"
     assert not torch.equal(floor.embeddings, run.embeddings)
 
 
@@ -293,7 +295,7 @@ def test_mistakes_are_named(small_graph: Data, tmp_path: Path, arguments: dict, 
 def test_a_graph_without_attributes_is_named(small_graph: Data) -> None:
     with pytest.raises(UserError, match="no attributes"):
         wb.fit("grace", Data(edge_index=small_graph.edge_index, num_nodes=60))
-    with pytest.raises(UserError, match="needs a torch_geometric Data, not str"):
+    with pytest.raises(UserError, match="str is no data that a method learns on; load_graph"):
         wb.fit("grace", "cora")  # type: ignore[arg-type]
 
 

@@ -1,6 +1,5 @@
 """What a run takes home: its encoder as a plain PyG module, its embeddings in files that others read."""
 
-import csv
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor
 
 from workbench.encoders.base import Plain
+from workbench.errors import UserError
 from workbench.training.run import Run
 
 _MODULE = '''"""{title}
@@ -86,28 +86,47 @@ def embeddings(matrix: Tensor, names: list[str] | None, folder: Path, prefix: st
         folder: where to write.
         prefix: of the files' names.
     """
-    called = names if names is not None else [str(number) for number in range(len(matrix))]
-    table = pd.DataFrame(matrix.numpy(), columns=[f"dim_{column}" for column in range(matrix.shape[1])])
-    table.insert(0, "name", called)
-    parquet, plain, words, vectors, labels = (
-        folder / f"{prefix}{name}"
-        for name in (
-            "embeddings.parquet",
-            "embeddings.csv",
-            "embeddings.txt",
-            "projector-vectors.tsv",
-            "projector-names.tsv",
-        )
-    )
-    table.to_parquet(parquet, index=False)
-    table.to_csv(plain, index=False)
-    # A word of word2vec's format ends at white space.
-    together = table.assign(name=table["name"].str.split().str.join("_"))
-    with words.open("w", encoding="utf-8") as file:
-        file.write(f"{matrix.shape[0]} {matrix.shape[1]}\n")
-        together.to_csv(file, sep=" ", header=False, index=False, quoting=csv.QUOTE_NONE, escapechar="\\")
-    table.drop(columns="name").to_csv(vectors, sep="\t", header=False, index=False)
-    pd.Series(table["name"].str.split().str.join(" ")).to_csv(
-        labels, sep="\t", header=False, index=False, quoting=csv.QUOTE_NONE, escapechar="\\"
-    )
+    endings = ["embeddings.parquet", "embeddings.csv", "embeddings.txt", "projector-vectors.tsv", "projector-names.tsv"]
+    parquet, plain, words, vectors, labels = (folder / f"{prefix}{ending}" for ending in endings)
+    table = _named(matrix, names)
+    for file in (parquet, plain):
+        table_of(matrix, names, file)
+    rows = table.drop(columns="name").to_csv(None, sep="\t", header=False, index=False)
+    assert isinstance(rows, str)
+    vectors.write_text(rows, encoding="utf-8")
+    # A word of word2vec's format ends at white space, a label of the projector at a tab or a line break.
+    words_only = table["name"].str.split()
+    labels.write_text("\n".join([*words_only.str.join(" "), ""]), encoding="utf-8")
+    lines = map(" ".join, zip(words_only.str.join("_"), rows.replace("\t", " ").splitlines(), strict=True))
+    words.write_text("\n".join([f"{matrix.shape[0]} {matrix.shape[1]}", *lines, ""]), encoding="utf-8")
     return [parquet, plain, words, vectors, labels]
+
+
+def _named(matrix: Tensor, names: list[str] | None) -> pd.DataFrame:
+    """Return embeddings [items, dim] as a table with a column "name" and one for each dimension."""
+    table = pd.DataFrame(matrix.numpy(), columns=[f"dim_{column}" for column in range(matrix.shape[1])])
+    table.insert(0, "name", names if names is not None else [str(number) for number in range(len(matrix))])
+    return table
+
+
+def table_of(matrix: Tensor, names: list[str] | None, file: str | Path, item: str = "") -> Path:
+    """Write embeddings as one table, .csv or .parquet, and return the file.
+
+    Args:
+        matrix: [items, dim].
+        names: of the items; None writes their numbers.
+        file: where to write.
+        item: what the rows are, put before the file's name where there are several.
+
+    Raises:
+        UserError: the file's name ends in something else.
+    """
+    file = Path(file).with_name(f"{item}-{Path(file).name}") if item else Path(file)
+    if file.suffix not in (".csv", ".parquet"):
+        raise UserError(f"{file.name!r} ends in neither .csv nor .parquet, the forms of a table here")
+    table = _named(matrix, names)
+    if file.suffix == ".csv":
+        table.to_csv(file, index=False)
+    else:
+        table.to_parquet(file, index=False)
+    return file

@@ -1,0 +1,159 @@
+"""What a run takes home: the encoder on data it never saw, files for others, and what is said where that can't be."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch_geometric.data import Data
+
+import workbench as wb
+from workbench.errors import UserError
+from workbench.training import store as runs
+
+CONFIGURATIONS = [
+    ("grace", {}),
+    ("grace", {"activation": "prelu", "layers": 3}),
+    ("str-gcl", {"layers": 2}),
+    ("e2neg", {}),
+    ("e2neg", {"inference": "star"}),
+]
+
+
+def larger(graph: Data, position: int = 60) -> Data:
+    """Return a graph with one more node, joined to nodes 0 and 1, without labels."""
+    edges = torch.tensor([[position, 0, position, 1], [0, position, 1, position]])
+    x = torch.cat([graph.x, graph.x[:1].roll(1, 1)])
+    return Data(x=x, edge_index=torch.cat([graph.edge_index, edges], 1), num_nodes=position + 1)
+
+
+@pytest.mark.parametrize(("method", "settings"), CONFIGURATIONS)
+def test_the_encoder_embeds_what_training_never_saw(
+    method: str, settings: dict, small_graph: Data, tmp_path: Path
+) -> None:
+    run = wb.fit(method, small_graph, "small", store=tmp_path, progress=False, **settings)
+    assert torch.equal(run.encode(small_graph), run.embeddings)
+    stored = runs.load(run.path)
+    found = stored.encode(larger(small_graph))
+    assert found.shape == (61, 8) and found.dtype == torch.float32
+    # One hop a layer: only the nodes near the new one differ from what they were.
+    same = torch.isclose(found[:60], run.embeddings, atol=1e-6).all(1)
+    assert 0 < int(same.sum()) < 60
+    torch.testing.assert_close(found, stored.encode(larger(small_graph)))
+
+
+@pytest.mark.parametrize(("method", "settings"), CONFIGURATIONS)
+def test_an_exported_module_needs_torch_and_pyg_only(
+    method: str, settings: dict, small_graph: Data, tmp_path: Path
+) -> None:
+    graph = small_graph.clone()
+    graph.node_names = [f"node {number}, «é»" for number in range(60)]
+    run = wb.fit(method, graph, "small", store=tmp_path / "runs", progress=False, **settings)
+    files = run.export(tmp_path / "out")
+    assert {"encoder.py", "encoder.pt", "embeddings.parquet", "embeddings.csv"} <= {file.name for file in files}
+    assert all(file.is_file() for file in files)
+    other = larger(small_graph)
+    torch.save({"x": other.x, "edge_index": other.edge_index}, tmp_path / "graph.pt")
+    code = (
+        "import sys, torch\n"
+        "class Refuse:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name.split('.')[0] in ('workbench', 'safetensors'): raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+        "from encoder import load\n"
+        "graph = torch.load('../graph.pt', weights_only=True)\n"
+        "torch.save(load()(graph['x'], graph['edge_index']).detach(), '../found.pt')\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "out", env=environment, check=True)
+    found = torch.load(tmp_path / "found.pt", weights_only=True)
+    torch.testing.assert_close(found, run.encode(other), rtol=1e-6, atol=1e-6)
+
+
+def test_embeddings_are_written_with_the_names_of_the_nodes(small_graph: Data, tmp_path: Path) -> None:
+    graph = small_graph.clone()
+    graph.node_names = [f'node\t{number} of\n«é, "60"»' for number in range(60)]
+    run = runs.load(wb.fit("grace", graph, "small", store=tmp_path / "runs", progress=False).path)
+    assert run.names == graph.node_names
+    run.export(tmp_path)
+    for table in (pd.read_parquet(tmp_path / "embeddings.parquet"), pd.read_csv(tmp_path / "embeddings.csv")):
+        assert list(table["name"]) == graph.node_names
+        np.testing.assert_allclose(table.drop(columns="name"), run.embeddings, rtol=1e-6)
+    lines = (tmp_path / "embeddings.txt").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "60 8" and len(lines) == 61
+    words = [line.rsplit(" ", 8) for line in lines[1:]]
+    assert words[7][0] == 'node_7_of_«é,_"60"»' and len({word[0] for word in words}) == 60
+    np.testing.assert_allclose([[float(value) for value in word[1:]] for word in words], run.embeddings, rtol=1e-5)
+    vectors = [line.split("\t") for line in (tmp_path / "projector-vectors.tsv").read_text().splitlines()]
+    labels = (tmp_path / "projector-names.tsv").read_text(encoding="utf-8").splitlines()
+    assert len(vectors) == len(labels) == 60 and {len(vector) for vector in vectors} == {8}
+    assert labels[7] == 'node 7 of «é, "60"»'
+
+
+def test_another_graph_than_the_encoder_can_take_is_named(small_graph: Data, tmp_path: Path) -> None:
+    graph = small_graph.clone()
+    graph.feature_names = [f"word {column}" for column in range(40)]
+    run = wb.fit("grace", graph, "small", store=tmp_path, progress=False)
+    with pytest.raises(UserError, match="trained on 40 features; these data have 39"):
+        run.encode(Data(x=graph.x[:, :39], edge_index=graph.edge_index))
+    swapped = graph.clone()
+    swapped.feature_names = ["word 1", "word 0", *graph.feature_names[2:]]
+    with pytest.raises(UserError, match="attribute column 0 is 'word 1' here and was 'word 0' in training"):
+        run.encode(swapped)
+    with pytest.raises(UserError, match="the graph has no attributes"):
+        run.encode(Data(edge_index=graph.edge_index, num_nodes=60))
+
+
+def test_runs_without_weights_or_with_those_of_another_are_named_and_still_readable(
+    small_graph: Data, tmp_path: Path
+) -> None:
+    run = wb.fit("grace", small_graph, "small", store=tmp_path, progress=False)
+    shutil.copytree(run.path, tmp_path / "before")
+    (tmp_path / "before" / "weights.safetensors").unlink()
+    before = runs.load(tmp_path / "before")
+    assert torch.equal(before.embeddings, run.embeddings)
+    with pytest.raises(UserError, match=r"stored before weights were kept.*fresh=True"):
+        before.encode(small_graph)
+    with pytest.raises(UserError, match="stored before weights were kept"):
+        before.export(tmp_path / "out")
+    other = wb.fit("e2neg", small_graph, "small", store=tmp_path, progress=False)
+    shutil.copyfile(other.path / "weights.safetensors", tmp_path / "before" / "weights.safetensors")
+    with pytest.raises(UserError, match="not those of 'grace' as configured"):
+        runs.load(tmp_path / "before").encode(small_graph)
+    wrong = {name: tensor[:4] for name, tensor in load_file(run.path / "weights.safetensors").items()}
+    save_file({name: tensor.contiguous() for name, tensor in wrong.items()}, tmp_path / "before/weights.safetensors")
+    with pytest.raises(UserError, match="not those of 'grace' as configured"):
+        runs.load(tmp_path / "before").encode(small_graph)
+
+
+def test_a_run_in_the_form_of_before_is_read(small_graph: Data, tmp_path: Path) -> None:
+    run = wb.fit("grace", small_graph, "small", store=tmp_path, progress=False, negatives="hop-far", hops=2, k=5)
+    facts = json.loads((run.path / "run.json").read_text())
+    assert facts["config"]["negatives.hops"] == 2
+    # As it was written before: options in a list of pairs, the preset and its changes in one string.
+    config = {name: value for name, value in facts["config"].items() if "." not in name}
+    facts["config"] = config | {"options": [["hops", 2]]}
+    facts["preset"] = "small + negatives=hop-far, k=5, hops=2"
+    for name in ("changed", "kind", "shape"):
+        del facts[name]
+    (run.path / "run.json").write_text(json.dumps(facts))
+    (run.path / "weights.safetensors").unlink()
+    before = runs.load(run.path)
+    assert before.config == run.config and before.preset == "small + negatives=hop-far, k=5, hops=2"
+    assert before.asked.name == "small" and torch.equal(before.embeddings, run.embeddings)
+
+
+def test_a_node_added_to_cora_after_training(real_graph, tmp_path: Path) -> None:
+    cora = real_graph("cora")
+    run = wb.fit("grace", cora, "quick", epochs=2, store=tmp_path, progress=False)
+    more = larger(cora, cora.num_nodes)
+    encoder = run.encoder
+    torch.testing.assert_close(run.encode(more), encoder.embed(Data(x=more.x, edge_index=more.edge_index)).detach())
+    assert run.encode(more).shape[0] == cora.num_nodes + 1

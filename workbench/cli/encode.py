@@ -1,0 +1,42 @@
+"""Embed nodes or graphs that training never saw, by a stored run's encoder."""
+
+import argparse
+
+from workbench.cli.output import FINE, add_json, check_out, print_json
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_json(parser)
+    parser.add_argument(
+        "run_name", metavar="RUN", help="folder of a run, start of its key, or METHOD/GRAPH for the newest"
+    )
+    parser.add_argument("data", metavar="GRAPH", help="a name or a file, with the attribute columns of the training")
+    parser.add_argument("--out", metavar="FILE", required=True, help="embeddings as .csv or .parquet, with names")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the embeddings and say what they are."""
+    from workbench.datasets import load_graph
+    from workbench.datasets.kinds import kind_of
+    from workbench.training import store as runs
+    from workbench.training.export import table_of
+
+    check_out(args.out)
+    run, data = runs.load(runs.find(args.run_name)), load_graph(args.data)
+    embeddings, names = run.encode(data), kind_of(data).names_of(data)
+    by_item = embeddings if isinstance(embeddings, dict) else {"": embeddings}
+    files = [table_of(matrix, names, args.out, item) for item, matrix in by_item.items()]
+    facts = {
+        "method": run.method,
+        "trained_on": run.graph,
+        "encoded": args.data,
+        "shapes": [list(matrix.shape) for matrix in by_item.values()],
+        "files": list(map(str, files)),
+    }
+    if args.json:
+        print_json(facts)
+    else:
+        shapes = ", ".join(" x ".join(f"{size:,}" for size in shape) for shape in facts["shapes"])
+        print(f"{args.data} embedded by {run.method} as trained on {run.graph}: {shapes}; {', '.join(facts['files'])}")
+    return FINE
