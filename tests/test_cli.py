@@ -112,7 +112,7 @@ def test_wrong_words(capsys: pytest.CaptureFixture[str], words: str, told: str) 
         ("fit grace karate --protocol random-10-9", "did you mean 'random-10-90'?"),
         ("fit grace karate --device gpu", "unknown device 'gpu'"),
         ("graphs karat", "did you mean 'karate'?"),
-        ("select e2ngg karate", "unknown strategy 'e2ngg'; did you mean 'e2neg'?"),
+        ("select e2ngg karate", "unknown sampler 'e2ngg'; did you mean 'e2neg'?"),
         ("bench e2neg-stp", "did you mean 'e2neg-step'?"),
         ("evaluate grace/karate", "no stored run"),
     ],

@@ -19,11 +19,12 @@ from test_plots import comparison, made, ring
 from torch_geometric.data import Data
 
 from workbench import audit, negatives, plots, rules
-from workbench.evaluation import agreement, lens, projection
-from workbench.plots import network, readings, style
+from workbench.evaluation import agreement, lens, projection, strata
+from workbench.plots import network, style
 from workbench.plots.negatives import Mapped
-from workbench.rules import Terms
+from workbench.rules import Semantics, Terms, readings
 from workbench.studies import claims, placebo
+from workbench.widgets.rule_scene import RuleScene
 
 LIGHT, DARK = style.PAPER, style.ON_DARK[style.PAPER]
 # What lies in the background is fainter on purpose.
@@ -168,7 +169,9 @@ def figures() -> dict[str, go.Figure]:
     rule_figures = {
         f"{semantics} {rule}: {name}": figure
         for rule, semantics in (("bridge", "crisp"), ("degree(v)", "crisp"), ("bridge", "godel"))
-        for name, figure in plots.rule_report(terms, rule, 5, semantics, embedding=torch.eye(40)).items()
+        for name, figure in RuleScene(graph, rule, 5, embedding=torch.eye(40), semantics=Semantics(semantics))
+        .figures()
+        .items()
     }
     words = ("reproduced", "better", "worse", "undecided")
     verdicts = [(cell, claims.Verdict(word, "", cell.value + 2, 1.0, 3.0, 3))
@@ -198,7 +201,7 @@ def figures() -> dict[str, go.Figure]:
         "rule_map": plots.rule_map(reading, part, 5),
         "rule_overlap": plots.rule_overlap(readings.flags(terms)[0]),
         "rule_scores": plots.rule_scores(graph, {"ntsc": score, "lgtc": -score}),
-        "rule_strata": plots.rule_strata(readings.label_tables(reading.values, graph)),
+        "rule_strata": plots.rule_strata(strata.label_tables(reading.values, graph)),
         "rule_values": plots.rule_values(reading, 5),
         "side_by_side": plots.side_by_side(pair, "two"),
         "stars": plots.stars(details, graph),

@@ -29,7 +29,7 @@ from workbench.errors import UserError
 from workbench.methods import METHODS, Config, Method, Step, base
 from workbench.randomness import Randomness
 from workbench.training.fit import Progress
-from workbench.widgets import course, live
+from workbench.widgets import course, shell
 from workbench.widgets.course import Training, under_way
 from workbench.widgets.looks import Looks
 from workbench.widgets.request import checked, explained
@@ -39,7 +39,7 @@ SMALL = {"dim": 8, "projection": 8}
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.delenv(live.HEADLESS, raising=False)
+    monkeypatch.delenv(shell.HEADLESS, raising=False)
     yield
     for one in under_way():
         one.end()
@@ -541,12 +541,12 @@ def test_long_curves_are_thinned_and_keep_their_end(small_graph: Data) -> None:
 
 def test_nobody_there_to_click_gets_the_same_pictures(small_graph: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     panel = trained(panel_for(small_graph, epochs=6, every=2))
-    monkeypatch.setenv(live.HEADLESS, "1")
+    monkeypatch.setenv(shell.HEADLESS, "1")
     shown: list[Any] = []
-    monkeypatch.setattr(live, "display", shown.append)
+    monkeypatch.setattr(shell, "display", shown.append)
     shutil.rmtree(panel.run.path)
     report = widgets.training_panel(small_graph, "grace", "defaults", every=2, epochs=6, **SMALL)
-    assert isinstance(report, widgets.TrainingReport) and not under_way()
+    assert isinstance(report, widgets.Report) and not under_way()
     assert torch.equal(report.run.embeddings, panel.run.embeddings) and report.graph is small_graph
     report._ipython_display_()
     figures = [one for one in shown if isinstance(one, go.Figure)]

@@ -96,19 +96,25 @@ class Audit:
             "anchor": node id. "negatives": how many. "false_share": of its pairs with labels, nan without. "q": mean of
             `coupling` over both views, nan without negatives. "positive": cosine of the positive pair. "entropy": of
             the gradient shares over log(negatives), 1 where they are equal, nan below two.
-        told: what was sampled, compared and left out, in sentences.
+        notes: what was sampled, compared and left out, a sentence each: "sample", "similarities", and where there is
+            something to say "classes", "labels", "synthetic", "prior", "rank" and "time".
         chosen, graph, labels, views, tau, seed: what was audited; views are one or two matrices [nodes, dim].
     """
 
     pairs: pd.DataFrame
     anchors: pd.DataFrame
-    told: list[str]
+    notes: dict[str, str]
     chosen: Selection = field(repr=False)
     graph: Data = field(repr=False)
     labels: Positions = field(repr=False)
     views: Views = field(repr=False)
     tau: float = 0.5
     seed: int = 0
+
+    @property
+    def told(self) -> list[str]:
+        """The sentences of `notes`."""
+        return list(self.notes.values())
 
     def by(self, column: str) -> pd.DataFrame:
         """Return the rate of false negatives by a property of the pair.
@@ -269,17 +275,20 @@ def audit(
     (views, told), labels = _views(embedding, graph, tau), node_classes(graph)
     part, sampled = _sample(chosen, anchors, seed)
     missing = int((labels < 0).sum())
-    left_out = [
-        "Without labels, one whole number a node, nothing is said of classes." if missing == nodes else "",
-        f"{missing:,} nodes have no label; their pairs are left out of rates." if 0 < missing < nodes else "",
-        "Synthetic negatives are left out of all but the seconds." if chosen.mixed else "",
-        "Gradients and q are of plain InfoNCE, not corrected for the class prior." if chosen.class_prior else "",
-        _too_wide(views[0]),
-        _untimed(chosen, views[0]),
-    ]
-    told = [sampled, *told, *filter(None, left_out)]
+    notes = {
+        "sample": sampled,
+        "similarities": " ".join(told),
+        "classes": "Without labels, one whole number a node, nothing is said of classes." if missing == nodes else "",
+        "labels": f"{missing:,} nodes have no label; their pairs are left out of rates." if 0 < missing < nodes else "",
+        "synthetic": "Synthetic negatives are left out of all but the seconds." if chosen.mixed else "",
+        "prior": "Gradients and q are of plain InfoNCE, not corrected for the class prior."
+        if chosen.class_prior
+        else "",
+        "rank": _too_wide(views[0]),
+        "time": _untimed(chosen, views[0]),
+    }
     tables = _tables(part, graph, labels, views, tau, receptive)
-    return Audit(*tables, told, chosen, graph, labels, views, tau, seed)
+    return Audit(*tables, {name: note for name, note in notes.items() if note}, chosen, graph, labels, views, tau, seed)
 
 
 def _tables(part: Selection, graph: Data, labels: Positions, views: Views, tau: float,

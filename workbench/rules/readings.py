@@ -1,35 +1,21 @@
-"""What a rule and each of its parts say of the nodes, as arrays that are ready to be drawn."""
+"""What a rule and each of its parts say of the nodes, as arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from torch_geometric.data import Data
 
 from workbench import rules
 from workbench.errors import UserError
-from workbench.evaluation import strata
-from workbench.evaluation.scores import matrix_of
 from workbench.rules import Evaluation, Terms
 from workbench.rules.formula import Aggregate, Node, Number, Quantifier, Text, Truth
 from workbench.rules.semantics import Guard
 from workbench.rules.tree import free_variables
 
-if TYPE_CHECKING:
-    from workbench.evaluation.scores import Embeddings
-
 SCORE = "a score"
 TYPED = "the rule above"
-PROBE = (
-    "the probe: logistic regression on the embedding, ten random splits of 10 % training, 10 % validation and 80 % "
-    "test; a node's error is the share of wrong answers in the splits that test it"
-)
-ALIKE, ERRORS = "neighbours of a node's own class", "errors of a probe trained on other nodes"
-NO_NEIGHBOURS = "no edge joins two nodes that have a label"
-NO_EMBEDDING = "pass embedding= (a run, or a matrix [nodes, dim]) to see the errors of a probe along the score"
 
 
 @dataclass(frozen=True)
@@ -156,47 +142,3 @@ def flags(
         except UserError as error:
             left_out[name] = str(error)
     return held, left_out
-
-
-def errors_of(embedding: "Embeddings | None", graph: Data, seed: int = 0) -> tuple[NDArray[np.float64] | None, str]:
-    """Return how often a probe is wrong about each node [nodes], None where that can't be told, and a sentence on it.
-
-    Args:
-        embedding: a run, or a matrix [nodes, dim]; None where there is none.
-        graph: the graph with its labels.
-        seed: of the splits.
-
-    Raises:
-        UserError: embeddings that don't fit the graph.
-    """
-    if embedding is None:
-        return None, NO_EMBEDDING
-    matrix_of(embedding, graph)
-    try:
-        return strata.probe_errors(embedding, graph, seed=seed), PROBE
-    except UserError as error:  # too few labels to split
-        return None, f"no errors of a probe: {error}"
-
-
-def label_tables(
-    values: NDArray[np.float64], graph: Data, errors: NDArray[np.float64] | None = None, seed: int = 0
-) -> Mapping[str, pd.DataFrame | str]:
-    """Return what labels say of groups of nodes of like value, a table a question, or a sentence why there is none.
-
-    Args:
-        values: what the groups are made by [nodes].
-        graph: the graph with its labels.
-        errors: how often a probe is wrong about each node, from `strata.probe_errors` [nodes].
-        seed: of the bootstrap.
-    """
-    tables: dict[str, pd.DataFrame | str] = {}
-    try:
-        alike = strata.label_homophily(graph)
-    except UserError as error:  # labels that give no class to each node
-        tables[ALIKE] = str(error)
-    else:
-        asked = bool(np.isfinite(alike).any())
-        tables[ALIKE] = strata.strata(values, alike, seed=seed) if asked else NO_NEIGHBOURS
-    if errors is not None:
-        tables[ERRORS] = strata.strata(values, errors, seed=seed)
-    return tables
