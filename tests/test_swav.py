@@ -71,7 +71,7 @@ def test_the_loss_by_hand(small_graph: Data) -> None:
     torch.testing.assert_close(found, torch.full((2,), -p * math.log(p) - (1 - p) * math.log(1 - p)))
     crossed = swapped_cross_entropy(torch.eye(2), torch.eye(2).flip(0), 1.0, 1.0)
     torch.testing.assert_close(crossed, torch.full((2,), -(1 - p) * math.log(p) - p * math.log(1 - p)))
-    assert float(model(small_graph, prototypes=1).step(None).total.abs()) < 1e-6
+    assert model(small_graph, prototypes=1).step(None).total.abs().item() < 1e-6
 
 
 def test_a_step_equals_a_loop_and_assignments_have_no_gradient(small_graph: Data) -> None:

@@ -114,3 +114,8 @@ class BGRL(Method):
     def after_update(self) -> None:
         """Let the target follow."""
         follow(self.target, self.encoder, self.momentum)
+
+    @classmethod
+    def memory(cls, config: BGRLConfig, sizes: Mapping[str, int]) -> float:
+        """Return the peak: both views through encoder and predictor, with normalised copies, and through the target."""
+        return 3 * super().memory(config, sizes)

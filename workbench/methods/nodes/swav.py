@@ -95,6 +95,11 @@ class SwAV(Method):
         """Bring the prototypes back to unit length."""
         self.prototypes.copy_(normalize(self.prototypes))
 
+    @classmethod
+    def memory(cls, config: SwAVConfig, sizes: Mapping[str, int]) -> float:
+        """Return the peak: both views through encoder and projector, and their scores with six copies."""
+        return 2 * super().memory(config, sizes) + 4.0 * 2 * 7 * sizes["nodes"] * config.prototypes
+
     def details(self) -> dict[str, Tensor]:
         """Return the prototype that each node of the whole graph is nearest to, "cluster" [nodes]."""
         return {"cluster": self.scores(self.projector(self.encoder(self.graph.whole))).argmax(1)}
