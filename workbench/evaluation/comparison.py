@@ -49,7 +49,7 @@ def compare(
         progress: show a bar over the splits of each row.
 
     Returns:
-        One row a method or floor: name; accuracy and macro F1, means in percent; spread over splits (within a training
+        One row a method or baseline: name; kind, "trained", "untrained" or "baseline"; accuracy and macro F1, means in percent; spread over splits (within a training
         seed, pooled); training seeds, how many; spread over seeds (of their means, nan for one seed); seconds and peak
         MiB of training, means over the seeds; protocol and solver. Spreads are in percentage points: over splits the
         protocol's own deviation, over seeds the sample deviation. Nothing is rounded; `format` makes the table for a
@@ -62,11 +62,11 @@ def compare(
     options: dict[str, Any] = {"splits": splits, "seed": seed, "solver": solver, "steps": steps, "progress": progress}
     rows = []
     if floors:
-        rows.append(_row(RAW, [evaluate(graph.x, graph, protocol, **options)], [], 0))
+        rows.append(_row(RAW, "baseline", [evaluate(graph.x, graph, protocol, **options)], [], 0))
         began = time.perf_counter()
         smooth = propagated(graph)
         seconds = time.perf_counter() - began
-        rows.append(_row(PROPAGATED, [evaluate(smooth, graph, protocol, **options)], [], 0) | {"seconds": seconds})
+        rows.append(_row(PROPAGATED, "baseline", [evaluate(smooth, graph, protocol, **options)], [], 0) | {"seconds": seconds})
     trained = []
     for name, members in _grouped(given).items():
         if floors:
@@ -76,9 +76,9 @@ def compare(
 
             starts = [untrained(run, graph) for run in members]
             scored = [evaluate(run, graph, protocol, **options) for run in starts]
-            rows.append(_row(f"untrained {name}", scored, starts, len(starts)))
+            rows.append(_row(f"untrained {name}", "untrained", scored, starts, len(starts)))
         scored = [evaluate(run, graph, protocol, **options) for run in members]
-        trained.append(_row(name, scored, members, len(members)))
+        trained.append(_row(name, "trained", scored, members, len(members)))
     return pd.DataFrame(rows + trained)
 
 
@@ -124,12 +124,13 @@ def propagated(graph: Data, hops: int = 2) -> probes.Features:
     return x
 
 
-def _row(name: str, scored: list[Scores], runs: list[Any], seeds: int) -> dict[str, Any]:
+def _row(name: str, kind: str, scored: list[Scores], runs: list[Any], seeds: int) -> dict[str, Any]:
     accuracies = np.array([scores.per_split["accuracy"] for scores in scored])
     within = float(np.sqrt(np.mean([scores.accuracy.std**2 for scores in scored])))
     first = scored[0]
     return {
         "name": name,
+        "kind": kind,
         "accuracy": float(np.mean([scores.accuracy.mean for scores in scored])),
         "spread over splits": within,
         "training seeds": seeds,
