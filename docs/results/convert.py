@@ -24,6 +24,7 @@ NAMES = {"negatives-strategies": "negatives-samplers"}
 
 
 def read(file: Path) -> pd.DataFrame:
+    """Return a table of before."""
     return pd.read_csv(file, keep_default_na=False, na_values=[""])
 
 
@@ -70,14 +71,19 @@ def check(old: pd.DataFrame, new: pd.DataFrame, keys: list[str], pairs: Mapping[
             if cost in old and column not in keys and name in ("accuracy", "finished"):
                 of_rows = part.set_index(keys)[column].astype(float).sort_index()
                 before = old.set_index(keys)[cost].astype(float).sort_index()
-                pd.testing.assert_series_equal(of_rows, before, check_names=False, check_exact=True, check_index_type=False)
+                pd.testing.assert_series_equal(
+                    of_rows, before, check_names=False, check_exact=True, check_index_type=False
+                )
                 counted += int(before.notna().sum())
     return counted
 
 
 def renamed(old: pd.DataFrame, study: str, method: str = "") -> pd.DataFrame:
     """Return an old table with the names of today's conditions, and a seed of -1 where nothing is trained."""
-    pairs = [named(row["arm"], row.get("method", method) if study != "reproduction" else "") for row in old.to_dict("records")]
+    pairs = [
+        named(row["arm"], row.get("method", method) if study != "reproduction" else "")
+        for row in old.to_dict("records")
+    ]
     conditions = [name for name, _ in pairs]
     if study == "switches":
         conditions = [switch_name(m, name) if kind == "trained" else name
@@ -108,10 +114,16 @@ def main(before: Path, after: Path) -> None:
     print("switches", check(renamed(old, "switches"), new, ["condition", "data", "seed"], MEANS), "numbers")
     old = read(before / "claims-courses.csv").rename(columns={"epoch": "epochs"})
     new = written(long(old, "learning-curve", MEANS), "learning-curve", after)
-    print("learning-curve", check(renamed(old, "learning-curve"), new, ["condition", "data", "seed", "epochs"], MEANS), "numbers")
+    print(
+        "learning-curve",
+        check(renamed(old, "learning-curve"), new, ["condition", "data", "seed", "epochs"], MEANS),
+        "numbers",
+    )
     scores, cost = read(before / "claims-scores.csv"), read(before / "claims-cost.csv")
     cost = cost.assign(finished=(cost["state"] == "finished").astype(float), protocol="")
-    joined = scores.merge(cost[["arm", "graph", "preset", "seed", *COSTS, "device"]], "left", ["arm", "graph", "preset", "seed"])
+    joined = scores.merge(
+        cost[["arm", "graph", "preset", "seed", *COSTS, "device"]], "left", ["arm", "graph", "preset", "seed"]
+    )
     scored, facts = {"accuracy": "accuracy", "macro_f1": "macro_f1"}, {"finished": "finished", "asked": "asked_epochs"}
     rows = pd.concat([long(joined, "reproduction", scored), long(cost, "reproduction", facts)])
     new = written(rows, "reproduction", after)
@@ -123,9 +135,13 @@ def main(before: Path, after: Path) -> None:
     old = read(before / "claims-lens.csv")
     rows = old.rename(columns={**LENS, "method": "condition", "graph": "data"})
     numbers = rows.melt(["condition", "data", "protocol", "normalised"], list(LENS.values()), "metric")
-    new = results.lens(written(results.table(numbers.assign(study="protocols", kind="trained").to_dict("records")), "protocols", after))
+    new = results.lens(
+        written(results.table(numbers.assign(study="protocols", kind="trained").to_dict("records")), "protocols", after)
+    )
     keys = ["method", "graph", "protocol", "normalised"]
-    back = new.rename(columns={"condition": "method", "data": "graph"})[old.columns].sort_values(keys, ignore_index=True)
+    back = new.rename(columns={"condition": "method", "data": "graph"})[old.columns].sort_values(
+        keys, ignore_index=True
+    )
     old = old.sort_values(keys, ignore_index=True)
     pd.testing.assert_frame_equal(back, old.fillna({"flawed": ""}), check_dtype=False, check_exact=True)
     print("protocols", old.select_dtypes("number").size, "numbers")

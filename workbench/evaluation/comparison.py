@@ -49,11 +49,11 @@ def compare(
         progress: show a bar over the splits of each row.
 
     Returns:
-        One row a method or baseline: name; kind, "trained", "untrained" or "baseline"; accuracy and macro F1, means in percent; spread over splits (within a training
-        seed, pooled); training seeds, how many; spread over seeds (of their means, nan for one seed); seconds and peak
-        MiB of training, means over the seeds; protocol and solver. Spreads are in percentage points: over splits the
-        protocol's own deviation, over seeds the sample deviation. Nothing is rounded; `format` makes the table for a
-        reader.
+        One row a method or baseline: name; kind, "trained", "untrained" or "baseline"; accuracy and macro F1, means in
+        percent; spread over splits (within a training seed, pooled); training seeds, how many; spread over seeds (of
+        their means, nan for one seed); seconds and peak MiB of training, means over the seeds; protocol and solver.
+        Spreads are in percentage points: over splits the protocol's own deviation, over seeds the sample deviation.
+        Nothing is rounded; `format` makes the table for a reader.
 
     Raises:
         UserError: as for `evaluate`; or two runs of one configuration share a training seed.
@@ -66,7 +66,9 @@ def compare(
         began = time.perf_counter()
         smooth = propagated(graph)
         seconds = time.perf_counter() - began
-        rows.append(_row(PROPAGATED, "baseline", [evaluate(smooth, graph, protocol, **options)], [], 0) | {"seconds": seconds})
+        rows.append(
+            _row(PROPAGATED, "baseline", [evaluate(smooth, graph, protocol, **options)], [], 0) | {"seconds": seconds}
+        )
     trained = []
     for name, members in _grouped(given).items():
         if floors:

@@ -9,7 +9,7 @@ from workbench.plots import style
 
 
 def results_chart(table: pd.DataFrame) -> go.Figure:
-    """Draw accuracy and its spread for each row of a comparison, what is not trained in grey and trained methods in colour.
+    """Draw accuracy and its spread for each row of a comparison: trained methods in colour, all else in grey.
 
     Args:
         table: what `workbench.compare` returned.
@@ -21,7 +21,16 @@ def results_chart(table: pd.DataFrame) -> go.Figure:
     Raises:
         UserError: the table is empty, lacks a column, or mixes protocols.
     """
-    wanted = ["name", "kind", "accuracy", "spread over splits", "training seeds", "spread over seeds", "protocol", "solver"]
+    wanted = [
+        "name",
+        "kind",
+        "accuracy",
+        "spread over splits",
+        "training seeds",
+        "spread over seeds",
+        "protocol",
+        "solver",
+    ]
     if missing := [name for name in wanted if name not in table]:
         raise UserError(f"the table has no column {missing[0]!r}: results_chart draws what compare() returned")
     if len(asked := table[["protocol", "solver"]].drop_duplicates()) != 1:

@@ -111,12 +111,16 @@ def budget_chart(rows: pd.DataFrame, study: Study, graph: str | None = None) -> 
                 text=[f"{sampler}, k = {k:g}<br>{m:.1f} [{a:.1f}, {b:.1f}] {title}" for k, (m, a, b) in ends.items()],
                 hovertemplate="%{text}<extra></extra>",
             )
-        whole = _ends(table.loc[table["k"].isna(), measure])  # a band is drawn only beside traces that are there already
+        whole = _ends(
+            table.loc[table["k"].isna(), measure]
+        )  # a band is drawn only beside traces that are there already
         below = {"layer": "below", "row": 1, "col": column}
         fig.add_hrect(y0=whole[1], y1=whole[2], fillcolor=style.FAINT, opacity=0.5, line_width=0, **below)
         fig.add_hline(y=whole[0], line={"color": style.GREY, "width": 1.5}, **below)
         x_title = "negatives an anchor, at most"
-        fig.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{k:g}" for k in ticks], row=1, col=column, title=x_title)
+        fig.update_xaxes(
+            type="log", tickvals=ticks, ticktext=[f"{k:g}" for k in ticks], row=1, col=column, title=x_title
+        )
         fig.update_yaxes(title=title, rangemode="normal" if column == 1 else "tozero", row=1, col=column)
     legend = {"orientation": "h", "y": -0.28, "x": 0, "font": {"size": 12}}
     return fig.update_layout(legend=legend, margin={"t": 95, "b": 110})

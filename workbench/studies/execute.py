@@ -1,12 +1,13 @@
-"""The executor: many trainings and their scores, in this process, on cores or on a cluster, whatever happens to a worker."""
+"""The executor: many trainings and their scores, here, on cores or on a cluster, whatever happens to a worker."""
 
 import hashlib
 import os
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,41 +20,18 @@ from joblib.externals.loky import ProcessPoolExecutor
 from tqdm.auto import tqdm
 
 from workbench.datasets import load_graph
-from workbench.datasets import names as graph_names
-from workbench.errors import UserError, unknown
-from workbench.evaluation import protocols
+from workbench.errors import UserError
 from workbench.methods import configure
 from workbench.studies import measure
-from workbench.studies.study import Condition, Study
+from workbench.studies.plan import Task
+from workbench.studies.study import Study
 from workbench.training import store as runs
 from workbench.training.fit import fit
 from workbench.training.loop import Progress
 
 ATTEMPTS = 3  # of a training whose worker is killed each time
 STORED, TRAINED, UNFINISHED, FAILED, BUSY = "stored", "trained", "unfinished", "failed", "busy"
-TRAINED_KIND, UNTRAINED_KIND, BASELINE_KIND = "trained", "untrained", "baseline"
 Named = Mapping[str, Any]  # data in memory, by name
-
-
-@dataclass(frozen=True)
-class Task:
-    """One row of a study: a training, an encoder before training, or a baseline, on one of the data."""
-
-    condition: Condition
-    data: str
-    seed: int | None = None
-    kind: str = TRAINED_KIND
-
-    def __str__(self) -> str:
-        """Name it, e.g. "grace on cora, released/cora, seed 0"."""
-        settings = [f"{name}={value}" for name, value in self.condition.overrides]
-        place = f"{self.condition.name} on {self.data}"
-        return ", ".join([place, *filter(None, [self.condition.preset]), *settings, f"seed {self.seed}"])
-
-    def facts(self, study: Study) -> dict[str, Any]:
-        """Return what all its rows of the long table have."""
-        return {"study": study.name, "condition": self.condition.name, "kind": self.kind, "data": self.data,
-                "seed": self.seed, "preset": self.condition.preset}  # fmt: skip
 
 
 @dataclass
@@ -76,63 +54,6 @@ class Outcome:
     device: str = ""
     folder: str = ""
     rows: list[dict[str, Any]] = field(default_factory=list)
-
-
-def plan(study: Study, data: Sequence[str], given: Named | None = None, left_out: list[str] | None = None) -> list[Task]:
-    """Return the tasks of a study, each checked before anything is trained.
-
-    Args:
-        study: what to train and to score.
-        data: names or files. given: those of them that are in memory.
-        left_out: where given, a condition without such a preset for the data is left out, and the sentence that says so
-            is added to it.
-
-    Raises:
-        UserError: unknown data, or a parameter that doesn't fit; without `left_out` also a preset that isn't there.
-    """
-    given, tasks = given or {}, []
-    for protocol in study.protocols:
-        protocols.get(protocol)
-    for baseline in study.baselines:
-        if baseline not in measure.BASELINES:
-            raise unknown("baseline", baseline, measure.BASELINES)
-    for name in data:
-        if name not in given and not Path(name).suffix and not Path(name).exists() and name not in graph_names():
-            raise unknown("graph", name, graph_names())
-        known: list[Condition] = []
-        for condition in study.conditions:
-            try:
-                known += [_checked(condition, name, given.get(name))] if name in (condition.data or [name]) else []
-            except UserError as error:
-                if left_out is None or error.fields.get("kind") != "preset":
-                    raise
-                left_out.append(str(error).split(";")[0])
-        scored = bool(study.protocols) and not study.lens
-        if scored and known:
-            tasks += [Task(Condition(one, "", ""), name, kind=BASELINE_KIND) for one in study.baselines]
-        first = {condition.method: condition for condition in reversed(known)}
-        for seed in study.seeds:
-            if scored and study.untrained:
-                starts = [_untrained(first[method]) for method in dict.fromkeys(one.method for one in known)]
-                tasks += [Task(start, name, seed, UNTRAINED_KIND) for start in starts]
-            tasks += [Task(condition, name, seed) for condition in known]
-    return tasks
-
-
-def _checked(condition: Condition, name: str, data: Any) -> Condition:
-    """Return a condition with the full name of its preset: one name, hence one lock, for one training."""
-    graph = Path(name).stem if Path(name).suffix else name
-    preset, config = configure(condition.method, condition.preset, graph, dict(condition.overrides))
-    if config.epochs < 1:
-        raise UserError("a training of 0 epochs learns nothing; epochs must be at least 1", parameter="epochs")
-    if data is not None:
-        measure.check_negatives(config, data)
-    return replace(condition, preset=preset)
-
-
-def _untrained(condition: Condition) -> Condition:
-    overrides = {**dict(condition.overrides), "epochs": 0}
-    return replace(condition, name=f"untrained {condition.method}", overrides=tuple(overrides.items()))
 
 
 def execute(
@@ -179,7 +100,13 @@ def execute(
     outcomes: dict[Task, Outcome] = {}
     bar = tqdm(total=len(asked), desc=study.name, unit="run", disable=not progress)
     try:
-        for outcome in _on_cluster(asked, on, shared) if on else _here(asked, workers, shared) if workers else _alone(asked, shared):
+        for outcome in (
+            _on_cluster(asked, on, shared)
+            if on
+            else _here(asked, workers, shared)
+            if workers
+            else _alone(asked, shared)
+        ):
             outcomes[outcome.task] = outcome
             bar.set_postfix_str(f"{outcome.task}: {outcome.state}")
             bar.update()
@@ -193,7 +120,7 @@ def table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
     rows = []
     for outcome in outcomes:
         task, facts = outcome.task, asdict(outcome)
-        if task.kind == TRAINED_KIND or outcome.state == FAILED:
+        if task.kind == "trained" or outcome.state == FAILED:
             names = {"condition": task.condition.name, "method": task.condition.method, "data": task.data}
             rest = {name: facts[name] for name in facts if name not in ("task", "rows")}
             rows.append({**names, "preset": task.condition.preset, "seed": task.seed, **rest})
@@ -221,7 +148,7 @@ def work(
 
     try:
         data = given[task.data] if task.data in given else _loaded(task.data)
-        if task.kind == BASELINE_KIND:
+        if task.kind == "baseline":
             return Outcome(task, STORED, rows=measure.baseline(task.facts(study), study, data))
         asked = configure(condition.method, condition.preset, str(data.name), dict(condition.overrides))[1].epochs
         lock = FileLock(_lock(task, store))
@@ -269,59 +196,51 @@ def _alone(asked: list[Task], shared: Named) -> Iterator[Outcome]:
 
 
 def _here(asked: list[Task], workers: int, shared: Named) -> Iterator[Outcome]:
-    """Work in this machine's processes; what a killed worker leaves is tried again, alone."""
-    left, busy = list(asked), list[Task]()
-    while left:
-        done: set[Task] = set()
-        for outcome in _pooled(left, workers, shared):
-            done.add(outcome.task)
-            if outcome.state == BUSY:
-                busy.append(outcome.task)
-            else:
-                yield outcome
-        left = [task for task in left if task not in done]
-        # A killed worker takes the whole pool with it. Those under way have left a lock, and one of them is to blame.
-        suspects = [task for task in left if os.path.exists(_lock(task, shared["store"]))]
-        for task in suspects:
-            again: list[Outcome] = []
-            for _ in range(ATTEMPTS - 1):
-                again = again or list(_pooled([task], 1, shared))
-            left.remove(task)
-            if again and again[0].state == BUSY:
-                busy.append(task)
-            else:
-                yield again[0] if again else _killed(task)
-        if not done and not suspects:  # the workers do not even begin
-            yield from map(_killed, left)
-            left = []
-    waited = set()
-    for outcome in _pooled(busy, workers, {**shared, "wait": True}):
-        waited.add(outcome.task)
-        yield outcome
-    for task in busy:
-        if task not in waited:
-            yield _killed(task, "its worker was killed while it waited for another")
-
-
-def _pooled(asked: list[Task], workers: int, shared: Named) -> Iterator[Outcome]:
-    """Yield what a pool of processes makes of tasks as it comes, and end where one of them was killed."""
-    if not asked:
-        return
-    threads = str(shared["threads"])
-    limits = {name: threads for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}
-    pool = ProcessPoolExecutor(max_workers=min(workers, len(asked)), env=limits)
-    ended = False
+    """Work in this machine's processes; what a killed worker leaves is tried again."""
+    pools = _Pools(str(shared["threads"]))
+    threads = ThreadPoolExecutor(min(workers, len(asked)) or 1)
     try:
-        futures = [pool.submit(work, task, **shared) for task in asked]
-        for future in as_completed(futures):
-            try:
+        for wait in (False, True):  # what another process trains is left to the end
+            futures = [threads.submit(pools.work, task, {**shared, "wait": wait}) for task in asked]
+            asked = []
+            for future in as_completed(futures):
                 outcome = future.result()
-            except BrokenProcessPool:
-                continue
-            yield outcome
-        ended = True
+                if outcome.state == BUSY:
+                    asked.append(outcome.task)
+                else:
+                    yield outcome
     finally:
-        pool.shutdown(wait=ended, kill_workers=not ended)
+        pools.end()
+        threads.shutdown(cancel_futures=True)
+
+
+class _Pools:
+    """A process for each thread of this one, so that a worker which is killed takes no other with it."""
+
+    def __init__(self, threads: str):
+        self.limits = {name: threads for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}
+        self.mine, self.all, self.ended = threading.local(), list[ProcessPoolExecutor](), False
+
+    def work(self, task: Task, options: Named) -> Outcome:
+        """Work in the process of the calling thread, in a new one where it is killed."""
+        for _ in range(ATTEMPTS):
+            if self.ended:
+                break
+            if getattr(self.mine, "pool", None) is None:
+                self.mine.pool = ProcessPoolExecutor(max_workers=1, env=self.limits)
+                self.all.append(self.mine.pool)
+            try:
+                outcome: Outcome = self.mine.pool.submit(work, task, **options).result()
+                return outcome
+            except (BrokenProcessPool, RuntimeError):  # killed, or shut down in this moment
+                self.mine.pool = None
+        return _killed(task)
+
+    def end(self) -> None:
+        """End all processes."""
+        self.ended = True
+        for pool in self.all:
+            pool.shutdown(kill_workers=True)
 
 
 def _on_cluster(asked: list[Task], address: str, shared: Named) -> Iterator[Outcome]:

@@ -41,7 +41,9 @@ def negatives(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
             rivals.append(SHARED)
         elif sampler not in (ALL, SHARED):
             rivals.append(SHARED if _shares(sampler) else EACH)
-        rivals += [second for first, second in (("hop-near", "hop-far"), ("e2neg", "random-centres")) if sampler == first]
+        rivals += [
+            second for first, second in (("hop-near", "hop-far"), ("e2neg", "random-centres")) if sampler == first
+        ]
         comparisons += [(name, negatives_name(rival, k, objective)) for rival in rivals]
         if objective != objectives[0]:
             comparisons.append((name, negatives_name(sampler, k, objectives[0])))

@@ -73,7 +73,9 @@ def check_negatives(config: Any, data: Data) -> None:
     if sampler is not None and sampler.name != "all":
         ground, k = selection.ground_of(data, anchors=0), int(getattr(config, config.count))
         if k >= ground.size:
-            raise UserError(f"k={k} negatives were asked for; a graph of {ground.size} nodes gives 1 to {ground.size - 1}")
+            raise UserError(
+                f"k={k} negatives were asked for; a graph of {ground.size} nodes gives 1 to {ground.size - 1}"
+            )
         selection.choose(ground, sampler.name, k, **dict(sampler.options))
 
 
@@ -115,4 +117,3 @@ def _listed(run: Run) -> float:
     if listed is None or listed.dim() == 1:
         return float(anchors - 1 if listed is None else len(listed))
     return float((listed != torch.arange(anchors)[:, None]).sum() / anchors)
-

@@ -15,9 +15,11 @@ from workbench.studies.verdicts import MARGIN, Verdict
 PAGE = "claims.md"
 DECIDING = ("negatives", "placebo", "reproduction", "learning-curve")  # studies whose claims stand on the page
 MARKS = {
-    verdicts.REPRODUCED: "🟢", verdicts.BETTER: "🔵", verdicts.WORSE: "🔴", verdicts.UNDECIDED: "🟡", verdicts.HELD: "🟢",
-    verdicts.CONTRADICTED: "🔴", verdicts.EQUAL: "🟡", verdicts.LESS: "🟡", verdicts.NOT_SEPARABLE: "🟡",
-}  # fmt: skip
+    **dict.fromkeys((verdicts.REPRODUCED, verdicts.HELD), "🟢"),
+    **dict.fromkeys((verdicts.WORSE, verdicts.CONTRADICTED), "🔴"),
+    **dict.fromkeys((verdicts.UNDECIDED, verdicts.EQUAL, verdicts.LESS, verdicts.NOT_SEPARABLE), "🟡"),
+    verdicts.BETTER: "🔵",
+}
 
 
 def of_cells(rows: pd.DataFrame) -> list[tuple[Cell, Verdict]]:
@@ -90,7 +92,9 @@ def write(folder: Path | None = None) -> Path:
         sections += [f"### {paper}", *_numbers([(cell, one) for cell, one in found if cell.paper == paper])]
     sections += ["Where each number was read, and how:", _sources([cell for cell, _ in found])]
     sections += ["## Sentences"]
-    sections += ["Differences are paired over training seeds, with 95 % t intervals over seeds; that of splits is not counted."]
+    sections += [
+        "Differences are paired over training seeds, with 95 % t intervals over seeds; that of splits is not counted."
+    ]
     sections += [section for claim, table in _claims(folder) for section in _sentence(claim, table)]
     sections += _curves(results.read("learning-curve", folder))
     sections += ["## Switches between paper and released code", *_switches(folder)]
@@ -192,15 +196,16 @@ def _curves(rows: pd.DataFrame) -> list[str]:
 def _switches(folder: Path) -> list[str]:
     if not len(results.read("switches", folder)):
         return ["Not run here."]
-    rows = [
-        (row.method, row.data, row.switch, row.seeds, f"{row.difference:+.1f} [{row.low:+.1f}, {row.high:+.1f}]", row.verdict)
-        for row in switches(folder).itertuples()
-    ]  # fmt: skip
+    table = switches(folder)
+    table["difference"] = [f"{row.difference:+.1f} [{row.low:+.1f}, {row.high:+.1f}]" for row in table.itertuples()]
     return [
         "One change at a time against what the release does, each training with the quick preset, accuracy by "
-        f"{load('switches').protocols[0]}, mean difference with its 95 % t interval over training seeds, percentage points. "
-        "The last row of each graph is the release against its own untrained encoder.",
-        markdown(["method", "graph", "switch", "seeds", "difference", "verdict"], rows),
+        f"{load('switches').protocols[0]}, mean difference with its 95 % t interval over training seeds, percentage "
+        "points. The last row of each graph is the release against its own untrained encoder.",
+        markdown(
+            ["method", "graph", "switch", "seeds", "difference", "verdict"],
+            table.drop(columns=["low", "high"]).to_numpy(),
+        ),
     ]
 
 
@@ -253,7 +258,9 @@ def _accuracy(rows: pd.DataFrame) -> str:
         return "Nothing was run yet."
     means = scores.groupby(["data", "protocol", "condition", "seed"])["value"].agg(["mean", "std"])
     by_condition = means.assign(squared=means["std"] ** 2).groupby(["data", "protocol", "condition"])
-    table = by_condition.agg(seeds=("mean", "size"), accuracy=("mean", "mean"), over=("mean", "std"), squared=("squared", "mean"))
+    table = by_condition.agg(
+        seeds=("mean", "size"), accuracy=("mean", "mean"), over=("mean", "std"), squared=("squared", "mean")
+    )
     heads = ["graph", "protocol", "condition", "seeds", "accuracy, %", "spread over seeds", "spread over splits"]
     return markdown(heads, [
         (*key, row.seeds, f"{row.accuracy:.1f}", _number(row.over), _number(row.squared**0.5))

@@ -13,13 +13,18 @@ from workbench.evaluation import protocols
 from workbench.studies.measure import LENS
 
 FOLDER = Path(__file__).parents[2] / "docs" / "results"  # the results that are kept with the project, a file a study
-WORDS = ("study", "condition", "kind", "data", "protocol", "metric", "device", "preset")
 TYPES = {
-    "study": "str", "condition": "str", "kind": "str", "data": "str", "seed": "Int64", "split": "Int64", "protocol": "str",
-    "normalised": "boolean", "metric": "str", "value": "float", "seconds": "float", "peak_mib": "float",
-    "epochs": "Int64", "device": "str", "preset": "str",
-}  # fmt: skip
+    **dict.fromkeys(("study", "condition", "kind", "data"), "str"),
+    **dict.fromkeys(("seed", "split"), "Int64"),
+    "protocol": "str",
+    "normalised": "boolean",
+    "metric": "str",
+    **dict.fromkeys(("value", "seconds", "peak_mib"), "float"),
+    "epochs": "Int64",
+    **dict.fromkeys(("device", "preset"), "str"),
+}
 COLUMNS = list(TYPES)
+WORDS = [name for name, kind in TYPES.items() if kind == "str"]
 COSTS = ["epochs", "seconds", "peak_mib", "device"]
 TRAINING = ["study", "data", "condition", "kind", "preset", "seed"]  # what a training is told apart by
 POINT = [*TRAINING, "split", "protocol", "normalised", "metric"]  # and a value, but for its epoch on a learning curve
@@ -109,13 +114,14 @@ def wide(rows: pd.DataFrame, protocol: str | None = None, curve: bool = False) -
     last = rows.groupby(TRAINING)["epochs"].transform("max")
     rows = rows[rows["protocol"] != ""] if curve else rows[rows["epochs"].isna() | (rows["epochs"] == last)]
     _check_apart(rows)
-    found = rows.pivot_table("value", keys, "metric", sort=False, observed=True, dropna=True)
+    found = rows.pivot_table("value", keys, "metric", sort=False)
+    found = found.assign(**{name: np.nan for name in ("accuracy", "accuracy_std", "macro_f1") if name not in found})
     costs = rows.groupby(keys, sort=False, dropna=False)[[name for name in COSTS if name not in keys]].last()
     apart = rows[(rows["metric"] == "accuracy") & rows["split"].notna()]
     if len(apart):
         deviation = protocols.get(apart["protocol"].iloc[0]).deviation
         spread = apart.groupby(keys, sort=False)["value"].std(ddof=0 if deviation == "population" else 1)
-        found["accuracy_std"] = found.get("accuracy_std", pd.Series(np.nan, found.index)).fillna(spread)
+        found["accuracy_std"] = found["accuracy_std"].fillna(spread)
     found = found.join(costs).reset_index()
     return found.assign(seed=found["seed"].where(found["seed"] >= 0)).rename_axis(columns=None)
 
@@ -123,7 +129,9 @@ def wide(rows: pd.DataFrame, protocol: str | None = None, curve: bool = False) -
 def _check_apart(rows: pd.DataFrame) -> None:
     """Refuse two results of one condition, data and seed: they would be averaged, or be no pair."""
     presets = rows.drop_duplicates(TRAINING)
-    twice = pd.concat([rows[rows.duplicated([*POINT, "epochs"])], presets[presets.duplicated(["study", "data", "condition", "seed"])]])
+    twice = pd.concat(
+        [rows[rows.duplicated([*POINT, "epochs"])], presets[presets.duplicated(["study", "data", "condition", "seed"])]]
+    )
     if len(twice):
         data, condition = twice.iloc[0][["data", "condition"]]
         raise UserError(
@@ -174,7 +182,9 @@ def costs(rows: pd.DataFrame) -> pd.DataFrame:
 def lens(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what `evaluation.lens` did of each condition and data, told by those two columns."""
     index = ["condition", "data", "protocol", "normalised"]
-    found = rows.pivot_table("value", index, "metric", sort=False).rename(columns={new: old for old, new in LENS.items()})
+    found = rows.pivot_table("value", index, "metric", sort=False).rename(
+        columns={new: old for old, new in LENS.items()}
+    )
     found = found.rename_axis(columns=None).reset_index()
     found = found.astype({"splits": int, "training seeds": int, "normalised": bool})
     rules = {name: protocols.get(name) for name in found["protocol"]}

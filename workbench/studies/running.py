@@ -1,6 +1,6 @@
 """`run`: a study from its name or value to the long table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pandas as pd
 from workbench.datasets import load_graph
 from workbench.errors import UserError
 from workbench.studies import execute, measure, results
+from workbench.studies.plan import plan
 from workbench.studies.study import Study, load
 from workbench.training import store as runs
 
@@ -43,8 +44,10 @@ def run(
         UserError: a mistake in what was asked, or a training that failed, or was interrupted.
     """
     study, names, given = asked(study, data, **changes)
-    tasks = execute.plan(study, names, given)
-    return collected(study, done(study, tasks, given, store, workers, on, deadline, progress), given)
+    tasks = plan(study, names, given)
+    outcomes = execute.execute(study, tasks, given, store, workers, on, deadline, progress)
+    check(outcomes, deadline)
+    return collected(study, outcomes, given)
 
 
 def asked(study: str | Study, data: Any = None, **changes: Any) -> tuple[Study, list[str], dict[str, Any]]:
@@ -61,16 +64,13 @@ def asked(study: str | Study, data: Any = None, **changes: Any) -> tuple[Study, 
     return study, names, {name: one for name, one in zip(names, listed, strict=True) if not isinstance(one, str)}
 
 
-def done(study: Study, tasks: Sequence[execute.Task], given: dict[str, Any], store: Any, workers: int | None,
-         on: str | None, deadline: float | None, progress: bool) -> list[execute.Outcome]:  # fmt: skip
-    """Execute tasks and raise what failed, or what was interrupted without a deadline."""
-    outcomes = execute.execute(study, tasks, given, store, workers, on, deadline, progress)
+def check(outcomes: Iterable[execute.Outcome], deadline: float | None) -> None:
+    """Raise what failed, or what was interrupted without a deadline."""
     for outcome in outcomes:
         if outcome.state == execute.FAILED:
             raise UserError(f"{outcome.task}: {outcome.reason}", kind="training")
         if outcome.state == execute.UNFINISHED and deadline is None:
             raise UserError(f"interrupted in {outcome.task}; the same call goes on from there", kind="interrupted")
-    return outcomes
 
 
 def collected(study: Study, outcomes: Iterable[execute.Outcome], given: dict[str, Any]) -> pd.DataFrame:

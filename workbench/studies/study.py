@@ -4,6 +4,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,9 @@ class Study:
             seeds = range(seeds)
         whole = isinstance(seeds, Sequence) and not isinstance(seeds, str) and all(_counted(s, 0) for s in seeds)
         if not whole or not len(seeds):
-            raise UserError(f"seeds are a number of them, at least 1, or a list of whole numbers from 0, not {self.seeds!r}")
+            raise UserError(
+                f"seeds are a number of them, at least 1, or a list of whole numbers from 0, not {self.seeds!r}"
+            )
         object.__setattr__(self, "seeds", tuple(seeds))
         for name in ("data", "protocols", "baselines"):
             if isinstance(getattr(self, name), str):
@@ -202,6 +205,17 @@ def from_table(table: Mapping[str, Any], **changes: Any) -> Study:
     )
     values = {**values, "conditions": conditions, "comparisons": tuple(comparisons), "claims": claims}
     return _entry(Study, values).changed(**changes)
+
+
+def sweep(methods: Iterable[str], presets: Iterable[str], seeds: Any = 3, **overrides: Any) -> Study:
+    """Return a study that trains methods with presets and scores nothing."""
+    conditions = tuple(
+        Condition(method if len([*presets]) == 1 else f"{method}, {preset}", method, preset)
+        for method, preset in product(methods, presets)
+    )
+    for condition in conditions:
+        METHODS.get(condition.method)
+    return Study("sweep", conditions=conditions, seeds=seeds, protocols=(), baselines=()).changed(**overrides)
 
 
 def _entry(made: Any, values: Mapping[str, Any]) -> Any:
