@@ -62,8 +62,8 @@ def test_a_study_of_ones_own_is_a_value() -> None:
 def test_the_same_study_from_python_and_the_command_line_is_the_same_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = wb.studies.run("placebo", "karate", conditions=["released", "permuted"], seeds=2, **QUICK)
-    words = ["study", "run", "placebo", "karate", "--seeds", "2", "-p", 'conditions=["released", "permuted"]']
+    rows = wb.studies.run("placebo", "planted:200", conditions=["released", "permuted"], seeds=2, **QUICK)
+    words = ["study", "run", "placebo", "planted:200", "--seeds", "2", "-p", 'conditions=["released", "permuted"]']
     settings = [word for name, value in QUICK.items() if name != "progress" for word in ("-p", f"{name}={value}")]
     file = tmp_path / "rows.csv"
     assert main([*words, *settings, "--json", "--out", str(file)]) == 0

@@ -26,7 +26,8 @@ class Task:
         """Name it, e.g. "grace on cora, released/cora, seed 0"."""
         settings = [f"{name}={value}" for name, value in self.condition.overrides]
         place = f"{self.condition.name} on {self.data}"
-        return ", ".join([place, *filter(None, [self.condition.preset]), *settings, f"seed {self.seed}"])
+        seed = [] if self.seed is None else [f"seed {self.seed}"]
+        return ", ".join([place, *filter(None, [self.condition.preset]), *settings, *seed])
 
     def facts(self, study: Study) -> dict[str, Any]:
         """Return what all its rows of the long table have."""
@@ -55,7 +56,7 @@ def plan(
         if baseline not in measure.BASELINES:
             raise unknown("baseline", baseline, measure.BASELINES)
     for name in data:
-        if name not in given and not Path(name).suffix and not Path(name).exists() and name not in graph_names():
+        if name not in given and not Path(name).suffix and not Path(name).exists() and name.partition(":")[0] not in graph_names():
             raise unknown("graph", name, graph_names())
         known: list[Condition] = []
         for condition in study.conditions:

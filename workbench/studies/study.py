@@ -188,7 +188,7 @@ def from_table(table: Mapping[str, Any], **changes: Any) -> Study:
         UserError: a word that a study doesn't have.
     """
     values = dict(table)
-    usual = {name: values.pop(name) for name in ("method", "preset", "overrides") if name in values}
+    usual: dict[str, Any] = {name: values.pop(name) for name in ("method", "preset", "overrides") if name in values}
     if "method" in usual and "method" in changes:
         usual["method"] = changes.pop("method")
     made: dict[str, list[Any]] = {"conditions": [], "comparisons": []}
