@@ -14,8 +14,9 @@ from workbench.errors import UserError
 from workbench.evaluation import strata
 from workbench.evaluation.scores import matrix_of
 from workbench.rules import Evaluation, Terms
-from workbench.rules.formula import Aggregate, Node, Number, Quantifier, Text, Truth, free_variables
-from workbench.rules.truth import Guard
+from workbench.rules.formula import Aggregate, Node, Number, Quantifier, Text, Truth
+from workbench.rules.semantics import Guard
+from workbench.rules.tree import free_variables
 
 if TYPE_CHECKING:
     from workbench.evaluation.scores import Embeddings

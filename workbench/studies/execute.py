@@ -16,9 +16,10 @@ import pandas as pd
 import psutil
 import torch
 from filelock import FileLock, Timeout
-from joblib.externals.loky import ProcessPoolExecutor
+from loky import ProcessPoolExecutor
 from tqdm.auto import tqdm
 
+from workbench import DISTRIBUTION
 from workbench.datasets import load_graph
 from workbench.errors import UserError
 from workbench.methods import configure
@@ -248,7 +249,9 @@ def _on_cluster(asked: list[Task], address: str, shared: Named) -> Iterator[Outc
     try:
         from distributed import Client, as_completed
     except ImportError:
-        raise UserError("a study on a cluster needs Dask, which is not installed: pip install distributed") from None
+        raise UserError(
+            f"a study on a cluster needs Dask, which is not installed: pip install '{DISTRIBUTION}[cluster]'"
+        ) from None
     try:
         client = Client(address, timeout=10, set_as_default=False)
     except (OSError, ValueError) as error:

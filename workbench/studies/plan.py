@@ -56,7 +56,12 @@ def plan(
         if baseline not in measure.BASELINES:
             raise unknown("baseline", baseline, measure.BASELINES)
     for name in data:
-        if name not in given and not Path(name).suffix and not Path(name).exists() and name.partition(":")[0] not in graph_names():
+        if (
+            name not in given
+            and not Path(name).suffix
+            and not Path(name).exists()
+            and name.partition(":")[0] not in graph_names()
+        ):
             raise unknown("graph", name, graph_names())
         known: list[Condition] = []
         for condition in study.conditions:

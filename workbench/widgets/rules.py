@@ -15,7 +15,8 @@ from workbench.plots import network, readings
 from workbench.plots.network import Piece
 from workbench.rules import SEMANTICS, Evaluation, Explanation, FormulaError, Rule, Semantics, Terms
 from workbench.rules.explanation import explain
-from workbench.rules.formula import Compare, Node, Number, rebuilt
+from workbench.rules.formula import Compare, Node, Number
+from workbench.rules.tree import rebuilt
 from workbench.widgets.live import Controls, Fit, Report, digits, headless, live, span, update
 
 if TYPE_CHECKING:
