@@ -321,3 +321,16 @@ def test_the_curve_of_a_training_is_that_of_its_snapshots(labelled: Data, tmp_pa
     assert wb.studies.summary(rows)["accuracy"].iloc[0] == pytest.approx(
         points.query("epochs == 100")["accuracy"].mean()
     )
+
+
+def test_the_lens_takes_all_seeds_of_a_condition_together(labelled: Data, tmp_path: Path) -> None:
+    asked = {"lens": True, "protocols": ("random-10-10-80", "random-10-90"), "splits": 2, "seeds": 2}
+    study = Study("mine", conditions=(Condition("grace", "grace", "small"),), **asked)
+    rows = wb.studies.run(study, labelled, store=tmp_path, progress=False)
+    table = results.lens(rows)
+    fits = [wb.fit("grace", labelled, "small", seed, store=tmp_path, progress=False) for seed in (0, 1)]
+    expected = wb.evaluation.lens(fits, labelled, list(asked["protocols"]), splits=2, progress=False)
+    same = [name for name in expected if name not in ("seconds", "interval")]
+    pd.testing.assert_frame_equal(table[same], expected[same], check_dtype=False)
+    assert table["interval"].tolist() == expected["interval"].tolist()
+    assert set(rows[rows["metric"] == "finished"]["seed"]) == {0, 1}

@@ -2,12 +2,10 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
 from itertools import product
 from typing import Any
 
 from workbench.contrast.negatives import selection
-from workbench.datasets import load_graph
 from workbench.errors import UserError
 from workbench.methods import METHODS
 from workbench.methods.base import ContrastConfig
@@ -40,7 +38,7 @@ def negatives(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
         if sampler == EACH:
             rivals.append(SHARED)
         elif sampler not in (ALL, SHARED):
-            rivals.append(SHARED if _shares(sampler) else EACH)
+            rivals.append(SHARED if sampler in selection.SHARED else EACH)
         rivals += [
             second for first, second in (("hop-near", "hop-far"), ("e2neg", "random-centres")) if sampler == first
         ]
@@ -62,12 +60,6 @@ def chosen_negatives(condition: Any) -> tuple[str, float, str]:
     k = overrides.get(getattr(METHODS.get(condition.method).Config, "count", "k"), math.nan)
     sampler = str(overrides.get("negatives", ALL))
     return sampler, math.nan if sampler == ALL else k, str(overrides.get("objective", "infonce"))
-
-
-@cache
-def _shares(sampler: str) -> bool:
-    """Return whether all anchors have the same negatives, as seen on a small graph with planted rules."""
-    return selection.select(sampler, load_graph("planted:200"), k=4).shared
 
 
 def switches(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -56,12 +56,8 @@ def plan(
         if baseline not in measure.BASELINES:
             raise unknown("baseline", baseline, measure.BASELINES)
     for name in data:
-        if (
-            name not in given
-            and not Path(name).suffix
-            and not Path(name).exists()
-            and name.partition(":")[0] not in graph_names()
-        ):
+        is_file = bool(Path(name).suffix) or Path(name).exists()
+        if name not in given and not is_file and name.partition(":")[0] not in graph_names():
             raise unknown("graph", name, graph_names())
         known: list[Condition] = []
         for condition in study.conditions:

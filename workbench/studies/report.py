@@ -109,12 +109,13 @@ def write(folder: Path | None = None) -> Path:
 def study(study: Study, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the tables that are shown of a study, by name: summary, differences, claims; those that have rows."""
     protocol = next(iter(study.protocols), None)
-    if study.lens:
+    scored = rows["normalised"].notna().any() if study.lens else (rows["protocol"] != "").any()
+    if not scored:
+        tables = {}
+    elif study.lens:
         tables = {"protocols": results.lens(rows).drop(columns=["interval", "flawed"])}
     elif study.snapshots:
         tables = {"curves": results.curves(rows), "claims": verdicts.claims(rows, study)}
-    elif not study.protocols:
-        tables = {}
     else:
         tables = {
             "summary": results.summary(rows, protocol),

@@ -182,6 +182,7 @@ def costs(rows: pd.DataFrame) -> pd.DataFrame:
 def lens(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what `evaluation.lens` did of each condition and data, told by those two columns."""
     index = ["condition", "data", "protocol", "normalised"]
+    rows = rows[rows["normalised"].notna()]
     found = rows.pivot_table("value", index, "metric", sort=False).rename(
         columns={new: old for old, new in LENS.items()}
     )
