@@ -8,13 +8,11 @@ from torch_geometric.data import Data
 
 from workbench.contrast.negatives import selection
 from workbench.errors import UserError
-from workbench.evaluation import evaluate, lens, propagated, protocols
+from workbench.evaluation import BASELINES, evaluate, lens, protocols
 from workbench.studies.study import Study
 from workbench.training.run import Run
 
 LARGE = 10_000  # items from which on `Study.large_splits` counts
-BASELINES = ("raw", "propagated")
-METRICS = ("accuracy", "macro_f1")  # of each split
 LENS = {
     "accuracy": "accuracy",
     "spread over splits": "accuracy_std",
@@ -55,8 +53,7 @@ def rows(facts: dict[str, Any], study: Study, run: Run, data: Data, asked: int) 
 
 def baseline(facts: dict[str, Any], study: Study, data: Data) -> list[dict[str, Any]]:
     """Return the scores of what needs no training; arguments as for `rows`."""
-    matrix = data.x if facts["condition"] == "raw" else propagated(data)
-    return _scores(matrix, study, data, facts)
+    return _scores(BASELINES.get(facts["condition"]).embed(data), study, data, facts)
 
 
 def through_lens(study: Study, runs: Iterable[Run], data: Data, condition: str) -> list[dict[str, Any]]:
@@ -83,8 +80,9 @@ def _scores(scored: Any, study: Study, data: Data, facts: dict[str, Any]) -> lis
     splits = study.large_splits if study.large_splits and (data.num_nodes or 0) >= LARGE else study.splits
     found = []
     for protocol in _allowed(study, data):
-        per_split = evaluate(scored, data, protocol, splits=splits, solver=study.solver, progress=False).per_split
-        long = per_split.rename_axis("split").reset_index().melt("split", list(METRICS), "metric")
+        scores = evaluate(scored, data, protocol, splits=splits, solver=study.solver, progress=False)
+        metrics = [name for name in scores.measures if name in scores.per_split]
+        long = scores.per_split.rename_axis("split").reset_index().melt("split", metrics, "metric")
         found += [{**facts, "protocol": protocol, **row} for row in long.to_dict("records")]
     return found
 

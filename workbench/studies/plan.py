@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench.datasets import names as graph_names
 from workbench.errors import UserError, unknown
-from workbench.evaluation import protocols
+from workbench.evaluation import BASELINES, protocols
 from workbench.methods import configure
 from workbench.studies import measure
 from workbench.studies.study import Condition, Study
@@ -53,8 +53,7 @@ def plan(
     for protocol in study.protocols:
         protocols.get(protocol)
     for baseline in study.baselines:
-        if baseline not in measure.BASELINES:
-            raise unknown("baseline", baseline, measure.BASELINES)
+        BASELINES.get(baseline)
     for name in data:
         is_file = bool(Path(name).suffix) or Path(name).exists()
         if name not in given and not is_file and name.partition(":")[0] not in graph_names():
