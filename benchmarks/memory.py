@@ -24,11 +24,11 @@ FITS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "grace planted:100000 uniform": ("grace", "planted:100000", {"negatives": "uniform"}),
 }
 _CODE = """
-import json, sys, tempfile
+import json, sys
 import workbench as wb
 method, graph, settings = json.loads(sys.argv[1])
 data = wb.load_graph(graph)
-run = wb.fit(method, data, epochs=2, device="cpu", progress=False, store=tempfile.mkdtemp(), **settings)
+run = wb.fit(method, data, epochs=2, device="cpu", progress=False, store=sys.argv[2], **settings)
 print(json.dumps([wb.forecast(method, data, epochs=2, **settings).peak_mib, run.peak_mib]))
 """
 
@@ -36,7 +36,7 @@ print(json.dumps([wb.forecast(method, data, epochs=2, **settings).peak_mib, run.
 def compare(method: str, graph: str, settings: dict[str, Any]) -> tuple[float, float]:
     """Return the forecast and the measured peak of one fit in MiB."""
     with tempfile.TemporaryDirectory() as folder:
-        words = [sys.executable, "-c", _CODE, json.dumps([method, graph, settings])]
+        words = [sys.executable, "-c", _CODE, json.dumps([method, graph, settings]), folder]
         shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     forecast, measured = json.loads(shown.splitlines()[-1])
     return forecast, measured

@@ -20,10 +20,7 @@ _PUBLIC = {
     "Contrast": ("workbench.contrast", "Contrast"),
     "graphs": ("workbench.datasets", None),
     "rules": ("workbench.rules", None),
-    "placebo": ("workbench.studies.placebo", None),
-    "budget": ("workbench.studies.budget", None),
-    "claims": ("workbench.studies.claims", None),
-    "sweep": ("workbench.studies.sweep", None),
+    "studies": ("workbench.studies", None),
     "negatives": ("workbench.contrast.negatives.selection", None),
     "audit": ("workbench.contrast.audit", "audit"),
     "methods": ("workbench.methods", None),
@@ -39,7 +36,7 @@ __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
     from workbench import datasets as graphs
-    from workbench import evaluation, methods, plots, rules, widgets
+    from workbench import evaluation, methods, plots, rules, studies, widgets
     from workbench.contrast import Contrast
     from workbench.contrast.audit import audit
     from workbench.contrast.negatives import selection as negatives
@@ -47,7 +44,6 @@ if TYPE_CHECKING:
     from workbench.errors import UserError
     from workbench.evaluation import compare, evaluate, protocols
     from workbench.pages import notebooks
-    from workbench.studies import budget, claims, placebo, sweep
     from workbench.training import store as runs
     from workbench.training.fit import fit
     from workbench.training.memory import forecast

@@ -11,9 +11,9 @@ from torch_geometric.data import Data
 
 from workbench.config import Parameters, Part, above, at_least, options_of, part, rate
 from workbench.contrast import Contrast
-from workbench.contrast.negatives.sampled import Chooser
 from workbench.contrast.kernels import TILE
 from workbench.contrast.loss import BUDGET_MIB
+from workbench.contrast.negatives.sampled import Chooser
 from workbench.contrast.negatives.selection import SAMPLERS, SHARED
 from workbench.datasets.kinds import kind_of
 from workbench.encoders.base import Encoder
@@ -74,7 +74,7 @@ class ContrastConfig(Config):
         return Chooser(base, graph, randomness, self.negatives, self.k, self.redraw, ids)
 
     def pair_bytes(self, rows: int, views: int = 2) -> int:
-        """Return about how many bytes the pairs take of rows in views, as `workbench.contrast.loss` goes through them."""
+        """Return about how many bytes the pairs take of rows in views, as the loss goes through them."""
         budget, k = BUDGET_MIB * 2**20, min(self.k, rows)
         if self.negatives.name in SHARED:
             return min(16 * rows * k, budget)

@@ -1,9 +1,7 @@
 """How much memory a fit takes, told before it starts by a formula, and the refusal of one that would not fit."""
 
-import dataclasses
 from typing import Any, NamedTuple
 
-from workbench.config import Part
 from workbench.datasets.kinds import Kind, kind_of
 from workbench.errors import UserError
 from workbench.methods import METHODS, Config, configure
@@ -45,6 +43,6 @@ def refuse_if_too_large(method: str, config: Config, kind: Kind, data: Any) -> N
     if needed > free:
         less = "a smaller dim or smaller data need less"
         if config.flat().get("negatives") == "all":
-            fewer: Any = dataclasses.replace(config, **{"negatives": Part("uniform")})
+            fewer = type(config).from_flat(config.flat() | {"negatives": "uniform"})
             less = f"negatives='uniform' needs about {expected_mib(method, fewer, kind, data):,.0f} MiB, and {less}"
         raise UserError(f"training {method} needs about {needed:,.0f} MiB and {free:,.0f} MiB are available; {less}")

@@ -1,4 +1,4 @@
-"""Sweeps: what is planned, and that nothing is lost or broken when processes are killed."""
+"""The executor: what is planned, and that nothing is lost or broken when processes are killed."""
 
 import json
 import os
@@ -19,8 +19,10 @@ import torch
 import workbench as wb
 from workbench.cli import main
 from workbench.errors import UserError
-from workbench.studies import sweep
-from workbench.studies.sweep import Request
+from workbench.studies import execute
+from workbench.studies.execute import Outcome
+from workbench.studies.plan import Task, plan
+from workbench.studies.study import Condition, sweep
 from workbench.training import store as runs
 
 EPOCHS = 250  # a second or so on the karate club, more than a checkpoint needs
@@ -85,6 +87,12 @@ def whole(store: Path, seeds: int) -> None:
     assert torch.equal(last.embeddings, plain.embeddings) and last.epochs == EPOCHS
 
 
+def planned(seeds: Any, **settings: int) -> tuple[Any, list[Task]]:
+    """A study that trains grace on the karate club, and its tasks."""
+    study = sweep(["grace"], ["defaults"], seeds, **settings)
+    return study, plan(study, ["karate"])
+
+
 def test_a_killed_worker_takes_nothing_with_it(tmp_path: Path) -> None:
     with started(tmp_path / "store", 4, "--workers", "2") as process:
         until(lambda: training(psutil.Process(process.pid)))[0].kill()
@@ -130,39 +138,42 @@ def test_an_interrupted_sweep_says_so_and_goes_on(tmp_path: Path) -> None:
 
 def test_a_worker_that_is_killed_each_time_is_given_up(tmp_path: Path) -> None:
     with started(tmp_path / "store", 1, "--workers", "1") as process:
-        for _ in range(sweep.ATTEMPTS):
+        for _ in range(execute.ATTEMPTS):
             victim = until(lambda: training(psutil.Process(process.pid)))[0]
             victim.kill()
             until(lambda victim=victim: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE)
         out, _ = process.communicate(timeout=180)
     assert process.returncode == 1
-    assert json.loads(out)[0]["state"] == "failed: its worker was killed 3 times, perhaps for want of memory"
+    (row,) = json.loads(out)
+    assert (row["state"], row["reason"]) == ("failed", "its worker was killed 3 times, perhaps for want of memory")
 
 
 def test_a_cluster_does_the_same_and_stands_the_loss_of_a_worker(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
-    asked = sweep.plan(["grace"], ["karate"], ["defaults"], 3, epochs=EPOCHS, dim=8)
-    found: list[Any] = []
+    study, asked = planned(3, epochs=EPOCHS, dim=8)
+    found: list[list[Outcome]] = []
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", local_directory=str(tmp_path)
     ) as cluster:
         address = cluster.scheduler_address
         thread = threading.Thread(
-            target=lambda: found.append(sweep.run(asked, tmp_path / "store", on=address, progress=False))
+            target=lambda: found.append(
+                execute.execute(study, asked, store=tmp_path / "store", on=address, progress=False)
+            )
         )
         thread.start()
         until(lambda: training(psutil.Process()))[0].kill()
         thread.join(180)
-    assert found[0]["state"].tolist() == ["trained"] * 3
-    assert found[0]["seed"].tolist() == [0, 1, 2] and len(runs.table(tmp_path / "store")) == 3
+    assert [outcome.state for outcome in found[0]] == ["trained"] * 3
+    assert [outcome.task.seed for outcome in found[0]] == [0, 1, 2] and len(runs.table(tmp_path / "store")) == 3
 
 
 def test_no_cluster_no_workers(tmp_path: Path) -> None:
-    asked = sweep.plan(["grace"], ["karate"], ["defaults"], 1, epochs=1)
+    study, asked = planned(1, epochs=1)
     with pytest.raises(UserError, match="no Dask scheduler answers at 'nowhere'"):
-        sweep.run(asked, tmp_path, on="nowhere", progress=False)
-    with pytest.raises(UserError, match="whole number from 1, not 0"):
-        sweep.run(asked, tmp_path, workers=0, progress=False)
+        execute.execute(study, asked, store=tmp_path, on="nowhere", progress=False)
+    with pytest.raises(UserError, match="whole number from 1, or 0 for this process, not -1"):
+        execute.execute(study, asked, store=tmp_path, workers=-1, progress=False)
 
 
 def test_without_dask_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -173,64 +184,72 @@ def test_without_dask_the_message_says_what_to_install(monkeypatch: pytest.Monke
 
 
 def test_after_the_deadline_a_training_ends_and_goes_on_another_time(tmp_path: Path) -> None:
-    request = sweep.plan(["grace"], ["karate"], ["defaults"], [3], epochs=1000, dim=8)[0]
+    study, (task,) = planned([3], epochs=1000, dim=8)
     store = str(tmp_path / "store")
     Path(store).mkdir()
-    row = sweep.work(request, store, time.time() + 0.5, 1)
-    assert row["state"] == f"unfinished: epoch {row['epochs']:,} of 1,000" and 0 < row["epochs"] < 1000
+    outcome = execute.work(task, study, store, time.time() + 0.5, 1, {})
+    assert (outcome.state, outcome.asked, outcome.reason) == ("unfinished", 1000, "the deadline came")
+    assert outcome.epochs is not None and 0 < outcome.epochs < 1000
+    facts = {row["metric"]: row["value"] for row in outcome.rows}
+    assert facts == {"finished": 0, "asked_epochs": 1000}
     assert len(list(Path(store).glob(".*.checkpoint"))) == 1
-    assert sweep.work(request, store, time.time() - 1, 1)["state"] == "unfinished: not begun before the deadline"
-    row = sweep.work(request, store, None, 1)
-    assert row["state"] == "trained" and sweep.work(request, store, None, 1)["state"] == "stored"
+    late = execute.work(task, study, store, time.time() - 1, 1, {})
+    assert (late.state, late.reason) == ("unfinished", "not begun before the deadline")
+    outcome = execute.work(task, study, store, None, 1, {})
+    assert outcome.state == "trained" and execute.work(task, study, store, None, 1, {}).state == "stored"
     plain = wb.fit("grace", wb.load_graph("karate"), "defaults", 3, store=tmp_path / "plain", progress=False,
                    epochs=1000, dim=8)  # fmt: skip
-    assert torch.equal(runs.load(row["folder"]).embeddings, plain.embeddings)
+    assert torch.equal(runs.load(outcome.folder).embeddings, plain.embeddings)
 
 
 def test_what_another_process_trains_is_waited_for(tmp_path: Path) -> None:
-    request = Request("grace", "karate", "defaults", 0, (("dim", 8), ("epochs", 1)))
-    with sweep.FileLock(sweep._lock(request, str(tmp_path))):
-        assert sweep.work(request, str(tmp_path), None, 1)["state"] == "busy"
-        late = sweep.work(request, str(tmp_path), time.time() + 0.2, 1, wait=True)
-        assert late["state"] == "unfinished: another process still trains it"
-    assert sweep.work(request, str(tmp_path), None, 1, wait=True)["state"] == "trained"
+    study, (task,) = planned(1, dim=8, epochs=1)
+    with execute.FileLock(execute._lock(task, str(tmp_path))):
+        assert execute.work(task, study, str(tmp_path), None, 1, {}).state == "busy"
+        late = execute.work(task, study, str(tmp_path), time.time() + 0.2, 1, {}, wait=True)
+        assert (late.state, late.reason) == ("unfinished", "another process still trains it")
+    assert execute.work(task, study, str(tmp_path), None, 1, {}, wait=True).state == "trained"
 
 
-def test_what_fails_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
-    asked = [
-        Request("grace", "karate", "defaults", 0, (("dim", 8), ("epochs", 2))),
-        Request("grace", "nowhere", "defaults", 0),
-        Request("grace", "karate", "defaults", 0, (("epochs", 9), ("lr", 1e30))),
-    ]
-    rows = sweep.run([*asked, asked[0]], tmp_path, workers=2, progress=False)
-    states = rows["state"].tolist()
-    assert states[0] == "trained" and len(rows) == 3 and list(rows.columns) == list(sweep.COLUMNS)
-    assert states[1].startswith("failed: unknown graph 'nowhere'") and "the loss became" in states[2]
-    assert rows["device"][0] == f"cpu ({max(1, (psutil.cpu_count(logical=False) or 1) // 2)} threads)"
-    assert sweep.run(asked[:1], tmp_path, progress=False)["state"].tolist() == ["stored"]
+def test_what_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    def task(graph: str, **overrides: float) -> Task:
+        return Task(Condition("grace", "grace", "defaults", tuple(overrides.items())), graph, 0)
+
+    study, asked = sweep(["grace"], ["defaults"], 1), [
+        task("karate", dim=8, epochs=2), task("nowhere"), task("karate", epochs=9, lr=1e30)
+    ]  # fmt: skip
+    outcomes = execute.execute(study, [*asked, asked[0]], store=tmp_path, workers=2, progress=False)
+    assert [outcome.state for outcome in outcomes] == ["trained", "failed", "failed"]
+    assert outcomes[1].reason.startswith("unknown graph 'nowhere'") and "the loss became" in outcomes[2].reason
+    assert outcomes[0].device == f"cpu ({max(1, (psutil.cpu_count(logical=False) or 1) // 2)} threads)"
+    (again,) = execute.execute(study, asked[:1], store=tmp_path, workers=1, progress=False)
+    assert again.state == "stored"
+    here = execute.execute(study, asked[::-1], store=tmp_path, workers=0, progress=False)
+    assert [outcome.state for outcome in here] == ["failed"], "in this process the first failure ends it"
 
 
 def test_a_plan_is_checked_before_anything_is_trained() -> None:
-    asked = sweep.plan(["grace", "e2neg"], ["cora"], ["quick"], 2, epochs=7)
-    assert [str(one) for one in asked] == [
-        "grace on cora, quick, epochs=7, seed 0", "grace on cora, quick, epochs=7, seed 1",
-        "e2neg on cora, quick, epochs=7, seed 0", "e2neg on cora, quick, epochs=7, seed 1",
+    study = sweep(["grace", "e2neg"], ["quick"], 2, epochs=7)
+    assert [str(task) for task in plan(study, ["cora"])] == [
+        "grace on cora, quick, epochs=7, seed 0", "e2neg on cora, quick, epochs=7, seed 0",
+        "grace on cora, quick, epochs=7, seed 1", "e2neg on cora, quick, epochs=7, seed 1",
     ]  # fmt: skip
     with pytest.raises(UserError, match="did you mean 'grace'"):
-        sweep.plan(["grce"], ["cora"])
+        sweep(["grce"], ["quick"])
     with pytest.raises(UserError, match="unknown graph 'coora'; did you mean 'cora'"):
-        sweep.plan(["grace"], ["cora", "coora"], ["quick"], left_out=[])
-    assert sweep.plan(["grace"], ["cora"]) == sweep.plan(["grace"], ["cora"], ["released/cora"]), "one name, one lock"
+        plan(study, ["cora", "coora"], left_out=[])
+    named, whole = (plan(sweep(["grace"], [preset]), ["cora"]) for preset in ("released", "released/cora"))
+    assert named == whole, "one name, one lock"
     with pytest.raises(UserError, match="parameter 'epoch'"):
-        sweep.plan(["grace"], ["cora"], epoch=7)
+        plan(sweep(["grace"], ["quick"], epoch=7), ["cora"])
     with pytest.raises(UserError, match="no 'released' preset for graph 'photo'"):
-        sweep.plan(["grace"], ["photo"])
+        plan(sweep(["grace"], ["released"]), ["photo"])
     for seeds in (0, True, [-1], [1.5], []):
         with pytest.raises(UserError, match="seeds are"):
-            sweep.plan(["grace"], ["cora"], seeds=seeds)  # type: ignore[arg-type]
-    told: list[str] = []
-    assert len(sweep.plan(["grace", "e2neg"], ["cora", "photo"], seeds=1, left_out=told)) == 2
-    assert len(told) == 2 and "'released' preset for graph 'photo'" in told[0]
+            sweep(["grace"], ["quick"], seeds)
+    left_out: list[str] = []
+    assert len(plan(sweep(["grace", "e2neg"], ["released"], 1), ["cora", "photo"], left_out=left_out)) == 2
+    assert len(left_out) == 2 and "'released' preset for graph 'photo'" in left_out[1]
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -239,6 +258,6 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main([*words, *more]) == 0
     out, told = capsys.readouterr()
     assert out.count("trained") == 2 and told.count("left out: method") == 2
-    assert (tmp_path / "rows.csv").read_text().startswith("method,graph,preset,seed,state")
+    assert (tmp_path / "rows.csv").read_text().startswith("condition,method,data,preset,seed,state,reason,epochs,asked")
     assert main([*words[:-4], "released"]) == 2 and "no training is left" in capsys.readouterr().err
     assert main([*words, *more, "--deadline", "0"]) == 2 and main(["sweep", "grace"]) == 2
