@@ -28,7 +28,9 @@ from workbench.datasets.structure import adjacency
 from workbench.errors import UserError
 from workbench.plots import style
 from workbench.widgets import shell
-from workbench.widgets.lens import LABELS, NONE, Look
+from workbench.widgets.lens import Look
+from workbench.widgets.negative_scene import NONE
+from workbench.widgets.negatives import LABELS
 
 FOUR = ("uniform", "hop-far", "hardest", "e2neg")
 
