@@ -1,6 +1,6 @@
 """What the negatives of a `Selection` are like: false ones, coupled ones, hard ones, and what the loss makes of them.
 
-Labels are looked at here only, to judge a choice afterwards; they never reach a strategy, a loss or training.
+Labels are looked at here only, to judge a choice afterwards; they never reach a sampler, a loss or training.
 """
 
 import time
@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch_geometric.data import Data
 
-from workbench.contrast.loss import loss
 from workbench.contrast.measures import (
     Values,
     alignment,
@@ -26,10 +25,11 @@ from workbench.contrast.measures import (
     overlap,
     uniformity,
 )
-from workbench.contrast.negatives.context import Ground, Positions
-from workbench.contrast.negatives.sampled import Chooser
+from workbench.contrast.negatives.context import SamplingContext, Positions
+from workbench.contrast.negatives.sampled import SampledContrast
 from workbench.contrast.negatives.selection import Selection
 from workbench.contrast.pairs import Contrast
+from workbench.contrast.ratio import ratio_loss
 from workbench.datasets.structure import hop_distances
 from workbench.errors import UserError, unknown
 from workbench.randomness import Randomness
@@ -223,11 +223,11 @@ class Audit:
             return np.nan
         contrast = Contrast(self.tau)
         if not (torch.equal(self.chosen.negatives, self.chosen.anchors) and bool((self.chosen.weights == 1).all())):
-            chooser = Chooser(contrast, self.graph, Randomness(self.seed))
+            chooser = SampledContrast(contrast, self.graph, Randomness(self.seed))
             contrast = chooser.fill(self.chosen, torch.device("cpu"))
         u, v = (rows.float().clone().requires_grad_() for rows in (u, v))
         start = time.perf_counter()
-        loss(contrast, u, v).mean().backward()
+        ratio_loss(contrast, u, v).mean().backward()
         return time.perf_counter() - start
 
 
@@ -243,7 +243,7 @@ def audit(
     """Measure what the negatives of a selection are like; the only place where labels meet negatives.
 
     Args:
-        chosen: the selection, of any strategy.
+        chosen: the selection, of any sampler.
         graph: its graph, looked at without directions; labels y [nodes], negative where unknown, may be missing.
         embedding: what similarities are of: a run, whose projections of both views are taken where they have one row a
             node, else its embeddings; a matrix [nodes, dim] for both views; a pair of them; None for the attributes.
@@ -290,7 +290,7 @@ def _tables(part: Selection, graph: Data, labels: Positions, views: Views, tau: 
     place = pd.Index(audited).get_indexer(anchor)
     nodes = np.unique(np.concatenate([audited, negative]))
     own, first, second = (np.searchsorted(nodes, one) for one in (audited, anchor, negative))
-    ground = Ground(Data(edge_index=graph.edge_index, num_nodes=graph.num_nodes), anchors=torch.from_numpy(nodes))
+    context = SamplingContext(Data(edge_index=graph.edge_index, num_nodes=graph.num_nodes), anchors=torch.from_numpy(nodes))
     fewer = len(np.unique(negative)) < len(audited)  # the search goes from each first node once
     units = torch.stack([normalize(_rows(view, nodes).double(), dim=1) for view in views], 1)
     positive = (units[own, 0] * units[own, -1]).sum(1)
@@ -300,11 +300,11 @@ def _tables(part: Selection, graph: Data, labels: Positions, views: Views, tau: 
     known = (labels[anchor] >= 0) & (labels[negative] >= 0)
     false = known & (labels[anchor] == labels[negative])
     bar = positive.numpy()[place] if len(views) > 1 else pd.Series(cosine).quantile(0.9)
-    jaccard = overlap(ground.within(receptive), first, second)
+    jaccard = overlap(context.within(receptive), first, second)
     pairs = pd.DataFrame({
         "anchor": anchor, "negative": negative, "weight": weight, "cosine": cosine,
-        "hops": hop_distances(ground.links, *((negative, anchor) if fewer else (anchor, negative))),
-        "degree": np.diff(ground.links.indptr).astype(np.int64)[negative],
+        "hops": hop_distances(context.links, *((negative, anchor) if fewer else (anchor, negative))),
+        "degree": np.diff(context.links.indptr).astype(np.int64)[negative],
         "same_class": np.where(known, false.astype(object), None), "gradient_share": share,
         "overlap": jaccard, "false": false, "coupled": jaccard > 0, "hard": cosine > bar,
     })  # fmt: skip

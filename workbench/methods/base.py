@@ -1,9 +1,9 @@
 """What every method is made of: a frozen configuration, an encoder, a step and an embedding."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +11,12 @@ from torch_geometric.data import Data
 
 from workbench.config import Parameters, Part, above, at_least, options_of, part, rate
 from workbench.contrast import Contrast
-from workbench.contrast.negatives.sampled import Chooser
+from workbench.contrast.negatives.sampled import SampledContrast
 from workbench.contrast.negatives.selection import SAMPLERS
 from workbench.datasets.kinds import kind_of
 from workbench.encoders.base import Encoder
 from workbench.errors import UserError
+from workbench.objectives import OBJECTIVES
 from workbench.randomness import Randomness
 from workbench.registry import Registry
 
@@ -48,26 +49,30 @@ class ContrastConfig(Config):
             the method's own.
         k: negatives of a node at most; in two views each counts twice.
         redraw: epochs after which they are chosen anew; 0 keeps the first choice.
-        objective: "infonce", or "dcl", "dclw", "cacr" on the same pairs, see `workbench.contrast.objectives`.
+        objective: what the pairs are turned into, with its options, e.g. objective.sigma=0.5 beside "dclw".
     """
 
     negatives: Part = part(SAMPLERS, "all")
     k: int = at_least(1, 64)
     redraw: int = at_least(0, 1)
-    objective: Literal["infonce", "dcl", "dclw", "cacr"] = "infonce"
+    objective: Part = part(OBJECTIVES, "infonce")
 
     main = (*Config.main, "negatives", "k")
     count = "k"  # which parameter says how many negatives a node has
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.objective == "cacr" and {"class_prior", "synthetic"} & set(options_of(SAMPLERS, self.negatives.name)):
+        if self.objective.name == "cacr" and {"class_prior", "synthetic"} & set(options_of(SAMPLERS, self.negatives.name)):
             raise UserError(f"the objective 'cacr' is not defined for negatives of sampler {self.negatives.name!r}")
 
-    def sampled(self, base: Contrast, graph: Data, randomness: Randomness, ids: Tensor | None = None) -> Chooser:
-        """Return what fills the contrast of a method as configured; arguments as for `Chooser`."""
-        base = replace(base, objective=self.objective)
-        return Chooser(base, graph, randomness, self.negatives, self.k, self.redraw, ids)
+    def sampled(self, base: Contrast, graph: Data, randomness: Randomness, ids: Tensor | None = None) -> SampledContrast:
+        """Return what fills the contrast of a method as configured; arguments as for `SampledContrast`."""
+        return SampledContrast(base, graph, randomness, self.negatives, self.k, self.redraw, ids)
+
+    def loss(self, contrast: Contrast, u: Tensor, v: Tensor | None = None) -> Tensor:
+        """Return the loss of each anchor by the objective [anchors]; arguments as for `objectives.infonce.infonce`."""
+        values: Tensor = self.objective.call(OBJECTIVES, contrast, u, v)
+        return values
 
 
 class Step(NamedTuple):

@@ -108,7 +108,7 @@ def _check(
     graph: Data, method: str, preset: str, plan: list[tuple[str, float, str]], overrides: dict[str, Any]
 ) -> None:
     """Tell a mistake before anything is trained: configure each arm, and choose for one anchor."""
-    used, ground = set(overrides), selection.ground_of(graph, anchors=0)
+    used, ground = set(overrides), selection.context_of(graph, anchors=0)
     for strategy, k, objective in plan:
         asked = _asked(method, strategy, k, objective, overrides)
         config = configure(method, preset, str(getattr(graph, "name", "graph")), asked)[1]

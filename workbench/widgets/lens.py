@@ -20,8 +20,8 @@ from torch_geometric.data import Data
 from workbench import plots
 from workbench.config import check_options
 from workbench.contrast.audit import Audit, audit, projections_by_node
-from workbench.contrast.negatives.context import Ground, Positions
-from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, choose, ground_of
+from workbench.contrast.negatives.context import SamplingContext, Positions
+from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, choose, context_of
 from workbench.contrast.pairs import Contrast
 from workbench.errors import UserError, unknown
 from workbench.evaluation import projection
@@ -95,13 +95,13 @@ class Lens:
         self.graph, self.embedding, self.tau = graph, embedding, tau
         self.names: Sequence[object] | None = graph.get("node_names")
         self.options = {name: check_options(SAMPLERS, name, given) for name, given in options.items()}
-        self.ground: Ground = ground_of(graph, embedding)
+        self.context: SamplingContext = context_of(graph, embedding)
         self.bare = embedding is None and graph.x is None
         self.labelled = classes(graph) is not None
         self._lists: dict[object, Selection] = {}
         self._looks: dict[object, Look | str] = {}
         self._maps: dict[str, Mapped | str] = {}
-        self._latest: tuple[int, Ground] | None = None
+        self._latest: tuple[int, SamplingContext] | None = None
 
     def checked(self, strategies: Sequence[str]) -> tuple[str, ...]:
         """Return the names of one to four different strategies."""
@@ -136,7 +136,7 @@ class Lens:
         key = strategy, k, seed
         if key not in self._lists:
             if self._latest is None or self._latest[0] != anchor:
-                self._latest = anchor, self.ground.for_anchors(torch.tensor([anchor]))
+                self._latest = anchor, self.context.for_anchors(torch.tensor([anchor]))
             chosen = choose(self._latest[1], strategy, k, seed, **self.options.get(strategy, {}))
             if not chosen.shared:
                 return chosen.of(anchor)
@@ -157,10 +157,10 @@ class Lens:
         """Rows whose inner products are the cosines that the audit tells [nodes, dim]."""
         run = self.embedding
         if run is None or isinstance(run, Tensor):
-            return self.ground.features
+            return self.context.features
         views = projections_by_node(run, self.nodes)
         if views is None:
-            return self.ground.features
+            return self.context.features
         return sum(normalize(one.detach().cpu().double().numpy()) for one in views) / 2
 
     def cosines(self, anchor: int) -> NDArray[np.float64]:
@@ -186,7 +186,7 @@ class Lens:
         rows = self.graph.x if run is None else run if isinstance(run, Tensor) else run.embeddings
         told = f"{method.upper()} of {of} [{self.nodes:,}, {rows.shape[1]:,}] by cosine"
         if rows.shape[1] > WIDE:
-            reduced = TruncatedSVD(64, random_state=0).fit_transform(self.ground.features)
+            reduced = TruncatedSVD(64, random_state=0).fit_transform(self.context.features)
             rows, told = torch.from_numpy(reduced), f"{told}, reduced to 64 columns"
         elif rows.layout != torch.strided:
             rows = rows.to_dense()
@@ -246,7 +246,7 @@ class Scene:
 
     def rings(self, colour: str | None = None, chosen: int | None = None) -> go.Figure:
         """Draw the negatives on rings of hops."""
-        return plots.negative_rings(self.panels, self.lens.graph, self.anchor, colour, chosen, self.lens.ground.links)
+        return plots.negative_rings(self.panels, self.lens.graph, self.anchor, colour, chosen, self.lens.context.links)
 
     def cosines(self, chosen: int | None = None) -> go.Figure:
         """Draw the negatives among all cosines."""

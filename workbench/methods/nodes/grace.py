@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch_geometric.data import Data
 
-from workbench.contrast import Contrast, loss
+from workbench.contrast import Contrast
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors
 from workbench.encoders.heads import projector
@@ -76,4 +76,4 @@ class Grace(Method):
             for edges, features in ((c.edge_drop_1, c.feature_drop_1), (c.edge_drop_2, c.feature_drop_2))
         )
         contrast = self.negatives(u, v)
-        return Step({"contrast": loss(contrast, u, v).mean()}, kept={"contrast": contrast, "projections": (u, v)})
+        return Step({"contrast": c.loss(contrast, u, v).mean()}, kept={"contrast": contrast, "projections": (u, v)})

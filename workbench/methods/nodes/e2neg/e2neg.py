@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench.contrast import Contrast, loss
+from workbench.config import Part
+from workbench.contrast import Contrast
 from workbench.contrast.negatives.spectral import most_central, spectral_clusters
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors
@@ -39,7 +40,7 @@ class E2NegConfig(base.ContrastConfig):
     Attributes:
         dim: width of the embedding.
         tau: temperature, fixed at 0.5 in the release.
-        k: clusters, hence centres. Negatives of another strategy than "all" are chosen among the centres.
+        k: clusters, hence centres. Negatives of another sampler than "all" are chosen among the centres.
         each: negatives of a centre at most; 0 for as many as there are centres.
         neighbours: most neighbours in a star.
         min_neighbours, max_hop: a star stops growing at this many entries, or hops.
@@ -84,7 +85,7 @@ class E2NegConfig(base.ContrastConfig):
             raise UserError("augment='mask-drop' needs a true second view; set alias=False as well")
         if self.stop_within and not self.alias:
             raise UserError("stop_within compares with the floor of the aliased loss; it needs alias=True")
-        if self.stop_within and (self.negatives.name, self.objective) != ("all", "infonce"):
+        if self.stop_within and (self.negatives, self.objective) != (Part("all"), Part("infonce")):
             raise UserError("stop_within knows the floor of InfoNCE with all centres only; leave it at 0 here")
 
 
@@ -156,7 +157,7 @@ class E2Neg(Method):
         else:
             u, v = self.project_centres(self.order), self._second_view()
         contrast = self.negatives(u, v)
-        value = loss(contrast, u, v).mean()
+        value = c.loss(contrast, u, v).mean()
         target = uniformity_floor(centres, c.tau) + c.stop_within
         finished = c.stop_within > 0 and float(value.detach()) < target
         return Step({"contrast": value}, kept={"contrast": contrast, "projections": (u, v)}, finished=finished)

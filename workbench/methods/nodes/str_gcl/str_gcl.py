@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from workbench import rules
-from workbench.contrast import Contrast, loss
+from workbench.contrast import Contrast
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors, View
 from workbench.encoders.heads import projector
 from workbench.errors import UserError
 from workbench.methods import base
 from workbench.methods.base import METHODS, Method, Step, above, at_least, rate
+from workbench.objectives.infonce import infonce
 from workbench.randomness import Randomness
 from workbench.rules import published
 from workbench.views.features import shuffle
@@ -183,7 +184,7 @@ class StrGCL(Method):
         self.projector = projector(config.dim, config.projection)
         self.order = shuffle(self.graph.nodes, randomness.generator("rules"), scores.device)
         self.negatives = config.sampled(Contrast(config.tau), inputs, randomness)
-        self.rule_contrast = Contrast(config.tau_rule, views=1)
+        self.rule_contrast = Contrast(config.tau_rule)
         if config.alignment == "moments":
             self.rules = RuleBranch(self.graph.features, config.rule_hidden, config.dim, scores)
             self.rules.scores.requires_grad_(config.scores != "frozen")
@@ -222,7 +223,7 @@ class StrGCL(Method):
         encoded = [self.encoder(view) for view in views]
         projections = [self.projector(h) for h in encoded]
         contrast = self.negatives(*projections)
-        terms = {"base": loss(contrast, *projections).mean()}
+        terms = {"base": c.loss(contrast, *projections).mean()}
         if c.alignment == "nodes":
             errors = [(self.reader(h) - self.targets).square().mean() for h in encoded]
             terms["nodes"] = torch.stack(errors).mean()
@@ -236,7 +237,7 @@ class StrGCL(Method):
         for view, projection in zip(views, projections, strict=True):
             hidden = self.rules(view)
             # A positive weight per row cancels in a cosine, so this term is the same with and without it.
-            rule_terms.append(loss(self.rule_contrast, self.rules.narrow(hidden)).mean())
+            rule_terms.append(infonce(self.rule_contrast, self.rules.narrow(hidden)).mean())
             cross_terms.append(moment_distance(self._project_rules(weights, hidden), projection))
         return {"rule": torch.stack(rule_terms).mean(), "cross": torch.stack(cross_terms).mean()}
 

@@ -1,0 +1,45 @@
+"""Assignments to prototypes instead of pairs.
+
+Caron, Misra, Mairal, Goyal, Bojanowski, Joulin: Unsupervised Learning of Visual Features by Contrasting Cluster
+Assignments (SwAV). NeurIPS 2020, and its released code.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+@torch.no_grad()
+def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
+    """Return soft assignments that use all prototypes alike [rows, prototypes]; rows sum to 1, without a gradient.
+
+    Alternately scales exp(scores / epsilon) to equal sums by prototype and by row, in logarithms so that nothing
+    overflows.
+
+    Args:
+        scores: similarities of rows with prototypes [rows, prototypes].
+        epsilon: temperature; smaller is sharper.
+        iterations: how often both are scaled.
+    """
+    logs = scores / epsilon
+    for _ in range(iterations):
+        logs = logs - logs.logsumexp(0, keepdim=True) - math.log(logs.shape[1])
+        logs = logs - logs.logsumexp(1, keepdim=True) - math.log(max(len(logs), 1))
+    return logs.softmax(1)
+
+
+def swapped_cross_entropy(u: Tensor, v: Tensor, tau: float = 0.1, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
+    """Return the cross-entropy of each row's prediction in one view with its assignment in the other [rows], in nats.
+
+    The mean of both directions; predictions are softmax(scores / tau).
+
+    Args:
+        u: scores of rows with prototypes in the first view [rows, prototypes].
+        v: the same in the second view.
+        tau: temperature of the predictions.
+        epsilon, iterations: of the assignments, see `sinkhorn`.
+    """
+    swapped = ((u, v), (v, u))
+    losses = [-(sinkhorn(a, epsilon, iterations) * (b / tau).log_softmax(1)).sum(1) for a, b in swapped]
+    return torch.stack(losses).mean(0)
