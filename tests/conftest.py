@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,9 @@ from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
 
 from workbench.datasets import load_graph
+from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
+from workbench.methods import METHODS
 
 torch.set_num_threads(1)  # tests run side by side, and bits depend on the number of threads
 
@@ -51,3 +54,24 @@ def labelled() -> Data:
     y = torch.arange(100) % 2
     x = torch.randn(100, 10, generator=g) + y[:, None]
     return Data(x=x, y=y, edge_index=to_undirected(torch.randint(100, (2, 300), generator=g)), name="two")
+
+
+@pytest.fixture
+def small_data(small_graph: Data) -> Callable[[str], Any]:
+    """Return small data that a method learns on, by the method's name."""
+    by_kind = {"nodes": lambda: small_graph}
+    return lambda method: by_kind[METHODS.get(method).kinds[0]]()
+
+
+@pytest.fixture
+def poisoned(small_data: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return the same small data with targets and held-out edges that are wrong."""
+
+    def poison(method: str) -> Any:
+        data = small_data(method)
+        if kind_of(data).name == "nodes":
+            data = data.clone()
+            data.y, data.train_mask = torch.full((60,), 10**9), torch.ones(60, dtype=torch.bool)
+        return data
+
+    return poison

@@ -59,6 +59,9 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
             "runs",
             "select",
             "budget",
+            "study",
+            "claims",
+            "sweep",
             "rules",
             "notebooks",
             "bench",
@@ -69,7 +72,22 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["graphs", "fit", "forecast", "evaluate", "runs", "select", "budget", "rules", "notebooks", "bench", "lab"],
+    [
+        "graphs",
+        "fit",
+        "forecast",
+        "evaluate",
+        "runs",
+        "select",
+        "budget",
+        "study",
+        "claims",
+        "sweep",
+        "rules",
+        "notebooks",
+        "bench",
+        "lab",
+    ],
 )
 def test_each_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     code, out, _ = said(capsys, command, "--help")
@@ -112,7 +130,7 @@ def test_wrong_words(capsys: pytest.CaptureFixture[str], words: str, told: str) 
         ("fit grace karate --protocol random-10-9", "did you mean 'random-10-90'?"),
         ("fit grace karate --device gpu", "unknown device 'gpu'"),
         ("graphs karat", "did you mean 'karate'?"),
-        ("select e2ngg karate", "unknown strategy 'e2ngg'; did you mean 'e2neg'?"),
+        ("select e2ngg karate", "unknown sampler 'e2ngg'; did you mean 'e2neg'?"),
         ("bench e2neg-stp", "did you mean 'e2neg-step'?"),
         ("evaluate grace/karate", "no stored run"),
     ],
@@ -311,10 +329,15 @@ def test_budget(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     asked = ["budget", "pydocs", "--strategies", "hop-near", "--k", "2", "--seeds", "2", "-p", "epochs=1"]
     code, out, err = said(capsys, *asked, "--out", str(tmp_path / "rows.csv"))
     assert code == 0, err
-    assert out.startswith("grace, preset quick, 2 training seeds, random-10-10-80; accuracy in percent")
-    assert "topologically coupled negatives hurt" in out and "hop-near, k=2" in (tmp_path / "rows.csv").read_text()
+    assert out.startswith("negatives: grace, preset quick; 2 training seeds, random-10-10-80\n\naccuracy in percent")
+    assert "Topologically coupled negatives hurt" in out and "hop-near, k=2" in (tmp_path / "rows.csv").read_text()
     told = parsed(capsys, *asked)
-    assert {row["arm"] for row in told["runs"]} >= {"all", "uniform, k=2", "uniform-each, k=2", "hop-near, k=2"}
+    assert {row["condition"] for row in told["summary"]} >= {
+        "all",
+        "uniform, k=2",
+        "uniform-each, k=2",
+        "hop-near, k=2",
+    }
     assert told["claims"] and told["differences"]
     assert "did you mean 'hop-near'" in complaint(capsys, "budget", "pydocs", "--strategies", "hop-nea")
     assert "lies in a folder that does not exist" in complaint(
@@ -355,7 +378,7 @@ def test_rules_are_listed_shown_and_evaluated(capsys: pytest.CaptureFixture[str]
         (["eval", "ntsc", "karate", "--steepness", "0"], "it must be above 0"),
         (["eval", "ntsc", "karate", "--explain", "34"], "there is no node 34; this graph has 34, from 0 to 33"),
         (["eval", "ntsc", "karate", "--top=-1"], "--top is -1"),
-        (["placebo", "digits", "--seeds", "0"], "at least 1 training seed"),
+        (["placebo", "digits", "--seeds", "0"], "seeds are a number of them, at least 1"),
     ],
 )
 def test_mistakes_with_rules(capsys: pytest.CaptureFixture[str], words: list[str], told: str) -> None:

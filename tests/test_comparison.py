@@ -19,7 +19,7 @@ from workbench import widgets
 from workbench.datasets import load_graph
 from workbench.errors import UserError
 from workbench.evaluation import agreement
-from workbench.widgets import live, pair
+from workbench.widgets import pair, shell
 from workbench.widgets.pair import LISTED
 
 
@@ -32,7 +32,7 @@ def embeddings(nodes: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.fixture
 def compared(labelled: Data, monkeypatch: pytest.MonkeyPatch) -> widgets.Comparison:
-    monkeypatch.delenv(live.HEADLESS, raising=False)
+    monkeypatch.delenv(shell.HEADLESS, raising=False)
     made = widgets.comparison(*embeddings(100), labelled, k=5, method="pca")
     assert isinstance(made, widgets.Comparison)
     return made
@@ -204,11 +204,11 @@ def test_it_asks_for_what_exists(labelled: Data) -> None:
 
 
 def test_nobody_there_to_click_gets_the_same_pictures(labelled: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(live.HEADLESS, "1")
+    monkeypatch.setenv(shell.HEADLESS, "1")
     shown: list[Any] = []
-    monkeypatch.setattr(live, "display", shown.append)
+    monkeypatch.setattr(shell, "display", shown.append)
     report = widgets.comparison(*embeddings(100), labelled, k=5, method="pca")
-    assert isinstance(report, widgets.ComparisonReport)
+    assert isinstance(report, widgets.Report)
     report._ipython_display_()
     figures = [one for one in shown if isinstance(one, go.Figure)]
     assert figures == [report.figures[name] for name in ("maps", "classes", "change")]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from torch_geometric.data import Data
-from torch_geometric.nn import GCNConv
+from torch_geometric.nn import GCNConv, Sequential
 
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors, View
@@ -55,3 +55,20 @@ def test_views_drop_at_their_rate_and_undirected_dropping_keeps_symmetry(small_g
     assert torch.equal(together != 0, (together != 0).T)
     apart = graph.view(0.5, 0.0, g).adjacency.to_dense()
     assert not torch.equal(apart != 0, (apart != 0).T)
+
+
+def test_a_normalised_encoder_equals_pyg_with_batch_norm_in_training_and_afterwards(small_graph: Data) -> None:
+    encoder = GCN((40, 16, 8), "prelu-layers", norm="batch", norm_momentum=0.5)
+    with torch.no_grad():
+        for weight in (*encoder.biases, *encoder.parameters()):
+            weight.add_(0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(weight.numel())))
+    plain, names = encoder.plain(), {"GCNConv": GCNConv, "nn": torch.nn}
+    theirs = Sequential("x, edge_index", [eval(layer, names) for layer in plain.layers])
+    theirs.load_state_dict({name: value.clone() for name, value in plain.state.items()})
+    for mode in (True, False):  # the first pass moves the running statistics, which the second goes by
+        encoder.train(mode)
+        theirs.train(mode)
+        found, expected = encoder.embed(small_graph), theirs(small_graph.x, small_graph.edge_index)
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    assert encoder.norms[0].running_mean.abs().max() > 0
+    assert len({id(slope) for slope in encoder.activation.parameters()}) == 2

@@ -21,7 +21,7 @@ from workbench.errors import UserError
 from workbench.evaluation import projection
 from workbench.evaluation.strata import probe_errors
 from workbench.plots import network
-from workbench.widgets import atlas, live
+from workbench.widgets import atlas, shell
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[wb.Run, Data]:
 
 @pytest.fixture
 def explorer(trained: tuple[wb.Run, Data], monkeypatch: pytest.MonkeyPatch) -> widgets.EmbeddingExplorer:
-    monkeypatch.delenv(live.HEADLESS, raising=False)
+    monkeypatch.delenv(shell.HEADLESS, raising=False)
     made = widgets.embedding_explorer(*trained, method="pca")
     assert isinstance(made, widgets.EmbeddingExplorer)
     return made
@@ -224,12 +224,12 @@ def test_a_density_view_has_no_nodes_to_brush(trained: tuple[wb.Run, Data], monk
 def test_nobody_there_to_click_gets_the_same_pictures(
     trained: tuple[wb.Run, Data], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(live.HEADLESS, "1")
+    monkeypatch.setenv(shell.HEADLESS, "1")
     report = widgets.embedding_explorer(*trained, method="pca", node=5)
-    assert isinstance(report, widgets.EmbeddingReport)
+    assert isinstance(report, widgets.Report)
     assert set(report.figures) == {"map", "faithfulness", "graph", "epochs"}
     shown: list[Any] = []
-    monkeypatch.setattr(live, "display", shown.append)
+    monkeypatch.setattr(shell, "display", shown.append)
     report._ipython_display_()
     figures = [one for one in shown if isinstance(one, go.Figure)]
     assert len(figures) == 5 and marked(figures[1]) == set(report.selection) == {5, *report.nearest["node"]}

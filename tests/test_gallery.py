@@ -17,6 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from workbench import cli
 from workbench.pages import gallery
+from workbench.pages.html import FIGURE, as_page
 from workbench.pages.notebooks import Outcome
 
 DRAW = "import plotly.graph_objects as go\nimport numpy as np\n"
@@ -148,10 +149,11 @@ def test_formulas_are_mathml_and_a_wrong_one_is_told(site: tuple) -> None:
 
 def test_a_page_may_stand_alone() -> None:
     figure = {"data": [{"type": "bar", "y": [1, 2]}], "layout": {}}
-    cell = new_code_cell("1", outputs=[new_output("display_data", {gallery.FIGURE: figure})])
-    page = gallery.page(new_notebook(cells=[cell]), "a < b")
+    cell = new_code_cell("1", outputs=[new_output("display_data", {FIGURE: figure})])
+    page = as_page(new_notebook(cells=[cell]), "a < b")
     assert "<title>a &lt; b</title>" in page and "<nav>" not in page and "<script src" not in page
-    assert page.count(get_plotlyjs()[:500]) == 1 and page.count("Plotly.newPlot(") == 1
+    drawn = page.count("Plotly.newPlot(") - get_plotlyjs().count("Plotly.newPlot(")
+    assert page.count(get_plotlyjs()[:500]) == 1 and drawn == 1
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from workbench.datasets import load_graph
 from workbench.datasets.structure import adjacency
 from workbench.errors import UserError
 from workbench.plots import style
-from workbench.widgets import live
+from workbench.widgets import shell
 from workbench.widgets.lens import LABELS, NONE, Look
 
 FOUR = ("uniform", "hop-far", "hardest", "e2neg")
@@ -35,7 +35,7 @@ FOUR = ("uniform", "hop-far", "hardest", "e2neg")
 
 @pytest.fixture
 def scope(small_graph: Data, monkeypatch: pytest.MonkeyPatch) -> widgets.Microscope:
-    monkeypatch.delenv(live.HEADLESS, raising=False)
+    monkeypatch.delenv(shell.HEADLESS, raising=False)
     made = widgets.microscope(small_graph, anchor=7, k=5)
     assert isinstance(made, widgets.Microscope)
     return made
@@ -370,11 +370,11 @@ def test_it_asks_for_what_exists(small_graph: Data) -> None:
 
 
 def test_nobody_there_to_click_gets_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv(live.HEADLESS, "1")
+    monkeypatch.setenv(shell.HEADLESS, "1")
     shown: list[Any] = []
-    monkeypatch.setattr(live, "display", shown.append)
+    monkeypatch.setattr(shell, "display", shown.append)
     report = widgets.microscope(load_graph("karate"), anchor=5, k=4)
-    assert isinstance(report, widgets.MicroscopeReport)
+    assert isinstance(report, widgets.Report)
     report._ipython_display_()
     figures = [one for one in shown if isinstance(one, go.Figure)]
     assert len(figures) == 3 and not any(isinstance(one, go.FigureWidget) for one in figures)

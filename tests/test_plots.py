@@ -257,6 +257,7 @@ def comparison() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "name": ["raw attributes", "propagated attributes Â²X", "untrained grace", "grace", "e2neg"],
+            "kind": ["baseline", "baseline", "untrained", "trained", "trained"],
             "accuracy": [50.0, 70.0, 60.0, 80.0, 75.0],
             "spread over splits": [1.0, 2.0, 1.5, 0.5, 0.7],
             "training seeds": [0, 0, 3, 3, 1],

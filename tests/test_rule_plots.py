@@ -10,8 +10,9 @@ from torch_geometric.data import Data
 from workbench import plots, rules
 from workbench.errors import UserError
 from workbench.evaluation import strata
-from workbench.plots import network, readings
-from workbench.rules import Terms
+from workbench.plots import network
+from workbench.rules import Semantics, Terms, readings
+from workbench.widgets.rule_scene import RuleScene
 
 HOSTILE = '<img src=x onerror="alert(1)">&<script>'
 
@@ -167,12 +168,16 @@ def test_a_graph_without_attributes_leaves_out_what_needs_them(graph: Data) -> N
     bare = Data(edge_index=graph.edge_index, num_nodes=60)
     held, left_out = readings.flags(bare)
     assert "bridge" in held and "homophily" not in held and "this graph has none" in left_out["homophily"]
-    assert "labels" not in plots.rule_report(bare, "bridge")
+    assert "labels" not in RuleScene(bare, "bridge").figures()
 
 
 def test_the_overlap_says_why_rules_are_left_out_and_that_truths_are_crisp(graph: Data) -> None:
     bare = Data(edge_index=graph.edge_index, num_nodes=60)
-    told = plots.rule_report(bare, "bridge", semantics="product")["overlap"].layout.title.text.replace("</span>", "")
+    told = (
+        RuleScene(bare, "bridge", semantics=Semantics("product"))
+        .figures()["overlap"]
+        .layout.title.text.replace("</span>", "")
+    )
     told = " ".join(line.split(">")[-1] for line in told.split("<br>"))
     assert "crisp truths" in told and "left out as scores, neither true nor false: lgtc-soft, ntsc-soft" in told
     assert "left out: attribute-outlier, homophily, lgtc, third-rule (the rule compares attributes, and this" in told
@@ -184,7 +189,7 @@ def test_the_overlap_says_why_rules_are_left_out_and_that_truths_are_crisp(graph
 
 @pytest.mark.parametrize("rule", ["NTSC", " ntsc ", "ntsc"])
 def test_a_name_is_a_name_however_it_is_written(graph: Data, rule: str) -> None:
-    overlap = plots.rule_report(graph, rule)["overlap"].data[0]
+    overlap = RuleScene(graph, rule).figures()["overlap"].data[0]
     labels = [*overlap.x, overlap.y[-1]]
     assert [label.split(" (")[0] for label in labels] == [
         name for name in rules.names() if rules.formula(name).sort == "truth"
@@ -211,7 +216,7 @@ def test_a_panel_on_labels_that_cannot_be_made_says_why(
 ) -> None:
     for name, value in changed.items():
         graph[name] = value
-    figures = plots.rule_report(graph, "NTSC", node, embedding=torch.eye(60))
+    figures = RuleScene(graph, "NTSC", node, embedding=torch.eye(60)).figures()
     assert list(figures) == ["graph", "values", "overlap", "labels"]
     labels = figures.pop("labels")
     assert reason in " ".join(note.text for note in labels.layout.annotations).replace("<br>", " ")
@@ -222,20 +227,20 @@ def test_a_panel_on_labels_that_cannot_be_made_says_why(
 
 def test_graphs_with_nothing_to_draw_are_told_in_a_sentence(graph: Data) -> None:
     nobody = Data(edge_index=NONE, x=torch.zeros(0, 9), num_nodes=0)
-    for make in (lambda: plots.rule_report(nobody), lambda: network.piece(nobody)):
-        with pytest.raises(UserError, match="nothing to draw: this graph has no nodes"):
+    for make in (lambda: RuleScene(nobody).figures(), lambda: network.piece(nobody)):
+        with pytest.raises(UserError, match="this graph has no nodes"):
             make()
     with pytest.raises(UserError, match="there is no node 0; this graph has none"):
-        plots.rule_report(nobody, node=0)
+        network.ego(nobody, 0)
     graph.x[7, 3] = float("nan")
     with pytest.raises(UserError, match="attribute column 3 of the graph holds NaN, first at node 7"):
-        plots.rule_report(graph, "lgtc")
-    assert "attribute column 3 of" in plots.rule_report(graph, "ntsc")["overlap"].layout.title.text
+        RuleScene(graph, "lgtc").figures()
+    assert "attribute column 3 of" in RuleScene(graph, "ntsc").figures()["overlap"].layout.title.text
 
 
 @pytest.mark.parametrize("node", [None, 3, 59])
 def test_the_report_holds_every_picture(graph: Data, node: int | None) -> None:
-    figures = plots.rule_report(graph, "forall u in N(v): degree(u) >= 3", node, embedding=torch.eye(60))
+    figures = RuleScene(graph, "forall u in N(v): degree(u) >= 3", node, embedding=torch.eye(60)).figures()
     assert list(figures) == ["graph", "values", "overlap", "labels"]
     for figure in figures.values():
         nothing_empty(figure)
@@ -359,7 +364,7 @@ def test_truths_and_ties_make_a_group_a_value() -> None:
 def test_strata_are_drawn_with_their_intervals(graph: Data) -> None:
     reading = read(graph, "degree(v) >= 5")
     errors = strata.probe_errors(torch.eye(60), graph)
-    tables = readings.label_tables(reading.values, graph, errors)
+    tables = strata.label_tables(reading.values, graph, errors)
     figure = plots.rule_strata(tables, reading.text, kind=reading.kind)
     for one, table in zip(figure.data, tables.values(), strict=True):
         np.testing.assert_allclose(one.y, 100 * table["mean"])
@@ -368,7 +373,7 @@ def test_strata_are_drawn_with_their_intervals(graph: Data) -> None:
     assert [text.split("<br>")[0] for text in figure.layout.xaxis.ticktext] == ["false", "true"]
     axis = plots.rule_strata(tables, "min(degree(v), 1)", kind="number").layout.xaxis  # a score may be 0 or 1 too
     assert [text.split("<br>")[0] for text in axis.ticktext] == ["0", "1"] and axis.title.text == "score"
-    report = plots.rule_report(graph, "min(degree(v), 1)")["labels"].layout.xaxis
+    report = RuleScene(graph, "min(degree(v), 1)").figures()["labels"].layout.xaxis
     assert [text.split("<br>")[0] for text in report.ticktext] == ["1"]  # isolated nodes have no neighbours to ask
-    assert plots.rule_report(graph, "degree(v) >= 5")["labels"].layout.xaxis.ticktext[0].startswith("false<br>")
+    assert RuleScene(graph, "degree(v) >= 5").figures()["labels"].layout.xaxis.ticktext[0].startswith("false<br>")
     assert "95 % bootstrap interval" in figure.layout.title.text

@@ -4,11 +4,9 @@ import re
 from collections.abc import Iterator
 from inspect import signature
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 import plotly.io as pio
 import pytest
@@ -19,11 +17,12 @@ from test_plots import comparison, made, ring
 from torch_geometric.data import Data
 
 from workbench import audit, negatives, plots, rules
-from workbench.evaluation import agreement, lens, projection
-from workbench.plots import network, readings, style
+from workbench.evaluation import agreement, lens, projection, strata
+from workbench.plots import network, style
 from workbench.plots.negatives import Mapped
-from workbench.rules import Terms
-from workbench.studies import claims, placebo
+from workbench.rules import Semantics, Terms, readings
+from workbench.studies import differences, load, published, read, verdicts
+from workbench.widgets.rule_scene import RuleScene
 
 LIGHT, DARK = style.PAPER, style.ON_DARK[style.PAPER]
 # What lies in the background is fainter on purpose.
@@ -164,15 +163,17 @@ def figures() -> dict[str, go.Figure]:
     }
     panels = {**audits, "broken": "it needs what this graph has not"}
     mapped = Mapped(projection.project(run.embeddings, "pca"), "PCA")
-    results, terms = Path(__file__).parents[1] / "docs" / "results", Terms(graph)
+    terms = Terms(graph)
     rule_figures = {
         f"{semantics} {rule}: {name}": figure
         for rule, semantics in (("bridge", "crisp"), ("degree(v)", "crisp"), ("bridge", "godel"))
-        for name, figure in plots.rule_report(terms, rule, 5, semantics, embedding=torch.eye(40)).items()
+        for name, figure in RuleScene(graph, rule, 5, embedding=torch.eye(40), semantics=Semantics(semantics))
+        .figures()
+        .items()
     }
     words = ("reproduced", "better", "worse", "undecided")
-    verdicts = [(cell, claims.Verdict(word, "", cell.value + 2, 1.0, 3.0, 3))
-                for cell, word in zip(claims.cells(), words, strict=False)]  # fmt: skip
+    decided = [(cell, verdicts.Verdict(word, "", cell.value + 2, 1.0, 3.0, 3))
+               for cell, word in zip(published.cells(), words, strict=False)]  # fmt: skip
     halves = Data(y=torch.arange(60) % 2, num_nodes=60)  # has no public split, which the figure tells
     reading, part = readings.read(rules.evaluation("degree(v) > 2", terms)), network.ego(graph, 5)
     both = agreement(run, made(embeddings=torch.rand(40, 6)), graph)
@@ -181,10 +182,10 @@ def figures() -> dict[str, go.Figure]:
         "agreement_chart": plots.agreement_chart(both),
         "agreement_maps": pair[0],
         "audit_chart": plots.audit_chart(audits),
-        "budget_chart": plots.budget_chart(pd.read_csv(results / "negatives.csv"), "cora"),
-        "claims_chart": plots.claims_chart(verdicts),
+        "budget_chart": plots.budget_chart(read("negatives"), load("negatives"), "cora"),
+        "claims_chart": plots.claims_chart(decided),
         "confusion_change": plots.confusion_change(both),
-        "difference_chart": plots.difference_chart(placebo.differences(pd.read_csv(results / "placebo.csv"))),
+        "difference_chart": plots.difference_chart(differences(read("placebo"), load("placebo"))),
         "embedding_epochs": plots.embedding_epochs(run, graph=graph),
         "embedding_map": plots.embedding_map(run, graph=graph, method="pca"),
         "embedding_map of values": plots.embedding_map(run, score, graph, "pca"),
@@ -198,7 +199,7 @@ def figures() -> dict[str, go.Figure]:
         "rule_map": plots.rule_map(reading, part, 5),
         "rule_overlap": plots.rule_overlap(readings.flags(terms)[0]),
         "rule_scores": plots.rule_scores(graph, {"ntsc": score, "lgtc": -score}),
-        "rule_strata": plots.rule_strata(readings.label_tables(reading.values, graph)),
+        "rule_strata": plots.rule_strata(strata.label_tables(reading.values, graph)),
         "rule_values": plots.rule_values(reading, 5),
         "side_by_side": plots.side_by_side(pair, "two"),
         "stars": plots.stars(details, graph),

@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing
-import signal
 import time
 from pathlib import Path
 
@@ -21,33 +20,6 @@ from workbench.training import store as runs
 
 def train(method: str, graph: Data, store: Path, epochs: int = 6, **more: object) -> wb.Run:
     return wb.fit(method, graph, "small", store=store, progress=False, epochs=epochs, **more)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("method", methods.names())
-def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(method: str, small_graph: Data, tmp_path: Path) -> None:
-    whole = train(method, small_graph, tmp_path / "a")
-    part = train(method, small_graph, tmp_path / "b", callback=lambda told: told.epoch < 3)
-    assert not part.complete and part.epochs == 3 and part.path is None
-    assert runs.table(tmp_path / "b").empty
-    resumed = train(method, small_graph, tmp_path / "b")
-    assert resumed.complete and torch.equal(resumed.embeddings, whole.embeddings)
-    pd.testing.assert_frame_equal(resumed.history.drop(columns="seconds"), whole.history.drop(columns="seconds"))
-    assert not list((tmp_path / "b").glob(".*")), "the checkpoint is gone once the run is stored"
-
-
-@pytest.mark.parametrize("method", methods.names())
-def test_snapshots_are_the_embeddings_on_the_way_and_change_no_bit(
-    method: str, small_graph: Data, tmp_path: Path
-) -> None:
-    seen = {}
-    plain = train(method, small_graph, tmp_path / "a", callback=lambda told: seen.update({told.epoch: told.embed()}))
-    kept = train(method, small_graph, tmp_path / "b", snapshots=4)
-    assert torch.equal(kept.embeddings, plain.embeddings) and list(kept.snapshots) == [0, 2, 4, 6]
-    seen[0] = train(method, small_graph, tmp_path / "a", epochs=0).embeddings
-    for epoch, one in kept.snapshots.items():
-        torch.testing.assert_close(one, torch.nn.functional.normalize(seen[epoch]).half())
-    for epoch, one in runs.load(kept.path).snapshots.items():
-        assert torch.equal(one, kept.snapshots[epoch])
 
 
 def test_a_run_without_the_snapshots_that_are_asked_for_gets_them_and_keeps_its_scores(
@@ -84,35 +56,6 @@ def test_an_interrupted_run_goes_on_with_its_snapshots(small_graph: Data, tmp_pa
 def test_what_a_callback_does_is_no_time_of_training(small_graph: Data, tmp_path: Path) -> None:
     run = train("grace", small_graph, tmp_path, epochs=2, callback=lambda told: time.sleep(0.6))
     assert run.seconds < 0.6 and run.history["seconds"].is_monotonic_increasing
-
-
-@pytest.mark.parametrize("method", methods.names())
-@pytest.mark.parametrize("presses", [1, 2])
-def test_an_interruption_within_an_epoch_keeps_the_bits(
-    method: str,
-    presses: int,
-    small_graph: Data,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    whole = train(method, small_graph, tmp_path / "a")
-    step, calls = methods.get(method).step, []
-
-    def interrupted(self: methods.Method, batch: object) -> methods.Step:
-        result = step(self, batch)
-        calls.append(1)
-        if len(calls) == 4:
-            for _ in range(presses):
-                signal.raise_signal(signal.SIGINT)
-        return result
-
-    before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(methods.get(method), "step", interrupted)
-    part = train(method, small_graph, tmp_path / "b")
-    # One press lets the fourth epoch end; two leave it torn, and the same request starts from the last checkpoint.
-    assert part.epochs == (4 if presses == 1 else 3) and not part.complete
-    assert signal.getsignal(signal.SIGINT) == before
-    assert torch.equal(train(method, small_graph, tmp_path / "b").embeddings, whole.embeddings)
 
 
 def test_words_are_no_code(tmp_path: Path) -> None:
@@ -297,12 +240,3 @@ def test_a_graph_without_attributes_is_named(small_graph: Data) -> None:
         wb.fit("grace", Data(edge_index=small_graph.edge_index, num_nodes=60))
     with pytest.raises(UserError, match="str is no data that a method learns on; load_graph"):
         wb.fit("grace", "cora")  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("device", ["cpu", *(["cuda"] if torch.cuda.is_available() else [])])
-@pytest.mark.parametrize("method", methods.names())
-def test_the_same_code_runs_on_each_device(method: str, device: str, small_graph: Data, tmp_path: Path) -> None:
-    reference = train(method, small_graph, tmp_path / "a", device="cpu")
-    found = train(method, small_graph, tmp_path / "b", device=device)
-    assert found.device.startswith(device)
-    torch.testing.assert_close(found.embeddings, reference.embeddings, rtol=1e-3, atol=1e-4)

@@ -19,7 +19,7 @@ from workbench import plots, rules, widgets
 from workbench.datasets import load_graph
 from workbench.errors import UserError
 from workbench.plots import network, style
-from workbench.widgets import live
+from workbench.widgets import live, shell
 from workbench.widgets.rules import SAMPLE, TYPED
 
 DARK = pio.templates["workbench-dark"]
@@ -27,7 +27,7 @@ DARK = pio.templates["workbench-dark"]
 
 @pytest.fixture
 def explorer(monkeypatch: pytest.MonkeyPatch) -> widgets.RuleExplorer:
-    monkeypatch.delenv(live.HEADLESS, raising=False)
+    monkeypatch.delenv(shell.HEADLESS, raising=False)
     made = widgets.rule_explorer(load_graph("karate"), "ntsc", node=5)
     assert isinstance(made, widgets.RuleExplorer)
     return made
@@ -157,32 +157,38 @@ def test_a_click_chooses_the_node(explorer: widgets.RuleExplorer) -> None:
     places = explorer.map.data[0].x
     explorer.choose(33)  # the piece stays as it is where the node is on it
     np.testing.assert_array_equal(explorer.map.data[0].x, places)
-    assert ringed(explorer.map) == ["node 33, chosen"] and "node 33:" in explorer.values.data[1].text[1]
+    assert ringed(explorer.map) == ["node 33, chosen"] and "node 33:" in explorer.figures["values"].data[1].text[1]
 
 
 def test_sections_are_made_when_they_are_opened(explorer: widgets.RuleExplorer) -> None:
-    assert explorer.sections.selected_index is None and explorer.overlap is None and explorer.labels is None
+    assert explorer.sections.selected_index is None and {"overlap", "labels"}.isdisjoint(explorer.figures)
     explorer.sections.selected_index = 0
-    assert isinstance(explorer.overlap, go.FigureWidget) and "ntsc-soft" in explorer.overlap.layout.title.text
+    assert (
+        isinstance(explorer.figures["overlap"], go.FigureWidget)
+        and "ntsc-soft" in explorer.figures["overlap"].layout.title.text
+    )
     explorer.compared.value = ("bridge", "weak-tie")
     explorer.formula.value = "degree(v) >= 4"
-    assert [label.split(" (")[0] for label in explorer.overlap.data[0].y] == ["weak-tie", "the rule above"]
+    assert [label.split(" (")[0] for label in explorer.figures["overlap"].data[0].y] == ["weak-tie", "the rule above"]
     explorer.sections.selected_index = 1
-    assert isinstance(explorer.labels, go.FigureWidget)
-    before = explorer.labels.data[0].y
+    assert isinstance(explorer.figures["labels"], go.FigureWidget)
+    before = explorer.figures["labels"].data[0].y
     explorer.formula.value = "degree(v) >= 6"
-    assert not np.array_equal(before, explorer.labels.data[0].y)
-    assert "pass embedding=" in explorer.labels.layout.title.text
+    assert not np.array_equal(before, explorer.figures["labels"].data[0].y)
+    assert "pass embedding=" in explorer.figures["labels"].layout.title.text
     assert "never to train" in explorer.sections.titles[1]
 
 
 def test_a_graph_without_labels_says_so_and_one_without_attributes_leaves_rules_out() -> None:
     graph = Data(edge_index=torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]]), num_nodes=4)
-    explorer = widgets.RuleExplorer(graph, "degree(v) >= 1", node=3)  # an isolated node
+    explorer = widgets.rule_explorer(graph, "degree(v) >= 1", node=3)  # an isolated node
     explorer.sections.selected_index = 1
     assert "no labels" in explorer._labels_box.children[0].value
     explorer.sections.selected_index = 0
-    assert "left out: attribute-outlier, homophily, lgtc, third-rule (the rule" in explorer.overlap.layout.title.text
+    assert (
+        "left out: attribute-outlier, homophily, lgtc, third-rule (the rule"
+        in explorer.figures["overlap"].layout.title.text
+    )
     explorer.rule.value = "lgtc"
     assert "this graph has none" in explorer.message.value
 
@@ -199,29 +205,31 @@ def test_it_asks_for_a_rule_and_a_node_that_exist() -> None:
 
 
 def test_nobody_there_to_click_gets_the_same_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(live.HEADLESS, "1")
+    monkeypatch.setenv(shell.HEADLESS, "1")
     shown_: list[Any] = []
-    monkeypatch.setattr(live, "display", shown_.append)
+    monkeypatch.setattr(shell, "display", shown_.append)
     report = widgets.rule_explorer(load_graph("karate"), "ntsc", node=5, embedding=torch.eye(34))
-    assert isinstance(report, widgets.RuleReport)
+    assert isinstance(report, widgets.Report)
     report._ipython_display_()
     figures = [one for one in shown_ if isinstance(one, go.Figure)]
     assert len(figures) == 4 and not any(isinstance(one, go.FigureWidget) for one in figures)
     texts = " ".join(one.data for one in shown_ if not isinstance(one, go.Figure))
     assert "appear when this cell is run in JupyterLab" in texts and "Why, for node 5" in texts
     assert "never to train" in texts
-    explorer = widgets.RuleExplorer(load_graph("karate"), "ntsc", node=5)
+    explorer = widgets.rule_explorer(load_graph("karate"), "ntsc", node=5)
     assert shown(figures[0]) == shown(explorer.map)
 
 
 def test_an_embedding_is_checked_at_once_and_its_probe_trained_when_asked_for(small_graph: Data) -> None:
     with pytest.raises(UserError, match="one row a node"):
         widgets.rule_explorer(small_graph, "bridge", embedding=torch.eye(59))
-    explorer = widgets.RuleExplorer(small_graph, "degree(v)", embedding=torch.eye(60))
-    assert explorer._errors is None
+    explorer = widgets.rule_explorer(small_graph, "degree(v)", embedding=torch.eye(60))
+    assert not explorer.scene.measured
     explorer.sections.selected_index = 1
-    assert [note.text for note in explorer.labels.layout.annotations][1] == "errors of a probe trained on other nodes"
-    tiny = widgets.RuleExplorer(load_graph("karate"), "degree(v)", embedding=torch.eye(34))
+    assert [note.text for note in explorer.figures["labels"].layout.annotations][
+        1
+    ] == "errors of a probe trained on other nodes"
+    tiny = widgets.rule_explorer(load_graph("karate"), "degree(v)", embedding=torch.eye(34))
     tiny.sections.selected_index = 1
     assert "wants at least 50" in tiny.labels.layout.title.text and len(tiny.labels.data) == 1
 
@@ -257,13 +265,16 @@ def test_figures_are_dark_where_the_page_is(page: live.Fit, explorer: widgets.Ru
     assert clothes(explorer.map) == turned
     explorer.formula.value = "degree(v) >= 4"  # what is drawn anew as well
     assert clothes(explorer.map) == turned
-    assert not differing(explorer.map, plots.dark(explorer._drawn_map())) and explorer.values.layout.template == DARK
+    assert (
+        not differing(explorer.map, plots.dark(explorer.scene.map()))
+        and explorer.figures["values"].layout.template == DARK
+    )
     explorer.sections.selected_index = 0  # and what is made later, also in a widget made later
-    assert explorer.overlap.layout.template == DARK
-    assert clothes(widgets.RuleExplorer(load_graph("karate"), "ntsc").map) == turned and live.Fit().dark
+    assert explorer.figures["overlap"].layout.template == DARK
+    assert clothes(widgets.rule_explorer(load_graph("karate"), "ntsc").map) == turned and live.Fit().dark
     page.dark = False
-    assert clothes(explorer.map) == light and not differing(explorer.map, explorer._drawn_map())
-    assert explorer.overlap.layout.template == pio.templates["workbench"] and not live.Fit().dark
+    assert clothes(explorer.map) == light and not differing(explorer.map, explorer.scene.map())
+    assert explorer.figures["overlap"].layout.template == pio.templates["workbench"] and not live.Fit().dark
 
 
 def test_a_figure_in_other_clothes_keeps_its_marks_and_whoever_listens(
@@ -271,12 +282,12 @@ def test_a_figure_in_other_clothes_keeps_its_marks_and_whoever_listens(
 ) -> None:
     before, trace = shown(explorer.map), next(trace for trace in explorer.map.data if trace.name == "nodes")
     explorer.map.data[0].name = "trace 0"  # as the screen calls one that has no name
-    explorer.values.update_layout(yaxis_range=[0, 1])  # as a hand zooms, and selects
+    explorer.figures["values"].update_layout(yaxis_range=[0, 1])  # as a hand zooms, and selects
     trace.selectedpoints = [1]
     page.dark = True
     assert shown(explorer.map) == before and ringed(explorer.map) == ["node 5, chosen"]
-    assert explorer.values.layout.yaxis.range == (0, 1) and trace.selectedpoints == (1,)
-    assert not live.update(explorer.map, explorer._drawn_map())  # none was made anew
+    assert explorer.figures["values"].layout.yaxis.range == (0, 1) and trace.selectedpoints == (1,)
+    assert not live.update(explorer.map, explorer.scene.map())  # none was made anew
     trace._dispatch_on_click(SimpleNamespace(point_inds=[list(trace.customdata).index(16)]), None)
     assert explorer.node.value == 16
 

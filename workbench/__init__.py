@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+DISTRIBUTION = "graph-contrast-workbench"  # as a package index knows it, where `workbench` is somebody else's
 
 _PUBLIC = {
     "load_graph": ("workbench.datasets", "load_graph"),
@@ -19,10 +20,7 @@ _PUBLIC = {
     "Contrast": ("workbench.contrast", "Contrast"),
     "graphs": ("workbench.datasets", None),
     "rules": ("workbench.rules", None),
-    "placebo": ("workbench.studies.placebo", None),
-    "budget": ("workbench.studies.budget", None),
-    "claims": ("workbench.studies.claims", None),
-    "sweep": ("workbench.studies.sweep", None),
+    "studies": ("workbench.studies", None),
     "negatives": ("workbench.contrast.negatives.selection", None),
     "audit": ("workbench.contrast.audit", "audit"),
     "methods": ("workbench.methods", None),
@@ -38,7 +36,7 @@ __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
     from workbench import datasets as graphs
-    from workbench import evaluation, methods, plots, rules, widgets
+    from workbench import evaluation, methods, plots, rules, studies, widgets
     from workbench.contrast import Contrast
     from workbench.contrast.audit import audit
     from workbench.contrast.negatives import selection as negatives
@@ -46,7 +44,6 @@ if TYPE_CHECKING:
     from workbench.errors import UserError
     from workbench.evaluation import compare, evaluate, protocols
     from workbench.pages import notebooks
-    from workbench.studies import budget, claims, placebo, sweep
     from workbench.training import store as runs
     from workbench.training.fit import fit
     from workbench.training.memory import forecast

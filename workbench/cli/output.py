@@ -69,7 +69,9 @@ def parse_value(text: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Turn a result into what JSON holds; a number that is not finite becomes null."""
+    """Turn a result into what JSON holds; a number that is not finite becomes null, a table its rows."""
+    if hasattr(value, "notna") and hasattr(value, "columns"):
+        value = _records(value)
     if hasattr(value, "tolist"):  # numpy and torch
         value = value.tolist()
     if hasattr(value, "__dataclass_fields__"):
@@ -90,7 +92,7 @@ def print_json(value: Any) -> None:
 
 def show_table(table: "pd.DataFrame | list[dict[str, Any]]", as_json: bool) -> None:
     """Print a table in columns, or as JSON: a list of rows."""
-    rows: list[dict[Any, Any]] = table if isinstance(table, list) else table.to_dict("records")
+    rows: list[dict[Any, Any]] = table if isinstance(table, list) else _records(table)
     if as_json:
         print_json(rows)
         return
@@ -116,6 +118,11 @@ def facts_of(run: "Run") -> dict[str, Any]:
     facts = {name: getattr(run, name) for name in ("method", "graph", "preset", "seed", "config", "epochs", "seconds")}
     facts |= {"losses": {name: value for name, value in last.items() if name != "seconds"}}
     return facts | {name: getattr(run, name) for name in ("peak_mib", "device", "complete", "path")}
+
+
+def _records(table: "pd.DataFrame") -> list[dict[Any, Any]]:
+    """Return the rows of a table; what is missing is None."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
 def _word(value: Any) -> str:

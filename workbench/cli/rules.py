@@ -1,9 +1,11 @@
 """List or show named rules, evaluate a rule on a graph, or train Str-GCL with and without what rules say."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from workbench.cli.output import FINE, add_json, check_out, print_json, show_facts, show_table
+from workbench.cli.study import conduct
 from workbench.errors import UserError, unknown
 
 
@@ -31,10 +33,10 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="placebo: train on this one; may be repeated (default: released)",
     )
     parser.add_argument(
-        "--seeds", type=int, default=5, help="placebo: training seeds of each arm (default: %(default)s)"
+        "--seeds", type=int, default=5, help="placebo: training seeds of each condition (default: %(default)s)"
     )
     parser.add_argument("--preset", default="quick", help="placebo: of str-gcl (default: %(default)s)")
-    parser.add_argument("--out", metavar="FILE", help="placebo: write each run's row as CSV")
+    parser.add_argument("--out", metavar="FILE", help="placebo: add the rows to this CSV")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -114,26 +116,9 @@ def _eval_rule(args: argparse.Namespace) -> int:
 
 
 def _placebo(args: argparse.Namespace) -> int:
-    import pandas as pd
-
-    from workbench.datasets import load_graph
-    from workbench.studies.placebo import differences, run, summary
+    from workbench import studies
 
     check_out(args.out)
-    loaded = [load_graph(word) for word in args.words]  # a misspelt one is told before anything is trained
-    found = [run(graph, args.rule, args.seeds, preset=args.preset) for graph in loaded]
-    rows = pd.concat(found, ignore_index=True)
-    if args.out:
-        rows.to_csv(args.out, index=False, float_format="%.6g")
-    if args.json:
-        tables = {"runs": rows, "summary": summary(rows), "differences": differences(rows)}
-        print_json({name: table.to_dict("records") for name, table in tables.items()})
-        return FINE
-    print(f"rules: {', '.join(args.rule or ['the two released ones'])}")
-    print(
-        f"str-gcl, preset {args.preset}, {args.seeds} training seeds, {rows['protocol'].iloc[0]}; accuracy in percent\n"
-    )
-    show_table(summary(rows).round(2), as_json=False)
-    print("\nfirst minus second, percentage points, 95 % t interval over the training seeds\n")
-    show_table(differences(rows).round(2), as_json=False)
-    return FINE
+    rules = {"rules": tuple(args.rule)} if args.rule else {}
+    study = studies.load("placebo", seeds=args.seeds, preset=args.preset, **rules)
+    return conduct(args, study, args.words, Path(args.out) if args.out else None)

@@ -3,20 +3,10 @@
 import argparse
 import sys
 
-from workbench.cli.output import (
-    FAILED,
-    FINE,
-    add_json,
-    add_settings,
-    check_out,
-    print_json,
-    seconds_of,
-    settings_of,
-    show_table,
-)
+from workbench.cli.output import FAILED, FINE, add_json, add_settings, check_out, settings_of, show_table
+from workbench.cli.study import KEPT as KEPT
+from workbench.cli.study import add_execution, states, trained
 from workbench.errors import UserError
-
-KEPT = "the trainings that were finished are stored; the same command goes on"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -27,32 +17,24 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", nargs="+", default=["released"], help="one or several (default: released)")
     parser.add_argument("--seeds", type=int, default=3, help="training seeds of each (default: %(default)s)")
     add_settings(parser, "a setting of all, -p epochs=50")
-    parser.add_argument("--workers", type=int, help="processes (default: one a core)")
-    parser.add_argument("--on", metavar="ADDRESS", help="of a Dask scheduler, to train on its workers")
-    parser.add_argument(
-        "--deadline", type=float, metavar="MINUTES", help="stop after this time and keep what was trained"
-    )
+    add_execution(parser, workers=None)
     parser.add_argument("--out", metavar="FILE", help="write each training's row as CSV")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, and print a row for each training."""
-    from workbench.studies import sweep
+    from workbench.studies.study import sweep
 
     check_out(args.out)
-    deadline = seconds_of(args.deadline)
+    study = sweep(args.methods, args.preset, args.seeds, **settings_of(args.settings, own=("seeds", "preset")))
     left_out: list[str] = []
-    settings = settings_of(args.settings, own=("seeds", "left_out"))
-    requests = sweep.plan(args.methods, args.graphs, args.preset, args.seeds, left_out, **settings)
-    for told in left_out:
-        print(f"workbench: left out: {told}", file=sys.stderr)
-    if not requests:
+    outcomes, _ = trained(args, study, args.graphs, left_out)
+    for sentence in left_out:
+        print(f"workbench: left out: {sentence}", file=sys.stderr)
+    if not outcomes:
         raise UserError("no training is left: none of the methods has such a preset for any of the graphs")
-    rows = sweep.run(requests, workers=args.workers, on=args.on, deadline=deadline, progress=not args.json)
+    table = states(outcomes)
     if args.out:
-        rows.to_csv(args.out, index=False, float_format="%.6g")
-    if args.json:
-        print_json(rows.to_dict("records"))
-    else:
-        show_table(rows, as_json=False)
-    return FINE if rows["state"].isin([sweep.STORED, sweep.TRAINED]).all() else FAILED
+        table.to_csv(args.out, index=False, float_format="%.6g")
+    show_table(table, as_json=args.json)
+    return FINE if table["state"].isin(["stored", "trained"]).all() else FAILED

@@ -133,7 +133,7 @@ class Contrast:
                 raise UserError(f"{name} of the contrast name rows outside 0..{size - 1}")
 
     def directions(self, u: Tensor, v: Tensor | None) -> list[tuple[Tensor, list[Tensor]]]:
-        """Return the matrices whose rows are anchors, each with the matrices of its candidates, the positives' first."""
+        """Return the matrices of anchors, each with those of its candidates, the positives' first."""
         if v is None:
             return [(u, [u])]
         if not self.paired:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from workbench.encoders.base import Encoder, Plain
 from workbench.encoders.graph import GraphTensors, View
 
-Activation = Literal["relu", "prelu", "prelu-each"]
+Activation = Literal["relu", "prelu", "prelu-each", "prelu-layers"]
 
 _STAR = '''
 class StarConv(MessagePassing):
@@ -33,28 +33,49 @@ class GCN(Encoder):
     Args:
         widths: sizes from the attributes to the embedding, e.g. (1433, 256, 128).
         activation: "relu", "prelu" with one slope shared by all layers, or "prelu-each" with one for each column, which
-            layers of equal width share.
+            layers of equal width share; "prelu-layers" with one slope for each layer.
         inference: how the whole graph is normalised by `embed`: "gcn", or as one-hop "star"s (E2Neg).
+        norm: "batch" standardises each column before the activation, over the nodes of the view in training and by
+            running statistics afterwards; "none" does not.
+        norm_momentum: weight of the newest view in those statistics, in (0, 1].
     """
 
     def __init__(
-        self, widths: tuple[int, ...], activation: Activation = "relu", inference: Literal["gcn", "star"] = "gcn"
+        self,
+        widths: tuple[int, ...],
+        activation: Activation = "relu",
+        inference: Literal["gcn", "star"] = "gcn",
+        norm: Literal["none", "batch"] = "none",
+        norm_momentum: float = 0.1,
     ):
         super().__init__()
         self.weights = nn.ParameterList(torch.empty(a, b) for a, b in pairwise(widths))
         self.biases = nn.ParameterList(torch.zeros(b) for b in widths[1:])
         slopes = widths[-1] if activation == "prelu-each" else 1
         self.activation: nn.Module = nn.ReLU() if activation == "relu" else nn.PReLU(slopes)
+        if activation == "prelu-layers":
+            self.activation = nn.ModuleList(nn.PReLU() for _ in self.biases)
+        self.norms = nn.ModuleList(nn.BatchNorm1d(b, momentum=norm_momentum) for b in widths[1:] if norm == "batch")
         self.inference = inference
         for weight in self.weights:
             nn.init.xavier_uniform_(weight)
 
-    def forward(self, view: View) -> Tensor:
-        """Return embeddings [nodes, width]."""
+    def forward(self, view: View, order: Tensor | None = None) -> Tensor:
+        """Return embeddings [nodes, width].
+
+        Args:
+            view: attributes and adjacency.
+            order: the node whose attributes each node gets [nodes]; None leaves everyone their own.
+        """
         h = view.linear(self.weights[0])
+        h = h if order is None else h[order]
         for layer, bias in enumerate(self.biases):
-            h = self.activation(view.adjacency @ (h if layer == 0 else h @ self.weights[layer]) + bias)
+            h = view.adjacency @ (h if layer == 0 else h @ self.weights[layer]) + bias
+            h = self._activation(layer)(self.norms[layer](h) if self.norms else h)
         return h
+
+    def _activation(self, layer: int) -> nn.Module:
+        return self.activation[layer] if isinstance(self.activation, nn.ModuleList) else self.activation
 
     def embed(self, inputs: Any) -> Tensor:
         """Return the embedding of a whole graph [nodes, dim]."""
@@ -66,14 +87,14 @@ class GCN(Encoder):
     def plain(self) -> Plain:
         """Return the same encoder made of PyG's `GCNConv`."""
         layer = "GCNConv" if self.inference == "gcn" else "StarConv"
-        slope = self.activation.weight if isinstance(self.activation, nn.PReLU) else None
-        activation = "nn.ReLU()" if slope is None else f"nn.PReLU({len(slope)})"
         layers, state = list[str](), dict[str, Tensor]()
-        for position, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            layers += [f'({layer}({weight.shape[0]}, {weight.shape[1]}), "x, edge_index -> x")', activation]
-            state |= {f"module_{2 * position}.lin.weight": weight.T, f"module_{2 * position}.bias": bias}
-            if slope is not None:
-                state[f"module_{2 * position + 1}.weight"] = slope
+        for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            state |= {f"module_{len(layers)}.lin.weight": weight.T, f"module_{len(layers)}.bias": bias}
+            layers.append(f'({layer}({weight.shape[0]}, {weight.shape[1]}), "x, edge_index -> x")')
+            activation, norm = self._activation(number), self.norms[number] if self.norms else None
+            for module in (activation,) if norm is None else (norm, activation):
+                state |= {f"module_{len(layers)}.{name}": value for name, value in module.state_dict().items()}
+                layers.append(_source(module))
         if self.inference == "gcn":
             return Plain(layers, state, ["from torch_geometric.nn import GCNConv"])
         imports = [
@@ -81,3 +102,10 @@ class GCN(Encoder):
             "from torch_geometric.utils import degree, remove_self_loops",
         ]
         return Plain(layers, state, imports, _STAR)
+
+
+def _source(module: nn.Module) -> str:
+    """Return the source code that makes a normalisation or an activation like this one."""
+    if isinstance(module, nn.BatchNorm1d):
+        return f"nn.BatchNorm1d({module.num_features}, momentum={module.momentum})"
+    return f"nn.PReLU({module.num_parameters})" if isinstance(module, nn.PReLU) else "nn.ReLU()"

@@ -5,7 +5,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,6 +54,12 @@ class Map:
     def hit(self) -> float:
         """The mean of the hits: how much of the neighbourhoods that the map shows is there in the embedding."""
         return float(self.hits.mean())
+
+    def hits_of(self, nodes: int) -> NDArray[np.float64]:
+        """Return the hits of all nodes of the graph [nodes], nan for those that are not mapped."""
+        values = np.full(nodes, np.nan)
+        values[self.nodes] = self.hits
+        return values
 
 
 class Nearest(NamedTuple):
@@ -126,6 +132,11 @@ def align(points: Floats, before: Floats) -> Floats:
     turn, _ = orthogonal_procrustes(points - middle, before - before_middle)
     moved: Floats = (points - middle) @ turn.astype(np.float32) + before_middle
     return moved
+
+
+def turned(drawn: Map, before: Map) -> Map:
+    """Return a map turned, mirrored and shifted so that it lies as near as can be to another of the same nodes."""
+    return replace(drawn, points=align(drawn.points, before.points))
 
 
 def faithfulness(rows: Floats, points: Floats, seed: int = 0) -> tuple[float, int]:

@@ -1,5 +1,6 @@
 """What labels say of nodes that differ in a score: looked at by groups of nodes of like score, never trained on."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 
 Values = NDArray[np.float64]
 DRAWS = 1_000
+PROBE = (
+    "the probe: logistic regression on the embedding, ten random splits of 10 % training, 10 % validation and 80 % "
+    "test; a node's error is the share of wrong answers in the splits that test it"
+)
+ALIKE, ERRORS = "neighbours of a node's own class", "errors of a probe trained on other nodes"
+NO_NEIGHBOURS = "no edge joins two nodes that have a label"
+NO_EMBEDDING = "pass embedding= (a run, or a matrix [nodes, dim]) to see the errors of a probe along the score"
 
 
 def label_homophily(graph: Data) -> Values:
@@ -110,3 +118,47 @@ def strata(score: Values, value: Values, groups: int = 5, confidence: float = 0.
             low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
         rows.append((scored.min(), scored.max(), mine.size, mine.mean(), low, high))
     return pd.DataFrame(rows, columns=["low", "high", "nodes", "mean", "from", "to"])
+
+
+def errors_of(embedding: "Embeddings | None", graph: Data, seed: int = 0) -> tuple[Values | None, str]:
+    """Return how often a probe is wrong about each node [nodes], None where that can't be told, and a sentence on it.
+
+    Args:
+        embedding: a run, or a matrix [nodes, dim]; None where there is none.
+        graph: the graph with its labels.
+        seed: of the splits.
+
+    Raises:
+        UserError: embeddings that don't fit the graph.
+    """
+    if embedding is None:
+        return None, NO_EMBEDDING
+    matrix_of(embedding, graph)
+    try:
+        return probe_errors(embedding, graph, seed=seed), PROBE
+    except UserError as error:  # too few labels to split
+        return None, f"no errors of a probe: {error}"
+
+
+def label_tables(
+    values: Values, graph: Data, errors: Values | None = None, seed: int = 0
+) -> Mapping[str, pd.DataFrame | str]:
+    """Return what labels say of groups of nodes of like value, a table a question, or a sentence why there is none.
+
+    Args:
+        values: what the groups are made by [nodes].
+        graph: the graph with its labels.
+        errors: how often a probe is wrong about each node, from `probe_errors` [nodes].
+        seed: of the bootstrap.
+    """
+    tables: dict[str, pd.DataFrame | str] = {}
+    try:
+        alike = label_homophily(graph)
+    except UserError as error:  # labels that give no class to each node
+        tables[ALIKE] = str(error)
+    else:
+        asked = bool(np.isfinite(alike).any())
+        tables[ALIKE] = strata(values, alike, seed=seed) if asked else NO_NEIGHBOURS
+    if errors is not None:
+        tables[ERRORS] = strata(values, errors, seed=seed)
+    return tables

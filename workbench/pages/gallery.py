@@ -1,10 +1,9 @@
-"""Pages that show offline: one for each executed notebook, and a gallery that leads to them."""
+"""A gallery of notebooks: a page for each, and an index that leads to them."""
 
 import html
 import json
-import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,13 @@ from urllib.parse import quote
 import kaleido
 import nbformat
 from kaleido.errors import ChromeNotFoundError
-from latex2mathml.converter import convert
-from nbconvert import HTMLExporter
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
-from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
-from workbench.pages.notebooks import FIGURE, Outcome
+from workbench.pages.html import FIGURE, as_page, exporter, heading, height_of
+from workbench.pages.notebooks import Outcome
 
 WIDTH = 720  # pixels that a figure is laid out for at least; where there are fewer, it is shown smaller
-HEIGHT = 450  # of a figure that doesn't say how high it is
 
 
 @dataclass(frozen=True)
@@ -59,35 +54,6 @@ class Card:
         return html.unescape(title.split("<br>")[0])
 
 
-def page(notebook: NotebookNode, name: str, links: Mapping[str, Card | None] | None = None) -> str:
-    """Write an executed notebook as a page whose figures and formulas show offline.
-
-    Args:
-        notebook: executed, with its figures in plotly's own form.
-        name: stands for its title where it has none.
-        links: the cards of the "previous" and the "next" notebook in a gallery, beside whose plotly.min.js the page
-            will lie; None for a page that stands alone and holds plotly.js itself.
-
-    Returns:
-        HTML that asks for nothing from elsewhere.
-    """
-    shown = nbformat.from_dict(notebook)
-    for cell in shown.cells:
-        if cell.cell_type == "markdown":
-            cell.source = _rendered(cell.source, cell.get("attachments"))
-        for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            text = data.get("text/markdown") or data.get("text/latex")
-            if FIGURE in data:
-                output.data = {"text/html": _element(data[FIGURE])}
-            elif text and "text/html" not in data:
-                output.data = {"text/html": _rendered(text)}
-    alone = "" if links is not None else get_plotlyjs()
-    resources = {"title": _told(notebook, name)[0], "links": links, "plotlyjs": alone, "quote": quote}
-    written: str = _exporter().from_notebook_node(shown, resources)[0]
-    return written
-
-
 def build(outcomes: Sequence[Outcome], folder: str | Path) -> Path:
     """Write a page for each notebook, and an index with a card for each, those that failed included.
 
@@ -103,83 +69,20 @@ def build(outcomes: Sequence[Outcome], folder: str | Path) -> Path:
     cards = []
     for outcome in outcomes:
         executed = nbformat.read(outcome.path, as_version=4)
-        cards.append(Card(outcome, executed, *_told(executed, outcome.notebook), _richest(executed)))
+        cards.append(Card(outcome, executed, *heading(executed, outcome.notebook), _richest(executed)))
         for stale in (cards[-1].page, cards[-1].picture):
             (folder / stale).unlink(missing_ok=True)
     (folder / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
     linked = [card for card in cards if card.outcome.ok]
     for card, previous, following in zip(linked, [None, *linked], [*linked[1:], None], strict=False):
-        text = page(card.notebook, card.outcome.notebook, {"previous": previous, "next": following})
+        text = as_page(card.notebook, card.outcome.notebook, {"previous": previous, "next": following})
         (folder / card.page).write_text(text, encoding="utf-8")
     reason = _draw([card for card in cards if card.figure], folder)
     drawn = [card.picture for card in cards if (folder / card.picture).exists()]
     index = folder / "index.html"
-    template = _exporter().environment.get_template("gallery.html.j2")
+    template = exporter().environment.get_template("gallery.html.j2")
     index.write_text(template.render(cards=cards, drawn=drawn, reason=reason, quote=quote), encoding="utf-8")
     return index
-
-
-def _exporter() -> HTMLExporter:
-    templates = str(Path(__file__).with_name("templates"))
-    return HTMLExporter(
-        template_file="notebook.html.j2",
-        extra_template_paths=[templates],
-        exclude_input_prompt=True,
-        exclude_output_prompt=True,
-    )
-
-
-class _Renderer(IPythonRenderer):
-    """Markdown whose formulas become MathML, which browsers show without any script."""
-
-    def block_math(self, body: str) -> str:
-        return _formula(body, "block")
-
-    def inline_math(self, body: str) -> str:
-        return _formula(body, "inline")
-
-    def latex_environment(self, name: str, body: str) -> str:
-        return _formula(rf"\begin{{{name}}}{body}\end{{{name}}}", "block")
-
-
-def _formula(latex: str, display: str) -> str:
-    try:
-        return convert(latex.strip(), display=display)
-    except Exception as error:  # the converter's errors have no other class in common
-        told = f"{latex.strip()} (this formula can't be read: {type(error).__name__})"
-        return f'<code class="failed">{html.escape(told)}</code>'
-
-
-def _rendered(markdown: str, attachments: Any = None) -> str:
-    renderer = _Renderer(escape=False, exclude_anchor_links=True, attachments=attachments)
-    return MarkdownWithMath(renderer=renderer).render(markdown)
-
-
-def _element(figure: dict[str, Any]) -> str:
-    drawn = to_html(
-        figure,
-        config={"responsive": True, "displaylogo": False},
-        include_plotlyjs=False,
-        full_html=False,
-        default_height=HEIGHT,
-        validate=False,
-    )
-    return f'<div class="figure" style="--height: {_height(figure)}px">{drawn}</div>'
-
-
-def _height(figure: dict[str, Any]) -> int:
-    return int(figure["layout"].get("height") or HEIGHT)
-
-
-def _told(notebook: NotebookNode, name: str) -> tuple[str, str]:
-    """Return the title of a notebook, and as HTML the sentence on what it shows, else its first sentence."""
-    texts = (cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    opening = next((text for text in texts if text.startswith("# ")), f"# {name}")
-    unlinked = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", opening)  # the whole card is a link already
-    title, _, text = unlinked.removeprefix("# ").partition("\n")
-    sentences = re.split(r"(?<=[.?!])\s+", " ".join(text.partition("\n#")[0].split()))
-    says = next((sentence for sentence in sentences if sentence.startswith("This notebook")), sentences[0])
-    return re.sub("[*`$]", "", title).strip(), _rendered(says)
 
 
 def _richest(notebook: NotebookNode) -> dict[str, Any]:
@@ -194,7 +97,7 @@ def _draw(cards: Sequence[Card], folder: Path) -> str:
     """Draw the pictures of cards that have a figure; return why one is missing, and tell it, or ""."""
     wanted = []
     for card in cards:
-        size = {"width": WIDTH, "height": _height(card.figure)}
+        size = {"width": WIDTH, "height": height_of(card.figure)}
         wanted.append({"fig": card.figure, "path": folder / card.picture, "opts": {"format": "png", **size}})
     try:
         failures = kaleido.write_fig_from_object_sync(wanted, kopts={"mathjax": False}) if wanted else ()

@@ -14,10 +14,10 @@ import nbformat
 from nbformat import NotebookNode
 
 from workbench.errors import UserError, nearest, unknown
+from workbench.pages.html import FIGURE, as_page
 
 KERNEL = "python3"
 _WIDGET = "application/vnd.jupyter.widget-view+json"
-FIGURE = "application/vnd.plotly.v1+json"
 _UNKNOWN = object()  # the default of a parameter that is computed, so that its type can't be told without running it
 
 
@@ -183,8 +183,6 @@ def execute(
     from nbclient.exceptions import CellControlSignal, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    from workbench.pages import gallery
-
     source, given = find(notebook), dict(parameters or {})
     check([source], given)
     target = Path(out_dir) / source.name
@@ -223,7 +221,7 @@ def execute(
             source.stem, target, None, seconds, failed_cell=_failed_cell(_read(source), executed), error=error
         )
     if html:
-        page.write_text(gallery.page(executed, source.stem), encoding="utf-8")
+        page.write_text(as_page(executed, source.stem), encoding="utf-8")
     return Outcome(source.stem, target, page if html else None, seconds, results=_results(executed))
 
 

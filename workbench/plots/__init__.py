@@ -1,23 +1,45 @@
 """Pure functions from data to plotly figures, all in one look."""
 
 from workbench.plots.agreement import agreement_chart, agreement_maps, confusion_change, side_by_side
-from workbench.plots.arms import budget_chart, difference_chart
 from workbench.plots.audits import audit_chart
-from workbench.plots.claims import claims_chart
 from workbench.plots.losses import loss_curves
 from workbench.plots.maps import embedding_epochs, embedding_map
-from workbench.plots.negatives import negative_cosines, negative_map, negative_rings
+from workbench.plots.negatives import negative_cosines, negative_map
 from workbench.plots.protocols import protocol_lens
-from workbench.plots.results import is_floor, results_chart
-from workbench.plots.rules import rule_map, rule_overlap, rule_report, rule_scores, rule_strata, rule_values
+from workbench.plots.results import results_chart
+from workbench.plots.rings import negative_rings
+from workbench.plots.rules import rule_map, rule_overlap, rule_scores, rule_strata, rule_values
 from workbench.plots.stars import star_table, stars
+from workbench.plots.studies import budget_chart, claims_chart, difference_chart
 from workbench.plots.style import dark
 from workbench.plots.trees import truth_tree
 from workbench.plots.views import views
 
 __all__ = [
-    "agreement_chart", "agreement_maps", "audit_chart", "budget_chart", "claims_chart", "confusion_change", "dark",
-    "difference_chart", "embedding_epochs", "embedding_map", "is_floor", "loss_curves", "negative_cosines",
-    "negative_map", "negative_rings", "protocol_lens", "results_chart", "rule_map", "rule_overlap", "rule_report",
-    "rule_scores", "rule_strata", "rule_values", "side_by_side", "star_table", "stars", "truth_tree", "views",
-]  # fmt: skip
+    "agreement_chart",
+    "agreement_maps",
+    "audit_chart",
+    "budget_chart",
+    "claims_chart",
+    "confusion_change",
+    "dark",
+    "difference_chart",
+    "embedding_epochs",
+    "embedding_map",
+    "loss_curves",
+    "negative_cosines",
+    "negative_map",
+    "negative_rings",
+    "protocol_lens",
+    "results_chart",
+    "rule_map",
+    "rule_overlap",
+    "rule_scores",
+    "rule_strata",
+    "rule_values",
+    "side_by_side",
+    "star_table",
+    "stars",
+    "truth_tree",
+    "views",
+]

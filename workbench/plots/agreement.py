@@ -2,7 +2,6 @@
 
 import html
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,11 @@ from plotly.subplots import make_subplots
 
 from workbench.errors import UserError, unknown
 from workbench.evaluation.agreement import SIDES, Agreement
-from workbench.evaluation.projection import Map, align
+from workbench.evaluation.coloured import HITS
+from workbench.evaluation.projection import Map
 from workbench.plots import maps, style
 
-CLASS, OVERLAP, HITS = "class", "neighbourhood overlap", maps.HITS
+CLASS, OVERLAP = "class", "neighbourhood overlap"
 LOOK = "classes are used to look, never to train"
 _TURNED = (
     "the other map is turned to lie as near as can be to this one",
@@ -22,6 +22,7 @@ _TURNED = (
 )
 _SYMBOLS = ("circle", "diamond")  # of the two embeddings, as are the first two colours
 _CHANGE = [[0, style.COOL], [0.5, style.LINE], [1, style.WARM]]  # which numbers can be read on
+_INTERVAL = ["overlap", "low", "high"]
 _WRITTEN = 12  # classes; the cells of more are too small to write in
 
 
@@ -46,24 +47,26 @@ def agreement_chart(agreement: Agreement, names: tuple[str, str] = SIDES) -> go.
     fig = style.figure("On which classes do the embeddings agree?", told, 210 + 24 * len(rows), base)
     overlap = table["overlap"]
     ends = {"array": table["high"] - overlap, "arrayminus": overlap - table["low"], "thickness": 1.5, "width": 4}
-    hover = "%{y}<br>overlap %{x:.2f} [%{customdata[0]:.2f}, %{customdata[1]:.2f}]<extra></extra>"
-    _dots(fig, 1, overlap, rows, style.INK, "circle", error_x={"type": "data", "symmetric": False, **ends},
-          customdata=table[["low", "high"]], hovertemplate=hover)  # fmt: skip
-    _dots(fig, 3, table["neighbourhood"], rows, style.INK, "circle",
-          hovertemplate="%{y}<br>cosine %{x:.3f}<extra></extra>")  # fmt: skip
+    interval = [f"overlap {x:.2f} [{low:.2f}, {high:.2f}]" for x, low, high in table[_INTERVAL].to_numpy()]
+    _dots(fig, 1, overlap, rows, interval, error_x={"type": "data", "symmetric": False, **ends})
+    _dots(fig, 3, table["neighbourhood"], rows, [f"cosine {x:.3f}" for x in table["neighbourhood"]])
     for column, measure in ((2, "confusion"), (4, "abundance")):
         pair = [table[f"{measure}, {side}"] for side in SIDES]
         between = np.column_stack([*pair, np.full(len(rows), np.nan)]).ravel()
-        fig.add_scatter(x=between, y=np.repeat(rows, 3), mode="lines", line={"color": style.FAINT, "width": 3},
-                        hoverinfo="skip", showlegend=False, row=1, col=column)  # fmt: skip
+        line = {"mode": "lines", "line": {"color": style.FAINT, "width": 3}, "hoverinfo": "skip", "showlegend": False}
+        fig.add_scatter(x=between, y=np.repeat(rows, 3), row=1, col=column, **line)
         for place, values in enumerate(pair):
-            _dots(fig, column, values, rows, style.COLOURS[place], _SYMBOLS[place], name=names[place],
-                  legendgroup=names[place], showlegend=column == 2,
-                  hovertemplate=f"%{{y}}<br>{measure} %{{x:.2f}}, {names[place]}<extra></extra>")  # fmt: skip
-    fig.add_vline(x=agreement.summary.loc["neighbourhood overlap", "chance"], row=1, col=1,
-                  line={"dash": "dash", "color": style.GREY, "width": 1.2})  # fmt: skip
-    titles = ("neighbourhood overlap<br>(share of k)", "confusion<br>(share of neighbours)",
-              "neighbourhood<br>(cosine, no unit)", "abundance<br>(log ratio, no unit)")  # fmt: skip
+            text = [f"{measure} {x:.2f}, {names[place]}" for x in values]
+            legend = {"name": names[place], "legendgroup": names[place], "showlegend": column == 2}
+            _dots(fig, column, values, rows, text, style.COLOURS[place], _SYMBOLS[place], **legend)
+    chance = agreement.summary.loc["neighbourhood overlap", "chance"]
+    fig.add_vline(x=chance, row=1, col=1, line={"dash": "dash", "color": style.GREY, "width": 1.2})
+    titles = (
+        "neighbourhood overlap<br>(share of k)",
+        "confusion<br>(share of neighbours)",
+        "neighbourhood<br>(cosine, no unit)",
+        "abundance<br>(log ratio, no unit)",
+    )
     for column, title in enumerate(titles, start=1):
         fig.update_xaxes(title=title, rangemode="normal" if column > 2 else "tozero", row=1, col=column)
     fig.update_yaxes(autorange="reversed", ticks="", categoryorder="array", categoryarray=rows)
@@ -87,11 +90,19 @@ def confusion_change(agreement: Agreement, names: tuple[str, str] = SIDES) -> go
     told = f"{names[1]} − {names[0]}; each row adds up to 0<br>k = {agreement.k} nearest by cosine; {LOOK}"
     fig = style.figure("Which classes came closer, which moved apart?", told, 240 + 30 * len(called))
     fig.add_heatmap(
-        z=change, x=called, y=called, colorscale=_CHANGE, zmin=-most, zmax=most, xgap=1, ygap=1,
-        texttemplate="%{z:+.1f}" if len(called) <= _WRITTEN else None, textfont_color=style.INK,
+        z=change,
+        x=called,
+        y=called,
+        colorscale=_CHANGE,
+        zmin=-most,
+        zmax=most,
+        xgap=1,
+        ygap=1,
+        texttemplate="%{z:+.1f}" if len(called) <= _WRITTEN else None,
+        textfont_color=style.INK,
         colorbar={"title": "points", "thickness": 12},
         hovertemplate="of %{y}'s neighbours, %{z:+.2f} points are %{x}<extra></extra>",
-    )  # fmt: skip
+    )
     fig.update_xaxes(title="class of the neighbour", type="category", showgrid=False, ticks="")
     fig.update_yaxes(title="class of the node", type="category", autorange="reversed", showgrid=False, ticks="")
     return fig.update_layout(margin_t=100)
@@ -114,7 +125,7 @@ def agreement_maps(
 
     Args:
         agreement: from `evaluation.agreement`.
-        drawn: their maps, of the same nodes; the second is turned to lie as near as can be to the first.
+        drawn: their maps, of the same nodes, the second turned to lie as near as can be to the first.
         colour: "class", "neighbourhood overlap" or "neighbourhood hit".
         names: what the two embeddings are called.
         chosen: a node that is ringed on both maps, with its nearest nodes in either embedding.
@@ -127,17 +138,14 @@ def agreement_maps(
         raise unknown("colour", colour, colours(agreement), "" if CLASS in colours(agreement) else "without classes")
     names, nodes = _escaped(names), agreement.nodes.sort_values("node")
     classes = nodes["class"].cat
-    turned = (drawn[0], replace(drawn[1], points=align(drawn[1].points, drawn[0].points)))
-    low, high = (end(np.concatenate([one.points for one in turned]), axis=0) for end in (np.min, np.max))
+    low, high = (end(np.concatenate([one.points for one in drawn]), axis=0) for end in (np.min, np.max))
     ends = np.stack([low, high], axis=1) + 0.04 * np.outer(high - low, [-1, 1])
     figures = []
-    for place, (one, name) in enumerate(zip(turned, names, strict=True)):
+    for place, (one, name) in enumerate(zip(drawn, names, strict=True)):
         values = (classes.codes if colour == CLASS else nodes["overlap"]).to_numpy()
         if colour == HITS:
-            values = np.full(len(nodes), np.nan)
-            values[one.nodes] = one.hits
-        fig = maps.map_figure(one, values, colour, name, _TURNED[place], [*classes.categories],
-                              node_names)  # fmt: skip
+            values = one.hits_of(len(nodes))
+        fig = maps.map_figure(one, values, colour, name, _TURNED[place], [*classes.categories], node_names)
         entries = 3 + sum(trace.showlegend is not False for trace in fig.data)
         scaled = [trace for trace in fig.data if trace.marker.showscale]
         for trace in scaled:
@@ -182,11 +190,9 @@ def _rings(agreement: Agreement, drawn: Map, names: tuple[str, str], chosen: int
     for name, (ringed, colour, symbol, size) in groups.items():
         mine = np.isin(drawn.nodes, [] if chosen is None else ringed)
         marker = {"color": colour, "symbol": symbol, "size": size, "line": {"width": 2}}
-        traces.append(go.Scattergl(
-            x=drawn.points[mine, 0], y=drawn.points[mine, 1], mode="markers", name=name, marker=marker,
-            hoverinfo="skip", showlegend=chosen is not None, legendrank=2000,
-            selectedpoints=list(range(mine.sum())), unselected={"marker": {"opacity": 1}},  # above the selected nodes
-        ))  # fmt: skip
+        legend: dict[str, Any] = {"name": name, "showlegend": chosen is not None, "legendrank": 2000}
+        above: dict[str, Any] = {"selectedpoints": list(range(mine.sum())), "unselected": {"marker": {"opacity": 1}}}
+        traces.append(style.points(drawn.points[mine], marker, gl=True, **legend, **above))
     return traces
 
 
@@ -200,6 +206,18 @@ def _escaped(names: tuple[str, str]) -> tuple[str, str]:
     return html.escape(names[0]), html.escape(names[1])
 
 
-def _dots(fig: go.Figure, column: int, x: Any, rows: list[str], colour: str, symbol: str, **more: Any) -> None:
-    fig.add_scatter(x=x, y=rows, mode="markers", marker={"size": 9, "color": colour, "symbol": symbol}, row=1,
-                    col=column, cliponaxis=False, **{"showlegend": False, **more})  # fmt: skip
+def _dots(
+    fig: go.Figure,
+    column: int,
+    x: Any,
+    rows: list[str],
+    text: list[str],
+    colour: str = style.INK,
+    symbol: str = "circle",
+    **more: Any,
+) -> None:
+    """Add a dot a row to a panel."""
+    hover = {"text": text, "hovertemplate": "%{y}<br>%{text}<extra></extra>"}
+    marker = {"size": 9, "color": colour, "symbol": symbol}
+    look = {"mode": "markers", "marker": marker, "cliponaxis": False, "showlegend": False}
+    fig.add_scatter(x=x, y=rows, row=1, col=column, **{**look, **hover, **more})

@@ -6,27 +6,20 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench.datasets import content_hash, load_graph
-from workbench.errors import UserError, unknown
-from workbench.evaluation import projection
+from workbench.evaluation import coloured, projection
+from workbench.evaluation.coloured import Colour
 from workbench.evaluation.projection import Map
 from workbench.plots import style
 from workbench.training.run import Run
 
-HITS = "neighbourhood hit"
 CELLS = 160  # of a density view, along the longer side
 LEGEND = 32  # classes; more cannot be told apart
 
 
 def embedding_map(
-    run: Run,
-    colour: str | Tensor | np.ndarray = "label",
-    graph: Data | None = None,
-    method: str = "umap",
-    seed: int = 0,
+    run: Run, colour: Colour = "label", graph: Data | None = None, method: str = "umap", seed: int = 0
 ) -> go.Figure:
     """Draw the embedding of a run as a map of its nodes.
 
@@ -46,22 +39,14 @@ def embedding_map(
     Raises:
         UserError: unknown colour or map method, values of the wrong length, or a graph that cannot be loaded again.
     """
-    graph = _graph_of(run, colour, graph)
-    values, title = _values(run, colour, graph)
-    drawn = projection.project(run.embeddings, method, seed, _folder(run))
-    if title == HITS:
-        values = np.full(len(run.embeddings), np.nan)
-        values[drawn.nodes] = drawn.hits
-    heading = f"{run.method} on {run.graph}, seed {run.seed}, {_trained(len(run.history))}"
-    return map_figure(drawn, values, title, heading, **_names(graph, title))
+    of = coloured.trained_map(run, colour, graph, method, seed)
+    ((epoch, drawn),) = of.maps.items()
+    heading = f"{of.heading}, {trained(epoch)}"
+    return map_figure(drawn, of.values, of.title, heading, class_names=of.class_names, names=of.names)
 
 
 def embedding_epochs(
-    run: Run,
-    colour: str | Tensor | np.ndarray = "label",
-    graph: Data | None = None,
-    method: str = "pca",
-    seed: int = 0,
+    run: Run, colour: Colour = "label", graph: Data | None = None, method: str = "pca", seed: int = 0
 ) -> go.Figure:
     """Draw how the map of a run moved while it was trained, with a slider over the epochs.
 
@@ -71,14 +56,8 @@ def embedding_epochs(
     Raises:
         UserError: the run has no snapshots; or as for `embedding_map`.
     """
-    if not run.snapshots:
-        raise UserError("this run kept no embedding on the way: train it with fit(..., snapshots=8) to see its epochs")
-    graph = _graph_of(run, colour, graph)
-    values, title = _values(run, colour, graph)
-    if title == HITS:
-        raise UserError("the neighbourhood hit belongs to one map: colour the epochs by 'label' or by values [nodes]")
-    maps = dict(projection.over_epochs(run.snapshots, method, seed, _folder(run)))
-    return epochs_figure(maps, values, title, f"{run.method} on {run.graph}, seed {run.seed}", **_names(graph, title))
+    of = coloured.snapshot_maps(run, colour, graph, method, seed)
+    return epochs_figure(of.maps, of.values, of.title, of.heading, of.class_names, of.names)
 
 
 def map_figure(
@@ -133,7 +112,7 @@ def epochs_figure(
     """Draw maps by epoch with a slider that opens at the last; other arguments as for `map_figure`."""
     epochs = sorted(maps)
     figures = {
-        epoch: map_figure(maps[epoch], values, title, heading, _trained(epoch), class_names, names, 640)
+        epoch: map_figure(maps[epoch], values, title, heading, trained(epoch), class_names, names, 640)
         for epoch in epochs
     }
     fig = figures[epochs[-1]]
@@ -176,17 +155,26 @@ def mark(fig: go.Figure, nodes: Iterable[int] | None) -> None:
             trace.selectedpoints = places
 
 
-_WHO = ("node %{customdata}<br>", "node %{customdata}%{text}<br>")
-
-
 def _size(points: int) -> int:
     return 6 if points <= 4_000 else 4 if points <= 10_000 else 3
 
 
-def _faded(points: int) -> dict[str, Any]:
-    """Return how marked points look, and those that are not, once some are."""
-    marked = {"opacity": 1, "size": _size(points) + 2}
-    return {"selected": {"marker": marked}, "unselected": {"marker": {"opacity": 0.12}}}
+def _nodes(
+    drawn: Map, mine: NDArray[np.bool_], marker: dict[str, Any], said: str, names: Sequence[object] | None, **more: Any
+) -> go.Scattergl:
+    """Return some of the mapped nodes as points, which fade while others are marked; `said` follows who they are."""
+    nodes, size = drawn.nodes[mine], _size(len(mine))
+    return style.points(
+        drawn.points[mine],
+        {"size": size, **marker},
+        None if names is None else [f"<br>{names[node]}" for node in nodes],
+        nodes,
+        gl=True,
+        hovertemplate=f"node %{{customdata}}{'' if names is None else '%{text}'}<br>{said}<extra></extra>",
+        selected={"marker": {"opacity": 1, "size": size + 2}},
+        unselected={"marker": {"opacity": 0.12}},
+        **more,
+    )
 
 
 def _numbers(
@@ -198,23 +186,14 @@ def _numbers(
         cells, places, counts = _cells(drawn)
         within = np.bincount(cells[known], minlength=len(counts))
         mean = np.bincount(cells[known], shown[known], minlength=len(counts)) / np.where(within, within, np.nan)
-        marker = {**_square(counts), "color": mean, **scale}
         text = [f"{count:,} nodes<br>mean {title} {value:.4g}" for count, value in zip(counts, mean, strict=True)]
-        return [go.Scattergl(x=places[:, 0], y=places[:, 1], mode="markers", marker=marker, text=text,
-                             hovertemplate="%{text}<extra></extra>")]  # fmt: skip
+        return [style.points(places, {**_square(counts), "color": mean, **scale}, text, gl=True)]
     outline = {"width": 0.5, "color": style.MUTED}  # the dark end of the scale vanishes on dark paper
-    parts = [(known, {"color": shown[known], "line": outline, **scale}, " %{marker.color:.4g}")]
+    marker = {"color": shown[known], "line": outline, **scale}
+    traces = [_nodes(drawn, known, marker, f"{title} %{{marker.color:.4g}}", names)]
     if not known.all():
-        parts.insert(0, (~known, {"color": style.FAINT}, ": none"))
-    return [
-        go.Scattergl(
-            x=drawn.points[mine, 0], y=drawn.points[mine, 1], mode="markers", showlegend=False,
-            marker={"size": _size(len(shown)), **marker}, customdata=drawn.nodes[mine],
-            text=_text(drawn.nodes[mine], names), **_faded(len(shown)),
-            hovertemplate=_WHO[names is not None] + title + f"{value}<extra></extra>",
-        )
-        for mine, marker, value in parts
-    ]  # fmt: skip
+        traces.insert(0, _nodes(drawn, ~known, {"color": style.FAINT}, f"{title}: none", names))
+    return traces
 
 
 def _by_class(
@@ -229,34 +208,23 @@ def _by_class(
     traces, full = [], {}
     if dense:
         cells, places, within = _cells(drawn)
-        table = np.stack([np.bincount(cells[shown == one], minlength=len(within)) for one in classes])
+        table = np.stack([np.bincount(cells[shown == index], minlength=len(within)) for index in classes])
         most, full = classes[table.argmax(0)], _square(within)
-    for index in classes[np.argsort(-counts, kind="stable")]:
-        name = f"no {title}" if index < 0 else class_names[index] if class_names else str(index)
-        if index < 0 and title == "class":
-            name = "no label"
-        common: dict[str, Any] = {"mode": "markers", "name": name, "legendrank": int(index) + 1000,
-                                  "showlegend": len(classes) <= LEGEND}  # fmt: skip
+    for index in classes[np.argsort(-counts, kind="stable")].tolist():
+        nothing = "no label" if title == "class" else f"no {title}"
+        name = nothing if index < 0 else class_names[index] if class_names else str(index)
+        look = style.class_marker(index)
+        legend = {"name": name, "legendrank": index + 1000, "showlegend": len(classes) <= LEGEND}
         if dense:
             mine = most == index
-            marker = {**full, "opacity": full["opacity"][mine], "color": style.class_marker(int(index))["color"]}
-            text = [f"{n:,} nodes, {m / n:.0%} of them {title} {name}"
-                    for n, m in zip(within[mine], table.max(0)[mine], strict=True)]  # fmt: skip
-            traces.append(go.Scattergl(x=places[mine, 0], y=places[mine, 1], marker=marker, text=text,
-                                       hovertemplate="%{text}<extra></extra>", **common))  # fmt: skip
-            continue
-        mine = shown == index
-        marker = {"size": _size(len(shown)), "opacity": 0.85, **style.class_marker(int(index))}
-        traces.append(go.Scattergl(
-            x=drawn.points[mine, 0], y=drawn.points[mine, 1], marker=marker, customdata=drawn.nodes[mine],
-            text=_text(drawn.nodes[mine], names), **_faded(len(shown)), **common,
-            hovertemplate=_WHO[names is not None] + f"{title} {name}<extra></extra>",
-        ))  # fmt: skip
+            shares = zip(within[mine], table.max(0)[mine], strict=True)
+            text = [f"{nodes:,} nodes, {own / nodes:.0%} of them {title} {name}" for nodes, own in shares]
+            marker = {**full, "opacity": full["opacity"][mine], "color": look["color"]}
+            traces.append(style.points(places[mine], marker, text, gl=True, **legend))
+        else:
+            marker = {"opacity": 0.85, **look}
+            traces.append(_nodes(drawn, shown == index, marker, f"{title} {name}", names, **legend))
     return traces
-
-
-def _text(nodes: NDArray[np.int64], names: Sequence[object] | None) -> list[str] | None:
-    return None if names is None else [f"<br>{names[node]}" for node in nodes]
 
 
 def _cells(drawn: Map) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
@@ -272,55 +240,6 @@ def _square(counts: NDArray[np.int64]) -> dict[str, Any]:
     return {"symbol": "square", "size": 4, "opacity": 0.2 + 0.8 * np.log1p(counts) / np.log1p(counts.max())}
 
 
-def _trained(epochs: int) -> str:
+def trained(epochs: int) -> str:
+    """Return how far a training is, in words."""
     return f"{epochs} epoch{'s' * (epochs != 1)}" if epochs else "untrained"
-
-
-def _folder(run: Run) -> Any:
-    return run.path / "maps" if run.path else None
-
-
-def _names(graph: Data | None, title: str) -> dict[str, Any]:
-    classes = getattr(graph, "class_names", None) if title == "class" else None
-    return {"class_names": classes, "names": getattr(graph, "node_names", None)}
-
-
-def _values(run: Run, colour: str | Tensor | np.ndarray, graph: Data | None) -> tuple[NDArray[Any], str]:
-    """Return one value a node [nodes] and what it is called."""
-    title = "colour"
-    if isinstance(colour, str):
-        if colour == HITS:
-            return np.zeros(len(run.embeddings)), HITS
-        if colour != "label" and colour not in run.details:
-            fitting = [name for name, value in run.details.items() if value.shape == (len(run.embeddings),)]
-            raise unknown("colour", colour, ["label", HITS, *fitting], f"of a run of {run.method!r}")
-        title = "class" if colour == "label" else colour
-        if colour == "label":
-            if graph is None or graph.y is None:
-                raise UserError(f"graph {run.graph!r} has no labels: colour by {', '.join(run.details) or 'an array'}")
-            colour = graph.y
-        else:
-            colour = run.details[colour]
-    values = np.asarray(colour.cpu() if isinstance(colour, Tensor) else colour)
-    if values.shape != (len(run.embeddings),):
-        raise UserError(f"{title} has shape {list(values.shape)}; a map is coloured by one value for each of the "
-                        f"{len(run.embeddings)} nodes")  # fmt: skip
-    return values, title
-
-
-def _graph_of(run: Run, colour: str | Tensor | np.ndarray, graph: Data | None) -> Data | None:
-    """Return the graph of a run: the one given, or where its labels are asked for the one that its name loads."""
-    if graph is None and isinstance(colour, str) and colour == "label":
-        try:
-            graph = load_graph(run.graph)
-        except UserError as error:
-            why = str(error).split(";")[0]
-            raise UserError(f"the labels of {run.graph!r} are not stored with the run: pass graph= ({why})") from error
-        if content_hash(graph) != run.graph_hash:
-            raise UserError(
-                f"the graph that loads as {run.graph!r} is not the one of this run: pass the latter as graph="
-            )
-    if graph is not None and graph.num_nodes != len(run.embeddings):
-        raise UserError(f"the run has {len(run.embeddings)} nodes, the graph given has {graph.num_nodes}: pass the "
-                        f"graph of the run")  # fmt: skip
-    return graph

@@ -1,4 +1,4 @@
-"""Scores of methods and floors, side by side."""
+"""Scores of methods and baselines, side by side."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -9,7 +9,7 @@ from workbench.plots import style
 
 
 def results_chart(table: pd.DataFrame) -> go.Figure:
-    """Draw accuracy and its spread for each row of a comparison, floors in grey and trained methods in colour.
+    """Draw accuracy and its spread for each row of a comparison: trained methods in colour, all else in grey.
 
     Args:
         table: what `workbench.compare` returned.
@@ -21,7 +21,16 @@ def results_chart(table: pd.DataFrame) -> go.Figure:
     Raises:
         UserError: the table is empty, lacks a column, or mixes protocols.
     """
-    wanted = ["name", "accuracy", "spread over splits", "training seeds", "spread over seeds", "protocol", "solver"]
+    wanted = [
+        "name",
+        "kind",
+        "accuracy",
+        "spread over splits",
+        "training seeds",
+        "spread over seeds",
+        "protocol",
+        "solver",
+    ]
     if missing := [name for name in wanted if name not in table]:
         raise UserError(f"the table has no column {missing[0]!r}: results_chart draws what compare() returned")
     if len(asked := table[["protocol", "solver"]].drop_duplicates()) != 1:
@@ -33,15 +42,14 @@ def results_chart(table: pd.DataFrame) -> go.Figure:
         told += "; thick bar: over the training seeds"
     fig = style.figure("Accuracy of a probe on frozen embeddings", told + (f"<br>FLAWED: {flaw}" if flaw else ""))
     methods = iter(style.COLOURS * len(table))
-    floors = [is_floor(name) for name in table["name"]]
-    colours = [style.GREY if floor else next(methods) for floor in floors]
-    for row, colour, floor in zip(table.to_dict("records"), colours, floors, strict=True):
+    colours = [next(methods) if kind == "trained" else style.GREY for kind in table["kind"]]
+    for row, colour in zip(table.to_dict("records"), colours, strict=True):
         drawn = [("spread over splits", 1.5, 5), ("spread over seeds", 5, 0)]
         for place, (column, thickness, cap) in enumerate(drawn):
             if place and pd.isna(row[column]):
                 continue
             error = {"type": "data", "array": [row[column]], "thickness": thickness, "width": cap}
-            marker = {"color": colour, "size": 10, "symbol": "circle-open" if floor else "circle"}
+            marker = {"color": colour, "size": 10, "symbol": "circle" if row["kind"] == "trained" else "circle-open"}
             fig.add_scatter(x=[row["accuracy"]], y=[row["name"]], error_x=error, mode="markers", marker=marker,
                             showlegend=False, hovertemplate=f"{row['name']}<br>{row['accuracy']:.2f} ± "
                             f"{row[column]:.2f} ({column})<extra></extra>")  # fmt: skip
@@ -50,8 +58,3 @@ def results_chart(table: pd.DataFrame) -> go.Figure:
     fig.update_xaxes(title=f"accuracy, % ({protocol}, {solver})")
     fig.update_yaxes(categoryorder="array", categoryarray=table["name"][::-1].tolist(), ticks="")
     return fig.update_layout(height=170 + 34 * len(table) + (20 if flaw else 0), margin={"r": 95, "t": 100})
-
-
-def is_floor(name: str) -> bool:
-    """Tell whether a row of a comparison is something that was not trained."""
-    return name.startswith(("raw attributes", "propagated attributes", "untrained "))

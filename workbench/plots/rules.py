@@ -3,7 +3,7 @@
 import html
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,16 +13,11 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench import rules
 from workbench.errors import UserError
-from workbench.plots import network, readings, style
-from workbench.plots.readings import Reading
-from workbench.rules import Terms
+from workbench.plots import network, style
+from workbench.rules.readings import SCORE, Reading
 
-if TYPE_CHECKING:
-    from workbench.evaluation.scores import Embeddings
-
-FALSE, TRUE = style.COLOURS[1], style.COLOURS[0]
+FALSE, TRUE = style.COLOURS[1::-1]
 _GRADED = [[0, FALSE], [0.5, style.LINE], [1, TRUE]]
 _CRISP = [[0, FALSE], [0.5, FALSE], [0.5, TRUE], [1, TRUE]]
 _CALLED = {"truth": "", "graded": "truth", "share": "share", "number": "number"}
@@ -48,28 +43,14 @@ def rule_scores(graph: Data, scores: Tensor | Mapping[str, Tensor], seed: int = 
     part, rows = network.piece(graph, size, seed), len(named)
     base = make_subplots(rows, 2, column_widths=[0.6, 0.4], horizontal_spacing=0.16, vertical_spacing=0.22 / rows)
     fig = style.figure("Rule scores of the nodes", f"left: {part.told}; right: all nodes", 100 + 330 * rows, base)
-    places = part.places
     for row, (name, score) in enumerate(named.items(), start=1):
         values = score.detach().cpu().double().numpy()
-        shown = values[part.nodes]
-        middle = 1 - (row - 0.5) / rows
-        fig.add_trace(network.lines(places, part.edges), row=row, col=1)
-        marker = {
-            "color": shown,
-            "colorscale": style.SCALE,
-            "cmin": values.min(),
-            "cmax": values.max(),
-            "size": 9,
-            "line": {"width": 0.5, "color": style.MUTED},
-            "colorbar": {"title": name, "x": 0.51, "y": middle, "len": 0.85 / rows, "thickness": 12},
-        }
-        hover = [f"node {i}<br>{name} {value:.4g}" for i, value in zip(part.nodes, shown, strict=True)]
-        fig.add_scatter(x=places[:, 0], y=places[:, 1], mode="markers", marker=marker, showlegend=False, text=hover,
-                        hovertemplate="%{text}<extra></extra>", row=row, col=1)  # fmt: skip
-        counts, edges = np.histogram(values, bins=40)
-        fig.add_bar(x=(edges[:-1] + edges[1:]) / 2, y=counts, width=np.diff(edges), marker_color=style.COLOURS[0],
-                    marker_line={"width": 0.5, "color": style.PAPER}, showlegend=False, row=row, col=2,
-                    hovertemplate=f"{name} %{{x:.3g}}<br>%{{y}} nodes<extra></extra>")  # fmt: skip
+        reading = Reading(name, values, "number", "")
+        bar = {"title": name, "x": 0.51, "y": 1 - (row - 0.5) / rows, "len": 0.85 / rows, "thickness": 12}
+        fig.add_traces(rule_map(reading, part).data, row, 1)
+        scale = {"colorbar": bar, "cmin": values.min(), "cmax": values.max()}
+        fig.update_traces(marker=scale, selector={"mode": "markers"}, row=row, col=1)
+        fig.add_traces(rule_values(reading).data, row, 2)
         style.bare(fig, row=row, col=1)
         fig.update_xaxes(title=f"{name} (no unit)", row=row, col=2)
         fig.update_yaxes(title="nodes", row=row, col=2)
@@ -98,27 +79,25 @@ def rule_map(
     bar = {"thickness": 12, "len": 0.6, "title": {"text": _CALLED[reading.kind]}, "tickmode": "auto"}
     if reading.kind == "truth":
         bar |= {"tickmode": "array", "tickvals": [0, 1], "ticktext": ["false", "true"], "len": 0.3}
-    outline = {"width": 0.7, "color": style.MUTED}
+    scale |= {"size": 11, "colorbar": bar, "line": {"width": 0.7, "color": style.MUTED}}
     marks = {
-        "nodes": (~np.isnan(values), {"size": 11, "colorbar": bar, "line": outline, **scale}),
+        "nodes": (~np.isnan(values), scale),
         _NOTHING: (np.isnan(values), {"size": 9, "symbol": "circle-open", "color": style.GREY}),
     }
     for name, (mine, marker) in marks.items():
-        if not mine.any():
-            continue
-        marker = {"color": values[mine], **marker}
-        text = [f"{hover[i]}<br>{_shown(values[i], reading.kind)}" for i in np.flatnonzero(mine)]
-        fig.add_scatter(x=part.places[mine, 0], y=part.places[mine, 1], mode="markers", marker=marker, name=name,
-                        text=text, customdata=part.nodes[mine], hovertemplate="%{text}<extra></extra>",
-                        showlegend=name == _NOTHING)  # fmt: skip
+        if mine.any():
+            text = [f"{hover[i]}<br>{_shown(values[i], reading.kind)}" for i in np.flatnonzero(mine)]
+            look = {"color": values[mine], **marker}
+            trace = style.points(part.places[mine], look, text, part.nodes[mine], name=name)
+            fig.add_trace(trace.update(showlegend=name == _NOTHING))
     if chosen is not None and chosen in part.nodes:
-        x, y = part.places[np.flatnonzero(part.nodes == chosen)[0]]
         ring = {"symbol": "circle-open", "size": 20, "color": style.INK, "line": {"width": 3}}
-        fig.add_scatter(x=[x], y=[y], mode="markers", marker=ring, name=f"node {chosen}, chosen", hoverinfo="skip")
+        drawn = style.points(part.places[part.nodes == chosen], ring, name=f"node {chosen}, chosen")
+        fig.add_trace(drawn.update(showlegend=True))
     style.bare(fig)
-    legend = {"orientation": "h", "x": 0, "y": 0, "yanchor": "top"}
-    return fig.update_layout(margin={"l": 10, "r": 10, "b": 40}, showlegend=True, legend=legend, dragmode="pan",
-                             hovermode="closest", modebar_orientation="v")  # fmt: skip
+    fig.update_layout(legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top"}, showlegend=True)
+    fig.update_layout(margin={"l": 10, "r": 10, "b": 40})
+    return fig.update_layout(dragmode="pan", hovermode="closest", modebar_orientation="v")
 
 
 def rule_values(reading: Reading, chosen: int | None = None) -> go.Figure:
@@ -133,24 +112,25 @@ def rule_values(reading: Reading, chosen: int | None = None) -> go.Figure:
     fig = _figure(["All nodes"], [f"{len(reading.values):,} nodes{without}"], 300)
     x, counts, width, title = _bars(said, reading.kind)
     if reading.kind == "truth":
-        ticks = [f"{word}<br>{count:,} ({count / max(len(said), 1):.0%})"
-                 for word, count in zip(("false", "true"), counts, strict=True)]  # fmt: skip
+        words = zip(("false", "true"), counts, strict=True)
+        ticks = [f"{word}<br>{count:,} ({count / max(len(said), 1):.0%})" for word, count in words]
         fig.update_xaxes(tickmode="array", tickvals=x, ticktext=ticks, range=[-0.6, 1.6])
     else:  # said outright, since a figure on the screen keeps what it is not told to change
         fig.update_xaxes(tickmode="auto", range=[x[0] - width, x[-1] + width])
     hover = [f"{_shown(middle, reading.kind)}: {count:,} nodes" for middle, count in zip(x, counts, strict=True)]
     marker = {"color": x, "line": {"width": 0.5, "color": style.MUTED}, **_scale(reading)[0]}
-    fig.add_bar(x=x, y=counts, width=width, marker=marker, showlegend=False, text=hover, textposition="none",
-                hovertemplate="%{text}<extra></extra>")  # fmt: skip
+    look = {"textposition": "none", "hovertemplate": "%{text}<extra></extra>", "showlegend": False}
+    fig.add_bar(x=x, y=counts, width=width, marker=marker, text=hover, **look)
     top = 1.2 * max(int(counts.max()), 1)
     if chosen is not None and np.isfinite(reading.values[chosen]):
         beyond = 0 if reading.kind == "truth" else width / 2  # what was gathered in the last bar is marked at its end
         value = float(np.clip(reading.values[chosen], x[0] - beyond, x[-1] + beyond))
         part = (value - x[0]) / max(x[-1] - x[0], width)
         side = "center" if reading.kind == "truth" else "right" if part < 0.3 else "left" if part > 0.7 else "center"
-        fig.add_scatter(x=[value, value], y=[0, top], mode="lines+text", showlegend=False, hoverinfo="skip",
-                        text=["", f"node {chosen}: {_shown(reading.values[chosen], reading.kind)}"],
-                        textposition=f"top {side}", line={"color": style.INK, "width": 2, "dash": "dot"})  # fmt: skip
+        line = {"color": style.INK, "width": 2, "dash": "dot"}
+        text = ["", f"node {chosen}: {_shown(reading.values[chosen], reading.kind)}"]
+        drawn = {"mode": "lines+text", "text": text, "textposition": f"top {side}", "line": line}
+        fig.add_scatter(x=[value, value], y=[0, top], showlegend=False, hoverinfo="skip", **drawn)
     fig.update_xaxes(title=title)
     fig.update_yaxes(title="nodes", range=[0, 1.15 * top])
     return fig
@@ -161,7 +141,7 @@ def rule_overlap(held: Mapping[str, NDArray[np.bool_]], left_out: Mapping[str, s
 
     Args:
         held: by the name of a rule whether it holds of each node [nodes]; two rules at least.
-        left_out: by name, why other rules are not among them, as from `readings.flags`.
+        left_out: by name, why other rules are not among them, as from `rules.readings.flags`.
 
     Raises:
         UserError: fewer than two rules.
@@ -176,16 +156,30 @@ def rule_overlap(held: Mapping[str, NDArray[np.bool_]], left_out: Mapping[str, s
     shown = np.where(np.tri(len(sets), k=-1, dtype=bool), jaccard, np.nan)[1:, :-1]
     names = [_plain(name) for name in held]
     labels = [f"{name} ({int(count):,})" for name, count in zip(names, size, strict=True)]
-    hover = [[f"{names[i]} and {names[j]}<br>{int(both[i, j]):,} nodes both, {int(either[i, j]):,} either"
-              for j in range(len(names) - 1)] for i in range(1, len(names))]  # fmt: skip
-    told = ["Jaccard index of the crisp truths: nodes that both hold of over nodes that either holds of;",
-            "in brackets the nodes of each"]  # fmt: skip
+
+    def hover(i: int, j: int) -> str:
+        return f"{names[i]} and {names[j]}<br>{int(both[i, j]):,} nodes both, {int(either[i, j]):,} either"
+
+    what = "Jaccard index of the crisp truths: nodes that both hold of over nodes that either holds of;"
+    told = [what, "in brackets the nodes of each"]
     told += [line for why in _reasons(left_out or {}) for line in textwrap.wrap(why, 80)]
     fig = _figure(["Overlap between rules"], told, 280 + 30 * len(names))
-    fig.add_heatmap(z=shown, x=labels[:-1], y=labels[1:], text=hover, texttemplate="%{z:.2f}", zmin=0, zmax=1,
-                    colorscale=[[0, style.LINE], [1, style.COOL]], xgap=2, ygap=2, hoverongaps=False,
-                    colorbar={"title": "Jaccard", "thickness": 12}, textfont_color=style.INK,
-                    hovertemplate="%{text}<br>Jaccard %{z:.3f}<extra></extra>")  # fmt: skip
+    fig.add_heatmap(
+        z=shown,
+        x=labels[:-1],
+        y=labels[1:],
+        zmin=0,
+        zmax=1,
+        colorscale=[[0, style.LINE], [1, style.COOL]],
+        colorbar={"title": "Jaccard", "thickness": 12},
+        xgap=2,
+        ygap=2,
+        hoverongaps=False,
+        text=[[hover(i, j) for j in range(len(names) - 1)] for i in range(1, len(names))],
+        texttemplate="%{z:.2f}",
+        textfont_color=style.INK,
+        hovertemplate="%{text}<br>Jaccard %{z:.3f}<extra></extra>",
+    )
     fig.update_yaxes(autorange="reversed", showgrid=False, ticks="", showline=False)
     fig.update_xaxes(showgrid=False, ticks="", showline=False, tickangle=-35)
     return fig
@@ -198,10 +192,10 @@ def rule_strata(
 
     Args:
         tables: by what was averaged the table of `evaluation.strata.strata`, or why there is none, which is written in
-            its place, as from `readings.label_tables`.
+            its place, as from `evaluation.strata.label_tables`.
         rule: what the groups are made by.
         told: more for the subtitle.
-        kind: what the groups are made of, as in `readings.Reading`: those of a "truth" are called false and true.
+        kind: what the groups are made of, as in `rules.readings.Reading`: those of a "truth" are called false and true.
     """
     base = make_subplots(1, len(tables), horizontal_spacing=0.12, subplot_titles=list(tables))
     lines = ["mean over the nodes of a group with its 95 % bootstrap interval over these nodes"]
@@ -213,73 +207,27 @@ def rule_strata(
             middle = sum(fig.get_subplot(1, column).xaxis.domain) / 2
             why = "<br>".join(map(_plain, textwrap.wrap(table, 40)))
             fig.add_annotation(text=why, x=middle, xref="paper", xanchor="center", y=0.5, yref="paper", showarrow=False)
-            fig.update_xaxes(visible=False, row=1, col=column)
-            fig.update_yaxes(visible=False, row=1, col=column)
+            style.bare(fig, 1, column)
             continue
         # A place of its own for each group: two groups may read alike once rounded.
         place = np.arange(len(table))
-        ticks = [f"{_group(low, high, kind)}<br>{nodes:,} nodes"
-                 for low, high, nodes in zip(table["low"], table["high"], table["nodes"], strict=True)]  # fmt: skip
+        ranges = zip(table["low"], table["high"], table["nodes"], strict=True)
+        ticks = [f"{_group(low, high, kind)}<br>{nodes:,} nodes" for low, high, nodes in ranges]
         mean = 100 * table["mean"]
         error = {"array": 100 * table["to"] - mean, "arrayminus": mean - 100 * table["from"], "symmetric": False}
-        fig.add_scatter(x=place, y=mean, error_y=error, mode="markers", showlegend=False, row=1, col=column,
-                        marker={"size": 10, "color": TRUE}, text=ticks,
-                        hovertemplate="%{text}<br>%{y:.1f} %<extra></extra>")  # fmt: skip
+        hover = [f"{tick}<br>{value:.1f} %" for tick, value in zip(ticks, mean, strict=True)]
+        at = np.column_stack([place, mean])
+        fig.add_trace(style.points(at, {"size": 10, "color": TRUE}, hover, error_y=error), 1, column)
         # Visible, too, is said outright, since a figure on the screen keeps what it is not told to change.
         fig.update_yaxes(title="mean, %", rangemode="tozero", visible=True, row=1, col=column)
-        fig.update_xaxes(title="score" if kind == "number" else "truth", tickvals=place, ticktext=ticks, visible=True,
-                         range=[-0.6, len(table) - 0.4], tickangle=0, tickfont_size=11, row=1, col=column)  # fmt: skip
+        fig.update_xaxes(title="score" if kind == "number" else "truth", visible=True, row=1, col=column)
+        fig.update_xaxes(range=[-0.6, len(table) - 0.4], row=1, col=column)
+        fig.update_xaxes(tickvals=place, ticktext=ticks, tickangle=0, tickfont_size=11, row=1, col=column)
     return fig.update_layout(margin_t=fig.layout.margin.t + 30).update_annotations(font_size=13)
 
 
-def rule_report(
-    graph: Data | Terms,
-    rule: str = "ntsc",
-    node: int | None = None,
-    semantics: str = "crisp",
-    steepness: float = 10.0,
-    seed: int = 0,
-    embedding: "Embeddings | None" = None,
-) -> dict[str, go.Figure]:
-    """Draw everything about one rule on one graph, as the rule explorer shows it.
-
-    Args:
-        graph: the graph or its terms.
-        rule: a name, in whatever case, or a formula.
-        node: the chosen node, whose neighbourhood is drawn; None for a piece grown from a seeded node.
-        semantics: "crisp", or graded: "product", "godel", "lukasiewicz".
-        steepness: of graded comparisons.
-        seed: of the piece, its layout, the splits of the probe and the bootstrap.
-        embedding: a run, or a matrix [nodes, dim], whose probe errors are shown along the score.
-
-    Returns:
-        Figures by name: "graph", "values", "overlap" (of crisp truths always), and "labels" where the graph has labels.
-
-    Raises:
-        UserError: as for `rules.evaluate`, there is no such node or none at all, or an embedding that doesn't fit.
-    """
-    terms = graph if isinstance(graph, Terms) else Terms(graph)
-    graph = terms.graph
-    reading = readings.read(rules.evaluation(rule, terms, semantics, steepness))
-    links = terms.undirected
-    part = network.piece(links, seed=seed) if node is None else network.ego(links, node, seed=seed)
-    chosen = int(part.nodes[0])
-    held, left_out = readings.flags(terms, rules.names() + [rule] * (rules.name_of(rule) is None))
-    figures = {
-        "graph": rule_map(reading, part, chosen, getattr(graph, "node_names", None)),
-        "values": rule_values(reading, chosen),
-        "overlap": rule_overlap(held, left_out),
-    }
-    if graph.y is not None:
-        errors, told = readings.errors_of(embedding, graph, seed)
-        tables = readings.label_tables(reading.values, graph, errors, seed)
-        figures["labels"] = rule_strata(tables, reading.text, told, reading.kind)
-    return figures
-
-
 def _plain(text: str) -> str:
-    """Escape what plotly would read as markup."""
-    return html.escape(text, quote=False)
+    return html.escape(text, quote=False)  # what plotly would read as markup
 
 
 def _figure(title: Sequence[str], told: Sequence[str], height: int, base: go.Figure | None = None) -> go.Figure:
@@ -304,7 +252,7 @@ def _reasons(left_out: Mapping[str, str]) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for name, why in left_out.items():
         by_reason.setdefault(why, []).append(name)
-    scores = by_reason.pop(readings.SCORE, [])
+    scores = by_reason.pop(SCORE, [])
     lines = [f"left out as scores, neither true nor false: {', '.join(scores)}"] if scores else []
     for why, names in list(by_reason.items())[:3]:
         lines.append(f"left out: {', '.join(names)} ({textwrap.shorten(why, 140, placeholder=' …')})")

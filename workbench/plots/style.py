@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import plotly.io as pio
+from numpy.typing import NDArray
 
 from workbench.training.run import Run
 
@@ -93,6 +94,31 @@ def figure(title: str, subtitle: str = "", height: int = 420, base: go.Figure | 
     fig = go.Figure() if base is None else base
     fig.update_layout(template="workbench", height=height, title={"text": title, "subtitle": {"text": subtitle}})
     return fig
+
+
+def points(
+    places: NDArray[Any],
+    marker: dict[str, Any],
+    text: Sequence[str] | None = None,
+    nodes: NDArray[np.int64] | None = None,
+    gl: bool = False,
+    **more: Any,
+) -> go.Scatter | go.Scattergl:
+    """Return marks as one trace, without an entry in the legend unless asked for one.
+
+    Args:
+        places: where they stand [marks, 2].
+        marker: their look.
+        text: what is told of each under the pointer, as HTML; None for nothing.
+        nodes: the node of each [marks], for clicks and selections.
+        gl: drawn by the graphics card, for very many.
+        **more: properties of the trace.
+    """
+    hover = {"text": text, "hovertemplate": "%{text}<extra></extra>"}
+    if text is None and "hovertemplate" not in more:
+        hover = {"hoverinfo": "skip"}
+    trace = {"mode": "markers", "showlegend": False, "marker": marker, "customdata": nodes, **hover, **more}
+    return (go.Scattergl if gl else go.Scatter)(x=places[:, 0], y=places[:, 1], **trace)
 
 
 def class_marker(index: int) -> dict[str, str]:

@@ -5,7 +5,7 @@ import html
 from workbench.plots import style
 from workbench.plots.rules import FALSE, TRUE
 from workbench.rules import Explanation
-from workbench.rules.formula import head
+from workbench.rules.printing import head
 
 
 def truth_tree(explanation: Explanation, opened: int = 4) -> str:

@@ -5,22 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from workbench.errors import node_number
-from workbench.rules.formula import (
-    Aggregate,
-    Binary,
-    Call,
-    Compare,
-    Node,
-    Number,
-    Quantifier,
-    Text,
-    Truth,
-    Variable,
-    draw,
-    free_variables,
-    head,
-)
-from workbench.rules.truth import Evaluation, Guard
+from workbench.rules.formula import Aggregate, Binary, Call, Compare, Node, Number, Quantifier, Text, Truth, Variable
+from workbench.rules.printing import draw, head
+from workbench.rules.semantics import Guard
+from workbench.rules.tree import free_variables
+from workbench.rules.truth import Evaluation
 
 MOST = 6
 

@@ -6,15 +6,15 @@ and quantifiers and aggregates run over neighbours. What is typed is read by a g
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from functools import cache
 from typing import Any, TypeVar
 
-from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
+from lark import Lark, Token, Transformer, UnexpectedInput, v_args
 
 from workbench.errors import UserError, unknown
+from workbench.rules.complaints import FormulaError, syntax_error
 from workbench.rules.formula import (
     AGGREGATES,
     Aggregate,
@@ -30,84 +30,14 @@ from workbench.rules.formula import (
     Unary,
     Variable,
     brief,
-    free_variables,
-    walk,
 )
+from workbench.rules.grammar import COMPARE, GRAMMAR, OPERATOR
+from workbench.rules.tree import free_variables, walk
 from workbench.rules.vocabulary import DOMAINS, FUNCTIONS, TERMS
 
 N = TypeVar("N", bound=Node)
 
 MOST_CHARACTERS, LONGEST_NAME, DEEPEST, LARGEST = 5_000, 60, 100, 1e15
-
-_KEYWORDS = ("forall", "exists", "in", "for", "if", "and", "or", "not", "implies", "iff", "true", "false")
-_GRAMMAR = r"""
-?start: iff
-?iff: implies | iff IFF implies -> binary
-?implies: or | or IMPLIES implies -> binary
-?or: and | or OR and -> binary
-?and: not | and AND not -> binary
-?not: NOT not -> unary | quantifier | comparison
-quantifier: (FORALL | EXISTS) NAME _IN domain ":" iff
-?comparison: sum | sum COMPARE sum -> compare
-?sum: product | sum (PLUS | MINUS) product -> binary
-?product: signed | product (TIMES | DIVIDE) signed -> binary
-?signed: MINUS signed -> unary | power
-?power: primary | primary POWER signed -> binary
-?primary: NUMBER -> number | (TRUE | FALSE) -> truth | STRING -> text | NAME -> variable | call | "(" iff ")"
-?call: NAME "(" [iff ("," iff)*] ")" -> call
-    | NAME "(" iff _FOR NAME _IN domain [_IF iff] ")" -> aggregate
-    | NAME "(" NAME _IN domain [_IF iff] ")" -> count
-domain: NAME ["(" NAME ")"]
-
-FORALL.2: /forall\b|∀/i
-EXISTS.2: /exists\b|∃/i
-_IN.2: /in\b|∈/i
-_FOR.2: /for\b/i
-_IF.2: /if\b/i
-TRUE.2: /true\b/i
-FALSE.2: /false\b/i
-AND.2: /and\b|∧|&&?/i
-OR.2: /or\b|∨|\|\|?/i
-NOT.2: /not\b|¬/i
-IFF.3: /iff\b|↔|⇔|<->|<=>/i
-IMPLIES.3: /implies\b|→|⇒|->|=>/i
-COMPARE.2: /<=|>=|!=|==|≤|≥|≠|<|>|=/
-POWER.3: /\*\*|\^/
-PLUS: "+"
-MINUS: /-|−/
-TIMES: /\*|·|×/
-DIVIDE: /\/|÷/
-NUMBER: /([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?/i
-STRING: /"[^"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*"/
-NAME: /(?!(?i:KEYWORDS)\b)[A-Za-z][A-Za-z0-9_]*/
-%ignore /\s+/
-""".replace("KEYWORDS", "|".join(_KEYWORDS))
-_COMPARE = {"==": "=", "≤": "<=", "≥": ">=", "≠": "!="}
-_OPERATOR = {"AND": "and", "OR": "or", "NOT": "not", "IFF": "iff", "IMPLIES": "implies", "PLUS": "+", "MINUS": "-"}
-_OPERATOR |= {"TIMES": "*", "DIVIDE": "/", "POWER": "^", "FORALL": "forall", "EXISTS": "exists"}
-
-
-class FormulaError(UserError):
-    """A mistake in a formula: one sentence that says where, and a drawing of the line with a caret below the place.
-
-    Attributes:
-        line, column: the place, from 1. caret: the line and the caret, two lines of text.
-    """
-
-    def __init__(self, sentence: str, text: str, at: int):
-        at = min(at, len(text))
-        begin = text.rfind("\n", 0, at) + 1
-        shown = text[begin:].split("\n", 1)[0]
-        self.line, self.column = text.count("\n", 0, at) + 1, at - begin + 1
-        shown = "".join(sign if sign.isprintable() else " " for sign in shown)  # a tab would move the caret
-        # A long line is cut around the place.
-        cut = max(0, self.column - 60)
-        lead = "…" if cut else ""
-        self.caret = f"{lead}{shown[cut : cut + 100]}\n{' ' * (self.column - 1 - cut + len(lead))}^"
-        super().__init__(f"line {self.line}, column {self.column}: {sentence}")
-
-    def _render_traceback_(self) -> list[str]:
-        return [*super()._render_traceback_(), *self.caret.split("\n")]
 
 
 def parse(text: str) -> Node:
@@ -133,7 +63,7 @@ def parse(text: str) -> Node:
     try:
         tree: Node = _parser().parse(text)  # type: ignore[assignment]
     except UnexpectedInput as error:
-        raise _syntax_error(error, text) from None
+        raise syntax_error(error, text) from None
     except _Mistake as mistake:
         raise FormulaError(mistake.sentence, text, mistake.at) from None
     if tree.sort not in ("truth", "number"):
@@ -148,7 +78,7 @@ def parse(text: str) -> Node:
 @cache
 def _parser() -> Lark:
     # Nodes are made while it parses, so that no depth of nesting meets Python's recursion limit.
-    return Lark(_GRAMMAR, parser="lalr", maybe_placeholders=True, transformer=_Builder())
+    return Lark(GRAMMAR, parser="lalr", maybe_placeholders=True, transformer=_Builder())
 
 
 def _check_outline(text: str) -> None:
@@ -168,54 +98,6 @@ def _check_outline(text: str) -> None:
             opened.pop()
     if opened:
         raise FormulaError("this '(' is never closed", text, opened[-1])
-
-
-_PLAIN = {
-    "NAME": "a name", "NUMBER": "a number", "LPAR": "'('", "RPAR": "')'", "COMMA": "','", "COLON": "':'", "_IN": "'in'",
-    "_FOR": "'for'", "_IF": "'if'", "COMPARE": "a comparison such as '<='", "STRING": "a name in quotes",
-}  # fmt: skip
-_STARTS = {"FORALL", "EXISTS", "NOT", "TRUE", "FALSE", "MINUS", "STRING", "NUMBER", "LPAR", "NAME"}
-_ANY_TERM = {"MINUS", "NUMBER", "LPAR", "NAME"}
-_JOINS = {"AND", "OR", "IFF", "IMPLIES", "PLUS", "MINUS", "TIMES", "DIVIDE", "POWER", "COMPARE"}
-
-
-def _syntax_error(error: UnexpectedInput, text: str) -> FormulaError:
-    at = error.pos_in_stream if error.pos_in_stream is not None and error.pos_in_stream >= 0 else len(text)
-    if isinstance(error, UnexpectedCharacters):
-        sign = text[at]
-        if sign == "_":
-            return FormulaError("a name begins with a letter, not with '_'", text, at)
-        if sign in "\"'":
-            return FormulaError('a name in quotes is written "..." on one line', text, at)
-        return FormulaError(f"the sign {sign!r} has no meaning here", text, at)
-    if not isinstance(error, UnexpectedToken):
-        return FormulaError("the formula ends too early", text, len(text.rstrip()))
-    expected = set(error.accepts or error.expected)
-    if error.token.type == "$END":
-        at, met = len(text.rstrip()), "the formula ends too early"
-    else:
-        met = f"{str(error.token)[:30]!r} can't stand here"
-    if error.token.type == "COMPARE" and not expected >= _ANY_TERM:
-        return FormulaError("comparisons don't chain; write a <= b and b <= c", text, at)
-    if error.token.type in ("_FOR", "_IF") and expected & _JOINS and not expected >= _ANY_TERM:
-        example = "count(u in N(v) if degree(u) > 2), sum(degree(u) for u in N(v))"
-        return FormulaError(f"{str(error.token)!r} stands in the brackets of an aggregate only: {example}", text, at)
-    if error.token.type == "_FOR" and expected >= _STARTS:
-        return FormulaError(f"{str(error.token)!r} can't stand here; did you mean 'forall'?", text, at)
-    # Two words in a row: one of them is a misspelt keyword, or the word between them is missing.
-    before = re.search(r"([A-Za-z]\w*)\s*$", text[:at])
-    if error.token.type == "NAME" and "NAME" not in expected:
-        for word, place in ((str(error.token), at), (before[1] if before else "", before.start(1) if before else 0)):
-            close = difflib.get_close_matches(word.casefold(), _KEYWORDS, n=1, cutoff=0.65)
-            if close and word not in _KEYWORDS and word not in TERMS:
-                return FormulaError(f"{word!r} can't stand here; did you mean {close[0]!r}?", text, place)
-    wanted = []
-    if expected >= _ANY_TERM:
-        wanted, expected = ["a term, a number or '('"], expected - _STARTS
-    if expected & _JOINS:
-        wanted, expected = [*wanted, "an operator"], expected - _JOINS
-    wanted += sorted(_PLAIN.get(name, f"'{_OPERATOR.get(name, name.lower())}'") for name in expected - {"$END"})
-    return FormulaError(f"{met}; expected {' or '.join(wanted) or 'the end'}", text, at)
 
 
 class _Mistake(Exception):
@@ -278,14 +160,14 @@ class _Builder(Transformer[Token, Node]):
         return Domain(str(name), None if centre is None else str(centre), at=_place(name))
 
     def unary(self, operator: Token, operand: Node) -> Node:
-        word = _OPERATOR[operator.type]
+        word = OPERATOR[operator.type]
         _want(operand, "truth" if word == "not" else "number", f"'{word}'")
         if word == "-" and isinstance(operand, Number) and operand.value > 0:
             return Number(-operand.value, at=_place(operator))  # one number, so that a threshold below 0 can be moved
         return _made(Unary(word, operand, at=_place(operator)))
 
     def binary(self, left: Node, operator: Token, right: Node) -> Node:
-        word = _OPERATOR[operator.type]
+        word = OPERATOR[operator.type]
         made = Binary(word, left, right, at=left.at)
         if str(operator) in ("=>", "<=>") and {left.sort, right.sort} == {"number"}:
             raise _Mistake(
@@ -296,7 +178,7 @@ class _Builder(Transformer[Token, Node]):
         return _made(made, _place(operator))
 
     def compare(self, left: Node, operator: Token, right: Node) -> Node:
-        word = _COMPARE.get(str(operator), str(operator))
+        word = COMPARE.get(str(operator), str(operator))
         option = word == "=" and isinstance(left, Variable) and isinstance(right, Number)  # of a term, perhaps
         if "node" in (left.sort, right.sort) and not option:
             for side in (left, right):
@@ -309,7 +191,7 @@ class _Builder(Transformer[Token, Node]):
         return _made(Compare(word, left, right, at=left.at), _place(operator))
 
     def quantifier(self, kind: Token, variable: Token, domain: Domain, body: Node) -> Node:
-        word = _OPERATOR[kind.type]
+        word = OPERATOR[kind.type]
         _want(body, "truth", f"'{word}'")
         return _made(Quantifier(str(variable), domain, word, body, at=_place(kind)))
 

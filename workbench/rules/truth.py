@@ -5,13 +5,11 @@ over. Nothing ever needs all pairs of nodes; a formula that would is refused wit
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from workbench.errors import UserError, unknown
+from workbench.errors import UserError
 from workbench.rules.formula import (
     Aggregate,
     Binary,
@@ -25,95 +23,10 @@ from workbench.rules.formula import (
     Unary,
     Variable,
     brief,
-    free_variables,
-    rebuilt,
-    thresholds,
 )
+from workbench.rules.semantics import Guard, Semantics, Value, divided
 from workbench.rules.terms import Relation, Terms
-
-SEMANTICS = ("crisp", "product", "godel", "lukasiewicz")
-
-
-@dataclass(frozen=True)
-class Semantics:
-    """What the words of logic mean as arithmetic on truths in [0, 1].
-
-    "crisp" is two-valued. The others are graded: a comparison a >= b becomes sigmoid(steepness * (a - b)), a = b
-    becomes 4 s (1 - s) of that s, and the connectives are those of a t-norm T with its dual: `and` is T, `not` is
-    1 - a, a or b is not (not a and not b), a implies b is not a or b, `forall` is T over all and `exists` its dual.
-    T(a, b) is a b ("product"), min(a, b) ("godel") or max(0, a + b - 1) ("lukasiewicz"). Below a condition `sum`,
-    `mean` and `count` weigh each node by its truth, `max` and `min` take the nodes where it is 1/2 or more.
-
-    Source: van Krieken, Acar, van Harmelen, Analyzing Differentiable Fuzzy Logic Operators, 2022, sections 3 and 4.
-
-    Attributes:
-        name: "crisp", "product", "godel" or "lukasiewicz".
-        steepness: how sharply a graded comparison turns, in 1 / unit of what is compared; above 0.
-    """
-
-    name: str = "crisp"
-    steepness: float = 10.0
-
-    def __post_init__(self) -> None:
-        if self.name not in SEMANTICS:
-            raise unknown("semantics", self.name, SEMANTICS)
-        if not 0 < self.steepness < float("inf"):
-            raise UserError(f"the steepness of a comparison is {self.steepness}; it must be above 0 and finite")
-
-    def compare(self, operator: str, a: Tensor, b: Tensor) -> Tensor:
-        """Return the truth of a comparison, elementwise."""
-        if self.name == "crisp":
-            compared = {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b, "=": a == b, "!=": a != b}[operator]
-            return compared.to(torch.float64)
-        above = torch.sigmoid(self.steepness * (a - b))
-        if operator in ("=", "!="):
-            equal = 4 * above * (1 - above)
-            return equal if operator == "=" else 1 - equal
-        return above if operator in (">", ">=") else 1 - above
-
-    def both(self, a: Tensor, b: Tensor) -> Tensor:
-        """Return the truth of `a and b`."""
-        if self.name == "product":
-            return a * b
-        return (a + b - 1).clamp(min=0) if self.name == "lukasiewicz" else torch.minimum(a, b)
-
-    def join(self, operator: str, a: Tensor, b: Tensor) -> Tensor:
-        """Return the truth of `a operator b`."""
-        if operator == "and":
-            return self.both(a, b)
-        if operator == "or":
-            return 1 - self.both(1 - a, 1 - b)
-        if operator == "implies":
-            return 1 - self.both(a, 1 - b)
-        return self.both(1 - self.both(a, 1 - b), 1 - self.both(b, 1 - a))
-
-    def every(self, truth: Tensor, group: Tensor, groups: int) -> Tensor:
-        """Return the truth of `forall` in each group, 1 in an empty one [groups]."""
-        start = truth.new_ones(groups)
-        if self.name == "product":
-            return start.scatter_reduce(0, group, truth, "prod")
-        if self.name == "lukasiewicz":
-            return start.index_add(0, group, truth - 1).clamp(min=0)
-        return start.scatter_reduce(0, group, truth, "amin")
-
-    def all_of(self, kind: str, truth: Tensor, group: Tensor, groups: int) -> Tensor:
-        """Return the truth of a quantifier in each group [groups]."""
-        return self.every(truth, group, groups) if kind == "forall" else 1 - self.every(1 - truth, group, groups)
-
-
-class Value(NamedTuple):
-    """What a part of a formula is: a scalar (over no node), [nodes] (over one), or [rows] of a relation (over two)."""
-
-    data: Tensor
-    over: tuple[str, ...]
-
-
-class Guard(NamedTuple):
-    """The pairs that the nearest quantifier ties together, and the names of both nodes."""
-
-    relation: Relation
-    centre: str
-    other: str
+from workbench.rules.tree import bodies, factors, free_variables, rebuilt, thresholds
 
 
 class Evaluation:
@@ -226,7 +139,7 @@ class Evaluation:
     def _arithmetic(self, part: Binary, a: Tensor, b: Tensor) -> Tensor:
         if part.operator in "+-*":
             return a + b if part.operator == "+" else a - b if part.operator == "-" else a * b
-        return _divided(a, b) if part.operator == "/" else a**b
+        return divided(a, b) if part.operator == "/" else a**b
 
     def _compared(self, part: Compare, guard: Guard | None) -> Value:
         if isinstance(part.left, Variable) and isinstance(part.right, Variable):
@@ -273,9 +186,9 @@ class Evaluation:
             return self._over_all(part)
         relation = self.terms.relation(part.domain.name)
         guard = Guard(relation, part.domain.centre, part.variable)
-        for body in _bodies(part):
+        for body in bodies(part):
             _check_reach(body, part, guard)
-        rows = [self.rows(body, guard) for body in _bodies(part)]
+        rows = [self.rows(body, guard) for body in bodies(part)]
         return Value(self._reduced(part, rows, relation.centre, self.terms.nodes), (part.domain.centre,))
 
     def _reduced(self, part: Quantifier | Aggregate, rows: list[Tensor], group: Tensor, groups: int) -> Tensor:
@@ -290,7 +203,7 @@ class Evaluation:
         if part.kind in ("sum", "mean"):
             total = term.new_zeros(groups).index_add(0, group, term * held)
             # A graded condition may hold a little only; nothing is held at all where the mean is 0.
-            return total if part.kind == "sum" else _divided(total, count)
+            return total if part.kind == "sum" else divided(total, count)
         kept = held >= 0.5
         term, group = term[kept], group[kept]
         return term.new_zeros(groups).scatter_reduce(0, group, term, f"a{part.kind}", include_self=False)
@@ -298,9 +211,9 @@ class Evaluation:
     def _over_all(self, part: Quantifier | Aggregate) -> Value:
         """Evaluate over V: where the body speaks of the running node alone, or is a sum that can be taken apart."""
         nodes = self.terms.nodes
-        bodies = _bodies(part)
-        if frozenset[str]().union(*map(free_variables, bodies)) <= {part.variable}:
-            rows = [self.value(body, None) for body in bodies]
+        inside = bodies(part)
+        if frozenset[str]().union(*map(free_variables, inside)) <= {part.variable}:
+            rows = [self.value(body, None) for body in inside]
             group = torch.zeros(nodes, dtype=torch.long, device=self.terms.edge_index.device)
             return Value(self._reduced(part, [row.data.expand(nodes) for row in rows], group, 1)[0], ())
         apart = None
@@ -333,19 +246,19 @@ class Evaluation:
                 return None
             return left + [v._replace(data=-v.data) if term.operator == "-" else v for v in right]
         inside, outside, joint = self._number(1.0).data, self._number(1.0), None
-        for factor, inverted in _factors(term):
+        for factor, inverted in factors(term):
             names = free_variables(factor)
             if isinstance(factor, Call) and factor.name in ("cos", "dot") and len(set(factor.variables)) == 2:
                 if joint is not None or inverted or variable not in names:
                     return None
                 joint = factor
             elif names <= {variable}:
-                inside = (_divided if inverted else torch.mul)(inside, self.value(factor, None).data)
+                inside = (divided if inverted else torch.mul)(inside, self.value(factor, None).data)
             elif variable not in names and len(names) == 1:
                 value = self.value(factor, None)
                 if outside.over and outside.over != value.over:
                     return None
-                outside = Value((_divided if inverted else torch.mul)(outside.data, value.data), value.over)
+                outside = Value((divided if inverted else torch.mul)(outside.data, value.data), value.over)
             else:
                 return None
         inside = inside.expand(self.terms.nodes)
@@ -382,28 +295,3 @@ def _check_reach(body: Node, part: Quantifier | Aggregate, guard: Guard) -> None
             f"and {guard.other} are tied by an edge; it would need all paths from {name} over {guard.centre} to "
             f"{guard.other}: move what it says of {name} out of these brackets, or run over N2({name})"
         )
-
-
-def _divided(a: Tensor, b: Tensor) -> Tensor:
-    """Return a / b, and 0 where b is 0; the inner choice keeps the gradient there from being nan."""
-    return torch.where(b == 0, 0.0, a / torch.where(b == 0, 1.0, b))
-
-
-def _bodies(part: Quantifier | Aggregate) -> list[Node]:
-    """The body of a quantifier; an aggregate's term, then its condition."""
-    if isinstance(part, Quantifier):
-        return [part.body]
-    return [body for body in (part.term, part.condition) if body is not None]
-
-
-def _factors(term: Node, inverted: bool = False) -> list[tuple[Node, bool]]:
-    """Return the factors of a product, and whether each is divided by."""
-    if isinstance(term, Binary) and term.operator == "*":
-        return _factors(term.left, inverted) + _factors(term.right, inverted)
-    if isinstance(term, Binary) and term.operator == "/":
-        # x / 0 is 0, so only a division by one factor may be taken apart.
-        return [*_factors(term.left, inverted), (term.right, not inverted)]
-    return [(term, inverted)]
-
-
-__all__ = ["SEMANTICS", "Evaluation", "Guard", "Semantics", "Value"]

@@ -1,1 +1,8 @@
-"""Studies: many runs compared, and what can be said of them."""
+"""Studies: conditions × data × seeds × protocols in, one long table out, and what can be said of it."""
+
+from workbench.studies.results import read, summary
+from workbench.studies.running import run
+from workbench.studies.study import Claim, Condition, Study, load, names
+from workbench.studies.verdicts import claims, differences
+
+__all__ = ["Claim", "Condition", "Study", "claims", "differences", "load", "names", "read", "run", "summary"]

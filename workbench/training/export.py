@@ -1,4 +1,4 @@
-"""What a run takes home: its encoder as a plain PyG module, its embeddings in files that others read."""
+"""Files for those who do not have this package: an encoder as a plain PyG module, embeddings in tables and lists."""
 
 from pathlib import Path
 
@@ -6,9 +6,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from workbench.encoders.base import Plain
+from workbench.encoders.base import Encoder
 from workbench.errors import UserError
-from workbench.training.run import Run
 
 _MODULE = '''"""{title}
 
@@ -37,44 +36,26 @@ def load() -> nn.Module:
 '''
 
 
-def export(run: Run, folder: Path) -> list[Path]:
-    """Write a run for those who do not have this package.
-
-    The folder gets encoder.py and encoder.pt (a module of PyG's own layers and its weights), and for each item, e.g.
-    nodes: embeddings.parquet and .csv with the items' names, embeddings.txt (word2vec's text format), and
-    projector-vectors.tsv with projector-names.tsv (for TensorBoard's projector).
+def encoder(module: Encoder, title: str, dim: int, folder: Path) -> list[Path]:
+    """Write an encoder as encoder.py and encoder.pt, a module of PyG's own layers and its weights.
 
     Args:
-        run: what was trained.
-        folder: where to write; it is made.
-
-    Returns:
-        The files.
-
-    Raises:
-        UserError: the run has no weights or its encoder no plain form.
+        module: the encoder.
+        title: says what it is, in a sentence.
+        dim: width of its embedding.
+        folder: where to write.
     """
-    encoder = run.encoder
-    plain = encoder.plain()
-    folder.mkdir(parents=True, exist_ok=True)
-    by_item = run.embeddings if isinstance(run.embeddings, dict) else {"": run.embeddings}
-    (folder / "encoder.py").write_text(_source(run, plain, next(iter(by_item.values())).shape[1]), encoding="utf-8")
-    state = {name: weight.detach().clone() for name, weight in plain.state.items()}
-    torch.save(state, folder / "encoder.pt")
-    written = [folder / "encoder.py", folder / "encoder.pt"]
-    for item, matrix in by_item.items():
-        written += embeddings(matrix, run.names, folder, f"{item}-" if item else "")
-    return written
-
-
-def _source(run: Run, plain: Plain, dim: int) -> str:
-    return _MODULE.format(
-        title=f"The encoder of {run.method}, trained on {run.graph}: {run.preset}, seed {run.seed}.",
+    plain = module.plain()
+    source = _MODULE.format(
+        title=title,
         dim=dim,
         imports="\n".join(plain.imports),
         definitions=f"\n{plain.definitions}" if plain.definitions else "",
         layers=",\n            ".join(plain.layers),
     )
+    (folder / "encoder.py").write_text(source, encoding="utf-8")
+    torch.save({name: weight.detach().clone() for name, weight in plain.state.items()}, folder / "encoder.pt")
+    return [folder / "encoder.py", folder / "encoder.pt"]
 
 
 def embeddings(matrix: Tensor, names: list[str] | None, folder: Path, prefix: str = "") -> list[Path]:

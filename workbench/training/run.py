@@ -15,6 +15,7 @@ from workbench.datasets.kinds import KINDS, kind_of
 from workbench.encoders.base import Encoder
 from workbench.errors import UserError
 from workbench.methods import METHODS, Config, Preset
+from workbench.training import export
 
 
 @dataclass
@@ -145,10 +146,29 @@ class Run:
         return {k: v.float() for k, v in embedded.items()} if isinstance(embedded, dict) else embedded.float()
 
     def export(self, folder: str | Path) -> list[Path]:
-        """Write the encoder and the embeddings for those who do not have this package, see `training.export`."""
-        from workbench.training.export import export
+        """Write the encoder and the embeddings for those who do not have this package.
 
-        return export(self, Path(folder))
+        The folder gets encoder.py and encoder.pt (a module of PyG's own layers and its weights), embeddings.parquet
+        and .csv with the items' names, embeddings.txt (word2vec's text format), and projector-vectors.tsv with
+        projector-names.tsv (for TensorBoard's projector); the latter once an item where there are several.
+
+        Args:
+            folder: where to write; it is made.
+
+        Returns:
+            The files.
+
+        Raises:
+            UserError: the run has no weights, or its encoder no plain form.
+        """
+        encoder, place = self.encoder, Path(folder)
+        by_item = self.embeddings if isinstance(self.embeddings, dict) else {"": self.embeddings}
+        place.mkdir(parents=True, exist_ok=True)
+        title = f"The encoder of {self.method}, trained on {self.graph}: {self.preset}, seed {self.seed}."
+        files = export.encoder(encoder, title, next(iter(by_item.values())).shape[1], place)
+        for item, matrix in by_item.items():
+            files += export.embeddings(matrix, self.names, place, f"{item}-" if item else "")
+        return files
 
     def __repr__(self) -> str:
         state = "" if self.complete else f", interrupted after {self.epochs} epochs"

@@ -1,13 +1,22 @@
 """Widgets for a notebook: they wire functions and figures together and compute nothing of their own."""
 
-from workbench.widgets.comparison import Comparison, ComparisonReport, comparison
-from workbench.widgets.explorer import EmbeddingExplorer, EmbeddingReport, embedding_explorer
-from workbench.widgets.negatives import Microscope, MicroscopeReport, microscope
-from workbench.widgets.rules import RuleExplorer, RuleReport, rule_explorer
-from workbench.widgets.training import TrainingPanel, TrainingReport, training_panel
+from workbench.widgets.comparison import Comparison, comparison
+from workbench.widgets.explorer import EmbeddingExplorer, embedding_explorer
+from workbench.widgets.negatives import Microscope, microscope
+from workbench.widgets.rules import RuleExplorer, rule_explorer
+from workbench.widgets.shell import Report
+from workbench.widgets.training import TrainingPanel, training_panel
 
 __all__ = [
-    "Comparison", "ComparisonReport", "EmbeddingExplorer", "EmbeddingReport", "Microscope", "MicroscopeReport",
-    "RuleExplorer", "RuleReport", "TrainingPanel", "TrainingReport", "comparison", "embedding_explorer", "microscope",
-    "rule_explorer", "training_panel",
-]  # fmt: skip
+    "Comparison",
+    "EmbeddingExplorer",
+    "Microscope",
+    "Report",
+    "RuleExplorer",
+    "TrainingPanel",
+    "comparison",
+    "embedding_explorer",
+    "microscope",
+    "rule_explorer",
+    "training_panel",
+]

@@ -14,14 +14,15 @@ from sklearn.preprocessing import normalize
 from torch_geometric.data import Data
 
 from workbench import rules
-from workbench.contrast.audit import node_classes
+from workbench.contrast.pair_tables import node_classes
 from workbench.datasets.structure import adjacency
 from workbench.errors import UserError, nearest, node_number
 from workbench.evaluation import projection
+from workbench.evaluation.coloured import HITS, map_folder
 from workbench.evaluation.projection import Map
 from workbench.evaluation.scores import matrix_of
 from workbench.evaluation.strata import label_homophily, probe_errors
-from workbench.plots import maps, network
+from workbench.plots import network
 from workbench.randomness import Randomness
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 Ids = NDArray[np.int64]
 LABELS = "uses labels to look, never to train"
-CLASS, CLUSTER, DEGREE, RULE, ERROR, HITS = "class", "cluster", "degree", "rule score", "probe error", maps.HITS
+CLASS, CLUSTER, DEGREE, RULE, ERROR = "class", "cluster", "degree", "rule score", "probe error"
 CLUSTERS = 8  # where there are no classes to say how many
 FAR = 6  # edges; how far a path between two nodes is looked for
 
@@ -93,7 +94,7 @@ class Atlas:
             method: of `projection.names()`.
             epoch: one of `epochs`; None for the trained embedding, whose map stands for itself.
         """
-        folder = self.run.path / "maps" if self.run.path else None
+        folder = map_folder(self.run)
         if epoch is None:
             if (method, None) not in self._maps:
                 yield None
@@ -113,9 +114,7 @@ class Atlas:
             UserError: the rule is none, or the graph has no labels or too few for a probe.
         """
         if colour == HITS:
-            hits = np.full(self.nodes, np.nan)
-            hits[drawn.nodes] = drawn.hits
-            return hits, HITS
+            return drawn.hits_of(self.nodes), HITS
         key = colour, rule if colour == RULE else ""
         if key not in self._values:
             self._values[key] = self._computed(colour, rule)

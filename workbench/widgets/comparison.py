@@ -1,6 +1,5 @@
 """The comparison of two embeddings: brush a group on the map of one and see where its nodes are on the other's."""
 
-import html
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +12,14 @@ from torch_geometric.data import Data
 from workbench.errors import UserError, node_number, unknown
 from workbench.evaluation import projection
 from workbench.plots import agreement as plots
-from workbench.plots.style import COLOURS
 from workbench.widgets.atlas import found_node
 from workbench.widgets.brush import Brush
-from workbench.widgets.live import Controls, Fit, Report, headless, live, update
-from workbench.widgets.pair import Pair, line, small, tables
+from workbench.widgets.live import live
+from workbench.widgets.pair import MOVED, Pair, line, tables
+from workbench.widgets.shell import Report, Shell, complaint, fit, headless, narrow, row, small, wide
 
 if TYPE_CHECKING:
     from workbench.evaluation.scores import Embeddings
-
-MOVED = "Nodes that moved most"
 
 
 def comparison(
@@ -35,7 +32,7 @@ def comparison(
     node: int | None = None,
     groups: ArrayLike | None = None,
     seed: int = 0,
-) -> "Comparison | ComparisonReport":
+) -> "Comparison | Report":
     """Compare two embeddings of one graph: their maps side by side, linked, and the numbers where they disagree.
 
     Two training seeds of one configuration differ as well: look at these first to know what a difference is worth.
@@ -54,7 +51,8 @@ def comparison(
 
     Returns:
         The widget; the last expression of a cell shows it. With WORKBENCH_HEADLESS=1, when nobody is there to click,
-        a static report with the same pictures. Both have the measures as `.agreement`.
+        a static report with the same pictures: `figures` "maps" and, with classes, "classes" and "change". Both have
+        the measures as `.agreement`.
 
     Raises:
         UserError: an embedding that doesn't fit the graph, no such colour, map method or node, or k or groups out of
@@ -63,62 +61,42 @@ def comparison(
     projection.projections.get(method)
     pair = Pair(one, other, graph, k, groups, seed)
     known = plots.colours(pair.agreement)
-    colour = colour or known[0]
-    if colour not in known:
-        raise unknown("colour", colour, known, "of this comparison")
-    chosen = None if node is None else node_number(node, pair.nodes)
-    return (ComparisonReport if headless() else Comparison)(pair, colour, method, chosen)
+    pair.colour, pair.method = colour or known[0], method
+    if pair.colour not in known:
+        raise unknown("colour", pair.colour, known, "of this comparison")
+    pair.chosen = None if node is None else node_number(node, pair.nodes)
+    return Report(pair) if headless() else Comparison(pair)
 
 
-class ComparisonReport(Report):
-    """The pictures of the comparison without its controls.
-
-    Attributes:
-        agreement: what was measured. figures: "maps" and, with classes, "classes" and "change".
-        moved: the nodes that moved most.
-    """
-
-    def __init__(self, pair: Pair, colour: str, method: str, chosen: int | None):
-        self.agreement, self.moved = pair.agreement, pair.moved(np.empty(0, np.int64))
-        chosen = int(self.moved["node"].iloc[0]) if chosen is None else chosen
-        drawn = plots.side_by_side(
-            pair.figures(method, colour, chosen),
-            f"{pair.names[0]} and {pair.names[1]}; node {chosen} and its nearest are ringed",
-        )
-        self.figures = {"maps": drawn, **dict(zip(("classes", "change"), pair.by_class(), strict=False))}
-        rest = [self.figures[name] for name in ("classes", "change") if name in self.figures]
-        listed = tables({MOVED: self.moved.head(15).rename(columns=pair.told)})
-        numbers = pair.numbers(np.empty(0, np.int64))
-        super().__init__("comparison", [drawn, f"<p>{pair.of_node(chosen)}</p>{numbers}", *rest, listed])
-
-
-class Comparison(Controls, ipw.VBox):
+class Comparison(Shell):
     """The widget; its parts are attributes, so that a script can set what a hand would.
 
     Attributes:
         colour, method, node, clear, moved: the controls; `moved` lists the nodes that moved most.
         message, told, numbers: what is told. maps: the two figures. classes: what is told of classes.
-        agreement: what was measured. chosen: the node that is ringed with its nearest, or None.
+        scene: the pair. agreement: what was measured.
     """
 
-    def __init__(self, pair: Pair, colour: str, method: str, chosen: int | None):
+    def __init__(self, pair: Pair):
         super().__init__()
-        self.pair, self.agreement, self.chosen = pair, pair.agreement, chosen
+        self.scene, self.agreement = pair, pair.agreement
         self._selection: NDArray[np.int64] = np.empty(0, np.int64)
-        self._make_controls(colour, method)
-        self.maps = tuple(map(live, self._figures()))
+        self._make_controls()
+        self._show(self._figures())
+        self.maps = self.figures["one"], self.figures["other"]
         self._brushes = [Brush(shown, self._select) for shown in self.maps]
         self.classes = [live(figure) for figure in pair.by_class()]
+        self.figures |= {f"class {place}": figure for place, figure in enumerate(self.classes)}
         self.children = self._arranged()
         self._tell()
-        self._listen()
+        for brush in self._brushes:
+            brush.listen()
         self._connect()
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Show the widget; a figure tells a new screen no changes but those that it is asked for at this moment."""
-        for figure in (*self.maps, *self.classes):
-            figure._repr_mimebundle_()
-        return super()._repr_mimebundle_(**options)
+    @property
+    def chosen(self) -> int | None:
+        """The node that is ringed with its nearest, or None."""
+        return self.scene.chosen
 
     @property
     def selection(self) -> NDArray[np.int64]:
@@ -127,57 +105,57 @@ class Comparison(Controls, ipw.VBox):
 
     @selection.setter
     def selection(self, nodes: Iterable[int]) -> None:
-        self._select([node_number(node, self.pair.nodes) for node in nodes])
+        self._select([node_number(node, self.scene.nodes) for node in nodes])
 
     # ---------------------------------------------------------------------------------------------------- parts
 
-    def _make_controls(self, colour: str, method: str) -> None:
-        names = [(f"{name} — {plots.LOOK}" if name == plots.CLASS else name, name)
-                 for name in plots.colours(self.agreement)]  # fmt: skip
-        self.colour = ipw.Dropdown(options=names, value=colour, description="coloured by",
-                                   layout=ipw.Layout(flex="1 1 260px"),
-                                   style={"description_width": "78px"})  # fmt: skip
-        self.method = ipw.Dropdown(options=projection.names(), value=method, description="maps",
-                                   style={"description_width": "40px"}, layout=ipw.Layout(width="160px"))  # fmt: skip
-        self.node = ipw.Text(description="node", continuous_update=False, style={"description_width": "40px"},
-                             placeholder="number" if self.pair.node_names is None else "number or part of a name",
-                             layout=ipw.Layout(width="240px"))  # fmt: skip
+    def _make_controls(self) -> None:
+        pair = self.scene
+        known = [
+            (f"{name} — {plots.LOOK}" if name == plots.CLASS else name, name) for name in plots.colours(self.agreement)
+        ]
+        look = {"layout": ipw.Layout(flex="1 1 260px"), "style": narrow(78)}
+        self.colour = ipw.Dropdown(options=known, value=pair.colour, description="coloured by", **look)
+        look = {"layout": ipw.Layout(width="160px"), "style": narrow(40)}
+        self.method = ipw.Dropdown(options=projection.names(), value=pair.method, description="maps", **look)
+        hint = "number" if pair.node_names is None else "number or part of a name"
+        look = {"layout": ipw.Layout(width="240px"), "style": narrow(40)}
+        self.node = ipw.Text(description="node", continuous_update=False, placeholder=hint, **look)
         self.clear = ipw.Button(description="select nothing", icon="times", layout=ipw.Layout(width="150px"))
         self.moved = ipw.Select(rows=10, layout=ipw.Layout(width="auto"))
         self.heading, self.message, self.told, self.numbers = (ipw.HTML() for _ in range(4))
-        for name in ("colour", "method", "node", "clear", "moved", "heading", "message", "told", "numbers"):
-            getattr(self, name).add_class(f"comparison-{name}")
+        self._name("comparison", "colour", "method", "node", "clear", "moved", "heading", "message", "told", "numbers")
 
     def _arranged(self) -> list[ipw.Widget]:
-        row = ipw.Layout(flex_flow="row wrap", align_items="flex-start")
-        half = ipw.Layout(flex="1 1 400px", min_width="0")
+        half = wide("1 1 400px")
         hint = small(
             "Draw a lasso or a box on either map to select nodes on both; click a node, or choose it in the list, to "
             "ring it and its nearest in either embedding; double click to select nothing."
         )
-        fit = Fit(layout=ipw.Layout(width="100%"))
+        by_class = "This graph has no classes: groups= takes any."
+        if self.classes:
+            by_class = tables({"By class": self.agreement.classes.rename(columns=self.scene.told)})
         return [
-            ipw.HBox([self.colour, self.method, self.node, self.clear], layout=row), self.message, ipw.HTML(hint), fit,
-            ipw.HBox([ipw.VBox([shown], layout=half) for shown in self.maps], layout=row),
-            ipw.HBox([ipw.VBox([self.numbers], layout=half),
-                      ipw.VBox([self.heading, self.moved, self.told], layout=half)], layout=row),
-            *self.classes, ipw.HTML(tables({"By class": self.agreement.classes.rename(columns=self.pair.told)})
-                                    if self.classes else "This graph has no classes: groups= takes any."),
-        ]  # fmt: skip
+            row(self.colour, self.method, self.node, self.clear, align="flex-start"),
+            self.message,
+            ipw.HTML(hint),
+            fit(),
+            row(*(ipw.VBox([shown], layout=half) for shown in self.maps), align="flex-start"),
+            row(
+                ipw.VBox([self.numbers], layout=half),
+                ipw.VBox([self.heading, self.moved, self.told], layout=half),
+                align="flex-start",
+            ),
+            *self.classes,
+            ipw.HTML(by_class),
+        ]
 
     def _connect(self) -> None:
-        self.colour.observe(lambda _: self._draw(), "value")
-        self.method.observe(lambda _: self._draw(moved=True), "value")
-        self.node.observe(lambda _: self._unless_quiet(self._typed), "value")
-        self.moved.observe(lambda _: self._unless_quiet(lambda: self._choose(self.moved.value)), "value")
+        self._observe(self._draw, self.colour)
+        self._observe(lambda: self._draw(moved=True), self.method)
+        self._observe(self._typed, self.node)
+        self._observe(lambda: self._choose(self.moved.value), self.moved)
         self.clear.on_click(lambda _: self._cleared())
-
-    def _listen(self) -> None:
-        for shown, brush in zip(self.maps, self._brushes, strict=True):
-            brush.listen()
-            for trace in shown.data:
-                if trace.customdata is not None:
-                    trace.on_click(self._clicked)
 
     # ------------------------------------------------------------------------------------- what a hand changes
 
@@ -187,31 +165,30 @@ class Comparison(Controls, ipw.VBox):
         Raises:
             UserError: there is no such node.
         """
-        self._choose(node_number(node, self.pair.nodes))
+        self._choose(node_number(node, self.scene.nodes))
 
     def _choose(self, node: int | None) -> None:
-        self.chosen = node
+        self.scene.chosen = node
         self._draw()
         self._tell()
 
     def _typed(self) -> None:
+        text, pair = self.node.value, self.scene
         try:
-            node = found_node(self.node.value, self.pair.node_names, self.pair.nodes) if self.node.value else None
+            node = found_node(text, pair.node_names, pair.nodes) if text else None
         except UserError as error:
-            self.message.value = (
-                f'<div style="border-left:4px solid {COLOURS[1]};padding:2px 10px">{html.escape(str(error))}</div>'
-            )
+            self.message.value = complaint(str(error))
             return
         self.message.value = ""
         self._choose(node)
 
     def _clicked(self, trace: Any, points: Any, _: Any) -> None:
         if points.point_inds:
-            self.chosen = int(trace.customdata[points.point_inds[0]])
-            self._select([self.chosen])
+            self.scene.chosen = int(trace.customdata[points.point_inds[0]])
+            self._select([self.scene.chosen])
 
     def _cleared(self) -> None:
-        self.chosen = None
+        self.scene.chosen = None
         self._select([])
 
     def _select(self, nodes: ArrayLike) -> None:
@@ -221,31 +198,33 @@ class Comparison(Controls, ipw.VBox):
 
     # -------------------------------------------------------------------------------------------- what follows
 
-    def _figures(self) -> tuple[go.Figure, go.Figure]:
-        drawn = self.pair.figures(self.method.value, self.colour.value, self.chosen)
-        for figure in drawn:
+    def _figures(self) -> dict[str, go.Figure]:
+        self.scene.method, self.scene.colour = self.method.value, self.colour.value
+        drawn = dict(zip(("one", "other"), self.scene.drawn(), strict=True))
+        for figure in drawn.values():
             figure.update_layout(dragmode="lasso", clickmode="event", uirevision="map")
         return drawn
 
     def _draw(self, moved: bool = False) -> None:
-        figures = self._figures()
-        if not moved:  # what a hand has zoomed to stays
-            for shown, figure in zip(self.maps, figures, strict=True):
-                figure.update_layout(xaxis_range=shown.layout.xaxis.range, yaxis_range=shown.layout.yaxis.range)
-        if any([update(shown, figure) for shown, figure in zip(self.maps, figures, strict=True)]):
-            self._listen()
+        drawn = self._figures()
+        for name, figure in drawn.items():
+            if not moved:  # what a hand has zoomed to stays
+                shown = self.figures[name].layout
+                figure.update_layout(xaxis_range=shown.xaxis.range, yaxis_range=shown.yaxis.range)
+        self._show(drawn)
         for brush in self._brushes:
+            brush.listen()
             brush.mark(self._selection)
 
     def _tell(self) -> None:
-        selection = self._selection
-        self.numbers.value = self.pair.numbers(selection)
-        self.told.value = "" if self.chosen is None else self.pair.of_node(self.chosen)
+        selection, pair = self._selection, self.scene
+        self.numbers.value = pair.numbers(selection)
+        self.told.value = "" if pair.chosen is None else pair.of_node(pair.chosen)
         self.heading.value = f"<b>{MOVED}{', of the selected' if len(selection) > 1 else ''}</b>"
-        rows = self.pair.moved(selection)
+        rows = pair.moved_of(selection)
         with self._quietly():
-            self.node.value = "" if self.chosen is None else str(self.chosen)
-            options = [(line(row), int(row["node"])) for row in rows.to_dict("records")]
+            self.node.value = "" if pair.chosen is None else str(pair.chosen)
+            options = [(line(moved), int(moved["node"])) for moved in rows.to_dict("records")]
             if options != list(self.moved.options):
                 self.moved.options = options
-            self.moved.value = self.chosen if self.chosen in rows["node"].to_numpy() else None
+            self.moved.value = pair.chosen if pair.chosen in rows["node"].to_numpy() else None

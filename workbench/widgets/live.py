@@ -1,42 +1,17 @@
-"""What every widget is made of: figures that change on the screen, and a report for when nobody is there to click."""
+"""What every widget is made of: figures that change on the screen, and controls that set one another."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from weakref import WeakValueDictionary
 
 import anywidget
+import ipywidgets as ipw
 import numpy as np
 import plotly.graph_objects as go
-from IPython.display import HTML, display
 from traitlets import Bool, default, observe
 
 from workbench import plots
-
-HEADLESS = "WORKBENCH_HEADLESS"
-
-
-def headless() -> bool:
-    """Return whether nobody is there to click, as when a notebook is executed by a command."""
-    return os.environ.get(HEADLESS) == "1"
-
-
-class Report:
-    """The static twin of a widget: the same pictures without its controls.
-
-    Args:
-        widget: what it stands for, e.g. "rule explorer".
-        parts: HTML text and figures from top to bottom.
-    """
-
-    def __init__(self, widget: str, parts: Sequence[str | go.Figure]):
-        self._widget, self._parts = widget, list(parts)
-
-    def _ipython_display_(self) -> None:
-        told = f"<p>The controls of the {self._widget} appear when this cell is run in JupyterLab.</p>"
-        for part in (told, *self._parts):
-            display(HTML(part) if isinstance(part, str) else part)
 
 
 class Controls:
@@ -56,6 +31,16 @@ class Controls:
     def _unless_quiet(self, act: Callable[[], object]) -> None:
         if not self._quiet:
             act()
+
+    def _observe(self, act: Callable[[], object], *controls: ipw.Widget) -> None:
+        """Run a handler whenever the value of one of some controls is changed, unless it is set quietly."""
+        for control in controls:
+            control.observe(lambda _: self._unless_quiet(act), "value")
+
+    def _name(self, widget: str, *names: str) -> None:
+        """Give controls, which are attributes, class names on the page, e.g. "explorer-rule"."""
+        for name in names:
+            getattr(self, name).add_class(f"{widget}-{name}")
 
 
 class _Page:

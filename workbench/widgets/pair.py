@@ -12,16 +12,19 @@ from torch_geometric.data import Data
 
 from workbench.evaluation import projection
 from workbench.evaluation.agreement import SIDES, Agreement, agreement
+from workbench.evaluation.coloured import map_folder
 from workbench.evaluation.projection import Map
 from workbench.plots import agreement as plots
 from workbench.plots.style import run_labels
 from workbench.training.run import Run
+from workbench.widgets.shell import small
 
 if TYPE_CHECKING:
     from workbench.evaluation.scores import Embeddings
 
 DRAWN = 20_000  # of more nodes a sample is drawn: two maps of more take minutes, and lag behind the hand
 LISTED = 50
+MOVED = "Nodes that moved most"
 
 
 class Pair:
@@ -29,7 +32,12 @@ class Pair:
 
     Attributes:
         agreement: what is measured. names: what the two are called. node_names: a name for each node, or None.
+        method, colour: of the maps. chosen: a node that is ringed on them with its nearest, or None.
     """
+
+    widget = "comparison"
+    method, colour = "umap", plots.OVERLAP
+    chosen: int | None = None
 
     def __init__(
         self, one: "Embeddings", other: "Embeddings", graph: Data, k: int, groups: ArrayLike | None, seed: int
@@ -43,22 +51,36 @@ class Pair:
         """How many nodes there are."""
         return len(self.agreement.nodes)
 
-    def maps(self, method: str) -> tuple[Map, Map]:
+    def maps(self) -> tuple[Map, Map]:
         """Return the maps of the two, of the same nodes: up to 20,000, else a seeded sample."""
-        if method not in self._maps:
-            first, second = (self._map(one, method) for one in self._given)
-            self._maps[method] = first, second
-        return self._maps[method]
+        if self.method not in self._maps:
+            first, second = (self._map(one) for one in self._given)
+            self._maps[self.method] = first, projection.turned(second, first)
+        return self._maps[self.method]
 
-    def _map(self, given: "Embeddings", method: str) -> Map:
-        if not isinstance(given, Run):
-            return projection.project(torch.as_tensor(given), method, self._seed, limit=DRAWN)
-        folder = given.path / "maps" if given.path else None
-        return projection.project(given.embeddings, method, self._seed, folder, limit=DRAWN)
+    def _map(self, given: "Embeddings") -> Map:
+        run = given if isinstance(given, Run) else None
+        matrix = torch.as_tensor(given) if run is None else run.embeddings
+        return projection.project(matrix, self.method, self._seed, map_folder(run), limit=DRAWN)
 
-    def figures(self, method: str, colour: str, chosen: int | None) -> tuple[go.Figure, go.Figure]:
+    def drawn(self) -> tuple[go.Figure, go.Figure]:
         """Draw the two maps, see `plots.agreement.agreement_maps`."""
-        return plots.agreement_maps(self.agreement, self.maps(method), colour, self.names, chosen, self.node_names)
+        return plots.agreement_maps(self.agreement, self.maps(), self.colour, self.names, self.chosen, self.node_names)
+
+    def figures(self) -> dict[str, go.Figure]:
+        """Draw "maps" and, with classes, "classes" and "change"; the node that moved most is chosen where none is."""
+        self.chosen = int(self.moved["node"].iloc[0]) if self.chosen is None else self.chosen
+        title = f"{self.names[0]} and {self.names[1]}; node {self.chosen} and its nearest are ringed"
+        maps = plots.side_by_side(self.drawn(), title)
+        return {"maps": maps, **dict(zip(("classes", "change"), self.by_class(), strict=False))}
+
+    def page(self, figures: dict[str, go.Figure]) -> list[str | go.Figure]:
+        """Return what the static twin shows."""
+        assert self.chosen is not None
+        maps, *rest = figures.values()
+        listed = tables({MOVED: self.moved.head(15).rename(columns=self.told)})
+        numbers = self.numbers(np.empty(0, np.int64))
+        return [maps, f"<p>{self.of_node(self.chosen)}</p>{numbers}", *rest, listed]
 
     def by_class(self) -> list[go.Figure]:
         """Draw what is told of classes; nothing where there are none."""
@@ -95,10 +117,15 @@ class Pair:
             "others what shuffled rows give. Two training seeds of one configuration differ, too."
         )
 
-    def moved(self, selection: NDArray[np.int64]) -> pd.DataFrame:
-        """Return the rows of the 50 nodes that moved most, of those that are selected where any are."""
+    @property
+    def moved(self) -> pd.DataFrame:
+        """The rows of the 50 nodes that moved most."""
+        return self.agreement.nodes.head(LISTED)
+
+    def moved_of(self, selection: NDArray[np.int64]) -> pd.DataFrame:
+        """Return the rows of the 50 nodes that moved most of those that are selected, of all where none are."""
         rows = self.agreement.nodes
-        return (rows[rows["node"].isin(selection)] if len(selection) else rows).head(LISTED)
+        return rows[rows["node"].isin(selection)].head(LISTED) if len(selection) else self.moved
 
     def of_node(self, node: int) -> str:
         """Tell of one node where its nearest are in either embedding, as HTML."""
@@ -139,16 +166,11 @@ def line(row: dict[str, Any]) -> str:
 
 def tables(parts: dict[str, pd.DataFrame]) -> str:
     """Return tables under their headings, side by side where there is room, as HTML."""
-    look = ".comparison-table :is(td, th) { padding: 1px 12px 1px 0; text-align: right } "
-    shown = f"<style>{look}.comparison-table tbody th {{ text-align: left }}</style>"
+    rule = ".comparison-table :is(td, th) { padding: 1px 12px 1px 0; text-align: right } "
+    shown = f"<style>{rule}.comparison-table tbody th {{ text-align: left }}</style>"
     for name, table in parts.items():
         named = not isinstance(table.index, pd.RangeIndex)
-        body = table.to_html(border=0, float_format="{:.2f}".format, na_rep="–", index=named, index_names=False,
-                             classes="comparison-table")  # fmt: skip
+        look = {"border": 0, "index": named, "index_names": False, "classes": "comparison-table"}
+        body = table.to_html(float_format="{:.2f}".format, na_rep="–", **look)
         shown += f'<div style="overflow:auto"><b>{html.escape(name)}</b>{body}</div>'
     return f'<div style="display:flex;flex-wrap:wrap;gap:8px 32px;line-height:1.4">{shown}</div>'
-
-
-def small(text: str) -> str:
-    """Return a remark as HTML."""
-    return f'<div style="opacity:.75;font-size:12px;line-height:1.4">{text}</div>'

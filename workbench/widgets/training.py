@@ -12,8 +12,9 @@ from torch_geometric.data import Data
 from workbench.errors import UserError
 from workbench.widgets.course import Training, under_way
 from workbench.widgets.form import Form, complaint
-from workbench.widgets.live import Fit, Report, headless, live, update
-from workbench.widgets.request import Request, checked
+from workbench.widgets.live import live, update
+from workbench.widgets.request import checked
+from workbench.widgets.shell import Report, fit, headless, narrow, row, wide
 
 if TYPE_CHECKING:
     from workbench.training.run import Run
@@ -26,7 +27,7 @@ def training_panel(
     seed: int = 0,
     every: int = 5,
     **overrides: Any,
-) -> "TrainingPanel | TrainingReport":
+) -> "TrainingPanel | Report":
     """Train a method and watch its loss terms, the accuracy of a probe and the map of its embedding meanwhile.
 
     Training goes on beside the notebook, so that other cells can be run. A kernel trains one model at a time: a new
@@ -41,7 +42,7 @@ def training_panel(
     Returns:
         The panel; the last expression of a cell shows it, and `run` is the run once there is one. With
         WORKBENCH_HEADLESS=1, when nobody is there to click, the request is trained at once, and a static report has
-        the same pictures.
+        the same pictures, `run`, `graph`, `history` and, as `sentence`, what happened.
 
     Raises:
         UserError: an unknown name or parameter, or a value that does not fit; for the report also what `fit` raises.
@@ -51,25 +52,29 @@ def training_panel(
     if not isinstance(graph, Data | str):
         raise UserError(f"the training panel takes a torch_geometric Data or a name, not {type(graph).__name__}")
     if headless():
-        return TrainingReport(checked(graph, method, preset, seed, overrides)[0], every)
+        training = Training(checked(graph, method, preset, seed, overrides)[0], every)
+        training.work()
+        return Report(Trained(training))
     return TrainingPanel(Form(graph, method, preset, seed, overrides), every)
 
 
-class TrainingReport(Report):
-    """What the training panel shows in the end, without its controls.
+class Trained:
+    """A training that is over, as its report shows it.
 
     Attributes:
-        run: the run. graph: the graph it was trained on. history: one row an epoch.
-        figures: "losses", "accuracy" and "map". sentence: what happened.
+        run: the run. graph: the graph it was trained on. history: one row an epoch. sentence: what happened.
     """
 
-    def __init__(self, request: Request, every: int):
-        training = Training(request, every)
-        training.work()
+    widget = "training panel"
+
+    def __init__(self, training: Training):
+        self.figures = training.figures
         self.run, self.graph, self.history = training.result, training.graph, training.history()
-        self.figures: dict[str, go.Figure] = training.figures()
         self.sentence = training.sentence
-        super().__init__("training panel", [*self.figures.values(), f"<p>{html.escape(self.sentence)}</p>"])
+
+    def page(self, figures: dict[str, go.Figure]) -> list[str | go.Figure]:
+        """Return what the static twin shows."""
+        return [*figures.values(), f"<p>{html.escape(self.sentence)}</p>"]
 
 
 class TrainingPanel(ipw.VBox):
@@ -92,15 +97,20 @@ class TrainingPanel(ipw.VBox):
         self.form, self._lock = form, threading.RLock()
         self._training = Training(form.asked, every)  # type: ignore[arg-type] # a form opens without a mistake
         self.every = ipw.BoundedIntText(
-            value=every, min=1, max=10**6, description="epochs between looks", style={"description_width": "160px"},
-            layout=ipw.Layout(width="236px"), tooltip="how often accuracy and map are made anew",
-        )  # fmt: skip
+            value=every,
+            min=1,
+            max=10**6,
+            description="epochs between looks",
+            style=narrow(160),
+            layout=ipw.Layout(width="236px"),
+            tooltip="how often accuracy and map are made anew",
+        )
         self.buttons = {
             "start": ipw.Button(description="start", icon="play", button_style="primary"),
             "pause": ipw.Button(),
             "stop": ipw.Button(description="stop", icon="stop"),
         }
-        self.progress = ipw.IntProgress(layout=ipw.Layout(width="auto", flex="1 1 160px"))
+        self.progress = ipw.IntProgress(layout=wide("1 1 160px"))
         self.counter, self.message = ipw.HTML(layout=ipw.Layout(width="260px")), ipw.HTML()
         self.message.layout.min_height = "78px"  # of four lines, so that nothing below moves
         self.figures = {name: live(figure) for name, figure in self._training.figures().items()}
@@ -110,17 +120,14 @@ class TrainingPanel(ipw.VBox):
             button.add_class(f"training-{name}")
         for name in ("counter", "message"):
             getattr(self, name).add_class(f"training-{name}")
-        row, half = ipw.Layout(flex_flow="row wrap", align_items="center"), ipw.Layout(flex="1 1 400px", min_width="0")
-        left, right = [self.figures["losses"], self.figures["accuracy"]], [self.figures["map"]]
+        left, half = [self.figures["losses"], self.figures["accuracy"]], wide("1 1 400px")
         self.children = [
             form,
-            ipw.HBox([*self.buttons.values(), self.every], layout=row),
-            ipw.HBox([self.progress, self.counter], layout=row),
+            row(*self.buttons.values(), self.every),
+            row(self.progress, self.counter),
             self.message,
-            Fit(layout=ipw.Layout(width="100%")),
-            ipw.HBox(
-                [ipw.VBox(left, layout=half), ipw.VBox(right, layout=half)], layout=ipw.Layout(flex_flow="row wrap")
-            ),
+            fit(),
+            row(ipw.VBox(left, layout=half), ipw.VBox([self.figures["map"]], layout=half), align="stretch"),
         ]
         self.buttons["start"].on_click(lambda _: self.start())
         self.buttons["pause"].on_click(lambda _: self.resume() if self._training.paused else self.pause())

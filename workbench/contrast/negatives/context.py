@@ -238,7 +238,11 @@ def walk(
         Positions [anchors, k], -1 where fewer fit.
     """
     order, place = circle(context, randomness)
-    chosen, taken, seen_each = np.full((len(context.anchors), k), -1), np.zeros(len(context.anchors), int), max(2 * k, 64)
+    chosen, taken, seen_each = (
+        np.full((len(context.anchors), k), -1),
+        np.zeros(len(context.anchors), int),
+        max(2 * k, 64),
+    )
     most_rows = max(1, _BLOCK // seen_each)
     for first in range(0, len(chosen), most_rows):
         rows, start = np.arange(first, min(first + most_rows, len(chosen))), 1

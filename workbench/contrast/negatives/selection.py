@@ -4,7 +4,7 @@ import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,17 +14,25 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.config import check_options
-from workbench.contrast.negatives.context import SamplingContext, Positions
+from workbench.contrast.negatives.context import Positions, SamplingContext
 from workbench.contrast.pairs import Mixed
 from workbench.errors import UserError, node_number
 from workbench.randomness import Randomness
 from workbench.registry import Registry
-
-if TYPE_CHECKING:
-    from workbench.training.run import Run
+from workbench.types import Trained
 
 SAMPLERS: Registry[Callable[..., "Selection"]] = Registry("sampler", "workbench.contrast.negatives.samplers")
 names = SAMPLERS.names
+# Samplers that make one list for all anchors; every other is taken to make a list an anchor, which needs more memory.
+SHARED = {
+    "debiased",
+    "degree-weighted",
+    "e2neg",
+    "kmeans-centres",
+    "random-centres",
+    "rule-weighted",
+    "uniform",
+}
 Facts = Mapping[str, Any]
 
 
@@ -131,7 +139,7 @@ def select(
     k: int = 50,
     seed: int = 0,
     *,
-    embedding: "Run | Tensor | NDArray[np.floating] | None" = None,
+    embedding: "Trained | Tensor | NDArray[np.floating] | None" = None,
     anchors: int | list[int] | Tensor | None = None,
     **options: Any,
 ) -> Selection:
@@ -159,7 +167,7 @@ def select(
 
 def context_of(
     graph: Data,
-    embedding: "Run | Tensor | NDArray[np.floating] | None" = None,
+    embedding: "Trained | Tensor | NDArray[np.floating] | None" = None,
     anchors: int | list[int] | Tensor | None = None,
 ) -> SamplingContext:
     """Prepare what samplers look at, to be handed to `choose` several times; arguments as for `select`."""

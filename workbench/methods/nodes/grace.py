@@ -14,12 +14,13 @@ from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors
 from workbench.encoders.heads import projector
 from workbench.methods import base
-from workbench.methods.base import METHODS, Method, Step, above, at_least, rate
+from workbench.methods.base import METHODS, Method, Step, above, at_least
+from workbench.methods.nodes.two_views import TwoViews
 from workbench.randomness import Randomness
 
 
 @dataclass(frozen=True)
-class GraceConfig(base.ContrastConfig):
+class GraceConfig(TwoViews, base.ContrastConfig):
     """Configuration of GRACE; the defaults are the authors' for Cora.
 
     Attributes:
@@ -28,9 +29,6 @@ class GraceConfig(base.ContrastConfig):
         layers: graph convolutions.
         activation: "relu" or "prelu".
         tau: temperature.
-        edge_drop_1, edge_drop_2: rate of dropped edges in each view.
-        feature_drop_1, feature_drop_2: rate of masked attribute columns in each view.
-        edge_dropping: drop each stored direction on its own ("directed", as released) or both together.
     """
 
     main = ("epochs", "lr", "dim", "tau", "negatives", "k")
@@ -40,11 +38,6 @@ class GraceConfig(base.ContrastConfig):
     layers: int = at_least(1, 2)
     activation: Literal["relu", "prelu"] = "relu"
     tau: float = above(0, 0.4)
-    edge_drop_1: float = rate(0.2)
-    edge_drop_2: float = rate(0.4)
-    feature_drop_1: float = rate(0.3)
-    feature_drop_2: float = rate(0.4)
-    edge_dropping: Literal["directed", "undirected"] = "directed"
 
 
 @METHODS.register("grace")
@@ -68,12 +61,8 @@ class Grace(Method):
 
     def step(self, batch: Data) -> Step:
         """Contrast two views of the graph."""
-        c = self.config
-        u, v = (
-            self.projector(
-                self.encoder(self.graph.view(edges, features, self.generator, c.edge_dropping == "undirected"))
-            )
-            for edges, features in ((c.edge_drop_1, c.feature_drop_1), (c.edge_drop_2, c.feature_drop_2))
-        )
+        u, v = (self.projector(self.encoder(view)) for view in self.config.views(self.graph, self.generator))
         contrast = self.negatives(u, v)
-        return Step({"contrast": c.loss(contrast, u, v).mean()}, kept={"contrast": contrast, "projections": (u, v)})
+        return Step(
+            {"contrast": self.config.loss(contrast, u, v).mean()}, kept={"contrast": contrast, "projections": (u, v)}
+        )

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
-from workbench.contrast.negatives.context import SamplingContext, Positions, walk
+from workbench.contrast.negatives.context import Positions, SamplingContext, walk
 from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, listed, shared
 from workbench.contrast.negatives.spectral import spectral_clusters
 from workbench.errors import unknown
@@ -65,7 +65,9 @@ def different_cluster(context: SamplingContext, k: int, randomness: Randomness, 
     return _by_cluster(context, k, randomness, clusters, same=False)
 
 
-def _centres(context: SamplingContext, clusters: Positions, value: np.ndarray, because: str, name: str, sign: float) -> Selection:
+def _centres(
+    context: SamplingContext, clusters: Positions, value: np.ndarray, because: str, name: str, sign: float
+) -> Selection:
     """Choose the position of the highest sign * value in each cluster; what came second is told as displaced."""
     order = np.lexsort((-sign * value, clusters))
     order = order[clusters[order] >= 0]

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from workbench.contrast.negatives.context import SamplingContext, Positions, draw_listed, walk
+from workbench.contrast.negatives.context import Positions, SamplingContext, draw_listed, walk
 from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, listed, shared
 from workbench.datasets.structure import hop_distances
 from workbench.errors import UserError

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.contrast.negatives.context import SamplingContext, Positions, circle, walk
+from workbench.contrast.negatives.context import Positions, SamplingContext, circle, walk
 from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, listed
 from workbench.contrast.pairs import Mixed
 from workbench.errors import UserError
@@ -128,7 +128,9 @@ def _top(context: SamplingContext, k: int, score: Callable[[Tensor, Positions], 
     return found
 
 
-def _cosines(context: SamplingContext, rows: Positions, chosen: Positions, ranked: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def _cosines(
+    context: SamplingContext, rows: Positions, chosen: Positions, ranked: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Look up what was chosen for some anchors [rows, k], nan where nothing was.
 
     Returns:

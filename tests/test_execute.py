@@ -1,0 +1,263 @@
+"""The executor: what is planned, and that nothing is lost or broken when processes are killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+
+import workbench as wb
+from workbench.cli import main
+from workbench.errors import UserError
+from workbench.studies import execute
+from workbench.studies.execute import Outcome
+from workbench.studies.plan import Task, plan
+from workbench.studies.study import Condition, sweep
+from workbench.training import store as runs
+
+EPOCHS = 250  # a second or so on the karate club, more than a checkpoint needs
+
+
+def until(condition: Callable[[], object], seconds: float = 180.0) -> Any:
+    """Wait for a condition and return what it gave, or fail."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+    return found
+
+
+def training(process: psutil.Process) -> list[psutil.Process]:
+    """Return the processes below one that train: those that hold a lock."""
+    found = []
+    for child in process.children(recursive=True):
+        try:
+            if any(file.path.endswith(".lock") for file in child.open_files()):
+                found.append(child)
+        except psutil.Error:  # it has ended meanwhile
+            continue
+    return found
+
+
+def command(store: Path, seeds: int, *more: str) -> list[str]:
+    words = ["sweep", "grace", "--graphs", "karate", "--preset", "defaults", "--seeds", str(seeds), "--json"]
+    return [sys.executable, "-m", "workbench", *words, "-p", f"epochs={EPOCHS}", "-p", "dim=8", *more]
+
+
+@contextmanager
+def started(store: Path, seeds: int, *more: str) -> Iterator[subprocess.Popen[str]]:
+    """A sweep in processes of its own, all of which are gone afterwards."""
+    environment = {**os.environ, "WORKBENCH_RUNS": str(store), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        command(store, seeds, *more), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        for one in [*psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []:
+            one.kill()
+        process.kill()
+        process.wait()
+
+
+def rows_of(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
+    out, told = process.communicate(timeout=180)
+    assert process.returncode == 0, told[-2000:]
+    return json.loads(out)
+
+
+def whole(store: Path, seeds: int) -> None:
+    """Check that the store holds exactly the runs of some seeds, with the bits of a plain training."""
+    table = runs.table(store)
+    assert sorted(table["seed"]) == list(range(seeds)) and not list(store.glob(".*.lock"))
+    last = runs.load(table[table["seed"] == seeds - 1]["folder"].iloc[0])
+    plain = wb.fit("grace", wb.load_graph("karate"), "defaults", seeds - 1, store=store.with_name("plain"),
+                   progress=False, epochs=EPOCHS, dim=8)  # fmt: skip
+    assert torch.equal(last.embeddings, plain.embeddings) and last.epochs == EPOCHS
+
+
+def planned(seeds: Any, **settings: int) -> tuple[Any, list[Task]]:
+    """A study that trains grace on the karate club, and its tasks."""
+    study = sweep(["grace"], ["defaults"], seeds, **settings)
+    return study, plan(study, ["karate"])
+
+
+def test_a_killed_worker_takes_nothing_with_it(tmp_path: Path) -> None:
+    with started(tmp_path / "store", 4, "--workers", "2") as process:
+        until(lambda: training(psutil.Process(process.pid)))[0].kill()
+        rows = rows_of(process)
+    assert [row["state"] for row in rows] == ["trained"] * 4
+    whole(tmp_path / "store", 4)
+
+
+def test_a_sweep_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    with started(store, 4, "--workers", "2") as process:
+        until(lambda: len(runs.table(store)) >= 1 and training(psutil.Process(process.pid)))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    before = {path: (path / "run.json").stat().st_mtime_ns for path in map(Path, runs.table(store)["folder"])}
+    assert before and "(damaged)" not in set(runs.table(store)["method"])
+    with started(store, 4, "--workers", "2") as process:
+        states = [row["state"] for row in rows_of(process)]
+    assert states.count("stored") >= len(before) and set(states) <= {"stored", "trained"}
+    assert all((path / "run.json").stat().st_mtime_ns == at for path, at in before.items()), "trained a second time"
+    whole(store, 4)
+
+
+def test_two_sweeps_at_once_share_a_store(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    with started(store, 3, "--workers", "1") as first, started(store, 3, "--workers", "1") as second:
+        states = [[row["state"] for row in rows_of(process)] for process in (first, second)]
+    assert all(sorted(pair) == ["stored", "trained"] for pair in zip(*states, strict=True)), "each is trained once"
+    whole(store, 3)
+
+
+def test_an_interrupted_sweep_says_so_and_goes_on(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    with started(store, 2, "--workers", "1") as process:
+        until(lambda: training(psutil.Process(process.pid)))
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=180)
+    assert process.returncode == 130 and "the same command goes on" in told
+    with started(store, 2, "--workers", "1") as process:
+        assert {row["state"] for row in rows_of(process)} <= {"stored", "trained"}
+    whole(store, 2)
+
+
+def test_a_worker_that_is_killed_each_time_is_given_up(tmp_path: Path) -> None:
+    with started(tmp_path / "store", 1, "--workers", "1") as process:
+        for _ in range(execute.ATTEMPTS):
+            victim = until(lambda: training(psutil.Process(process.pid)))[0]
+            victim.kill()
+            until(lambda victim=victim: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE)
+        out, _ = process.communicate(timeout=180)
+    assert process.returncode == 1
+    (row,) = json.loads(out)
+    assert (row["state"], row["reason"]) == ("failed", "its worker was killed 3 times, perhaps for want of memory")
+
+
+def test_a_cluster_does_the_same_and_stands_the_loss_of_a_worker(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    study, asked = planned(3, epochs=EPOCHS, dim=8)
+    found: list[list[Outcome]] = []
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", local_directory=str(tmp_path)
+    ) as cluster:
+        address = cluster.scheduler_address
+        thread = threading.Thread(
+            target=lambda: found.append(
+                execute.execute(study, asked, store=tmp_path / "store", on=address, progress=False)
+            )
+        )
+        thread.start()
+        until(lambda: training(psutil.Process()))[0].kill()
+        thread.join(180)
+    assert [outcome.state for outcome in found[0]] == ["trained"] * 3
+    assert [outcome.task.seed for outcome in found[0]] == [0, 1, 2] and len(runs.table(tmp_path / "store")) == 3
+
+
+def test_no_cluster_no_workers(tmp_path: Path) -> None:
+    study, asked = planned(1, epochs=1)
+    with pytest.raises(UserError, match="no Dask scheduler answers at 'nowhere'"):
+        execute.execute(study, asked, store=tmp_path, on="nowhere", progress=False)
+    with pytest.raises(UserError, match="whole number from 1, or 0 for this process, not -1"):
+        execute.execute(study, asked, store=tmp_path, workers=-1, progress=False)
+
+
+def test_without_dask_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    asked = sweep.plan(["grace"], ["karate"], ["defaults"], 1, epochs=1)
+    with pytest.raises(UserError, match=r"pip install 'graph-contrast-workbench\[cluster\]'"):
+        sweep.run(asked, tmp_path, on="nowhere", progress=False)
+
+
+def test_after_the_deadline_a_training_ends_and_goes_on_another_time(tmp_path: Path) -> None:
+    study, (task,) = planned([3], epochs=1000, dim=8)
+    store = str(tmp_path / "store")
+    Path(store).mkdir()
+    outcome = execute.work(task, study, store, time.time() + 0.5, 1, {})
+    assert (outcome.state, outcome.asked, outcome.reason) == ("unfinished", 1000, "the deadline came")
+    assert outcome.epochs is not None and 0 < outcome.epochs < 1000
+    facts = {row["metric"]: row["value"] for row in outcome.rows}
+    assert facts == {"finished": 0, "asked_epochs": 1000}
+    assert len(list(Path(store).glob(".*.checkpoint"))) == 1
+    late = execute.work(task, study, store, time.time() - 1, 1, {})
+    assert (late.state, late.reason) == ("unfinished", "not begun before the deadline")
+    outcome = execute.work(task, study, store, None, 1, {})
+    assert outcome.state == "trained" and execute.work(task, study, store, None, 1, {}).state == "stored"
+    plain = wb.fit("grace", wb.load_graph("karate"), "defaults", 3, store=tmp_path / "plain", progress=False,
+                   epochs=1000, dim=8)  # fmt: skip
+    assert torch.equal(runs.load(outcome.folder).embeddings, plain.embeddings)
+
+
+def test_what_another_process_trains_is_waited_for(tmp_path: Path) -> None:
+    study, (task,) = planned(1, dim=8, epochs=1)
+    with execute.FileLock(execute._lock(task, str(tmp_path))):
+        assert execute.work(task, study, str(tmp_path), None, 1, {}).state == "busy"
+        late = execute.work(task, study, str(tmp_path), time.time() + 0.2, 1, {}, wait=True)
+        assert (late.state, late.reason) == ("unfinished", "another process still trains it")
+    assert execute.work(task, study, str(tmp_path), None, 1, {}, wait=True).state == "trained"
+
+
+def test_what_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    def task(graph: str, **overrides: float) -> Task:
+        return Task(Condition("grace", "grace", "defaults", tuple(overrides.items())), graph, 0)
+
+    study, asked = sweep(["grace"], ["defaults"], 1), [
+        task("karate", dim=8, epochs=2), task("nowhere"), task("karate", epochs=9, lr=1e30)
+    ]  # fmt: skip
+    outcomes = execute.execute(study, [*asked, asked[0]], store=tmp_path, workers=2, progress=False)
+    assert [outcome.state for outcome in outcomes] == ["trained", "failed", "failed"]
+    assert outcomes[1].reason.startswith("unknown graph 'nowhere'") and "the loss became" in outcomes[2].reason
+    assert outcomes[0].device == f"cpu ({max(1, (psutil.cpu_count(logical=False) or 1) // 2)} threads)"
+    (again,) = execute.execute(study, asked[:1], store=tmp_path, workers=1, progress=False)
+    assert again.state == "stored"
+    here = execute.execute(study, asked[::-1], store=tmp_path, workers=0, progress=False)
+    assert [outcome.state for outcome in here] == ["failed"], "in this process the first failure ends it"
+
+
+def test_a_plan_is_checked_before_anything_is_trained() -> None:
+    study = sweep(["grace", "e2neg"], ["quick"], 2, epochs=7)
+    assert [str(task) for task in plan(study, ["cora"])] == [
+        "grace on cora, quick, epochs=7, seed 0", "e2neg on cora, quick, epochs=7, seed 0",
+        "grace on cora, quick, epochs=7, seed 1", "e2neg on cora, quick, epochs=7, seed 1",
+    ]  # fmt: skip
+    with pytest.raises(UserError, match="did you mean 'grace'"):
+        sweep(["grce"], ["quick"])
+    with pytest.raises(UserError, match="unknown graph 'coora'; did you mean 'cora'"):
+        plan(study, ["cora", "coora"], left_out=[])
+    named, whole = (plan(sweep(["grace"], [preset]), ["cora"]) for preset in ("released", "released/cora"))
+    assert named == whole, "one name, one lock"
+    with pytest.raises(UserError, match="parameter 'epoch'"):
+        plan(sweep(["grace"], ["quick"], epoch=7), ["cora"])
+    with pytest.raises(UserError, match="no 'released' preset for graph 'photo'"):
+        plan(sweep(["grace"], ["released"]), ["photo"])
+    for seeds in (0, True, [-1], [1.5], []):
+        with pytest.raises(UserError, match="seeds are"):
+            sweep(["grace"], ["quick"], seeds)
+    left_out: list[str] = []
+    assert len(plan(sweep(["grace", "e2neg"], ["released"], 1), ["cora", "photo"], left_out=left_out)) == 2
+    assert len(left_out) == 2 and "'released' preset for graph 'photo'" in left_out[1]
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["sweep", "grace", "e2neg", "--graphs", "karate", "--preset", "released", "defaults", "--seeds", "1"]
+    more = ["-p", "epochs=2", "-p", "dim=8", "-p", "k=4", "--out", str(tmp_path / "rows.csv")]
+    assert main([*words, *more]) == 0
+    out, told = capsys.readouterr()
+    assert out.count("trained") == 2 and told.count("left out: method") == 2
+    assert (tmp_path / "rows.csv").read_text().startswith("condition,method,data,preset,seed,state,reason,epochs,asked")
+    assert main([*words[:-4], "released"]) == 2 and "no training is left" in capsys.readouterr().err
+    assert main([*words, *more, "--deadline", "0"]) == 2 and main(["sweep", "grace"]) == 2

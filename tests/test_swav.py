@@ -1,0 +1,124 @@
+"""SwAV on nodes: the facts that pin its assignments and its prototypes to the paper and the release."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+from torch_geometric.data import Data
+
+import workbench as wb
+from workbench.errors import UserError
+from workbench.methods.nodes.swav import SwAV, SwAVConfig
+from workbench.objectives.clusters import sinkhorn, swapped_cross_entropy
+from workbench.randomness import Randomness
+
+
+def model(graph: Data, **parameters: object) -> SwAV:
+    torch.manual_seed(0)
+    return SwAV(SwAVConfig(**{"dim": 8, "projection": 8, "prototypes": 5, **parameters}), graph, Randomness(0))
+
+
+def fit(graph: Data, store: Path, **more: object) -> wb.Run:
+    return wb.fit("swav", graph, "small", store=store, progress=False, **more)  # type: ignore[arg-type]
+
+
+def cosines(rows: int, prototypes: int, dim: int = 16, seed: int = 0) -> Tensor:
+    g = torch.Generator().manual_seed(seed)
+    u, c = (torch.randn(n, dim, generator=g, dtype=torch.float64) for n in (rows, prototypes))
+    return normalize(u) @ normalize(c).T
+
+
+def released_sinkhorn(scores: Tensor, epsilon: float, iterations: int) -> Tensor:
+    """The authors' loop on exponentials: rows are prototypes, columns are samples."""
+    q = (scores / epsilon).exp().T
+    q /= q.sum()
+    for _ in range(iterations):
+        q /= q.sum(1, keepdim=True) * q.shape[0]
+        q /= q.sum(0, keepdim=True) * q.shape[1]
+    return (q * q.shape[1]).T
+
+
+@pytest.mark.parametrize("iterations", [1, 3, 10])
+def test_assignments_are_those_of_the_release(iterations: int) -> None:
+    scores = cosines(256, 50)
+    found = sinkhorn(scores, 0.05, iterations)
+    torch.testing.assert_close(found, released_sinkhorn(scores, 0.05, iterations), rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(found.sum(1), torch.ones(256, dtype=torch.float64))
+
+
+def test_each_iteration_uses_the_prototypes_more_alike() -> None:
+    scores = cosines(256, 50, dim=128)
+    error = [float((sinkhorn(scores, 0.05, n).sum(0) * 50 / 256 - 1).abs().max()) for n in (0, 1, 3, 10)]
+    assert error[0] > 0.3 > 0.25 > error[1] > 0.1 > 0.02 > error[2] > 1e-3 > 1e-4 > error[3]
+
+
+def test_large_scores_do_not_overflow_and_a_shifted_row_changes_nothing_in_the_limit() -> None:
+    scores = cosines(40, 6)
+    shifted = scores + torch.arange(40)[:, None].eq(7) * 0.5
+    torch.testing.assert_close(sinkhorn(shifted, 0.05, 300), sinkhorn(scores, 0.05, 300))
+    far = sinkhorn((scores * 100).float(), 0.05)
+    assert far.isfinite().all()
+    torch.testing.assert_close(far.sum(1), torch.ones(40))
+
+
+def test_the_loss_by_hand(small_graph: Data) -> None:
+    # Two nodes at two prototypes, both temperatures 1: assignment and prediction are e/(e+1) and 1/(e+1) alike.
+    p = math.e / (math.e + 1)
+    found = swapped_cross_entropy(torch.eye(2), torch.eye(2), 1.0, 1.0)
+    torch.testing.assert_close(found, torch.full((2,), -p * math.log(p) - (1 - p) * math.log(1 - p)))
+    crossed = swapped_cross_entropy(torch.eye(2), torch.eye(2).flip(0), 1.0, 1.0)
+    torch.testing.assert_close(crossed, torch.full((2,), -(1 - p) * math.log(p) - p * math.log(1 - p)))
+    assert model(small_graph, prototypes=1).step(None).total.abs().item() < 1e-6
+
+
+def test_a_step_equals_a_loop_and_assignments_have_no_gradient(small_graph: Data) -> None:
+    swav = model(small_graph)
+    step = swav.step(None)
+    u, v = (swav.scores(projected) for projected in step.kept["projections"])
+    torch.testing.assert_close(u[3, 2], torch.cosine_similarity(step.kept["projections"][0][3], swav.prototypes[2], 0))
+    codes = [released_sinkhorn(scores.detach().double(), 0.05, 3) for scores in (u, v)]
+    slow = torch.zeros(())
+    for node in range(60):
+        for code, predicting in ((codes[0], v), (codes[1], u)):
+            total = (predicting[node] / 0.1).exp().sum()
+            for k in range(5):
+                slow = slow - code[node, k].float() * ((predicting[node, k] / 0.1).exp() / total).log() / 120
+    torch.testing.assert_close(step.total, slow, rtol=1e-5, atol=1e-6)
+    fast, plain = (torch.autograd.grad(loss, swav.prototypes, retain_graph=True)[0] for loss in (step.total, slow))
+    torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-6)
+
+
+def test_prototypes_have_unit_length_and_stay_while_they_are_frozen(small_graph: Data, tmp_path: Path) -> None:
+    drawn, frozen, moved = (
+        fit(small_graph, tmp_path, epochs=epochs, frozen=3, lr=0.01).weights["prototypes"] for epochs in (0, 3, 4)
+    )
+    torch.testing.assert_close(moved.norm(dim=1), torch.ones(len(moved)))
+    torch.testing.assert_close(frozen, drawn, rtol=0, atol=1e-6)
+    assert (moved - drawn).abs().max() > 1e-3
+
+
+def test_without_sinkhorn_the_prototypes_fall_out_of_use(tmp_path: Path) -> None:
+    graph = wb.graphs.planted(nodes=300, classes=4, homophily=0.9, seed=0)
+    used = {
+        iterations: len(
+            fit(graph, tmp_path, epochs=60, lr=0.01, prototypes=20, iterations=iterations).details["cluster"].unique()
+        )
+        for iterations in (0, 3)
+    }
+    assert used[0] < 0.5 * used[3], used
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"prototypes": 0}, "'prototypes' is 0; it must be at least 1"),
+        ({"epsilon": 0.0}, "'epsilon' is 0.0; it must be above 0"),
+        ({"k": 5}, "unknown parameter 'k' of method 'swav'"),
+    ],
+)
+def test_mistakes_are_named(small_graph: Data, tmp_path: Path, changed: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        fit(small_graph, tmp_path, **changed)

@@ -1,0 +1,130 @@
+"""The maps of a run with a value for each node: all that a figure of an embedding is drawn from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch_geometric.data import Data
+
+from workbench.datasets import content_hash, load_graph
+from workbench.errors import UserError, unknown
+from workbench.evaluation import projection
+from workbench.evaluation.projection import Map
+from workbench.training.run import Run
+
+HITS = "neighbourhood hit"
+Colour = str | Tensor | np.ndarray
+
+
+@dataclass(frozen=True)
+class Coloured:
+    """Maps of a run and a value for each node.
+
+    Attributes:
+        maps: by epoch, ascending.
+        values: one value for each node [nodes], mapped or not; whole numbers are classes, below 0 none.
+        title: what the values are called. heading: what run it is.
+        class_names: a name for each class. names: a name for each node [nodes].
+    """
+
+    maps: dict[int, Map]
+    values: NDArray[Any]
+    title: str
+    heading: str
+    class_names: Sequence[str] | None
+    names: Sequence[object] | None
+
+
+def trained_map(run: Run, colour: Colour, graph: Data | None, method: str, seed: int) -> Coloured:
+    """Map the trained embedding of a run.
+
+    Args:
+        run: a trained run, beside whose files its maps are kept.
+        colour: "label", "neighbourhood hit", the name of an entry of `run.details`, or values [nodes].
+        graph: the graph of the run; without it, a colour of "label" loads the graph of that name again.
+        method: of `projection.names()`.
+        seed: seed of the map, not of the training.
+
+    Raises:
+        UserError: unknown colour or map method, values of the wrong length, or a graph that cannot be loaded again.
+    """
+    graph = _graph_of(run, colour, graph)
+    values, title = _values(run, colour, graph)
+    drawn = projection.project(run.embeddings, method, seed, map_folder(run))
+    if title == HITS:
+        values = drawn.hits_of(len(run.embeddings))
+    return _coloured(run, {run.epochs: drawn}, values, title, graph)
+
+
+def snapshot_maps(run: Run, colour: Colour, graph: Data | None, method: str, seed: int) -> Coloured:
+    """Map what a run kept on the way, each map following the one before; arguments and errors as of `trained_map`.
+
+    Raises:
+        UserError: the run has no snapshots, or the colour belongs to one map alone.
+    """
+    if not run.snapshots:
+        raise UserError("this run kept no embedding on the way: train it with fit(..., snapshots=8) to see its epochs")
+    graph = _graph_of(run, colour, graph)
+    values, title = _values(run, colour, graph)
+    if title == HITS:
+        raise UserError("the neighbourhood hit belongs to one map: colour the epochs by 'label' or by values [nodes]")
+    maps = dict(projection.over_epochs(run.snapshots, method, seed, map_folder(run)))
+    return _coloured(run, maps, values, title, graph)
+
+
+def map_folder(run: Run | None) -> Path | None:
+    """Return where the maps of a run are kept, None where the run is not stored or there is none."""
+    return run.path / "maps" if run and run.path else None
+
+
+def _coloured(run: Run, maps: dict[int, Map], values: NDArray[Any], title: str, graph: Data | None) -> Coloured:
+    class_names = getattr(graph, "class_names", None) if title == "class" else None
+    heading = f"{run.method} on {run.graph}, seed {run.seed}"
+    return Coloured(maps, values, title, heading, class_names, getattr(graph, "node_names", None))
+
+
+def _values(run: Run, colour: Colour, graph: Data | None) -> tuple[NDArray[Any], str]:
+    """Return one value a node [nodes] and what it is called."""
+    title = "colour"
+    if isinstance(colour, str):
+        if colour == HITS:
+            return np.zeros(len(run.embeddings)), HITS
+        if colour != "label" and colour not in run.details:
+            fitting = [name for name, value in run.details.items() if value.shape == (len(run.embeddings),)]
+            raise unknown("colour", colour, ["label", HITS, *fitting], f"of a run of {run.method!r}")
+        title = "class" if colour == "label" else colour
+        if colour == "label":
+            if graph is None or graph.y is None:
+                raise UserError(f"graph {run.graph!r} has no labels: colour by {', '.join(run.details) or 'an array'}")
+            colour = graph.y
+        else:
+            colour = run.details[colour]
+    values = np.asarray(colour.cpu() if isinstance(colour, Tensor) else colour)
+    if values.shape != (len(run.embeddings),):
+        wanted = f"one value for each of the {len(run.embeddings)} nodes"
+        raise UserError(f"{title} has shape {list(values.shape)}; a map is coloured by {wanted}")
+    return values, title
+
+
+def _graph_of(run: Run, colour: Colour, graph: Data | None) -> Data | None:
+    """Return the graph of a run: the one given, or where its labels are asked for the one that its name loads."""
+    if graph is None and isinstance(colour, str) and colour == "label":
+        try:
+            graph = load_graph(run.graph)
+        except UserError as error:
+            raise UserError(
+                f"the labels of {run.graph!r} are not stored with the run: pass graph= ({error})"
+            ) from error
+        if content_hash(graph) != run.graph_hash:
+            raise UserError(
+                f"the graph that loads as {run.graph!r} is not the one of this run: pass the latter as graph="
+            )
+    if graph is not None and graph.num_nodes != len(run.embeddings):
+        raise UserError(
+            f"the run has {len(run.embeddings)} nodes, the graph given has {graph.num_nodes}: pass the graph of the run"
+        )
+    return graph

@@ -1,0 +1,101 @@
+"""DGI: a discriminator that tells nodes of the graph from nodes with shuffled attributes by a summary of the graph.
+
+Velickovic, Fedus, Hamilton, Lio, Bengio, Hjelm: Deep Graph Infomax. ICLR 2019, arXiv 1809.10341.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from workbench.encoders.gcn import GCN
+from workbench.encoders.graph import GraphTensors
+from workbench.methods import base
+from workbench.methods.base import METHODS, Method, Step, above, at_least
+from workbench.objectives.discriminator import binary_cross_entropy
+from workbench.randomness import Randomness
+from workbench.views.features import shuffle
+
+
+@dataclass(frozen=True)
+class DGIConfig(base.Config):
+    """Configuration of DGI; the defaults are the authors' for Cora.
+
+    Attributes:
+        dim: width of the embedding, which one graph convolution makes.
+        patience: epochs without a lower loss after which training ends; 0 goes on to the last epoch.
+        corruption: what makes the false nodes: "shuffle" gives each node the attributes of another, drawn anew each
+            epoch; "identity" changes nothing, a control from which nothing can be learned.
+    """
+
+    main = ("epochs", "lr", "dim", "patience")
+
+    epochs: int = at_least(0, 10_000)
+    lr: float = above(0, 1e-3)
+    weight_decay: float = at_least(0, 0.0)
+    dim: int = at_least(1, 512)
+    patience: int = at_least(0, 20)
+    corruption: Literal["shuffle", "identity"] = "shuffle"
+
+
+@METHODS.register("dgi")
+class DGI(Method):
+    """Negatives are the same nodes with other attributes, told apart by a bilinear form: no pair of nodes is compared.
+
+    The release stops by the training loss and returns to the weights of the lowest one; so does this: `encoder` holds
+    the weights of the lowest loss so far, `online` those that are trained. Its sparse path, followed here, adds
+    self-loops once, as the paper does; its dense path adds them twice.
+    """
+
+    Config = DGIConfig
+
+    encoder: GCN
+    lowest: Tensor
+    waited: Tensor
+
+    def __init__(self, config: DGIConfig, inputs: Data, randomness: Randomness):
+        super().__init__(config, inputs, randomness)
+        self.graph, self.generator = GraphTensors.of(inputs), randomness.generator("corruption")
+        self.online = copy.deepcopy(self.encoder)
+        self.encoder.requires_grad_(False)
+        # As in the release, whose bilinear form counts as a convolution over dim rows: very small initial weights.
+        self.matrix = nn.Parameter(nn.init.xavier_uniform_(torch.empty(1, config.dim, config.dim))[0])
+        self.bias = nn.Parameter(torch.zeros(1))
+        self.register_buffer("lowest", torch.tensor(torch.inf))
+        self.register_buffer("waited", torch.tensor(0))
+
+    @classmethod
+    def make_encoder(cls, config: DGIConfig, shape: Mapping[str, int]) -> GCN:
+        """Return one graph convolution with a PReLU."""
+        return GCN((shape["features"], config.dim), "prelu")
+
+    def step(self, batch: Data) -> Step:
+        """Tell the nodes of the graph from corrupted ones."""
+        order = None
+        if self.config.corruption == "shuffle":
+            order = shuffle(self.graph.nodes, self.generator, self.bias.device)
+        true, false = self.online(self.graph.whole), self.online(self.graph.whole, order)
+        loss = self.discriminate(true, false)
+        self.remember(loss.detach())
+        return Step({"discriminator": loss}, finished=0 < self.config.patience <= int(self.waited))
+
+    def discriminate(self, true: Tensor, false: Tensor) -> Tensor:
+        """Return the binary cross-entropy of h M c + b, c being the summary sigmoid(mean h) of the true nodes.
+
+        M c is computed once, so that a node costs one inner product. Arguments are embeddings [nodes, dim].
+        """
+        direction = self.matrix @ true.mean(0).sigmoid()
+        return binary_cross_entropy(true @ direction + self.bias, false @ direction + self.bias)
+
+    def remember(self, loss: Tensor) -> None:
+        """Keep the weights where their loss is the lowest so far, else count how long it has not been."""
+        if loss < self.lowest:
+            self.encoder.load_state_dict(self.online.state_dict())
+            self.lowest.copy_(loss)
+            self.waited.zero_()
+        else:
+            self.waited += 1

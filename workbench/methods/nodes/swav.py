@@ -1,0 +1,105 @@
+"""SwAV on nodes: the cluster of a node in one view is predicted from the other view; no pair of nodes is compared.
+
+Caron, Misra, Mairal, Goyal, Bojanowski, Joulin: Unsupervised Learning of Visual Features by Contrasting Cluster
+Assignments. NeurIPS 2020, arXiv 2006.09882. Views and encoder are GRACE's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from torch_geometric.data import Data
+
+from workbench.encoders.gcn import GCN
+from workbench.encoders.graph import GraphTensors
+from workbench.encoders.heads import normalised_projector
+from workbench.methods.base import METHODS, Method, Step, above, at_least
+from workbench.methods.nodes.two_views import TwoViews
+from workbench.objectives.clusters import swapped_cross_entropy
+from workbench.randomness import Randomness
+
+
+@dataclass(frozen=True)
+class SwAVConfig(TwoViews):
+    """Configuration of SwAV; temperatures and iterations are the authors', all else is ours, for a graph like Cora.
+
+    Attributes:
+        dim: width of the embedding; all layers but the last are twice as wide.
+        projection: hidden width of the projector.
+        layers: graph convolutions.
+        activation: "relu" or "prelu".
+        prototypes: directions that stand for clusters; the authors take 3,000 for 1,000 classes of images.
+        tau: temperature of the predictions.
+        epsilon: temperature of the assignments.
+        iterations: of Sinkhorn's algorithm, which make all prototypes be used alike; 0 leaves them free to collapse.
+        frozen: epochs in which the prototypes stay as drawn.
+    """
+
+    main = ("epochs", "lr", "dim", "prototypes", "tau")
+
+    lr: float = above(0, 1e-3)
+    dim: int = at_least(1, 128)
+    projection: int = at_least(1, 128)
+    layers: int = at_least(1, 2)
+    activation: Literal["relu", "prelu"] = "relu"
+    prototypes: int = at_least(1, 64)
+    tau: float = above(0, 0.1)
+    epsilon: float = above(0, 0.05)
+    iterations: int = at_least(0, 3)
+    frozen: int = at_least(0, 0)
+
+
+@METHODS.register("swav")
+class SwAV(Method):
+    """Scores are nodes times prototypes: memory grows with the nodes, not with their square.
+
+    Differs from the release, which is for images: two views of the whole graph in place of crops in batches, so that
+    no queue of earlier scores is needed; assignments are taken after the prototypes were normalised, as there.
+    """
+
+    Config = SwAVConfig
+
+    encoder: GCN
+
+    def __init__(self, config: SwAVConfig, inputs: Data, randomness: Randomness):
+        super().__init__(config, inputs, randomness)
+        self.graph, self.generator = GraphTensors.of(inputs), randomness.generator("views")
+        self.projector = normalised_projector(config.dim, config.projection)
+        self.prototypes = nn.Parameter(normalize(torch.randn(config.prototypes, config.dim)))
+
+    @classmethod
+    def make_encoder(cls, config: SwAVConfig, shape: Mapping[str, int]) -> GCN:
+        """Return graph convolutions, all but the last twice as wide as the embedding."""
+        return GCN((shape["features"], *[2 * config.dim] * (config.layers - 1), config.dim), config.activation)
+
+    def before_epoch(self, epoch: int, optimiser: torch.optim.Optimizer) -> None:
+        """Hold the prototypes where they are in the first epochs."""
+        self.prototypes.requires_grad_(epoch >= self.config.frozen)
+
+    def step(self, batch: Data) -> Step:
+        """Predict the assignments of each view from the other."""
+        config = self.config
+        u, v = (self.projector(self.encoder(view)) for view in config.views(self.graph, self.generator))
+        losses = swapped_cross_entropy(self.scores(u), self.scores(v), config.tau, config.epsilon, config.iterations)
+        return Step({"clusters": losses.mean()}, kept={"projections": (u, v)})
+
+    def scores(self, projected: Tensor) -> Tensor:
+        """Return the cosines of projections [nodes, dim] with the prototypes [nodes, prototypes]."""
+        return normalize(projected) @ self.prototypes.T
+
+    @torch.no_grad()
+    def after_update(self) -> None:
+        """Bring the prototypes back to unit length."""
+        self.prototypes.copy_(normalize(self.prototypes))
+
+    @classmethod
+    def memory(cls, config: SwAVConfig, sizes: Mapping[str, int]) -> float:
+        """Return the peak: both views through encoder and projector, and their scores with six copies."""
+        return 2 * super().memory(config, sizes) + 4.0 * 2 * 7 * sizes["nodes"] * config.prototypes
+
+    def details(self) -> dict[str, Tensor]:
+        """Return the prototype that each node of the whole graph is nearest to, "cluster" [nodes]."""
+        return {"cluster": self.scores(self.projector(self.encoder(self.graph.whole))).argmax(1)}

@@ -1,0 +1,33 @@
+"""The two random views of GRACE, which its descendants share: edges dropped, attribute columns masked."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from workbench.config import rate
+from workbench.encoders.graph import GraphTensors, View
+from workbench.methods.base import Config
+
+
+@dataclass(frozen=True)
+class TwoViews(Config):
+    """Rates of the augmentation; the defaults are GRACE's for Cora.
+
+    Attributes:
+        edge_drop_1, edge_drop_2: rate of dropped edges in each view.
+        feature_drop_1, feature_drop_2: rate of masked attribute columns in each view.
+        edge_dropping: drop each stored direction on its own ("directed", as released) or both together.
+    """
+
+    edge_drop_1: float = rate(0.2)
+    edge_drop_2: float = rate(0.4)
+    feature_drop_1: float = rate(0.3)
+    feature_drop_2: float = rate(0.4)
+    edge_dropping: Literal["directed", "undirected"] = "directed"
+
+    def views(self, graph: GraphTensors, generator: torch.Generator) -> tuple[View, View]:
+        """Draw both views of a graph."""
+        together = self.edge_dropping == "undirected"
+        first = graph.view(self.edge_drop_1, self.feature_drop_1, generator, together)
+        return first, graph.view(self.edge_drop_2, self.feature_drop_2, generator, together)

@@ -1,0 +1,247 @@
+"""The negatives of one anchor of several samplers, on rings of hops around it."""
+
+import html
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import scipy.sparse as sp
+from plotly.colors import sample_colorscale
+from plotly.subplots import make_subplots
+from scipy.sparse.csgraph import dijkstra
+from torch_geometric.data import Data
+
+from workbench.contrast.audit import Audit
+from workbench.datasets.structure import adjacency
+from workbench.errors import unknown
+from workbench.plots import network, style
+from workbench.plots.ego import APART, Ego, radius_of
+from workbench.plots.negatives import (
+    NOWHERE,
+    RING,
+    Ids,
+    Panels,
+    away,
+    called,
+    classes,
+    numbers,
+    sampler_colour,
+    shown_pairs,
+)
+
+COLOURS = ("class", "hops", "gradient share")
+RINGS = 10  # farther nodes share the last ring
+NO_PATH = "no path"
+
+
+def negative_rings(
+    panels: Panels,
+    graph: Data,
+    anchor: int,
+    colour: str | None = None,
+    chosen: int | None = None,
+    links: sp.csr_matrix | None = None,
+) -> go.Figure:
+    """Draw an anchor's negatives on rings of their hop distance, with the paths that lead there and its neighbourhood.
+
+    Args:
+        panels: by sampler the audit of its negatives of this anchor, or a sentence that says why there is none.
+        graph: the graph; labels and names are looked at where it has them.
+        anchor: whose negatives.
+        colour: "class", "hops" or "gradient share"; None for classes where there are labels, else hops.
+        chosen: a node to ring.
+        links: the undirected adjacency [nodes, nodes], where it is at hand.
+
+    Raises:
+        UserError: no such colour, or classes of a graph without labels.
+    """
+    labels, names = classes(graph), graph.get("node_names")
+    colour = colour or COLOURS[labels is None]
+    known = COLOURS[labels is None :]
+    if colour not in known:
+        raise unknown("colour", colour, known, "" if labels is not None else "of a graph without labels")
+    links = adjacency(graph) if links is None else links
+    hops, before = dijkstra(links, directed=True, indices=anchor, unweighted=True, return_predecessors=True)
+    pairs = {label: shown_pairs(audit) for label, audit in panels.items()}
+    words = _ring_names(pairs, hops)
+    rings = len(words) - (words[-1] == NO_PATH)
+    top = max((float(some["gradient_share"].max()) for some in pairs.values() if len(some)), default=np.nan)
+    top = top if np.isfinite(top) else 1.0
+    scale = {"class": None, "hops": (1.0, max(rings, 2.0)), "gradient share": (0.0, 100 * top)}[colour]
+    coloured = labels if scale is None else None
+    fig = _grid(len(panels), anchor, names, labels is not None)
+    for place, (label, audit) in enumerate(panels.items()):
+        nodes = pairs[label]["negative"].to_numpy(np.int64)
+        ego = Ego(links, hops, before.astype(np.int64), anchor, nodes, rings)
+        empty = isinstance(audit, str)
+        _frame(fig, place, label, audit, words)
+        marker, text = _marker(pairs[label], coloured, top, scale), _hover(pairs[label], labels, graph)
+        name = f"negatives {place + 1}, {colour}"
+        marks = style.points(ego.places[ego.position(nodes)], marker, text, nodes, name=name)
+        traces = [*_surroundings(place, ego, empty, names), marks]
+        traces += [] if empty else _ends(place, ego, chosen, coloured, names)
+        fig.add_traces(traces, place // 2 + 1, place % 2 + 1)
+    seen = np.concatenate([[anchor], *(some["negative"].to_numpy(np.int64) for some in pairs.values())])
+    fig.add_traces(_legend(graph, labels, coloured, seen), 1, 1)
+    return _bar(fig, colour, scale)
+
+
+def _ring_names(pairs: Mapping[str, pd.DataFrame], hops: Any) -> list[str]:
+    """Return what stands at each ring, the innermost first; the last is for nodes without a path where there are any.
+
+    Args:
+        pairs: the negatives that are shown, by sampler.
+        hops: of each node from the anchor, infinite without a path [nodes].
+    """
+    far = np.concatenate([some["hops"].to_numpy(np.int64) for some in pairs.values()] or [np.empty(0, np.int64)])
+    rings = int(np.clip(far.max(initial=1), min(2, np.max(hops[np.isfinite(hops)])), RINGS))
+    words = ["1 hop", *map(str, range(2, rings + 1))][:rings]
+    if far.max(initial=1) > RINGS:
+        words[-1] = f"{RINGS}+"
+    return [*words, NO_PATH] if (far < 0).any() else words
+
+
+def _grid(count: int, anchor: int, names: Any, labelled: bool) -> go.Figure:
+    rows, columns = max(1, (count + 1) // 2), min(max(count, 1), 2)
+    base = make_subplots(rows, columns, horizontal_spacing=0.03, vertical_spacing=0.08)
+    name = html.escape(called(anchor, names))
+    told = "One ring a hop; the more of the anchor's gradient a negative takes, the larger it is"
+    if labelled:
+        told += "; labels are used to look, never to train"
+    fig = style.figure(f"The negatives of {name}", told, 230 + 430 * rows, base)
+    style.bare(fig)
+    legend = {"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemclick": False, "itemdoubleclick": False}
+    margin = {"l": 10, "r": 10, "t": 140, "b": 90}
+    return fig.update_layout(margin=margin, dragmode="pan", hovermode="closest", legend=legend)
+
+
+def _frame(fig: go.Figure, place: int, label: str, audit: Audit | str, words: list[str]) -> None:
+    """Draw the rings of a panel, their labels and what is told of it."""
+    axes = {"row": place // 2 + 1, "col": place % 2 + 1}
+    apart = APART * np.array([word == NO_PATH for word in words])
+    radii = radius_of(np.arange(1, len(words) + 1)) + apart
+    number, edge = str(place + 1) if place else "", radius_of(len(words)) + 0.9 + apart[-1]
+    fig.update_xaxes(range=[-edge, edge], constrain="domain", **axes)
+    fig.update_yaxes(range=[-edge, edge], constrain="domain", scaleanchor=f"x{number}", **axes)
+    square, name = f'<span style="color:{sampler_colour(place)}">■</span>', html.escape(label)
+    text = f"{square} <b>{name}</b>:<br>{html.escape(numbers(audit))}"
+    above = {"xref": f"x{number} domain", "yref": f"y{number} domain", "x": 0.5, "y": 1.0, "yanchor": "bottom"}
+    fig.add_annotation(text=text, showarrow=False, font={"size": 12}, **above)
+    if isinstance(audit, str):
+        told = "<br>".join(map(html.escape, textwrap.wrap(audit, 44)))
+        fig.add_annotation(x=0, y=0, text=told, showarrow=False, font={"size": 13, "color": style.MUTED}, **axes)
+        radii, apart, words = radii[:0], apart[:0], []
+    circle = np.append(np.exp(1j * np.linspace(0, 2 * np.pi, 73)), np.nan)
+    quiet: dict[str, Any] = {"showlegend": False, "hoverinfo": "skip", **axes}
+    for name, dash, mine in (("rings", "solid", apart == 0), (NO_PATH, "dot", apart > 0)):
+        drawn = (radii[mine][:, None] * circle).ravel()
+        line = {"color": style.LINE, "width": 1, "dash": dash}
+        fig.add_scatter(x=drawn.real, y=drawn.imag, mode="lines", line=line, name=f"{name} {place + 1}", **quiet)
+    small = {"size": 10, "color": style.MUTED}
+    written = {"mode": "text", "text": words, "textposition": "top center", "textfont": small}
+    fig.add_scatter(x=np.zeros(len(radii)), y=radii, name=f"labels {place + 1}", **written, **quiet)
+
+
+def _surroundings(place: int, ego: Ego, empty: bool, names: Any) -> list[go.Scatter]:
+    """Return the neighbourhood and the paths of a panel, in grey."""
+    traces = []
+    for word, edges, shade in (("other edges", ego.others, style.LINE), ("paths", ego.tree, style.FAINT)):
+        lines = network.lines(ego.places, edges[:, :0] if empty else edges, shade)
+        traces.append(lines.update(name=f"{word} {place + 1}"))
+    plain = ~ego.marked & (not empty)
+    text = [f"{html.escape(called(node, names))}<br>no negative here" for node in ego.nodes[plain].tolist()]
+    marker = {"size": 5, "color": style.FAINT}
+    dots = style.points(ego.places[plain], marker, text, ego.nodes[plain], name=f"context {place + 1}")
+    return [*traces, dots]
+
+
+def _ends(place: int, ego: Ego, chosen: int | None, labels: Ids | None, names: Any) -> list[go.Scatter]:
+    """Return the anchor of a panel, and a ring around the node that was chosen."""
+    anchor, where = ego.nodes[:1], ego.nodes == chosen
+    text = [f"the anchor, {html.escape(called(int(anchor[0]), names))}"]
+    star, ring = _star(labels, int(anchor[0]), 19), {**RING, "size": 27, "line": {"width": 2.5}}
+    return [
+        style.points(np.zeros((1, 2)), star, text, anchor, name=f"anchor {place + 1}"),
+        style.points(ego.places[where], ring, name=f"chosen {place + 1}"),
+    ]
+
+
+def _star(labels: Ids | None, anchor: int, size: int) -> dict[str, Any]:
+    shade = style.INK if labels is None else style.class_marker(int(labels[anchor]))["color"]
+    return {"symbol": "star", "size": size, "color": shade, "line": {"width": 1.5, "color": style.INK}}
+
+
+def _marker(pairs: pd.DataFrame, labels: Ids | None, top: float, scale: tuple[float, float] | None) -> dict[str, Any]:
+    """Return the marks of negatives: coloured by class or on a scale, large by gradient share, outlined where false."""
+    share, hops = pairs["gradient_share"].to_numpy(np.float64), pairs["hops"].to_numpy(np.float64)
+    false = pairs["false"].to_numpy(bool)
+    size = np.where(np.isfinite(share), 8 + 12 * np.sqrt(np.nan_to_num(share) / max(top, 1e-12)), 12)
+    size = size * np.clip(np.sqrt(16 / max(len(pairs), 1)), 0.6, 1)  # many are not to hide each other
+    outline = {
+        "width": np.where(false, np.minimum(2.5, 0.22 * size), 0.8),
+        "color": np.where(false, style.INK, style.MUTED),
+    }
+    marker: dict[str, Any] = {"size": size, "line": outline, "opacity": 1}
+    if scale is None and labels is not None:
+        looks = [style.class_marker(int(label)) for label in labels[pairs["negative"].to_numpy(np.int64)]]
+        return {**marker, "color": [look["color"] for look in looks], "symbol": [look["symbol"] for look in looks]}
+    low, high = scale or (0.0, 1.0)
+    values = np.where(hops < 0, np.nan, hops) if low == 1 else 100 * share
+    part = np.clip((np.nan_to_num(values) - low) / max(high - low, 1e-12), 0, 1)
+    shades = np.array(sample_colorscale(style.SCALE, part), dtype=object)
+    return {**marker, "color": np.where(np.isnan(values), style.PAPER, shades).tolist(), "symbol": "circle"}
+
+
+def _hover(pairs: pd.DataFrame, labels: Ids | None, graph: Data) -> list[str]:
+    """Return what is told of each negative under the pointer."""
+    names, titles = graph.get("node_names"), graph.get("class_names")
+    told = []
+    for pair in pairs.to_dict("records"):
+        lines = [called(pair["negative"], names), away(pair["hops"])]
+        if np.isfinite(pair["cosine"]):
+            lines.append(f"cosine {pair['cosine']:.3f}, {100 * pair['gradient_share']:.1f} % of the gradient")
+        if labels is not None and (label := int(labels[pair["negative"]])) >= 0:
+            same = " – the anchor's, so a false negative" if pair["false"] else ""
+            lines.append(f"class {label if titles is None else titles[label]}{same}")
+        told.append("<br>".join(map(html.escape, lines)))
+    return told
+
+
+def _bar(fig: go.Figure, colour: str, scale: tuple[float, float] | None) -> go.Figure:
+    """Add the colour bar of the scale; the marks have their colours already, so that no path can be empty."""
+    title = {"hops": "hops (empty: no path)", "gradient share": "share of the gradient, %"}.get(colour, "")
+    place = {"x": 1.0, "xanchor": "right", "y": 0, "yanchor": "top", "ypad": 0, "orientation": "h"}
+    bar = {"title": {"text": title, "side": "top", "font": {"size": 11}}, "thickness": 10, "len": 0.42, **place}
+    low, high = scale or (0.0, 1.0)
+    marker = {"color": [low], "coloraxis": "coloraxis", "size": 0.1, "opacity": 0}
+    fig.add_trace(style.points(NOWHERE, marker, name="scale"), 1, 1)
+    axis = {"colorscale": style.SCALE, "showscale": scale is not None, "colorbar": bar, "cmin": low, "cmax": high}
+    return fig.update_layout(coloraxis=axis)
+
+
+def _legend(graph: Data, labels: Ids | None, coloured: Ids | None, seen: Ids) -> list[go.Scatter]:
+    """Return one entry for each kind of mark, and for each class where classes are the colours.
+
+    Args:
+        graph: names its classes.
+        labels: of the graph, None for none [nodes].
+        coloured: the labels again where they are the colours, else None.
+        seen: nodes that are marked, the anchor first.
+    """
+    entries: list[tuple[str, dict[str, Any]]] = [
+        ("the anchor", _star(coloured, int(seen[0]), 13)),
+        ("neighbours, paths", {"color": style.FAINT, "size": 6}),
+    ]
+    if labels is not None:
+        entries.append(("false negative", {**RING, "size": 11, "line": {"width": 2.5}}))
+    if coloured is not None:
+        titles, there = graph.get("class_names"), np.unique(coloured[coloured >= 0])
+        if len(there) > 12:  # then only those that are to be seen
+            there = np.setdiff1d(coloured[seen], [-1])
+        for label in there.tolist():
+            named = f"class {label}" if titles is None else textwrap.shorten(str(titles[label]), 22, placeholder="…")
+            entries.append((html.escape(named), {"size": 10, **style.class_marker(label)}))
+    return [style.points(NOWHERE, marker, name=named, showlegend=True) for named, marker in entries]

@@ -1,0 +1,144 @@
+"""What a rule and each of its parts say of the nodes, as arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch_geometric.data import Data
+
+from workbench import rules
+from workbench.errors import UserError
+from workbench.rules import Evaluation, Terms
+from workbench.rules.formula import Aggregate, Node, Number, Quantifier, Text, Truth
+from workbench.rules.semantics import Guard
+from workbench.rules.tree import free_variables
+
+SCORE = "a score"
+TYPED = "the rule above"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a part of a rule says of each node.
+
+    Attributes:
+        text: the part as it is written.
+        values: float64 [nodes], nan where it says nothing of a node.
+        kind: "truth" (0 or 1), "graded" (a truth in [0, 1]), "share" (of pairs that fulfil it) or "number".
+        told: what the values are, in words.
+    """
+
+    text: str
+    values: NDArray[np.float64]
+    kind: str
+    told: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a rule that has a value of its own.
+
+    Attributes:
+        node: the part.
+        guard: the pairs of nodes that it is read on; None where it is not below a quantifier around a node.
+        depth: how deep it lies in the rule; 0 is the whole.
+    """
+
+    node: Node
+    guard: Guard | None
+    depth: int
+
+
+def parts(evaluation: Evaluation) -> list[Part]:
+    """List the parts of a rule that have a value of their own, each once, the whole first.
+
+    Numbers that are written out are left out, and so is what stands in a sum over all nodes and is never taken pair by
+    pair.
+
+    Raises:
+        UserError: the formula can't be evaluated.
+    """
+    evaluation.result()
+    found: dict[tuple[object, ...], Part] = {}
+
+    def visit(node: Node, guard: Guard | None, depth: int) -> None:
+        if not isinstance(node, Number | Text | Truth):
+            pair = guard and (guard.relation.name, guard.centre, guard.other)
+            key = (node, pair if len(free_variables(node)) > 1 else None)
+            try:
+                evaluation.value(node, guard)
+                found.setdefault(key, Part(node, guard, depth))
+            except UserError:  # it would need all pairs of nodes
+                pass
+        inner = guard
+        if isinstance(node, Quantifier | Aggregate):
+            domain = node.domain
+            inner = None
+            if domain.centre is not None:
+                inner = Guard(evaluation.terms.relation(domain.name), domain.centre, node.variable)
+        for one in node.parts:
+            visit(one, inner, depth + 1)
+
+    visit(evaluation.formula, None, 0)
+    return list(found.values())
+
+
+def read(evaluation: Evaluation, part: Part | None = None) -> Reading:
+    """Return what a part of a rule says of each node; of a part over pairs, its share or mean over each node's pairs.
+
+    Args:
+        evaluation: the rule on a graph.
+        part: one of `parts`; None for the whole.
+
+    Raises:
+        UserError: the formula can't be evaluated.
+    """
+    if part is None:
+        evaluation.result()
+        part = Part(evaluation.formula, None, 0)
+    nodes, text = evaluation.terms.nodes, str(part.node)
+    data, over = evaluation.value(part.node, part.guard)
+    values, crisp = data.detach().cpu().double().numpy(), evaluation.semantics.name == "crisp"
+    kind = "number" if part.node.sort == "number" else "truth" if crisp else "graded"
+    what = f"truth ({evaluation.semantics.name})" if kind == "graded" else kind
+    if not over:
+        return Reading(text, np.full(nodes, float(values)), kind, f"one {what} for the whole graph")
+    if len(over) == 1:
+        whole = part.depth == 0 or over[0] in free_variables(evaluation.formula)
+        return Reading(text, values, kind, f"{what} of each node" + ("" if whole else f" taken as {over[0]}"))
+    assert part.guard is not None
+    relation, centre, other = part.guard
+    group = relation.centre.cpu().numpy()
+    count = np.bincount(group, minlength=nodes)
+    mean = np.where(count > 0, np.bincount(group, values, nodes) / np.maximum(count, 1), np.nan)
+    share = "share of pairs that fulfil it" if kind == "truth" else f"mean {what}"
+    told = f"{share}: over the nodes {other} in {relation.name}({centre}) of each node {centre}"
+    return Reading(text, mean, "share" if kind == "truth" else kind, told)
+
+
+def flags(
+    graph: Data | Terms, names: Sequence[str] | None = None
+) -> tuple[dict[str, NDArray[np.bool_]], dict[str, str]]:
+    """Return the nodes that each named rule holds of, and why others are left out.
+
+    Args:
+        graph: the graph or its terms.
+        names: of the rules, however they are written; None for all. A formula among them goes by the name `TYPED`.
+
+    Returns:
+        By name whether the rule is true of each node [nodes], and by name the reason why a rule is not among them:
+        `SCORE`, or what the graph lacks.
+    """
+    terms = graph if isinstance(graph, Terms) else Terms(graph)
+    held, left_out = dict[str, NDArray[np.bool_]](), dict[str, str]()
+    for rule in rules.names() if names is None else names:
+        name = rules.name_of(rule) or TYPED
+        if rules.formula(rule).sort == "number":
+            left_out[name] = SCORE
+            continue
+        try:
+            held[name] = rules.evaluate(rule, terms).cpu().numpy() > 0.5
+        except UserError as error:
+            left_out[name] = str(error)
+    return held, left_out

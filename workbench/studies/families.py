@@ -1,0 +1,113 @@
+"""Families of conditions: what a study's file says in a few options is spelt out here, condition by condition."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from itertools import product
+from typing import Any
+
+from workbench.contrast.negatives import selection
+from workbench.errors import UserError
+from workbench.methods import METHODS
+from workbench.methods.base import ContrastConfig
+from workbench.studies import published
+
+ALL, SHARED, EACH = "all", "uniform", "uniform-each"  # all negatives, and random ones: one list for all, one for each
+RELEASED = "released"
+
+
+def negatives(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return a contrastive method with negatives of several samplers, numbers and objectives.
+
+    Each condition is held against all negatives with the same objective and against random ones of the same number,
+    shared or for each anchor as its own are; hop-near against hop-far and e2neg against random-centres as well, and
+    each objective against InfoNCE. `options`: samplers (all and both random ones are added), ks, objectives.
+    """
+    samplers, ks, objectives = (options[name] for name in ("samplers", "ks", "objectives"))
+    for name in ("samplers", "ks", "objectives"):
+        if isinstance(options[name], str | int) or len(set(options[name])) != len(options[name]):
+            raise UserError(f"{name} are a list without repeats, not {options[name]!r}")
+    method = METHODS.get(usual["method"])
+    if not issubclass(method.Config, ContrastConfig):
+        raise UserError(f"method {usual['method']!r} takes no negatives of one's choice")
+    chosen = [SHARED, EACH, *(name for name in samplers if name not in (SHARED, EACH, ALL))]
+    conditions, comparisons = [], []
+    for objective, (sampler, k) in product(objectives, [(ALL, math.nan), *product(chosen, ks)]):
+        name, number = negatives_name(sampler, k, objective), {} if math.isnan(k) else {method.Config.count: k}
+        conditions.append({"name": name, "overrides": {"negatives": sampler, "objective": objective, **number}})
+        rivals = [ALL] if sampler != ALL else []
+        if sampler == EACH:
+            rivals.append(SHARED)
+        elif sampler not in (ALL, SHARED):
+            rivals.append(SHARED if sampler in selection.SHARED else EACH)
+        rivals += [
+            second for first, second in (("hop-near", "hop-far"), ("e2neg", "random-centres")) if sampler == first
+        ]
+        comparisons += [(name, negatives_name(rival, k, objective)) for rival in rivals]
+        if objective != objectives[0]:
+            comparisons.append((name, negatives_name(sampler, k, objectives[0])))
+    return {"conditions": conditions, "comparisons": comparisons, "ks": [*ks]}
+
+
+def negatives_name(sampler: str, k: float, objective: str = "infonce") -> str:
+    """Name a sampler with a number of negatives, e.g. "hop-far, k=64", and the objective unless it is InfoNCE."""
+    number = "" if sampler == ALL or math.isnan(k) else f", k={k}"
+    return f"{sampler}{number}" + ("" if objective == "infonce" else f", {objective}")
+
+
+def chosen_negatives(condition: Any) -> tuple[str, float, str]:
+    """Return a condition's sampler, number of negatives (nan for all) and objective."""
+    overrides = dict(condition.overrides)
+    k = overrides.get(getattr(METHODS.get(condition.method).Config, "count", "k"), math.nan)
+    sampler = str(overrides.get("negatives", ALL))
+    return sampler, math.nan if sampler == ALL else k, str(overrides.get("objective", "infonce"))
+
+
+def switches(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return a method as released and with each of its switches between paper and release set, one at a time."""
+    method = usual["method"]
+    known = {switch_name(method, name): values for name, values in published.switches(method).items()}
+    released = switch_name(method, RELEASED)
+    return {
+        "conditions": [{"name": released}, *({"name": name, "overrides": values} for name, values in known.items())],
+        "comparisons": [*((name, released) for name in known), (released, f"untrained {method}")],
+    }
+
+
+def switch_name(method: str, switch: str) -> str:
+    """Name the condition of a switch, e.g. "e2neg: random centres"."""
+    return f"{method}: {switch}"
+
+
+def trainings(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return what published numbers take: a condition a method, on the graphs of its claims.
+
+    `options`: claims, ids of published numbers or of planned trainings; empty for every planned training.
+    """
+    planned = published.trainings() if not options["claims"] else list(map(published.trainable, options["claims"]))
+    methods = dict.fromkeys(training.method for training in planned)
+    return {
+        "conditions": [
+            {"name": name, "method": name, "data": sorted({one.graph for one in planned if one.method == name})}
+            for name in methods
+        ],
+        "comparisons": [],
+    }
+
+
+def filled(claims: Iterable[Mapping[str, Any]], ks: Iterable[int]) -> list[dict[str, Any]]:
+    """Return claims with their pairs of conditions; "{k}" in the names stands for each number of negatives."""
+    spelt = []
+    for claim in claims:
+        claim = dict(claim)
+        if "pairs" not in claim:
+            first, second = claim.pop("first"), claim.pop("second")
+            claim["pairs"] = list(dict.fromkeys((first.format(k=k), second.format(k=k)) for k in ks or [0]))
+        spelt.append(claim)
+    return spelt
+
+
+FAMILIES: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, list[Any]]]] = {
+    "negatives": negatives,
+    "switches": switches,
+    "trainings": trainings,
+}

@@ -1,0 +1,114 @@
+"""Published numbers, planned trainings and switches between paper and release, read from the methods' TOML files."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from workbench.errors import UserError, unknown
+from workbench.methods import METHODS
+from workbench.methods.presets import file_of
+
+RAW = "raw"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One published number.
+
+    Attributes:
+        id: what it is asked for by, e.g. "str-gcl/cora".
+        paper: the method of the paper in which it stands.
+        method, graph: of what; "raw" for raw attributes. Methods that the workbench doesn't have are kept as they are.
+        value: accuracy in percent. spread: its standard deviation over the splits, None where none was given.
+        splits: how many; None where it is not known. protocol: its name here; None where it is not known.
+        preset: the settings to hold against it; None where they are not known.
+        source: where the number was read. obtained: "first-hand", "second-hand" or "third-party".
+        reason: why it can't be compared, None where it can.
+    """
+
+    id: str
+    paper: str
+    method: str
+    graph: str
+    value: float
+    source: str
+    obtained: str
+    spread: float | None = None
+    splits: int | None = None
+    protocol: str | None = None
+    preset: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """Trainings that were planned beside the published numbers: method, graph, preset, and how many seeds."""
+
+    method: str
+    graph: str
+    seeds: int
+    preset: str = "released"
+
+    @property
+    def id(self) -> str:
+        """What it is asked for by, e.g. "e2neg/photo"."""
+        return f"{self.method}/{self.graph}"
+
+
+@cache
+def entries(name: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return the tables of a name ("cell", "training", "switch") in the files of all methods, each with the method."""
+    files = [(method, file_of(method)) for method in METHODS.names()]
+    read = [(method, tomllib.loads(file.read_text(encoding="utf-8"))) for method, file in files if file.exists()]
+    return [(method, entry) for method, table in read for entry in table.get(name, [])]
+
+
+def cells() -> list[Cell]:
+    """Return every published number."""
+    return [Cell(paper=method, **entry) for method, entry in entries("cell")]
+
+
+def trainings() -> list[Training]:
+    """Return every training that was planned."""
+    return [Training(method, **entry) for method, entry in entries("training")]
+
+
+def switches(method: str) -> dict[str, dict[str, Any]]:
+    """Return, by name, the parameters that each switch of a method between paper and release sets.
+
+    Raises:
+        UserError: the method has none.
+    """
+    if method not in (known := {name for name, _ in entries("switch")}):
+        raise unknown("method", method, known, "with switches between paper and release")
+    return {entry["name"]: entry["set"] for name, entry in entries("switch") if name == method}
+
+
+def find(word: str) -> Cell | Training:
+    """Return a published number by its id, or a planned training where no number was published of it.
+
+    Raises:
+        UserError: there is none; the message names the nearest.
+    """
+    known: dict[str, Cell | Training] = {one.id: one for one in trainings()}
+    known |= {one.id: one for one in cells()}
+    if word not in known:
+        raise unknown("claim", word, known)
+    return known[word]
+
+
+def trainable(word: str) -> Cell | Training:
+    """Return what `find` does where it can be trained here.
+
+    Raises:
+        UserError: it can't; the message says why.
+    """
+    claim = find(word)
+    if isinstance(claim, Cell) and claim.reason:
+        raise UserError(f"{claim.id} can't be compared: {claim.reason}")
+    if claim.method == RAW:
+        raise UserError(f"{claim.id} needs no training: it is scored beside any training on {claim.graph}")
+    if claim.method not in METHODS.names() or claim.preset is None:
+        raise UserError(f"{claim.id} can't be run: {claim.method} is not in the workbench")
+    return claim

@@ -1,0 +1,273 @@
+"""The page of claims, made from the kept results."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workbench.studies import published, results, verdicts
+from workbench.studies.families import RELEASED, switch_name
+from workbench.studies.published import Cell
+from workbench.studies.study import Claim, Study, load
+from workbench.studies.verdicts import MARGIN, Verdict
+
+PAGE = "claims.md"
+DECIDING = ("negatives", "placebo", "reproduction", "learning-curve")  # studies whose claims stand on the page
+MARKS = {
+    **dict.fromkeys((verdicts.REPRODUCED, verdicts.HELD), "🟢"),
+    **dict.fromkeys((verdicts.WORSE, verdicts.CONTRADICTED), "🔴"),
+    **dict.fromkeys((verdicts.UNDECIDED, verdicts.EQUAL, verdicts.LESS, verdicts.NOT_SEPARABLE), "🟡"),
+    verdicts.BETTER: "🔵",
+}
+
+
+def of_cells(rows: pd.DataFrame) -> list[tuple[Cell, Verdict]]:
+    """Return every published number with its verdict."""
+    return [(cell, verdicts.of_cell(cell, rows)) for cell in published.cells()]
+
+
+def cells(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a published number: claim, published, protocol, obtained, ours, seeds, verdict, reason."""
+    found = pd.DataFrame(
+        {
+            "claim": cell.id,
+            "published": _published(cell),
+            "protocol": cell.protocol or "not known",
+            "obtained": cell.obtained,
+            "ours": None if verdict.ours != verdict.ours else round(verdict.ours, 1),
+            "seeds": verdict.seeds or None,
+            "verdict": verdict.word,
+            "reason": verdict.reason,
+        }
+        for cell, verdict in of_cells(rows)
+    )
+    return found.astype({"seeds": "Int64"})
+
+
+def claims(folder: Path | None = None) -> pd.DataFrame:
+    """Return what became of every claim with a source, see `verdicts.claims`."""
+    return pd.concat([table for _, table in _claims(folder)], ignore_index=True)
+
+
+def _claims(folder: Path | None) -> Iterable[tuple[Claim, pd.DataFrame]]:
+    for name in DECIDING:
+        study = load(name)
+        found = verdicts.claims(results.read(name, folder), study)
+        yield from ((claim, found[found["claim"] == claim.id]) for claim in study.claims if claim.source)
+
+
+def switches(folder: Path | None = None) -> pd.DataFrame:
+    """Return what each switch changes against the release: method, data, switch, seeds, difference, low, high, verdict.
+
+    "training at all" is the release against its untrained encoder.
+    """
+    rows, parts = results.read("switches", folder), []
+    for method in sorted({method for method, _ in published.entries("switch")}):
+        named = {switch_name(method, name): name for name in published.switches(method)}
+        named[switch_name(method, RELEASED)] = "training at all"
+        found = verdicts.differences(rows, load("switches", method=method))
+        parts.append(found.assign(method=method, switch=found["first"].map(named)))
+    return pd.concat(parts)[["method", "data", "switch", "seeds", "difference", "low", "high", "verdict"]]
+
+
+def write(folder: Path | None = None) -> Path:
+    """Write the page and return its path."""
+    folder = folder or results.FOLDER
+    rows = results.read("reproduction", folder)
+    found = of_cells(rows)
+    counts = pd.Series([verdict.word for _, verdict in found]).value_counts()
+    sections = [
+        "# Claims: what was published, what came out here, and why",
+        "Written by `workbench study report` from the CSV files in this folder; nothing here is typed by hand.",
+        f"A number is *reproduced* where the {100 * verdicts.CONFIDENCE:.0f} % interval of ours minus published lies "
+        f"within {MARGIN:g} percentage point: two one-sided tests at 5 %. It is *better* or *worse* where the interval "
+        f"lies on one side of zero and its middle beyond {MARGIN:g} point, else *undecided*. The interval counts the "
+        "spread of our training seeds, which stands for that of the one training that was published as well, and the "
+        "spread over splits of both.",
+        "## Published numbers",
+        f"{len(found)} numbers: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + ".",
+    ]
+    for paper in dict.fromkeys(cell.paper for cell, _ in found):
+        sections += [f"### {paper}", *_numbers([(cell, one) for cell, one in found if cell.paper == paper])]
+    sections += ["Where each number was read, and how:", _sources([cell for cell, _ in found])]
+    sections += ["## Sentences"]
+    sections += [
+        "Differences are paired over training seeds, with 95 % t intervals over seeds; that of splits is not counted."
+    ]
+    sections += [section for claim, table in _claims(folder) for section in _sentence(claim, table)]
+    sections += _curves(results.read("learning-curve", folder))
+    sections += ["## Switches between paper and released code", *_switches(folder)]
+    sections += ["## How much is protocol", *_lens(results.read("protocols", folder))]
+    sections += ["## Cost of a training", *_costs(results.costs(rows))]
+    sections += ["## Accuracy, beside what needs no training", _accuracy(rows)]
+    path = folder / PAGE
+    path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    return path
+
+
+def study(study: Study, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the tables that are shown of a study, by name: summary, differences, claims; those that have rows."""
+    protocol = next(iter(study.protocols), None)
+    scored = rows["normalised"].notna().any() if study.lens else (rows["protocol"] != "").any()
+    if not scored:
+        tables = {}
+    elif study.lens:
+        tables = {"protocols": results.lens(rows).drop(columns=["interval", "flawed"])}
+    elif study.snapshots:
+        tables = {"curves": results.curves(rows), "claims": verdicts.claims(rows, study)}
+    else:
+        tables = {
+            "summary": results.summary(rows, protocol),
+            "differences": verdicts.differences(rows, study),
+            "claims": verdicts.claims(rows, study),
+        }
+    return {name: table for name, table in tables.items() if len(table)}
+
+
+def markdown(heads: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Write a table."""
+    heads = [*heads]
+    lines = [f"| {' | '.join(map(str, line))} |" for line in [heads, *rows]]
+    return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]])
+
+
+def _numbers(found: list[tuple[Cell, Verdict]]) -> list[str]:
+    rows = [
+        (f"`{cell.id}`", _published(cell), cell.protocol or "not known", _number(one.ours, 1),
+         f"{MARKS.get(one.word, '⚪')} {one.word}", one.reason)
+        for cell, one in found if one.here
+    ]  # fmt: skip
+    away = [f"{cell.method} on {cell.graph} {_published(cell)}" for cell, one in found if not one.here]
+    sections = [markdown(["claim", "published", "protocol", "ours", "verdict", "why"], rows)] if rows else []
+    if away:
+        sections.append(f"Not run here, since the method is not in the workbench: {'; '.join(away)}.")
+    return sections
+
+
+def _published(cell: Cell) -> str:
+    return f"{cell.value:.2f}".rstrip("0").rstrip(".") + (f" ± {cell.spread:g}" if cell.spread is not None else "")
+
+
+def _sources(known: list[Cell]) -> str:
+    lines = []
+    for source in dict.fromkeys((cell.source, cell.obtained) for cell in known):
+        read = [f"`{cell.id}`" for cell in known if (cell.source, cell.obtained) == source]
+        lines.append(
+            f"- {source[0]} ({source[1]}): {read[0] if len(read) == 1 else f'{len(read)} numbers, {read[0]} …'}"
+        )
+    return "\n".join(lines)
+
+
+def _sentence(claim: Claim, table: pd.DataFrame) -> list[str]:
+    sign, rows = "÷" if claim.cost else "−", []
+    for row in table.itertuples():
+        value = f"{row.value:+.1f} [{row.low:+.1f}, {row.high:+.1f}] {row.unit}"
+        if claim.cost:
+            value = "–" if row.value != row.value else f"{row.value:.2f} {row.unit}"
+        verdict = f"{MARKS.get(row.verdict, '⚪')} {row.verdict}"
+        rows.append((row.data, f"{row.first} {sign} {row.second}", row.seeds, value, verdict))
+    heads = ["graph", "held against each other", "seeds", "value", "verdict"]
+    title = f"**{claim.says}** ({claim.source}){' ' * bool(claim.note)}{claim.note}"
+    return [title, markdown(heads, rows) if rows else "Not run here."]
+
+
+def _curves(rows: pd.DataFrame) -> list[str]:
+    if not len(rows):
+        return []
+    seeds = results.curves(rows).sort_values("epochs", kind="stable").groupby(["data", "condition", "seed"])
+    found = pd.DataFrame(
+        {
+            "first": seeds["accuracy"].first(),
+            "last": seeds["accuracy"].last(),
+            "best": seeds["accuracy"].max(),
+            "seconds": seeds["seconds"].max(),
+            "peak_mib": seeds["peak_mib"].mean(),
+        }
+    )
+    heads = ["graph", "method", "accuracy untrained, %", "in the end, %", "best on the way, %", "seconds", "peak MiB"]
+    means = found.groupby(["data", "condition"]).mean()
+    return [
+        "Courses of these trainings, means over seeds:",
+        markdown(heads, [(*key, *(f"{value:.1f}" for value in row[:4]), f"{row[4]:,.0f}")
+                         for key, row in zip(means.index, means.to_numpy(), strict=True)]),
+    ]  # fmt: skip
+
+
+def _switches(folder: Path) -> list[str]:
+    if not len(results.read("switches", folder)):
+        return ["Not run here."]
+    table = switches(folder)
+    table["difference"] = [f"{row.difference:+.1f} [{row.low:+.1f}, {row.high:+.1f}]" for row in table.itertuples()]
+    return [
+        "One change at a time against what the release does, each training with the quick preset, accuracy by "
+        f"{load('switches').protocols[0]}, mean difference with its 95 % t interval over training seeds, percentage "
+        "points. The last row of each graph is the release against its own untrained encoder.",
+        markdown(
+            ["method", "graph", "switch", "seeds", "difference", "verdict"],
+            table.drop(columns=["low", "high"]).to_numpy(),
+        ),
+    ]
+
+
+def _lens(rows: pd.DataFrame) -> list[str]:
+    if not len(rows):
+        return ["Not run here."]
+    table = results.lens(rows)
+    sections = [
+        "The same embeddings, scored in every way that has a name here, on at most "
+        f"{table['splits'].max()} splits; **bold** is how the protocol treats rows."
+    ]
+    for (method, graph), part in table.groupby(["condition", "data"], sort=False):
+        lines = []
+        for name, both in part.groupby("protocol", sort=False):
+            first, ways = both.iloc[0], both.sort_values("normalised", ascending=False).itertuples()
+            scores = [f"**{way.accuracy:.1f}**" if way.own else f"{way.accuracy:.1f}" for way in ways]
+            lines.append((f"{name}{' (flawed)' * bool(first['flawed'])}", first["solver"], *scores))
+        sections.append(f"`{method}/{graph}`, training seeds: {part['training seeds'].max()}")
+        sections.append(markdown(["protocol", "probe", "rows divided by their norm, %", "rows as they are, %"], lines))
+    flaws = table[table["flawed"] != ""].drop_duplicates("protocol")
+    return [*sections, "\n".join(f"- `{row.protocol}` is flawed: {row.flawed}." for row in flaws.itertuples())]
+
+
+def _costs(costs: pd.DataFrame) -> list[str]:
+    rows: list[tuple[Any, ...]] = []
+    for planned in published.trainings():
+        part = costs[(costs["condition"] == planned.method) & (costs["data"] == planned.graph)]
+        done, name = part[part["finished"] == 1], (planned.method, planned.graph)
+        count = f"{len(done)} of {planned.seeds}"
+        if not len(part):
+            rows.append((*name, count, "–", "not run here", "–", "–"))
+        for device, same in done.groupby("device"):
+            epochs = " / ".join(f"{number:,}" for number in sorted(set(same["epochs"])))
+            seconds = f"{same['seconds'].min():,.0f} – {same['seconds'].max():,.0f}"
+            rows.append((*name, count, epochs, seconds, f"{same['peak_mib'].mean():,.0f}", device))
+        for row in part[part["finished"] == 0].itertuples():
+            epochs, seconds = f"{row.epochs:,} of {row.asked_epochs:,.0f}", f"{row.seconds:,.0f} up to there"
+            rows.append((*name, f"seed {row.seed} did not finish", epochs, seconds, f"{row.peak_mib:,.0f}", row.device))
+    heads = ["method", "graph", "seeds finished", "epochs", "seconds, least – most", "peak MiB", "device"]
+    return [
+        "Released presets. The machine did other work meanwhile, which only adds to the seconds: the least is nearest "
+        "to what a training takes.",
+        markdown(heads, rows),
+    ]
+
+
+def _accuracy(rows: pd.DataFrame) -> str:
+    scores = rows[rows["metric"] == "accuracy"].fillna({"seed": -1})
+    if not len(scores):
+        return "Nothing was run yet."
+    means = scores.groupby(["data", "protocol", "condition", "seed"])["value"].agg(["mean", "std"])
+    by_condition = means.assign(squared=means["std"] ** 2).groupby(["data", "protocol", "condition"])
+    table = by_condition.agg(
+        seeds=("mean", "size"), accuracy=("mean", "mean"), over=("mean", "std"), squared=("squared", "mean")
+    )
+    heads = ["graph", "protocol", "condition", "seeds", "accuracy, %", "spread over seeds", "spread over splits"]
+    return markdown(heads, [
+        (*key, row.seeds, f"{row.accuracy:.1f}", _number(row.over), _number(row.squared**0.5))
+        for key, row in zip(table.index, table.itertuples(), strict=True)
+    ])  # fmt: skip
+
+
+def _number(value: float, digits: int = 2) -> str:
+    return "–" if value != value else f"{value:.{digits}f}"

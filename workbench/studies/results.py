@@ -1,0 +1,205 @@
+"""The long table of results: one row a measured value, read, added to under a lock, and seen from several sides."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+
+from workbench.errors import UserError
+from workbench.evaluation import protocols
+from workbench.studies.measure import LENS
+
+FOLDER = Path(__file__).parents[2] / "docs" / "results"  # the results that are kept with the project, a file a study
+TYPES = {
+    **dict.fromkeys(("study", "condition", "kind", "data"), "str"),
+    **dict.fromkeys(("seed", "split"), "Int64"),
+    "protocol": "str",
+    "normalised": "boolean",
+    "metric": "str",
+    **dict.fromkeys(("value", "seconds", "peak_mib"), "float"),
+    "epochs": "Int64",
+    **dict.fromkeys(("device", "preset"), "str"),
+}
+COLUMNS = list(TYPES)
+WORDS = [name for name, kind in TYPES.items() if kind == "str"]
+COSTS = ["epochs", "seconds", "peak_mib", "device"]
+TRAINING = ["study", "data", "condition", "kind", "preset", "seed"]  # what a training is told apart by
+POINT = [*TRAINING, "split", "protocol", "normalised", "metric"]  # and a value, but for its epoch on a learning curve
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return rows as the long table.
+
+    Its columns: study, condition, kind ("trained", "untrained" for an encoder before training, "baseline"), data, seed,
+    split (none for a mean over them), protocol (none for a fact of the training), normalised (rows divided by their
+    norm; none: as the protocol does), metric, value (percent for scores), and of the training seconds, peak_mib,
+    epochs, device and preset.
+    """
+    long = pd.DataFrame(list(rows), columns=COLUMNS)
+    return long.astype({**TYPES, **dict.fromkeys(WORDS, "object")}).fillna(dict.fromkeys(WORDS, "")).astype(TYPES)
+
+
+def read(study: str, folder: Path | None = None) -> pd.DataFrame:
+    """Return the kept results of a study, an empty table where there are none.
+
+    Args:
+        study: its name, whose file lies in the folder, or a file. folder: None for that of the project.
+
+    Raises:
+        UserError: the file lacks a column.
+    """
+    file = Path(study) if study.endswith(".csv") else (folder or FOLDER) / f"{study}.csv"
+    if not file.exists():
+        return table([])
+    numbers = [name for name in COLUMNS if name not in WORDS]
+    found = pd.read_csv(file, keep_default_na=False, na_values={name: [""] for name in numbers})
+    if missing := [name for name in COLUMNS if name not in found]:
+        raise UserError(f"{file} has no column {missing[0]!r}; it is no table of results")
+    return table(found[COLUMNS].to_dict("records"))
+
+
+def add(rows: pd.DataFrame, file: Path) -> pd.DataFrame:
+    """Add results to a file and return what it holds then; another process may do the same at this moment.
+
+    What was measured of the same training before is replaced, unless it was finished and this one isn't.
+    """
+    if not file.parent.is_dir():
+        raise UserError(f"results are kept in {file.parent}, which is no folder")
+    with FileLock(file.with_name(".results.lock")):
+        before = read(str(file.with_suffix(".csv"))) if file.exists() else table([])
+        rows = rows[~_among(rows, _finished(before)) | _among(rows, _finished(rows)) | (rows["kind"] != "trained")]
+        together = pd.concat([before[~_among(before, rows)], rows], ignore_index=True)
+        for name in ("data", "condition", "protocol"):  # in the order in which they first came
+            order = pd.concat([before[name], rows[name]]).unique()
+            together[name] = pd.Categorical(together[name], order)
+        keys = ["study", "data", "condition", "seed", "protocol", "epochs", "split"]
+        draft = file.with_name(f".{file.name}.part")
+        together.sort_values(keys, kind="stable", na_position="first").to_csv(draft, index=False, float_format="%.6g")
+        draft.replace(file)
+    return read(str(file))
+
+
+def _finished(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["metric"] == "finished") & (rows["value"] == 1)]
+
+
+def _among(rows: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
+    """Tell which rows are of a training that is among others."""
+    known = pd.MultiIndex.from_frame(others[TRAINING].fillna({"seed": -1}))
+    return pd.Series(pd.MultiIndex.from_frame(rows[TRAINING].fillna({"seed": -1})).isin(known), rows.index)
+
+
+# ------------------------------------------------------------------------------------------------------------- views
+
+
+def wide(rows: pd.DataFrame, protocol: str | None = None, curve: bool = False) -> pd.DataFrame:
+    """Return one row a training, a column a metric (means over the splits), with its costs.
+
+    Args:
+        rows: the long table. protocol: by which scores are; None for the only one.
+        curve: keep the points of learning curves apart, a row an epoch; else the last one counts.
+
+    Raises:
+        UserError: several protocols, or two results of one condition, data and seed.
+    """
+    known = [name for name in rows["protocol"].unique() if name]
+    if protocol is None and len(known) > 1:
+        raise UserError(f"the rows are by {len(known)} protocols ({', '.join(known)}): say which by protocol=")
+    rows = rows[rows["protocol"].isin([protocol or next(iter(known), ""), ""])]
+    rows = rows.assign(seed=rows["seed"].fillna(-1))
+    keys = [*TRAINING, "epochs"] if curve else TRAINING
+    last = rows.groupby(TRAINING)["epochs"].transform("max")
+    rows = rows[rows["protocol"] != ""] if curve else rows[rows["epochs"].isna() | (rows["epochs"] == last)]
+    _check_apart(rows)
+    found = rows.pivot_table("value", keys, "metric", sort=False)
+    found = found.assign(**{name: np.nan for name in ("accuracy", "accuracy_std", "macro_f1") if name not in found})
+    costs = rows.groupby(keys, sort=False, dropna=False)[[name for name in COSTS if name not in keys]].last()
+    apart = rows[(rows["metric"] == "accuracy") & rows["split"].notna()]
+    if len(apart):
+        deviation = protocols.get(apart["protocol"].iloc[0]).deviation
+        spread = apart.groupby(keys, sort=False)["value"].std(ddof=0 if deviation == "population" else 1)
+        found["accuracy_std"] = found["accuracy_std"].fillna(spread)
+    found = found.join(costs).reset_index()
+    return found.assign(seed=found["seed"].where(found["seed"] >= 0)).rename_axis(columns=None)
+
+
+def _check_apart(rows: pd.DataFrame) -> None:
+    """Refuse two results of one condition, data and seed: they would be averaged, or be no pair."""
+    presets = rows.drop_duplicates(TRAINING)
+    twice = pd.concat(
+        [rows[rows.duplicated([*POINT, "epochs"])], presets[presets.duplicated(["study", "data", "condition", "seed"])]]
+    )
+    if len(twice):
+        data, condition = twice.iloc[0][["data", "condition"]]
+        raise UserError(
+            f"condition {condition!r} on {data!r} has two results for one seed; give each graph a name of its own "
+            '(graph.name = "...") and pass each result once'
+        )
+
+
+def summary(rows: pd.DataFrame, protocol: str | None = None) -> pd.DataFrame:
+    """Return one row a condition and data: means over the seeds, spread over seeds and (pooled) over splits.
+
+    Args:
+        rows: the long table. protocol: by which; None for the only one.
+
+    Returns:
+        data, condition, kind, seeds, accuracy and macro F1 (percent), spread over seeds and over splits (percentage
+        points), seconds of training.
+
+    Raises:
+        UserError: two results of one condition, data and seed, e.g. of two graphs without a name.
+    """
+    groups = wide(rows, protocol).groupby(["data", "condition", "kind"], sort=False)
+    found = pd.DataFrame(
+        {
+            "seeds": groups["seed"].count(),
+            "accuracy": groups["accuracy"].mean(),
+            "spread over seeds": groups["accuracy"].std(),
+            "spread over splits": groups["accuracy_std"].agg(lambda part: float(np.sqrt((part**2).mean()))),
+            "macro F1": groups["macro_f1"].mean(),
+            "seconds": groups["seconds"].mean(),
+        }
+    )
+    return found.reset_index()
+
+
+def curves(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the points of learning curves: data, condition, seed, epochs, seconds up to there, accuracy, peak_mib."""
+    found = wide(rows, curve=True)
+    return found[["data", "condition", "seed", "epochs", "seconds", "accuracy", "peak_mib"]]
+
+
+def costs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return what each training took: data, condition, preset, seed, finished, asked_epochs and the cost columns."""
+    facts = rows[rows["metric"].isin(["finished", "asked_epochs"])]
+    return wide(facts) if len(facts) else pd.DataFrame(columns=[*TRAINING, "finished", "asked_epochs", *COSTS])
+
+
+def lens(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return what `evaluation.lens` did of each condition and data, told by those two columns."""
+    index = ["condition", "data", "protocol", "normalised"]
+    rows = rows[rows["normalised"].notna()]
+    found = rows.pivot_table("value", index, "metric", sort=False).rename(
+        columns={new: old for old, new in LENS.items()}
+    )
+    found = found.rename_axis(columns=None).reset_index()
+    found = found.astype({"splits": int, "training seeds": int, "normalised": bool})
+    rules = {name: protocols.get(name) for name in found["protocol"]}
+    order = sorted(rules.values(), key=lambda rule: (rule.probe == "linear-layer", rule.flawed is not None, rule.name))
+    places = {rule.name: place for place, rule in enumerate(order)}
+    found = found.sort_values("protocol", key=lambda names: names.map(places), kind="stable", ignore_index=True)
+    told = [(rules[row["protocol"]], row) for row in found.to_dict("records")]
+    return found.assign(
+        own=[row["normalised"] == rule.normalise for rule, row in told],
+        flawed=[rule.flawed or "" for rule, _ in told],
+        solver=["fast" if rule.steps is None else f"{rule.solvers[0]} {rule.steps:,} steps" for rule, _ in told],
+        interval=[
+            f"95 % t interval over {row['training seeds']} training seeds" if row["training seeds"] > 1
+            else f"± {rule.deviation} std over {row['splits']} random splits of one embedding"
+            for rule, row in told
+        ],
+    )  # fmt: skip

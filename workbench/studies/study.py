@@ -1,0 +1,272 @@
+"""`Study`: conditions × data × seeds × protocols as a frozen value, which is written and read as TOML."""
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from workbench.config import options_of
+from workbench.errors import UserError, unknown
+from workbench.methods import METHODS
+from workbench.studies import families
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One way to train.
+
+    Attributes:
+        name: what its rows are called. method, preset: what is trained.
+        overrides: parameters that differ from the preset, as pairs of flat name and value, e.g. ("negatives.hops", 3).
+        data: names of the data that it is meant for; empty for all of the study.
+    """
+
+    name: str
+    method: str
+    preset: str | None = "quick"
+    overrides: tuple[tuple[str, Any], ...] = ()
+    data: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence as a quantity that can fail.
+
+    Attributes:
+        id: what it is asked for by. says: the sentence, in our words. source: whose; "" for one of our own.
+        pairs: conditions that are held against each other, first and second.
+        word: "as good as", "better than" or "worse than"; "" for a cost.
+        cost: "seconds" to the accuracy of the second, or "peak_mib"; "" for a difference in accuracy.
+        most: largest ratio of first to second of a cost. note: what a reader must know beside it.
+    """
+
+    id: str
+    says: str
+    pairs: tuple[tuple[str, str], ...]
+    word: str = ""
+    source: str = ""
+    cost: str = ""
+    most: float = 1.0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Conditions that are trained on data over seeds and scored alike, and what is asked of the scores.
+
+    Attributes:
+        name, title: what it is called, and what it asks.
+        conditions: what is trained. data: names or files. seeds: of the trainings.
+        protocols: names; the first is what comparisons are made by, and of several those count that the data allow.
+        splits: of each protocol. large_splits: of data with 10,000 items or more; 0 for as many.
+        solver: of the probe; None for the protocol's own.
+        baselines: what is scored without any training: "raw", "propagated".
+        untrained: score each method's encoder before training as well, in the settings of its first condition.
+        snapshots: score so many embeddings on the way of each training; 0 for the last one only.
+        lens: score all seeds of a condition together, by every protocol, with rows normalised and as they are.
+        comparisons: pairs of conditions whose difference is asked for, first minus second.
+        claims: sentences that the results decide.
+    """
+
+    name: str
+    title: str = ""
+    conditions: tuple[Condition, ...] = ()
+    data: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0, 1, 2)
+    protocols: tuple[str, ...] = ("random-10-10-80",)
+    splits: int = 10
+    large_splits: int = 0
+    solver: str | None = None
+    baselines: tuple[str, ...] = ("propagated",)
+    untrained: bool = True
+    snapshots: int = 0
+    lens: bool = False
+    comparisons: tuple[tuple[str, str], ...] = ()
+    claims: tuple[Claim, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [condition.name for condition in self.conditions]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise UserError(f"condition {twice!r} stands twice in study {self.name!r}", kind="condition", word=twice)
+        seeds: Any = self.seeds
+        if isinstance(seeds, int) and not isinstance(seeds, bool):
+            seeds = range(seeds)
+        whole = isinstance(seeds, Sequence) and not isinstance(seeds, str) and all(_counted(s, 0) for s in seeds)
+        if not whole or not len(seeds):
+            raise UserError(
+                f"seeds are a number of them, at least 1, or a list of whole numbers from 0, not {self.seeds!r}"
+            )
+        object.__setattr__(self, "seeds", tuple(seeds))
+        for name in ("data", "protocols", "baselines"):
+            if isinstance(getattr(self, name), str):
+                raise UserError(f"{name} are a list of names, not {getattr(self, name)!r}")
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not _counted(self.splits, 1):
+            raise UserError(f"a study takes a whole number of splits, at least 1 split, not {self.splits!r}")
+
+    def changed(self, conditions: Iterable[str] | None = None, preset: str | None = None, **changes: Any) -> "Study":
+        """Return the study with some of its conditions, other values of its fields, or other parameters.
+
+        Args:
+            conditions: names of those that stay; None for all.
+            preset: of every condition.
+            **changes: fields of the study, "protocol" for a single one; everything else is a parameter of the methods,
+                set in all conditions. An option of a part goes to the conditions that choose a part which has it.
+
+        Raises:
+            UserError: an unknown condition, or a parameter in which the conditions differ.
+        """
+        chosen = self.conditions
+        if conditions is not None:
+            known = {condition.name: condition for condition in chosen}
+            if isinstance(conditions, str):
+                raise UserError(f"conditions are a list of names, e.g. {[*known][:2]}, not {conditions!r}")
+            if missing := [name for name in conditions if name not in known]:
+                raise unknown("condition", missing[0], known, f"of study {self.name!r}")
+            chosen = tuple(known[name] for name in conditions)
+        if preset is not None:
+            chosen = tuple(replace(condition, preset=preset) for condition in chosen)
+        if "protocol" in changes:
+            changes["protocols"] = (changes.pop("protocol"),)
+        own = {field.name: changes.pop(field.name) for field in fields(self) if field.name in changes}
+        return replace(self, **own, conditions=_overridden(chosen, changes))
+
+    def to_toml(self) -> str:
+        """Write the study as TOML."""
+        lines, tables = [], []
+        for name, value in asdict(self).items():
+            if value is None:
+                continue
+            if name in ("conditions", "claims"):
+                for entry in value:
+                    entry = {key: part for key, part in entry.items() if part is not None}
+                    entry["overrides"] = dict(entry["overrides"]) if "overrides" in entry else None
+                    tables += ["", f"[[{name}]]", *(f"{k} = {_written(v)}" for k, v in entry.items() if v is not None)]
+            else:
+                lines.append(f"{name} = {_written(value)}")
+        return "\n".join([*lines, *tables]) + "\n"
+
+
+def names() -> list[str]:
+    """Return the names of the studies that come with the workbench."""
+    return sorted(file.stem for file in FOLDER.glob("*.toml"))
+
+
+def load(word: str, **changes: Any) -> Study:
+    """Return a study by its name, or from a TOML file of yours.
+
+    Args:
+        word: a name of `names()`, or a path that ends in ".toml".
+        **changes: options of the study's family (the table of that name in its file), "method" where it trains one,
+            or as for `Study.changed`.
+
+    Raises:
+        UserError: there is no such study; the message names the nearest.
+    """
+    file = Path(word) if word.endswith(".toml") else FOLDER / f"{word}.toml"
+    if not file.is_file():
+        raise unknown("study", word, names())
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{file} is not TOML: {error}") from None
+    return from_table({"name": file.stem, **table}, **changes)
+
+
+def from_table(table: Mapping[str, Any], **changes: Any) -> Study:
+    """Return the study that a table says, as `to_toml` writes it or as in the files of `FOLDER`; see `load`.
+
+    Beside the fields of `Study` a table may hold what all conditions have unless they say otherwise ("method",
+    "preset", "overrides"), and a family of conditions by name, see `workbench.studies.families`.
+
+    Raises:
+        UserError: a word that a study doesn't have.
+    """
+    values = dict(table)
+    usual: dict[str, Any] = {name: values.pop(name) for name in ("method", "preset", "overrides") if name in values}
+    if "method" in usual and "method" in changes:
+        usual["method"] = changes.pop("method")
+    made: dict[str, list[Any]] = {"conditions": [], "comparisons": []}
+    for family in [name for name in values if name in families.FAMILIES]:
+        options = values.pop(family)
+        options |= {name: changes.pop(name) for name in options if name in changes}
+        made = families.FAMILIES[family](usual, options)
+    given = [{**usual, **entry} for entry in [*values.pop("conditions", []), *made["conditions"]]]
+    conditions = tuple(_entry(Condition, {**entry, "overrides": _pairs(entry.get("overrides", {}))}) for entry in given)
+    comparisons = [tuple(pair) for pair in [*values.pop("comparisons", []), *made["comparisons"]]]
+    claims = tuple(
+        _entry(Claim, {**entry, "pairs": tuple(tuple(pair) for pair in entry["pairs"])})
+        for entry in families.filled(values.pop("claims", []), made.get("ks", []))
+    )
+    values = {**values, "conditions": conditions, "comparisons": tuple(comparisons), "claims": claims}
+    return _entry(Study, values).changed(**changes)
+
+
+def sweep(methods: Iterable[str], presets: Iterable[str], seeds: Any = 3, **overrides: Any) -> Study:
+    """Return a study that trains methods with presets and scores nothing."""
+    conditions = tuple(
+        Condition(method if len([*presets]) == 1 else f"{method}, {preset}", method, preset)
+        for method, preset in product(methods, presets)
+    )
+    for condition in conditions:
+        METHODS.get(condition.method)
+    return Study("sweep", conditions=conditions, seeds=seeds, protocols=(), baselines=()).changed(**overrides)
+
+
+def _entry(made: Any, values: Mapping[str, Any]) -> Any:
+    known = [field.name for field in fields(made)]
+    if wrong := next((name for name in values if name not in known), None):
+        raise unknown("word", wrong, known, f"in a {made.__name__.lower()}")
+    return made(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+
+
+def _pairs(overrides: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in overrides.items())
+
+
+def _counted(value: Any, low: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= low
+
+
+def _overridden(conditions: Iterable[Condition], overrides: Mapping[str, Any]) -> tuple[Condition, ...]:
+    """Set parameters in all conditions; an option goes to those whose parts have it."""
+    conditions, unused = tuple(conditions), set(overrides)
+    if fixed := sorted(set(overrides) & {name for condition in conditions for name, _ in condition.overrides}):
+        raise UserError(f"{fixed[0]!r} is what the conditions differ in, so it can't be set for all of them")
+    changed = []
+    for condition in conditions:
+        mine = {name: value for name, value in overrides.items() if not _foreign(condition, name)}
+        unused -= set(mine)
+        changed.append(replace(condition, overrides=(*condition.overrides, *_pairs(mine))))
+    if unused:
+        raise UserError(f"{sorted(unused)[0]!r} is an option of parts that no condition chooses")
+    return tuple(changed)
+
+
+def _foreign(condition: Condition, name: str) -> bool:
+    """Return whether a name is an option of a part that this condition doesn't choose."""
+    config = METHODS.get(condition.method).Config
+    if name in config.types():
+        return False
+    holder, dot, option = name.rpartition(".")
+    homes = {part: registry for part, registry in config.parts().items() if not dot or part == holder}
+    chosen = {part: str(dict(condition.overrides).get(part, getattr(config, part).name)) for part in homes}
+    if any(option in options_of(registry, chosen[part]) for part, registry in homes.items()):
+        return False
+    return any(option in options_of(registry, one) for registry in homes.values() for one in registry.names())
+
+
+def _written(value: Any) -> str:
+    """Write a value as TOML, inline."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{json.dumps(str(name))} = {_written(one)}" for name, one in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_written, value)) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)

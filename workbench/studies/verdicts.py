@@ -1,0 +1,276 @@
+"""Verdicts on differences, claims and published numbers, by equivalence and not by eye."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from workbench.errors import UserError
+from workbench.evaluation import paired_difference
+from workbench.evaluation.statistics import nested_spread
+from workbench.methods import METHODS
+from workbench.studies import results
+from workbench.studies.published import RAW, Cell
+from workbench.studies.study import Claim, Study
+
+MARGIN = 1.0  # percentage points within which two accuracies count as equally good
+CONFIDENCE = 0.90  # of the interval of ours - published: within the margin means two one-sided tests at 5 %
+REPRODUCED, BETTER, WORSE, UNDECIDED = "reproduced", "better", "worse", "undecided"
+NOT_COMPARABLE, NOT_RUN = "not comparable", "not run here"
+HELD, CONTRADICTED, EQUAL = "held", "contradicted", f"equal within {MARGIN:g} point"  # of a claim
+NOT_SEPARABLE = "not separable"
+LESS = "less, but not half"  # of a cost
+DIFFERENCE = ["data", "first", "second", "seeds", "difference", "low", "high"]
+CLAIM = ["data", "first", "second", "seeds", "value", "low", "high", "unit", "verdict"]
+
+
+def paired(rows: pd.DataFrame, pairs: Iterable[tuple[str, str]], protocol: str | None = None) -> pd.DataFrame:
+    """Return paired differences in accuracy, over the seeds that both conditions have, with 95 % t intervals.
+
+    Args:
+        rows: the long table of one study. protocol: by which scores; None for the only one.
+        pairs: conditions to hold against each other, first minus second; a pair that isn't in the rows is left out. A
+            baseline, which has no seed, is held against each seed.
+
+    Returns:
+        One row a pair and data: data, first, second, seeds, difference, low, high (percentage points). The interval is
+        over training seeds; splits are the same in all.
+
+    Raises:
+        UserError: two results of one condition, data and seed, e.g. of two graphs without a name.
+    """
+    found = []
+    for data, part in results.wide(rows, protocol).groupby("data", sort=False):
+        fixed = part[part["seed"].isna()].set_index("condition")["accuracy"]
+        by_seed = part.dropna(subset="seed").pivot(index="seed", columns="condition", values="accuracy").assign(**fixed)
+        for first, second in pairs:
+            if first not in by_seed or second not in by_seed:
+                continue
+            both = by_seed[[first, second]].dropna()
+            if len(both) > 1:
+                interval = paired_difference(both[first].tolist(), both[second].tolist())
+                found.append((data, first, second, interval.count, interval.mean, interval.low, interval.high))
+    return pd.DataFrame(found, columns=DIFFERENCE)
+
+
+def differences(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Return what the comparisons of a study come to: as `paired`, with a column "verdict", see `said`."""
+    found = paired(rows, study.comparisons, next(iter(study.protocols), None))
+    return found.assign(verdict=[said(row.low, row.high) for row in found.itertuples()])
+
+
+def said(low: float, high: float) -> str:
+    """Say what the interval of a difference means: "better", "worse", "equal within 1 point" or "not separable"."""
+    side = BETTER if low > 0 else WORSE if high < 0 else ""
+    if low > -MARGIN and high < MARGIN:
+        return f"{side}, by less than {MARGIN:g} point" if side else EQUAL
+    return side or NOT_SEPARABLE
+
+
+def decided(low: float, high: float, word: str) -> str:
+    """Decide on "as good as", "better than" or "worse than" by the interval of first - second, percentage points.
+
+    Returns:
+        "held" where the interval lies on the word's side of its bound (the margin for "as good as", else zero), else
+        "equal within 1 point" where it lies within the margin on both sides, "contradicted" where it lies on the other
+        side of the bound, else "not separable".
+    """
+    bound = -MARGIN if word == "as good as" else 0.0
+    mine, other = (-high, -low) if word == "worse than" else (low, high)
+    if mine > bound:
+        return HELD
+    return EQUAL if low > -MARGIN and high < MARGIN else CONTRADICTED if other < bound else NOT_SEPARABLE
+
+
+def claims(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Return what became of each claim of a study, one row a claim, pair and data.
+
+    Returns:
+        claim, says, data, first, second, seeds, value, low, high, unit, verdict. Value is the mean paired difference in
+        percentage points with its 95 % t interval and the verdict as `decided` gives it; or for a cost the ratio of the
+        means, "held" up to the claim's limit, "less, but not half" below 1, else "contradicted": inf where the first
+        doesn't come to the accuracy of the second, less the margin, in one of its trainings; nan, "not comparable",
+        where the second is there before any training.
+    """
+    parts = []
+    for claim in study.claims:
+        if claim.cost:
+            part = _cost(claim, rows)
+        else:
+            part = paired(rows, claim.pairs, next(iter(study.protocols), None)).rename(columns={"difference": "value"})
+            verdicts = [decided(row.low, row.high, claim.word) for row in part.itertuples()]
+            part = part.assign(unit="points", verdict=verdicts)
+        parts.append(part.assign(claim=claim.id, says=claim.says))
+    found = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=[*CLAIM, "claim", "says"])])
+    return found[["claim", "says", *CLAIM]].reset_index(drop=True)
+
+
+def reached(rows: pd.DataFrame, second: str, margin: float = MARGIN) -> pd.DataFrame:
+    """Return what each training cost up to the accuracy that a condition comes to, less a margin.
+
+    Args:
+        rows: the long table of learning curves.
+        second: the condition whose last accuracy with the same seed is to be reached.
+        margin: percentage points below it that will do.
+
+    Returns:
+        One row a training: data, condition, seed, target (percent), accuracy (the last), seconds (of the first point
+        that reaches the target, inf where none does), peak_mib.
+    """
+    keys = ["data", "condition", "seed"]
+    points = results.curves(rows).sort_values("epochs", kind="stable")
+    last = points.groupby(keys, sort=False)[["accuracy", "peak_mib"]].last().reset_index()
+    goal = last[last["condition"] == second].assign(target=lambda goal: goal["accuracy"] - margin)
+    last = last.merge(goal[["data", "seed", "target"]], on=["data", "seed"], how="left")
+    points = points.merge(last[[*keys, "target"]], on=keys)
+    there = points[points["accuracy"] >= points["target"]].groupby(keys, as_index=False)["seconds"].min()
+    return last.merge(there, on=keys, how="left").fillna({"seconds": np.inf})
+
+
+def _cost(claim: Claim, rows: pd.DataFrame) -> pd.DataFrame:
+    (first, second), found = claim.pairs[0], []
+    trained = reached(rows, second) if len(rows) else pd.DataFrame(columns=["data"])
+    for data, part in trained.groupby("data", sort=False):
+        costs = part.pivot(index="seed", columns="condition", values=claim.cost)
+        if not {first, second} <= set(costs):
+            continue
+        both = costs[[first, second]].dropna()
+        of_second = both[second].mean()
+        ratio = float(both[first].mean() / of_second) if of_second > 0 else np.nan  # training takes it no further
+        word = CONTRADICTED if ratio >= 1 else HELD if ratio <= claim.most else LESS
+        word = NOT_COMPARABLE if np.isnan(ratio) else word
+        unit = f"× {claim.cost.replace('peak_mib', 'peak MiB')}"
+        found.append((data, first, second, len(both), ratio, np.nan, np.nan, unit, word))
+    return pd.DataFrame(found, columns=CLAIM)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a published number.
+
+    Attributes:
+        word: "reproduced", "better", "worse", "undecided", "not comparable" or "not run here".
+        reason: one sentence.
+        ours: our mean in percent, nan where there is none. low, high: interval of ours - published, percentage points.
+        seeds: training seeds of ours.
+        here: False where the workbench has no such method.
+    """
+
+    word: str
+    reason: str
+    ours: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    seeds: int = 0
+    here: bool = True
+
+
+def verdict(
+    published: float,
+    ours: ArrayLike,
+    spread: float | None = None,
+    splits: int | None = None,
+    margin: float = MARGIN,
+    fixed: bool = False,
+    trained: bool = True,
+) -> Verdict:
+    """Hold our scores against a published mean of one training.
+
+    The variance of ours - published is that of our mean and that of theirs: s²/n + w²/m for ours, with s the deviation
+    between n training seeds and w that over m splits, and s² + v²/k for theirs, who trained once (s is taken from ours)
+    and had k splits with deviation v (w where none was given). The interval is Welch's and Satterthwaite's.
+
+    Args:
+        published: accuracy in percent.
+        ours: accuracy in percent [seeds, splits]; one seed will do where nothing is trained.
+        spread: the published deviation over its splits, in percentage points.
+        splits: how many it had; 1 where it is not known.
+        margin: percentage points within which two accuracies count as the same.
+        fixed: the split is the same for both, so that splits are no source of variance.
+        trained: something is trained, so that seeds are a source of variance.
+
+    Returns:
+        "reproduced" where the 90 % interval lies within the margin, "better" or "worse" where it lies beyond it or,
+        beyond zero, its middle does; else "undecided".
+
+    Raises:
+        UserError: no scores, or one training seed only, whose spread can't be known.
+    """
+    table = np.atleast_2d(np.asarray(ours, np.float64))
+    if table.size == 0 or not np.isfinite(table).all():
+        raise UserError("a verdict takes a table of scores [seeds, splits] without holes")
+    if trained and len(table) < 2:
+        raise UserError(
+            "a verdict on a training takes at least two training seeds, whose spread says what one is worth"
+        )
+    seeds, count = table.shape
+    found = nested_spread(table)
+    between = found.between_seeds if trained else 0.0
+    within = 0.0 if fixed or np.isnan(found.within_seed) else found.within_seed
+    theirs = 0.0 if fixed else within if spread is None else spread
+    parts = [
+        (between**2 * (1 / seeds + 1), max(seeds - 1, 1)),
+        (within**2 / count, max(seeds * (count - 1), 1)),
+        (theirs**2 / (splits or 1), max((splits or 2) - 1, 1)),
+    ]
+    variance = sum(part for part, _ in parts)
+    mean = float(table.mean())
+    difference = mean - published
+    half = 0.0
+    if variance > 0:
+        freedom = variance**2 / sum(part**2 / df for part, df in parts if part > 0)
+        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * float(np.sqrt(variance))
+    low, high = difference - half, difference + half
+    over = f" over {seeds} training seeds" if trained else ", nothing trained"
+    sentence = f"ours minus published {difference:+.1f} [{low:+.1f}, {high:+.1f}] points{over}"
+    if -margin < low and high < margin:
+        return Verdict(REPRODUCED, f"{sentence}, within {margin:g}", mean, low, high, seeds)
+    if low > 0 and difference > margin:
+        return Verdict(BETTER, f"{sentence}, above zero and by more than {margin:g}", mean, low, high, seeds)
+    if high < 0 and difference < -margin:
+        return Verdict(WORSE, f"{sentence}, below zero and by more than {margin:g}", mean, low, high, seeds)
+    if half > margin and trained and (alone := (between**2 + parts[2][0]) / variance) > 0.5:
+        why = f"too wide to say, {100 * alone:.0f} % of its variance from the published number, one training"
+    else:
+        why = "too wide to say" if half > margin else "too near the margin to say"
+    return Verdict(UNDECIDED, f"{sentence}: {why}", mean, low, high, seeds)
+
+
+def of_cell(cell: Cell, rows: pd.DataFrame) -> Verdict:
+    """Return the verdict on a published number from the long table of the reproductions."""
+    if cell.reason:
+        return Verdict(NOT_COMPARABLE, cell.reason)
+    trained = cell.method != RAW
+    if trained and cell.method not in METHODS.names():
+        return Verdict(NOT_RUN, f"{cell.method} is not in the workbench", here=False)
+    scores = rows[(rows["metric"] == "accuracy") & (rows["data"] == cell.graph)]
+    mine = scores[(scores["condition"] == cell.method) & (scores["protocol"] == cell.protocol)]
+    mine = mine[mine["preset"].isin(["", f"released/{cell.graph}"])]
+    if not len(mine):
+        return Verdict(NOT_RUN, "no training of these settings was scored under this protocol")
+    table = mine.fillna({"seed": 0}).pivot(index="seed", columns="split", values="value").dropna()  # whole seeds
+    if not len(table):
+        return Verdict(NOT_RUN, "no seed was scored on all splits")
+    if trained and len(table) < 2:
+        reason = f"one training seed only, so its spread is not known{_explained(cell, scores)}"
+        return Verdict(UNDECIDED, reason, float(table.mean(axis=None)), seeds=1)
+    fixed = cell.protocol == "public"
+    found = verdict(cell.value, table.to_numpy(float), cell.spread, cell.splits, fixed=fixed, trained=trained)
+    if found.word == REPRODUCED:
+        return found
+    untouched = "" if trained else "; nothing is trained, so the attributes, the probe or the protocol must be others"
+    return replace(found, reason=f"{found.reason}{untouched}{_explained(cell, scores)}")
+
+
+def _explained(cell: Cell, scores: pd.DataFrame) -> str:
+    """Say what may explain a difference: what the same trainings score by other protocols, and before training."""
+    means = scores.groupby(["condition", "protocol"])["value"].mean()
+    others = means[means.index.get_level_values("condition") == cell.method].drop((cell.method, cell.protocol))
+    parts = [f"; by {protocol} {mean:.1f}" for (_, protocol), mean in others.items()]
+    for condition, words in ((f"untrained {cell.method}", "untrained"), ("propagated", "Â²X")):
+        if (condition, cell.protocol) in means:
+            parts.append(f"; {words} {means[condition, cell.protocol]:.1f}")
+    return "".join(parts)

@@ -1,0 +1,185 @@
+"""What the microscope shows of one anchor: pictures, sentences and a table of its negatives."""
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from workbench import plots
+from workbench.contrast.audit import Audit
+from workbench.errors import UserError, unknown
+from workbench.plots.negatives import numbers, sampler_colour
+from workbench.widgets.lens import TRAINED, Lens, Look, words
+from workbench.widgets.shell import small
+
+NONE = "(none)"
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """All that is to be seen of one anchor; a change makes another scene.
+
+    Attributes:
+        lens: what looks.
+        samplers: by panel, NONE for an empty one.
+        anchor: node id.
+        k, seed: as for `select`.
+    """
+
+    widget: ClassVar[str] = "microscope"
+
+    lens: Lens
+    samplers: tuple[str, ...]
+    anchor: int
+    k: int
+    seed: int
+
+    @cached_property
+    def looks(self) -> dict[str, Look | str]:
+        """By the label of a panel whom its sampler chose, or why it can't."""
+        found: dict[str, Look | str] = {}
+        for place, name in enumerate(self.samplers):
+            label = self.lens.label(name)
+            if name == NONE:
+                continue
+            if label in found:
+                found[f"{label}, panel {place + 1}"] = f"{name} is shown in another panel; choose another sampler here"
+            else:
+                found[label] = self.lens.look(name, self.anchor, self.k, self.seed)
+        return found
+
+    @property
+    def panels(self) -> dict[str, Audit | str]:
+        """The audits of `looks`."""
+        return {label: one if isinstance(one, str) else one.audit for label, one in self.looks.items()}
+
+    def figures(
+        self, colour: str | None = None, method: str = "pca", chosen: int | None = None
+    ) -> dict[str, go.Figure]:
+        """Draw the negatives on "rings" of hops, among all "cosines" and on a "map" of all nodes.
+
+        Args:
+            colour: of the marks on the rings, see `plots.negative_rings`.
+            method: of the map.
+            chosen: a node that is ringed.
+        """
+        lens, anchor, panels = self.lens, self.anchor, self.panels
+        return {
+            "rings": plots.negative_rings(panels, lens.graph, anchor, colour, chosen, lens.context.links),
+            "cosines": plots.negative_cosines(panels, lens.cosines(anchor), anchor, chosen, lens.names),
+            "map": plots.negative_map(panels, lens.map(method), anchor, chosen, lens.names),
+        }
+
+    def page(self, figures: dict[str, go.Figure]) -> list[str | go.Figure]:
+        """Return what the static twin shows."""
+        told = "".join(
+            f"<h4>{html.escape(f'{label}: {numbers(audit)}')}</h4>{scrolled(self.sentences(label))}"
+            for label, audit in self.panels.items()
+        )
+        return [self.origin(), *figures.values(), told + self.note()]
+
+    def origin(self) -> str:
+        """Say which negatives are those of a training, and which are drawn for this picture, as HTML."""
+        run, afresh = self.lens.embedding, "asks its sampler afresh, for this picture"
+        if self.lens.contrast is None:
+            return small(f"Each panel {afresh}: there is no training here whose negatives could be shown.")
+        sampler = getattr(run.config, "negatives", None)  # type: ignore[union-attr]
+        by = f", by the sampler {html.escape(str(sampler))}" if sampler else ""
+        of = f"what {run.method} on {html.escape(run.graph)} compared in its last step{by}"  # type: ignore[union-attr]
+        if TRAINED in self.samplers:
+            return small(f"“{TRAINED}” shows {of}; each other panel {afresh}.")
+        return small(f"Each panel {afresh}; “{TRAINED}” would show {of}.")
+
+    def table(self) -> pd.DataFrame:
+        """Return one row a sampler and negative: the audit, the sampler's reasons ("reason_...") and the sentence."""
+        looks = self.looks.items()
+        tables = [one.table.assign(sampler=label) for label, one in looks if isinstance(one, Look)]
+        if not tables:
+            return pd.DataFrame(columns=["sampler", "anchor", "negative", "same_class", "sentence"])
+        whole = pd.concat(tables, ignore_index=True)
+        for name in whole.columns[whole.columns.str.startswith("reason_")]:
+            if all(one[name].dtype.kind in "iu" for one in tables if name in one):
+                whole[name] = whole[name].astype("Int64")  # counts stay whole where other samplers have none
+        ends = ["sampler", "sentence"]
+        return whole[[ends[0], *(name for name in whole.columns if name not in ends), ends[1]]]
+
+    def export(self, path: str | Path) -> Path:
+        """Write the table as .csv or .parquet, by the ending.
+
+        Raises:
+            UserError: another ending, or a place that can't be written.
+        """
+        path = Path(path).expanduser()
+        if path.suffix not in (".csv", ".parquet"):
+            raise unknown("ending", path.suffix, (".csv", ".parquet"), f"of {path.name!r}")
+        import fastparquet  # half a second, which only this needs
+
+        table = self.table()
+        try:
+            if path.suffix == ".csv":
+                table.to_csv(path, index=False)
+            else:  # of a column of objects the writer would make numbers
+                fastparquet.write(str(path), table.astype({"same_class": "boolean"}), write_index=False)
+        except OSError as error:
+            raise UserError(f"{path} can't be written: {error.strerror or error}") from error
+        return path
+
+    def sentences(self, label: str, chosen: int | None = None) -> str:
+        """Return the sentences of one panel as HTML, the chosen node's highlighted."""
+        look = self.looks[label]
+        if isinstance(look, str):
+            return f'<p style="line-height:1.5">{html.escape(label)}: {html.escape(look)}</p>'
+        shown, whole, sample = look.shown, len(look.audit.pairs), ""
+        if len(shown) < whole:
+            sample = f"<p>A sample: {len(shown)} of the {whole:,} negatives, drawn at random with seed 0.</p>"
+        cell, bright = (
+            "text-align:left;padding:3px 8px;border-top:1px solid rgba(128,128,128,.25)",
+            ";background:rgba(128,128,128,.08);box-shadow:inset 4px 0 currentColor",
+        )
+        rows = "".join(
+            f'<tr><td style="{cell}{bright if node == chosen else ""}">{self._marked(pair)}</td></tr>'
+            for node, pair in zip(shown["negative"], shown.to_dict("records"), strict=True)
+        )
+        if not rows:
+            sample = "<p>It chose nobody for this anchor.</p>"
+        table = f'<table style="width:100%;font-size:12px;line-height:1.45;border-collapse:collapse">{rows}</table>'
+        return f"{sample}{table}"
+
+    def of_chosen(self, chosen: int | None) -> str:
+        """Return the sentences of one node in all panels as HTML."""
+        told, box = [], "display:inline-block;width:10px;height:10px;border:1px solid"  # a border is seen on any page
+        for place, (label, look) in enumerate(self.looks.items()):
+            if isinstance(look, str) or chosen is None:
+                continue
+            mine = look.shown[look.shown["negative"] == chosen]
+            for pair in mine.to_dict("records"):
+                square = f'<span style="{box};background:{sampler_colour(place)}"></span>'
+                told.append(f"{square} <b>{html.escape(label)}</b>, {self._marked(pair)}")
+        return f'<div style="line-height:1.5">{"<br>".join(told)}</div>' if told else ""
+
+    def _marked(self, pair: Mapping[Any, Any]) -> str:
+        """Return the sentence of a negative as HTML, with the node and a false negative made to stand out."""
+        loud = {"node": "<b>{}</b>", "false": '<b style="color:var(--jp-error-color1,#D32F2F)">{}</b>', "": "{}"}
+        return "".join(loud[kind].format(html.escape(piece)) for piece, kind in words(pair, self.lens.names))
+
+    def note(self) -> str:
+        """Return what else is to be known, as HTML."""
+        looks = {label: look for label, look in self.looks.items() if isinstance(look, Look)}
+        # What is told of timing, sampling and synthetic negatives is meant for whole selections.
+        beside = ("sample", "synthetic", "time")
+        told = [note for look in looks.values() for name, note in look.audit.notes.items() if name not in beside]
+        for label, look in looks.items():
+            if look.chosen.mixed:
+                made_up = look.chosen.mixed.share.numel()
+                told.append(f"{label} also makes {made_up} synthetic negatives, which are not shown.")
+        return small(html.escape(" ".join(dict.fromkeys(told))))
+
+
+def scrolled(text: str) -> str:
+    """Return HTML in a box that scrolls."""
+    return f'<div style="max-height:340px;overflow:auto">{text}</div>'

@@ -1,0 +1,207 @@
+"""What the rule explorer looks at: a rule on a graph, what it says of which node, and why."""
+
+import html
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+from torch_geometric.data import Data
+
+from workbench import plots, rules
+from workbench.errors import UserError
+from workbench.evaluation import strata
+from workbench.evaluation.scores import matrix_of
+from workbench.plots import network
+from workbench.plots.network import Piece
+from workbench.rules import Evaluation, Explanation, Semantics, Terms, readings
+from workbench.rules.explanation import explain
+from workbench.rules.formula import Compare, Node, Number
+from workbench.rules.tree import rebuilt
+from workbench.widgets.live import digits, span
+
+if TYPE_CHECKING:
+    from workbench.evaluation.scores import Embeddings
+
+NEIGHBOURHOOD, SAMPLE = "neighbourhood of the chosen node", "a piece of the graph"
+LABELS_TITLE = "What labels say — labels are used here to look, never to train"
+NO_LABELS = "This graph has no labels."
+
+
+class RuleScene:
+    """A rule on a graph, of which a node and a part of the rule are looked at; arguments as for `rule_explorer`.
+
+    Attributes:
+        graph, terms: the graph, and what rules are made of on it.
+        evaluation: the rule as it is evaluated; `mean` sets it.
+        node: the chosen node. view: which piece of the graph is drawn, NEIGHBOURHOOD or SAMPLE.
+        parts: of the rule. part: which of them is drawn, by its place; 0 is the whole.
+    """
+
+    widget = "rule explorer"
+
+    def __init__(
+        self,
+        graph: Data,
+        rule: str = "ntsc",
+        node: int | None = None,
+        seed: int = 0,
+        embedding: "Embeddings | None" = None,
+        semantics: Semantics | None = None,
+    ):
+        if not graph.num_nodes:
+            raise UserError("this graph has no nodes to look at")
+        if embedding is not None:
+            matrix_of(embedding, graph)  # what doesn't fit is refused here, not when a section is opened
+        self.graph, self.terms, self._seed, self._embedding = graph, Terms(graph), seed, embedding
+        self._pieces: dict[object, Piece] = {}
+        self._errors: tuple[np.ndarray | None, str] | None = None
+        self.parts: list[readings.Part] = []
+        self.part, self.view = 0, SAMPLE if node is None else NEIGHBOURHOOD
+        self.mean(rules.formula(rule), semantics or Semantics())
+        self.node = int(self._piece(node).nodes[0])
+
+    def mean(self, tree: Node, semantics: Semantics) -> None:
+        """Evaluate a formula in place of the one before, which stays where this one can't be evaluated.
+
+        Raises:
+            UserError: it can't.
+        """
+        evaluation = Evaluation(tree, self.terms, semantics)
+        evaluation.result()
+        found = readings.parts(evaluation)
+        if len(found) != len(self.parts):
+            self.part = 0
+        self.evaluation, self.parts = evaluation, found
+
+    @property
+    def text(self) -> str:
+        """The formula as it is written."""
+        return str(self.evaluation.formula)
+
+    @property
+    def explanation(self) -> Explanation:
+        """The truth tree of the chosen node."""
+        return explain(self.evaluation, self.node)
+
+    @property
+    def measured(self) -> bool:
+        """Whether the errors of a probe are known, so that labels can be looked at without a pause."""
+        return self._embedding is None or self._errors is not None
+
+    # -------------------------------------------------------------------------------------------------- figures
+
+    def figures(self) -> dict[str, go.Figure]:
+        """Draw "graph", "values", "overlap" (of crisp truths always), and "labels" where the graph has labels."""
+        names = rules.names()
+        truths = [name for name in names if rules.formula(name).sort == "truth"]
+        overlap, labels = self.overlap(truths, name_of(self.text) or self.text), self.labels()
+        drawn = {"graph": self.map(), "values": self.values(), "overlap": overlap, "labels": labels}
+        return {name: figure for name, figure in drawn.items() if isinstance(figure, go.Figure)}
+
+    def page(self, figures: dict[str, go.Figure]) -> list[str | go.Figure]:
+        """Return what the static twin shows."""
+        told = card(self.text) + self.tree()
+        shown = [told, figures["graph"], figures["values"], figures["overlap"], f"<h4>{LABELS_TITLE}</h4>"]
+        return [*shown, figures.get("labels", f"<p>{NO_LABELS}</p>")]
+
+    def map(self) -> go.Figure:
+        """Draw a piece of the graph."""
+        names = getattr(self.graph, "node_names", None)
+        return plots.rule_map(self._reading(), self._piece(self.node), self.node, names)
+
+    def values(self) -> go.Figure:
+        """Draw how the values are spread over all nodes."""
+        return plots.rule_values(self._reading(), self.node)
+
+    def overlap(self, compared: Sequence[str], ours: str) -> go.Figure | None:
+        """Draw how far rules and ours, a name or a formula, hold of the same nodes; None for fewer than two."""
+        names = [*compared, ours] if ours not in compared else compared
+        held, left_out = readings.flags(self.terms, names)
+        left_out |= {name: readings.SCORE for name in rules.names() if rules.formula(name).sort == "number"}
+        return plots.rule_overlap(held, left_out) if len(held) > 1 else None
+
+    def labels(self) -> go.Figure | None:
+        """Draw what labels say of groups of nodes of like score; None where there are none."""
+        if self.graph.y is None:
+            return None
+        if self._errors is None:
+            self._errors = strata.errors_of(self._embedding, self.graph, self._seed)
+        errors, told = self._errors
+        reading = readings.read(self.evaluation)
+        tables = strata.label_tables(reading.values, self.graph, errors, self._seed)
+        return plots.rule_strata(tables, self.text, told, reading.kind)
+
+    def tree(self) -> str:
+        """Return the truth tree of the chosen node as HTML."""
+        names = getattr(self.graph, "node_names", None)
+        called = f" ({html.escape(str(names[self.node]))})" if names else ""
+        return f"<b>Why, for node {self.node}{called}</b>{plots.truth_tree(self.explanation)}"
+
+    def _reading(self) -> readings.Reading:
+        return readings.read(self.evaluation, self.parts[self.part])
+
+    def _piece(self, node: int | None) -> Piece:
+        """Return the piece to draw; each layout is made once."""
+        whole, links = self._pieces.get(SAMPLE), self.terms.undirected
+        if self.view == SAMPLE:
+            if whole is None or (node is not None and node not in whole.nodes):
+                self._pieces[SAMPLE] = network.piece(links, seed=self._seed, start=node)
+            return self._pieces[SAMPLE]
+        assert node is not None
+        if node not in self._pieces:
+            self._pieces[node] = network.ego(links, node, seed=self._seed)
+        return self._pieces[node]
+
+    # ------------------------------------------------------------------------------------------------ thresholds
+
+    def range(self) -> tuple[str, float, tuple[float, float, float]] | None:
+        """Return the comparison with the first threshold of the formula, the threshold, and a slider over its values.
+
+        Returns:
+            The comparison as text, the threshold, and the ends and the step; None where there is no threshold.
+        """
+        movable = rules.thresholds(self.evaluation.formula)
+        for part in self.parts:
+            node = part.node
+            if movable and isinstance(node, Compare) and movable[0] in (node.left, node.right):
+                side = node.left if node.right is movable[0] else node.right
+                data = self.evaluation.value(side, part.guard).data.detach().cpu().double().numpy().ravel()
+                return str(node), movable[0].value, span(data, movable[0].value)
+        return None
+
+
+def moved(tree: Node, value: float, step: float) -> Node:
+    """Return a formula with its first threshold where a slider is.
+
+    The number is replaced in the tree, so that every text that is shown has the number that counts.
+    """
+    movable = rules.thresholds(tree)
+    # The screen gives back numbers such as 6.000000000000001.
+    if not movable or movable[0].value in (value, round(value, max(0, digits(step)))):
+        return tree
+    return rebuilt(tree, {id(movable[0]): Number(round(value, max(0, digits(step))), at=movable[0].at)})
+
+
+@cache
+def _names() -> dict[str, str]:
+    """Return the name of each named rule by the text of its formula, as its author and as the language writes it."""
+    names = rules.names()
+    return {text: name for name in names for text in (rules.get(name).formula, str(rules.formula(name)))}
+
+
+def name_of(rule: str) -> str | None:
+    """Return the name of a rule that is given by its name or by the text of its formula; None for any other."""
+    return _names().get(rule.strip()) or rules.name_of(rule)
+
+
+def card(rule: str) -> str:
+    """Tell in a few lines what a rule says and where it comes from."""
+    name = name_of(rule)
+    if name is None:
+        return f'<div style="margin:4px 0"><b>A formula of your own</b> <code>{html.escape(rule)}</code></div>'
+    named = rules.get(name)
+    told = f"<b>{html.escape(named.name)}</b> — {html.escape(named.says)}"
+    small = " · ".join(html.escape(text.strip()) for text in (named.source, named.note) if text.strip())
+    return f'<div style="margin:4px 0;line-height:1.5">{told}<br><span style="opacity:0.75">{small}</span></div>'
