@@ -14,7 +14,7 @@ from torch_geometric.data import Data
 
 from workbench.errors import UserError
 from workbench.evaluation.agreement import Agreement, agreement, linear_cka, procrustes
-from workbench.evaluation.projection import align, project
+from workbench.evaluation.projection import align, project, turned
 from workbench.plots import agreement_chart, agreement_maps, confusion_change, side_by_side, style
 
 K = 6
@@ -268,13 +268,14 @@ def test_the_chart_shows_the_table(given: tuple[torch.Tensor, torch.Tensor, Data
 def test_the_maps_have_the_same_nodes_colours_and_axes(given: tuple[torch.Tensor, torch.Tensor, Data]) -> None:
     one, other, graph = given
     found = agreement(one, other, graph, K)
-    drawn = tuple(project(x, "pca") for x in (one, other))
+    drawn = [project(x, "pca") for x in (one, other)]
+    drawn = drawn[0], turned(drawn[1], drawn[0])
+    np.testing.assert_array_equal(drawn[1].points, align(project(other, "pca").points, drawn[0].points))
     first, second = figures = agreement_maps(found, drawn, "class", ("a", "b"), chosen=8)
     assert (
         first.layout.xaxis.range == second.layout.xaxis.range and first.layout.yaxis.range == second.layout.yaxis.range
     )
-    turned = align(drawn[1].points, drawn[0].points)
-    for fig, points in ((first, drawn[0].points), (second, turned)):
+    for fig, points in ((first, drawn[0].points), (second, drawn[1].points)):
         nodes = [trace for trace in fig.data if trace.customdata is not None]
         for trace in nodes:
             np.testing.assert_array_equal(np.stack([trace.x, trace.y], 1), points[trace.customdata])

@@ -1,6 +1,5 @@
 """One look for all figures, on light paper and on dark: templates, neutrals, and the colour and symbol of a class."""
 
-import dataclasses
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -149,4 +148,4 @@ def run_labels(runs: Sequence[Run]) -> list[str]:
 
 
 def _facts(run: Run) -> dict[str, object]:
-    return {"graph": run.graph, "seed": run.seed, **dataclasses.asdict(run.config)}
+    return {"graph": run.graph, "seed": run.seed, **run.config.flat()}
