@@ -6,6 +6,7 @@ import torch
 from test_plots import made, ring
 
 from workbench import plots
+from workbench.datasets import content_hash
 from workbench.errors import UserError
 from workbench.evaluation import projection
 from workbench.evaluation.coloured import HITS
@@ -21,6 +22,16 @@ def test_a_map_tells_how_faithful_it_is_and_can_be_coloured_by_it() -> None:
     assert f"neighbourhood hit {drawn.hits.mean():.2f} at k = 15" in told
     assert f"trustworthiness {drawn.trustworthiness:.3f}" in told and "PCA of 40 nodes" in told
     assert figure.layout.xaxis.title.text == "PCA 1 (no unit)"
+
+
+def test_the_same_nodes_in_another_order_are_refused() -> None:
+    graph = ring()
+    other = ring()
+    other.x, other.y = other.x.flip(0), other.y.flip(0)
+    run = made(graph_hash=content_hash(graph))
+    assert len(plots.embedding_map(run, graph=graph, method="pca").data) == 4
+    with pytest.raises(UserError, match="order of its items"):
+        plots.embedding_map(run, graph=other, method="pca")
 
 
 def test_marked_nodes_stay_and_the_others_fade() -> None:

@@ -1,4 +1,4 @@
-"""The microscope: whom strategies choose for an anchor and what is told of it, as an object and in a real browser."""
+"""The microscope: whom samplers choose for an anchor and what is told of it, as an object and in a real browser."""
 
 import html
 import re
@@ -64,11 +64,11 @@ def told(figure: go.Figure) -> str:
 def agrees(scope: widgets.Microscope, graph: Data, **options: Any) -> None:
     """Assert that every panel shows what headless calls choose and measure."""
     scene, table = scope.scene, scope.table()
-    for panel, (label, name) in enumerate(zip(scene.looks, scene.strategies, strict=True), start=1):
+    for panel, (label, name) in enumerate(zip(scene.looks, scene.samplers, strict=True), start=1):
         given = options.get(name, {})
         wanted = expected(graph, name, scene.anchor, scene.k, scene.seed, **given)
         assert drawn(scope, panel) == wanted
-        mine = table[table["strategy"] == label]
+        mine = table[table["sampler"] == label]
         assert mine["negative"].tolist() == wanted and (mine["anchor"] == scene.anchor).all()
         measured = audit(choose(context_of(graph, None, [scene.anchor]), name, scene.k, scene.seed, **given), graph)
         pairs = measured.pairs.set_index("negative").loc[wanted]
@@ -79,7 +79,7 @@ def agrees(scope: widgets.Microscope, graph: Data, **options: Any) -> None:
 
 def test_it_opens_on_what_a_headless_call_chooses(scope: widgets.Microscope, small_graph: Data) -> None:
     agrees(scope, small_graph)
-    assert [panel.value for panel in scope.strategies] == list(FOUR) and scope.anchor.value == "7"
+    assert [panel.value for panel in scope.samplers] == list(FOUR) and scope.anchor.value == "7"
     assert "The negatives of node 7" in told(scope.rings) and "never to train" in told(scope.rings)
     pairs = scope.scene.looks["uniform"].audit.pairs  # type: ignore[union-attr]
     numbers = f"5 negatives, {pairs['false'].sum()} false, {pairs['coupled'].sum()} coupled, q "
@@ -95,13 +95,13 @@ def test_each_control_changes_whom_it_shows(scope: widgets.Microscope, small_gra
     agrees(scope, small_graph)
     scope.seed.value = 3
     agrees(scope, small_graph)
-    scope.strategies[1].value = "ring"
+    scope.samplers[1].value = "ring"
     assert list(scope.tables.titles)[1] == "ring" and "percentile" in scope.tables.children[1].value
     agrees(scope, small_graph)
-    scope.strategies[3].value = scope.strategies[2].value = NONE
+    scope.samplers[3].value = scope.samplers[2].value = NONE
     assert len(scope.scene.looks) == 2 == len(scope.tables.children)
     assert not any(t.name.startswith("negatives 3") for t in scope.rings.data)
-    scope.strategies[2].value = "same-cluster"
+    scope.samplers[2].value = "same-cluster"
     assert [*scope.scene.looks] == ["uniform", "ring", "same-cluster"]
 
 
@@ -190,10 +190,33 @@ def test_cosines_are_those_of_the_audit(scope: widgets.Microscope, small_graph: 
     agree(other.scene)
     assert drawn(other, 3) == expected(small_graph, "hardest", 7, 5, embedding=rows)
     run = wb.fit("grace", small_graph, epochs=2, dim=8)
-    trained = widgets.Microscope(widgets.microscope(small_graph, anchor=7, k=5, embedding=run).scene)
+    trained = widgets.Microscope(widgets.microscope(small_graph, FOUR, anchor=7, k=5, embedding=run).scene)
     agree(trained.scene)
     assert drawn(trained, 3) == expected(small_graph, "hardest", 7, 5, embedding=run)
     assert "projections" in trained.note.value and "PCA of the embedding" in told(trained.map)
+
+
+def test_what_a_training_compared_is_shown_and_said_to_be_that(small_graph: Data) -> None:
+    few = wb.fit("grace", small_graph, epochs=2, dim=8, negatives="hop-far", k=4, tau=0.3, progress=False)
+    scope = widgets.Microscope(widgets.microscope(small_graph, anchor=7, embedding=few).scene)
+    assert [panel.value for panel in scope.samplers] == ["as trained", "uniform", "hop-far", "hardest"]
+    row = few.contrast.candidates[7]
+    assert drawn(scope, 1) == sorted(set(row.tolist()) - {7}) and scope.scene.lens.tau == 0.3
+    assert "“as trained” shows what grace on small compared in its last step" in scope.origin.value
+    assert "hop-far" in scope.origin.value and "afresh" in scope.origin.value
+    assert "the last step of the training compared it" in scope.tables.children[0].value
+    scope.samplers[0].value = "uniform"
+    assert "Each panel asks its sampler afresh" in scope.origin.value
+    few = wb.fit("e2neg", small_graph, epochs=2, dim=8, k=5, progress=False)
+    centres = set(few.contrast.nodes.tolist())
+    scope = widgets.Microscope(widgets.microscope(small_graph, embedding=few).scene)
+    assert set(drawn(scope, 1)) == centres - {scope.scene.anchor} and scope.scene.anchor in centres
+    scope.move_to(next(node for node in range(60) if node not in centres))
+    assert "the training never compared node" in told(scope.rings)
+    plain = widgets.Microscope(widgets.microscope(small_graph, anchor=7).scene)
+    assert "no training here" in plain.origin.value and "as trained" not in plain.samplers[0].options
+    with pytest.raises(UserError, match="a run that contrasted nodes"):
+        widgets.microscope(small_graph, ["as trained"])
 
 
 def test_a_click_tells_of_a_negative_and_a_second_one_moves_there(scope: widgets.Microscope) -> None:
@@ -264,14 +287,14 @@ def test_a_node_is_found_by_a_part_of_its_name(small_graph: Data) -> None:
     assert not any("<i>" in one for one in shown) and "&lt;i&gt;paper" in shown[0] and "&lt;i&gt;" in shown[2]
 
 
-def test_a_strategy_that_fails_is_one_sentence_in_its_panel(small_graph: Data) -> None:
+def test_a_sampler_that_fails_is_one_sentence_in_its_panel(small_graph: Data) -> None:
     small_graph.x = None
     scope = widgets.Microscope(widgets.microscope(small_graph, anchor=7, k=5).scene)
     assert "pass an embedding" in told(scope.rings) and "hardest: nothing to show" in told(scope.rings)
     assert "compares attributes" in scope.tables.children[2].value and drawn(scope, 3) == []
     assert drawn(scope, 2) == expected(small_graph, "hop-far", 7, 5) and "q " not in told(scope.rings)
     assert "cosine" not in scope.tables.children[1].value and "nothing is said of cosines" in scope.note.value
-    assert "no attributes" in told(scope.map) and sorted(scope.table()["strategy"].unique()) == [
+    assert "no attributes" in told(scope.map) and sorted(scope.table()["sampler"].unique()) == [
         "e2neg",
         "hop-far",
         "uniform",
@@ -280,14 +303,14 @@ def test_a_strategy_that_fails_is_one_sentence_in_its_panel(small_graph: Data) -
     assert "gives 1 to 60" in told(scope.rings) and len(scope.table()) == 0
     scope.k.value = 3
     assert drawn(scope, 1) == expected(small_graph, "uniform", 7, 3)
-    scope.strategies[1].value = "uniform"
+    scope.samplers[1].value = "uniform"
     assert "shown in another panel" in told(scope.rings) and len(scope.scene.looks) == 4
-    assert scope.table()["strategy"].value_counts().to_dict() == {"uniform": 3, "e2neg": 3}
+    assert scope.table()["sampler"].value_counts().to_dict() == {"uniform": 3, "e2neg": 3}
 
 
 def test_the_map_goes_away_and_comes_back(scope: widgets.Microscope, monkeypatch: pytest.MonkeyPatch) -> None:
     traces = [t.name for t in scope.map.data]
-    scope.scene.lens._maps["umap"] = "no map today"
+    scope.scene.lens.maps["umap"] = "no map today"
     scope.method.value = "umap"
     assert "no map today" in told(scope.map) and not scope.map.data
     scope.method.value = "pca"
@@ -328,7 +351,7 @@ def test_options_are_handed_on_and_named(small_graph: Data) -> None:
 
 def test_what_is_saved_is_the_table(scope: widgets.Microscope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = scope.table()
-    assert list(table.columns[:3]) == ["strategy", "anchor", "negative"] and table.columns[-1] == "sentence"
+    assert list(table.columns[:3]) == ["sampler", "anchor", "negative"] and table.columns[-1] == "sentence"
     back = pd.read_csv(scope.export(tmp_path / "all.csv"), dtype=table.dtypes.drop("same_class").to_dict())
     pd.testing.assert_frame_equal(back, table, check_dtype=False)
     assert str(table["reason_rank"].dtype) == "Int64"
@@ -354,15 +377,15 @@ def test_the_table_is_written_as_parquet(scope: widgets.Microscope, tmp_path: Pa
 
 def test_it_asks_for_what_exists(small_graph: Data) -> None:
     for message, given in {
-        "did you mean 'uniform'": {"strategies": ("unifrom",)},
-        "compares 1 to 4 different": {"strategies": ("uniform", "uniform")},
+        "did you mean 'uniform'": {"samplers": ("unifrom",)},
+        "compares 1 to 4 different": {"samplers": ("uniform", "uniform")},
         "there is no node 60": {"anchor": 60},
         "shows 1 to 64": {"k": 65},
         "no option|unknown option": {"options": {"hop-far": {"hop": 3}}},
         "temperature": {"tau": 0.0},
         "seed is -1": {"seed": -1},
-        "strategies are a list": {"strategies": 3},
-        "by the name of a strategy": {"options": {"hop-far": 3}},
+        "samplers are a list": {"samplers": 3},
+        "by the name of a sampler": {"options": {"hop-far": 3}},
         "one row a node": {"embedding": torch.eye(3)},
     }.items():
         with pytest.raises(UserError, match=message):
@@ -432,11 +455,11 @@ def screen(tmp_path: Path) -> Iterator[Page]:
 
 
 @needs_chromium
-def test_a_person_in_a_browser_sees_whom_each_strategy_chooses(screen: Page) -> None:
+def test_a_person_in_a_browser_sees_whom_each_sampler_chooses(screen: Page) -> None:
     graph, page = load_graph("karate"), screen.page
 
-    def agree(anchor: int, k: int, *strategies: str) -> None:
-        for panel, name in enumerate(strategies, start=1):
+    def agree(anchor: int, k: int, *samplers: str) -> None:
+        for panel, name in enumerate(samplers, start=1):
             screen.has(panel, expected(graph, name, anchor, k))
 
     agree(5, 6, *FOUR)

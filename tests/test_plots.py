@@ -47,7 +47,7 @@ def made(method: str = "grace", epochs: int = 5, nodes: int = 40, **changes: obj
     fields: dict[str, object] = {
         "method": method,
         "graph": "ring",
-        "graph_hash": "0",
+        "graph_hash": None,  # of any graph
         "config": Settings(),
         "asked": Preset("defaults"),
         "seed": 0,
@@ -113,9 +113,8 @@ def test_map_takes_any_value_a_node() -> None:
 
 def test_map_without_the_graph_loads_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coloured, "load_graph", lambda name: ring())
-    monkeypatch.setattr(coloured, "content_hash", lambda graph: "0")
     assert len(plots.embedding_map(made(), method="pca").data) == 4
-    with pytest.raises(UserError, match="pass the latter as graph="):
+    with pytest.raises(UserError, match="differs from it in content"):
         plots.embedding_map(made(graph_hash="1"), method="pca")
 
 
@@ -132,7 +131,7 @@ def test_map_refuses_what_does_not_fit() -> None:
         plots.embedding_map(run, "centres", method="pca")
     with pytest.raises(UserError, match="did you mean 'umap'"):
         plots.embedding_map(run, "ntsc", method="unap")
-    with pytest.raises(UserError, match="40 nodes, the graph given has 30"):
+    with pytest.raises(UserError, match=r"class has shape \[30\]"):
         plots.embedding_map(run, graph=ring(30))
 
 

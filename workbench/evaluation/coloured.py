@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench.datasets import content_hash, load_graph
+from workbench.datasets import load_graph
 from workbench.errors import UserError, unknown
 from workbench.evaluation import projection
+from workbench.evaluation.embeddings import check_same
 from workbench.evaluation.projection import Map
 from workbench.training.run import Run
 
@@ -119,12 +120,6 @@ def _graph_of(run: Run, colour: Colour, graph: Data | None) -> Data | None:
             raise UserError(
                 f"the labels of {run.graph!r} are not stored with the run: pass graph= ({error})"
             ) from error
-        if content_hash(graph) != run.graph_hash:
-            raise UserError(
-                f"the graph that loads as {run.graph!r} is not the one of this run: pass the latter as graph="
-            )
-    if graph is not None and graph.num_nodes != len(run.embeddings):
-        raise UserError(
-            f"the run has {len(run.embeddings)} nodes, the graph given has {graph.num_nodes}: pass the graph of the run"
-        )
+    if graph is not None:
+        check_same(run, graph)
     return graph
