@@ -387,14 +387,17 @@ def test_other_methods_take_negatives_too(small_graph: Data) -> None:
     [
         ({"negatives": "hop-fra"}, "did you mean 'hop-far'"),
         ({"negatives": "hop-far", "hop": 3}, "did you mean 'hops'"),
-        ({"hops": 3}, "unknown parameter 'hops'; "),
+        ({"hops": 3}, "unknown parameter 'hops' of method 'grace'"),
         ({"negatives": "hop-far", "hops": 2.5}, "must be a whole number"),
         ({"k": 0}, "must be at least 1"),
         ({"objective": "dlc"}, "did you mean 'dcl'"),
         ({"objective": "cacr", "negatives": "debiased"}, "not defined for negatives of sampler 'debiased'"),
         ({"options": 3}, "unknown parameter 'options'"),
         ({"objective": "dclw", "sigma": 0.0}, "must be above 0"),
-        ({"objective": "dclw", "objective.sgma": 0.1}, "did you mean 'objective.sigma'"),
+        (
+            {"objective": "dclw", "objective.sgma": 0.1},
+            "unknown option 'sgma' of objective 'dclw'",
+        ),
     ],
 )
 def test_mistakes_in_training_are_named(small_graph: Data, asked: dict, message: str) -> None:
