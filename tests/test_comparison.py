@@ -158,7 +158,9 @@ def test_colour_and_map_follow_their_controls_and_the_selection_stays(compared: 
 
 def test_of_very_many_nodes_both_maps_show_the_same_sample(labelled: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pair, "DRAWN", 40)
-    made = widgets.comparison(*embeddings(100), labelled, k=5, method="pca")
+    scene = pair.Pair(*embeddings(100), labelled, 5, None, 0)
+    scene.colour, scene.method = "class", "pca"
+    made = widgets.Comparison(scene)
     nodes = [np.concatenate([t.customdata for t in m.data if t.customdata is not None]) for m in made.maps]
     assert len(nodes[0]) == 40 and set(nodes[0]) == set(nodes[1])
     assert all("a seeded sample of 40 of 100" in shown.layout.title.subtitle.text for shown in made.maps)

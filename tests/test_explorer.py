@@ -22,6 +22,7 @@ from workbench.evaluation import projection
 from workbench.evaluation.strata import probe_errors
 from workbench.plots import network
 from workbench.widgets import atlas, shell
+from workbench.widgets.embedding_scene import EmbeddingScene
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +196,8 @@ def test_what_it_is_asked_for_must_exist(trained: tuple[wb.Run, Data], small_gra
         widgets.embedding_explorer(*trained, node=-1)
     with pytest.raises(UserError, match="differs from it in content"):
         widgets.embedding_explorer(trained[0], small_graph)
+    with pytest.raises(UserError, match="one row a node"):
+        widgets.embedding_explorer(trained[0].embeddings, small_graph)
 
 
 def test_a_graph_without_labels_names_or_snapshots(small_graph: Data) -> None:
@@ -233,7 +236,9 @@ def test_nobody_there_to_click_gets_the_same_pictures(
     report._ipython_display_()
     figures = [one for one in shown if isinstance(one, go.Figure)]
     assert len(figures) == 5 and marked(figures[1]) == set(report.selection) == {5, *report.nearest["node"]}
-    assert places(figures[0]) == places(widgets.EmbeddingExplorer(report.scene).map)
+    assert places(figures[0]) == places(
+        widgets.EmbeddingExplorer(EmbeddingScene(report.atlas, "class", "pca", None, "ntsc")).map
+    )
     assert len(figures[-1].frames) == 3
 
 

@@ -216,8 +216,8 @@ def test_nobody_there_to_click_gets_the_same_pictures(monkeypatch: pytest.Monkey
     texts = " ".join(one.data for one in shown_ if not isinstance(one, go.Figure))
     assert "appear when this cell is run in JupyterLab" in texts and "Why, for node 5" in texts
     assert "never to train" in texts
-    explorer = widgets.RuleExplorer(report.scene)
-    assert shown(figures[0]) == shown(explorer.map)
+    explorer = widgets.rule_explorer(load_graph("karate"), "ntsc", node=5)
+    assert shown(figures[0]) == shown(explorer.figures["graph"])
 
 
 def test_an_embedding_is_checked_at_once_and_its_probe_trained_when_asked_for(small_graph: Data) -> None:
@@ -226,12 +226,12 @@ def test_an_embedding_is_checked_at_once_and_its_probe_trained_when_asked_for(sm
     explorer = widgets.rule_explorer(small_graph, "degree(v)", embedding=torch.eye(60))
     assert not explorer.scene.measured
     explorer.sections.selected_index = 1
-    notes = [note.text for note in explorer.figures["labels"].layout.annotations]
-    assert notes[1] == "errors of a probe trained on other nodes"
+    assert [note.text for note in explorer.figures["labels"].layout.annotations][
+        1
+    ] == "errors of a probe trained on other nodes"
     tiny = widgets.rule_explorer(load_graph("karate"), "degree(v)", embedding=torch.eye(34))
     tiny.sections.selected_index = 1
-    labels = tiny.figures["labels"]
-    assert "wants at least 50" in labels.layout.title.text and len(labels.data) == 1
+    assert "wants at least 50" in tiny.figures["labels"].layout.title.text and len(tiny.figures["labels"].data) == 1
 
 
 # ------------------------------------------------------------------------------------------------------ dark pages
