@@ -11,7 +11,7 @@ from torch_geometric.data import Data
 
 import workbench as wb
 from workbench import cli
-from workbench.contrast.negatives.selection import SAMPLERS, SHARED
+from workbench.contrast.negatives.selection import SAMPLERS, SHARED, select
 from workbench.errors import UserError
 from workbench.methods import METHODS
 from workbench.training import machine, memory
@@ -30,10 +30,10 @@ def drawn(nodes: int, features: int = 100) -> Data:
     ("method", "nodes", "settings"),
     [
         ("grace", 6000, {"dim": 32, "projection": 32}),
-        ("grace", 20_000, {"negatives": "uniform"}),
-        ("grace", 6000, {"negatives": "uniform-each"}),
-        ("str-gcl", 4000, {}),
-        ("e2neg", 20_000, {"k": 20}),
+        ("grace", 10_000, {"negatives": "uniform"}),
+        ("grace", 4000, {"negatives": "uniform-each"}),
+        ("str-gcl", 2500, {}),
+        ("e2neg", 6000, {"k": 20}),
     ],
 )
 def test_the_peak_is_that_of_a_fit(method: str, nodes: int, settings: dict[str, Any]) -> None:
@@ -52,7 +52,7 @@ def test_more_nodes_and_a_wider_embedding_take_more(method: str) -> None:
 
 
 def test_samplers_of_one_list_are_known(small_graph: Data) -> None:
-    shared = {name for name in SAMPLERS.names() if name != "all" and wb.select(name, small_graph, 4).shared}
+    shared = {name for name in SAMPLERS.names() if name != "all" and select(name, small_graph, 4).shared}
     assert shared == SHARED
 
 

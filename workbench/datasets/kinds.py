@@ -88,7 +88,7 @@ class Kind:
         raise NotImplementedError
 
     def entries(self, data: Any) -> dict[str, int]:
-        """Return what else the memory of a fit depends on: "edges", and "nonzeros" of the attributes."""
+        """Return what else the memory of a fit depends on: "nonzeros" of the attributes."""
         return {}
 
     def attributes(self, data: Any) -> Tensor | None:

@@ -81,10 +81,10 @@ class Nodes(Kind):
         return data.get("y")
 
     def entries(self, data: Data) -> dict[str, int]:
-        """Return how many edges and attributes other than zero there are."""
+        """Return how many attributes other than zero there are."""
         x = data.x
         nonzeros = x.count_nonzero() if x.layout == torch.strided else x.values().count_nonzero()
-        return {"edges": int(data.edge_index.shape[1]), "nonzeros": int(nonzeros)}
+        return {"nonzeros": int(nonzeros)}
 
     def names_of(self, data: Data) -> list[str] | None:
         """Return the names of the nodes."""

@@ -197,7 +197,7 @@ class Method(nn.Module):
 
         Args:
             config: the parameters.
-            sizes: "rows" of an embedding in all, and what `Kind.sizes`, `shape` and `entries` say.
+            sizes: "rows" that an encoder computes (nodes, or all items), and what `Kind.sizes`, `shape` and `entries` say.
         """
         rows, features, nonzeros = sizes["rows"], sizes.get("features", 0), sizes.get("nonzeros", 0)
         dim, layers = getattr(config, "dim", 0), getattr(config, "layers", 1)
