@@ -197,20 +197,24 @@ class Method(nn.Module):
 
         Args:
             config: the parameters.
-            sizes: "rows" that an encoder computes (nodes, or all items), and what `Kind.sizes`, `shape` and `entries` say.
+            sizes: "rows" that an encoder computes, and what `Kind.sizes`, `shape` and `entries` say.
         """
-        rows, features, nonzeros = sizes["rows"], sizes.get("features", 0), sizes.get("nonzeros", 0)
-        dim, layers = getattr(config, "dim", 0), getattr(config, "layers", 1)
+        rows, dim, layers = sizes["rows"], getattr(config, "dim", 0), getattr(config, "layers", 1)
         hidden = getattr(config, "projection", dim)
         # Of each view: every layer, both sides of the projector's activation, and its output as it is, of unit length
         # and stacked. Gradients of the widest layer come on top, and a quarter for gaps between freed blocks.
         numbers = 2.5 * rows * (dim * (2 * layers - 1) + 2 * hidden + 3 * dim + 2 * max(2 * dim, hidden))
         numbers += 6 * cls.encoder_numbers(config, sizes) + 8 * dim * hidden
         pairs = config.pair_bytes(rows) if isinstance(config, ContrastConfig) else 0
-        # Indices and values of the adjacency, of each view and turned round; the same of the attributes if sparse.
-        links = 80 * (sizes.get("edges", 0) + rows)
-        sparse = 36 * nonzeros if nonzeros < SPARSE_BELOW * rows * features else 0
-        return PROCESS + max(4.0 * numbers + pairs + links + sparse, rows * features + 2 * sparse)
+        preparing = rows * sizes.get("features", 0)  # which attributes aren't zero, a byte each
+        return PROCESS + cls.graph_bytes(sizes) + max(4 * numbers + pairs, preparing)
+
+    @staticmethod
+    def graph_bytes(sizes: Mapping[str, int]) -> float:
+        """Return the bytes of the adjacency, of each view and turned round, and of the attributes if sparse."""
+        rows, nonzeros = sizes["rows"], sizes.get("nonzeros", 0)
+        sparse = nonzeros < SPARSE_BELOW * rows * sizes.get("features", 0)
+        return 80 * (sizes.get("edges", 0) + rows) + (36 * nonzeros if sparse else 0)
 
     @classmethod
     def encoder_numbers(cls, config: Any, sizes: Mapping[str, int]) -> int:

@@ -118,4 +118,6 @@ class BGRL(Method):
     @classmethod
     def memory(cls, config: BGRLConfig, sizes: Mapping[str, int]) -> float:
         """Return the peak: both views through encoder and predictor, with normalised copies, and through the target."""
-        return 3 * super().memory(config, sizes)
+        layers = (2 * config.layers - 1) * config.dim
+        kept = 2.5 * sizes["rows"] * (layers + 2 * (config.prediction - config.dim))
+        return super().memory(config, sizes) + 4 * (kept + cls.encoder_numbers(config, sizes))

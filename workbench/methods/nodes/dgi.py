@@ -15,7 +15,7 @@ from torch_geometric.data import Data
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors
 from workbench.methods import base
-from workbench.methods.base import METHODS, Method, Step, above, at_least
+from workbench.methods.base import METHODS, PROCESS, Method, Step, above, at_least
 from workbench.objectives.discriminator import binary_cross_entropy
 from workbench.randomness import Randomness
 from workbench.views.features import shuffle
@@ -82,6 +82,12 @@ class DGI(Method):
         loss = self.discriminate(true, false)
         self.remember(loss.detach())
         return Step({"discriminator": loss}, finished=0 < self.config.patience <= int(self.waited))
+
+    @classmethod
+    def memory(cls, config: DGIConfig, sizes: Mapping[str, int]) -> float:
+        """Return the peak: the graph and the corrupted one through one layer, no projector, the best encoder beside."""
+        numbers = 8 * sizes["rows"] * config.dim + 7 * cls.encoder_numbers(config, sizes) + 4 * config.dim**2
+        return PROCESS + 4.0 * numbers + cls.graph_bytes(sizes)
 
     def discriminate(self, true: Tensor, false: Tensor) -> Tensor:
         """Return the binary cross-entropy of h M c + b, c being the summary sigmoid(mean h) of the true nodes.

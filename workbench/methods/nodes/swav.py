@@ -98,7 +98,7 @@ class SwAV(Method):
     @classmethod
     def memory(cls, config: SwAVConfig, sizes: Mapping[str, int]) -> float:
         """Return the peak: both views through encoder and projector, and their scores with six copies."""
-        return 2 * super().memory(config, sizes) + 4.0 * 2 * 7 * sizes["nodes"] * config.prototypes
+        return super().memory(config, sizes) + 4.0 * 2 * 7 * sizes["nodes"] * config.prototypes
 
     def details(self) -> dict[str, Tensor]:
         """Return the prototype that each node of the whole graph is nearest to, "cluster" [nodes]."""

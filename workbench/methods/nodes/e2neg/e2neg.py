@@ -112,9 +112,8 @@ class E2Neg(Method):
         members = min(config.k * (config.neighbours + 1), rows)
         weights = 4 * (cls.encoder_numbers(config, sizes) + 2 * dim**2)
         stars = (members + 3 * config.k) * features + 16 * config.k * dim
-        whole = 3 * rows * dim + 36 * sizes["nonzeros"] / 4
-        eigenvectors = 2 * rows * (2 * config.k + 1)
-        return PROCESS + 4.0 * (weights + stars + max(whole, 2 * eigenvectors)) + 80 * (sizes["edges"] + rows)
+        eigenvectors = 4 * rows * (2 * config.k + 1)
+        return PROCESS + 4.0 * (weights + stars + max(3 * rows * dim, eigenvectors)) + cls.graph_bytes(sizes)
 
     def details(self) -> dict[str, Tensor]:
         """Return centres [k], cluster of each node [nodes] and stars as (neighbour, centre) ids [2, entries]."""
