@@ -4,8 +4,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import leaky_relu, linear
 from torch_geometric.nn import GATConv, GINConv
-from torch_geometric.utils import add_self_loops, remove_self_loops
+from torch_geometric.utils import add_self_loops, remove_self_loops, softmax
 
 from workbench.encoders.gin import perceptron
 from workbench.encoders.layers import Norm
@@ -50,16 +51,29 @@ class AttributeDecoder(nn.Module):
             edge_index: [2, edges]; "gat" replaces self-loops by one a node.
             rows: numbers of the nodes, each once.
         """
-        decoded: Tensor
-        if self.kind == "mlp":
-            decoded = self.layer(codes[rows])
-            return decoded
         if self.kind == "gat":
             edge_index = add_self_loops(remove_self_loops(edge_index)[0], num_nodes=len(codes))[0]
         place = rows.new_full((len(codes),), -1)
         place[rows] = torch.arange(len(rows), device=rows.device)
-        inward = place[edge_index[1]] >= 0
-        source, target = edge_index[:, inward]
-        codes = self.dropout(codes)
-        decoded = self.layer((codes, codes[rows]), torch.stack([source, place[target]]))
+        source, target = edge_index[:, place[edge_index[1]] >= 0]
+        codes = codes if self.kind == "mlp" else self.dropout(codes)
+        decoded: Tensor
+        if isinstance(self.layer, GATConv):
+            decoded = self._attend(self.layer, codes, source, place[target], rows)
+        elif self.kind == "gin":
+            decoded = self.layer((codes, codes[rows]), torch.stack([source, place[target]]))
+        else:
+            decoded = self.layer(codes[rows])
         return decoded
+
+    def _attend(self, layer: GATConv, codes: Tensor, source: Tensor, target: Tensor, rows: Tensor) -> Tensor:
+        """Return what the layer makes of edges into rows, W (sum of a h) in place of its sum of a (W h).
+
+        The sum is then of codes, which are narrower than attributes, and the product is of the rows alone.
+        """
+        weight = layer.lin.weight
+        of_source, of_target = codes @ (layer.att_src.view(-1) @ weight), codes[rows] @ (layer.att_dst.view(-1) @ weight)
+        logits = leaky_relu(of_source[source] + of_target[target], layer.negative_slope)
+        attention = nn.functional.dropout(softmax(logits, target, num_nodes=len(rows)), layer.dropout, self.training)
+        mixed = codes.new_zeros(len(rows), codes.shape[1]).index_add(0, target, attention[:, None] * codes[source])
+        return linear(mixed, weight, layer.bias)
