@@ -15,9 +15,10 @@ from torch_geometric.data import Data
 
 from benchmarks.plain import PlainE2Neg, PlainStrGCL
 from workbench import rules
-from workbench.contrast import Contrast, loss
+from workbench.contrast import Contrast
 from workbench.datasets import load_graph, planted
 from workbench.methods import METHODS, configure
+from workbench.objectives.infonce import infonce
 from workbench.randomness import Randomness
 from workbench.registry import Registry
 from workbench.rules import published
@@ -69,7 +70,7 @@ def e2neg_step() -> dict[str, Any]:
     order = model.order
     with torch.no_grad():
         u = model.project_centres(order)
-        difference = abs(float(plain(order)) - float(loss(model.negatives.filled, u, u).mean()))
+        difference = abs(float(plain(order)) - float(infonce(model.negatives.filled, u, u).mean()))
     steps = (
         _optimised(plain.parameters(), model.config, lambda: plain(order), False),
         _optimised(model.parameters(), model.config, lambda: model.step(model.inputs).total, True),
@@ -143,7 +144,7 @@ def contrast_memory() -> dict[str, Any]:
     u, v = (torch.randn(34_493, 256, requires_grad=True) for _ in range(2))
     start = time.perf_counter()
     with peak_memory(u.device) as peak:
-        loss(Contrast(0.5), u, v).mean().backward()
+        infonce(Contrast(0.5), u, v).mean().backward()
     dense_mib = 4 * 34_493**2 * u.element_size() / 2**20
     return {
         "nodes": 34_493,
@@ -174,11 +175,11 @@ def negative_lists() -> dict[str, Any]:
     each = Contrast(0.4, candidates=listed)
     other, shared = Contrast(0.4), Contrast(0.4, candidates=listed[0])
     with torch.no_grad():
-        difference = float(((plain(u, v) + plain(v, u)) / 2 - loss(each, u, v)).abs().max())
+        difference = float(((plain(u, v) + plain(v, u)) / 2 - infonce(each, u, v)).abs().max())
     raced = _race(
-        lambda: ((plain(u, v) + plain(v, u)) / 2).mean().backward(), lambda: loss(each, u, v).mean().backward(), 5
+        lambda: ((plain(u, v) + plain(v, u)) / 2).mean().backward(), lambda: infonce(each, u, v).mean().backward(), 5
     )
-    beside = _race(lambda: loss(other, u, v).mean().backward(), lambda: loss(shared, u, v).mean().backward(), 5)
+    beside = _race(lambda: infonce(other, u, v).mean().backward(), lambda: infonce(shared, u, v).mean().backward(), 5)
     return {
         "difference": difference,
         **raced,

@@ -16,12 +16,14 @@ from torch_geometric.data import Data
 from torch_geometric.utils import to_networkx
 
 import workbench as wb
-from workbench.contrast import Contrast, loss
+from workbench.contrast import Contrast
 from workbench.contrast import audit as module
 from workbench.contrast.audit import Audit, audit
 from workbench.contrast.measures import alignment, coupling, effective_rank, gradient_shares, uniformity
 from workbench.contrast.negatives.selection import Selection
 from workbench.errors import UserError
+from workbench.objectives.dcl import dcl
+from workbench.objectives.infonce import infonce
 
 K, TAU = 6, 0.4
 
@@ -54,11 +56,11 @@ def value(found: Audit, start: str) -> pd.Series:
 # ---------------------------------------------------------------------------------------------------- pairs by loops
 
 
-@pytest.mark.parametrize("strategy", ["uniform", "hop-far", "hop-near", "hardest", "all", "e2neg"])
+@pytest.mark.parametrize("sampler", ["uniform", "hop-far", "hop-near", "hardest", "all", "e2neg"])
 @pytest.mark.parametrize("receptive", [0, 1, 2])
-def test_every_column_of_pairs_equals_a_loop(strategy: str, receptive: int, small_graph: Data) -> None:
+def test_every_column_of_pairs_equals_a_loop(sampler: str, receptive: int, small_graph: Data) -> None:
     u, v = views_of(small_graph)
-    chosen = wb.negatives.select(strategy, small_graph, k=K, seed=1)
+    chosen = wb.negatives.select(sampler, small_graph, k=K, seed=1)
     found = audit(chosen, small_graph, (u, v), TAU, receptive=receptive)
     links, labels = linked(small_graph), small_graph.y.tolist()
     far = dict(nx.all_pairs_shortest_path_length(links))
@@ -76,16 +78,16 @@ def test_every_column_of_pairs_equals_a_loop(strategy: str, receptive: int, smal
         assert row["same_class"] is row["false"] is (labels[i] == labels[j])
         assert row["coupled"] is bool(field[i] & field[j])
         assert row["hard"] is (cosine > float(a[i] @ b[i]))
-    if receptive == 2 and strategy == "all":  # both answers occur, so the comparison means something
+    if receptive == 2 and sampler == "all":  # both answers occur, so the comparison means something
         for column in ("false", "coupled", "hard"):
             assert 0 < found.pairs[column].mean() < 1
         assert {-1, 1, 2, 3} <= set(found.pairs["hops"])
 
 
-@pytest.mark.parametrize("strategy", ["uniform", "hop-far", "all"])
-def test_shares_and_q_equal_the_dense_softmax_of_both_views(strategy: str, small_graph: Data) -> None:
+@pytest.mark.parametrize("sampler", ["uniform", "hop-far", "all"])
+def test_shares_and_q_equal_the_dense_softmax_of_both_views(sampler: str, small_graph: Data) -> None:
     u, v = views_of(small_graph)
-    chosen = wb.negatives.select(strategy, small_graph, k=K)
+    chosen = wb.negatives.select(sampler, small_graph, k=K)
     g = torch.Generator().manual_seed(4)
     weights = chosen.weights * (torch.rand(chosen.weights.shape, generator=g) + 0.2)
     found = audit(dataclasses.replace(chosen, weights=weights), small_graph, (u, v), TAU)
@@ -132,7 +134,7 @@ def test_gradient_shares_are_those_of_autograd_through_the_loss(by_list: tuple[T
     # Of a pair's logits the loss depends on W exp(s) only, so W dL/dW is the sum of dL/ds over its four logits.
     u, v, candidates, weights = by_list
     leaf = weights.clone().requires_grad_()
-    value = loss(Contrast(TAU, candidates=candidates, weights=leaf), u, v).sum()
+    value = infonce(Contrast(TAU, candidates=candidates, weights=leaf), u, v).sum()
     slope = torch.autograd.grad(value, leaf)[0] * weights
     found = gradient_shares(*listed_terms(u, v, candidates, weights, TAU)).view(11, 5)
     torch.testing.assert_close(found, slope / slope.sum(1, keepdim=True), rtol=1e-9, atol=1e-12)
@@ -160,9 +162,9 @@ def test_with_one_matrix_for_both_views_q_holds_of_the_loss_itself(by_list: tupl
     u, _, candidates, weights = by_list
     q = coupling(*listed_terms(u, u, candidates, weights, TAU)).mean(0)
     grads = []
-    for objective in ("infonce", "dcl"):
+    for objective in (infonce, dcl):
         leaf = u.clone().requires_grad_()
-        value = loss(Contrast(TAU, candidates=candidates, weights=weights, objective=objective), leaf, leaf)
+        value = objective(Contrast(TAU, candidates=candidates, weights=weights), leaf, leaf)
         grads.append(torch.stack([torch.autograd.grad(one, leaf, retain_graph=True)[0] for one in value]))
     torch.testing.assert_close(grads[0], q[:, None, None] * grads[1], rtol=1e-9, atol=1e-12)
 
@@ -386,8 +388,8 @@ def test_a_selection_without_any_pair(chosen: Selection) -> None:
 
 def test_one_anchor_alone_is_the_part_of_all(small_graph: Data) -> None:
     u, v = views_of(small_graph)
-    for strategy in wb.negatives.names():
-        chosen = wb.negatives.select(strategy, small_graph, k=K)
+    for sampler in wb.negatives.names():
+        chosen = wb.negatives.select(sampler, small_graph, k=K)
         every = audit(chosen, small_graph, (u, v), TAU)
         one = int(chosen.anchors[3])
         alone = audit(chosen.of(one), small_graph, (u, v), TAU)
@@ -477,9 +479,9 @@ def test_sparse_attributes_are_as_good_as_dense_ones(small_graph: Data) -> None:
 
 def test_the_timed_loss_is_that_of_the_selection(small_graph: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Contrast] = []
-    monkeypatch.setattr(module, "loss", lambda contrast, u, v: seen.append(contrast) or loss(contrast, u, v))
-    for strategy in ("all", "uniform", "hop-far", "mixing", "debiased"):
-        found = audit(wb.negatives.select(strategy, small_graph, k=K), small_graph, views_of(small_graph), TAU)
+    monkeypatch.setattr(module, "ratio_loss", lambda contrast, u, v: seen.append(contrast) or infonce(contrast, u, v))
+    for sampler in ("all", "uniform", "hop-far", "mixing", "debiased"):
+        found = audit(wb.negatives.select(sampler, small_graph, k=K), small_graph, views_of(small_graph), TAU)
         before = len(seen)
         assert len(found.pairs) and len(seen) == before  # whoever reads the pairs doesn't pay for the summary
         assert value(found, "one loss")["value"] > 0 and len(seen) == before + 1

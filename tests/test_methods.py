@@ -10,7 +10,6 @@ from torch_geometric.data import Data
 import workbench as wb
 from benchmarks.plain import PlainE2Neg, PlainStrGCL
 from workbench import methods
-from workbench.contrast import loss
 from workbench.contrast.negatives.spectral import most_central, spectral_clusters
 from workbench.datasets.structure import adjacency
 from workbench.errors import UserError
@@ -20,6 +19,7 @@ from workbench.methods.nodes.e2neg.stars import grow_stars
 from workbench.methods.nodes.str_gcl.config import StrGCLConfig
 from workbench.methods.nodes.str_gcl.rule_branch import moment_distance
 from workbench.methods.nodes.str_gcl.str_gcl import StrGCL
+from workbench.objectives.infonce import infonce
 from workbench.randomness import Randomness
 from workbench.rules import published
 
@@ -136,7 +136,7 @@ def test_a_step_of_e2neg_equals_the_whole_star_graph(small_graph: Data, counting
     order = torch.randperm(len(model.order), generator=torch.Generator().manual_seed(3))
     plain = PlainE2Neg(model)
     u = model.project_centres(order)
-    ours, theirs = loss(model.negatives.filled, u, u).mean(), plain(order)
+    ours, theirs = infonce(model.negatives.filled, u, u).mean(), plain(order)
     torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
     ours.backward()
     theirs.backward()

@@ -21,14 +21,16 @@ from torch_geometric.data import Data
 import workbench as wb
 from workbench import plots, widgets
 from workbench.contrast.audit import audit
-from workbench.contrast.negatives.context import Ground
-from workbench.contrast.negatives.selection import choose, ground_of, select
+from workbench.contrast.negatives.context import SamplingContext
+from workbench.contrast.negatives.selection import choose, context_of, select
 from workbench.datasets import load_graph
 from workbench.datasets.structure import adjacency
 from workbench.errors import UserError
 from workbench.plots import style
 from workbench.widgets import shell
-from workbench.widgets.lens import LABELS, NONE, Look
+from workbench.widgets.lens import Look
+from workbench.widgets.negative_scene import NONE
+from workbench.widgets.negatives import LABELS
 
 FOUR = ("uniform", "hop-far", "hardest", "e2neg")
 
@@ -68,7 +70,7 @@ def agrees(scope: widgets.Microscope, graph: Data, **options: Any) -> None:
         assert drawn(scope, panel) == wanted
         mine = table[table["strategy"] == label]
         assert mine["negative"].tolist() == wanted and (mine["anchor"] == scene.anchor).all()
-        measured = audit(choose(ground_of(graph, None, [scene.anchor]), name, scene.k, scene.seed, **given), graph)
+        measured = audit(choose(context_of(graph, None, [scene.anchor]), name, scene.k, scene.seed, **given), graph)
         pairs = measured.pairs.set_index("negative").loc[wanted]
         np.testing.assert_allclose(mine["gradient_share"], pairs["gradient_share"])
         assert mine["hops"].tolist() == pairs["hops"].tolist()
@@ -386,7 +388,7 @@ def test_nobody_there_to_click_gets_the_same(monkeypatch: pytest.MonkeyPatch, tm
 
 
 def test_a_ground_for_other_anchors_shares_what_it_can(small_graph: Data) -> None:
-    whole = Ground(small_graph)
+    whole = SamplingContext(small_graph)
     first, second = (whole.for_anchors(torch.tensor([node])) for node in (3, 9))
     assert first.features is second.features is whole.features and first.links is whole.links
     assert first.anchors.tolist() == [3] and second.anchors.tolist() == [9] and whole.asked is None

@@ -1,4 +1,4 @@
-"""Conformance of every strategy: within budget and range, same seed same set, reasons that re-derive the choice."""
+"""Conformance of every sampler: within budget and range, same seed same set, reasons that re-derive the choice."""
 
 import dataclasses
 import linecache
@@ -18,12 +18,13 @@ from torch_geometric.utils import to_networkx
 
 import workbench as wb
 from workbench import methods, rules
-from workbench.config import options_of
-from workbench.contrast.negatives.context import Ground
+from workbench.config import Part, options_of
+from workbench.contrast.negatives.context import SamplingContext
 from workbench.contrast.negatives.selection import SAMPLERS, Selection
 from workbench.contrast.negatives.spectral import spectral_clusters
 from workbench.errors import UserError
 from workbench.randomness import Randomness
+from workbench.training.code_version import _version
 
 NAMES = wb.negatives.names()
 LISTED = ["different-cluster", "hardest", "hop-far", "hop-near", "mixing", "ring", "same-cluster", "semi-hard",
@@ -45,16 +46,16 @@ def hops(graph: Data) -> pd.DataFrame:
     return pd.DataFrame(far).reindex(index=range(graph.num_nodes), columns=range(graph.num_nodes)).fillna(np.inf)
 
 
-@pytest.mark.parametrize("strategy", NAMES)
-def test_every_strategy_keeps_its_promises(strategy: str, small_graph: Data) -> None:
-    chosen, again = (wb.negatives.select(strategy, small_graph, k=K, seed=2) for _ in range(2))
+@pytest.mark.parametrize("sampler", NAMES)
+def test_every_sampler_keeps_its_promises(sampler: str, small_graph: Data) -> None:
+    chosen, again = (wb.negatives.select(sampler, small_graph, k=K, seed=2) for _ in range(2))
     assert torch.equal(chosen.negatives, again.negatives) and chosen.reasons.equals(again.reasons)
     real = chosen.negatives[chosen.negatives >= 0]
     assert len(real) and real.max() < 60 and chosen.negatives.min() >= -1
     assert chosen.weights.shape == chosen.negatives.shape
     assert ((chosen.weights > 0) == (chosen.negatives >= 0)).all()
-    assert strategy == "all" or chosen.negatives.shape[-1] <= K
-    assert chosen.shared == (strategy not in LISTED)
+    assert sampler == "all" or chosen.negatives.shape[-1] <= K
+    assert chosen.shared == (sampler not in LISTED)
     if not chosen.shared:
         assert chosen.negatives.shape == (60, K) and not (chosen.negatives == chosen.anchors[:, None]).any()
     for anchor, negatives in rows_of(chosen).items():
@@ -63,19 +64,19 @@ def test_every_strategy_keeps_its_promises(strategy: str, small_graph: Data) -> 
     assert len(chosen.sentences()) == len(real) and all(chosen.sentences())
 
 
-@pytest.mark.parametrize("strategy", NAMES)
-def test_labels_are_never_looked_at(strategy: str, small_graph: Data) -> None:
+@pytest.mark.parametrize("sampler", NAMES)
+def test_labels_are_never_looked_at(sampler: str, small_graph: Data) -> None:
     poisoned = small_graph.clone()
     poisoned.y, poisoned.train_mask = poisoned.y.flip(0) + 7, ~poisoned.train_mask
-    a, b = (wb.negatives.select(strategy, graph, k=K, seed=1) for graph in (small_graph, poisoned))
+    a, b = (wb.negatives.select(sampler, graph, k=K, seed=1) for graph in (small_graph, poisoned))
     assert torch.equal(a.negatives, b.negatives) and torch.equal(a.weights, b.weights)
 
 
-@pytest.mark.parametrize("strategy", NAMES)
-def test_an_anchor_gets_the_same_whoever_else_is_asked(strategy: str, small_graph: Data) -> None:
-    every = wb.negatives.select(strategy, small_graph, k=K, seed=3)
+@pytest.mark.parametrize("sampler", NAMES)
+def test_an_anchor_gets_the_same_whoever_else_is_asked(sampler: str, small_graph: Data) -> None:
+    every = wb.negatives.select(sampler, small_graph, k=K, seed=3)
     for anchors in ([17], [3, 17, 58]):
-        some = wb.negatives.select(strategy, small_graph, k=K, seed=3, anchors=anchors)
+        some = wb.negatives.select(sampler, small_graph, k=K, seed=3, anchors=anchors)
         assert some.anchors.tolist() == anchors
         if every.shared:
             assert torch.equal(some.negatives, every.negatives)
@@ -88,7 +89,7 @@ def test_an_anchor_gets_the_same_whoever_else_is_asked(strategy: str, small_grap
         assert one.reasons.equals(every.reasons[every.reasons["anchor"] == 17].reset_index(drop=True))
 
 
-@pytest.mark.parametrize("strategy", NAMES)
+@pytest.mark.parametrize("sampler", NAMES)
 @pytest.mark.parametrize(
     "graph",
     [
@@ -99,9 +100,9 @@ def test_an_anchor_gets_the_same_whoever_else_is_asked(strategy: str, small_grap
     ],
     ids=["a pair and one alone", "no edge", "no attributes to speak of", "a single node"],
 )
-def test_tiny_graphs_are_survived_or_refused_in_a_sentence(strategy: str, graph: Data) -> None:
+def test_tiny_graphs_are_survived_or_refused_in_a_sentence(sampler: str, graph: Data) -> None:
     try:
-        chosen = wb.negatives.select(strategy, graph, k=1)
+        chosen = wb.negatives.select(sampler, graph, k=1)
     except UserError as error:
         assert len(str(error)) < 200
         return
@@ -157,12 +158,12 @@ def test_hardest_and_semi_hard_rederive_by_a_loop(small_graph: Data) -> None:
 
 
 def test_semi_hard_looks_at_the_positive_of_two_views() -> None:
-    ground = Ground(Data(x=torch.eye(4), edge_index=torch.zeros(2, 0, dtype=torch.long), num_nodes=4))
+    context = SamplingContext(Data(x=torch.eye(4), edge_index=torch.zeros(2, 0, dtype=torch.long), num_nodes=4))
     angles = torch.tensor([0.0, 0.2, 0.5, 1.5])
-    ground.see(torch.stack([angles.cos(), angles.sin()], 1), torch.full((4,), 0.95))
-    chosen = wb.negatives.choose(ground, "semi-hard", 2)
+    context.see(torch.stack([angles.cos(), angles.sin()], 1), torch.full((4,), 0.95))
+    chosen = wb.negatives.choose(context, "semi-hard", 2)
     assert rows_of(chosen)[0] == [2, 3]  # node 1 has cosine 0.98, more than the positive
-    assert rows_of(wb.negatives.choose(ground, "semi-hard", 2, margin=0.5))[0] == [3]
+    assert rows_of(wb.negatives.choose(context, "semi-hard", 2, margin=0.5))[0] == [3]
 
 
 def test_a_ring_lies_between_its_percentiles(small_graph: Data) -> None:
@@ -180,7 +181,7 @@ def test_clusters_are_one_s_own_or_another(small_graph: Data) -> None:
     for name in ("same-cluster", "different-cluster"):
         told = wb.negatives.select(name, small_graph, k=K, clusters=4).reasons
         assert ((told["cluster"] == told["own_cluster"]) == (name == "same-cluster")).all()
-    found = Ground(small_graph).clusters(4, Randomness(0))[0]
+    found = SamplingContext(small_graph).clusters(4, Randomness(0))[0]
     assert [found[one] for one in told["negative"]] == told["cluster"].tolist()
 
 
@@ -200,8 +201,8 @@ def test_e2neg_reasons_rederive_the_centres(small_graph: Data) -> None:
 
 
 def test_kmeans_centres_are_nearest_to_their_centre(small_graph: Data) -> None:
-    ground = Ground(small_graph)
-    found, distance = ground.clusters(5, Randomness(0))
+    context = SamplingContext(small_graph)
+    found, distance = context.clusters(5, Randomness(0))
     for row in wb.negatives.select("kmeans-centres", small_graph, k=5).reasons.itertuples():
         members = np.flatnonzero(found == row.cluster)
         assert row.distance == distance[members].min() and row.negative in members
@@ -231,14 +232,14 @@ def test_mixing_takes_its_parents_from_the_hardest_of_the_drawn(small_graph: Dat
 def test_uniform_differs_by_seed_and_degree_weighted_by_degree(small_graph: Data) -> None:
     a, b = (wb.negatives.select("uniform", small_graph, k=6, seed=s).negatives for s in (0, 1))
     assert not torch.equal(a, b) and len(a.unique()) == 6
-    degree = Ground(small_graph).degree
+    degree = SamplingContext(small_graph).degree
     drawn = [wb.negatives.select("degree-weighted", small_graph, k=1, seed=s).negatives for s in range(2000)]
     share = np.bincount(torch.cat(drawn), minlength=60) / 2000
     assert share[degree == 0].sum() == 0 and np.abs(share - degree / degree.sum()).max() < 0.015
 
 
 @pytest.mark.parametrize(
-    ("strategy", "options", "message"),
+    ("sampler", "options", "message"),
     [
         ("e2ng", {}, "did you mean 'e2neg'"),
         ("uniform", {"k": 61}, "gives 1 to 60"),
@@ -268,9 +269,9 @@ def test_uniform_differs_by_seed_and_degree_weighted_by_degree(small_graph: Data
         ("mixing", {"synthetic": 10**11}, "from 0 to 1,000"),
     ],
 )
-def test_mistakes_are_named(small_graph: Data, strategy: str, options: dict, message: str) -> None:
+def test_mistakes_are_named(small_graph: Data, sampler: str, options: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        wb.negatives.select(strategy, small_graph, **{"k": 6, **options})
+        wb.negatives.select(sampler, small_graph, **{"k": 6, **options})
 
 
 def test_a_graph_that_is_none_is_named() -> None:
@@ -291,9 +292,9 @@ def test_numbers_of_numpy_and_far_hops_do(small_graph: Data) -> None:
     assert torch.equal(a.negatives, b.negatives)
 
 
-def test_a_ground_clusters_anew_for_another_seed(small_graph: Data) -> None:
-    ground = wb.negatives.ground_of(small_graph)
-    kept = [wb.negatives.choose(ground, "kmeans-centres", 5, seed).negatives for seed in (0, 1, 0)]
+def test_a_context_clusters_anew_for_another_seed(small_graph: Data) -> None:
+    context = wb.negatives.context_of(small_graph)
+    kept = [wb.negatives.choose(context, "kmeans-centres", 5, seed).negatives for seed in (0, 1, 0)]
     fresh = [wb.negatives.select("kmeans-centres", small_graph, 5, seed).negatives for seed in (0, 1, 0)]
     assert all(map(torch.equal, kept, fresh)) and not torch.equal(kept[0], kept[1])
 
@@ -307,11 +308,11 @@ def test_a_cosine_of_minus_one_is_no_missing_quantity() -> None:
 def test_similarities_in_training_are_means_of_the_four_cosines(small_graph: Data) -> None:
     config = methods.configure("grace", "defaults", "small", {"negatives": "hardest", "k": 4})[1]
     model = methods.get("grace")(config, small_graph, Randomness(0))
-    step = model.step()
-    u, v = (normalize(one.detach(), dim=1) for one in step.projections)
+    step = model.step(small_graph)
+    u, v = (normalize(view.detach(), dim=1) for view in step.kept["projections"])
     four = (u @ u.T + u @ v.T + v @ u.T + v @ v.T) / 4
-    torch.testing.assert_close(model.negatives.ground.similarity(np.arange(60)), four)
-    torch.testing.assert_close(model.negatives.ground.positive, (u * v).sum(1))
+    torch.testing.assert_close(model.negatives.context.similarity(np.arange(60)), four)
+    torch.testing.assert_close(model.negatives.context.positive, (u * v).sum(1))
 
 
 def test_repeated_eigenvalues_do_not_make_the_clusters_random() -> None:
@@ -326,11 +327,11 @@ def test_repeated_eigenvalues_do_not_make_the_clusters_random() -> None:
 # ------------------------------------------------------------------------------------------------------- training
 
 
-@pytest.mark.parametrize("strategy", NAMES)
-def test_every_strategy_trains_is_stored_and_goes_on_with_the_negatives_that_it_had(
-    strategy: str, small_graph: Data, tmp_path: Path
+@pytest.mark.parametrize("sampler", NAMES)
+def test_every_sampler_trains_is_stored_and_goes_on_with_the_negatives_that_it_had(
+    sampler: str, small_graph: Data, tmp_path: Path
 ) -> None:
-    asked = {"epochs": 7, "dim": 8, "projection": 8, "negatives": strategy, "k": 5, "redraw": 3, "progress": False}
+    asked = {"epochs": 7, "dim": 8, "projection": 8, "negatives": sampler, "k": 5, "redraw": 3, "progress": False}
     whole = wb.fit("grace", small_graph, "defaults", store=tmp_path / "whole", **asked)
     cut = tmp_path / "cut"
     stopped = wb.fit("grace", small_graph, "defaults", store=cut, callback=lambda told: told.epoch < 5, **asked)
@@ -341,9 +342,9 @@ def test_every_strategy_trains_is_stored_and_goes_on_with_the_negatives_that_it_
     assert len(loaded.projections) == 2 and torch.equal(loaded.projections[0], whole.projections[0])
     assert loaded.config == whole.config and loaded.contrast.class_prior == whole.contrast.class_prior
     for one, other in ((loaded.contrast, whole.contrast), (rest.contrast, whole.contrast)):
-        assert (one.candidates is None) == (strategy == "all")
-        assert strategy == "all" or torch.equal(one.candidates, other.candidates)
-        assert (one.mixed is None) == (strategy != "mixing")
+        assert (one.candidates is None) == (sampler == "all")
+        assert sampler == "all" or torch.equal(one.candidates, other.candidates)
+        assert (one.mixed is None) == (sampler != "mixing")
         assert one.mixed is None or torch.equal(one.mixed.first, other.mixed.first)
 
 
@@ -354,7 +355,7 @@ def test_negatives_are_chosen_anew_as_often_as_asked(small_graph: Data) -> None:
             methods.configure("grace", "defaults", "small", asked)[1], small_graph, Randomness(0)
         )
         for _ in range(5):
-            found.append(model.step().contrast.candidates)
+            found.append(model.step(small_graph).kept["contrast"].candidates)
         return found
 
     each = seen(negatives="uniform", k=5)
@@ -370,7 +371,7 @@ def test_negatives_are_chosen_anew_as_often_as_asked(small_graph: Data) -> None:
 
 def test_other_methods_take_negatives_too(small_graph: Data) -> None:
     run = wb.fit("str-gcl", small_graph, "quick", epochs=2, negatives="hop-far", hops=2, k=5, progress=False)
-    assert run.contrast.candidates.shape == (60, 5) and dict(run.config.options) == {"hops": 2}
+    assert run.contrast.candidates.shape == (60, 5) and run.config.negatives == Part("hop-far", (("hops", 2),))
     centres = wb.fit("e2neg", small_graph, "defaults", epochs=2, dim=8, k=8, negatives="hop-far", progress=False)
     ids, (anchor, negative) = centres.contrast.nodes, centres.contrast.candidates.shape
     assert (anchor, negative) == (len(ids), len(ids) - 1)
@@ -386,12 +387,14 @@ def test_other_methods_take_negatives_too(small_graph: Data) -> None:
     [
         ({"negatives": "hop-fra"}, "did you mean 'hop-far'"),
         ({"negatives": "hop-far", "hop": 3}, "did you mean 'hops'"),
-        ({"hops": 3}, "unknown parameter 'hops' of method 'grace'"),
+        ({"hops": 3}, "unknown parameter 'hops'; "),
         ({"negatives": "hop-far", "hops": 2.5}, "must be a whole number"),
         ({"k": 0}, "must be at least 1"),
         ({"objective": "dlc"}, "did you mean 'dcl'"),
-        ({"objective": "cacr", "negatives": "debiased"}, "not defined for negatives of strategy 'debiased'"),
-        ({"options": 3}, "by their names"),
+        ({"objective": "cacr", "negatives": "debiased"}, "not defined for negatives of sampler 'debiased'"),
+        ({"options": 3}, "unknown parameter 'options'"),
+        ({"objective": "dclw", "sigma": 0.0}, "must be above 0"),
+        ({"objective": "dclw", "objective.sgma": 0.1}, "did you mean 'objective.sigma'"),
     ],
 )
 def test_mistakes_in_training_are_named(small_graph: Data, asked: dict, message: str) -> None:
@@ -401,21 +404,21 @@ def test_mistakes_in_training_are_named(small_graph: Data, asked: dict, message:
 
 def test_a_training_without_any_negative_is_refused(small_graph: Data) -> None:
     alone = Data(x=small_graph.x, edge_index=torch.zeros(2, 0, dtype=torch.long), num_nodes=60)
-    for strategy in ("hop-near", "degree-weighted"):
+    for sampler in ("hop-near", "degree-weighted"):
         with pytest.raises(UserError, match="finds no negative"):
-            wb.fit("grace", alone, "defaults", negatives=strategy, epochs=1, progress=False)
+            wb.fit("grace", alone, "defaults", negatives=sampler, epochs=1, progress=False)
     with pytest.raises(UserError, match="stop_within knows the floor"):
         wb.fit("e2neg", small_graph, "defaults", negatives="uniform", stop_within=0.1, progress=False)
 
 
-def test_a_strategy_from_a_notebook_trains_and_its_code_is_in_the_key(small_graph: Data) -> None:
+def test_a_sampler_from_a_notebook_trains_and_its_code_is_in_the_key(small_graph: Data) -> None:
     def register(rank: int) -> None:
         code = (
             "from workbench.contrast.negatives.selection import SAMPLERS, shared\n"
             "import numpy as np\n"
             "@SAMPLERS.register('cell')\n"
-            "def cell(ground, k, randomness):\n"
-            f"    return shared(ground, np.arange({rank}, {rank} + k), 'by number')\n"
+            "def cell(context, k, randomness):\n"
+            f"    return shared(context, np.arange({rank}, {rank} + k), 'by number')\n"
         )
         name = f"/nowhere/cell-{rank}.py"
         linecache.cache[name] = (len(code), None, code.splitlines(True), name)
@@ -429,24 +432,26 @@ def test_a_strategy_from_a_notebook_trains_and_its_code_is_in_the_key(small_grap
             keys.append(run.path.name)
             assert run.contrast.candidates.tolist() == [rank, rank + 1, rank + 2]
             del SAMPLERS._entries["cell"]
-            wb.runs.code_version.cache_clear()
+            _version.cache_clear()
     finally:
         SAMPLERS._entries.pop("cell", None)
     assert keys[0] != keys[1]
 
 
-def test_no_option_of_a_strategy_is_hidden_by_a_parameter() -> None:
+def test_no_option_of_a_sampler_is_hidden_by_a_parameter() -> None:
     for method in methods.names():
+        if not issubclass(methods.get(method).Config, methods.base.ContrastConfig):
+            continue
         taken = {field.name for field in dataclasses.fields(methods.get(method).Config)}
-        for strategy in NAMES:
-            clash = taken & set(options_of(SAMPLERS, strategy))
-            assert not clash or (method, strategy) == ("e2neg", "e2neg"), (method, strategy, clash)
+        for sampler in NAMES:
+            clash = taken & set(options_of(SAMPLERS, sampler))
+            assert not clash or (method, sampler) == ("e2neg", "e2neg"), (method, sampler, clash)
 
 
-def test_every_strategy_trains_on_cora_without_a_table_of_all_pairs(real_graph: Callable[[str], Data]) -> None:
+def test_every_sampler_trains_on_cora_without_a_table_of_all_pairs(real_graph: Callable[[str], Data]) -> None:
     graph = real_graph("cora")
-    for strategy in NAMES:
-        run = wb.fit("grace", graph, "quick", epochs=1, negatives=strategy, k=16, progress=False)
+    for sampler in NAMES:
+        run = wb.fit("grace", graph, "quick", epochs=1, negatives=sampler, k=16, progress=False)
         assert np.isfinite(run.history["loss"].iloc[-1])
         shape = () if run.contrast.candidates is None else tuple(run.contrast.candidates.shape)
-        assert shape in ((), (16,), (2708, 16)) or len(shape) == 1, (strategy, shape)
+        assert shape in ((), (16,), (2708, 16)) or len(shape) == 1, (sampler, shape)

@@ -1,6 +1,5 @@
-"""The contrast: what a contrastive method does to pairs of nodes, as one value and one exact, streamed loss."""
+"""The contrast: what a contrastive method does to pairs, as one value, and the exact, streamed ratio that it is."""
 
-from workbench.contrast.loss import loss
 from workbench.contrast.pairs import Contrast
 
-__all__ = ["Contrast", "loss"]
+__all__ = ["Contrast"]

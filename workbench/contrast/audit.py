@@ -1,78 +1,41 @@
 """What the negatives of a `Selection` are like: false ones, coupled ones, hard ones, and what the loss makes of them.
 
-Labels are looked at here only, to judge a choice afterwards; they never reach a strategy, a loss or training.
+Labels are looked at here only, to judge a choice afterwards; they never reach a sampler, a loss or training.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 from torch_geometric.data import Data
 
-from workbench.contrast.loss import loss
 from workbench.contrast.measures import (
     Values,
     alignment,
-    coupling,
     effective_rank,
-    gradient_shares,
-    overlap,
+    resampled,
     uniformity,
 )
-from workbench.contrast.negatives.context import Ground, Positions
-from workbench.contrast.negatives.sampled import Chooser
+from workbench.contrast.negatives.context import Positions
+from workbench.contrast.negatives.sampled import SampledContrast
 from workbench.contrast.negatives.selection import Selection
+from workbench.contrast.pair_tables import Views, node_classes, tables_of, views_of
 from workbench.contrast.pairs import Contrast
-from workbench.datasets.structure import hop_distances
+from workbench.contrast.ratio import ratio_loss
 from workbench.errors import UserError, unknown
 from workbench.randomness import Randomness
+from workbench.types import Trained
 
-if TYPE_CHECKING:
-    from workbench.training.run import Run
-
-Views = tuple[Tensor, ...]
 MOST_PAIRS = 200_000
 MOST_PRODUCTS = 3e10  # logits x dimensions of a loss that is timed: ten seconds or so on one core
 GATHERED = 10  # how much longer a logit takes where each anchor has its own list
 MOST_DIMENSIONS = 2_048  # of a matrix whose effective rank is looked at: two seconds
-DRAWS = 1_000
-_BLOCK = 1 << 22  # numbers looked at in one go: 32 MiB
-
-
-def _cosines(units: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """Return cosines of pairs of rows of [rows, 1 or 2 views, dim], by the views of both [2, 2, pairs]."""
-    step = max(1, (1 << 18) // max(units[:1].numel(), 1))  # few enough to stay in the cache
-    parts = [units[i] @ units[j].mT for i, j in zip(first.split(step), second.split(step), strict=True)]
-    return torch.cat(parts).expand(-1, 2, 2).permute(1, 2, 0)
-
-
-def _resampled(upper: Values, lower: Values, seed: int) -> tuple[Values, Values, Values]:
-    """Return ratios of two sums over anchors [anchors, ratios], and their bootstrap intervals, [ratios] each."""
-
-    def ratio(a: Values, b: Values) -> Values:
-        return np.divide(a, b, out=np.full(a.shape, np.nan), where=b > 0)
-
-    anchors, draw, drawn = len(upper), np.random.default_rng(Randomness(seed).integer("bootstrap")), []
-    low, high = np.full((2, upper.shape[1]), np.nan)
-    spread = (lower > 0).sum(0) > 1
-    if spread.any():
-        step = max(1, _BLOCK // anchors)
-        for size in np.diff([*range(0, DRAWS, step), DRAWS]):
-            cells = draw.integers(anchors, size=(size, anchors)) + anchors * np.arange(size)[:, None]
-            times = np.bincount(cells.ravel(), minlength=size * anchors).reshape(size, anchors).astype(np.float64)
-            drawn.append(ratio(times @ upper[:, spread], times @ lower[:, spread]))
-        low[spread], high[spread] = np.nanquantile(np.concatenate(drawn), [0.025, 0.975], axis=0)
-    return ratio(upper.sum(0), lower.sum(0)), low, high
-
-
-# ------------------------------------------------------------------------------------------------------ the audit
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +102,7 @@ class Audit:
         labelled = self.pairs["same_class"].notna()
         count = [np.bincount(cell[(group >= 0) & kept], minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
                  for kept in (True, labelled, self.pairs["false"])]  # fmt: skip
-        rate, low, high = (100 * one for one in _resampled(count[2], count[1], self.seed))
+        rate, low, high = (100 * one for one in resampled(count[2], count[1], self.seed))
         pairs, labelled = (one.sum(0).astype(int) for one in count[:2])
         columns = {"pairs": pairs, "labelled": labelled, "rate": rate, "low": low, "high": high}
         return pd.DataFrame(columns, pd.Index(names, name=column))
@@ -195,7 +158,7 @@ class Audit:
         sums |= {"negatives per anchor (mean)": [count, np.ones(len(q))]}
         sums |= {"coupling factor q (mean)": [np.nan_to_num(q), np.isfinite(q).astype(np.float64)]}
         upper, lower = (np.stack(side, 1) for side in zip(*sums.values(), strict=True))
-        rows: list[tuple[Any, ...]] = list(zip(sums, *_resampled(upper, lower, self.seed), strict=True))
+        rows: list[tuple[Any, ...]] = list(zip(sums, *resampled(upper, lower, self.seed), strict=True))
         classes = np.unique(self.labels[self.labels >= 0], return_counts=True)[1]
         every = classes.sum() * (classes.sum() - 1)
         expected = 100 * (classes * (classes - 1)).sum() / every if every else np.nan
@@ -229,18 +192,18 @@ class Audit:
             return np.nan
         contrast = Contrast(self.tau)
         if not (torch.equal(self.chosen.negatives, self.chosen.anchors) and bool((self.chosen.weights == 1).all())):
-            chooser = Chooser(contrast, self.graph, Randomness(self.seed))
+            chooser = SampledContrast(contrast, self.graph, Randomness(self.seed))
             contrast = chooser.fill(self.chosen, torch.device("cpu"))
         u, v = (rows.float().clone().requires_grad_() for rows in (u, v))
         start = time.perf_counter()
-        loss(contrast, u, v).mean().backward()
+        ratio_loss(contrast, u, v).mean().backward()
         return time.perf_counter() - start
 
 
 def audit(
     chosen: Selection,
     graph: Data,
-    embedding: "Run | Tensor | tuple[Tensor, Tensor] | None" = None,
+    embedding: "Trained | Tensor | tuple[Tensor, Tensor] | None" = None,
     tau: float = 0.5,
     anchors: int | None = 400,
     seed: int = 0,
@@ -249,7 +212,7 @@ def audit(
     """Measure what the negatives of a selection are like; the only place where labels meet negatives.
 
     Args:
-        chosen: the selection, of any strategy.
+        chosen: the selection, of any sampler.
         graph: its graph, looked at without directions; labels y [nodes], negative where unknown, may be missing.
         embedding: what similarities are of: a run, whose projections of both views are taken where they have one row a
             node, else its embeddings; a matrix [nodes, dim] for both views; a pair of them; None for the attributes.
@@ -272,7 +235,7 @@ def audit(
     nodes = int(graph.num_nodes or 0)
     if any(part.numel() and int(part.max()) >= nodes for part in (chosen.anchors, chosen.negatives)):
         raise UserError(f"the selection names nodes that a graph of {nodes:,} nodes doesn't have")
-    (views, told), labels = _views(embedding, graph, tau), node_classes(graph)
+    (views, told), labels = views_of(embedding, graph, tau), node_classes(graph)
     part, sampled = _sample(chosen, anchors, seed)
     missing = int((labels < 0).sum())
     notes = {
@@ -287,100 +250,8 @@ def audit(
         "rank": _too_wide(views[0]),
         "time": _untimed(chosen, views[0]),
     }
-    tables = _tables(part, graph, labels, views, tau, receptive)
+    tables = tables_of(part, graph, labels, views, tau, receptive)
     return Audit(*tables, {name: note for name, note in notes.items() if note}, chosen, graph, labels, views, tau, seed)
-
-
-def _tables(part: Selection, graph: Data, labels: Positions, views: Views, tau: float,
-            receptive: int) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
-    """Return the tables of pairs and anchors."""
-    audited, (anchor, negative, weight) = part.anchors.numpy(), part.pairs()
-    anchor, negative, weight = anchor[weight > 0], negative[weight > 0], weight[weight > 0]
-    place = pd.Index(audited).get_indexer(anchor)
-    nodes = np.unique(np.concatenate([audited, negative]))
-    own, first, second = (np.searchsorted(nodes, one) for one in (audited, anchor, negative))
-    ground = Ground(Data(edge_index=graph.edge_index, num_nodes=graph.num_nodes), anchors=torch.from_numpy(nodes))
-    fewer = len(np.unique(negative)) < len(audited)  # the search goes from each first node once
-    units = torch.stack([normalize(_rows(view, nodes).double(), dim=1) for view in views], 1)
-    positive = (units[own, 0] * units[own, -1]).sum(1)
-    cosines = _cosines(units, torch.from_numpy(first), torch.from_numpy(second))
-    terms = cosines / tau, positive.expand(2, -1) / tau, torch.from_numpy(weight), torch.from_numpy(place)
-    share, cosine = gradient_shares(*terms).numpy(), cosines.mean((0, 1)).numpy()
-    known = (labels[anchor] >= 0) & (labels[negative] >= 0)
-    false = known & (labels[anchor] == labels[negative])
-    bar = positive.numpy()[place] if len(views) > 1 else pd.Series(cosine).quantile(0.9)
-    jaccard = overlap(ground.within(receptive), first, second)
-    pairs = pd.DataFrame({
-        "anchor": anchor, "negative": negative, "weight": weight, "cosine": cosine,
-        "hops": hop_distances(ground.links, *((negative, anchor) if fewer else (anchor, negative))),
-        "degree": np.diff(ground.links.indptr).astype(np.int64)[negative],
-        "same_class": np.where(known, false.astype(object), None), "gradient_share": share,
-        "overlap": jaccard, "false": false, "coupled": jaccard > 0, "hard": cosine > bar,
-    })  # fmt: skip
-    size = len(audited)
-    count, labelled, same = (np.bincount(place, one, size) for one in (np.ones(len(place)), known, false))
-    spread = np.bincount(place, -share * np.log(np.where(share > 0, share, 1.0)), size)
-    nothing = np.full(size, np.nan)
-    return pairs, pd.DataFrame({
-        "anchor": audited, "negatives": count.astype(np.int64),
-        "false_share": np.divide(same, labelled, out=nothing.copy(), where=labelled > 0),
-        "q": np.where(count > 0, coupling(*terms).mean(0).numpy(), np.nan), "positive": positive.numpy(),
-        "entropy": np.divide(spread, np.log(np.maximum(count, 1)), out=nothing, where=count > 1),
-    })  # fmt: skip
-
-
-def _views(embedding: Any, graph: Data, tau: float) -> tuple[Views, list[str]]:
-    """Return both views [nodes, dim], or the one matrix that stands for both, and what they are."""
-    nodes = int(graph.num_nodes or 0)
-    if embedding is None:
-        if graph.x is None:
-            raise UserError("the audit compares attributes, and the graph has none; pass an embedding")
-        u, v, told = graph.x, graph.x, ["Similarities are of the attributes, which stand for both views."]
-    elif isinstance(embedding, Tensor | np.ndarray):
-        embedding = torch.as_tensor(embedding)
-        u, v, told = embedding, embedding, ["Similarities are of the matrix given, which stands for both views."]
-    elif isinstance(embedding, tuple | list):
-        if len(embedding) != 2:
-            raise UserError(f"two views are two matrices [nodes, dim], not {len(embedding)}")
-        (u, v), told = map(torch.as_tensor, embedding), ["Similarities are of the two matrices given, one a view."]
-    elif not hasattr(embedding, "projections"):
-        raise UserError(f"an embedding is a run or a matrix [nodes, dim], not {type(embedding).__name__}")
-    else:
-        contrast, by_node = embedding.contrast, projections_by_node(embedding, nodes)
-        u, v = by_node or [embedding.embeddings] * 2
-        told = ["Similarities are of both views' projections, which the run's last step compared."]
-        if not by_node:
-            told = ["The run has no projections of two views with one row a node: its embeddings stand for both."]
-        if contrast is not None and contrast.tau != tau:
-            told.append(f"Gradients and q are at a temperature of {tau}; the run was trained at {contrast.tau}.")
-    if u.dim() != 2 or len(u) != nodes or u.shape != v.shape:
-        raise UserError(f"an audit compares rows [{nodes}, dim] in each view, not {list(u.shape)} and {list(v.shape)}")
-    if not all(bool((one if one.layout == torch.strided else one.coalesce().values() if one.is_sparse else one.values())
-                    .isfinite().all()) for one in (u, v)):  # fmt: skip
-        raise UserError("the embedding holds numbers that are not finite, so an audit can't compare nodes by it")
-    same = u is v or torch.equal(u, v)
-    return tuple(one.detach().cpu() for one in ((u,) if same else (u, v))), told
-
-
-def _rows(matrix: Tensor, nodes: Positions) -> Tensor:
-    """Return some rows of a matrix that may be sparse, dense [some, dim]."""
-    matrix = matrix if matrix.layout == torch.strided else matrix.to_sparse_coo()
-    return matrix.index_select(0, torch.from_numpy(nodes)).to_dense()
-
-
-def projections_by_node(run: "Run", nodes: int) -> tuple[Tensor, ...] | None:
-    """Return the projections of both views that a run compared, where they have one row a node, else None."""
-    by_node = run.contrast is not None and run.contrast.nodes is None
-    return run.projections if by_node and [len(one) for one in run.projections] == [nodes] * 2 else None
-
-
-def node_classes(graph: Data) -> Positions:
-    """Return the class of each node, negative for none; several labels a node count as none [nodes]."""
-    y, nodes = graph.get("y"), int(graph.num_nodes or 0)
-    labels = np.asarray(y.cpu()).reshape(-1) if isinstance(y, Tensor) else np.empty(0)
-    if len(labels) != nodes or not np.issubdtype(labels.dtype, np.integer):
-        return np.full(nodes, -1)
-    return labels.astype(np.int64)
 
 
 def _sample(chosen: Selection, anchors: int | None, seed: int) -> tuple[Selection, str]:

@@ -13,6 +13,7 @@ from workbench.randomness import Randomness
 
 Values = NDArray[np.float64]
 _BLOCK = 1 << 22  # numbers looked at in one go: 32 MiB
+_DRAWS = 1_000  # of a bootstrap
 
 
 def _log_masses(logits: Tensor, weight: Tensor, anchor: Tensor, anchors: int) -> Tensor:
@@ -104,3 +105,25 @@ def overlap(fields: sp.csr_matrix, first: Positions, second: Positions) -> Value
     for mine in np.split(np.arange(len(first)), np.flatnonzero(np.diff(block)) + 1):
         both[mine] = fields[first[mine]].multiply(fields[second[mine]]).getnnz(1)
     return both / (size[first] + size[second] - both)
+
+
+def resampled(upper: Values, lower: Values, seed: int) -> tuple[Values, Values, Values]:
+    """Return ratios of two sums over anchors [anchors, ratios], and their bootstrap intervals, [ratios] each."""
+
+    def ratio(a: Values, b: Values) -> Values:
+        return np.divide(a, b, out=np.full(a.shape, np.nan), where=b > 0)
+
+    anchors, draw, drawn = len(upper), np.random.default_rng(Randomness(seed).integer("bootstrap")), []
+    low, high = np.full((2, upper.shape[1]), np.nan)
+    spread = (lower > 0).sum(0) > 1
+    if spread.any():
+        step = max(1, _BLOCK // anchors)
+        for size in np.diff([*range(0, _DRAWS, step), _DRAWS]):
+            cells = draw.integers(anchors, size=(size, anchors)) + anchors * np.arange(size)[:, None]
+            times = np.bincount(cells.ravel(), minlength=size * anchors).reshape(size, anchors).astype(np.float64)
+            drawn.append(ratio(times @ upper[:, spread], times @ lower[:, spread]))
+        low[spread], high[spread] = np.nanquantile(np.concatenate(drawn), [0.025, 0.975], axis=0)
+    return ratio(upper.sum(0), lower.sum(0)), low, high
+
+
+# ------------------------------------------------------------------------------------------------------ the audit

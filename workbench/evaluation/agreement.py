@@ -15,7 +15,7 @@ from scipy import spatial
 from sklearn.preprocessing import normalize
 from torch_geometric.data import Data
 
-from workbench.contrast.audit import node_classes
+from workbench.contrast.pair_tables import node_classes
 from workbench.datasets.structure import adjacency
 from workbench.errors import UserError
 from workbench.evaluation import projection

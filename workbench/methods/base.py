@@ -1,9 +1,9 @@
 """What every method is made of: a frozen configuration, an encoder, a step and an embedding."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +12,14 @@ from torch_geometric.data import Data
 from workbench.config import Parameters, Part, above, at_least, options_of, part, rate
 from workbench.contrast import Contrast
 from workbench.contrast.kernels import TILE
-from workbench.contrast.loss import BUDGET_MIB
-from workbench.contrast.negatives.sampled import Chooser
+from workbench.contrast.negatives.sampled import SampledContrast
 from workbench.contrast.negatives.selection import SAMPLERS, SHARED
+from workbench.contrast.ratio import BUDGET_MIB
 from workbench.datasets.kinds import kind_of
 from workbench.encoders.base import Encoder
 from workbench.encoders.graph import SPARSE_BELOW
 from workbench.errors import UserError
+from workbench.objectives import OBJECTIVES
 from workbench.randomness import Randomness
 from workbench.registry import Registry
 
@@ -52,28 +53,36 @@ class ContrastConfig(Config):
             the method's own.
         k: negatives of a node at most; in two views each counts twice.
         redraw: epochs after which they are chosen anew; 0 keeps the first choice.
-        objective: "infonce", or "dcl", "dclw", "cacr" on the same pairs, see `workbench.contrast.objectives`.
+        objective: what the pairs are turned into, with its options, e.g. objective.sigma=0.5 beside "dclw".
     """
 
     negatives: Part = part(SAMPLERS, "all")
     k: int = at_least(1, 64)
     redraw: int = at_least(0, 1)
-    objective: Literal["infonce", "dcl", "dclw", "cacr"] = "infonce"
+    objective: Part = part(OBJECTIVES, "infonce")
 
     main = (*Config.main, "negatives", "k")
     count = "k"  # which parameter says how many negatives a node has
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.objective == "cacr" and {"class_prior", "synthetic"} & set(options_of(SAMPLERS, self.negatives.name)):
+        if self.objective.name == "cacr" and {"class_prior", "synthetic"} & set(
+            options_of(SAMPLERS, self.negatives.name)
+        ):
             raise UserError(f"the objective 'cacr' is not defined for negatives of sampler {self.negatives.name!r}")
 
-    def sampled(self, base: Contrast, graph: Data, randomness: Randomness, ids: Tensor | None = None) -> Chooser:
-        """Return what fills the contrast of a method as configured; arguments as for `Chooser`."""
-        base = replace(base, objective=self.objective)
-        return Chooser(base, graph, randomness, self.negatives, self.k, self.redraw, ids)
+    def sampled(
+        self, base: Contrast, graph: Data, randomness: Randomness, ids: Tensor | None = None
+    ) -> SampledContrast:
+        """Return what fills the contrast of a method as configured; arguments as for `SampledContrast`."""
+        return SampledContrast(base, graph, randomness, self.negatives, self.k, self.redraw, ids)
 
-    def pair_bytes(self, rows: int, views: int = 2) -> int:
+    def loss(self, contrast: Contrast, u: Tensor, v: Tensor | None = None) -> Tensor:
+        """Return the loss of each anchor by the objective [anchors]; arguments as for `objectives.infonce.infonce`."""
+        values: Tensor = self.objective.call(OBJECTIVES, contrast, u, v)
+        return values
+
+    def pair_bytes(self, rows: int, views: int = 2) -> float:
         """Return about how many bytes the pairs take of rows in views, as the loss goes through them."""
         budget, k = BUDGET_MIB * 2**20, min(self.k, rows)
         if self.negatives.name in SHARED:
@@ -81,7 +90,7 @@ class ContrastConfig(Config):
         if self.negatives.name != "all":
             return min(24 * (views * rows) * (views * k), budget) + 48 * rows * k
         pairs = (views * rows) ** 2
-        if self.objective == "cacr":
+        if self.objective.name == "cacr":
             return min(24 * pairs, budget)
         triangle = 2 * views * rows * (views * rows + TILE)
         return min(12 * pairs, 12 * TILE**2) + (triangle if triangle <= budget else 0)

@@ -68,12 +68,12 @@ def check_negatives(config: Any, data: Data) -> None:
     """Choose negatives for one anchor as configured, so that what doesn't fit the data is told at once."""
     sampler = getattr(config, "negatives", None)
     if sampler is not None and sampler.name != "all":
-        ground, k = selection.ground_of(data, anchors=0), int(getattr(config, config.count))
-        if k >= ground.size:
+        context, k = selection.context_of(data, anchors=0), int(getattr(config, config.count))
+        if k >= context.size:
             raise UserError(
-                f"k={k} negatives were asked for; a graph of {ground.size} nodes gives 1 to {ground.size - 1}"
+                f"k={k} negatives were asked for; a graph of {context.size} nodes gives 1 to {context.size - 1}"
             )
-        selection.choose(ground, sampler.name, k, **dict(sampler.options))
+        selection.choose(context, sampler.name, k, **dict(sampler.options))
 
 
 def _scores(scored: Any, study: Study, data: Data, facts: dict[str, Any]) -> list[dict[str, Any]]:

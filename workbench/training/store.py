@@ -242,8 +242,10 @@ def _split_contrast(contrast: Contrast) -> tuple[dict[str, Any], dict[str, Tenso
 
 
 def _join_contrast(plain: dict[str, Any], tensors: dict[str, Tensor]) -> Contrast:
-    values = dict(plain)
-    for one in dataclasses.fields(Contrast):
+    fields = dataclasses.fields(Contrast)
+    # Runs of before kept what belongs to the objective, and the number of views, with the contrast.
+    values = {one.name: plain[one.name] for one in fields if one.name in plain}
+    for one in fields:
         whole = tensors.get(f"contrast.{one.name}")
         parts = [tensors[name] for name in (f"contrast.{one.name}.{i}" for i in (0, 1, 2)) if name in tensors]
         if whole is not None or parts:

@@ -14,7 +14,7 @@ from sklearn.preprocessing import normalize
 from torch_geometric.data import Data
 
 from workbench import rules
-from workbench.contrast.audit import node_classes
+from workbench.contrast.pair_tables import node_classes
 from workbench.datasets.structure import adjacency
 from workbench.errors import UserError, nearest, node_number
 from workbench.evaluation import projection

@@ -15,10 +15,11 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.config import check_options
-from workbench.contrast.audit import Audit, audit, projections_by_node
+from workbench.contrast.audit import Audit, audit
 from workbench.contrast.negatives.compared import compared
-from workbench.contrast.negatives.context import Ground, Positions
-from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, choose, ground_of
+from workbench.contrast.negatives.context import Positions, SamplingContext
+from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, choose, context_of
+from workbench.contrast.pair_tables import projections_by_node
 from workbench.contrast.pairs import Contrast
 from workbench.errors import UserError
 from workbench.evaluation import projection
@@ -91,13 +92,13 @@ class Lens:
         self.graph, self.embedding = graph, embedding
         self.names: Sequence[object] | None = graph.get("node_names")
         self.options = {name: check_options(SAMPLERS, name, given) for name, given in options.items()}
-        self.context: Ground = ground_of(graph, embedding)
+        self.context: SamplingContext = context_of(graph, embedding)
         self.bare = embedding is None and graph.x is None
         self.labelled = classes(graph) is not None
         self._lists: dict[object, Selection] = {}
         self._looks: dict[object, Look | str] = {}
         self.maps: dict[str, Mapped | str] = {}
-        self._latest: tuple[int, Ground] | None = None
+        self._latest: tuple[int, SamplingContext] | None = None
 
     @property
     def choices(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""`Ground`: what a strategy may look at when it chooses negatives, and the two ways to draw from it."""
+"""`SamplingContext`: what a sampler may look at when it chooses negatives, and the two ways to draw from it."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -22,21 +22,21 @@ _BLOCK = 1 << 23  # numbers looked at in one go: 64 MiB of cosines
 SPARSE_BELOW = 0.2
 
 
-class Ground:
+class SamplingContext:
     """A graph without labels, an embedding, and who may be an anchor or a negative.
 
-    Everything is counted in positions of `ids`, the nodes that may be chosen, so that the ground of a method that
+    Everything is counted in positions of `ids`, the nodes that may be chosen, so that the context of a method that
     contrasts some nodes only (E2Neg) is as good as the whole graph. What is computed once is kept.
 
     Args:
         graph: attributes x [nodes, features] where similarities are asked for, and edge_index [2, edges].
         embedding: float [nodes, dim], what similarities and clusters are of; None for the attributes.
-        anchors: node ids that negatives are chosen for; None leaves it to the strategy.
+        anchors: node ids that negatives are chosen for; None leaves it to the sampler.
         ids: node ids that may be chosen; None for all, in order.
 
     Attributes:
         ids: node ids [size]. size: how many.
-        looked: whether a strategy has asked for similarities since they were last set.
+        looked: whether a sampler has asked for similarities since they were last set.
         terms: what rules have asked of the graph so far, a `workbench.rules.Terms`; None before the first.
 
     Raises:
@@ -78,8 +78,8 @@ class Ground:
         found: Positions = place[nodes.cpu().numpy()]
         return found
 
-    def for_anchors(self, nodes: Tensor) -> "Ground":
-        """Return this ground for other anchors [anchors]; what doesn't depend on who asks is computed once, here."""
+    def for_anchors(self, nodes: Tensor) -> "SamplingContext":
+        """Return this context for other anchors [anchors]; what doesn't depend on who asks is computed once, here."""
         _ = self.links, self.degree
         if self.embedding is not None or self.graph.x is not None:
             _ = self.features
@@ -146,7 +146,7 @@ class Ground:
         """
         x = self.graph.x if self.embedding is None else self.embedding
         if x is None:
-            raise UserError("this strategy compares attributes, and the graph has none; pass an embedding")
+            raise UserError("this sampler compares attributes, and the graph has none; pass an embedding")
         x = x.detach().cpu()
         if x.layout == torch.strided:
             rows = x.double().numpy()
@@ -210,41 +210,45 @@ class Ground:
 # ------------------------------------------------------------------------------------------------------ drawing
 
 
-def circle(ground: Ground, randomness: Randomness) -> tuple[Positions, Positions]:
+def circle(context: SamplingContext, randomness: Randomness) -> tuple[Positions, Positions]:
     """Draw a random circle of the positions: who stands at each place [size], and the place of each position [size].
 
     Each anchor walks the same circle from its own place on and takes the first k that fit. For one anchor that is a
     uniform choice without replacement among all that fit, and it does not depend on which other anchors are asked.
     """
-    order: Positions = torch.randperm(ground.size, generator=randomness.generator("negatives")).numpy()
+    order: Positions = torch.randperm(context.size, generator=randomness.generator("negatives")).numpy()
     place = np.empty_like(order)
-    place[order] = np.arange(ground.size)
+    place[order] = np.arange(context.size)
     return order, place
 
 
 def walk(
-    ground: Ground, k: int, randomness: Randomness, fits: Callable[[Positions, Positions], NDArray[np.bool_]]
+    context: SamplingContext, k: int, randomness: Randomness, fits: Callable[[Positions, Positions], NDArray[np.bool_]]
 ) -> Positions:
     """Draw up to k positions for each anchor among those that fit; for when many do.
 
     Args:
-        ground: whose anchors and positions.
+        context: whose anchors and positions.
         k: how many, at most.
         randomness: draws the circle.
-        fits: takes rows (numbers of anchors in `ground.anchors`) [rows, 1] and positions [rows, seen] and tells which
+        fits: takes rows (numbers of anchors in `context.anchors`) [rows, 1] and positions [rows, seen] and tells which
             may be chosen [rows, seen].
 
     Returns:
         Positions [anchors, k], -1 where fewer fit.
     """
-    order, place = circle(ground, randomness)
-    chosen, taken, seen_each = np.full((len(ground.anchors), k), -1), np.zeros(len(ground.anchors), int), max(2 * k, 64)
+    order, place = circle(context, randomness)
+    chosen, taken, seen_each = (
+        np.full((len(context.anchors), k), -1),
+        np.zeros(len(context.anchors), int),
+        max(2 * k, 64),
+    )
     most_rows = max(1, _BLOCK // seen_each)
     for first in range(0, len(chosen), most_rows):
         rows, start = np.arange(first, min(first + most_rows, len(chosen))), 1
-        while len(rows) and start < ground.size:
-            steps = np.arange(start, min(start + seen_each, ground.size))
-            seen = order[(place[ground.anchors[rows]][:, None] + steps) % ground.size]
+        while len(rows) and start < context.size:
+            steps = np.arange(start, min(start + seen_each, context.size))
+            seen = order[(place[context.anchors[rows]][:, None] + steps) % context.size]
             good = fits(rows[:, None], seen)
             rank = taken[rows][:, None] + good.cumsum(1) - 1
             row, column = np.nonzero(good & (rank < k))
@@ -254,18 +258,18 @@ def walk(
     return chosen
 
 
-def draw_listed(ground: Ground, k: int, randomness: Randomness, listed: sp.csr_matrix) -> Positions:
+def draw_listed(context: SamplingContext, k: int, randomness: Randomness, listed: sp.csr_matrix) -> Positions:
     """Draw up to k of the positions that are listed for each anchor [anchors, size], itself left out; for short lists.
 
     Returns:
         Positions [anchors, k], -1 where fewer are listed.
     """
-    place = circle(ground, randomness)[1]
+    place = circle(context, randomness)[1]
     length = np.diff(listed.indptr)
     row = np.repeat(np.arange(len(length)), length)
-    away = (place[listed.indices] - np.repeat(place[ground.anchors], length)) % ground.size
+    away = (place[listed.indices] - np.repeat(place[context.anchors], length)) % context.size
     # Of a long list only the first part of the walk is looked at, unless too few are met there.
-    reach = ground.size * (2 * k + 20) / np.maximum(length, 1)
+    reach = context.size * (2 * k + 20) / np.maximum(length, 1)
     near = (away > 0) & (away <= np.repeat(reach, length))
     few = np.bincount(row[near], minlength=len(length)) < np.minimum(k, length)
     near |= (away > 0) & np.repeat(few, length)

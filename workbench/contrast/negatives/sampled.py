@@ -1,4 +1,4 @@
-"""`Chooser`: fills a contrast with the negatives of a strategy, anew as training goes on."""
+"""`SampledContrast`: fills a contrast with the negatives of a sampler, anew as training goes on."""
 
 import dataclasses
 from typing import Any
@@ -9,23 +9,23 @@ from torch.nn.functional import cosine_similarity, normalize
 from torch_geometric.data import Data
 
 from workbench.config import Part
-from workbench.contrast.negatives.context import Ground
+from workbench.contrast.negatives.context import SamplingContext
 from workbench.contrast.negatives.selection import SAMPLERS, Selection
 from workbench.contrast.pairs import Contrast, Mixed
 from workbench.errors import UserError
 from workbench.randomness import Randomness
 
 
-class Chooser(nn.Module):
-    """Whom the rows of a contrast are compared with, by a named strategy, chosen anew every so many steps.
+class SampledContrast(nn.Module):
+    """Whom the rows of a contrast are compared with, by a named sampler, chosen anew every so many steps.
 
-    A strategy that neither draws nor looks at the projections is asked once. What is chosen goes into checkpoints.
+    A sampler that neither draws nor looks at the projections is asked once. What is chosen goes into checkpoints.
 
     Args:
         base: the contrast to fill; its candidates, weights, mixed negatives and class prior are replaced.
         graph: the graph without labels.
         randomness: draws from its stream "negatives".
-        sampler: names a strategy, with its options; "all" leaves the contrast as it is.
+        sampler: names a sampler, with its options; "all" leaves the contrast as it is.
         k: most negatives of a row.
         redraw: steps after which negatives are chosen anew; 0 keeps the first choice.
         ids: the nodes that the rows stand for; None for all, in order.
@@ -44,7 +44,9 @@ class Chooser(nn.Module):
         super().__init__()
         self.filled, self.randomness = base, randomness
         self.sampler, self.k, self.redraw = sampler, k, redraw
-        self.ground = Ground(Data(x=graph.x, edge_index=graph.edge_index.cpu(), num_nodes=graph.num_nodes), ids=ids)
+        self.context = SamplingContext(
+            Data(x=graph.x, edge_index=graph.edge_index.cpu(), num_nodes=graph.num_nodes), ids=ids
+        )
         self.steps, self.settled = 0, sampler.name == "all"
 
     def forward(self, u: Tensor, v: Tensor) -> Contrast:
@@ -58,27 +60,27 @@ class Chooser(nn.Module):
             u, v = u.detach(), v.detach()
             # Inner products of these are means of the four cosines of two nodes in two views.
             rows = (normalize(u, dim=1) + normalize(v, dim=1)) / 2
-            self.ground.see(rows, cosine_similarity(u, v).cpu())
+            self.context.see(rows, cosine_similarity(u, v).cpu())
             stream = self.randomness.generator("negatives")
             before = stream.get_state()
-            k = min(self.k, max(self.ground.size - 1, 1))
-            chosen = self.sampler.call(SAMPLERS, self.ground, k, self.randomness)
+            k = min(self.k, max(self.context.size - 1, 1))
+            chosen = self.sampler.call(SAMPLERS, self.context, k, self.randomness)
             if not bool((chosen.weights > 0).any()):
-                raise UserError(f"strategy {self.sampler.name!r} finds no negative for any node of this graph")
+                raise UserError(f"sampler {self.sampler.name!r} finds no negative for any node of this graph")
             self.filled = self.fill(chosen, u.device)
-            self.settled = not self.ground.looked and torch.equal(before, stream.get_state())
+            self.settled = not self.context.looked and torch.equal(before, stream.get_state())
         self.steps += 1
         return self.filled
 
     def fill(self, chosen: Selection, device: torch.device) -> Contrast:
         """Return the base contrast with the negatives of a selection, whose anchors are all its rows."""
         negatives, weights, mixed = chosen.negatives, chosen.weights, chosen.mixed
-        rows = torch.arange(self.ground.size)
-        places = torch.from_numpy(self.ground.positions(negatives.clamp(min=0)))
+        rows = torch.arange(self.context.size)
+        places = torch.from_numpy(self.context.positions(negatives.clamp(min=0)))
         if negatives.dim() == 2:
             places = torch.where(negatives >= 0, places, rows[:, None])  # an own pair never counts
         if mixed is not None:
-            first, second = (torch.from_numpy(self.ground.positions(part)) for part in mixed[:2])
+            first, second = (torch.from_numpy(self.context.positions(part)) for part in mixed[:2])
             mixed = Mixed(first.to(device), second.to(device), mixed.share.to(device))
         return dataclasses.replace(
             self.filled,

@@ -1,10 +1,10 @@
-"""`Selection`: whom each anchor is compared with, and why; `select` asks a named strategy for one."""
+"""`Selection`: whom each anchor is compared with, and why; `select` asks a named sampler for one."""
 
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,14 +14,12 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.config import check_options
-from workbench.contrast.negatives.context import Ground, Positions
+from workbench.contrast.negatives.context import Positions, SamplingContext
 from workbench.contrast.pairs import Mixed
 from workbench.errors import UserError, node_number
 from workbench.randomness import Randomness
 from workbench.registry import Registry
-
-if TYPE_CHECKING:
-    from workbench.training.run import Run
+from workbench.types import Trained
 
 SAMPLERS: Registry[Callable[..., "Selection"]] = Registry("sampler", "workbench.contrast.negatives.samplers")
 names = SAMPLERS.names
@@ -136,43 +134,43 @@ def _missing(value: Any) -> bool:
 
 
 def select(
-    strategy: str,
+    sampler: str,
     graph: Data,
     k: int = 50,
     seed: int = 0,
     *,
-    embedding: "Run | Tensor | NDArray[np.floating] | None" = None,
+    embedding: "Trained | Tensor | NDArray[np.floating] | None" = None,
     anchors: int | list[int] | Tensor | None = None,
     **options: Any,
 ) -> Selection:
-    """Choose negatives by a named strategy.
+    """Choose negatives by a named sampler.
 
     What an anchor gets does not depend on which other anchors are asked.
 
     Args:
-        strategy: name of the strategy; `names()` lists them.
+        sampler: name of the sampler; `names()` lists them.
         graph: a graph with edge_index; its labels are not looked at.
-        k: how many negatives an anchor has at most, 1 or more; the strategy "all" does not look at it.
+        k: how many negatives an anchor has at most, 1 or more; the sampler "all" does not look at it.
         seed: master seed of whatever is drawn.
         embedding: a run, or a matrix [nodes, dim], that similarities and clusters are of; None for the attributes.
-        anchors: node ids to choose for; None for the strategy's own anchors, mostly all nodes.
-        **options: further options of the strategy; an unknown one is an error.
+        anchors: node ids to choose for; None for the sampler's own anchors, mostly all nodes.
+        **options: further options of the sampler; an unknown one is an error.
 
     Returns:
         The choice and its reasons.
 
     Raises:
-        UserError: an unknown strategy or option, an anchor that isn't there, or a k that doesn't fit the graph.
+        UserError: an unknown sampler or option, an anchor that isn't there, or a k that doesn't fit the graph.
     """
-    return choose(ground_of(graph, embedding, anchors), strategy, k, seed, **options)
+    return choose(context_of(graph, embedding, anchors), sampler, k, seed, **options)
 
 
-def ground_of(
+def context_of(
     graph: Data,
-    embedding: "Run | Tensor | NDArray[np.floating] | None" = None,
+    embedding: "Trained | Tensor | NDArray[np.floating] | None" = None,
     anchors: int | list[int] | Tensor | None = None,
-) -> Ground:
-    """Prepare what strategies look at, to be handed to `choose` several times; arguments as for `select`."""
+) -> SamplingContext:
+    """Prepare what samplers look at, to be handed to `choose` several times; arguments as for `select`."""
     if not isinstance(graph, Data) or graph.edge_index is None:
         what = "a graph without edges (edge_index)" if isinstance(graph, Data) else type(graph).__name__
         raise UserError(f"negatives are chosen on a torch_geometric Data with edge_index, not {what}")
@@ -190,26 +188,26 @@ def ground_of(
         rows = torch.from_numpy(rows)
     if rows is not None and not isinstance(rows, Tensor):
         raise UserError(f"an embedding is a run or a matrix [nodes, dim], not {type(rows).__name__}")
-    return Ground(Data(x=graph.x, edge_index=graph.edge_index, num_nodes=nodes), rows, anchors)
+    return SamplingContext(Data(x=graph.x, edge_index=graph.edge_index, num_nodes=nodes), rows, anchors)
 
 
-def choose(ground: Ground, strategy: str, k: int, seed: int = 0, **options: Any) -> Selection:
-    """Choose negatives on a ground that is at hand; arguments as for `select`."""
-    chooser, given = SAMPLERS.get(strategy), check_options(SAMPLERS, strategy, options)
-    if strategy != "all" and (not isinstance(k, int | np.integer) or isinstance(k, bool) or not 1 <= k <= ground.size):
-        raise UserError(f"k={k} negatives were asked for; a graph of {ground.size} nodes gives 1 to {ground.size}")
-    return chooser(ground, int(k), Randomness(seed), **given)
+def choose(context: SamplingContext, sampler: str, k: int, seed: int = 0, **options: Any) -> Selection:
+    """Choose negatives on a context that is at hand; arguments as for `select`."""
+    chooser, given = SAMPLERS.get(sampler), check_options(SAMPLERS, sampler, options)
+    if sampler != "all" and (not isinstance(k, int | np.integer) or isinstance(k, bool) or not 1 <= k <= context.size):
+        raise UserError(f"k={k} negatives were asked for; a graph of {context.size} nodes gives 1 to {context.size}")
+    return chooser(context, int(k), Randomness(seed), **given)
 
 
-# ------------------------------------------------------------------------------- what strategies make selections by
+# ------------------------------------------------------------------------------- what samplers make selections by
 
 
-def shared(ground: Ground, negatives: Positions, because: str, own_anchors: Positions | None = None,
+def shared(context: SamplingContext, negatives: Positions, because: str, own_anchors: Positions | None = None,
            weights: Tensor | None = None, class_prior: float = 0.0, **facts: Any) -> Selection:  # fmt: skip
     """Make a selection of one list for all anchors from positions [k].
 
     Args:
-        ground: what was chosen from.
+        context: what was chosen from.
         negatives: positions [k].
         because: the reason, a sentence with names of `facts` in braces; parts between semicolons are dropped where a
             quantity is missing.
@@ -218,24 +216,24 @@ def shared(ground: Ground, negatives: Positions, because: str, own_anchors: Posi
         class_prior: see `Contrast`.
         **facts: what decided, one value or [k] each.
     """
-    anchors = own_anchors if ground.asked is None and own_anchors is not None else ground.anchors
+    anchors = own_anchors if context.asked is None and own_anchors is not None else context.anchors
     weights = torch.ones(len(negatives)) if weights is None else weights
-    return Selection(ground.ids[anchors], ground.ids[negatives], weights, None, class_prior, because, lambda _: facts)
+    return Selection(context.ids[anchors], context.ids[negatives], weights, None, class_prior, because, lambda _: facts)
 
 
-def listed(ground: Ground, negatives: Positions, because: str, facts: Callable[[Positions], Facts],
+def listed(context: SamplingContext, negatives: Positions, because: str, facts: Callable[[Positions], Facts],
            mixed: Mixed | None = None) -> Selection:  # fmt: skip
     """Make a selection of a list an anchor from positions [anchors, k], -1 where there is none.
 
     Args:
-        ground: what was chosen from.
+        context: what was chosen from.
         negatives: positions [anchors, k].
         because: as for `shared`.
         facts: takes numbers of anchors [some] and gives what decided, each [some, k]; only asked when someone looks.
         mixed: synthetic negatives, by positions.
     """
     chosen = torch.from_numpy(negatives)
-    nodes = torch.where(chosen >= 0, ground.ids[chosen.clamp(min=0)], -1)
+    nodes = torch.where(chosen >= 0, context.ids[chosen.clamp(min=0)], -1)
     if mixed is not None:
-        mixed = mixed._replace(first=ground.ids[mixed.first], second=ground.ids[mixed.second])
-    return Selection(ground.ids[ground.anchors], nodes, (chosen >= 0).float(), mixed, 0.0, because, facts)
+        mixed = mixed._replace(first=context.ids[mixed.first], second=context.ids[mixed.second])
+    return Selection(context.ids[context.anchors], nodes, (chosen >= 0).float(), mixed, 0.0, because, facts)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch_geometric.data import Data
 
-from workbench.contrast import Contrast, loss
+from workbench.contrast import Contrast
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors
 from workbench.encoders.heads import projector
@@ -63,4 +63,6 @@ class Grace(Method):
         """Contrast two views of the graph."""
         u, v = (self.projector(self.encoder(view)) for view in self.config.views(self.graph, self.generator))
         contrast = self.negatives(u, v)
-        return Step({"contrast": loss(contrast, u, v).mean()}, kept={"contrast": contrast, "projections": (u, v)})
+        return Step(
+            {"contrast": self.config.loss(contrast, u, v).mean()}, kept={"contrast": contrast, "projections": (u, v)}
+        )

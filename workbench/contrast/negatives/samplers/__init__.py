@@ -1,1 +1,1 @@
-"""The strategies that choose negatives, by what they look at; each registers itself by name."""
+"""The samplers that choose negatives, by what they look at; each registers itself by name."""

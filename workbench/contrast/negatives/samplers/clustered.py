@@ -1,10 +1,10 @@
-"""Strategies that cluster the nodes and choose representatives, or the anchor's own or another cluster."""
+"""Samplers that cluster the nodes and choose representatives, or the anchor's own or another cluster."""
 
 import numpy as np
 import torch
 from torch_geometric.data import Data
 
-from workbench.contrast.negatives.context import Ground, Positions, walk
+from workbench.contrast.negatives.context import Positions, SamplingContext, walk
 from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, listed, shared
 from workbench.contrast.negatives.spectral import spectral_clusters
 from workbench.errors import unknown
@@ -12,7 +12,7 @@ from workbench.randomness import Randomness
 
 
 @SAMPLERS.register("e2neg")
-def e2neg(ground: Ground, k: int, randomness: Randomness, spectrum: str = "largest") -> Selection:
+def e2neg(context: SamplingContext, k: int, randomness: Randomness, spectrum: str = "largest") -> Selection:
     """The most central node of each of k spectral clusters; they are the anchors too where nobody asks for others.
 
     Source: Huang and others, E2Neg, AAAI 2025, stages 1 and 2. `spectrum` is "largest" (singular vectors of the
@@ -20,52 +20,54 @@ def e2neg(ground: Ground, k: int, randomness: Randomness, spectrum: str = "large
     give no node.
     """
     if spectrum not in ("largest", "smallest"):
-        raise unknown("spectrum", spectrum, ("largest", "smallest"), "of strategy 'e2neg'")
-    graph: Data = ground.graph
+        raise unknown("spectrum", spectrum, ("largest", "smallest"), "of sampler 'e2neg'")
+    graph: Data = context.graph
     clusters, centrality = spectral_clusters(graph, k, spectrum, randomness)  # type: ignore[arg-type]
-    inside = clusters[ground.ids].numpy(), centrality[ground.ids].numpy()
+    inside = clusters[context.ids].numpy(), centrality[context.ids].numpy()
     told = ("most central of the {cluster_size} nodes of spectral cluster {cluster}, centrality {centrality:.3f}"
             "; displaced node {displaced}")  # fmt: skip
-    return _centres(ground, *inside, told, "centrality", 1.0)
+    return _centres(context, *inside, told, "centrality", 1.0)
 
 
 @SAMPLERS.register("kmeans-centres")
-def kmeans_centres(ground: Ground, k: int, randomness: Randomness) -> Selection:
+def kmeans_centres(context: SamplingContext, k: int, randomness: Randomness) -> Selection:
     """The node nearest to each of k centres of k-means over the attributes (or the embedding that was given).
 
     The control for E2Neg's spectral clusters that looks at attributes and not at the graph (k-means: Lloyd, 1982).
     """
-    found, distance = ground.clusters(k, randomness)
+    found, distance = context.clusters(k, randomness)
     told = ("nearest to the centre of k-means cluster {cluster} of {cluster_size} nodes, at {distance:.3f}"
             "; displaced node {displaced}")  # fmt: skip
-    return _centres(ground, found, distance, told, "distance", -1.0)
+    return _centres(context, found, distance, told, "distance", -1.0)
 
 
 @SAMPLERS.register("random-centres")
-def random_centres(ground: Ground, k: int, randomness: Randomness) -> Selection:
+def random_centres(context: SamplingContext, k: int, randomness: Randomness) -> Selection:
     """K nodes at random that stay the same for the whole training and are the anchors too: E2Neg's placebo."""
     fixed = torch.Generator().manual_seed(randomness.integer("centres"))
-    centres = torch.randperm(ground.size, generator=fixed)[:k].sort().values.numpy()
-    return shared(ground, centres, "drawn at random, once", centres)
+    centres = torch.randperm(context.size, generator=fixed)[:k].sort().values.numpy()
+    return shared(context, centres, "drawn at random, once", centres)
 
 
 @SAMPLERS.register("same-cluster")
-def same_cluster(ground: Ground, k: int, randomness: Randomness, clusters: int = 10) -> Selection:
+def same_cluster(context: SamplingContext, k: int, randomness: Randomness, clusters: int = 10) -> Selection:
     """K nodes of the anchor's own cluster, drawn uniformly for each anchor: what tells like from like.
 
     Source: Zhang and others, Learning the Unlearned (multistage contrastive learning, MCL), 2024. It clusters the
     embedding of an earlier stage; here the attributes are clustered where no embedding is given.
     """
-    return _by_cluster(ground, k, randomness, clusters, same=True)
+    return _by_cluster(context, k, randomness, clusters, same=True)
 
 
 @SAMPLERS.register("different-cluster")
-def different_cluster(ground: Ground, k: int, randomness: Randomness, clusters: int = 10) -> Selection:
+def different_cluster(context: SamplingContext, k: int, randomness: Randomness, clusters: int = 10) -> Selection:
     """K nodes of other clusters than the anchor's, drawn uniformly for each anchor: fewer false negatives, it hopes."""
-    return _by_cluster(ground, k, randomness, clusters, same=False)
+    return _by_cluster(context, k, randomness, clusters, same=False)
 
 
-def _centres(ground: Ground, clusters: Positions, value: np.ndarray, because: str, name: str, sign: float) -> Selection:
+def _centres(
+    context: SamplingContext, clusters: Positions, value: np.ndarray, because: str, name: str, sign: float
+) -> Selection:
     """Choose the position of the highest sign * value in each cluster; what came second is told as displaced."""
     order = np.lexsort((-sign * value, clusters))
     order = order[clusters[order] >= 0]
@@ -76,18 +78,18 @@ def _centres(ground: Ground, clusters: Positions, value: np.ndarray, because: st
     centres = order[first]
     facts = {
         "cluster": sorted_clusters[first], "cluster_size": size, name: value[centres],
-        "displaced": np.where(size > 1, ground.ids.numpy()[second], -1),
+        "displaced": np.where(size > 1, context.ids.numpy()[second], -1),
     }  # fmt: skip
-    return shared(ground, centres, because, centres, **facts)
+    return shared(context, centres, because, centres, **facts)
 
 
-def _by_cluster(ground: Ground, k: int, randomness: Randomness, clusters: int, same: bool) -> Selection:
-    found, _ = ground.clusters(min(clusters, ground.size), randomness)
-    mine = found[ground.anchors]
-    chosen = walk(ground, k, randomness, lambda rows, seen: (found[seen] == mine[rows]) == same)
+def _by_cluster(context: SamplingContext, k: int, randomness: Randomness, clusters: int, same: bool) -> Selection:
+    found, _ = context.clusters(min(clusters, context.size), randomness)
+    mine = found[context.anchors]
+    chosen = walk(context, k, randomness, lambda rows, seen: (found[seen] == mine[rows]) == same)
 
     def facts(rows: Positions) -> Facts:
         return {"cluster": found[chosen[rows]], "own_cluster": mine[rows][:, None]}
 
     told = "of the anchor's cluster {cluster}" if same else "of cluster {cluster}, the anchor is of {own_cluster}"
-    return listed(ground, chosen, told, facts)
+    return listed(context, chosen, told, facts)

@@ -1,10 +1,10 @@
-"""Strategies that draw at random, from all nodes or by their place in the graph."""
+"""Samplers that draw at random, from all nodes or by their place in the graph."""
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 
-from workbench.contrast.negatives.context import Ground, Positions, draw_listed, walk
+from workbench.contrast.negatives.context import Positions, SamplingContext, draw_listed, walk
 from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, listed, shared
 from workbench.datasets.structure import hop_distances
 from workbench.errors import UserError
@@ -12,59 +12,59 @@ from workbench.randomness import Randomness
 
 
 @SAMPLERS.register("all")
-def all_nodes(ground: Ground, k: int, randomness: Randomness) -> Selection:
+def all_nodes(context: SamplingContext, k: int, randomness: Randomness) -> Selection:
     """Every other node, as in GRACE (Zhu and others, 2020)."""
-    return shared(ground, np.arange(ground.size), "every node is one")
+    return shared(context, np.arange(context.size), "every node is one")
 
 
 @SAMPLERS.register("uniform")
-def uniform(ground: Ground, k: int, randomness: Randomness) -> Selection:
+def uniform(context: SamplingContext, k: int, randomness: Randomness) -> Selection:
     """K nodes drawn uniformly without replacement, shared by all anchors: the placebo for shared choices."""
-    order = torch.randperm(ground.size, generator=randomness.generator("negatives")).numpy()
-    return shared(ground, order[:k], "number {draw} of the nodes drawn at random", draw=np.arange(1, k + 1))
+    order = torch.randperm(context.size, generator=randomness.generator("negatives")).numpy()
+    return shared(context, order[:k], "number {draw} of the nodes drawn at random", draw=np.arange(1, k + 1))
 
 
 @SAMPLERS.register("uniform-each")
-def uniform_each(ground: Ground, k: int, randomness: Randomness) -> Selection:
+def uniform_each(context: SamplingContext, k: int, randomness: Randomness) -> Selection:
     """K nodes drawn uniformly for each anchor: the placebo for choices that differ by anchor."""
-    chosen = walk(ground, k, randomness, lambda rows, seen: np.ones_like(seen, bool))
-    return listed(ground, chosen, "number {draw} of the nodes drawn at random for this anchor",
+    chosen = walk(context, k, randomness, lambda rows, seen: np.ones_like(seen, bool))
+    return listed(context, chosen, "number {draw} of the nodes drawn at random for this anchor",
                   lambda rows: {"draw": np.arange(1, chosen.shape[1] + 1)})  # fmt: skip
 
 
 @SAMPLERS.register("degree-weighted")
-def degree_weighted(ground: Ground, k: int, randomness: Randomness) -> Selection:
+def degree_weighted(context: SamplingContext, k: int, randomness: Randomness) -> Selection:
     """K nodes drawn with probability in proportion to the degree, without replacement, shared by all anchors.
 
     As noise words are drawn by their frequency in word2vec (Mikolov and others, 2013). Isolated nodes are never drawn.
     Draws are by exponential keys (Efraimidis and Spirakis, 2006).
     """
     generator = randomness.generator("negatives")
-    clock = torch.empty(ground.size, dtype=torch.float64).exponential_(generator=generator).numpy()
-    linked = np.flatnonzero(ground.degree > 0)
-    order = linked[np.argsort(clock[linked] / ground.degree[linked], kind="stable")][:k]
+    clock = torch.empty(context.size, dtype=torch.float64).exponential_(generator=generator).numpy()
+    linked = np.flatnonzero(context.degree > 0)
+    order = linked[np.argsort(clock[linked] / context.degree[linked], kind="stable")][:k]
     told = "number {draw} of the nodes drawn by degree, which is {degree}"
-    return shared(ground, order, told, draw=np.arange(1, len(order) + 1), degree=ground.degree[order])
+    return shared(context, order, told, draw=np.arange(1, len(order) + 1), degree=context.degree[order])
 
 
 @SAMPLERS.register("hop-far")
-def hop_far(ground: Ground, k: int, randomness: Randomness, hops: int = 3) -> Selection:
+def hop_far(context: SamplingContext, k: int, randomness: Randomness, hops: int = 3) -> Selection:
     """K nodes at least `hops` edges away from the anchor, or not linked to it at all, drawn uniformly for each anchor.
 
     E2Neg's claim is that negatives should not be topologically coupled to their anchor (Huang and others, AAAI 2025).
     """
-    near = ground.within(_at_least_one(hops) - 1)
-    chosen = walk(ground, k, randomness, lambda rows, seen: ~_contains(near, rows, seen))
+    near = context.within(_at_least_one(hops) - 1)
+    chosen = walk(context, k, randomness, lambda rows, seen: ~_contains(near, rows, seen))
     told = f"hop distance {{hops}}, at least {hops} was asked for|no path leads to it, so that it is far enough"
-    return listed(ground, chosen, told, lambda rows: _hops(ground, chosen, rows))
+    return listed(context, chosen, told, lambda rows: _hops(context, chosen, rows))
 
 
 @SAMPLERS.register("hop-near")
-def hop_near(ground: Ground, k: int, randomness: Randomness, hops: int = 2) -> Selection:
+def hop_near(context: SamplingContext, k: int, randomness: Randomness, hops: int = 2) -> Selection:
     """Up to k nodes within `hops` edges of the anchor, drawn uniformly: topologically coupled on purpose."""
-    chosen = draw_listed(ground, k, randomness, ground.within(_at_least_one(hops)))
+    chosen = draw_listed(context, k, randomness, context.within(_at_least_one(hops)))
     told = f"hop distance {{hops}}, at most {hops} was asked for"
-    return listed(ground, chosen, told, lambda rows: _hops(ground, chosen, rows))
+    return listed(context, chosen, told, lambda rows: _hops(context, chosen, rows))
 
 
 def _at_least_one(hops: int) -> int:
@@ -80,8 +80,8 @@ def _contains(table: sp.csr_matrix, rows: Positions, columns: Positions) -> np.n
     return np.asarray(found).reshape(rows.shape).astype(bool)
 
 
-def _hops(ground: Ground, chosen: Positions, rows: Positions) -> Facts:
+def _hops(context: SamplingContext, chosen: Positions, rows: Positions) -> Facts:
     """Return the hops from anchors to what was chosen for them [rows, k], -1 where no path leads there."""
-    ids, picked = ground.ids.numpy(), chosen[rows]
-    first, second = np.broadcast_arrays(ids[ground.anchors[rows]][:, None], ids[picked])
-    return {"hops": hop_distances(ground.links, first.ravel(), second.ravel()).reshape(picked.shape)}
+    ids, picked = context.ids.numpy(), chosen[rows]
+    first, second = np.broadcast_arrays(ids[context.anchors[rows]][:, None], ids[picked])
+    return {"hops": hop_distances(context.links, first.ravel(), second.ravel()).reshape(picked.shape)}

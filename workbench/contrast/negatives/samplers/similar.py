@@ -1,4 +1,4 @@
-"""Strategies that look at how similar two nodes are, by the embedding as it stands (in training: the projections)."""
+"""Samplers that look at how similar two nodes are, by the embedding as it stands (in training: the projections)."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.contrast.negatives.context import Ground, Positions, circle, walk
+from workbench.contrast.negatives.context import Positions, SamplingContext, circle, walk
 from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, listed
 from workbench.contrast.pairs import Mixed
 from workbench.errors import UserError
@@ -17,33 +17,33 @@ MOST_SYNTHETIC = 1_000
 
 
 @SAMPLERS.register("hardest")
-def hardest(ground: Ground, k: int, randomness: Randomness) -> Selection:
+def hardest(context: SamplingContext, k: int, randomness: Randomness) -> Selection:
     """The k nodes most similar to the anchor (hard mining as of Hermans, Beyer and Leibe, 2017)."""
-    found = _top(ground, k + 1, lambda cosines, block: cosines)
-    return listed(ground, found[:, :k], "number {rank} by cosine, {cosine:.3f}; displaced node {displaced}",
-                  lambda rows: _ranked(ground, found, rows))  # fmt: skip
+    found = _top(context, k + 1, lambda cosines, block: cosines)
+    return listed(context, found[:, :k], "number {rank} by cosine, {cosine:.3f}; displaced node {displaced}",
+                  lambda rows: _ranked(context, found, rows))  # fmt: skip
 
 
 @SAMPLERS.register("semi-hard")
-def semi_hard(ground: Ground, k: int, randomness: Randomness, margin: float = 0.0) -> Selection:
+def semi_hard(context: SamplingContext, k: int, randomness: Randomness, margin: float = 0.0) -> Selection:
     """The k nodes most similar to the anchor among those less similar than its positive, by `margin` at least.
 
     Source: Schroff, Kalenichenko and Philbin, FaceNet, CVPR 2015. Without two views the positive has cosine 1.
     """
 
     def below(cosines: Tensor, block: Positions) -> Tensor:
-        bound = ground.positive[torch.from_numpy(block)][:, None] - margin
+        bound = context.positive[torch.from_numpy(block)][:, None] - margin
         return cosines.masked_fill(cosines >= bound, -math.inf)
 
-    found = _top(ground, k + 1, below)
+    found = _top(context, k + 1, below)
     told = "number {rank} by cosine, {cosine:.3f}, below the positive's {positive:.3f}; displaced node {displaced}"
-    return listed(ground, found[:, :k], told, lambda rows: {
-        **_ranked(ground, found, rows), "positive": ground.positive.numpy()[ground.anchors[rows]][:, None]
+    return listed(context, found[:, :k], told, lambda rows: {
+        **_ranked(context, found, rows), "positive": context.positive.numpy()[context.anchors[rows]][:, None]
     })  # fmt: skip
 
 
 @SAMPLERS.register("ring")
-def ring(ground: Ground, k: int, randomness: Randomness, low: float = 50.0, high: float = 90.0) -> Selection:
+def ring(context: SamplingContext, k: int, randomness: Randomness, low: float = 50.0, high: float = 90.0) -> Selection:
     """K nodes drawn uniformly from a band of similarity to the anchor, between two percentiles of all other nodes.
 
     Source: Wu, Mosse, Zhuang, Yamins and Goodman, Conditional Negative Sampling (Ring), ICLR 2021. Ties at an end of
@@ -51,24 +51,24 @@ def ring(ground: Ground, k: int, randomness: Randomness, low: float = 50.0, high
     """
     if not 0 <= low < high <= 100:
         raise UserError(f"the ring is from percentile {low:g} to {high:g}; it must be 0 <= low < high <= 100")
-    place = circle(ground, randomness)[1]
+    place = circle(context, randomness)[1]
 
     def drawn(cosines: Tensor, block: Positions) -> Tensor:
-        away = torch.from_numpy((place - place[block][:, None]) % ground.size)
-        others = max(ground.size - 1, 1)
-        places = [min(1 + round(end / 100 * others), ground.size - 1) for end in (low, high)]  # the anchor is first
+        away = torch.from_numpy((place - place[block][:, None]) % context.size)
+        others = max(context.size - 1, 1)
+        places = [min(1 + round(end / 100 * others), context.size - 1) for end in (low, high)]  # the anchor is first
         ends = torch.from_numpy(np.partition(cosines.numpy(), places, axis=1)[:, places])
         outside = (cosines < ends[:, :1]) | (cosines > ends[:, 1:])
         return (-away.double()).masked_fill(outside, -math.inf)
 
-    found = _top(ground, k, drawn)
-    return listed(ground, found, "cosine {cosine:.3f} lies at percentile {percentile:.0f} of the other nodes",
-                  lambda rows: _percentiles(ground, found, rows))  # fmt: skip
+    found = _top(context, k, drawn)
+    return listed(context, found, "cosine {cosine:.3f} lies at percentile {percentile:.0f} of the other nodes",
+                  lambda rows: _percentiles(context, found, rows))  # fmt: skip
 
 
 @SAMPLERS.register("mixing")
 def mixing(
-    ground: Ground, k: int, randomness: Randomness, synthetic: int = 16, harder: int = 16, parents: int = 16
+    context: SamplingContext, k: int, randomness: Randomness, synthetic: int = 16, harder: int = 16, parents: int = 16
 ) -> Selection:
     """K nodes drawn for each anchor, and synthetic negatives mixed from the hardest `parents` of them (MoCHi).
 
@@ -81,11 +81,11 @@ def mixing(
             f"mixing takes synthetic and harder from 0 to {MOST_SYNTHETIC:,} and at least 1 of parents, not "
             f"synthetic={synthetic}, harder={harder}, parents={parents}"
         )
-    drawn = walk(ground, k, randomness, lambda rows, seen: np.ones_like(seen, bool))
-    cosines = np.nan_to_num(_cosines(ground, np.arange(len(drawn)), drawn)[0], nan=-np.inf)
+    drawn = walk(context, k, randomness, lambda rows, seen: np.ones_like(seen, bool))
+    cosines = np.nan_to_num(_cosines(context, np.arange(len(drawn)), drawn)[0], nan=-np.inf)
     order = np.argsort(-cosines, axis=1, kind="stable")
     chosen = np.take_along_axis(drawn, order, 1)
-    hard, own = torch.from_numpy(chosen[:, :parents]), torch.from_numpy(ground.anchors)[:, None]
+    hard, own = torch.from_numpy(chosen[:, :parents]), torch.from_numpy(context.anchors)[:, None]
     # An anchor that has fewer others than ranks are drawn mixes those that it has, the ranks taken around.
     others = (hard >= 0).sum(1, keepdim=True).clamp(min=1)
     generator, count = randomness.generator("negatives"), synthetic + harder
@@ -97,16 +97,16 @@ def mixing(
     lonely = hard[:, :1] < 0
     mixed = Mixed(torch.where(lonely, own, first), torch.where(lonely, own, second), share)
     told = "drawn at random for this anchor, number {rank} of the drawn by cosine, {cosine:.3f}"
-    return listed(ground, chosen, told, lambda rows: {
-        "rank": np.arange(1, k + 1), "cosine": _cosines(ground, rows, chosen[rows])[0]
+    return listed(context, chosen, told, lambda rows: {
+        "rank": np.arange(1, k + 1), "cosine": _cosines(context, rows, chosen[rows])[0]
     }, mixed if count else None)  # fmt: skip
 
 
-def _top(ground: Ground, k: int, score: Callable[[Tensor, Positions], Tensor]) -> Positions:
+def _top(context: SamplingContext, k: int, score: Callable[[Tensor, Positions], Tensor]) -> Positions:
     """Return the positions of the k highest scores of each anchor, -1 where fewer have one, itself left out.
 
     Args:
-        ground: what to choose from.
+        context: what to choose from.
         k: how many; columns beyond the number of positions are -1.
         score: takes cosines [block, size], minus infinity for an anchor with itself, and the anchors' positions
             [block]; gives minus infinity for whoever must not be chosen.
@@ -114,21 +114,23 @@ def _top(ground: Ground, k: int, score: Callable[[Tensor, Positions], Tensor]) -
     Returns:
         [anchors, k].
     """
-    found = np.full((len(ground.anchors), k), -1)
+    found = np.full((len(context.anchors), k), -1)
     done = 0
-    for block in ground.blocks():
-        cosines = ground.similarity(block)
+    for block in context.blocks():
+        cosines = context.similarity(block)
         own = torch.arange(len(block)), torch.from_numpy(block)
         cosines[own] = -math.inf
         scores = score(cosines, block)
         scores[own] = -math.inf
-        values, chosen = scores.topk(min(k, ground.size), dim=1)
+        values, chosen = scores.topk(min(k, context.size), dim=1)
         found[done : done + len(block), : chosen.shape[1]] = torch.where(values == -math.inf, -1, chosen).numpy()
         done += len(block)
     return found
 
 
-def _cosines(ground: Ground, rows: Positions, chosen: Positions, ranked: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def _cosines(
+    context: SamplingContext, rows: Positions, chosen: Positions, ranked: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Look up what was chosen for some anchors [rows, k], nan where nothing was.
 
     Returns:
@@ -136,25 +138,25 @@ def _cosines(ground: Ground, rows: Positions, chosen: Positions, ranked: bool = 
         [rows, k] each.
     """
     cosines, below = np.full(chosen.shape, np.nan), np.full(chosen.shape, np.nan)
-    for start in range(0, len(rows), ground.step):
-        part = slice(start, start + ground.step)
-        anchors = ground.anchors[rows[part]]
-        every = ground.similarity(anchors).numpy()
+    for start in range(0, len(rows), context.step):
+        part = slice(start, start + context.step)
+        anchors = context.anchors[rows[part]]
+        every = context.similarity(anchors).numpy()
         cosines[part] = np.take_along_axis(every, np.maximum(chosen[part], 0), 1)
         every[np.arange(len(anchors)), anchors] = np.inf
         for column in range(chosen.shape[1] if ranked else 0):
             below[part, column] = (every < cosines[part, column, None]).sum(1)
     none = chosen < 0
-    return np.where(none, np.nan, cosines), np.where(none, np.nan, 100 * below / max(ground.size - 1, 1))
+    return np.where(none, np.nan, cosines), np.where(none, np.nan, 100 * below / max(context.size - 1, 1))
 
 
-def _ranked(ground: Ground, found: Positions, rows: Positions) -> Facts:
+def _ranked(context: SamplingContext, found: Positions, rows: Positions) -> Facts:
     """Tell rank, cosine and the node that would have been next; `found` has one column more than was chosen."""
     chosen, following = found[rows, :-1], found[rows, -1:]
-    displaced = np.where(following >= 0, ground.ids.numpy()[following], -1)
-    cosine = _cosines(ground, rows, chosen)[0]
+    displaced = np.where(following >= 0, context.ids.numpy()[following], -1)
+    cosine = _cosines(context, rows, chosen)[0]
     return {"rank": np.arange(1, chosen.shape[1] + 1), "cosine": cosine, "displaced": displaced}
 
 
-def _percentiles(ground: Ground, found: Positions, rows: Positions) -> Facts:
-    return dict(zip(("cosine", "percentile"), _cosines(ground, rows, found[rows], ranked=True), strict=True))
+def _percentiles(context: SamplingContext, found: Positions, rows: Positions) -> Facts:
+    return dict(zip(("cosine", "percentile"), _cosines(context, rows, found[rows], ranked=True), strict=True))

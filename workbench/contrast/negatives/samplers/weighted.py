@@ -1,10 +1,10 @@
-"""Strategies that choose whom to push how much: by a rule, or corrected for negatives of the anchor's own class."""
+"""Samplers that choose whom to push how much: by a rule, or corrected for negatives of the anchor's own class."""
 
 import numpy as np
 import torch
 
 from workbench import rules
-from workbench.contrast.negatives.context import Ground
+from workbench.contrast.negatives.context import SamplingContext
 from workbench.contrast.negatives.selection import SAMPLERS, Selection, shared
 from workbench.errors import UserError
 from workbench.randomness import Randomness
@@ -12,7 +12,7 @@ from workbench.randomness import Randomness
 
 @SAMPLERS.register("rule-weighted")
 def rule_weighted(
-    ground: Ground,
+    context: SamplingContext,
     k: int,
     randomness: Randomness,
     rule: str = "ntsc",
@@ -25,7 +25,7 @@ def rule_weighted(
     a rule in place of a learned weight is ours.
 
     Args:
-        ground: what to choose from.
+        context: what to choose from.
         k: how many, shared by all anchors.
         randomness: draws them.
         rule: name or formula that is true or false of a node.
@@ -35,27 +35,27 @@ def rule_weighted(
     tree = rules.formula(rule)
     if tree.sort == "number":
         raise UserError(f"the rule {rule!r} is a score; weights of negatives take a truth, e.g. a comparison with it")
-    terms = ground.terms if isinstance(ground.terms, rules.Terms) else rules.Terms(ground.graph)
-    ground.terms = terms  # what was computed serves the next call
-    truth = rules.evaluate(tree, terms, rule_semantics, rule_steepness)[ground.ids].double()
-    order = torch.randperm(ground.size, generator=randomness.generator("negatives"))
+    terms = context.terms if isinstance(context.terms, rules.Terms) else rules.Terms(context.graph)
+    context.terms = terms  # what was computed serves the next call
+    truth = rules.evaluate(tree, terms, rule_semantics, rule_steepness)[context.ids].double()
+    order = torch.randperm(context.size, generator=randomness.generator("negatives"))
     chosen = order[truth[order] > 0][:k].numpy()
     if not len(chosen):
         raise UserError(f"the rule {rule!r} is true of no node of this graph, so that no negative is left")
     weights = truth[chosen].float()
-    return shared(ground, chosen, "the rule holds of it to the degree {truth:.3f}", None, weights,
+    return shared(context, chosen, "the rule holds of it to the degree {truth:.3f}", None, weights,
                   truth=np.asarray(truth)[chosen])  # fmt: skip
 
 
 @SAMPLERS.register("debiased")
-def debiased(ground: Ground, k: int, randomness: Randomness, class_prior: float = 0.1) -> Selection:
+def debiased(context: SamplingContext, k: int, randomness: Randomness, class_prior: float = 0.1) -> Selection:
     """K nodes drawn uniformly, shared, whose sum is corrected for the share of them that is of the anchor's class.
 
     Source: Chuang and others, Debiased Contrastive Learning, NeurIPS 2020; `class_prior` is their tau+. The correction
-    is made in the loss, see `workbench.contrast.objectives.debiased`.
+    is made in the loss, see `workbench.contrast.corrections.debiased`.
     """
     if not 0 <= class_prior < 1:
         raise UserError(f"class_prior is {class_prior}; it must be at least 0 and below 1")
-    order = torch.randperm(ground.size, generator=randomness.generator("negatives"))[:k].numpy()
+    order = torch.randperm(context.size, generator=randomness.generator("negatives"))[:k].numpy()
     told = f"number {{draw}} of the nodes drawn at random, their sum corrected for a class prior of {class_prior:g}"
-    return shared(ground, order, told, class_prior=class_prior, draw=np.arange(1, len(order) + 1))
+    return shared(context, order, told, class_prior=class_prior, draw=np.arange(1, len(order) + 1))

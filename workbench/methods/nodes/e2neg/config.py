@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from workbench.config import above, at_least, rate
+from workbench.config import Part, above, at_least, rate
 from workbench.errors import UserError
 from workbench.methods.base import ContrastConfig
 
@@ -16,7 +16,7 @@ class E2NegConfig(ContrastConfig):
     Attributes:
         dim: width of the embedding.
         tau: temperature, fixed at 0.5 in the release.
-        k: clusters, hence centres. Negatives of another strategy than "all" are chosen among the centres.
+        k: clusters, hence centres. Negatives of another sampler than "all" are chosen among the centres.
         each: negatives of a centre at most; 0 for as many as there are centres.
         neighbours: most neighbours in a star.
         min_neighbours, max_hop: a star stops growing at this many entries, or hops.
@@ -61,7 +61,7 @@ class E2NegConfig(ContrastConfig):
             raise UserError("augment='mask-drop' needs a true second view; set alias=False as well")
         if self.stop_within and not self.alias:
             raise UserError("stop_within compares with the floor of the aliased loss; it needs alias=True")
-        if self.stop_within and (self.negatives.name, self.objective) != ("all", "infonce"):
+        if self.stop_within and (self.negatives, self.objective) != (Part("all"), Part("infonce")):
             raise UserError("stop_within knows the floor of InfoNCE with all centres only; leave it at 0 here")
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench.contrast import Contrast, loss
+from workbench.contrast import Contrast
 from workbench.contrast.negatives.spectral import most_central, spectral_clusters
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors
@@ -92,7 +92,7 @@ class E2Neg(Method):
         else:
             u, v = self.project_centres(self.order), self._second_view()
         contrast = self.negatives(u, v)
-        value = loss(contrast, u, v).mean()
+        value = c.loss(contrast, u, v).mean()
         target = uniformity_floor(centres, c.tau) + c.stop_within
         finished = c.stop_within > 0 and float(value.detach()) < target
         return Step({"contrast": value}, kept={"contrast": contrast, "projections": (u, v)}, finished=finished)

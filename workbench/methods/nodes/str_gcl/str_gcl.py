@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from workbench.config import Part
-from workbench.contrast import Contrast, loss
+from workbench.contrast import Contrast
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors, View
 from workbench.encoders.heads import projector
@@ -21,6 +21,7 @@ from workbench.errors import UserError
 from workbench.methods.base import METHODS, Method, Step
 from workbench.methods.nodes.str_gcl.config import StrGCLConfig, rule_scores
 from workbench.methods.nodes.str_gcl.rule_branch import RuleBranch, moment_distance
+from workbench.objectives.infonce import infonce
 from workbench.randomness import Randomness
 from workbench.views.features import shuffle
 
@@ -48,7 +49,7 @@ class StrGCL(Method):
         self.projector = projector(config.dim, config.projection)
         self.order = shuffle(self.graph.nodes, randomness.generator("rules"), scores.device)
         self.negatives = config.sampled(Contrast(config.tau), inputs, randomness)
-        self.rule_contrast = Contrast(config.tau_rule, views=1)
+        self.rule_contrast = Contrast(config.tau_rule)
         if config.alignment == "moments":
             self.rules = RuleBranch(self.graph.features, config.rule_hidden, config.dim, scores)
             self.rules.scores.requires_grad_(config.scores != "frozen")
@@ -84,7 +85,7 @@ class StrGCL(Method):
         encoded = [self.encoder(view) for view in views]
         projections = [self.projector(h) for h in encoded]
         contrast = self.negatives(*projections)
-        terms = {"base": loss(contrast, *projections).mean()}
+        terms = {"base": c.loss(contrast, *projections).mean()}
         if c.alignment == "nodes":
             errors = [(self.reader(h) - self.targets).square().mean() for h in encoded]
             terms["nodes"] = torch.stack(errors).mean()
@@ -98,7 +99,7 @@ class StrGCL(Method):
         for view, projection in zip(views, projections, strict=True):
             hidden = self.rules(view)
             # A positive weight per row cancels in a cosine, so this term is the same with and without it.
-            rule_terms.append(loss(self.rule_contrast, self.rules.narrow(hidden)).mean())
+            rule_terms.append(infonce(self.rule_contrast, self.rules.narrow(hidden)).mean())
             cross_terms.append(moment_distance(self._project_rules(weights, hidden), projection))
         return {"rule": torch.stack(rule_terms).mean(), "cross": torch.stack(cross_terms).mean()}
 
@@ -110,7 +111,7 @@ class StrGCL(Method):
             return total
         kept = 3 * config.projection + 3 * config.dim + 4 * config.rule_hidden
         weights = config.rule_hidden * (sizes["features"] + config.dim)
-        pairs = dataclasses.replace(config, negatives=Part("all"), objective="infonce").pair_bytes(rows, 1)
+        pairs = dataclasses.replace(config, negatives=Part("all"), objective=Part("infonce")).pair_bytes(rows, 1)
         return total + 4 * (2 * rows * kept + 6 * weights + 4 * config.dim**2) + 2 * pairs
 
     def details(self) -> dict[str, Tensor]:

@@ -1,0 +1,226 @@
+"""The ratio that every contrast is, exact by anchor and streamed in blocks of rows: never a table of all pairs."""
+
+import math
+from collections.abc import Callable
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+from torch.utils.checkpoint import checkpoint
+
+from workbench.contrast.corrections import debiased, mixed_log_mass
+from workbench.contrast.kernels import Lists, Mass, PairSimilarity, SymmetricMass
+from workbench.contrast.pairs import Contrast
+from workbench.errors import UserError
+
+BUDGET_MIB = 512.0
+
+
+def ratio_loss(
+    contrast: Contrast,
+    u: Tensor,
+    v: Tensor | None = None,
+    budget_mib: float | None = None,
+    positive_weight: float = 1.0,
+    positive_factor: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Return -log of the ratio of each anchor, exactly, without keeping all pairs: what objectives are made from.
+
+    Args:
+        contrast: which pairs count and how much; it says what u and v may be.
+        u: rows that are anchors [rows, dim].
+        v: the same rows in a second view [rows, dim], or other things [others, dim]; None for one view.
+        budget_mib: memory that blocks of pairs may take, 512 by default; smaller means smaller blocks and
+            recomputation.
+        positive_weight: W of a row with itself in the denominator, where the contrast is not paired the factor of W of
+            its positive pairs: 1 as in InfoNCE, 0 for decoupled contrast.
+        positive_factor: takes the similarities of the positive pairs [rows] and returns the factor of each one's log in
+            the loss [rows]; None for 1.
+
+    Returns:
+        Loss per anchor in nats [rows], the mean of both directions where there are two views. It is differentiable
+        with respect to the matrices and, where they require it, `contrast.weights` and `contrast.bias`.
+
+    Raises:
+        UserError: shapes that don't fit the contrast, or a denominator without any pair.
+    """
+    if positive_weight < 0:
+        raise UserError(f"positive_weight is {positive_weight}; it must not be negative", parameter="positive_weight")
+    u, v = prepared(contrast, u, v)
+    columns = len(u if v is None else v) if contrast.candidates is None else contrast.candidates.shape[-1]
+    if positive_weight == 0 and contrast.paired and (len(u) < 2 or not (columns or contrast.mixed)):
+        raise UserError("a decoupled contrast (positive_weight=0) needs at least one negative per anchor")
+    directions = contrast.directions(u, v)
+    views, other = len(directions), directions[0][1][0]
+    # In this order: it decides in which order autograd adds up gradients, and with it the bits.
+    own = u.new_empty(0)
+    if contrast.paired or contrast.positives is None:
+        own = (u * other).sum(1) / contrast.tau
+        own = own if contrast.bias is None else own + contrast.bias
+    mass = _log_mass(contrast, u, v, positive_weight, BUDGET_MIB if budget_mib is None else budget_mib)
+    if contrast.mixed is not None:
+        mass = _joined(mass, mixed_log_mass(contrast, u, v))
+    if contrast.class_prior:
+        mass = debiased(contrast, mass, own, len(directions[0][1]))
+    if contrast.paired and positive_weight > 0:
+        mass = torch.logaddexp(mass, (own + math.log(positive_weight)).repeat(views))
+    if contrast.positives is None:
+        positive = own.repeat(views)
+    else:
+        positive = torch.cat([_log_positives(contrast, anchors, banks[0]) for anchors, banks in directions])
+    if positive_factor is not None:
+        positive = positive * positive_factor(own * contrast.tau).repeat(views)
+    alone = mass == -math.inf
+    return torch.where(alone, 0.0, mass.masked_fill(alone, 0.0) - positive).view(views, len(u)).mean(0)
+
+
+def prepared(contrast: Contrast, u: Tensor, v: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Check matrices against a contrast and return them, of unit length where the similarity is the cosine."""
+    contrast.check(u, v)
+    if contrast.similarity == "cosine":
+        u, v = normalize(u, dim=1), None if v is None else normalize(v, dim=1)
+    return u, v
+
+
+def _log_mass(contrast: Contrast, u: Tensor, v: Tensor | None, positive_weight: float, budget_mib: float) -> Tensor:
+    """Return the log-denominator [views * rows], first view first; in paired ones without a row's pair with itself."""
+    if contrast.listed or (not contrast.paired and positive_weight != 1):
+        return by_rows(contrast, u, v, _log_sum, budget_mib, positive_weight)
+    scale = 1 / contrast.tau
+    left, right = contrast.weights if isinstance(contrast.weights, tuple) else (None, contrast.weights)
+    if right is not None and right.dim() == 1:
+        right = right[:, None]
+    if contrast.paired and contrast.candidates is None and (contrast.same_view or v is None):
+        z = u if v is None else torch.cat([u, v])
+        bound = 1.0 if contrast.similarity == "cosine" else float(z.detach().square().sum(1).max()) if len(z) else 0.0
+        bias = contrast.bias
+        spread = 2 * bound * scale + (0.0 if bias is None else float(bias.detach().max() - bias.detach().min()))
+        # Beyond this range a tile-wide shift would underflow and the row-wise kernel is needed.
+        if spread < 0.7 * -math.log(torch.finfo(z.dtype).tiny):
+            peak = 0.0 if bias is None else float(bias.detach().max())
+            ones, views = z.new_ones(len(u), 1), 1 if v is None else 2
+            right = ones if right is None else right
+            if bias is not None:
+                right = right * (bias - peak).exp()[:, None]
+            left = ones.expand_as(right) if left is None else left
+            left, right = left.repeat(views, 1), right.repeat(views, 1)
+            return SymmetricMass.apply(z, left, right, len(u), scale, bound * scale, budget_mib) + peak
+    chosen = contrast.candidates
+    if chosen is None:
+        chosen = torch.arange(len(u if v is None else v), device=u.device)
+    column_bias = None if contrast.bias is None else contrast.bias[chosen]
+    # A row's pair with itself is left out; where the candidates are other things, there is none.
+    ids = chosen if contrast.paired else torch.full_like(chosen, -1)
+    masses = []
+    for anchors, banks in contrast.directions(u, v):
+        parts = [Mass.apply(anchors, b[chosen], left, right, column_bias, ids, scale, budget_mib) for b in banks]
+        masses.append(parts[0] if len(parts) == 1 else _joined(*parts))
+    return torch.cat(masses)
+
+
+def _joined(a: Tensor, b: Tensor) -> Tensor:
+    """Return log(exp(a) + exp(b)), whose gradient is 0, not NaN, where both are minus infinity."""
+    none = (a == -math.inf) & (b == -math.inf)
+    return torch.logaddexp(a.masked_fill(none, 0.0), b.masked_fill(none, 0.0)).masked_fill(none, -math.inf)
+
+
+def by_rows(
+    contrast: Contrast,
+    u: Tensor,
+    v: Tensor | None,
+    reduce: Callable[[Tensor, Tensor], Tensor],
+    budget_mib: float | None = None,
+    positive_weight: float = 0.0,
+) -> Tensor:
+    """Reduce the pairs of each anchor to one number, by blocks of anchors [views * rows], first view first.
+
+    Args:
+        contrast: which pairs count and how much.
+        u: prepared rows that are anchors [rows, dim].
+        v: the second view [rows, dim], or other things [others, dim]; None for one view.
+        reduce: takes logits s/tau + B [anchors, pairs] and weights [anchors, pairs] of a block of anchors against all
+            their candidates in each view that counts, and returns one number an anchor [anchors]. The weight of a
+            row's pair with itself is 0.
+        budget_mib: memory that a block may take, 512 by default. Where all blocks together take more, each is
+            recomputed in the backward pass.
+        positive_weight: factor of W of the positive pairs where the contrast is not paired.
+    """
+    directions, chosen = contrast.directions(u, v), contrast.candidates
+    rows, others = len(u), len(directions[0][1][0])
+    if chosen is None:
+        chosen = torch.arange(others, device=u.device)
+    pairs = chosen.shape[-1] * len(directions[0][1])
+    lists = cache(lambda start, stop: Lists(chosen[start:stop], others))  # serves each view and the backward pass
+
+    def reduced(anchors: Tensor, start: int, stop: int, *banks: Tensor) -> Tensor:
+        if chosen.dim() == 2:
+            columns = chosen[start:stop]
+            parts = [PairSimilarity.apply(anchors[start:stop], bank, lists(start, stop)) for bank in banks]
+            logits = torch.cat(parts, 1)
+        else:
+            columns = chosen.expand(stop - start, -1)
+            logits = torch.cat([anchors[start:stop] @ bank[chosen].T for bank in banks], 1)
+        logits = logits / contrast.tau
+        if contrast.bias is not None:
+            logits = logits + contrast.bias[columns].repeat(1, len(banks))
+        if contrast.paired:
+            weights = (columns != torch.arange(start, stop, device=u.device)[:, None]).to(u.dtype)
+        else:
+            weights = _factors(contrast, start, stop, anchors, others, positive_weight).gather(1, columns)
+        if isinstance(contrast.weights, tuple):
+            weights = weights * (contrast.weights[0][start:stop] @ contrast.weights[1].T)
+        elif contrast.weights is not None:
+            weights = weights * (contrast.weights[start:stop] if chosen.dim() == 2 else contrast.weights)
+        return reduce(logits, weights.repeat(1, len(banks)))
+
+    if not pairs:
+        return u.new_full((rows * len(directions),), -math.inf)
+    # Logits, weights and what autograd keeps of them: about six numbers a pair.
+    each = 6 * u.element_size() * (pairs if contrast.paired else max(pairs, others))
+    block = max(1, int((BUDGET_MIB if budget_mib is None else budget_mib) * 2**20 / each))
+    if block >= rows * len(directions):
+        return torch.cat([reduced(anchors, 0, rows, *banks) for anchors, banks in directions])
+    blocks = [
+        checkpoint(
+            reduced, anchors, start, min(start + block, rows), *banks, use_reentrant=False, preserve_rng_state=False
+        )
+        for anchors, banks in directions
+        for start in range(0, rows, block)
+    ]
+    return torch.cat(blocks)
+
+
+def _factors(contrast: Contrast, start: int, stop: int, like: Tensor, others: int, positive_weight: float) -> Tensor:
+    """Return by what the weights of some anchors' pairs with other things are multiplied [anchors, others]."""
+    factors = like.new_ones(stop - start, others)
+    if positive_weight != 1:
+        if contrast.positives is None:
+            anchor = candidate = torch.arange(start, stop, device=like.device)
+        else:
+            (anchor, candidate), mass = contrast.positives
+            inside = (anchor >= start) & (anchor < stop) & (mass > 0)
+            anchor, candidate = anchor[inside], candidate[inside]
+        factors[anchor - start, candidate] = positive_weight
+    return factors
+
+
+def _log_sum(logits: Tensor, weights: Tensor) -> Tensor:
+    """Return log sum_j w_j exp(logit_j) by row; minus infinity, with gradient 0, where no pair has any weight."""
+    peak = logits.detach().masked_fill(weights <= 0, -math.inf).amax(1)
+    peak = peak.masked_fill(peak == -math.inf, 0.0)
+    mass = (weights * (logits - peak[:, None]).masked_fill(weights <= 0, 0.0).exp()).sum(1)
+    return torch.where(mass > 0, mass.where(mass > 0, 1.0).log() + peak, -math.inf)
+
+
+def _log_positives(contrast: Contrast, u: Tensor, v: Tensor) -> Tensor:
+    """Return log sum_j P_ij exp(s_ij/tau + B_j) over the sparse positives of each anchor [rows]."""
+    assert contrast.positives is not None
+    (anchor, candidate), mass = contrast.positives
+    if int(torch.bincount(anchor[mass > 0], minlength=len(u)).min()) == 0:
+        raise UserError("an anchor of the contrast has no positive; give each anchor at least one, e.g. itself")
+    logits = (u[anchor] * v[candidate]).sum(1) / contrast.tau + mass.log()
+    if contrast.bias is not None:
+        logits = logits + contrast.bias[candidate]
+    peak = torch.zeros_like(u[:, 0]).scatter_reduce(0, anchor, logits.detach(), "amax", include_self=False)
+    return torch.zeros_like(peak).index_add(0, anchor, (logits - peak[anchor]).exp()).log() + peak
