@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from workbench.encoders.base import ENCODERS, Encoder, Plain, source_of
 from workbench.encoders.graph import GraphTensors, View
+from workbench.errors import UserError
 
 Activation = Literal["relu", "prelu", "prelu-each", "prelu-layers"]
 
@@ -114,4 +115,6 @@ def gcn(
     norm: Literal["none", "batch"] = "none",
 ) -> GCN:
     """Return graph convolutions of equal width; arguments as for `GCN`."""
+    if layers < 1:
+        raise UserError("an encoder has at least 1 layer", parameter="encoder.layers")
     return GCN((features, *[dim] * layers), activation, norm=norm)
