@@ -142,7 +142,7 @@ class GraphMAE(Method):
         share = min(1.0, config.batch_size / sizes.get("graphs", 1)) if "graphs" in sizes else 1.0
         nodes, features = share * sizes["nodes"], sizes["features"]
         links = share * sizes.get("edges", 0) + nodes
-        layers = int(dict(config.encoder.options).get("layers", options_of(ENCODERS, config.encoder.name)["layers"]))
+        layers = {**options_of(ENCODERS, config.encoder.name), **dict(config.encoder.options)}.get("layers", 1)
         numbers = 4 * nodes * features + layers * config.dim * (6 * nodes + 3 * links)
         numbers += config.mask * features * (3 * links + 4 * nodes)
         return PROCESS + 4 * (numbers + 6 * (cls.encoder_numbers(config, sizes) + config.dim * (config.dim + features)))
