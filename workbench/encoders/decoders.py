@@ -8,6 +8,7 @@ from torch.nn.functional import leaky_relu, linear
 from torch_geometric.nn import GATConv, GINConv
 from torch_geometric.utils import add_self_loops, remove_self_loops, softmax
 
+from workbench.encoders.gat import GAIN, attention
 from workbench.encoders.gin import perceptron
 from workbench.encoders.layers import Norm
 
@@ -21,6 +22,7 @@ class AttributeDecoder(nn.Module):
         features: attributes of a node.
         dropout: share of the codes that is dropped in training.
         attention_dropout: the same of the attention of "gat".
+        gain: of the initial weights of "gat", see `workbench.encoders.gat.attention`.
         norm: "batch" standardises within "gin", over the rows that are asked for; "none" does not.
     """
 
@@ -31,13 +33,14 @@ class AttributeDecoder(nn.Module):
         features: int,
         dropout: float = 0.0,
         attention_dropout: float = 0.0,
+        gain: float = GAIN,
         norm: Norm = "none",
     ):
         super().__init__()
         self.kind, self.dropout = kind, nn.Dropout(dropout)
         self.layer: nn.Module
         if kind == "gat":
-            self.layer = GATConv(dim, features, dropout=attention_dropout, add_self_loops=False)
+            self.layer = attention(dim, features, 1, attention_dropout, gain, self_loops=False)
         elif kind == "gin":
             self.layer = GINConv(perceptron(dim, dim, features, "prelu", norm))
         else:
@@ -72,7 +75,10 @@ class AttributeDecoder(nn.Module):
         The sum is then of codes, which are narrower than attributes, and the product is of the rows alone.
         """
         weight = layer.lin.weight
-        of_source, of_target = codes @ (layer.att_src.view(-1) @ weight), codes[rows] @ (layer.att_dst.view(-1) @ weight)
+        of_source, of_target = (
+            codes @ (layer.att_src.view(-1) @ weight),
+            codes[rows] @ (layer.att_dst.view(-1) @ weight),
+        )
         logits = leaky_relu(of_source[source] + of_target[target], layer.negative_slope)
         attention = nn.functional.dropout(softmax(logits, target, num_nodes=len(rows)), layer.dropout, self.training)
         mixed = codes.new_zeros(len(rows), codes.shape[1]).index_add(0, target, attention[:, None] * codes[source])

@@ -105,7 +105,6 @@ class GCN(Encoder):
         return Plain(layers, state, imports, _STAR)
 
 
-
 @ENCODERS.register("gcn")
 def gcn(
     features: int,

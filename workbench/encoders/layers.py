@@ -49,9 +49,7 @@ class Layers(Encoder):
         if not convolutions:
             raise UserError("an encoder has at least 1 layer", parameter="encoder.layers")
         if not 0 <= dropout < 1:
-            raise UserError(
-                f"dropout of the encoder is {dropout}; it must be in [0, 1)", parameter="encoder.dropout"
-            )
+            raise UserError(f"dropout of the encoder is {dropout}; it must be in [0, 1)", parameter="encoder.dropout")
         self.convolutions = nn.ModuleList(convolutions)
         self.norms = nn.ModuleList(nn.BatchNorm1d(dim) for _ in convolutions if norm == "batch")
         self.activations = nn.ModuleList(ACTIVATIONS[activation]() for _ in convolutions)

@@ -75,7 +75,7 @@ class GraphMAE(Method):
         super().__init__(config, inputs, randomness)
         features = (inputs if isinstance(inputs, Data) else inputs[0]).x.shape[1]
         options = {**options_of(ENCODERS, config.encoder.name), **dict(config.encoder.options)}
-        shared = {name: options[name] for name in ("dropout", "attention_dropout", "norm") if name in options}
+        shared = {name: options[name] for name in ("dropout", "attention_dropout", "gain", "norm") if name in options}
         self.generator = randomness.generator("views")
         self.token = nn.Parameter(torch.zeros(1, features))
         self.bridge = nn.Linear(config.dim, config.dim, bias=False)
