@@ -140,7 +140,7 @@ def test_colour_and_map_follow_their_controls_and_the_selection_stays(compared: 
     for colour in ("neighbourhood overlap", "neighbourhood hit", "class"):
         compared.colour.value = colour
         assert all(marked(shown) == [1, 2, 3] for shown in compared.maps)
-        expected = pair.plots.agreement_maps(compared.agreement, compared.pair.maps("pca"), colour, chosen=None)
+        expected = pair.plots.agreement_maps(compared.agreement, compared.scene.maps(), colour, chosen=None)
         for shown, figure in zip(compared.maps, expected, strict=True):
             for one, other in zip(shown.data, figure.data, strict=True):
                 np.testing.assert_array_equal(one.marker.color, other.marker.color)
@@ -152,13 +152,15 @@ def test_colour_and_map_follow_their_controls_and_the_selection_stays(compared: 
     assert all(marked(shown) == [8] for shown in compared.maps)
     np.testing.assert_array_equal(
         np.sort(np.concatenate([t.x for t in compared.maps[0].data if t.customdata is not None])),
-        np.sort(compared.pair.maps("umap")[0].points[:, 0]),
+        np.sort(compared.scene.maps()[0].points[:, 0]),
     )
 
 
 def test_of_very_many_nodes_both_maps_show_the_same_sample(labelled: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pair, "DRAWN", 40)
-    made = widgets.Comparison(pair.Pair(*embeddings(100), labelled, 5, None, 0), "class", "pca", None)
+    scene = pair.Pair(*embeddings(100), labelled, 5, None, 0)
+    scene.colour, scene.method = "class", "pca"
+    made = widgets.Comparison(scene)
     nodes = [np.concatenate([t.customdata for t in m.data if t.customdata is not None]) for m in made.maps]
     assert len(nodes[0]) == 40 and set(nodes[0]) == set(nodes[1])
     assert all("a seeded sample of 40 of 100" in shown.layout.title.subtitle.text for shown in made.maps)

@@ -22,6 +22,7 @@ from workbench.evaluation import projection
 from workbench.evaluation.strata import probe_errors
 from workbench.plots import network
 from workbench.widgets import atlas, shell
+from workbench.widgets.embedding_scene import EmbeddingScene
 
 
 @pytest.fixture(scope="module")
@@ -99,10 +100,10 @@ def test_a_click_lists_the_nearest_in_the_embedding_not_on_the_map(
     trace._dispatch_on_click(SimpleNamespace(point_inds=[2]), None)
     unit = torch.nn.functional.normalize(run.embeddings)
     cosines = {j: float(unit[node] @ unit[j]) for j in range(34) if j != node}
-    found = explorer.atlas.nearest(node, explorer._drawn)
+    found = explorer.atlas.nearest(node, explorer.scene.drawn)
     best = sorted(cosines, key=cosines.get, reverse=True)[:15]  # type: ignore[arg-type]
     np.testing.assert_allclose(found["cosine"], [cosines[j] for j in best], atol=1e-6)
-    links, points = to_networkx(graph, to_undirected=True), explorer._drawn.points
+    links, points = to_networkx(graph, to_undirected=True), explorer.scene.drawn.points
     for row in found.itertuples():
         assert row._4 == nx.shortest_path_length(links, node, row.node)
         closer = [
@@ -179,7 +180,7 @@ def test_the_slider_shows_the_maps_of_the_epochs_and_edges_lie_below(
     explorer.links.value = "of the selected nodes"
     lines = explorer.map.data[0]
     assert np.isnan(np.asarray(lines.x)).sum() == 16  # of node 0
-    assert any(np.isclose(lines.x[i : i + 2], explorer._drawn.points[0, 0]).any() for i in range(0, 48, 3))
+    assert any(np.isclose(lines.x[i : i + 2], explorer.scene.drawn.points[0, 0]).any() for i in range(0, 48, 3))
     lasso(explorer.map, {11})
     assert np.isnan(np.asarray(explorer.map.data[0].x)).sum() == 1
 
@@ -193,8 +194,10 @@ def test_what_it_is_asked_for_must_exist(trained: tuple[wb.Run, Data], small_gra
         widgets.embedding_explorer(*trained, rule="ntcs")
     with pytest.raises(UserError, match="there is no node -1"):
         widgets.embedding_explorer(*trained, node=-1)
-    with pytest.raises(UserError, match="one row a node"):
+    with pytest.raises(UserError, match="differs from it in content"):
         widgets.embedding_explorer(trained[0], small_graph)
+    with pytest.raises(UserError, match="one row a node"):
+        widgets.embedding_explorer(trained[0].embeddings, small_graph)
 
 
 def test_a_graph_without_labels_names_or_snapshots(small_graph: Data) -> None:
@@ -233,7 +236,9 @@ def test_nobody_there_to_click_gets_the_same_pictures(
     report._ipython_display_()
     figures = [one for one in shown if isinstance(one, go.Figure)]
     assert len(figures) == 5 and marked(figures[1]) == set(report.selection) == {5, *report.nearest["node"]}
-    assert places(figures[0]) == places(widgets.EmbeddingExplorer(report.atlas, "class", "pca", None, "ntsc").map)
+    assert places(figures[0]) == places(
+        widgets.EmbeddingExplorer(EmbeddingScene(report.atlas, "class", "pca", None, "ntsc")).map
+    )
     assert len(figures[-1].frames) == 3
 
 

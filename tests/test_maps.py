@@ -7,14 +7,14 @@ from test_plots import made, ring
 
 from workbench import plots
 from workbench.errors import UserError
-from workbench.evaluation import projection
+from workbench.evaluation import coloured, projection
 from workbench.plots import maps
 
 
 def test_a_map_tells_how_faithful_it_is_and_can_be_coloured_by_it() -> None:
     run, graph = made(), ring()
     drawn = projection.project(run.embeddings, "pca")
-    figure = plots.embedding_map(run, maps.HITS, graph, "pca")
+    figure = plots.embedding_map(run, coloured.HITS, graph, "pca")
     np.testing.assert_array_equal(figure.data[0].marker.color, drawn.hits)
     told = figure.layout.title.subtitle.text
     assert f"neighbourhood hit {drawn.hits.mean():.2f} at k = 15" in told
@@ -88,4 +88,4 @@ def test_the_epochs_of_a_run_are_frames_of_one_figure() -> None:
     with pytest.raises(UserError, match="snapshots=8"):
         plots.embedding_epochs(made(), graph=graph)
     with pytest.raises(UserError, match="belongs to one map"):
-        plots.embedding_epochs(run, maps.HITS, graph)
+        plots.embedding_epochs(run, coloured.HITS, graph)

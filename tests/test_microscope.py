@@ -64,11 +64,11 @@ def told(figure: go.Figure) -> str:
 def agrees(scope: widgets.Microscope, graph: Data, **options: Any) -> None:
     """Assert that every panel shows what headless calls choose and measure."""
     scene, table = scope.scene, scope.table()
-    for panel, (label, name) in enumerate(zip(scene.looks, scene.strategies, strict=True), start=1):
+    for panel, (label, name) in enumerate(zip(scene.looks, scene.samplers, strict=True), start=1):
         given = options.get(name, {})
         wanted = expected(graph, name, scene.anchor, scene.k, scene.seed, **given)
         assert drawn(scope, panel) == wanted
-        mine = table[table["strategy"] == label]
+        mine = table[table["sampler"] == label]
         assert mine["negative"].tolist() == wanted and (mine["anchor"] == scene.anchor).all()
         measured = audit(choose(context_of(graph, None, [scene.anchor]), name, scene.k, scene.seed, **given), graph)
         pairs = measured.pairs.set_index("negative").loc[wanted]
@@ -79,7 +79,7 @@ def agrees(scope: widgets.Microscope, graph: Data, **options: Any) -> None:
 
 def test_it_opens_on_what_a_headless_call_chooses(scope: widgets.Microscope, small_graph: Data) -> None:
     agrees(scope, small_graph)
-    assert [panel.value for panel in scope.strategies] == list(FOUR) and scope.anchor.value == "7"
+    assert [panel.value for panel in scope.samplers] == list(FOUR) and scope.anchor.value == "7"
     assert "The negatives of node 7" in told(scope.rings) and "never to train" in told(scope.rings)
     pairs = scope.scene.looks["uniform"].audit.pairs  # type: ignore[union-attr]
     numbers = f"5 negatives, {pairs['false'].sum()} false, {pairs['coupled'].sum()} coupled, q "
@@ -95,13 +95,13 @@ def test_each_control_changes_whom_it_shows(scope: widgets.Microscope, small_gra
     agrees(scope, small_graph)
     scope.seed.value = 3
     agrees(scope, small_graph)
-    scope.strategies[1].value = "ring"
+    scope.samplers[1].value = "ring"
     assert list(scope.tables.titles)[1] == "ring" and "percentile" in scope.tables.children[1].value
     agrees(scope, small_graph)
-    scope.strategies[3].value = scope.strategies[2].value = NONE
+    scope.samplers[3].value = scope.samplers[2].value = NONE
     assert len(scope.scene.looks) == 2 == len(scope.tables.children)
     assert not any(t.name.startswith("negatives 3") for t in scope.rings.data)
-    scope.strategies[2].value = "same-cluster"
+    scope.samplers[2].value = "same-cluster"
     assert [*scope.scene.looks] == ["uniform", "ring", "same-cluster"]
 
 
@@ -192,7 +192,8 @@ def test_cosines_are_those_of_the_audit(scope: widgets.Microscope, small_graph: 
     run = wb.fit("grace", small_graph, epochs=2, dim=8)
     trained = widgets.Microscope(widgets.microscope(small_graph, anchor=7, k=5, embedding=run).scene)
     agree(trained.scene)
-    assert drawn(trained, 3) == expected(small_graph, "hardest", 7, 5, embedding=run)
+    assert trained.scene.samplers[0] == "as trained" and "as trained" not in scope.scene.samplers
+    assert drawn(trained, 4) == expected(small_graph, "hardest", 7, 5, embedding=run)
     assert "projections" in trained.note.value and "PCA of the embedding" in told(trained.map)
 
 
@@ -271,7 +272,7 @@ def test_a_strategy_that_fails_is_one_sentence_in_its_panel(small_graph: Data) -
     assert "compares attributes" in scope.tables.children[2].value and drawn(scope, 3) == []
     assert drawn(scope, 2) == expected(small_graph, "hop-far", 7, 5) and "q " not in told(scope.rings)
     assert "cosine" not in scope.tables.children[1].value and "nothing is said of cosines" in scope.note.value
-    assert "no attributes" in told(scope.map) and sorted(scope.table()["strategy"].unique()) == [
+    assert "no attributes" in told(scope.map) and sorted(scope.table()["sampler"].unique()) == [
         "e2neg",
         "hop-far",
         "uniform",
@@ -280,14 +281,14 @@ def test_a_strategy_that_fails_is_one_sentence_in_its_panel(small_graph: Data) -
     assert "gives 1 to 60" in told(scope.rings) and len(scope.table()) == 0
     scope.k.value = 3
     assert drawn(scope, 1) == expected(small_graph, "uniform", 7, 3)
-    scope.strategies[1].value = "uniform"
+    scope.samplers[1].value = "uniform"
     assert "shown in another panel" in told(scope.rings) and len(scope.scene.looks) == 4
-    assert scope.table()["strategy"].value_counts().to_dict() == {"uniform": 3, "e2neg": 3}
+    assert scope.table()["sampler"].value_counts().to_dict() == {"uniform": 3, "e2neg": 3}
 
 
 def test_the_map_goes_away_and_comes_back(scope: widgets.Microscope, monkeypatch: pytest.MonkeyPatch) -> None:
     traces = [t.name for t in scope.map.data]
-    scope.scene.lens._maps["umap"] = "no map today"
+    scope.scene.lens.maps["umap"] = "no map today"
     scope.method.value = "umap"
     assert "no map today" in told(scope.map) and not scope.map.data
     scope.method.value = "pca"
@@ -328,7 +329,7 @@ def test_options_are_handed_on_and_named(small_graph: Data) -> None:
 
 def test_what_is_saved_is_the_table(scope: widgets.Microscope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = scope.table()
-    assert list(table.columns[:3]) == ["strategy", "anchor", "negative"] and table.columns[-1] == "sentence"
+    assert list(table.columns[:3]) == ["sampler", "anchor", "negative"] and table.columns[-1] == "sentence"
     back = pd.read_csv(scope.export(tmp_path / "all.csv"), dtype=table.dtypes.drop("same_class").to_dict())
     pd.testing.assert_frame_equal(back, table, check_dtype=False)
     assert str(table["reason_rank"].dtype) == "Int64"
@@ -354,15 +355,15 @@ def test_the_table_is_written_as_parquet(scope: widgets.Microscope, tmp_path: Pa
 
 def test_it_asks_for_what_exists(small_graph: Data) -> None:
     for message, given in {
-        "did you mean 'uniform'": {"strategies": ("unifrom",)},
-        "compares 1 to 4 different": {"strategies": ("uniform", "uniform")},
+        "did you mean 'uniform'": {"samplers": ("unifrom",)},
+        "compares 1 to 4 different": {"samplers": ("uniform", "uniform")},
         "there is no node 60": {"anchor": 60},
         "shows 1 to 64": {"k": 65},
         "no option|unknown option": {"options": {"hop-far": {"hop": 3}}},
         "temperature": {"tau": 0.0},
         "seed is -1": {"seed": -1},
-        "strategies are a list": {"strategies": 3},
-        "by the name of a strategy": {"options": {"hop-far": 3}},
+        "samplers are a list": {"samplers": 3},
+        "by the name of a sampler": {"options": {"hop-far": 3}},
         "one row a node": {"embedding": torch.eye(3)},
     }.items():
         with pytest.raises(UserError, match=message):

@@ -200,22 +200,26 @@ def test_the_page_on_rules_names_every_word_of_the_language() -> None:
     assert examples and all(rules.parse(line) for line in examples[1].splitlines())
 
 
-def test_the_page_on_negatives_names_every_strategy_option_and_objective() -> None:
+def test_the_page_on_negatives_names_every_sampler_objective_and_option() -> None:
     import workbench as wb
-    from workbench.contrast.negatives.selection import options_of
-    from workbench.contrast.pairs import OBJECTIVES
+    from workbench.config import options_of
+    from workbench.contrast.negatives.selection import SAMPLERS
+    from workbench.objectives import OBJECTIVES
 
     steps = torch.arange(11)
     path = torch.cat([torch.stack([steps, steps + 1]), torch.stack([steps + 1, steps])], 1)
     graph = Data(x=torch.eye(12), edge_index=path, num_nodes=12)
     page = (ROOT / "docs" / "negatives.md").read_text()
     rows = {row[0].strip(" `"): row for row in (line.split("|")[1:] for line in page.splitlines() if "|" in line)}
+    for registry, column in ((SAMPLERS, 2), (OBJECTIVES, 1)):
+        for name in registry.names():
+            options = (
+                f"`{option}={value!r}`".replace("'", '"') for option, value in options_of(registry, name).items()
+            )
+            assert rows[name][column].strip() == ", ".join(options), name
     for name in wb.negatives.names():
         chosen = wb.negatives.select(name, graph, k=3)
-        options = (f"`{option}={value!r}`".replace("'", '"') for option, value in options_of(name).items())
         assert rows[name][1].strip() == ("shared" if chosen.shared else "each"), name
-        assert rows[name][2].strip() == ", ".join(options), name
-    assert set(OBJECTIVES) <= set(rows)
 
 
 def test_readme_code_runs_as_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,9 @@ from torch_geometric.utils import to_undirected
 
 from workbench import audit, negatives, plots
 from workbench.errors import UserError
-from workbench.evaluation import projection
-from workbench.plots import maps, network, style
+from workbench.evaluation import coloured, projection
+from workbench.methods import Preset
+from workbench.plots import network, style
 from workbench.plots.audits import EXPECTED, PANELS
 from workbench.training.run import Run
 
@@ -47,7 +48,7 @@ def made(method: str = "grace", epochs: int = 5, nodes: int = 40, **changes: obj
         "graph": "ring",
         "graph_hash": "0",
         "config": Settings(),
-        "preset": "defaults",
+        "asked": Preset("defaults"),
         "seed": 0,
         "embeddings": torch.randn(nodes, 6, generator=torch.Generator().manual_seed(0)),
         "history": history,
@@ -110,8 +111,8 @@ def test_map_takes_any_value_a_node() -> None:
 
 
 def test_map_without_the_graph_loads_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maps, "load_graph", lambda name: ring())
-    monkeypatch.setattr(maps, "content_hash", lambda graph: "0")
+    monkeypatch.setattr(coloured, "load_graph", lambda name: ring())
+    monkeypatch.setattr(coloured, "content_hash", lambda graph: "0")
     assert len(plots.embedding_map(made(), method="pca").data) == 4
     with pytest.raises(UserError, match="pass the latter as graph="):
         plots.embedding_map(made(graph_hash="1"), method="pca")

@@ -1,6 +1,7 @@
 """Conformance of every sampler: within budget and range, same seed same set, reasons that re-derive the choice."""
 
 import dataclasses
+import json
 import linecache
 from collections.abc import Callable
 from itertools import pairwise
@@ -348,6 +349,29 @@ def test_every_sampler_trains_is_stored_and_goes_on_with_the_negatives_that_it_h
         assert one.mixed is None or torch.equal(one.mixed.first, other.mixed.first)
 
 
+def test_a_run_stored_when_the_contrast_held_its_objective_is_still_read(small_graph: Data, tmp_path: Path) -> None:
+    asked = {"epochs": 1, "dim": 8, "projection": 8, "negatives": "debiased", "k": 5, "objective": "dclw"}
+    run = wb.fit("grace", small_graph, "defaults", store=tmp_path, progress=False, **asked)
+    file = run.path / "run.json"
+    facts = json.loads(file.read_text())
+    # What was written before: options in a list, the preset with what was changed, no kind, shape or weights.
+    before = {name: value for name, value in facts.items() if name not in ("kind", "shape", "changed")}
+    before["preset"] = "defaults + epochs=1, negatives=debiased, k=5, objective=dclw, class_prior=0.05"
+    before["config"] = facts["config"] | {"options": [["class_prior", 0.05]]}
+    del facts["contrast"]["paired"]
+    before["contrast"] = facts["contrast"] | {"views": 2, "positive_weight": 0.0, "objective": "dclw"}
+    file.write_text(json.dumps(before))
+    (run.path / "weights.safetensors").unlink()
+    loaded = wb.runs.load(run.path)
+    assert torch.equal(loaded.embeddings, run.embeddings)
+    assert (
+        loaded.config.negatives == Part("debiased", (("class_prior", 0.05),)) and loaded.config.objective.name == "dclw"
+    )
+    assert loaded.asked.changed["class_prior"] == "0.05"
+    assert loaded.contrast.paired and loaded.contrast.class_prior == run.contrast.class_prior > 0
+    assert torch.equal(loaded.contrast.candidates, run.contrast.candidates)
+
+
 def test_negatives_are_chosen_anew_as_often_as_asked(small_graph: Data) -> None:
     def seen(**asked: object) -> list[torch.Tensor]:
         found = []
@@ -387,14 +411,14 @@ def test_other_methods_take_negatives_too(small_graph: Data) -> None:
     [
         ({"negatives": "hop-fra"}, "did you mean 'hop-far'"),
         ({"negatives": "hop-far", "hop": 3}, "did you mean 'hops'"),
-        ({"hops": 3}, "unknown parameter 'hops'; "),
+        ({"hops": 3}, "unknown parameter 'hops' of method"),
         ({"negatives": "hop-far", "hops": 2.5}, "must be a whole number"),
         ({"k": 0}, "must be at least 1"),
         ({"objective": "dlc"}, "did you mean 'dcl'"),
         ({"objective": "cacr", "negatives": "debiased"}, "not defined for negatives of sampler 'debiased'"),
         ({"options": 3}, "unknown parameter 'options'"),
         ({"objective": "dclw", "sigma": 0.0}, "must be above 0"),
-        ({"objective": "dclw", "objective.sgma": 0.1}, "did you mean 'objective.sigma'"),
+        ({"objective": "dclw", "objective.sgma": 0.1}, "did you mean 'sigma'"),
     ],
 )
 def test_mistakes_in_training_are_named(small_graph: Data, asked: dict, message: str) -> None:

@@ -17,6 +17,7 @@ from test_plots import comparison, made, ring
 from torch_geometric.data import Data
 
 from workbench import audit, negatives, plots, rules
+from workbench.datasets import content_hash
 from workbench.evaluation import agreement, lens, projection, strata
 from workbench.plots import network, style
 from workbench.plots.negatives import Mapped
@@ -156,7 +157,9 @@ def test_dark_turns_what_is_shown_later_as_well() -> None:
 @pytest.fixture(scope="module")
 def figures() -> dict[str, go.Figure]:
     """A figure of each plot function by its name, and further looks of some."""
-    graph, run, score = ring(), made(snapshots={0: torch.rand(40, 6), 5: torch.rand(40, 6)}), torch.arange(40).float()
+    graph, score = ring(), torch.arange(40).float()
+    same = content_hash(graph)
+    run = made(snapshots={0: torch.rand(40, 6), 5: torch.rand(40, 6)}, graph_hash=same)
     details = {"centres": torch.tensor([0]), "stars": torch.tensor([[1, 2, 9], [0, 0, 0]])}
     audits = {
         name: audit(negatives.select(name, graph, 6, anchors=[7]), graph) for name in ("uniform", "hop-near", "hardest")
@@ -176,7 +179,7 @@ def figures() -> dict[str, go.Figure]:
                for cell, word in zip(published.cells(), words, strict=False)]  # fmt: skip
     halves = Data(y=torch.arange(60) % 2, num_nodes=60)  # has no public split, which the figure tells
     reading, part = readings.read(rules.evaluation("degree(v) > 2", terms)), network.ego(graph, 5)
-    both = agreement(run, made(embeddings=torch.rand(40, 6)), graph)
+    both = agreement(run, made(embeddings=torch.rand(40, 6), graph_hash=same), graph)
     pair = plots.agreement_maps(both, (projection.project(run.embeddings, "pca"),) * 2, "class", chosen=5)
     return rule_figures | {
         "agreement_chart": plots.agreement_chart(both),

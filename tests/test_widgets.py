@@ -217,7 +217,7 @@ def test_nobody_there_to_click_gets_the_same_pictures(monkeypatch: pytest.Monkey
     assert "appear when this cell is run in JupyterLab" in texts and "Why, for node 5" in texts
     assert "never to train" in texts
     explorer = widgets.rule_explorer(load_graph("karate"), "ntsc", node=5)
-    assert shown(figures[0]) == shown(explorer.map)
+    assert shown(figures[0]) == shown(explorer.figures["graph"])
 
 
 def test_an_embedding_is_checked_at_once_and_its_probe_trained_when_asked_for(small_graph: Data) -> None:
@@ -231,7 +231,7 @@ def test_an_embedding_is_checked_at_once_and_its_probe_trained_when_asked_for(sm
     ] == "errors of a probe trained on other nodes"
     tiny = widgets.rule_explorer(load_graph("karate"), "degree(v)", embedding=torch.eye(34))
     tiny.sections.selected_index = 1
-    assert "wants at least 50" in tiny.labels.layout.title.text and len(tiny.labels.data) == 1
+    assert "wants at least 50" in tiny.figures["labels"].layout.title.text and len(tiny.figures["labels"].data) == 1
 
 
 # ------------------------------------------------------------------------------------------------------ dark pages

@@ -219,8 +219,8 @@ class Parameters:
                 continue
             homes = [holder] if dot and holder in registries else [one for one in own if name in own[one]]
             if len(homes) != 1:
-                known = [*types, *(f"{one}.{option}" for one in own for option in own[one])]
-                chosen_words = [f"{one} {str(chosen[one].name)!r}" for one in own if own[one]]
+                known = [*types, *(f"{one}.{option}" if dot else option for one in own for option in own[one])]
+                chosen_words = [f"{one} {str(chosen[one].name)!r}" for one in own if own[one] and one in values]
                 with_parts = f" with {' and '.join(chosen_words)}" if chosen_words else ""
                 raise _unknown_parameter(name, known, f"{where}{with_parts}".strip())
             given[homes[0]][option or name] = value

@@ -23,8 +23,8 @@ def _svc_10_folds(graphs: Any, number: int, draw: np.random.Generator) -> Split:
     """Ten stratified folds, each tested once by a SVC with an RBF kernel that the other nine trained.
 
     Vectors are taken as they are. C is chosen from 1e-3 .. 1e3 by stratified 5-fold cross-validation inside the nine.
-    The releases score the graphs again after each epoch, and the figures they print are the best of these, which picks
-    the epoch on the test folds; here the vectors of the last epoch count.
+    The releases score the graphs again after each epoch; whether the figures they print are the best of these was not
+    verified. Here the vectors of the last epoch count.
     """
     labels = labels_of(graphs)
     known = np.flatnonzero(labels >= 0)

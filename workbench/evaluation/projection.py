@@ -112,6 +112,8 @@ def umap(rows: Floats, seed: int, near: Nearest, start: Floats | None) -> Floats
         n_neighbors=indices.shape[1],
         n_epochs=200,
         init="pca" if start is None else start,
+        # Full steps would spread clusters that hold together further from epoch to epoch, wherever they begin.
+        learning_rate=1.0 if start is None else 0.25,
         random_state=seed,
         n_jobs=1,
         precomputed_knn=(indices, distances),
