@@ -116,8 +116,8 @@ def kind_of(data: Any) -> Kind:
             return kind
     known = "; ".join(f"{name}: {KINDS.get(name).words}" for name in KINDS.names())
     raise UserError(
-        f"{type(data).__name__} is no data that a method learns on; load_graph makes them from a name, a file or a "
-        f"networkx graph. Known are {known}"
+        f"{type(data).__name__} is no data that a method learns on, and nothing that load_graph takes (a name, a file, a "
+        f"networkx graph). Known are {known}"
     )
 
 
