@@ -1,4 +1,5 @@
-# Each job first makes the environment in .venv, once; after that it starts at once.
+# Each job first makes the environment in .venv, once, with the exact versions of requirements.txt; after that it starts
+# at once.
 
 PYTHON ?= python3
 # Extra options for each pip call, e.g. PIP_OPTIONS="--extra-index-url ADDRESS" for a build of torch without CUDA.
@@ -9,15 +10,16 @@ PYTEST_OPTIONS ?=
 APP_OPTIONS ?=
 
 VENV := .venv
+OLDEST := .venv-oldest
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install run gallery lab app test check format pictures lock clean
+.PHONY: help install run gallery lab app test test-oldest check format pictures lock clean
 
 help: ## show this list
 	@echo "make JOB, where JOB is one of:"
-	@sed -n 's/^\([a-z]*\):.*## /  \1#/p' Makefile | awk -F'#' '{ printf "%-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /  \1#/p' Makefile | awk -F'#' '{ printf "%-12s %s\n", $$1, $$2 }'
 
 install: $(STAMP) ## make .venv and install the tested versions (other jobs do it by themselves)
 
@@ -53,6 +55,20 @@ app: $(STAMP) ## show the explorers as a page of their own, on this machine only
 test: $(STAMP) ## run the tests
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal $(PYTEST_OPTIONS)
 
+# The lower ends of pyproject.toml's ranges are what these tests have passed with. That holds of torch too: its lower end
+# is the one version that was ever run, though older ones may well work. The two tests left out compare .venv with
+# requirements.txt.
+test-oldest: $(OLDEST)/.installed ## run the tests in .venv-oldest, with the lowest versions of pyproject.toml's ranges
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest $(PYTEST_OPTIONS) \
+	  --deselect tests/test_packaging.py::test_what_is_installed_is_what_is_locked \
+	  --deselect tests/test_packaging.py::test_the_lock_is_closed_under_requirements
+
+$(OLDEST)/.installed: pyproject.toml .ci/oldest.py
+	$(PYTHON) -m venv --clear $(OLDEST)
+	$(PYTHON) .ci/oldest.py > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install $(PIP_OPTIONS) --constraint $(OLDEST)/constraints.txt -e ".[app,dev]"
+	@touch $@
+
 check: $(STAMP) ## check formatting, lint and types, changing nothing
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
@@ -67,16 +83,17 @@ format: $(STAMP) ## format the code, mend what lint can mend, take the outputs o
 pictures: $(STAMP) ## draw the README's pictures (needs Chrome or Chromium)
 	@$(PY) docs/pictures/draw.py
 
+# torch keeps its version, whatever is new: each build of it is gigabytes.
 lock: ## resolve pyproject.toml afresh and write requirements.txt
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet $(PIP_OPTIONS) -e '.[dev]'
+	build/lock/bin/python -m pip install --quiet $(PIP_OPTIONS) -e '.[dev]' $$(grep '^torch==' requirements.txt)
 	{ echo "# Every package with its tested version, dev tools included; written by 'make lock' from pyproject.toml."; \
-	  build/lock/bin/python -m pip freeze --all --exclude pip --exclude workbench --exclude-editable \
+	  build/lock/bin/python -m pip freeze --all --exclude pip --exclude-editable \
 	    | sed 's/[+ ].*//'; } > build/requirements.txt
 	mv build/requirements.txt requirements.txt
 	rm -rf build/lock
 
-clean: ## remove .venv, build and every cache; runs/ and data/ stay
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove .venv, .venv-oldest, build and every cache; runs/ and data/ stay
+	rm -rf $(VENV) $(OLDEST) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -151,7 +151,8 @@ def test_a_page_may_stand_alone() -> None:
     cell = new_code_cell("1", outputs=[new_output("display_data", {gallery.FIGURE: figure})])
     page = gallery.page(new_notebook(cells=[cell]), "a < b")
     assert "<title>a &lt; b</title>" in page and "<nav>" not in page and "<script src" not in page
-    assert page.count(get_plotlyjs()[:500]) == 1 and page.count("Plotly.newPlot(") == 1
+    drawn = page.count("Plotly.newPlot(") - get_plotlyjs().count("Plotly.newPlot(")
+    assert page.count(get_plotlyjs()[:500]) == 1 and drawn == 1
 
 
 @pytest.fixture

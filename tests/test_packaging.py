@@ -1,4 +1,4 @@
-"""Versions agree between the files that pin them, the set-up names no machine, and the documents name real commands."""
+"""Versions agree between the files, the set-up names no machine, and the documents name real commands."""
 
 import ast
 import re
@@ -10,12 +10,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 from torch_geometric.data import Data
+
+import workbench
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Needed without being imported by the package: widgets and servers of the notebooks.
 NOT_IMPORTED = {"anywidget", "jupyterlab"}
+EXTRAS = ("cluster", "app", "dev")
+BROKEN_BY_MAJOR_VERSIONS = {"ipywidgets", "kaleido", "networkx", "numpy", "pandas", "plotly", "torch"}
 SETUP_FILES = [
     "pyproject.toml", "requirements.txt", "environment.yml", "Makefile", ".ci/run", ".pre-commit-config.yaml",
     "README.md", "CONTRIBUTING.md",
@@ -38,21 +45,57 @@ def pins(lines: list[str]) -> dict[str, str]:
     return found
 
 
-CORE = pins(PROJECT["dependencies"])
-DEV = pins(PROJECT["optional-dependencies"]["dev"])
-CLUSTER = pins(PROJECT["optional-dependencies"]["cluster"])  # imported only by who asks for a cluster
+def specifiers(lines: list[str]) -> dict[str, SpecifierSet]:
+    requirements = [Requirement(line) for line in lines]
+    assert len({plain(requirement.name) for requirement in requirements}) == len(requirements), "one is named twice"
+    return {plain(requirement.name): requirement.specifier for requirement in requirements}
+
+
+CORE, CLUSTER, APP, DEV = (
+    specifiers(lines) for lines in (PROJECT["dependencies"], *map(PROJECT["optional-dependencies"].get, EXTRAS))
+)
+SHARED = CORE | CLUSTER | APP  # with an environment of the user's own; the tools of DEV are a contributor's
 OWNERS = {module: {plain(owner) for owner in owners} for module, owners in metadata.packages_distributions().items()}
 LOCK = pins((ROOT / "requirements.txt").read_text().splitlines())
 
 
-def test_the_mandated_versions() -> None:
-    assert PROJECT["requires-python"] == ">=3.11" and CORE["torch"] == "2.13.0"
+def test_what_the_project_is_built_on() -> None:
+    assert PROJECT["requires-python"] == ">=3.11" and LOCK["torch"] == "2.13.0"
     assert {"torch-geometric", "papermill", "plotly", "networkx", "umap-learn", "scikit-learn"} <= set(CORE)
+    assert set(PROJECT["optional-dependencies"]) == set(EXTRAS)
     assert not set(CORE) & set(DEV) and CLUSTER.items() <= DEV.items()
 
 
-def test_the_lock_holds_every_pin_of_the_project() -> None:
-    assert {name: LOCK.get(name) for name in CORE | DEV} == CORE | DEV
+@pytest.mark.parametrize("name", SHARED)
+def test_what_users_share_comes_in_ranges_with_a_lower_end(name: str) -> None:
+    """And with an upper end, the next major version, where such a step has broken users before."""
+    ends = {end.operator: Version(end.version) for end in SHARED[name]}
+    assert ">=" in ends and set(ends) <= {">=", "<"}, SHARED[name]
+    assert "<" in ends or name not in BROKEN_BY_MAJOR_VERSIONS
+    if name in LOCK and "<" in ends:
+        assert ends["<"] == Version(str(Version(LOCK[name]).major + 1))
+
+
+def test_the_lock_lies_inside_the_ranges_of_the_project() -> None:
+    for name, specifier in (CORE | DEV).items():
+        assert LOCK.get(name) in specifier, (name, LOCK.get(name), specifier)
+
+
+def test_the_oldest_environment_has_the_lower_end_of_each_range() -> None:
+    done = subprocess.run([sys.executable, ROOT / ".ci" / "oldest.py"], capture_output=True, text=True, check=True)
+    lower = {name: next(end.version for end in ends if end.operator == ">=") for name, ends in SHARED.items()}
+    assert pins(done.stdout.splitlines()) == lower
+    assert "--constraint $(OLDEST)/constraints.txt" in (ROOT / "Makefile").read_text()
+
+
+def test_messages_and_pages_name_the_distribution_that_is_ours() -> None:
+    """`workbench` on a package index is somebody else's; only the import and the command are called so."""
+    assert PROJECT["name"] == workbench.DISTRIBUTION != "workbench" and set(PROJECT["scripts"]) == {"workbench"}
+    texts = [*SETUP_FILES]
+    for pattern in ("workbench/**/*.py", "docs/**/*.md", "notebooks/**/*.ipynb"):
+        texts += ROOT.glob(pattern)
+    for text in map(ROOT.joinpath, texts):
+        assert not re.search(r"pip3? install [^\n]*(?<![\w./-])workbench\b", text.read_text()), text
 
 
 @pytest.mark.skipif(
@@ -60,8 +103,6 @@ def test_the_lock_holds_every_pin_of_the_project() -> None:
 )
 def test_the_lock_is_closed_under_requirements() -> None:
     """Each requirement of a locked package is locked too, so nothing floats, but for the CUDA build's own libraries."""
-    from packaging.requirements import Requirement
-
     for name in LOCK:
         for text in metadata.requires(name) or []:
             need = Requirement(text)
@@ -79,11 +120,9 @@ def test_what_is_installed_is_what_is_locked() -> None:
     assert not differing, f"locked and installed versions differ: {differing}; run make install"
 
 
-def test_the_conda_environment_has_the_same_versions() -> None:
+def test_the_conda_environment_takes_the_lock() -> None:
     lines = (ROOT / "environment.yml").read_text().splitlines()
-    inner = [line.strip().removeprefix("- ") for line in lines if re.match(r"\s{6}- ", line)]
-    assert inner.pop() == "-e ."
-    assert pins(inner) == CORE | DEV
+    assert [line.strip() for line in lines if re.match(r"\s{6}- ", line)] == ["- -r requirements.txt", "- -e ."]
     assert "name: workbench" in lines and "  - python=3.11" in lines
 
 
@@ -127,12 +166,12 @@ def test_packaged_data_reaches_an_installation() -> None:
 
 def test_readme_opens_with_the_two_commands_and_names_real_ones() -> None:
     text = (ROOT / "README.md").read_text()
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"install", "run", "test", "lab", "check", "clean", "help"} <= targets
     first = re.search(r"```[a-z]*\n(.*?)```", text, re.DOTALL)
     assert first and [line.split("#")[0].strip() for line in first[1].splitlines()] == ["make run", "make test"]
     for document in (text, (ROOT / "CONTRIBUTING.md").read_text(), (ROOT / ".ci" / "run").read_text()):
-        named = set(re.findall(r"(?:^|`)make ([a-z]+)", document, re.MULTILINE))
+        named = set(re.findall(r"(?:^|`)make ([a-z-]+)", document, re.MULTILINE))
         assert named <= targets, named - targets
     from workbench.cli import parsers
 

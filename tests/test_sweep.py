@@ -165,6 +165,13 @@ def test_no_cluster_no_workers(tmp_path: Path) -> None:
         sweep.run(asked, tmp_path, workers=0, progress=False)
 
 
+def test_without_dask_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    asked = sweep.plan(["grace"], ["karate"], ["defaults"], 1, epochs=1)
+    with pytest.raises(UserError, match=r"pip install 'graph-contrast-workbench\[cluster\]'"):
+        sweep.run(asked, tmp_path, on="nowhere", progress=False)
+
+
 def test_after_the_deadline_a_training_ends_and_goes_on_another_time(tmp_path: Path) -> None:
     request = sweep.plan(["grace"], ["karate"], ["defaults"], [3], epochs=1000, dim=8)[0]
     store = str(tmp_path / "store")

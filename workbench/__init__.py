@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+DISTRIBUTION = "graph-contrast-workbench"  # as a package index knows it, where `workbench` is somebody else's
 
 _PUBLIC = {
     "load_graph": ("workbench.datasets", "load_graph"),

@@ -16,10 +16,11 @@ import pandas as pd
 import psutil
 import torch
 from filelock import FileLock, Timeout
-from joblib.externals.loky import ProcessPoolExecutor
+from loky import ProcessPoolExecutor
 from torch_geometric.data import Data
 from tqdm.auto import tqdm
 
+from workbench import DISTRIBUTION
 from workbench.datasets import load_graph
 from workbench.datasets import names as graph_names
 from workbench.errors import UserError, unknown
@@ -279,7 +280,7 @@ def _on_cluster(asked: list[Request], address: str, given: Mapping[str, Any]) ->
         from distributed import Client, as_completed
     except ImportError:
         raise UserError(
-            "a sweep on a cluster needs Dask, which is not installed: pip install 'workbench[cluster]'"
+            f"a sweep on a cluster needs Dask, which is not installed: pip install '{DISTRIBUTION}[cluster]'"
         ) from None
     try:
         client = Client(address, timeout=10, set_as_default=False)

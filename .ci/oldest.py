@@ -1,0 +1,9 @@
+"""Print the lowest version of each package that pyproject.toml admits, as constraints for pip."""
+
+import tomllib
+from pathlib import Path
+
+project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+extras = project["optional-dependencies"]
+for requirement in [*project["dependencies"], *extras["cluster"], *extras["app"]]:
+    print(requirement.split(",")[0].replace(">=", "=="))
