@@ -52,7 +52,7 @@ def test_more_nodes_and_a_wider_embedding_take_more(method: str) -> None:
 
 
 def test_samplers_of_one_list_are_known(small_graph: Data) -> None:
-    shared = {name for name in SAMPLERS.names() if name != "all" and wb.select(name, small_graph, 4).shared}
+    shared = {name for name in SAMPLERS.names() if name != "all" and wb.negatives.select(name, small_graph, 4).shared}
     assert shared == SHARED
 
 

@@ -66,11 +66,8 @@ class Nodes(Kind):
         return {"features": int(inputs.x.shape[1])}
 
     def sizes(self, data: Data) -> dict[str, int]:
-        """Return how many nodes and entries of edge_index there are."""
-        return {
-            "nodes": int(data.num_nodes or 0),
-            "edges": 0 if data.edge_index is None else int(data.edge_index.size(1)),
-        }
+        """Return how many nodes there are."""
+        return {"nodes": int(data.num_nodes or 0)}
 
     def attributes(self, data: Data) -> Tensor | None:
         """Return x."""
