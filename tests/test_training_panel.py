@@ -1,6 +1,5 @@
 """The training panel: form, thread, pictures; driven as an object and in a real browser."""
 
-import dataclasses
 import re
 import shutil
 import subprocess
@@ -25,8 +24,7 @@ from torch_geometric.data import Data
 
 import workbench as wb
 from workbench import methods, widgets
-from workbench.contrast import Contrast
-from workbench.contrast.negatives.selection import SAMPLERS
+from workbench.config import options_of
 from workbench.errors import UserError
 from workbench.methods import METHODS, Config, Method, Step, base
 from workbench.randomness import Randomness
@@ -120,20 +118,20 @@ class Own(Method):
     Config = OwnConfig
     fails: Exception | None = None
 
-    def __init__(self, config: OwnConfig, graph: Data, randomness: Randomness):
-        super().__init__()
-        self.x, self.line = graph.x, nn.Linear(graph.x.shape[1], config.width)
+    def __init__(self, config: OwnConfig, inputs: Data, randomness: Randomness):
+        super().__init__(config, inputs, randomness)
+        self.x, self.line = inputs.x, nn.Linear(inputs.x.shape[1], config.width)
         self.steps = 0
 
-    def step(self) -> Step:
+    def step(self, batch: Data) -> Step:
         self.steps += 1
         if self.fails is not None and self.steps == 3:
             raise self.fails
         near, far = self.line(self.x).square().mean(), self.line.weight.square().sum()
-        return Step({"near": near, "far": far}, Contrast(1.0))
+        return Step({"near": near, "far": far})
 
-    def embed(self) -> Tensor:
-        return self.line(self.x)
+    def embed(self, inputs: Data) -> Tensor:
+        return self.line(inputs.x)
 
 
 @pytest.fixture
@@ -150,18 +148,23 @@ def own(monkeypatch: pytest.MonkeyPatch) -> type[Own]:
 def test_the_fields_are_those_of_the_configuration(method: str, small_graph: Data) -> None:
     form = widgets.training_panel(small_graph, method).form
     kind = METHODS.get(method).Config
-    wanted = {one.name: getattr(kind(), one.name) for one in dataclasses.fields(kind) if one.name != "options"}
-    shown = {name: field.value for name, field in form.fields.items()}
+    wanted = kind().flat()
+    shown = {name: field.value for name, field in form.fields.items() if "." not in name}
     assert {n: tuple(v.splitlines()) if isinstance(wanted[n], tuple) else v for n, v in shown.items()} == wanted
-    assert form.fields["negatives"].options == tuple(SAMPLERS.names())
+    options = set()
+    for part, registry in kind.parts().items():
+        assert form.fields[part].options == tuple(registry.names())
+        options |= {f"{part}.{option}" for option in options_of(registry, wanted[part])}
+    assert options == {name for name in form.fields if "." in name}
     first = [cell.children[0].description for cell in form._main.children[4:]]
+    first = [name for name in first if "." not in name]
     assert first == list(kind.main) and len(first) <= 8
     folded = [cell.children[0].description for cell in form._more.children]
     assert sorted(first + folded) == sorted(wanted) and form._folded.selected_index is None
-    assert form._without.value == "Set in code only: options."
+    assert form._without.value == ""
     for name, words in explained(kind).items():
         assert not words.startswith(name), f"the docstrings of {kind.__name__} say nothing of {name}"
-        assert name == "options" or form.fields[name].tooltip == words
+        assert form.fields[name].tooltip == words
 
 
 def test_a_method_that_registers_itself_is_there_with_its_parameters(own: type[Own], small_graph: Data) -> None:
@@ -192,7 +195,7 @@ def test_a_method_that_names_no_main_parameters_still_has_some() -> None:
         width: int = 4
 
     assert Plain.main == ("epochs", "lr") and base.ContrastConfig.main == ("epochs", "lr", "negatives", "k")
-    assert explained(Plain)["width"] == "width" and list(base.types_of(Plain))[-1] == "width"
+    assert explained(Plain)["width"] == "width" and list(Plain.types())[-1] == "width"
     assert explained(METHODS.get("e2neg").Config)["k"].startswith("clusters, hence centres")  # not its base's words
     with pytest.raises(UserError, match="unknown parameter 'main'"):
         methods.configure("grace", None, "cora", {"main": ("tau",)})
@@ -203,7 +206,7 @@ def test_a_preset_fills_in_its_values_and_what_differs_is_told(small_graph: Data
     assert form.summary.value == "preset quick + tau=0.3" and form.asked.changed == {"tau": 0.3}
     form.preset.value = "released/citeseer"
     _, config = methods.configure("grace", "citeseer", "small", {})
-    assert {name: getattr(config, name) for name in form.fields} == {n: f.value for n, f in form.fields.items()}
+    assert config.flat() == {n: f.value for n, f in form.fields.items()}
     assert form.summary.value == "preset released/citeseer" and form.asked.changed == {}
     form.fields["epochs"].value, form.fields["dim"].value = 7, 16
     assert form.summary.value == "preset released/citeseer + epochs=7, dim=16" and form.asked.epochs == 7
@@ -269,11 +272,20 @@ def test_values_that_do_not_go_together_are_told_below(small_graph: Data) -> Non
     assert "augment=mask-drop" in panel.form.summary.value and not panel.buttons["start"].disabled
 
 
-def test_options_of_a_strategy_come_from_code_and_go_with_it(small_graph: Data) -> None:
-    form = widgets.training_panel(small_graph, negatives="hop-far", hops=3).form
-    assert form.asked.changed == {"negatives": "hop-far", "hops": 3}
+def test_options_of_a_part_have_fields_that_come_and_go_with_it(small_graph: Data) -> None:
+    form = widgets.training_panel(small_graph, negatives="hop-far", hops=5).form
+    assert form.asked.changed == {"negatives": "hop-far", "negatives.hops": 5}
+    hops = form.fields["negatives.hops"]
+    assert hops.value == 5 and hops in [cell.children[0] for cell in form._main.children if hasattr(cell, "children")]
+    hops.value = 4
+    assert form.asked.changed == {"negatives": "hop-far", "negatives.hops": 4} and "hops=4" in form.summary.value
     form.fields["negatives"].value = "uniform"
     assert form.asked.changed == {"negatives": "uniform"} and not form.problem
+    assert not [name for name in form.fields if name.startswith("negatives.")]
+    form.fields["negatives"].value = "hop-near"
+    assert form.asked.changed == {"negatives": "hop-near"} and form.fields["negatives.hops"].value == 2
+    form.fields["negatives.hops"].value = 1
+    assert form.asked.changed == {"negatives": "hop-near", "negatives.hops": 1}
 
 
 def test_what_cannot_be_asked_for_is_an_error_at_once(small_graph: Data) -> None:

@@ -26,7 +26,7 @@ class Randomness:
         except TypeError:
             self.seed = -1
         if self.seed < 0:
-            raise UserError(f"seed is {seed!r}; it must be a whole number, 0 or above")
+            raise UserError(f"seed is {seed!r}; it must be a whole number, 0 or above", parameter="seed")
         self._generators: dict[str, torch.Generator] = {}
 
     def integer(self, purpose: str) -> int:

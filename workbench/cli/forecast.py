@@ -1,7 +1,6 @@
 """Predict the peak memory of a fit on this machine's CPU."""
 
 import argparse
-import dataclasses
 
 from workbench.cli.fit import OWN
 from workbench.cli.output import FINE, add_json, add_settings, print_json, settings_of
@@ -25,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     methods.get(args.method)
     expected = forecast(args.method, load_graph(args.graph), args.preset, **settings_of(args.settings, own=OWN))
     if args.json:
-        print_json(dataclasses.asdict(expected))
+        print_json(expected._asdict())
     else:
         print(expected)
     return FINE

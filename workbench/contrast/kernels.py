@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_TILE = 1024
+TILE = 1024
 
 
 class SymmetricMass(torch.autograd.Function):
@@ -45,7 +45,7 @@ class SymmetricMass(torch.autograd.Function):
     ) -> Tensor:
         """Compute the value, see the class."""
         rows, unit = len(z), z.element_size() / 2**20
-        tile = max(1, min(_TILE if z.device.type == "cpu" else 4 * _TILE, int(math.sqrt(budget_mib / unit / 4))))
+        tile = max(1, min(TILE if z.device.type == "cpu" else 4 * TILE, int(math.sqrt(budget_mib / unit / 4))))
         keep = rows * (rows + tile) / 2 * unit <= budget_mib and any(ctx.needs_input_grad)
         sums, kept = torch.zeros_like(right), []
         for b, c in SymmetricMass._tiles(rows, tile):

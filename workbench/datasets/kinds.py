@@ -47,6 +47,10 @@ class Kind:
         """Return how many of each item there are."""
         raise NotImplementedError
 
+    def entries(self, data: Any) -> dict[str, int]:
+        """Return what else the memory of a fit depends on: "edges", and "nonzeros" of the attributes."""
+        return {}
+
     def names_of(self, data: Any) -> list[str] | None:
         """Return what the items are called by their owner; None where they have no names."""
         return None

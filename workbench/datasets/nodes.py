@@ -52,6 +52,12 @@ class Nodes(Kind):
         """Return how many nodes there are."""
         return {"nodes": int(data.num_nodes or 0)}
 
+    def entries(self, data: Data) -> dict[str, int]:
+        """Return how many edges and attributes other than zero there are."""
+        x = data.x
+        nonzeros = x.count_nonzero() if x.layout == torch.strided else x.values().count_nonzero()
+        return {"edges": int(data.edge_index.shape[1]), "nonzeros": int(nonzeros)}
+
     def names_of(self, data: Data) -> list[str] | None:
         """Return the names of the nodes."""
         names = data.get("node_names")

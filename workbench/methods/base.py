@@ -12,14 +12,18 @@ from torch_geometric.data import Data
 from workbench.config import Parameters, Part, above, at_least, options_of, part, rate
 from workbench.contrast import Contrast
 from workbench.contrast.negatives.sampled import Chooser
-from workbench.contrast.negatives.selection import SAMPLERS
+from workbench.contrast.kernels import TILE
+from workbench.contrast.loss import BUDGET_MIB
+from workbench.contrast.negatives.selection import SAMPLERS, SHARED
 from workbench.datasets.kinds import kind_of
 from workbench.encoders.base import Encoder
+from workbench.encoders.graph import SPARSE_BELOW
 from workbench.errors import UserError
 from workbench.randomness import Randomness
 from workbench.registry import Registry
 
 METHODS: Registry[type["Method"]] = Registry("method", "workbench.methods")
+PROCESS = 18 * 2**20  # bytes that a first fit takes however small: libraries, threads, buffers of products
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,19 @@ class ContrastConfig(Config):
         """Return what fills the contrast of a method as configured; arguments as for `Chooser`."""
         base = replace(base, objective=self.objective)
         return Chooser(base, graph, randomness, self.negatives, self.k, self.redraw, ids)
+
+    def pair_bytes(self, rows: int, views: int = 2) -> int:
+        """Return about how many bytes the pairs take of rows in views, as `workbench.contrast.loss` goes through them."""
+        budget, k = BUDGET_MIB * 2**20, min(self.k, rows)
+        if self.negatives.name in SHARED:
+            return min(16 * rows * k, budget)
+        if self.negatives.name != "all":
+            return min(24 * (views * rows) * (views * k), budget) + 48 * rows * k
+        pairs = (views * rows) ** 2
+        if self.objective == "cacr":
+            return min(24 * pairs, budget)
+        triangle = 2 * views * rows * (views * rows + TILE)
+        return min(12 * pairs, 12 * TILE**2) + (triangle if triangle <= budget else 0)
 
 
 class Step(NamedTuple):
@@ -171,10 +188,27 @@ class Method(nn.Module):
 
         Args:
             config: the parameters.
-            sizes: of the items and of their attributes, e.g. {"nodes": 2708, "features": 1433}.
+            sizes: "rows" of an embedding in all, and what `Kind.sizes`, `shape` and `entries` say.
         """
-        width = max(getattr(config, "dim", 0), 1) * 2 * (3 * getattr(config, "layers", 1) + 4)
-        return 4.0 * sum(sizes.values()) * width
+        rows, features, nonzeros = sizes["rows"], sizes.get("features", 0), sizes.get("nonzeros", 0)
+        dim, layers = getattr(config, "dim", 0), getattr(config, "layers", 1)
+        hidden = getattr(config, "projection", dim)
+        # Of each view: every layer, both sides of the projector's activation, and its output as it is, of unit length
+        # and stacked. Gradients of the widest layer come on top, and a quarter for gaps between freed blocks.
+        numbers = 2.5 * rows * (dim * (2 * layers - 1) + 2 * hidden + 3 * dim + 2 * max(2 * dim, hidden))
+        numbers += 6 * cls.encoder_numbers(config, sizes) + 8 * dim * hidden
+        pairs = config.pair_bytes(rows) if isinstance(config, ContrastConfig) else 0
+        # Indices and values of the adjacency, of each view and turned round; the same of the attributes if sparse.
+        links = 80 * (sizes.get("edges", 0) + rows)
+        sparse = 36 * nonzeros if nonzeros < SPARSE_BELOW * rows * features else 0
+        return PROCESS + max(4.0 * numbers + pairs + links + sparse, rows * features + 2 * sparse)
+
+    @classmethod
+    def encoder_numbers(cls, config: Any, sizes: Mapping[str, int]) -> int:
+        """Return how many weights the encoder has."""
+        with torch.device("meta"):
+            encoder = cls.make_encoder(config, sizes)
+        return 0 if encoder is None else sum(weights.numel() for weights in encoder.parameters())
 
     def details(self) -> dict[str, Tensor]:
         """Return what the method made of the inputs besides the embedding, by name, for figures and tests."""

@@ -1,4 +1,4 @@
-"""The machine that a training runs on: its device, and how much memory is taken at most."""
+"""The machine that a training runs on: its device, the memory that it has, and how much is taken at most."""
 
 import contextlib
 import ctypes
@@ -6,11 +6,14 @@ import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import torch
 
 from workbench.errors import UserError, nearest
+
+_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def device_of(word: str | None) -> torch.device:
@@ -66,3 +69,16 @@ def peak_memory(device: torch.device) -> Iterator[Callable[[], float]]:
     finally:
         done.set()
         watcher.join()
+
+
+def available_mib() -> float:
+    """Return the memory that this process can still have: the machine's, or less where a control group limits it."""
+    free, (root, words) = [psutil.virtual_memory().available], _GROUPS
+    own = [line.split(":", 2)[2].lstrip("/") for line in words.read_text().splitlines()] if words.exists() else []
+    for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+        for folder in {root / part / place for part in ("", "memory") for place in ("", *own)}:
+            try:
+                free.append(int((folder / limit).read_text()) - int((folder / used).read_text()))
+            except (OSError, ValueError):  # no such group, or "max": no limit
+                continue
+    return max(min(free), 0) / 2**20

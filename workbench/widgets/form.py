@@ -2,6 +2,7 @@
 
 import html
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -61,7 +62,6 @@ class Form(Controls, ipw.VBox):
         here = found(Path(os.environ.get("WORKBENCH_DATA") or "data").expanduser())
         names = sorted({*BUILDERS.names(), *here} - {asked.label})
         self._graphs = {asked.label: graph} | {name: name for name in names}
-        self._options = {name: value for name, value in config.flat().items() if "." in name}  # of parts; no field yet
         self.problem, self.fields, self.complaints = "", dict[str, Any](), dict[str, ipw.HTML]()
         common = {"style": {"description_width": LABEL}, "layout": ipw.Layout(width="auto")}
         self.graph = ipw.Dropdown(options=list(self._graphs), description="graph", **common)
@@ -91,19 +91,44 @@ class Form(Controls, ipw.VBox):
         gone = (*self._main.children[3:], *self._more.children, *self.fields.values(), *self.complaints.values())
         made = {name: control(name, one, getattr(config, name), kind, told[name]) for name, one in types.items()}
         self.fields = {name: field for name, field in made.items() if field is not None}
-        for name, field in self.fields.items():
-            field.style.description_width, field.layout.width = LABEL, "auto"
-            field.add_class(f"training-field-{name}")
-            field.observe(lambda _: self._unless_quiet(self._read), "value")
-        self.complaints = {name: ipw.HTML() for name in ("seed", *self.fields)}
-        cells = {name: ipw.VBox([field, self.complaints[name]]) for name, field in self.fields.items()}
+        self.complaints = {"seed": ipw.HTML()}
+        cells = {name: self._cell(name, field) for name, field in self.fields.items()}
+        for name in kind.parts():
+            self.fields[name].observe(lambda _: self._unless_quiet(self._choose_part), "value")
         fixed = [self.graph, self.method, self.preset, ipw.VBox([self.seed, self.complaints["seed"]])]
         self._main.children = [*fixed, *(cells[name] for name in kind.main if name in cells)]
         self._more.children = [cell for name, cell in cells.items() if name not in kind.main]
         without = [name for name, field in made.items() if field is None]
         self._without.value = f"Set in code only: {', '.join(without)}." if without else ""
+        self._options: dict[str, ipw.VBox] = {}
+        self._make_options(config.flat())
         for one in gone:
             one.close()
+
+    def _cell(self, name: str, field: ipw.Widget) -> ipw.VBox:
+        """Return a field with the place for what is wrong with it."""
+        field.style.description_width, field.layout.width = LABEL, "auto"
+        field.add_class(f"training-field-{name.replace('.', '-')}")
+        field.observe(lambda _: self._unless_quiet(self._read), "value")
+        self.complaints[name] = ipw.HTML()
+        return ipw.VBox([field, self.complaints[name]])
+
+    def _make_options(self, values: Mapping[str, Any]) -> None:
+        """Make a field for each option of the parts that are chosen, with its value by flat name or its default."""
+        kind = METHODS.get(self.method.value).Config
+        kept = [cell for cell in self._main.children if cell not in self._options.values()]
+        for name, cell in self._options.items():
+            self.fields.pop(name).close()
+            self.complaints.pop(name).close()
+            cell.close()
+        self._options = {}
+        for part, registry in kind.parts().items():
+            for option, default in options_of(registry, self.fields[part].value).items():
+                name, told = f"{part}.{option}", f"option of {self.fields[part].value}, by default {default}"
+                field = control(name, type(default), values.get(name, default), kind, told)
+                assert field is not None
+                self.fields[name], self._options[name] = field, self._cell(name, field)
+        self._main.children = [*kept, *self._options.values()]
 
     # ------------------------------------------------------------------------------------- what a hand changes
 
@@ -113,6 +138,11 @@ class Form(Controls, ipw.VBox):
             self.preset.options = ["defaults", *preset_names(self.method.value)]
             self.preset.value = full_name
         self._make_fields(config)
+        self._read()
+
+    def _choose_part(self) -> None:
+        """Show the options of the parts that are chosen now."""
+        self._make_options({})
         self._read()
 
     def _choose_graph(self) -> None:
@@ -125,22 +155,31 @@ class Form(Controls, ipw.VBox):
         """Take over the values of the preset."""
         _, config = configure(self.method.value, self.preset.value, self.graph.value, {})
         with self._quietly():
-            for name, field in self.fields.items():
-                value = getattr(config, name)
-                field.value = "\n".join(value) if isinstance(value, tuple) else getattr(value, "name", value)
+            for name in config.types():
+                if name in self.fields:
+                    value = getattr(config, name)
+                    self.fields[name].value = (
+                        "\n".join(value) if isinstance(value, tuple) else getattr(value, "name", value)
+                    )
+            self._make_options(config.flat())
         self._read()
 
     def _values(self) -> dict[str, Any]:
-        """Return what stands in the fields, and those options that the chosen parts have."""
+        """Return what stands in the fields; options that are as their part has them count as not given."""
         kind = METHODS.get(self.method.value).Config
         types = kind.types()
-        values: dict[str, Any] = {
-            name: tuple(filter(None, map(str.strip, field.value.splitlines()))) if types[name] == WORDS else field.value
-            for name, field in self.fields.items()
+        usual = {
+            f"{part}.{option}": default
+            for part, registry in kind.parts().items()
+            for option, default in options_of(registry, self.fields[part].value).items()
         }
-        own = {f"{name}.{option}" for name, registry in kind.parts().items()
-               for option in options_of(registry, values[name])}  # fmt: skip
-        return values | {name: value for name, value in self._options.items() if name in own}
+        return {
+            name: tuple(filter(None, map(str.strip, field.value.splitlines())))
+            if types.get(name) == WORDS
+            else field.value
+            for name, field in self.fields.items()
+            if name not in usual or field.value != usual[name]
+        }
 
     def _read(self) -> None:
         """Read what is asked for, or say what is wrong with it."""
@@ -153,7 +192,7 @@ class Form(Controls, ipw.VBox):
         blamed = [name for name in self.complaints if name == parameter]
         for name, beside in self.complaints.items():
             beside.value = complaint(self.problem if name in blamed else "")
-        if set(blamed) - {"seed", *METHODS.get(method).Config.main}:
+        if set(blamed) - {"seed", *METHODS.get(method).Config.main, *self._options}:
             self._folded.selected_index = 0  # or the sentence would not be seen
         self.summary.value = html.escape(asked.parameters) if asked else complaint("" if blamed else self.problem)
         self.asked = asked

@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 
 SAMPLERS: Registry[Callable[..., "Selection"]] = Registry("sampler", "workbench.contrast.negatives.samplers")
 names = SAMPLERS.names
+# Samplers that make one list for all anchors; every other is taken to make a list an anchor, which needs more memory.
+SHARED = {
+    "debiased",
+    "degree-weighted",
+    "e2neg",
+    "kmeans-centres",
+    "random-centres",
+    "rule-weighted",
+    "uniform",
+}
 Facts = Mapping[str, Any]
 
 

@@ -21,7 +21,7 @@ from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors
 from workbench.encoders.heads import projector
 from workbench.errors import UserError
-from workbench.methods.base import METHODS, Method, Step
+from workbench.methods.base import METHODS, PROCESS, Method, Step
 from workbench.methods.nodes.e2neg.config import E2NegConfig, uniformity_floor
 from workbench.methods.nodes.e2neg.stars import Stars, grow_stars
 from workbench.randomness import Randomness
@@ -104,6 +104,17 @@ class E2Neg(Method):
         keep = keep_edges(self.stars.pairs.shape[1], self.config.drop_rate, self.generator, device=device)
         columns = keep_columns(self.graph.features, self.config.mask_rate, self.generator, device)
         return self._project(self.stars.weights(keep) @ self.stars.x, columns[:, None] * self.encoder.weights[0])
+
+    @classmethod
+    def memory(cls, config: E2NegConfig, sizes: Mapping[str, int]) -> float:
+        """Return the bytes of the weights, the stars and the eigenvectors, and of the whole graph as it is embedded."""
+        rows, features, dim = sizes["rows"], sizes["features"], config.dim
+        members = min(config.k * (config.neighbours + 1), rows)
+        weights = 4 * (cls.encoder_numbers(config, sizes) + 2 * dim**2)
+        stars = (members + 3 * config.k) * features + 16 * config.k * dim
+        whole = 3 * rows * dim + 36 * sizes["nonzeros"] / 4
+        eigenvectors = 2 * rows * (2 * config.k + 1)
+        return PROCESS + 4.0 * (weights + stars + max(whole, 2 * eigenvectors)) + 80 * (sizes["edges"] + rows)
 
     def details(self) -> dict[str, Tensor]:
         """Return centres [k], cluster of each node [nodes] and stars as (neighbour, centre) ids [2, entries]."""

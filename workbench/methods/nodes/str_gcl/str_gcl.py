@@ -4,6 +4,7 @@ He, Huang, Zhao, Wang, Wang: Str-GCL: Structural Commonsense Driven Graph Contra
 doi 10.1145/3696410.3714900. The equations follow the released code; the paper's printed ones were not at hand.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from workbench.config import Part
 from workbench.contrast import Contrast, loss
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors, View
@@ -99,6 +101,17 @@ class StrGCL(Method):
             rule_terms.append(loss(self.rule_contrast, self.rules.narrow(hidden)).mean())
             cross_terms.append(moment_distance(self._project_rules(weights, hidden), projection))
         return {"rule": torch.stack(rule_terms).mean(), "cross": torch.stack(cross_terms).mean()}
+
+    @classmethod
+    def memory(cls, config: StrGCLConfig, sizes: Mapping[str, int]) -> float:
+        """Return the bytes of two views, beside those of the rule branch in each."""
+        total, rows = super().memory(config, sizes), sizes["rows"]
+        if config.alignment == "nodes" or not (config.rule_weight or config.cross_weight):
+            return total
+        kept = 3 * config.projection + 3 * config.dim + 4 * config.rule_hidden
+        weights = config.rule_hidden * (sizes["features"] + config.dim)
+        pairs = dataclasses.replace(config, negatives=Part("all"), objective="infonce").pair_bytes(rows, 1)
+        return total + 4 * (2 * rows * kept + 6 * weights + 4 * config.dim**2) + 2 * pairs
 
     def details(self) -> dict[str, Tensor]:
         """Return the score of each rule by its name or formula, each [nodes].
