@@ -19,14 +19,19 @@ from scipy import optimize, stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import cross_val_score, train_test_split
 from sklearn.preprocessing import normalize
+from sklearn.svm import SVC
 from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
 
 from workbench import evaluation
+from workbench.datasets import content_hash, load_graph
+from workbench.datasets.bipartite import as_users_and_items
+from workbench.datasets.graph_sets import GraphSet
+from workbench.datasets.synthetic.rings import rings
 from workbench.errors import UserError
-from workbench.evaluation import clustering, compare, evaluate, logistic, neighbours, probes, protocols
+from workbench.evaluation import clustering, compare, evaluate, logistic, neighbours, probes, protocols, ranking
 from workbench.evaluation.scores import Measure, Scores, matrix_of
 from workbench.evaluation.statistics import mean_interval, nested_spread, paired_difference
 from workbench.randomness import Randomness
@@ -71,7 +76,7 @@ DRAWN = ["best-on-test", "linear-10-10-80", "pygcl-swapped", "random-10-10-80", 
 
 
 def test_the_protocols_state_what_they_are() -> None:
-    assert protocols.names() == sorted([*DRAWN, "public"])
+    assert protocols.names() == sorted([*DRAWN, "public", "full-ranking", "svc-10-folds", "svc-10-folds-graphmae"])
     for name in protocols.names():
         rules = protocols.get(name)
         assert rules.name == name and len(rules.description) > 40 and rules.source
@@ -164,6 +169,10 @@ def test_every_mistake_is_one_sentence_that_says_what_to_do() -> None:
         (lambda: mean_interval([1.0, 2.0], confidence=95), "between 0 and 1"),
         (lambda: paired_difference([1.0, 2.0], [1.0]), "not 2 and 1"),
         (lambda: nested_spread([1.0, 2.0]), "a table [seeds, splits]"),
+        (lambda: evaluate(graph.x, graph, "svc-10-folds"), "'svc-10-folds' does not score one graph"),
+        (lambda: evaluate(graph.x, graph, "full-ranking"), "protocols for it: best-on-test, linear-10-10-80"),
+        (lambda: evaluate(torch.eye(3), load_graph("tastes")), "one matrix by each of the names user, item"),
+        (lambda: evaluate(graph.x, load_graph("rings")), "one row a graph [200, dim] of data 'rings', not [300, 12]"),
     ]
     for name in DRAWN:
         sentence = f"protocol '{name}' wants at least 50 labelled nodes (5 to train on) and graph 'karate' has 34"
@@ -502,8 +511,8 @@ def made_run(
 ) -> SimpleNamespace:
     draw = torch.Generator().manual_seed(seed)
     embeddings = graph.x @ torch.randn(graph.x.size(1), 8, generator=draw)
-    return SimpleNamespace(embeddings=embeddings, method=method, config=Config(**config), seed=seed, seconds=2.0 + seed,
-                           peak_mib=100.0, path=path)  # fmt: skip
+    facts = {"graph": "made", "graph_hash": content_hash(graph), "seconds": 2.0 + seed, "peak_mib": 100.0}
+    return SimpleNamespace(embeddings=embeddings, method=method, config=Config(**config), seed=seed, path=path, **facts)
 
 
 def test_scores_of_a_stored_run_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -524,11 +533,12 @@ def test_scores_of_a_stored_run_are_computed_once(tmp_path: Path, monkeypatch: p
     other_labels = graph.clone()
     other_labels.y = graph.y.flip(0)
     retrained = SimpleNamespace(**{**vars(run), "embeddings": run.embeddings + 1})
+    relabelled = SimpleNamespace(**{**vars(run), "graph_hash": content_hash(other_labels)})
     for asked in (
         lambda: evaluate(run, graph, splits=3),
         lambda: evaluate(run, graph, splits=2, seed=1),
         lambda: evaluate(run, graph, "random-10-90", splits=2, solver="fast"),
-        lambda: evaluate(run, other_labels, splits=2),
+        lambda: evaluate(relabelled, other_labels, splits=2),
         lambda: evaluate(retrained, graph, splits=2),
         lambda: evaluate(run, graph, splits=2, fresh=True),
     ):
@@ -575,10 +585,11 @@ def test_scores_survive_the_way_through_json() -> None:
 def test_compare_keeps_seeds_and_splits_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = labelled_graph(nodes=200, noise=2.0)
     started = []
-    monkeypatch.setattr("workbench.training.fit.untrained", lambda run, g: started.append(run.seed) or run)
+    monkeypatch.setattr("workbench.evaluation.comparison.untrained", lambda run, g: started.append(run.seed) or run)
     runs = [made_run(graph, seed) for seed in (0, 1, 2)]
     table = compare(runs, graph, splits=3)
     assert table["name"].tolist() == ["raw attributes", "propagated attributes Â²X", "untrained made-up", "made-up"]
+    assert table["kind"].tolist() == ["baseline", "baseline", "untrained", "trained"]
     assert table["training seeds"].tolist() == [0, 0, 3, 3] and started == [0, 1, 2]
     row = table.iloc[-1]
     own = [evaluate(run, graph, splits=3) for run in runs]
@@ -595,20 +606,165 @@ def test_compare_keeps_seeds_and_splits_apart(monkeypatch: pytest.MonkeyPatch) -
     assert shown.iloc[-1, 1] == f"{row['accuracy']:.1f} ± {row['spread over splits']:.1f}"
     assert shown.iloc[0]["± over seeds"] == "–" and shown.iloc[0]["training seeds"] == "–"
     assert shown.iloc[0]["protocol"] == "random-10-10-80, fast"
-    flawed = evaluation.format(compare(runs[0], graph, "pygcl-swapped", floors=False, splits=2, steps=40))
+    flawed = evaluation.format(compare(runs[0], graph, "pygcl-swapped", baselines=False, splits=2, steps=40))
     assert flawed["protocol"].tolist() == ["pygcl-swapped, adam 40 steps, FLAWED"]
 
 
 def test_compare_tells_configurations_apart_and_refuses_to_count_twice() -> None:
     graph = labelled_graph(nodes=200)
     runs = [made_run(graph), made_run(graph, tau=0.9), made_run(graph, method="other")]
-    assert compare(runs, graph, floors=False, splits=2)["name"].tolist() == [
+    assert compare(runs, graph, baselines=False, splits=2)["name"].tolist() == [
         "made-up (tau=0.4)",
         "made-up (tau=0.9)",
         "other",
     ]
     with pytest.raises(UserError, match="same configuration and training seed 0"):
-        compare([made_run(graph), made_run(graph)], graph, floors=False)
+        compare([made_run(graph), made_run(graph)], graph, baselines=False)
+
+
+def test_the_same_nodes_in_another_order_are_refused() -> None:
+    graph = labelled_graph(nodes=200)
+    run, order = made_run(graph), torch.randperm(200, generator=torch.Generator().manual_seed(0))
+    place = torch.argsort(order)
+    other = Data(x=graph.x[order], y=graph.y[order], edge_index=place[graph.edge_index], name="made")
+    sentence = "trained on 'made', and graph 'made' differs from it in content or in the order"
+    for asked in (
+        lambda: evaluate(run, other),
+        lambda: compare(run, other),
+        lambda: evaluation.agreement(run, run, other),
+        lambda: evaluation.lens(run, other),
+        lambda: neighbours(run, other),
+        lambda: evaluation.check_same(run, other),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            asked()
+    assert evaluate(run.embeddings[order], other, splits=2, solver="fast").accuracy > 50  # a matrix can't be checked
+    graph.x[0, 0] += 1
+    with pytest.raises(UserError, match=sentence):
+        evaluate(run, graph)
+
+
+# sets of graphs
+
+
+@pytest.fixture
+def few_rings() -> GraphSet:
+    return rings(graphs=60)
+
+
+def test_folds_are_stratified_and_test_each_graph_once(few_rings: GraphSet) -> None:
+    labels = protocols.labels_of(few_rings)
+    for seed in (0, 1):
+        parts = protocols.get("svc-10-folds").splits(few_rings, 10, seed)
+        assert np.array_equal(np.sort(np.hstack([split.test for split in parts])), np.arange(60))
+        for split, twin in zip(parts, protocols.get("svc-10-folds-graphmae").splits(few_rings, 20, seed), strict=True):
+            assert np.array_equal(np.sort(np.hstack([split.train, split.test])), np.arange(60))
+            assert labels[split.test].sum() == 3 and np.array_equal(split.test, twin.test)
+    assert not np.array_equal(parts[0].test, protocols.get("svc-10-folds").splits(few_rings, 1, 0)[0].test)
+
+
+@pytest.mark.parametrize(("name", "last"), [("svc-10-folds", 3), ("svc-10-folds-graphmae", 1)])
+def test_the_svc_is_chosen_as_the_releases_do(name: str, last: int, few_rings: GraphSet) -> None:
+    draw = np.random.default_rng(0)
+    y = protocols.labels_of(few_rings)
+    x = (draw.normal(size=(60, 5)) + 0.8 * y[:, None]).astype(np.float32)
+    scores = evaluate(x, few_rings, name, splits=3)
+    for number, split in enumerate(protocols.get(name).splits(few_rings, 3)):
+        a, b = x[split.train], y[split.train]
+        by_c = {c: cross_val_score(SVC(C=c), a, b, cv=5).mean() for c in 10.0 ** np.arange(-3, last + 1)}
+        best = max(by_c, key=by_c.get)
+        right = SVC(C=best).fit(a, b).score(x[split.test], y[split.test])
+        row = scores.per_split.loc[number]
+        assert row["C"] == best and row["accuracy"] == pytest.approx(100 * right)
+    assert scores.accuracy.over == "population std over 3 folds of one embedding" and scores.protocol == name
+
+
+def test_colour_refinement_against_a_dictionary(few_rings: GraphSet) -> None:
+    graphs, known = GraphSet(few_rings[:6]), {}
+    wanted = [{} for _ in graphs]
+    for number, graph in enumerate(graphs):
+        label = [tuple(row) for row in graph.x.tolist()]
+        around = [graph.edge_index[0, graph.edge_index[1] == node].tolist() for node in range(graph.num_nodes)]
+        for step in range(4):
+            for one in label:
+                place = known.setdefault((step, one), len(known))
+                wanted[number][place] = wanted[number].get(place, 0) + 1
+            label = [(own, tuple(sorted(label[v] for v in near))) for own, near in zip(label, around, strict=True)]
+    counts = evaluation.BASELINES.get("weisfeiler-lehman").embed(graphs).toarray()
+    assert counts.shape == (6, len(known))
+    table = np.zeros_like(counts)
+    for number, row in enumerate(wanted):
+        table[number, [*row]] = [*row.values()]
+    assert sorted(map(tuple, counts.T)) == sorted(map(tuple, table.T))
+
+
+# users and items
+
+
+def ranking_by_loops(scores: np.ndarray, train: set, test: set) -> dict[str, float]:
+    """Measure by the definition: sort each user's items, leave out those of training, count."""
+    found = {name: [] for name in ranking.MEASURES}
+    for user in sorted({u for u, _ in test}):
+        wanted = {i for u, i in test if u == user}
+        order = sorted(
+            (i for i in range(scores.shape[1]) if (user, i) not in train), key=lambda i: (-scores[user, i], i)
+        )
+        for k in (20, 40):
+            top = order[:k]
+            found[f"recall@{k}"].append(len(wanted & {*top}) / len(wanted))
+            gain = sum(1 / np.log2(rank + 2) for rank, item in enumerate(top) if item in wanted)
+            best = sum(1 / np.log2(rank + 2) for rank in range(min(k, len(wanted))))
+            found[f"ndcg@{k}"].append(gain / best)
+    return {name: 100 * float(np.mean(values)) for name, values in found.items()}
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_full_ranking_against_a_loop(ties: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(3)
+    users, items = 30, 70
+    drawn = draw.random((users, items))
+    train, test = drawn < 0.1, (drawn > 0.55) & (np.arange(users)[:, None] % 7 > 0)  # some users have nothing held out
+    pairs = [torch.from_numpy(np.stack(part.nonzero())) for part in (train, test)]
+    data = as_users_and_items(users, items, *pairs)
+    table = {"user": draw.integers(3, size=(users, 4)), "item": draw.integers(3, size=(items, 4))}
+    if not ties:
+        table = {name: matrix + draw.normal(size=matrix.shape) for name, matrix in table.items()}
+    table = {name: matrix.astype(np.float32) for name, matrix in table.items()}
+    wanted = ranking_by_loops(table["user"] @ table["item"].T, *({*zip(*part.tolist(), strict=True)} for part in pairs))
+    monkeypatch.setattr(ranking, "BLOCK", 1000)  # several blocks of users
+    scores = evaluate(table, data)
+    assert scores.protocol == "full-ranking" and {*scores.measures} == {*wanted}
+    for name, measure in scores.measures.items():
+        assert measure == pytest.approx(wanted[name], abs=1e-9), name
+    asked = int((test.any(axis=1)).sum())
+    assert scores.main.over == f"standard error over {asked} users of one embedding" and scores.main.std > 0
+    assert str(scores).startswith(f"recall@20 {scores.main} %, ndcg@20") and "full-ranking" in str(scores)
+    assert Scores.from_dict(json.loads(json.dumps(scores.as_dict()))).as_dict() == scores.as_dict()
+    with pytest.raises(UserError, match="measures no accuracy, but recall@20"):
+        _ = scores.accuracy
+    with pytest.raises(UserError, match="no interactions are held out"):
+        evaluate(table, as_users_and_items(users, items, pairs[0]))
+
+
+def test_item_cosine_and_popularity_by_hand() -> None:
+    pairs = torch.tensor([[0, 0, 1, 1, 2], [0, 1, 0, 2, 2]])
+    data = as_users_and_items(3, 3, pairs, torch.tensor([[0], [2]]))
+    scores = evaluation.BASELINES.get("item-cosine").embed(data)(np.array([0, 2]))
+    half = 1 / 2  # items 0 and 2 share one of their two users each
+    assert np.allclose(scores, [[1 + 2**-0.5, 1 + 2**-0.5, half], [half, 0, 1]])
+    popular = evaluation.BASELINES.get("popularity").embed(data)
+    assert (popular["user"] @ popular["item"].T).tolist() == [[2, 1, 2]] * 3
+
+
+def test_compare_puts_the_baselines_of_the_kind_beside(few_rings: GraphSet) -> None:
+    users = load_graph("tastes")
+    table = compare([], users)
+    assert table["name"].tolist() == ["popularity", "item-item cosine", "singular vectors, rank 64"]
+    assert {*table["kind"]} == {"baseline"} and {*ranking.MEASURES} <= {*table.columns}
+    assert table["recall@20"][1] > table["recall@20"][0] and table["spread over splits"].notna().all()
+    assert list(evaluation.format(table))[:2] == ["name", "recall@20 % (± over users)"]
+    table = compare([], few_rings, splits=2)
+    assert table["name"].tolist() == ["sum of attributes", "Weisfeiler-Lehman counts"]
 
 
 def test_propagated_attributes_are_two_gcn_steps() -> None:

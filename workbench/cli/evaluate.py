@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     graph = _graph_of(run, args.graph)
     options = {"protocol": args.protocol, "splits": args.splits, "seed": args.seed, "solver": args.solver}
     if args.floors:
-        table = compare(run, graph, floors=True, **options)
+        table = compare(run, graph, **options)
         show_table(table if args.json else format(table), args.json)
         return FINE
     scores = evaluate(run, graph, **options)

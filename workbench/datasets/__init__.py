@@ -1,4 +1,4 @@
-"""Graphs: load a named one or the user's own, check it, describe it, or plant one whose answers are known.
+"""Data: load a named set or the user's own, check it, describe it, or plant one whose answers are known.
 
 Importing this package is cheap; torch is loaded by the first function that needs it.
 """
@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 from workbench.datasets.files.registry import facts, names, register
 
 if TYPE_CHECKING:
+    from workbench.datasets.kinds import content_hash
     from workbench.datasets.loading import load_graph
-    from workbench.datasets.nodes import check, content_hash, statistics
+    from workbench.datasets.nodes import check, statistics
     from workbench.datasets.synthetic.planting import planted
 
 _LAZY = {
     "load_graph": "loading",
     "planted": "synthetic.planting",
     "statistics": "nodes",
-    "content_hash": "nodes",
+    "content_hash": "kinds",
     "check": "nodes",
 }
 

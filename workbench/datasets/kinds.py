@@ -1,20 +1,31 @@
 """Kinds of data: how each is recognised, what of it a method may see, and what belongs to it."""
 
+import hashlib
+import weakref
+from collections.abc import Mapping
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from workbench.errors import UserError
 from workbench.registry import Registry
 
 KINDS: Registry[type["Kind"]] = Registry("kind of data", "workbench.datasets")
 
+Contents = Mapping[str, Any]
+_HASHES: dict[tuple[Any, ...], tuple[Any, str]] = {}  # the latest ones, by what has been hashed
+_MOST_HASHES = 32
+
 
 class Kind:
     """One kind of data, in PyG's own types; a subclass a file, registered by its name.
 
     Attributes:
-        name: e.g. "nodes". words: what such data are, for a sentence, e.g. "one graph with attributes".
+        name: e.g. "nodes".
+        words: what such data are, for a sentence, e.g. "one graph with attributes".
         items: what an embedding has a row for, one or several names, e.g. ("nodes",).
-        baselines: names of what is scored without any training.
+        baselines: names of what is scored without any training, see `workbench.evaluation.baselines`.
         protocol: name of the protocol that scores an embedding of this kind unless another is asked for.
     """
 
@@ -35,21 +46,58 @@ class Kind:
         """Return what a method may see, in an object of its own: no labels, masks or held-out edges."""
         raise NotImplementedError
 
-    def content_hash(self, data: Any) -> str:
-        """Return a hash of what decides training and evaluation."""
+    def contents(self, data: Any) -> Contents:
+        """Return what decides training and evaluation: tensors and plain values by name."""
         raise NotImplementedError
+
+    def digest(self, contents: Contents) -> str:
+        """Return the hash of contents, 64 hexadecimal digits."""
+        found = hashlib.sha256(self.name.encode())
+        for name, value in contents.items():
+            if not isinstance(value, Tensor):
+                found.update(f"{name} {value!r}".encode())
+                continue
+            value = value.detach().cpu().to_dense()
+            found.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+            found.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return found.hexdigest()
+
+    def content_hash(self, data: Any) -> str:
+        """Return the hash of what decides training and evaluation; computed anew only where a tensor has changed."""
+        contents = self.contents(data)
+        tensors = {name: value for name, value in contents.items() if isinstance(value, Tensor)}
+        if any(tensor.is_inference() for tensor in tensors.values()):  # these keep no count of changes
+            return self.digest(contents)
+        key = (self.name, *map(id, tensors.values()))
+        others = {name: value for name, value in contents.items() if name not in tensors}
+        state = [*tensors], others, [_state(tensor) for tensor in tensors.values()]
+        known, found = _HASHES.pop(key, (None, ""))
+        if known != state:
+            found = self.digest(contents)
+        _HASHES[key] = state, found
+        while len(_HASHES) > _MOST_HASHES:
+            del _HASHES[next(iter(_HASHES))]
+        return found
 
     def shape(self, inputs: Any) -> dict[str, int]:
         """Return the sizes that an encoder is made by, e.g. {"features": 1433}."""
         raise NotImplementedError
 
     def sizes(self, data: Any) -> dict[str, int]:
-        """Return how many of each item there are."""
+        """Return how many there are of each item, and of edges."""
         raise NotImplementedError
 
     def entries(self, data: Any) -> dict[str, int]:
         """Return what else the memory of a fit depends on: "edges", and "nonzeros" of the attributes."""
         return {}
+
+    def attributes(self, data: Any) -> Tensor | None:
+        """Return the attributes of each item [items, features], None where items have none."""
+        return None
+
+    def labels(self, data: Any) -> Tensor | None:
+        """Return the class of each item [items], None where there are no labels."""
+        return None
 
     def names_of(self, data: Any) -> list[str] | None:
         """Return what the items are called by their owner; None where they have no names."""
@@ -75,3 +123,24 @@ def kind_of(data: Any) -> Kind:
         f"{type(data).__name__} is no data that a method learns on; load_graph makes them from a name, a file or a "
         f"networkx graph. Known are {known}"
     )
+
+
+def content_hash(data: Any) -> str:
+    """Return the SHA-256 of what decides training and evaluation on data of any kind: equal for equal data only.
+
+    Attributes, edges, labels and held-out edges count, and so does the order of items and edges. Masks and names don't.
+    """
+    return kind_of(data).content_hash(data)
+
+
+def alone(tensor: Tensor) -> Tensor:
+    """Return a tensor in whose memory nothing else lies, such as the held-out edges that it was cut off from."""
+    if tensor.layout != torch.strided:
+        return tensor
+    whole = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+    return tensor if whole else tensor.clone()
+
+
+def _state(tensor: Tensor) -> tuple[Any, ...]:
+    """Return what differs once a tensor is another object, or has been written into or pointed at other memory."""
+    return weakref.ref(tensor), tensor._version, tensor.layout == torch.strided and tensor.data_ptr()

@@ -1,4 +1,4 @@
-"""load_graph: one call for a named graph, a file, or a graph that is already in memory."""
+"""load_graph: one call for data by name, from a file, or that are already in memory."""
 
 import os
 from pathlib import Path
@@ -7,13 +7,14 @@ from typing import Any, Literal
 import networkx
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
+from torch_geometric.data import Data, HeteroData
 from torch_geometric.utils import coalesce, to_undirected
 
 from workbench.datasets.files.named import load_files
 from workbench.datasets.files.own import SUFFIXES, Features, Labels, from_data, from_networkx, read_file
 from workbench.datasets.files.registry import BUILDERS, FIGURES, facts, names
-from workbench.datasets.nodes import content_hash
+from workbench.datasets.graph_sets import GraphSet, with_attributes
+from workbench.datasets.kinds import content_hash, kind_of
 from workbench.datasets.synthetic import embedded  # noqa: F401  (enters the embedded graphs into the table of builders)
 from workbench.datasets.synthetic.planting import planted
 from workbench.errors import UserError, unknown
@@ -22,26 +23,26 @@ Normalise = bool | Literal["columns"]
 
 
 def load_graph(
-    source: "str | os.PathLike[str] | Data | networkx.Graph",
+    source: "str | os.PathLike[str] | Data | HeteroData | list[Data] | networkx.Graph",
     root: "str | os.PathLike[str] | None" = None,
     normalise: Normalise = True,
     *,
     features: Features = None,
     labels: Labels = None,
     directed: bool | None = None,
-) -> Data:
-    """Load a graph by its name, from a file of yours, or from an object in memory.
+) -> Any:
+    """Load a graph, or data of another kind, by name, from a file of yours, or from an object in memory.
 
     Args:
         source: one of names(); "planted:100000" for a planted graph of that size; a path to .graphml, .gml, .csv or
-            .tsv (an edge list), .pt or .npz; a networkx graph; or a PyG Data.
+            .tsv (an edge list), .pt or .npz; a networkx graph; a PyG Data or HeteroData; or a list of Data.
         root: where the files of named graphs lie; default: env WORKBENCH_DATA, else the folder data/. It may be
             read-only. Missing files are downloaded into it by the PyG dataset class.
-        normalise: True divides each row of the attributes by its sum, exactly as PyG's NormalizeFeatures does (the
-            smallest entry of the whole matrix is subtracted first, which matters only where it isn't 0; a row that
-            sums to less than 1 is left alone, so a zero row stays zero). False leaves them as they are. "columns"
-            normalises rows, then standardises each column over all nodes (population deviation; a constant column
-            becomes 0), as E2Neg's release does for Wiki-CS.
+        normalise: of a single graph; other data stay as they are. True divides each row of the attributes by its sum,
+            exactly as PyG's NormalizeFeatures does (the smallest entry of the whole matrix is subtracted first, which
+            matters only where it isn't 0; a row that sums to less than 1 is left alone, so a zero row stays zero).
+            False leaves them as they are. "columns" normalises rows, then standardises each column over all nodes
+            (population deviation; a constant column becomes 0), as E2Neg's release does for Wiki-CS.
         features: your own graph only: a file of attributes, an array [nodes, features], the name or names of node
             attributes of a networkx graph, "degree" (one-hot) or "identity" (one-hot node numbers).
         labels: your own graph only: a file of labels, an array [nodes], or the name of a node attribute.
@@ -50,7 +51,8 @@ def load_graph(
     Returns:
         x float32 [nodes, features], edge_index int64 [2, edges] without repeats and sorted, y int64 [nodes] where
         there are labels, masks where the source has them; and name, with class_names, node_names and feature_names
-        where they are known.
+        where they are known. Of other kinds, see `workbench.datasets.kinds`: a list of Data, whose attributes are
+        one-hot degrees where the set has none, or a HeteroData.
 
     Raises:
         UserError: unknown name, missing or damaged file, or something in a graph of yours that can't be trained on.
@@ -58,6 +60,11 @@ def load_graph(
     if normalise not in (True, False, "columns"):
         raise unknown("value of normalise", normalise, ("True", "False", "columns"))
     data, name, own = _fetch(source, root, features, labels, directed)
+    if not isinstance(data, Data):
+        data.name = name
+        if not own:
+            _compare_with_facts(name, data, directed)
+        return data
     if normalise == "columns" and "planted_lgtc" in data:
         raise UserError(f'graph {name!r}: normalise="columns" would change which nodes the planted rules flag')
     if name != "planted":  # comes normalised, and its planted nodes belong to these very attributes
@@ -73,8 +80,8 @@ def load_graph(
     return data
 
 
-def _fetch(source: Any, root: Any, features: Features, labels: Labels, directed: bool | None) -> tuple[Data, str, bool]:
-    """Return the graph as its source gives it, its name, and whether it is the person's own."""
+def _fetch(source: Any, root: Any, features: Features, labels: Labels, directed: bool | None) -> tuple[Any, str, bool]:
+    """Return the data as their source gives them, their name, and whether they are the person's own."""
     if isinstance(source, networkx.Graph):
         data = from_networkx(source, features, labels)
         return data, str(source.name or "networkx"), True
@@ -89,14 +96,17 @@ def _fetch(source: Any, root: Any, features: Features, labels: Labels, directed:
         return read_file(path, features, labels, bool(directed)), path.stem, True
     if isinstance(source, str):
         raise unknown("graph", source, names())
-    raise UserError(f"a graph is given by name, path, networkx graph or Data, not by {type(source).__name__}")
+    kind = kind_of(source)
+    data = with_attributes(GraphSet(graph.clone() for graph in source)) if kind.name == "graph-sets" else source
+    kind.check(data)
+    return data, str(getattr(source, "name", None) or "data"), True
 
 
 def _looks_like_path(source: str) -> bool:
     return Path(source).suffix in SUFFIXES or "/" in source or os.sep in source
 
 
-def _named(source: str, root: Any) -> tuple[Data, str, bool]:
+def _named(source: str, root: Any) -> tuple[Any, str, bool]:
     name, _, size = source.partition(":")
     if size:
         if not size.isdecimal():
@@ -121,19 +131,15 @@ def _normalised(x: Tensor, how: Normalise) -> Tensor:
     return x
 
 
-def _compare_with_facts(name: str, data: Data, directed: bool | None) -> None:
-    row = facts(name)
-    seen = dict(
-        nodes=data.x.size(0),
-        edges=data.edge_index.size(1),
-        features=data.x.size(1),
-        classes=int(data.y.max()) + 1 if data.get("y") is not None else 0,
-    )
+def _compare_with_facts(name: str, data: Any, directed: bool | None) -> None:
+    row, kind = facts(name), kind_of(data)
+    labels = kind.labels(data)
+    seen = kind.sizes(data) | kind.shape(data) | {"classes": 0 if labels is None else int(labels.max()) + 1}
     for key in FIGURES:
         if key == "edges" and directed is False and row.get("directed"):
             continue
-        if key in row and row[key] != seen[key]:
+        if key in row and row[key] != seen.get(key, 0):
             raise UserError(
-                f"graph {name!r} should have {row[key]:,} {key}, but the one loaded has {seen[key]:,}: "
+                f"graph {name!r} should have {row[key]:,} {key}, but the one loaded has {seen.get(key, 0):,}: "
                 "its files aren't those of the published graph"
             )

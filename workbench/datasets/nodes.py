@@ -11,7 +11,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import homophily, is_undirected, to_scipy_sparse_matrix
 
-from workbench.datasets.kinds import KINDS, Kind
+from workbench.datasets.kinds import KINDS, Contents, Kind, alone, content_hash
 from workbench.errors import UserError
 
 BLOCK = 1 << 24  # attributes looked at in one go: 64 MiB
@@ -38,19 +38,47 @@ class Nodes(Kind):
 
     def inputs(self, data: Data) -> Data:
         """Return attributes and edges alone."""
-        return Data(x=data.x, edge_index=data.edge_index, num_nodes=data.num_nodes)
+        return Data(x=alone(data.x), edge_index=alone(data.edge_index), num_nodes=data.num_nodes)
 
-    def content_hash(self, data: Data) -> str:
-        """Return the hash of attributes, edges and labels."""
-        return content_hash(data)
+    def contents(self, data: Data) -> Contents:
+        """Return attributes, edges and labels."""
+        return {key: data.get(key) for key in ("x", "edge_index", "y")}
+
+    def digest(self, contents: Contents) -> str:
+        """Return the hash of contents; attributes enter as the positions and values of their non-zero entries.
+
+        So a sparse tensor has the hash of the dense one that it stands for, and a bag of words is hashed in a second
+        however wide it is.
+        """
+        positions, values = hashlib.sha256(), hashlib.sha256()
+        for where, what in _nonzeros(contents["x"]):
+            positions.update(where.data)
+            values.update(what.data)
+        digest = hashlib.sha256(positions.digest() + values.digest())
+        for key, tensor in contents.items():
+            digest.update(f"{key} {'none' if tensor is None else (*tensor.shape, tensor.dtype)}".encode())
+            if tensor is not None and key != "x":
+                digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
+        return digest.hexdigest()
 
     def shape(self, inputs: Data) -> dict[str, int]:
         """Return how many attributes a node has."""
         return {"features": int(inputs.x.shape[1])}
 
     def sizes(self, data: Data) -> dict[str, int]:
-        """Return how many nodes there are."""
-        return {"nodes": int(data.num_nodes or 0)}
+        """Return how many nodes and entries of edge_index there are."""
+        return {
+            "nodes": int(data.num_nodes or 0),
+            "edges": 0 if data.edge_index is None else int(data.edge_index.size(1)),
+        }
+
+    def attributes(self, data: Data) -> Tensor | None:
+        """Return x."""
+        return data.get("x")
+
+    def labels(self, data: Data) -> Tensor | None:
+        """Return the class of each node."""
+        return data.get("y")
 
     def entries(self, data: Data) -> dict[str, int]:
         """Return how many edges and attributes other than zero there are."""
@@ -102,32 +130,6 @@ def statistics(graph: Data) -> dict[str, Any]:
         "attribute_density": filled / max(graph.x.numel(), 1),
         "hash": content_hash(graph),
     }
-
-
-def content_hash(graph: Data) -> str:
-    """Return the SHA-256 of attributes, edges and labels with their shapes: equal for equal graphs, and only for them.
-
-    Attributes are hashed as positions and values of their non-zero entries, so a sparse tensor has the hash of the
-    dense one that it stands for, and a bag of words is hashed in a second however wide it is. The order of the edges
-    counts. Masks and names don't.
-
-    Args:
-        graph: x [nodes, features] dense or sparse, edge_index [2, edges], optionally y [nodes].
-
-    Returns:
-        64 hexadecimal digits.
-    """
-    positions, values = hashlib.sha256(), hashlib.sha256()
-    for where, what in _nonzeros(graph.x):
-        positions.update(where.data)
-        values.update(what.data)
-    digest = hashlib.sha256(positions.digest() + values.digest())
-    for key in ("x", "edge_index", "y"):
-        tensor = graph.get(key)
-        digest.update(f"{key} {'none' if tensor is None else (*tensor.shape, tensor.dtype)}".encode())
-        if tensor is not None and key != "x":
-            digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
-    return digest.hexdigest()
 
 
 def _nonzeros(x: Tensor) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -1,4 +1,4 @@
-"""Methods side by side under one protocol, with the floors that any method has to beat."""
+"""Methods side by side under one protocol, with the baselines that any method has to beat."""
 
 import dataclasses
 import time
@@ -7,41 +7,40 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
-from torch_geometric.data import Data
-from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
+from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
-from workbench.evaluation import probes, protocols
-from workbench.evaluation.scores import SPARSE_BELOW, Scores, evaluate, matrix_of
+from workbench.evaluation import protocols, ranking
+from workbench.evaluation.baselines import BASELINES
+from workbench.evaluation.embeddings import check_same
+from workbench.evaluation.scores import LABELS, Scores, evaluate
 from workbench.evaluation.statistics import nested_spread
+from workbench.training.fit import untrained
 
 if TYPE_CHECKING:
     from workbench.training.run import Run
 
-RAW, PROPAGATED = "raw attributes", "propagated attributes Â²X"
-
 
 def compare(
     runs: "Run | Iterable[Run]",
-    graph: Data,
-    protocol: str = "random-10-10-80",
-    floors: bool = True,
+    data: Any,
+    protocol: str | None = None,
+    baselines: bool = True,
     splits: int = 10,
     seed: int = 0,
     solver: str | None = None,
     steps: int | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Score runs under one protocol and put the floors beside them.
+    """Score runs under one protocol and put the baselines beside them.
 
     Runs of one method and configuration that differ in the training seed share a row.
 
     Args:
-        runs: one run or several, trained on `graph`.
-        graph: the graph with its labels.
-        protocol: name of a protocol.
-        floors: add raw attributes, attributes propagated over two hops, and each method's untrained encoder.
+        runs: one run or several, trained on `data`.
+        data: a graph with its labels, or what else the runs were trained on.
+        protocol: name of a protocol; None for the one of this kind of data.
+        baselines: add those of the kind of data, which train nothing, and each method's untrained encoder.
         splits: how many; every row is scored on the same ones.
         seed: of the splits.
         solver: as for `evaluate`.
@@ -49,36 +48,34 @@ def compare(
         progress: show a bar over the splits of each row.
 
     Returns:
-        One row a method or floor: name; accuracy and macro F1, means in percent; spread over splits (within a training
-        seed, pooled); training seeds, how many; spread over seeds (of their means, nan for one seed); seconds and peak
-        MiB of training, means over the seeds; protocol and solver. Spreads are in percentage points: over splits the
-        protocol's own deviation, over seeds the sample deviation. Nothing is rounded; `format` makes the table for a
-        reader.
+        One row a method or baseline: name; kind, "baseline", "untrained" or "trained"; the protocol's measures
+        (accuracy and macro F1, or recall@20 ...), means in percent; of the first of them spread over splits (within a
+        training seed, pooled; for a ranking the standard error over users); training seeds, how many; spread over seeds
+        (of their means, nan for one seed); seconds and peak MiB of training, means over the seeds; protocol and solver.
+        Spreads are in percentage points: over splits the protocol's own deviation, over seeds the sample deviation.
+        Nothing is rounded; `format` makes the table for a reader.
 
     Raises:
         UserError: as for `evaluate`; or two runs of one configuration share a training seed.
     """
-    given = [runs] if hasattr(runs, "embeddings") else list(runs)
+    compared = [runs] if hasattr(runs, "embeddings") else list(runs)
+    for run in compared:
+        check_same(run, data)
     options: dict[str, Any] = {"splits": splits, "seed": seed, "solver": solver, "steps": steps, "progress": progress}
     rows = []
-    if floors:
-        rows.append(_row(RAW, [evaluate(graph.x, graph, protocol, **options)], [], 0))
+    for baseline in map(BASELINES.get, kind_of(data).baselines if baselines else ()):
         began = time.perf_counter()
-        smooth = propagated(graph)
+        embedded = baseline.embed(data)
         seconds = time.perf_counter() - began
-        rows.append(_row(PROPAGATED, [evaluate(smooth, graph, protocol, **options)], [], 0) | {"seconds": seconds})
+        rows.append(_row(baseline.label, "baseline", [evaluate(embedded, data, protocol, **options)], [], seconds))
     trained = []
-    for name, members in _grouped(given).items():
-        if floors:
-            from workbench.training.fit import (
-                untrained,
-            )  # imported here: training knows nothing of evaluation, nor this of it
-
-            starts = [untrained(run, graph) for run in members]
-            scored = [evaluate(run, graph, protocol, **options) for run in starts]
-            rows.append(_row(f"untrained {name}", scored, starts, len(starts)))
-        scored = [evaluate(run, graph, protocol, **options) for run in members]
-        trained.append(_row(name, scored, members, len(members)))
+    for name, members in _grouped(compared).items():
+        if baselines:
+            starts = [untrained(run, data) for run in members]
+            scored = [evaluate(run, data, protocol, **options) for run in starts]
+            rows.append(_row(f"untrained {name}", "untrained", scored, starts))
+        scored = [evaluate(run, data, protocol, **options) for run in members]
+        trained.append(_row(name, "trained", scored, members))
     return pd.DataFrame(rows + trained)
 
 
@@ -91,11 +88,13 @@ def format(table: pd.DataFrame) -> pd.DataFrame:
     def spread(value: float, deviation: float) -> str:
         return number(value) if pd.isna(deviation) else f"{number(value)} ± {number(deviation)}"
 
+    measures = [c for c in table if c in ("accuracy", "macro F1", *ranking.MEASURES)]
+    main, over = measures[0], "splits" if measures[0] == "accuracy" else "users"
     return pd.DataFrame(
         {
             "name": table["name"],
-            "accuracy % (± over splits)": list(map(spread, table["accuracy"], table["spread over splits"])),
-            "macro F1 %": list(map(number, table["macro F1"])),
+            f"{main} % (± over {over})": list(map(spread, table[main], table["spread over splits"])),
+            **{f"{measure} %": list(map(number, table[measure])) for measure in measures[1:]},
             "training seeds": [str(seeds) if seeds else "–" for seeds in table["training seeds"]],
             "± over seeds": list(map(number, table["spread over seeds"])),
             "seconds": list(map(number, table["seconds"])),
@@ -108,42 +107,24 @@ def format(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def propagated(graph: Data, hops: int = 2) -> probes.Features:
-    """Return Â^hops · X [nodes, features], Â = D^-½(A + I)D^-½ as in a GCN layer (Kipf and Welling, 2017, eq. 2).
-
-    Sparse attributes stay sparse as long as few entries are filled.
-    """
-    edges, weights = gcn_norm(graph.edge_index.cpu(), num_nodes=graph.num_nodes)
-    rows, columns = edges[1].numpy(), edges[0].numpy()
-    smoother = sp.csr_matrix((weights.numpy(), (rows, columns)), shape=(graph.num_nodes, graph.num_nodes))
-    x = matrix_of(graph.x, graph)
-    for _ in range(hops):
-        x = smoother @ x
-        if sp.issparse(x) and x.nnz > SPARSE_BELOW * np.prod(x.shape):
-            x = x.toarray()
-    return x
-
-
-def _row(name: str, scored: list[Scores], runs: list[Any], seeds: int) -> dict[str, Any]:
-    accuracies = np.array([scores.per_split["accuracy"] for scores in scored])
-    within = float(np.sqrt(np.mean([scores.accuracy.std**2 for scores in scored])))
+def _row(name: str, kind: str, scored: list[Scores], runs: list[Any], seconds: float = np.nan) -> dict[str, Any]:
     first = scored[0]
+    main = next(iter(first.measures))
+    values = np.array([scores.per_split[main] for scores in scored])
+    means = {LABELS.get(m, m): float(np.mean([scores.measures[m] for scores in scored])) for m in first.measures}
     return {
         "name": name,
-        "accuracy": float(np.mean([scores.accuracy.mean for scores in scored])),
-        "spread over splits": within,
-        "training seeds": seeds,
-        "spread over seeds": nested_spread(accuracies).between_seeds,
-        "macro F1": float(np.mean([scores.macro_f1.mean for scores in scored])),
-        "seconds": float(np.mean([run.seconds for run in runs])) if runs else np.nan,
-        "peak MiB": float(np.mean([_number(run.peak_mib) for run in runs])) if runs else np.nan,
+        "kind": kind,
+        main: means.pop(main),
+        "spread over splits": float(np.sqrt(np.mean([scores.main.std**2 for scores in scored]))),
+        "training seeds": len(runs),
+        "spread over seeds": nested_spread(values).between_seeds,
+        **means,
+        "seconds": float(np.mean([run.seconds for run in runs])) if runs else seconds,
+        "peak MiB": float(np.mean([np.nan if run.peak_mib is None else run.peak_mib for run in runs] or [np.nan])),
         "protocol": first.protocol,
         "solver": first.solver if first.steps is None else f"{first.solver} {first.steps:,} steps",
     }
-
-
-def _number(value: float | None) -> float:
-    return np.nan if value is None else float(value)
 
 
 def _grouped(runs: list[Any]) -> dict[str, list[Any]]:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from torch_geometric.data import Data
 
+from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
 from workbench.evaluation import protocols as registered
 from workbench.evaluation.comparison import _grouped
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def lens(
     run_or_embeddings: "Embeddings | Sequence[Run]",
-    graph: Data,
+    graph: Any,
     protocols: str | Iterable[str] | None = None,
     splits: int = 10,
     seed: int = 0,
@@ -59,7 +59,9 @@ def lens(
         raise UserError("the lens takes one embedding, or a list of runs of one method that differ in the seed only")
     if isinstance(protocols, str):
         protocols = [protocols]
-    wanted = [registered.get(name) for name in (registered.names() if protocols is None else protocols)]
+    kind = kind_of(graph)
+    fitting = [name for name in registered.names() if kind.name in registered.get(name).kinds]
+    wanted = [registered.of(kind, name) for name in (fitting if protocols is None else protocols)]
     left_out = {} if protocols is not None else {rules.name: told for rules in wanted if (told := _lacks(rules, graph))}
     if len(left_out) == len(wanted):
         raise UserError(next(iter(left_out.values()), "the lens takes at least one protocol; None means all"))
@@ -70,7 +72,7 @@ def lens(
         if rules.name in left_out:
             continue
         options: dict[str, Any] = {"splits": splits, "seed": seed, "progress": progress}
-        options |= {"solver": "fast"} if rules.steps is None else {"steps": steps}
+        options |= {"solver": "fast"} if rules.probe == "logistic" else {"steps": steps}
         for normalise in (rules.normalise, not rules.normalise):
             scored = [evaluate(one, graph, rules.name, normalise=normalise, **options) for one in given]
             rows.append(_row(rules, scored))
@@ -79,7 +81,7 @@ def lens(
     return table
 
 
-def _lacks(rules: Protocol, graph: Data) -> str | None:
+def _lacks(rules: Protocol, graph: Any) -> str | None:
     """Return why a graph can't have a protocol, None where it can; no labels at all are no matter of the protocol."""
     registered.labels_of(graph)
     try:

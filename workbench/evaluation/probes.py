@@ -5,6 +5,7 @@ by a protocol that is flawed in just this.
 """
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.svm import SVC
 from torch import Tensor
 
 from workbench.evaluation import logistic
@@ -130,6 +132,13 @@ def linear_layer(x: Features, known: Nodes, split: Split, classes: int, steps: i
             if right > best:
                 best, chosen, said = right, step, _outputs(weight, bias, test).argmax(dim=0)
     return Prediction(said.numpy(), float(chosen))
+
+
+def svc(x: Features, known: Nodes, split: Split, grid: Sequence[float]) -> Prediction:
+    """A SVC with an RBF kernel (gamma "scale"), C chosen by stratified 5-fold cross-validation of the training part."""
+    search = GridSearchCV(SVC(), {"C": list(grid)}, cv=FOLDS, error_score="raise")
+    search.fit(x[split.train], known[split.train])
+    return Prediction(search.predict(x[split.test]), float(search.best_params_["C"]))
 
 
 def _stays_sparse(x: Features) -> bool:

@@ -1,31 +1,34 @@
-"""Named evaluation protocols: how a graph is split, how a probe is tuned, and what is known to be wrong with it."""
+"""Named evaluation protocols: how data are split, how a probe is tuned, and what is known to be wrong with it."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from torch_geometric.data import Data
 
+from workbench.datasets.kinds import Kind, kind_of
 from workbench.errors import UserError
 from workbench.randomness import Randomness
 from workbench.registry import Registry
 
 Nodes = NDArray[np.int64]
+LABELLED = ("nodes", "multiplex", "hetero", "texts", "arrays")  # kinds of data whose items a node protocol can score
+FOLDS = 10
 
 
 @dataclass(frozen=True)
 class Split:
-    """Node ids of the parts of one split; `validation` is None where the protocol tunes inside the training part."""
+    """Items of the parts of one split; `validation` is None where the protocol tunes inside the training part."""
 
     train: Nodes
     validation: Nodes | None
     test: Nodes
 
 
-Splitter = Callable[[Data, int, np.random.Generator], Split]
+Splitter = Callable[[Any, int, np.random.Generator], Split]
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,10 @@ class Protocol:
         name: what it is asked for by.
         description: one paragraph for a reader.
         source: who evaluates like this.
+        splitter: makes split number i of data from a generator; of a protocol that ranks: what is held out decides.
+        kinds: names of the kinds of data that it scores.
         flawed: the sentence that must stand beside its numbers, None where nothing is known to be wrong.
-        probe: "logistic" regression or one "linear-layer" trained by gradient steps.
+        probe: "logistic" regression, one "linear-layer" trained by gradient steps, a "svc", or "ranking": no probe.
         solvers: what can fit the probe, the protocol's own first.
         normalise: divide each embedding by its L2 norm first.
         picks_on_test: the test part, not the validation part, picks the step of a linear layer; such a protocol is
@@ -48,15 +53,17 @@ class Protocol:
         steps: gradient steps of a linear layer, None for logistic regression.
         least_nodes: labelled nodes that it wants.
         drawn: splits are drawn at random (True) or come with the graph (False).
-        splitter: makes split number i of a graph from a generator.
+        folds: splits are the folds of one assignment, so all share one draw, and there are ten at most.
+        grid: values of C that a SVC chooses among.
     """
 
     name: str
     description: str
     source: str
     splitter: Splitter
+    kinds: tuple[str, ...] = LABELLED
     flawed: str | None = None
-    probe: Literal["logistic", "linear-layer"] = "logistic"
+    probe: Literal["logistic", "linear-layer", "svc", "ranking"] = "logistic"
     solvers: tuple[str, ...] = ("fast", "liblinear")
     normalise: bool = True
     picks_on_test: bool = False
@@ -65,12 +72,14 @@ class Protocol:
     steps: int | None = None
     least_nodes: int = 50
     drawn: bool = True
+    folds: bool = False
+    grid: tuple[float, ...] = ()
 
-    def splits(self, graph: Data, count: int = 10, seed: int = 0) -> list[Split]:
-        """Return the first `count` splits of a graph; split i depends on the seed and on i only.
+    def splits(self, graph: Any, count: int = 10, seed: int = 0) -> list[Split]:
+        """Return the first `count` splits of data; split i depends on the seed and on i only.
 
         Args:
-            graph: labelled graph; nodes with a negative label belong to no part.
+            graph: labelled data; items with a negative label belong to no part.
             count: how many; where the splits come with the graph, at most as many as it has.
             seed: of the split draw, whole and not negative.
 
@@ -79,8 +88,9 @@ class Protocol:
         """
         labelled = int((labels_of(graph) >= 0).sum())
         if labelled < self.least_nodes:
+            items = kind_of(graph).items[0]
             raise UserError(
-                f"protocol {self.name!r} wants at least {self.least_nodes} labelled nodes (5 to train on) and "
+                f"protocol {self.name!r} wants at least {self.least_nodes} labelled {items} (5 to train on) and "
                 f"{name_of(graph)} has {labelled}; clustering() and neighbours() need no training part"
             )
         if not isinstance(count, int) or count < 1:
@@ -89,7 +99,9 @@ class Protocol:
             raise UserError(f"seed of the splits must be a whole number from 0, not {seed!r}")
         if not self.drawn:
             count = min(count, public_splits(graph))
-        draws = (np.random.default_rng(Randomness(seed).integer(f"split {number}")) for number in range(count))
+        count = min(count, FOLDS) if self.folds else count
+        streams = ("split 0" if self.folds else f"split {number}" for number in range(count))
+        draws = (np.random.default_rng(Randomness(seed).integer(stream)) for stream in streams)
         parts = [self.splitter(graph, number, draw) for number, draw in enumerate(draws)]
         for split in parts:
             _check(self.name, graph, split)
@@ -99,6 +111,19 @@ class Protocol:
 _PROTOCOLS: Registry[Protocol] = Registry("protocol")
 names = _PROTOCOLS.names
 get = _PROTOCOLS.get
+
+
+def of(kind: Kind, name: str | None = None) -> Protocol:
+    """Return a protocol that scores a kind of data; None for the kind's own.
+
+    Raises:
+        UserError: no such protocol, or it scores other data.
+    """
+    chosen = get(name or kind.protocol)
+    if kind.name not in chosen.kinds:
+        fitting = ", ".join(name for name in names() if kind.name in get(name).kinds)
+        raise UserError(f"protocol {chosen.name!r} does not score {kind.words}; protocols for it: {fitting}")
+    return chosen
 
 
 def protocol(name: str, source: str, **facts: object) -> Callable[[Splitter], Splitter]:
@@ -119,7 +144,7 @@ def protocol(name: str, source: str, **facts: object) -> Callable[[Splitter], Sp
     all_classes=True,
     deviation="population",
 )
-def _random_10_90(graph: Data, number: int, draw: np.random.Generator) -> Split:
+def _random_10_90(graph: Any, number: int, draw: np.random.Generator) -> Split:
     """10 % of the nodes train a one-vs-rest logistic regression on L2-normalised rows, 90 % test it; not stratified.
 
     C is chosen from 2^-10 .. 2^9 by 5-fold cross-validation inside the training part: unshuffled folds, scored by exact
@@ -131,7 +156,7 @@ def _random_10_90(graph: Data, number: int, draw: np.random.Generator) -> Split:
 
 
 @protocol("random-10-10-80", source="this workbench; the shares that the literature after PyGCL states")
-def _random_10_10_80(graph: Data, number: int, draw: np.random.Generator) -> Split:
+def _random_10_10_80(graph: Any, number: int, draw: np.random.Generator) -> Split:
     """10 % of the nodes train, a disjoint 10 % choose C, the remaining 80 % test; not stratified.
 
     The probe is the one-vs-rest logistic regression of random-10-90 on L2-normalised rows, C from 2^-10 .. 2^9 by
@@ -152,7 +177,7 @@ def _random_10_10_80(graph: Data, number: int, draw: np.random.Generator) -> Spl
     normalise=False,
     steps=10_000,
 )
-def _pygcl_swapped(graph: Data, number: int, draw: np.random.Generator) -> Split:
+def _pygcl_swapped(graph: Any, number: int, draw: np.random.Generator) -> Split:
     """10 % of the nodes train one linear layer, 80 % pick its best step, the last 10 % are reported; rows as they are.
 
     Xavier-uniform weights, Adam at 0.01 without weight decay, full batch; every 20 steps a strict improvement of the
@@ -171,7 +196,7 @@ def _pygcl_swapped(graph: Data, number: int, draw: np.random.Generator) -> Split
     normalise=False,
     steps=10_000,
 )
-def _linear_10_10_80(graph: Data, number: int, draw: np.random.Generator) -> Split:
+def _linear_10_10_80(graph: Any, number: int, draw: np.random.Generator) -> Split:
     """The splits of random-10-10-80, the linear layer of pygcl-swapped: the validation part picks the step."""
     return _random_10_10_80(graph, number, draw)
 
@@ -187,15 +212,19 @@ def _linear_10_10_80(graph: Data, number: int, draw: np.random.Generator) -> Spl
     picks_on_test=True,
     steps=10_000,
 )
-def _best_on_test(graph: Data, number: int, draw: np.random.Generator) -> Split:
+def _best_on_test(graph: Any, number: int, draw: np.random.Generator) -> Split:
     """As linear-10-10-80, with the same splits and layers, but the test part picks the step; validation goes unused."""
     return _random_10_10_80(graph, number, draw)
 
 
 @protocol(
-    "public", source="masks published with the graph (Yang et al., 2016, for Planetoid)", least_nodes=1, drawn=False
+    "public",
+    source="masks published with the graph (Yang et al., 2016, for Planetoid)",
+    kinds=("nodes", "texts"),
+    least_nodes=1,
+    drawn=False,
 )
-def _public(graph: Data, number: int, draw: np.random.Generator) -> Split:
+def _public(graph: Any, number: int, draw: np.random.Generator) -> Split:
     """The split, or splits, published with the graph; the probe and the choice of C are those of random-10-10-80."""
     masks = (np.asarray(graph[f"{part}_mask"].cpu(), dtype=bool) for part in ("train", "val", "test"))
     labelled = labels_of(graph) >= 0
@@ -218,19 +247,19 @@ def public_splits(graph: Data) -> int:
     return min(columns, default=1)
 
 
-def labels_of(graph: Data) -> Nodes:
-    """Return the class of each node [nodes], negative where it has none.
+def labels_of(graph: Any) -> Nodes:
+    """Return the class of each item [items], negative where it has none.
 
     Raises:
-        UserError: the graph has no labels, not one whole number a node, or fewer than two classes.
+        UserError: the data have no labels, not one whole number an item, or fewer than two classes.
     """
-    y = graph.get("y")
+    y, count = kind_of(graph).labels(graph), count_of(graph)
     if y is None:
-        raise UserError(f"{name_of(graph)} has no labels (y), which every evaluation needs")
+        raise UserError(f"{name_of(graph)} has no labels (y), which every evaluation by classes needs")
     labels = np.asarray(y.cpu()).reshape(-1)
-    if labels.size != graph.num_nodes or not np.issubdtype(labels.dtype, np.integer):
+    if labels.size != count or not np.issubdtype(labels.dtype, np.integer):
         raise UserError(
-            f"labels (y) of {name_of(graph)} must be one whole number a node [{graph.num_nodes}], "
+            f"labels (y) of {name_of(graph)} must be one whole number a {kind_of(graph).items[0][:-1]} [{count}], "
             f"not {y.dtype} {list(y.shape)}"
         )
     if np.unique(labels[labels >= 0]).size < 2:
@@ -240,16 +269,23 @@ def labels_of(graph: Data) -> Nodes:
     return labels.astype(np.int64)
 
 
-def name_of(graph: Data) -> str:
-    """Return how an error message calls a graph."""
-    return f"graph {graph.get('name')!r}" if graph.get("name") else "the graph"
+def count_of(data: Any) -> int:
+    """Return how many items an embedding of the data has a row for."""
+    kind = kind_of(data)
+    return kind.sizes(data)[kind.items[0]]
 
 
-def _shuffled(graph: Data, draw: np.random.Generator) -> Nodes:
+def name_of(data: Any) -> str:
+    """Return how an error message calls data."""
+    what, name = "graph" if isinstance(data, Data) else "data", getattr(data, "name", None)
+    return f"{what} {name!r}" if name else f"the {what}"
+
+
+def _shuffled(graph: Any, draw: np.random.Generator) -> Nodes:
     return draw.permutation(np.flatnonzero(labels_of(graph) >= 0))
 
 
-def _check(name: str, graph: Data, split: Split) -> None:
+def _check(name: str, graph: Any, split: Split) -> None:
     parts = {"training": split.train, "validation": split.validation, "test": split.test}
     given = {part: nodes for part, nodes in parts.items() if nodes is not None}
     for part, nodes in given.items():

@@ -2,30 +2,24 @@
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import normalize
-from torch import Tensor
-from torch_geometric.data import Data
 from tqdm.auto import tqdm
 
+from workbench.datasets.kinds import content_hash, kind_of
 from workbench.errors import UserError, unknown
-from workbench.evaluation import cache, probes, protocols
+from workbench.evaluation import cache, probes, protocols, ranking
+from workbench.evaluation.embeddings import Embeddings, by_item, matrix_of
 from workbench.evaluation.protocols import Protocol, Split
 from workbench.randomness import Randomness
 
-if TYPE_CHECKING:
-    from workbench.training.run import Run
-
-    Embeddings: TypeAlias = Run | Tensor | NDArray[np.floating[Any]]
-
 VERSION = 1  # raise it when a change of this package changes numbers: stored scores of an older version are not reused
-SPARSE_BELOW = 0.2  # a matrix with a smaller share of non-zeros is kept sparse
+LABELS = {"macro_f1": "macro F1"}  # what a reader sees where it is not the name
 
 
 class Measure(float):
@@ -66,21 +60,20 @@ class Scores:
     """What a protocol says of one embedding.
 
     Attributes:
-        accuracy: mean over the splits, percent (equal to micro F1, since each node has one class).
-        macro_f1: mean over the splits, percent.
-        per_split: one row a split: accuracy and macro_f1 in percent, the chosen C or step, the sizes of the parts,
-            how many classes have no training node (they are never predicted and count as wrong).
+        measures: means in percent by name: "accuracy" (equal to micro F1, since each item has one class) and
+            "macro_f1" over the splits, or "recall@20", "ndcg@20", ... over users.
+        per_split: one row a split: its measures in percent, the chosen C or step, the sizes of the parts, how many
+            classes have no training item (they are never predicted and count as wrong). For a ranking one row.
         protocol: name of the protocol.
-        solver: what fitted the probe: "liblinear", "fast" or "adam".
-        steps: gradient steps of a linear layer, None for logistic regression.
+        solver: what fitted the probe: "liblinear", "fast", "adam" or "svc"; "dot product" where there is none.
+        steps: gradient steps of a linear layer, None for other probes.
         normalised: whether each embedding was divided by its L2 norm first.
         seed: of the splits.
         flawed: the protocol's flaw in a sentence, None where none is known.
         seconds: wall time of the evaluation when it was computed.
     """
 
-    accuracy: Measure
-    macro_f1: Measure
+    measures: dict[str, Measure]
     per_split: pd.DataFrame
     protocol: str
     solver: str
@@ -90,19 +83,40 @@ class Scores:
     flawed: str | None
     seconds: float
 
+    @property
+    def accuracy(self) -> Measure:
+        """The mean accuracy in percent."""
+        return self._measure("accuracy")
+
+    @property
+    def macro_f1(self) -> Measure:
+        """The mean macro F1 in percent."""
+        return self._measure("macro_f1")
+
+    @property
+    def main(self) -> Measure:
+        """The protocol's first measure, by which methods are compared."""
+        return next(iter(self.measures.values()))
+
+    def _measure(self, name: str) -> Measure:
+        if name not in self.measures:
+            raise UserError(f"protocol {self.protocol!r} measures no {name}, but {', '.join(self.measures)}")
+        return self.measures[name]
+
     def __str__(self) -> str:
         fitted = self.solver if self.steps is None else f"{self.solver}, {self.steps:,} steps"
         if self.normalised != protocols.get(self.protocol).normalise:
             fitted += ", rows normalised" if self.normalised else ", rows as they are"
         flaw = f"; FLAWED: {self.flawed}" if self.flawed else ""
-        spread = f"mean over {self.accuracy.over}" if np.isnan(self.accuracy.std) else f"mean ± {self.accuracy.over}"
-        return f"accuracy {self.accuracy} %, macro F1 {self.macro_f1} % ({self.protocol}, {fitted}; {spread}{flaw})"
+        spread = f"mean over {self.main.over}" if np.isnan(self.main.std) else f"mean ± {self.main.over}"
+        shown = ", ".join(f"{LABELS.get(name, name)} {measure} %" for name, measure in self.measures.items())
+        return f"{shown} ({self.protocol}, {fitted}; {spread}{flaw})"
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values that JSON can hold."""
         plain: dict[str, Any] = {
             name: {"mean": float(measure), "std": None if np.isnan(measure.std) else measure.std, "over": measure.over}
-            for name, measure in (("accuracy", self.accuracy), ("macro_f1", self.macro_f1))
+            for name, measure in self.measures.items()
         }
         facts = ("protocol", "solver", "steps", "normalised", "seed", "flawed", "seconds")
         plain |= {name: getattr(self, name) for name in facts}
@@ -111,18 +125,20 @@ class Scores:
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> "Scores":
         """Rebuild scores from `as_dict`."""
-        plain = dict(plain)
-        for name in ("accuracy", "macro_f1"):
-            kept = plain[name]
-            plain[name] = Measure(kept["mean"], np.nan if kept["std"] is None else kept["std"], kept["over"])
-        plain["per_split"] = pd.DataFrame(plain["per_split"]).rename_axis("split")
-        return cls(**plain)
+        facts = dict(plain)
+        kept = {name: facts.pop(name) for name in plain if isinstance(plain[name], dict) and "mean" in plain[name]}
+        measures = {
+            name: Measure(value["mean"], np.nan if value["std"] is None else value["std"], value["over"])
+            for name, value in kept.items()
+        }
+        facts["per_split"] = pd.DataFrame(facts["per_split"]).rename_axis("split")
+        return cls(measures, **facts)
 
 
 def evaluate(
-    run_or_embeddings: "Embeddings",
-    graph: Data,
-    protocol: str = "random-10-10-80",
+    run_or_embeddings: Embeddings,
+    data: Any,
+    protocol: str | None = None,
     splits: int = 10,
     seed: int = 0,
     solver: str | None = None,
@@ -131,16 +147,17 @@ def evaluate(
     fresh: bool = False,
     progress: bool = True,
 ) -> Scores:
-    """Score frozen embeddings by a probe on the labels of a graph.
+    """Score frozen embeddings by a probe on the labels of data, or by a ranking of what was held out.
 
-    The spread is over the splits of this one embedding, never over training seeds (see `compare`). The scores of a run
-    that lies in a store are kept beside it and loaded when the same is asked again.
+    The spread is over the splits, or users, of this one embedding, never over training seeds (see `compare`). The
+    scores of a run that lies in a store are kept beside it and loaded when the same is asked again.
 
     Args:
-        run_or_embeddings: a run, or a matrix [nodes, dim].
-        graph: the graph with its labels.
-        protocol: name of a protocol.
-        splits: how many; where the splits come with the graph, at most as many as it has.
+        run_or_embeddings: a run, or a matrix [items, dim]; for users and items a matrix by each name, "user" and
+            "item", or a function from users to their scores of all items.
+        data: what the run was trained on, with its labels or held-out interactions.
+        protocol: name of a protocol that scores this kind of data; None for the kind's own.
+        splits: how many; where the splits come with the graph, at most as many as it has, and ten folds at most.
         seed: of the splits and of the probe's initial weights.
         solver: "liblinear" or "fast" for logistic regression; None: the protocol's own.
         steps: gradient steps of a protocol that trains a linear layer; None: the protocol's own.
@@ -152,62 +169,49 @@ def evaluate(
         The scores, in percent.
 
     Raises:
-        UserError: unknown protocol or solver, an option the protocol lacks, or a graph that it cannot be used on.
+        UserError: unknown protocol or solver, an option the protocol lacks, data that it cannot be used on, or data
+            that are not the run's.
     """
-    rules = protocols.get(protocol)
+    rules = protocols.of(kind_of(data), protocol)
     solver, steps = _options(rules, solver, steps)
     normalise = rules.normalise if normalise is None else normalise
-    labels = protocols.labels_of(graph)
-    parts = rules.splits(graph, splits, seed)
-    x = matrix_of(run_or_embeddings, graph)
-    asked = {"version": VERSION, "protocol": protocol, "splits": splits, "seed": seed, "solver": solver, "steps": steps}
-    asked |= {"embeddings": cache.digest(x), "labels_and_splits": cache.digest(labels, *_arrays(parts))}
-    asked["normalise"] = normalise
-    file = cache.file_of(run_or_embeddings, asked)
+    asked = {"version": VERSION, "protocol": rules.name, "splits": splits, "seed": seed, "solver": solver}
+    asked |= {"steps": steps, "normalise": normalise}
+    x: Any
+    if rules.probe == "ranking":
+        x, against = by_item(run_or_embeddings, data), content_hash(data)
+    else:
+        labels, parts = protocols.labels_of(data), rules.splits(data, splits, seed)
+        x, against = matrix_of(run_or_embeddings, data), cache.digest(labels, *_arrays(parts))
+    file = None
+    if getattr(run_or_embeddings, "path", None) is not None:
+        arrays = x.values() if isinstance(x, dict) else (x,)
+        asked |= {"embeddings": cache.digest(*arrays), "labels_and_splits": against}
+        file = cache.file_of(run_or_embeddings, asked)
     stored = None if fresh or file is None else cache.load(file, asked)
     if stored is not None:
         return Scores.from_dict(stored)
     began = time.perf_counter()
-    x = normalize(x) if normalise else x
-    randomness = Randomness(seed)
-    rows = [
-        _score(rules, x, labels, split, solver, steps, randomness.integer(f"probe {i}"))
-        for i, split in enumerate(
-            tqdm(parts, desc=protocol, unit="split", leave=False, disable=None if progress else True)
-        )
-    ]
-    per_split = pd.DataFrame(rows).rename_axis("split")
-    over = _over(rules, graph, len(rows))
-    accuracy, macro_f1 = (_measure(per_split[name], rules, over) for name in ("accuracy", "macro_f1"))
+    if rules.probe == "ranking":
+        x = {name: normalize(part) for name, part in x.items()} if normalise and isinstance(x, dict) else x
+        per_user = ranking.ranked(x if callable(x) else ranking.dot_products(x), data)
+        per_split = per_user.mean().to_frame().T.assign(users=len(per_user)).rename_axis("split")
+        errors, over = per_user.sem(), f"standard error over {len(per_user):,} users of one embedding"
+        measures = {name: Measure(per_user[name].mean(), errors[name], over) for name in per_user}
+    else:
+        x = normalize(x) if normalise else x
+        randomness = Randomness(seed)
+        bar = tqdm(parts, desc=rules.name, unit="split", leave=False, disable=None if progress else True)
+        seeds = [randomness.integer(f"probe {number}") for number in range(len(parts))]
+        rows = [_score(rules, x, labels, split, solver, steps, s) for split, s in zip(bar, seeds, strict=True)]
+        per_split = pd.DataFrame(rows).rename_axis("split")
+        over = _over(rules, data, len(rows))
+        measures = {name: _measure(per_split[name], rules, over) for name in ("accuracy", "macro_f1")}
     seconds = time.perf_counter() - began
-    scores = Scores(accuracy, macro_f1, per_split, protocol, solver, steps, normalise, seed, rules.flawed, seconds)
+    scores = Scores(measures, per_split, rules.name, solver, steps, normalise, seed, rules.flawed, seconds)
     if file is not None:
         cache.store(file, asked, scores.as_dict())
     return scores
-
-
-def matrix_of(run_or_embeddings: "Embeddings", graph: Data) -> probes.Features:
-    """Return the embeddings of a run, or a matrix, as float32 [nodes, dim], sparse where few entries are not zero.
-
-    Raises:
-        UserError: it has not one row a node, or holds a value that is not finite.
-    """
-    x: Any = getattr(run_or_embeddings, "embeddings", run_or_embeddings)
-    if isinstance(x, Tensor):
-        x = x.detach().cpu().numpy()
-    if x.ndim != 2 or x.shape[0] != graph.num_nodes:
-        raise UserError(
-            f"embeddings must have one row a node [{graph.num_nodes}, dim] of {protocols.name_of(graph)}, "
-            f"not {list(x.shape)}; a run is evaluated on the graph it was trained on"
-        )
-    if not sp.issparse(x) and np.count_nonzero(x) < SPARSE_BELOW * x.size:
-        x = sp.csr_matrix(x)
-    x = sp.csr_matrix(x, dtype=np.float32) if sp.issparse(x) else np.ascontiguousarray(x, dtype=np.float32)
-    values = x.data if sp.issparse(x) else x
-    if not np.isfinite(values).all():
-        bad = values.size - np.count_nonzero(np.isfinite(values))
-        raise UserError(f"{bad} of {x.shape[0] * x.shape[1]} values of the embeddings are not finite numbers")
-    return x
 
 
 def _options(rules: Protocol, solver: str | None, steps: int | None) -> tuple[str, int | None]:
@@ -216,7 +220,7 @@ def _options(rules: Protocol, solver: str | None, steps: int | None) -> tuple[st
     if steps is None:
         steps = rules.steps
     elif rules.steps is None:
-        raise UserError(f"protocol {rules.name!r} fits logistic regression to its optimum and has no steps to set")
+        raise UserError(f"protocol {rules.name!r} trains no linear layer and has no steps to set")
     elif steps < probes.PICK_EVERY:
         raise UserError(f"steps must be at least {probes.PICK_EVERY}, the first step that can be picked, not {steps}")
     return solver or rules.solvers[0], steps
@@ -240,6 +244,8 @@ def _score(
     if steps is not None:
         tuned = replace(split, validation=split.test) if rules.picks_on_test else split
         said = probes.linear_layer(x, known, tuned, names.size, steps, seed)
+    elif rules.probe == "svc":
+        said = probes.svc(x, known, split, rules.grid)
     else:
         said = (probes.fast if solver == "fast" else probes.liblinear)(x, known, split, names.size)
     wanted = truth[split.test]
@@ -255,7 +261,9 @@ def _score(
     }
 
 
-def _over(rules: Protocol, graph: Data, count: int) -> str:
+def _over(rules: Protocol, graph: Any, count: int) -> str:
+    if rules.folds:
+        return f"{count} folds of one embedding"
     if not rules.drawn:
         available = protocols.public_splits(graph)
         return "the one public split" if available == 1 else f"{count} of {available} public splits of one embedding"

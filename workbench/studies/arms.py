@@ -9,11 +9,10 @@ import pandas as pd
 from torch_geometric.data import Data
 
 from workbench.errors import UserError
-from workbench.evaluation import evaluate, paired_difference, propagated
-from workbench.evaluation.comparison import PROPAGATED
+from workbench.evaluation import BASELINES, evaluate, paired_difference, propagated
 from workbench.training.fit import fit
 
-UNTRAINED = "untrained encoder"
+UNTRAINED, PROPAGATED = "untrained encoder", BASELINES.get("propagated").label
 MARGIN = 1.0  # percentage points within which two arms count as equally good
 
 

@@ -11,7 +11,7 @@ from torch_geometric.data import Data
 from traitlets import Instance
 
 from workbench.config import options_of
-from workbench.datasets.files.registry import BUILDERS, found
+from workbench.datasets.files.registry import usable
 from workbench.errors import UserError
 from workbench.methods import METHODS, Config, configure, preset_names
 from workbench.plots import style
@@ -59,8 +59,8 @@ class Form(Controls, ipw.VBox):
     def __init__(self, graph: Data | str, method: str, preset: str | None, seed: int, parameters: dict[str, Any]):
         super().__init__()
         asked, config = checked(graph, method, preset, seed, parameters)
-        here = found(Path(os.environ.get("WORKBENCH_DATA") or "data").expanduser())
-        names = sorted({*BUILDERS.names(), *here} - {asked.label})
+        here = usable(Path(os.environ.get("WORKBENCH_DATA") or "data").expanduser(), "nodes")
+        names = sorted({*here} - {asked.label})
         self._graphs = {asked.label: graph} | {name: name for name in names}
         self.problem, self.fields, self.complaints = "", dict[str, Any](), dict[str, ipw.HTML]()
         common = {"style": {"description_width": LABEL}, "layout": ipw.Layout(width="auto")}

@@ -11,18 +11,21 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 import torch_geometric
 from torch_geometric import datasets
-from torch_geometric.data import Data, InMemoryDataset
+from torch_geometric.data import Data, HeteroData, InMemoryDataset
 from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import to_undirected
 
 from workbench.datasets.files.cache import publish
-from workbench.datasets.files.registry import BUILDERS, facts, found
+from workbench.datasets.files.registry import facts, kind_of_row, usable
+from workbench.datasets.files.sets import READERS, collab
+from workbench.datasets.graph_sets import GraphSet, with_attributes
+from workbench.datasets.kinds import kind_of
 from workbench.datasets.nodes import check
 from workbench.errors import UserError
 
@@ -39,15 +42,19 @@ class SparseAttributes(BaseTransform):
         return data
 
 
-def load_files(name: str, root: Path) -> Data:
+Loaded: TypeAlias = Data | GraphSet | HeteroData
+
+
+def load_files(name: str, root: Path) -> Loaded:
     """Load a named graph from its files, downloading them into the root where they are missing.
 
     Args:
-        name: a graph whose facts name a PyG class or an npz file.
+        name: a set whose facts name a PyG class, an npz file or a reader of plain files.
         root: folder laid out by family (Planetoid/Cora/raw, Amazon/Photo/raw, ...); not written when it has the files.
 
     Returns:
-        The graph as PyG gives it: x float32 [nodes, features], edge_index [2, edges], y [nodes], masks where it has.
+        The data as PyG gives them; a graph has x float32 [nodes, features], edge_index [2, edges], y [nodes], and masks
+        where it has; a set of graphs without attributes gets degrees.
 
     Raises:
         UserError: the files are missing and can't be downloaded, or are damaged, or aren't those of this graph.
@@ -55,15 +62,15 @@ def load_files(name: str, root: Path) -> Data:
     row = facts(name)
     npz = root / row["npz"] if "npz" in row else None
     if "pyg_class" not in row:
-        assert npz is not None
-        if not npz.is_file():
-            raise _missing(name, root, f"{npz}, which no PyG class can download")
-        return _read_npz(name, npz, directed=row["directed"])
+        plain = npz or root / row["folder"]
+        if not plain.exists():
+            raise _missing(name, root, f"{plain}, which no PyG class can download")
+        return _read(name, row, plain)
     raw_paths = _raw_paths(row, root)
     raw = raw_paths[0].parent
     here = [path for path in raw_paths if path.is_file()]
     if not here and npz is not None and npz.is_file():
-        return _read_npz(name, npz, directed=row["directed"])
+        return _read(name, row, npz)
     if not here:
         _download(name, row, root, raw)
     elif len(here) < len(raw_paths):
@@ -76,22 +83,38 @@ def load_files(name: str, root: Path) -> Data:
 
 
 def _raw_paths(row: dict[str, Any], root: Path) -> list[Path]:
-    """Ask the PyG class which files it reads, without letting it download or process any."""
-    return [Path(path) for path in _only(row, root).raw_paths]
+    """Ask the PyG class which files it reads, without letting it download or process any.
+
+    A set of graphs reads what else lies there under its name, such as labels of nodes.
+    """
+    paths = [Path(path) for path in _only(row, root).raw_paths]
+    others = paths[0].parent.glob(f"{row['arguments']['name']}_*.txt") if row["pyg_class"] == "TUDataset" else ()
+    return [*paths, *sorted({*others} - {*paths})]
 
 
 def _only(row: dict[str, Any], root: Path, *steps: str) -> InMemoryDataset:
     """Make the PyG dataset of a graph, which takes only the named ones of its steps _download, _process and load."""
-    skipped = {step: _nothing for step in ("_download", "_process", "load") if step not in steps}
-    kind = type(row["pyg_class"], (getattr(datasets, row["pyg_class"]),), skipped)
-    return kind(str(root / row["family"]), **row["arguments"], pre_transform=SparseAttributes())
+    changed: dict[str, Any] = {s: _nothing for s in ("_download", "_process", "load") if s not in steps}
+    if row["pyg_class"] == "TUDataset" and "load" not in steps:
+        changed["__init__"] = _without_load
+    if "url" in row:
+        changed["url"] = row["url"]
+    kind = type(row["pyg_class"], (getattr(datasets, row["pyg_class"]),), changed)
+    options = {"pre_transform": SparseAttributes()} if kind_of_row(row) == "nodes" else {}
+    return kind(str(root / row["family"]), **row.get("arguments", {}), **options)
 
 
 def _nothing(*_: object, **__: object) -> None:
     """Stand in for a step that is left out."""
 
 
-def _through_cache(name: str, row: dict[str, Any], raw_paths: list[Path]) -> Data:
+def _without_load(self: Any, root: str, name: str) -> None:
+    """Stand in for TUDataset.__init__, which loads in any case."""
+    self.name, self.cleaned = name, False
+    InMemoryDataset.__init__(self, root)
+
+
+def _through_cache(name: str, row: dict[str, Any], raw_paths: list[Path]) -> Loaded:
     """Let the PyG class process links to the raw files inside the cache folder, and load what it made there."""
     raw = raw_paths[0].parent.resolve()
     seal = hashlib.sha256(f"{torch_geometric.__version__} {raw}".encode())
@@ -102,26 +125,41 @@ def _through_cache(name: str, row: dict[str, Any], raw_paths: list[Path]) -> Dat
     def process(folder: Path) -> None:
         if row["pyg_class"] == "Planetoid":  # pickles, which run code when opened: only the published ones are
             _check_sums(name, row, raw_paths)
-        for path, target in zip(raw_paths, _raw_paths(row, folder), strict=True):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _link(path.resolve(), target)
+        place = _raw_paths(row, folder)[0].parent
+        place.mkdir(parents=True, exist_ok=True)
+        for path in raw_paths:
+            _link(path.resolve(), place / path.name)
         _only(row, folder, "_process")
         try:
-            check(_only(row, folder, "load")[0])
+            _check(_loaded(row, folder))
         except UserError as error:
             raise _damaged(name, raw, error) from error
 
     try:
         with _quiet():
             folder = publish(f"graphs/{name}-{seal.hexdigest()[:16]}", process)
-            data = _only(row, folder, "load")[0]
+            data = _loaded(row, folder)
     except UserError:
         raise
     except Exception as error:
         raise _damaged(name, raw, error) from error
+    if not isinstance(data, Data):
+        return data
     if data.x.is_sparse:
         data.x = data.x.to_dense()
     return _with_names(data, raw_paths)
+
+
+def _loaded(row: dict[str, Any], folder: Path) -> Loaded:
+    dataset = _only(row, folder, "load")
+    return with_attributes(GraphSet(dataset)) if kind_of_row(row) == "graph-sets" else dataset[0]
+
+
+def _check(data: Loaded) -> None:
+    if isinstance(data, Data):
+        check(data)
+    else:
+        kind_of(data).check(data)
 
 
 def _link(path: Path, target: Path) -> None:
@@ -141,20 +179,31 @@ def _with_names(data: Data, raw_paths: list[Path]) -> Data:
     return data
 
 
-def _read_npz(name: str, path: Path, directed: bool) -> Data:
-    """Read the npz layout of the heterophilous graphs: node_features, node_labels, edges [m, 2], masks [splits, n]."""
+def _read(name: str, row: dict[str, Any], path: Path) -> Loaded:
+    """Read data in files that no PyG class reads: an npz file, or a folder by the reader that the row names."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            x = torch.from_numpy(file["node_features"]).float()
-            edge_index = torch.from_numpy(file["edges"]).long().t().contiguous()
-            data = Data(x=x, edge_index=edge_index, y=torch.from_numpy(file["node_labels"]).long())
-            for part in ("train", "val", "test"):
-                data[f"{part}_mask"] = torch.from_numpy(file[f"{part}_masks"]).t().contiguous()
-            if not directed:
-                data.edge_index = to_undirected(edge_index, num_nodes=len(x))
-        check(data)
+        if "reader" in row:
+            data: Loaded = READERS[row["reader"]](path, row)
+        elif kind_of_row(row) == "graph-sets":
+            data = with_attributes(collab(path))
+        else:
+            data = _read_npz(path, row["directed"])
+        _check(data)
     except Exception as error:
         raise _damaged(name, path, error) from error
+    return data
+
+
+def _read_npz(path: Path, directed: bool) -> Data:
+    """Read the npz layout of the heterophilous graphs: node_features, node_labels, edges [m, 2], masks [splits, n]."""
+    with np.load(path, allow_pickle=False) as file:
+        x = torch.from_numpy(file["node_features"]).float()
+        edge_index = torch.from_numpy(file["edges"]).long().t().contiguous()
+        data = Data(x=x, edge_index=edge_index, y=torch.from_numpy(file["node_labels"]).long())
+        for part in ("train", "val", "test"):
+            data[f"{part}_mask"] = torch.from_numpy(file[f"{part}_masks"]).t().contiguous()
+    if not directed:
+        data.edge_index = to_undirected(edge_index, num_nodes=len(x))
     return data
 
 
@@ -200,8 +249,7 @@ def _damaged(name: str, path: Path, error: Exception) -> UserError:
 
 
 def _missing(name: str, root: Path, what: str) -> UserError:
-    usable = [*BUILDERS.names(), *found(root)]
-    return UserError(f"graph {name!r} is not here: looked for {what}; usable now: {', '.join(usable)}")
+    return UserError(f"graph {name!r} is not here: looked for {what}; usable now: {', '.join(usable(root))}")
 
 
 @contextlib.contextmanager

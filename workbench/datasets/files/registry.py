@@ -5,18 +5,17 @@ from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from workbench.errors import unknown
 from workbench.registry import Registry
 
-if TYPE_CHECKING:
-    from torch_geometric.data import Data
+T = TypeVar("T")
 
-BUILDERS: "Registry[Callable[[], Data]]" = Registry("graph")
+BUILDERS: Registry[Callable[[], Any]] = Registry("graph")
 """Graphs that a function makes, without files: the embedded ones and those that a person registers."""
 
-FIGURES = ("nodes", "edges", "features", "classes")
+FIGURES = ("graphs", "nodes", "edges", "features", "classes", "users", "items", "interactions", "held_out")
 
 
 @cache
@@ -24,14 +23,20 @@ def _rows() -> dict[str, dict[str, Any]]:
     return tomllib.loads(files("workbench.datasets.files").joinpath("registry.toml").read_text(encoding="utf-8"))
 
 
-def register(name: str) -> Callable[[Callable[[], "Data"]], Callable[[], "Data"]]:
-    """Decorate a function that returns a graph, so that load_graph(name) finds it."""
+def register(name: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Decorate a function that returns a graph, or data of another kind, so that load_graph(name) finds it."""
     return BUILDERS.register(name)
 
 
-def names() -> list[str]:
-    """Return every name that load_graph takes, sorted."""
-    return sorted({*_rows(), *BUILDERS.names()})
+def names(kind: str | None = None) -> list[str]:
+    """Return every name that load_graph takes, sorted, or those of one kind of data, e.g. "nodes"."""
+    known = sorted({*_rows(), *BUILDERS.names()})
+    return [name for name in known if kind in (None, kind_of_row(_rows().get(name, {})))]
+
+
+def kind_of_row(row: dict[str, Any]) -> str:
+    """Return the kind of data that a row of registry.toml is about."""
+    return str(row.get("kind", "nodes"))
 
 
 def facts(name: str) -> dict[str, Any]:
@@ -52,15 +57,20 @@ def facts(name: str) -> dict[str, Any]:
     return dict(_rows().get(name, {"title": name}))
 
 
-def found(root: Path) -> list[str]:
-    """Return the names of the graphs whose files lie in a root."""
-    rows = {name: facts(name) for name in names()}
+def found(root: Path, kind: str | None = None) -> list[str]:
+    """Return the names whose files lie in a root, or those of one kind of data."""
+    rows = {name: facts(name) for name in names(kind)}
     return [
         name
         for name, row in rows.items()
         if ("npz" in row and (root / row["npz"]).is_file())
-        or ("folder" in row and any((root / row["folder"] / "raw").glob("*")))
+        or ("folder" in row and any((root / row["folder"] / ("" if "reader" in row else "raw")).glob("*")))
     ]
+
+
+def usable(root: Path, kind: str | None = None) -> list[str]:
+    """Return the names that need no files, then those whose files lie in a root; or those of one kind of data."""
+    return [*(name for name in BUILDERS.names() if name in names(kind)), *found(root, kind)]
 
 
 def markdown() -> str:
@@ -69,10 +79,18 @@ def markdown() -> str:
         "| name | graph | nodes | edges | features | classes | directed | files below the root |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name, row in _rows().items():
-        figures = (f"{row[key]:,}" if key in row else "" for key in FIGURES)
+    single = {name: row for name, row in _rows().items() if kind_of_row(row) == "nodes"}
+    for name, row in single.items():
+        figures = (f"{row[key]:,}" if key in row else "" for key in ("nodes", "edges", "features", "classes"))
         cells = [f"`{name}`", row["title"], *figures, "yes" if row["directed"] else "no", _place(row)]
         lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "## Other kinds of data", "", "| name | data | kind | figures | files below the root |"]
+    lines += ["|---|---|---|---|---|"]
+    for name, row in _rows().items():
+        if name not in single:
+            figures = (f"{row[key]:,} {key.replace('_', ' ')}" for key in FIGURES if key in row)
+            cells = [f"`{name}`", row["title"], kind_of_row(row), ", ".join(figures), _place(row)]
+            lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "## Source, citation, licence and use", ""]
     lines += ["| name | source | cite | licence | used by | note |", "|---|---|---|---|---|---|"]
     for name, row in _rows().items():
@@ -87,6 +105,6 @@ def markdown() -> str:
 
 
 def _place(row: dict[str, Any]) -> str:
-    places = [f"`{row['folder']}/raw/`"] if "folder" in row else []
+    places = [f"`{row['folder']}/{'' if 'reader' in row else 'raw/'}`"] if "folder" in row else []
     places += [f"`{row['npz']}`"] if "npz" in row else []
     return " or ".join(places) or "none needed"

@@ -10,6 +10,8 @@ from torch_geometric.utils import from_scipy_sparse_matrix, to_undirected
 from workbench.datasets.files.registry import register
 from workbench.datasets.synthetic.planting import planted
 from workbench.datasets.synthetic.pydocs import pydocs
+from workbench.datasets.synthetic.rings import rings  # noqa: F401  (registers itself)
+from workbench.datasets.synthetic.tastes import tastes  # noqa: F401
 
 NEIGHBOURS = 8
 

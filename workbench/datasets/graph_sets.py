@@ -1,0 +1,93 @@
+"""A set of graphs, each of which is embedded as a whole."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data, Dataset
+from torch_geometric.utils import degree, one_hot
+
+from workbench.datasets.kinds import KINDS, Contents, Kind, alone
+from workbench.errors import UserError
+
+
+class GraphSet(list[Data]):
+    """A list of graphs with the name of the set; PyG's loaders take it like any list."""
+
+    def __init__(self, graphs: Iterable[Data], name: str | None = None):
+        super().__init__(graphs)
+        self.name = name
+
+    def to(self, device: Any) -> "GraphSet":
+        """Return the set with each graph on a device."""
+        return GraphSet((graph.to(device) for graph in self), self.name)
+
+
+@KINDS.register("graph-sets")
+class GraphSets(Kind):
+    """A list or dataset of `Data`, each with x [nodes, features], edge_index [2, edges] and its class y [1]."""
+
+    name, words, items = "graph-sets", "a set of graphs (a list or dataset of torch_geometric Data)", ("graphs",)
+    baselines, protocol = ("sum-of-attributes", "weisfeiler-lehman"), "svc-10-folds"
+
+    def recognises(self, data: Any) -> bool:
+        """Return whether this is a sequence of graphs."""
+        if isinstance(data, Dataset):
+            return len(data) > 0 and isinstance(data[0], Data)
+        return isinstance(data, list | tuple) and len(data) > 0 and all(isinstance(graph, Data) for graph in data)
+
+    def check(self, data: Any) -> None:
+        """Raise a UserError for the first graph that lacks attributes or edges, or has others than the first."""
+        for number, graph in enumerate(data):
+            for key, words in (("x", "attributes (x)"), ("edge_index", "edges (edge_index)")):
+                if graph.get(key) is None:
+                    raise UserError(f"graph {number} has no {words}; load the set with load_graph, which adds degrees")
+            if graph.x.dim() != 2 or graph.x.size(1) != data[0].x.size(1) or not graph.x.is_floating_point():
+                raise UserError(
+                    f"the attributes x of graph {number} must be floating-point numbers [nodes, {data[0].x.size(-1)}] "
+                    f"as those of graph 0, not {graph.x.dtype} {list(graph.x.shape)}"
+                )
+            ends = graph.edge_index
+            if ends.numel() and not 0 <= int(ends.min()) <= int(ends.max()) < len(graph.x):
+                raise UserError(f"an edge of graph {number} joins a node that it doesn't have ({len(graph.x)} nodes)")
+
+    def inputs(self, data: Any) -> GraphSet:
+        """Return each graph's attributes and edges alone."""
+        kept = ("x", "edge_index", "edge_attr")
+        return GraphSet(
+            Data(num_nodes=g.num_nodes, **{key: alone(g[key]) for key in kept if g.get(key) is not None}) for g in data
+        )
+
+    def contents(self, data: Any) -> Contents:
+        """Return attributes, edges and class of each graph."""
+        keys = ("x", "edge_index", "edge_attr", "y")
+        return {f"{number} {key}": graph.get(key) for number, graph in enumerate(data) for key in keys}
+
+    def shape(self, inputs: Any) -> dict[str, int]:
+        """Return how many attributes a node has."""
+        return {"features": int(inputs[0].x.shape[1])}
+
+    def sizes(self, data: Any) -> dict[str, int]:
+        """Return how many graphs, nodes and entries of edge_index there are."""
+        edges = sum(int(graph.edge_index.size(1)) for graph in data)
+        return {"graphs": len(data), "nodes": sum(int(graph.num_nodes) for graph in data), "edges": edges}
+
+    def labels(self, data: Any) -> Tensor | None:
+        """Return the class of each graph."""
+        return None if any(graph.get("y") is None for graph in data) else torch.cat([graph.y for graph in data])
+
+
+def with_attributes(graphs: GraphSet) -> GraphSet:
+    """Return the set with the one-hot degree as attributes [nodes, largest degree + 1] where a graph has none.
+
+    This is what the field does for IMDB and COLLAB. The number of columns is that of the set, and so an encoder that
+    was trained on them takes no graph with a larger degree.
+    """
+    if all(graph.get("x") is not None for graph in graphs):
+        return graphs
+    degrees = [degree(graph.edge_index[0], graph.num_nodes, dtype=torch.long) for graph in graphs]
+    columns = 1 + max(int(counts.max()) for counts in degrees)
+    for graph, counts in zip(graphs, degrees, strict=True):
+        graph.x = one_hot(counts, columns)
+    return graphs

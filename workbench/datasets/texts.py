@@ -1,0 +1,54 @@
+"""One graph whose nodes have a text each."""
+
+from typing import Any
+
+from torch import Tensor
+from torch_geometric.data import Data
+
+from workbench.datasets.kinds import KINDS, Contents, Kind, alone
+from workbench.errors import UserError
+
+
+@KINDS.register("texts")
+class Texts(Kind):
+    """A `Data` with text, a list of one string a node, edge_index [2, edges], and x where there is one."""
+
+    name, items = "texts", ("nodes",)
+    words = "a graph of texts (a torch_geometric Data with text, one string a node)"
+    baselines, protocol = ("words",), "random-10-10-80"
+
+    def recognises(self, data: Any) -> bool:
+        """Return whether this is a single graph with texts."""
+        return isinstance(data, Data) and data.get("text") is not None
+
+    def check(self, data: Data) -> None:
+        """Raise a UserError where there is not one text a node."""
+        if data.edge_index is None or len(data.text) != data.num_nodes:
+            raise UserError(f"a graph of texts needs edges (edge_index) and one text a node ({data.num_nodes})")
+
+    def inputs(self, data: Data) -> Data:
+        """Return texts, edges and attributes alone."""
+        inputs = Data(text=[*data.text], edge_index=alone(data.edge_index), num_nodes=data.num_nodes)
+        if data.x is not None:
+            inputs.x = alone(data.x)
+        return inputs
+
+    def contents(self, data: Data) -> Contents:
+        """Return texts, attributes, edges and labels."""
+        return {"text": tuple(data.text)} | {key: data.get(key) for key in ("x", "edge_index", "y")}
+
+    def shape(self, inputs: Data) -> dict[str, int]:
+        """Return how many attributes a node has besides its text."""
+        return {"features": 0 if inputs.x is None else int(inputs.x.shape[1])}
+
+    def sizes(self, data: Data) -> dict[str, int]:
+        """Return how many nodes and entries of edge_index there are."""
+        return {"nodes": int(data.num_nodes or 0), "edges": int(data.edge_index.size(1))}
+
+    def attributes(self, data: Data) -> Tensor | None:
+        """Return x."""
+        return data.get("x")
+
+    def labels(self, data: Data) -> Tensor | None:
+        """Return the class of each node."""
+        return data.get("y")

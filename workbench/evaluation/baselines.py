@@ -1,0 +1,132 @@
+"""Baselines that train nothing, by name; each kind of data names its own in `Kind.baselines`."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from scipy.sparse.linalg import svds
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.preprocessing import normalize
+from torch_geometric.data import Data, HeteroData
+from torch_geometric.nn.conv.gcn_conv import gcn_norm
+
+from workbench.datasets.bipartite import interactions
+from workbench.datasets.graph_sets import GraphSet
+from workbench.datasets.kinds import kind_of
+from workbench.evaluation.embeddings import SPARSE_BELOW, matrix_of
+from workbench.registry import Registry
+
+
+class Baseline(NamedTuple):
+    """What a table calls a baseline, and what makes of data something that `evaluate` scores."""
+
+    label: str
+    embed: Callable[[Any], Any]
+
+
+BASELINES: Registry[Baseline] = Registry("baseline")
+RANK = 64  # of "svd"
+WL_STEPS = 3
+Embed = Callable[[Any], Any]
+
+
+def baseline(name: str, label: str) -> Callable[[Embed], Embed]:
+    """Register the decorated function under a name."""
+
+    def enter(embed: Embed) -> Embed:
+        BASELINES.register(name)(Baseline(label, embed))
+        return embed
+
+    return enter
+
+
+@baseline("raw", "raw attributes")
+def raw(data: Any) -> Any:
+    """Return the attributes as they are [items, features]."""
+    return kind_of(data).attributes(data)
+
+
+@baseline("propagated", "propagated attributes Â²X")
+def propagated(graph: Data, hops: int = 2) -> Any:
+    """Return Â^hops · X [nodes, features], Â = D^-½(A + I)D^-½ as in a GCN layer (Kipf and Welling, 2017, eq. 2).
+
+    Sparse attributes stay sparse as long as few entries are filled.
+    """
+    edges, weights = gcn_norm(graph.edge_index.cpu(), num_nodes=graph.num_nodes)
+    rows, columns = edges[1].numpy(), edges[0].numpy()
+    smoother = sp.csr_matrix((weights.numpy(), (rows, columns)), shape=(graph.num_nodes, graph.num_nodes))
+    x = matrix_of(graph.x, graph)
+    for _ in range(hops):
+        x = smoother @ x
+        if sp.issparse(x) and x.nnz > SPARSE_BELOW * np.prod(x.shape):
+            x = x.toarray()
+    return x
+
+
+@baseline("words", "words")
+def words(data: Data) -> sp.csr_matrix:
+    """Return the TF-IDF weights of the 2,000 commonest words [nodes, words]."""
+    return TfidfVectorizer(max_features=2_000).fit_transform(data.text)
+
+
+@baseline("sum-of-attributes", "sum of attributes")
+def sum_of_attributes(graphs: GraphSet) -> Any:
+    """Return the sum over each graph's nodes [graphs, features]: counts of node types, or of degrees."""
+    return torch.stack([graph.x.sum(dim=0) for graph in graphs])
+
+
+@baseline("weisfeiler-lehman", "Weisfeiler-Lehman counts")
+def weisfeiler_lehman(graphs: GraphSet) -> sp.csr_matrix:
+    """Return how often each label of three rounds of colour refinement occurs in each graph [graphs, labels].
+
+    First labels are the different rows of attributes; a multiset of labels is told by the sum of a random whole number
+    for each label. Source: Shervashidze et al., 2011.
+    """
+    sizes = np.array([graph.num_nodes for graph in graphs])
+    owner, first = np.repeat(np.arange(len(graphs)), sizes), np.cumsum(sizes) - sizes
+    source, target = np.hstack([g.edge_index.cpu().numpy() + start for g, start in zip(graphs, first, strict=True)])
+    draw = np.random.default_rng(0)
+    label = np.unique(torch.cat([graph.x for graph in graphs]).cpu().numpy(), axis=0, return_inverse=True)[1].ravel()
+    counts = []
+    for step in range(WL_STEPS + 1):
+        if step:
+            told, around = draw.integers(2**62, size=label.max() + 1), np.zeros(len(label), np.int64)
+            np.add.at(around, target, told[label[source]])  # wraps around, the same in any order
+            label = np.unique(np.stack([label, around]), axis=1, return_inverse=True)[1].ravel()
+        counts.append(sp.csr_matrix((np.ones(len(label), np.float32), (owner, label))))
+    return sp.hstack(counts, format="csr")
+
+
+@baseline("popularity", "popularity")
+def popularity(data: HeteroData) -> dict[str, Any]:
+    """Return embeddings whose dot product is how many training interactions an item has."""
+    ratings = _ratings(data)
+    return {"user": np.ones((ratings.shape[0], 1), np.float32), "item": np.asarray(ratings.sum(axis=0)).T}
+
+
+@baseline("item-cosine", "item-item cosine")
+def item_cosine(data: HeteroData) -> Any:
+    """Return a scorer that sums the cosines of an item with those that the user has; an item is its column of users."""
+    ratings = _ratings(data)
+    unit = normalize(ratings, axis=0)
+    return lambda users: (ratings[users] @ unit.T @ unit).toarray()
+
+
+@baseline("svd", f"singular vectors, rank {RANK}")
+def singular_vectors(data: HeteroData) -> dict[str, Any]:
+    """Return the singular vectors of D_user^-½ R D_item^-½, those of users scaled (PureSVD, Cremonesi et al., 2010)."""
+    ratings = _ratings(data)
+    by_user, by_item = (sp.diags(np.maximum(np.asarray(ratings.sum(axis=a)).ravel(), 1) ** -0.5) for a in (1, 0))
+    scaled = (by_user @ ratings @ by_item).astype(np.float64)
+    u, s, v = svds(scaled, k=min(RANK, min(scaled.shape) - 1), v0=np.ones(min(scaled.shape)))
+    return {"user": u * s, "item": v.T}
+
+
+def _ratings(data: HeteroData) -> sp.csr_matrix:
+    """Return the training interactions as 0/1 [users, items]."""
+    pairs, counts = interactions(data).cpu().numpy(), tuple(kind_of(data).shape(data).values())
+    ratings = sp.csr_matrix((np.ones(pairs.shape[1], np.float32), pairs), counts)
+    ratings.data[:] = 1
+    return ratings

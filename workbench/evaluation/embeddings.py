@@ -1,0 +1,77 @@
+"""Embeddings to be scored: of a run, or a bare matrix, checked against the data that they belong to."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
+from torch import Tensor
+
+from workbench.datasets.kinds import content_hash, kind_of
+from workbench.errors import UserError
+from workbench.evaluation import probes, protocols
+
+Embeddings: TypeAlias = Any
+"""A run, or a tensor or array [items, dim]; of users and items one by each name, or a `ranking.Scorer`."""
+
+SPARSE_BELOW = 0.2  # a matrix with a smaller share of non-zeros is kept sparse
+
+
+def check_same(run: Any, data: Any) -> None:
+    """Raise a UserError where data are not what a run was trained on; a bare matrix can't be checked.
+
+    The content decides, so the same nodes in another order are other data: row i of the run would be scored as row i
+    of these.
+    """
+    trained_on = getattr(run, "graph_hash", None)
+    if trained_on is not None and content_hash(data) != trained_on:
+        raise UserError(
+            f"this run of {run.method} was trained on {run.graph!r}, and {protocols.name_of(data)} differs from it in "
+            "content or in the order of its items; load what the run was trained on, or give the matrix "
+            "run.encode(data) in place of the run",
+            kind="other data",
+        )
+
+
+def matrix_of(run_or_embeddings: Embeddings, data: Any) -> probes.Features:
+    """Return the embeddings of a run, or a matrix, as float32 [items, dim], sparse where few entries are not zero.
+
+    Raises:
+        UserError: the run was trained on other data, or the matrix has not one row an item, or holds a value that is
+            not finite.
+    """
+    check_same(run_or_embeddings, data)
+    x: Any = getattr(run_or_embeddings, "embeddings", run_or_embeddings)
+    if isinstance(x, dict):
+        raise UserError(f"embeddings of {', '.join(x)} are several matrices; {kind_of(data).words} take one")
+    return _matrix(x, protocols.count_of(data), kind_of(data).items[0][:-1], data)
+
+
+def by_item(run_or_embeddings: Embeddings, data: Any) -> Any:
+    """Return the embeddings of users and items, a matrix by name, or the function from users to scores as it is."""
+    check_same(run_or_embeddings, data)
+    x = getattr(run_or_embeddings, "embeddings", run_or_embeddings)
+    if callable(x):
+        return x
+    kind = kind_of(data)
+    if not isinstance(x, dict) or set(x) != set(kind.items):
+        raise UserError(f"embeddings of {kind.words} are one matrix by each of the names {', '.join(kind.items)}")
+    counts = zip(kind.items, kind.shape(data).values(), strict=True)
+    return {name: _matrix(x[name], count, name, data) for name, count in counts}
+
+
+def _matrix(x: Any, rows: int, item: str, data: Any) -> probes.Features:
+    if isinstance(x, Tensor):
+        x = x.detach().cpu().numpy()
+    if x.ndim != 2 or x.shape[0] != rows:
+        raise UserError(
+            f"embeddings must have one row a {item} [{rows}, dim] of {protocols.name_of(data)}, "
+            f"not {list(x.shape)}; a run is evaluated on the data it was trained on"
+        )
+    if not sp.issparse(x) and np.count_nonzero(x) < SPARSE_BELOW * x.size:
+        x = sp.csr_matrix(x)
+    x = sp.csr_matrix(x, dtype=np.float32) if sp.issparse(x) else np.ascontiguousarray(x, dtype=np.float32)
+    values = x.data if sp.issparse(x) else x
+    if not np.isfinite(values).all():
+        bad = values.size - np.count_nonzero(np.isfinite(values))
+        raise UserError(f"{bad} of {x.shape[0] * x.shape[1]} values of the embeddings are not finite numbers")
+    return x

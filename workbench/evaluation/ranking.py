@@ -1,0 +1,80 @@
+"""Full ranking: how high each user's held-out items stand among all items that the user hasn't had in training."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from torch_geometric.data import HeteroData
+
+from workbench.datasets.bipartite import held_out, interactions
+from workbench.datasets.kinds import kind_of
+from workbench.errors import UserError
+
+Scorer = Callable[[NDArray[np.int64]], NDArray[np.floating[Any]]]
+"""A function from users [block] to their scores of all items [block, items]."""
+
+CUTOFFS = (20, 40)
+MEASURES = ("recall@20", "ndcg@20", "recall@40", "ndcg@40")
+BLOCK = 1 << 23  # scores looked at in one go
+
+
+def dot_products(embeddings: Mapping[str, Any]) -> Scorer:
+    """Return the scorer of embeddings {"user": [users, dim], "item": [items, dim]}: their dot products."""
+    users, items = embeddings["user"], embeddings["item"]
+    return lambda block: users[block] @ items.T
+
+
+def ranked(scorer: Scorer, data: HeteroData) -> pd.DataFrame:
+    """Rank all items for each user with held-out items, and measure how many stand near the top.
+
+    - Recall@k is the share of the user's held-out items among the first k.
+    - NDCG@k is the sum of 1 / log2(rank + 1) over the held-out items among the first k, divided by what it would be
+      if they stood first: the sum over the ranks up to min(k, how many are held out).
+
+    The items that the user had in training are left out of the ranking. Of items with equal scores the one with the
+    smaller number stands higher. Source: He et al., 2020 (LightGCN's release), whose sum is the same.
+
+    Args:
+        scorer: asked for a block of users at a time, so that scores of all users never exist together.
+        data: users and items with held-out interactions.
+
+    Returns:
+        One row a user with held-out items, in percent: `MEASURES`.
+
+    Raises:
+        UserError: no interactions are held out.
+    """
+    test = held_out(data)
+    if test is None or not test.size(1):
+        raise UserError("no interactions are held out (test_edge_index), so there is nothing to rank for")
+    counts = tuple(kind_of(data).shape(data).values())
+    asked, known = (
+        sp.csr_matrix((np.ones(pairs.shape[1], bool), pairs), counts)
+        for pairs in (test.cpu().numpy(), interactions(data).cpu().numpy())
+    )
+    users = np.flatnonzero(np.diff(asked.indptr))
+    parts = []
+    for block in np.array_split(users, min(len(users), 1 + asked.nnz * counts[1] // BLOCK)):
+        scores = np.array(scorer(block), dtype=np.float32)
+        scores[known[block].nonzero()] = -np.inf
+        row, item = asked[block].nonzero()
+        own = scores[row, item][:, None]
+        above = scores[row] > own
+        above |= (scores[row] == own) & (np.arange(counts[1]) < item[:, None])
+        parts.append(_measures(above.sum(axis=1) + 1, row, len(block)))
+    return pd.DataFrame(np.vstack(parts), columns=MEASURES, index=pd.Index(users, name="user"))
+
+
+def _measures(rank: NDArray[np.int64], user: NDArray[np.int64], users: int) -> NDArray[np.float64]:
+    """Return recall and NDCG at each cutoff in percent [users, measures], given ranks from 1 of held-out items."""
+    held = np.bincount(user, minlength=users)
+    best = np.cumsum(1 / np.log2(np.arange(2, max(CUTOFFS) + 2)))
+    columns = []
+    for k in CUTOFFS:
+        hit = rank <= k
+        gain = np.bincount(user, weights=hit / np.log2(rank + 1), minlength=users)
+        columns += [np.bincount(user, weights=hit, minlength=users) / held, gain / best[np.minimum(k, held) - 1]]
+    return 100 * np.stack(columns, axis=1)
