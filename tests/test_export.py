@@ -24,6 +24,11 @@ CONFIGURATIONS = [
     ("str-gcl", {"layers": 2}),
     ("e2neg", {}),
     ("e2neg", {"inference": "star"}),
+    ("graphmae", {}),
+    ("graphmae", {"encoder.norm": "batch", "encoder.activation": "elu", "encoder.layers": 3}),
+    ("graphmae", {"encoder": "gin"}),
+    ("graphmae", {"encoder": "gin", "encoder.norm": "none", "encoder.activation": "relu"}),
+    ("graphmae", {"encoder": "gcn"}),
 ]
 
 

@@ -11,7 +11,7 @@ from torch_geometric.data import Data
 
 import workbench as wb
 from workbench import cli
-from workbench.contrast.negatives.selection import SAMPLERS, SHARED, select
+from workbench.contrast.negatives.selection import SAMPLERS, SHARED
 from workbench.errors import UserError
 from workbench.methods import METHODS
 from workbench.training import machine, memory
@@ -52,7 +52,7 @@ def test_more_nodes_and_a_wider_embedding_take_more(method: str) -> None:
 
 
 def test_samplers_of_one_list_are_known(small_graph: Data) -> None:
-    shared = {name for name in SAMPLERS.names() if name != "all" and select(name, small_graph, 4).shared}
+    shared = {name for name in SAMPLERS.names() if name != "all" and wb.negatives.select(name, small_graph, 4).shared}
     assert shared == SHARED
 
 

@@ -746,7 +746,7 @@ def test_mistakes_in_a_graph_of_ones_own_are_named(files, options, sentence, tmp
         (networkx.path_graph(3), {"features": "colour"}, "'colour' is not a node attribute .*there are: none"),
         (networkx.path_graph(3), {"features": np.eye(2)}, "attributes for 2 nodes, but the graph has 3"),
         (networkx.path_graph(3), {"features": np.ones(3)}, "must be a table"),
-        (3, {}, "not by int"),
+        (3, {}, "int is no data that a method learns on, and nothing that load_graph takes"),
         ("folder/graph.xyz", {}, "ends in one of .csv"),
         (Data(x=torch.eye(2)), {}, "no edge_index, only x"),
         (small(y=torch.tensor([0, 1, -1, 0])), {}, "negative label"),

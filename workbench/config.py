@@ -85,16 +85,19 @@ def options_of(registry: Registry[Any], name: str) -> dict[str, Any]:
 
 
 def check_options(registry: Registry[Any], name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options of a part, in the type of their defaults.
+    """Return options of a part, in the type of their defaults, or one of the words of a Literal.
 
     Raises:
         UserError: the part has no such option, or the value is of another type.
     """
     known, checked, where = options_of(registry, name), {}, f"of {registry.kind} {name!r}"
+    declared = inspect.signature(registry.get(name)).parameters
     for option, value in options.items():
         if option not in known:
             raise unknown("option", option, known, where)
-        checked[option] = as_type(f"option {option!r}", value, type(known[option]), where)
+        literal = get_origin(declared[option].annotation) is Literal
+        wanted = declared[option].annotation if literal else type(known[option])
+        checked[option] = as_type(f"option {option!r}", value, wanted, where)
     return checked
 
 

@@ -59,10 +59,13 @@ class Bipartite(Kind):
         return dict(zip(("users", "items"), _counts(inputs), strict=True))
 
     def sizes(self, data: HeteroData) -> dict[str, int]:
-        """Return how many users, items, training and held-out interactions there are."""
+        """Return how many users and items there are."""
+        return self.shape(data)
+
+    def entries(self, data: HeteroData) -> dict[str, int]:
+        """Return how many training and held-out interactions there are."""
         test = held_out(data)
-        pairs = {"interactions": int(interactions(data).size(1)), "held_out": 0 if test is None else int(test.size(1))}
-        return self.shape(data) | pairs
+        return {"interactions": int(interactions(data).size(1)), "held_out": 0 if test is None else int(test.size(1))}
 
 
 def interactions(data: HeteroData) -> Tensor:

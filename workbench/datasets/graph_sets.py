@@ -69,9 +69,13 @@ class GraphSets(Kind):
         return {"features": int(inputs[0].x.shape[1])}
 
     def sizes(self, data: Any) -> dict[str, int]:
-        """Return how many graphs, nodes and entries of edge_index there are."""
+        """Return how many graphs there are."""
+        return {"graphs": len(data)}
+
+    def entries(self, data: Any) -> dict[str, int]:
+        """Return how many nodes and entries of edge_index there are in all."""
         edges = sum(int(graph.edge_index.size(1)) for graph in data)
-        return {"graphs": len(data), "nodes": sum(int(graph.num_nodes) for graph in data), "edges": edges}
+        return {"nodes": sum(int(graph.num_nodes) for graph in data), "edges": edges}
 
     def labels(self, data: Any) -> Tensor | None:
         """Return the class of each graph."""

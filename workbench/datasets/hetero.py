@@ -47,10 +47,13 @@ class Hetero(Kind):
         }
 
     def sizes(self, data: HeteroData) -> dict[str, int]:
-        """Return how many targets, nodes of all types and entries of all edge_index there are."""
+        """Return how many items there are."""
+        return {self.items[0]: int(self._labelled(data).num_nodes or 0)}
+
+    def entries(self, data: HeteroData) -> dict[str, int]:
+        """Return how many nodes of all types and entries of all edge_index there are."""
         edges = sum(int(data[relation].edge_index.size(1)) for relation in data.edge_types)
-        targets = int(self._labelled(data).num_nodes or 0)
-        return {"targets": targets, "nodes": int(data.num_nodes or 0), "edges": edges}
+        return {"nodes": int(data.num_nodes or 0), "edges": edges}
 
     def attributes(self, data: HeteroData) -> Tensor | None:
         """Return the attributes of each node of the type that has labels."""

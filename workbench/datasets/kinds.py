@@ -84,12 +84,8 @@ class Kind:
         raise NotImplementedError
 
     def sizes(self, data: Any) -> dict[str, int]:
-        """Return how many there are of each item, and of edges."""
+        """Return how many there are of each item."""
         raise NotImplementedError
-
-    def entries(self, data: Any) -> dict[str, int]:
-        """Return what else the memory of a fit depends on: "nonzeros" of the attributes."""
-        return {}
 
     def attributes(self, data: Any) -> Tensor | None:
         """Return the attributes of each item [items, features], None where items have none."""
@@ -98,6 +94,10 @@ class Kind:
     def labels(self, data: Any) -> Tensor | None:
         """Return the class of each item [items], None where there are no labels."""
         return None
+
+    def entries(self, data: Any) -> dict[str, int]:
+        """Return what else the memory of a fit depends on: "edges", and "nonzeros" of the attributes."""
+        return {}
 
     def names_of(self, data: Any) -> list[str] | None:
         """Return what the items are called by their owner; None where they have no names."""
@@ -120,8 +120,8 @@ def kind_of(data: Any) -> Kind:
             return kind
     known = "; ".join(f"{name}: {KINDS.get(name).words}" for name in KINDS.names())
     raise UserError(
-        f"{type(data).__name__} is no data that a method learns on; load_graph makes them from a name, a file or a "
-        f"networkx graph. Known are {known}"
+        f"{type(data).__name__} is no data that a method learns on, and nothing that load_graph takes (a name, file, "
+        f"networkx graph ...). Known are {known}"
     )
 
 

@@ -134,7 +134,12 @@ def _normalised(x: Tensor, how: Normalise) -> Tensor:
 def _compare_with_facts(name: str, data: Any, directed: bool | None) -> None:
     row, kind = facts(name), kind_of(data)
     labels = kind.labels(data)
-    seen = kind.sizes(data) | kind.shape(data) | {"classes": 0 if labels is None else int(labels.max()) + 1}
+    seen = (
+        kind.sizes(data)
+        | kind.entries(data)
+        | kind.shape(data)
+        | {"classes": 0 if labels is None else int(labels.max()) + 1}
+    )
     for key in FIGURES:
         if key == "edges" and directed is False and row.get("directed"):
             continue

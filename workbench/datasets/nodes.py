@@ -66,11 +66,8 @@ class Nodes(Kind):
         return {"features": int(inputs.x.shape[1])}
 
     def sizes(self, data: Data) -> dict[str, int]:
-        """Return how many nodes and entries of edge_index there are."""
-        return {
-            "nodes": int(data.num_nodes or 0),
-            "edges": 0 if data.edge_index is None else int(data.edge_index.size(1)),
-        }
+        """Return how many nodes there are."""
+        return {"nodes": int(data.num_nodes or 0)}
 
     def attributes(self, data: Data) -> Tensor | None:
         """Return x."""
@@ -81,10 +78,10 @@ class Nodes(Kind):
         return data.get("y")
 
     def entries(self, data: Data) -> dict[str, int]:
-        """Return how many attributes other than zero there are."""
+        """Return how many edges and attributes other than zero there are."""
         x = data.x
         nonzeros = x.count_nonzero() if x.layout == torch.strided else x.values().count_nonzero()
-        return {"nonzeros": int(nonzeros)}
+        return {"edges": int(data.edge_index.shape[1]), "nonzeros": int(nonzeros)}
 
     def names_of(self, data: Data) -> list[str] | None:
         """Return the names of the nodes."""

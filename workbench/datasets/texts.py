@@ -42,8 +42,8 @@ class Texts(Kind):
         return {"features": 0 if inputs.x is None else int(inputs.x.shape[1])}
 
     def sizes(self, data: Data) -> dict[str, int]:
-        """Return how many nodes and entries of edge_index there are."""
-        return {"nodes": int(data.num_nodes or 0), "edges": int(data.edge_index.size(1))}
+        """Return how many nodes there are."""
+        return {"nodes": int(data.num_nodes or 0)}
 
     def attributes(self, data: Data) -> Tensor | None:
         """Return x."""

@@ -1,8 +1,14 @@
 """`Encoder`: what is kept of a training, and how it is written for those who do not have this package."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
+
+from workbench.registry import Registry
+
+# Each makes an encoder of (attributes of a node, width of the embedding); further arguments with defaults are options.
+ENCODERS: Registry[Callable[..., "Encoder"]] = Registry("encoder", "workbench.encoders")
 
 
 class Plain(NamedTuple):
@@ -32,3 +38,17 @@ class Encoder(nn.Module):
     def plain(self) -> Plain:
         """Return the same encoder in PyG's own words."""
         raise TypeError(f"{type(self).__name__} has no plain form")
+
+
+def source_of(module: nn.Module) -> str:
+    """Return the source code that makes a module of the same shape, in a file that imports `nn` from torch."""
+    match module:
+        case nn.Sequential():
+            return f"nn.Sequential({', '.join(map(source_of, module))})"
+        case nn.Linear():
+            return f"nn.Linear({module.in_features}, {module.out_features})"
+        case nn.BatchNorm1d():
+            return f"nn.BatchNorm1d({module.num_features}, momentum={module.momentum})"
+        case nn.PReLU():
+            return f"nn.PReLU({module.num_parameters})"
+    return f"nn.{type(module).__name__}()"

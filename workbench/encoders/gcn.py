@@ -6,8 +6,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from workbench.encoders.base import Encoder, Plain
+from workbench.encoders.base import ENCODERS, Encoder, Plain, source_of
 from workbench.encoders.graph import GraphTensors, View
+from workbench.errors import UserError
 
 Activation = Literal["relu", "prelu", "prelu-each", "prelu-layers"]
 
@@ -94,7 +95,7 @@ class GCN(Encoder):
             activation, norm = self._activation(number), self.norms[number] if self.norms else None
             for module in (activation,) if norm is None else (norm, activation):
                 state |= {f"module_{len(layers)}.{name}": value for name, value in module.state_dict().items()}
-                layers.append(_source(module))
+                layers.append(source_of(module))
         if self.inference == "gcn":
             return Plain(layers, state, ["from torch_geometric.nn import GCNConv"])
         imports = [
@@ -104,8 +105,15 @@ class GCN(Encoder):
         return Plain(layers, state, imports, _STAR)
 
 
-def _source(module: nn.Module) -> str:
-    """Return the source code that makes a normalisation or an activation like this one."""
-    if isinstance(module, nn.BatchNorm1d):
-        return f"nn.BatchNorm1d({module.num_features}, momentum={module.momentum})"
-    return f"nn.PReLU({module.num_parameters})" if isinstance(module, nn.PReLU) else "nn.ReLU()"
+@ENCODERS.register("gcn")
+def gcn(
+    features: int,
+    dim: int,
+    layers: int = 2,
+    activation: Literal["relu", "prelu", "prelu-each", "prelu-layers"] = "relu",
+    norm: Literal["none", "batch"] = "none",
+) -> GCN:
+    """Return graph convolutions of equal width; arguments as for `GCN`."""
+    if layers < 1:
+        raise UserError("an encoder has at least 1 layer", parameter="encoder.layers")
+    return GCN((features, *[dim] * layers), activation, norm=norm)

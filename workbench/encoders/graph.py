@@ -49,7 +49,9 @@ class GraphTensors:
         assert x is not None and edge_index is not None
         self.nodes, self.features = x.shape
         self.edge_index = edge_index[:, edge_index[0] != edge_index[1]]
-        sparse = x.layout != torch.strided or int(x.count_nonzero()) < SPARSE_BELOW * x.numel()
+        # Attributes that are learned themselves, such as a mask token, stay dense.
+        filled = x.numel() if x.requires_grad else int(x.count_nonzero()) if x.layout == torch.strided else 0
+        sparse = filled < SPARSE_BELOW * x.numel()
         self.x = x.to_sparse_csr() if sparse else x
         loops = torch.arange(self.nodes, device=x.device).expand(2, -1)
         source, target = torch.cat([self.edge_index, loops], 1)

@@ -32,8 +32,9 @@ def forecast(method: str, data: Any, preset: str | None = None, **overrides: Any
 
 def expected_mib(method: str, config: Config, kind: Kind, data: Any) -> float:
     """Return the peak that a method's formula gives for data."""
-    sizes = {**kind.sizes(data), **kind.shape(data), **kind.entries(data)}
-    sizes["rows"] = sizes.get("nodes", sum(sizes[item] for item in kind.items))
+    items = kind.sizes(data)
+    sizes = {**items, **kind.shape(data), **kind.entries(data)}
+    sizes["rows"] = sizes.get("nodes", sum(items.values()))
     return METHODS.get(method).memory(config, sizes) / 2**20
 
 

@@ -1,0 +1,92 @@
+"""Encoders made of PyG's own layers, one behind another."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+from torch_geometric.loader import DataLoader
+from torch_geometric.nn import global_add_pool, global_max_pool, global_mean_pool
+
+from workbench.encoders.base import Encoder, Plain, source_of
+from workbench.errors import UserError
+
+Activation = Literal["prelu", "relu", "elu"]
+Norm = Literal["none", "batch"]
+Pooling = Literal["mean", "sum", "max"]
+
+ACTIVATIONS = {"prelu": nn.PReLU, "relu": nn.ReLU, "elu": nn.ELU}
+_POOLING = {"mean": global_mean_pool, "sum": global_add_pool, "max": global_max_pool}
+_GRAPHS = 256  # that are embedded together
+
+
+class Layers(Encoder):
+    """Convolutions with dropout before each, normalisation and an activation after each, the last one included.
+
+    Args:
+        convolutions: one a layer, all of the width of the embedding.
+        dim: that width.
+        activation: after each; a PReLU has one slope a layer.
+        norm: "batch" standardises each column before the activation; "none" does not.
+        dropout: share of each layer's inputs that is dropped in training, in [0, 1).
+        pooling: how nodes make a graph where a set of graphs is embedded.
+
+    Raises:
+        UserError: no layer, or a dropout outside its range.
+    """
+
+    def __init__(
+        self,
+        convolutions: Sequence[nn.Module],
+        dim: int,
+        activation: Activation,
+        norm: Norm,
+        dropout: float,
+        pooling: Pooling,
+    ):
+        super().__init__()
+        if not convolutions:
+            raise UserError("an encoder has at least 1 layer", parameter="encoder.layers")
+        if not 0 <= dropout < 1:
+            raise UserError(f"dropout of the encoder is {dropout}; it must be in [0, 1)", parameter="encoder.dropout")
+        self.convolutions = nn.ModuleList(convolutions)
+        self.norms = nn.ModuleList(nn.BatchNorm1d(dim) for _ in convolutions if norm == "batch")
+        self.activations = nn.ModuleList(ACTIVATIONS[activation]() for _ in convolutions)
+        self.dropout, self.pooling = nn.Dropout(dropout), pooling
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        """Return the embedding of nodes [nodes, dim].
+
+        Args:
+            x: attributes [nodes, features], dense.
+            edge_index: [2, edges].
+        """
+        for number, convolution in enumerate(self.convolutions):
+            x = convolution(self.dropout(x), edge_index)
+            x = self.activations[number](self.norms[number](x) if self.norms else x)
+        return x
+
+    def embed(self, inputs: Any) -> Tensor:
+        """Return the embedding of a graph's nodes [nodes, dim], or of each graph of a set [graphs, dim]."""
+        if isinstance(inputs, Data):
+            assert inputs.x is not None
+            nodes: Tensor = self(inputs.x.to_dense(), inputs.edge_index)
+            return nodes
+        pool, batches = _POOLING[self.pooling], DataLoader(inputs, _GRAPHS)
+        return torch.cat([pool(self(batch.x, batch.edge_index), batch.batch) for batch in batches])
+
+    def plain(self) -> Plain:
+        """Return the same encoder of nodes made of PyG's layers; dropout, which embeds nothing, is left out."""
+        layers, state = list[str](), dict[str, Tensor]()
+        for number, convolution in enumerate(self.convolutions):
+            rest = [*([self.norms[number]] if self.norms else []), self.activations[number]]
+            sources = [f'({self.source(convolution)}, "x, edge_index -> x")', *map(source_of, rest)]
+            for module, source in zip((convolution, *rest), sources, strict=True):
+                state |= {f"module_{len(layers)}.{name}": value for name, value in module.state_dict().items()}
+                layers.append(source)
+        return Plain(layers, state, [f"from torch_geometric.nn import {type(self.convolutions[0]).__name__}"])
+
+    def source(self, convolution: nn.Module) -> str:
+        """Return the source code that makes a convolution like this one."""
+        return repr(convolution)

@@ -1,0 +1,1 @@
+"""Methods that reconstruct what was hidden from them."""
