@@ -1,6 +1,7 @@
 """Kinds of data: how each is recognised, what of it a method may see, and what belongs to it."""
 
 import hashlib
+import os
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -118,6 +119,8 @@ def kind_of(data: Any) -> Kind:
         kind = KINDS.get(name)()
         if kind.recognises(data):
             return kind
+    if isinstance(data, str | os.PathLike):
+        raise UserError(f"{str(data)!r} names data; load them first, load_graph({str(data)!r})", kind="kind of data")
     known = "; ".join(f"{name}: {KINDS.get(name).words}" for name in KINDS.names())
     raise UserError(
         f"{type(data).__name__} is no data that a method learns on, and nothing that load_graph takes (a name, file, "
