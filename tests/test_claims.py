@@ -305,9 +305,9 @@ def test_the_command_lists_runs_and_reports(
     assert "seeds are a number of them, at least 1" in call("lens", "grace/cora", "--seeds", "0")[2]
     assert "seeds are a number of them, at least 1" in call("run", "grace/cora", "--seeds", "0")[2]
     assert "--deadline is -1 minutes; it must be above 0" in call("run", "grace/cora", "--deadline", "-1")[2]
-    assert "report takes nothing more, not 'cora'" in call("report", "cora")[2]
-    assert "takes a method and graphs" in call("switches", "e2neg")[2]
-    assert "takes graphs" in call("cost")[2] and "takes claims" in call("lens")[2]
+    assert "report takes nothing more" in call("report", "cora")[2]
+    assert "takes METHOD GRAPH ..." in call("switches", "e2neg")[2]
+    assert "takes GRAPH ..." in call("cost")[2] and "takes CLAIM ..." in call("lens")[2]
     assert main(["claims", "list", "--results", str(tmp_path / "nowhere")]) == 2
     monkeypatch.setattr(execute, "_loaded", lambda word: labelled)
     monkeypatch.setattr(

@@ -187,7 +187,10 @@ def test_graphs(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch:
     told = parsed(capsys, "graphs", "karate")
     assert (told["nodes"], told["edges"], told["classes"]) == (34, 156, 4) and "Zachary" in told["citation"]
     _, out, _ = said(capsys, "graphs", "karate")
-    assert [line.split() for line in out.splitlines()[:3]] == [["graph", "karate"], ["nodes", "34"], ["edges", "156"]]
+    assert [line.split() for line in out.splitlines()[:3]] == [["graph", "karate"], ["kind", "nodes"], ["nodes", "34"]]
+    for name, kind, item in (("rings", "graph-sets", "graphs"), ("tastes", "bipartite", "users")):
+        told = parsed(capsys, "graphs", name)
+        assert rows[name]["kind"] == told["kind"] == kind and told[item] > 9 and len(told["hash"]) == 64
 
 
 def test_fit_stores_loads_and_is_evaluated(capsys: pytest.CaptureFixture[str]) -> None:
@@ -221,14 +224,12 @@ def test_fit_stores_loads_and_is_evaluated(capsys: pytest.CaptureFixture[str]) -
 
     assert "did you mean 'fast'?" in complaint(capsys, "evaluate", "grace/digits", "--solver", "fsat")
     assert "did you mean 'grace/digits'?" in complaint(capsys, "evaluate", "grace/digitss")
-    assert "is not the graph that this run was trained on" in complaint(
-        capsys, "evaluate", "grace/digits", "--graph", "karate"
-    )
-    rows = parsed(capsys, "evaluate", "grace/digits", *options, "--floors")
+    assert "differs from it in content" in complaint(capsys, "evaluate", "grace/digits", "--graph", "karate")
+    rows = parsed(capsys, "evaluate", "grace/digits", *options, "--baselines")
     names = [row["name"] for row in rows]
     assert names[-1] == "grace" and "untrained grace" in names and "raw attributes" in names
     assert rows[-1]["accuracy"] == pytest.approx(accuracy["mean"])
-    _, out, _ = said(capsys, "evaluate", "grace/digits", *options, "--floors")
+    _, out, _ = said(capsys, "evaluate", "grace/digits", *options, "--baselines")
     assert len(out.splitlines()) == 1 + len(rows) and "± over seeds" in out.splitlines()[0]
 
 
@@ -322,11 +323,11 @@ def test_select_by_the_similarities_of_a_run(capsys: pytest.CaptureFixture[str])
     chosen = negatives.select("hardest", load_graph("karate"), k=3, embedding=runs.load(runs.find("grace/karate")))
     assert told["negatives"] == chosen.negatives.tolist()
     refused = complaint(capsys, "select", "hardest", "digits", "--k", "3", "--embedding", "grace/karate")
-    assert "was trained on another graph than 'digits'" in refused
+    assert "'digits' differs from it" in refused
 
 
 def test_budget(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    asked = ["budget", "pydocs", "--strategies", "hop-near", "--k", "2", "--seeds", "2", "-p", "epochs=1"]
+    asked = ["budget", "pydocs", "--samplers", "hop-near", "--k", "2", "--seeds", "2", "-p", "epochs=1"]
     code, out, err = said(capsys, *asked, "--out", str(tmp_path / "rows.csv"))
     assert code == 0, err
     assert out.startswith("negatives: grace, preset quick; 2 training seeds, random-10-10-80\n\naccuracy in percent")
@@ -339,7 +340,7 @@ def test_budget(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         "hop-near, k=2",
     }
     assert told["claims"] and told["differences"]
-    assert "did you mean 'hop-near'" in complaint(capsys, "budget", "pydocs", "--strategies", "hop-nea")
+    assert "did you mean 'hop-near'" in complaint(capsys, "budget", "pydocs", "--samplers", "hop-nea")
     assert "lies in a folder that does not exist" in complaint(
         capsys, *asked, "--out", str(tmp_path / "no" / "rows.csv")
     )

@@ -1,4 +1,4 @@
-"""The microscope: whom strategies choose for an anchor and what is told of it, as an object and in a real browser."""
+"""The microscope: whom samplers choose for an anchor and what is told of it, as an object and in a real browser."""
 
 import html
 import re
@@ -288,7 +288,7 @@ def test_a_node_is_found_by_a_part_of_its_name(small_graph: Data) -> None:
     assert not any("<i>" in one for one in shown) and "&lt;i&gt;paper" in shown[0] and "&lt;i&gt;" in shown[2]
 
 
-def test_a_strategy_that_fails_is_one_sentence_in_its_panel(small_graph: Data) -> None:
+def test_a_sampler_that_fails_is_one_sentence_in_its_panel(small_graph: Data) -> None:
     small_graph.x = None
     scope = widgets.Microscope(widgets.microscope(small_graph, anchor=7, k=5).scene)
     assert "pass an embedding" in told(scope.rings) and "hardest: nothing to show" in told(scope.rings)
@@ -456,11 +456,11 @@ def screen(tmp_path: Path) -> Iterator[Page]:
 
 
 @needs_chromium
-def test_a_person_in_a_browser_sees_whom_each_strategy_chooses(screen: Page) -> None:
+def test_a_person_in_a_browser_sees_whom_each_sampler_chooses(screen: Page) -> None:
     graph, page = load_graph("karate"), screen.page
 
-    def agree(anchor: int, k: int, *strategies: str) -> None:
-        for panel, name in enumerate(strategies, start=1):
+    def agree(anchor: int, k: int, *samplers: str) -> None:
+        for panel, name in enumerate(samplers, start=1):
             screen.has(panel, expected(graph, name, anchor, k))
 
     agree(5, 6, *FOUR)

@@ -91,7 +91,7 @@ def test_studies_are_listed_and_reported(capsys: pytest.CaptureFixture[str], tmp
     for words, told in (
         (["run", "negativs"], "unknown study 'negativs'; did you mean 'negatives'?"),
         (["rn"], "unknown action 'rn' of workbench study; did you mean 'run'?"),
-        (["run"], "takes a study and graphs"),
+        (["run"], "takes STUDY [GRAPH ...]"),
         (["run", "placebo", "coora"], "unknown graph 'coora'; did you mean 'cora'?"),
         (["run", "placebo", "karate", "-p", 'conditions=["realeased"]'], "did you mean 'released'?"),
         (["run", "placebo", "karate", "-p", "protocol=pubic"], "did you mean 'public'?"),

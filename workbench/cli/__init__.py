@@ -1,8 +1,8 @@
 """The command line: what is said of a wrong word, and the exit code.
 
 Each module of this package that declares `add(parser)` and `run(args)` is a command, by the module's name. The first
-line of its docstring is its help, and `KEPT` says what an interruption leaves. Nothing heavy is imported before a
-command runs.
+line of its docstring is its help, and `KEPT` says what an interruption leaves. It takes --json unless its `JSON` is
+false. Nothing heavy is imported before a command runs.
 """
 
 import argparse
@@ -52,12 +52,14 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
     top.set_defaults(run=lambda _: top.parse_args(["--help"]), kept="nothing was changed", command=None)
     added = top.add_subparsers(metavar="COMMAND", dest="command", title="commands")
     by_name: dict[str, Parser] = {}
-    for name in sorted(found.name for found in pkgutil.iter_modules(__path__)):
+    for name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
         module = importlib.import_module(f"{__name__}.{name}")
         if hasattr(module, "run"):
             about = (module.__doc__ or "").partition("\n")[0].rstrip(".")
             parser = by_name[name] = added.add_parser(name, help=about, description=f"{about}.", allow_abbrev=False)
             parser.set_defaults(run=module.run, kept=getattr(module, "KEPT", "nothing was changed"))
+            if getattr(module, "JSON", True):
+                parser.add_argument("--json", action="store_true", help="print the result as JSON")
             module.add(parser)
     return top, by_name
 

@@ -5,7 +5,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from workbench.cli.output import FINE, add_json, show_facts, show_table
+from workbench.cli.output import show_facts, show_table
 from workbench.errors import UserError
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
@@ -13,7 +13,6 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_json(parser)
     parser.add_argument("name", nargs="?", metavar="NAME", help="without it, list the names")
 
 
@@ -24,7 +23,5 @@ def run(args: argparse.Namespace) -> int:
     sys.path[:0] = [str(FOLDER.parent), str(FOLDER.parent / "tests")]  # tests/oracles.py has the plain re-statements
     races = importlib.import_module("benchmarks.races")
     if args.name is None:
-        show_table([{"benchmark": name} for name in races.names()], args.json)
-    else:
-        show_facts(races.run(args.name), args.json)
-    return FINE
+        return show_table([{"benchmark": name} for name in races.names()], args.json)
+    return show_facts(races.run(args.name), args.json)

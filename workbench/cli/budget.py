@@ -1,20 +1,18 @@
 """Train with negatives of several samplers and numbers, beside random ones and all: a short form of `study run`."""
 
 import argparse
-from pathlib import Path
 
-from workbench.cli.output import add_json, add_settings, check_out, settings_of
+from workbench.cli.output import add_settings, settings_of
 from workbench.cli.study import KEPT as KEPT
 from workbench.cli.study import conduct
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_json(parser)
     add_option = parser.add_argument
     add_option("graphs", nargs="+", metavar="GRAPH", help="names or files")
     samplers = "beside all and uniform; 'every' for each there is (default: hop-far hop-near)"
-    add_option("--strategies", nargs="+", default=["hop-far", "hop-near"], metavar="SAMPLER", help=samplers)
+    add_option("--samplers", nargs="+", default=["hop-far", "hop-near"], metavar="SAMPLER", help=samplers)
     ks = [4, 16, 64, 256]
     add_option("--k", nargs="+", type=int, default=ks, metavar="K", help="numbers (default: 4 16 64 256)")
     objectives = "infonce, dcl, dclw, cacr"
@@ -31,11 +29,9 @@ def run(args: argparse.Namespace) -> int:
     """Run the study "negatives" with these samplers, numbers and objectives."""
     from workbench import negatives, studies
 
-    check_out(args.out)
     own = ("seeds", "method", "preset", "protocol", "samplers", "ks", "objectives", "negatives", "objective", "seed")
     settings = settings_of(args.settings, own=own)
-    samplers = negatives.names() if args.strategies == ["every"] else args.strategies
+    samplers = negatives.names() if args.samplers == ["every"] else args.samplers
     options = {"samplers": samplers, "ks": args.k, "objectives": args.objectives}
     changes = {name: getattr(args, name) for name in ("seeds", "method", "preset", "protocol")}
-    study = studies.load("negatives", **options, **changes, **settings)
-    return conduct(args, study, args.graphs, Path(args.out) if args.out else None)
+    return conduct(args, studies.load("negatives", **options, **changes, **settings), args.graphs, args.out)

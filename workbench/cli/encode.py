@@ -2,15 +2,12 @@
 
 import argparse
 
-from workbench.cli.output import FINE, add_json, check_out, print_json
+from workbench.cli.output import add_run, check_out, show
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_json(parser)
-    parser.add_argument(
-        "run_name", metavar="RUN", help="folder of a run, start of its key, or METHOD/GRAPH for the newest"
-    )
+    add_run(parser)
     parser.add_argument("data", metavar="GRAPH", help="a name or a file, with the attribute columns of the training")
     parser.add_argument("--out", metavar="FILE", required=True, help="embeddings as .csv or .parquet, with names")
 
@@ -26,17 +23,9 @@ def run(args: argparse.Namespace) -> int:
     run, data = runs.load(runs.find(args.run_name)), load_graph(args.data)
     embeddings, names = run.encode(data), kind_of(data).names_of(data)
     by_item = embeddings if isinstance(embeddings, dict) else {"": embeddings}
-    files = [table_of(matrix, names, args.out, item) for item, matrix in by_item.items()]
-    facts = {
-        "method": run.method,
-        "trained_on": run.graph,
-        "encoded": args.data,
-        "shapes": [list(matrix.shape) for matrix in by_item.values()],
-        "files": list(map(str, files)),
-    }
-    if args.json:
-        print_json(facts)
-    else:
-        shapes = ", ".join(" x ".join(f"{size:,}" for size in shape) for shape in facts["shapes"])
-        print(f"{args.data} embedded by {run.method} as trained on {run.graph}: {shapes}; {', '.join(facts['files'])}")
-    return FINE
+    files = [str(table_of(matrix, names, args.out, item)) for item, matrix in by_item.items()]
+    shapes = [list(matrix.shape) for matrix in by_item.values()]
+    facts = {"method": run.method, "trained_on": run.graph, "encoded": args.data, "shapes": shapes, "files": files}
+    sizes = ", ".join(" x ".join(f"{size:,}" for size in shape) for shape in shapes)
+    text = f"{args.data} embedded by {run.method} as trained on {run.graph}: {sizes}; {', '.join(files)}"
+    return show(args, facts, text)

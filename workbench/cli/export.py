@@ -2,15 +2,12 @@
 
 import argparse
 
-from workbench.cli.output import FINE, add_json, print_json
+from workbench.cli.output import add_run, show
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_json(parser)
-    parser.add_argument(
-        "run_name", metavar="RUN", help="folder of a run, start of its key, or METHOD/GRAPH for the newest"
-    )
+    add_run(parser)
     parser.add_argument("folder", metavar="FOLDER", help="where to write; it is made")
 
 
@@ -19,8 +16,4 @@ def run(args: argparse.Namespace) -> int:
     from workbench.training import store as runs
 
     files = [str(file) for file in runs.load(runs.find(args.run_name)).export(args.folder)]
-    if args.json:
-        print_json({"files": files})
-    else:
-        print("\n".join(files))
-    return FINE
+    return show(args, {"files": files}, "\n".join(files))

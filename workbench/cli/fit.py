@@ -5,7 +5,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from workbench.cli.output import FINE, INTERRUPTED, add_json, add_settings, facts_of, print_json, settings_of
+from workbench.cli.output import FINE, INTERRUPTED, add_settings, facts_of, settings_of, show
 
 if TYPE_CHECKING:
     from workbench.training.run import Run
@@ -17,12 +17,10 @@ OWN = ("preset", "seed", "device", "fresh", "graph", "method", "callback", "stor
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_json(parser)
     parser.add_argument("method", metavar="METHOD")
     parser.add_argument("graph", metavar="GRAPH", help="a name or a file")
-    parser.add_argument(
-        "--preset", help="released, as-described, quick, or a graph's name (default: the authors' for this graph)"
-    )
+    presets = "released, as-described, quick, or a graph's name (default: the authors' for this graph)"
+    parser.add_argument("--preset", help=presets)
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     add_settings(parser, "a setting, e.g. -p epochs=50")
     parser.add_argument("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
@@ -51,13 +49,9 @@ def run(args: argparse.Namespace) -> int:
         facts["scores"] = scores.as_dict()
         lines.append(str(scores))
     elif run.complete:
-        lines.append(
-            f"next: workbench evaluate {run.path}{'' if args.graph == run.graph else f' --graph {args.graph}'}"
-        )
-    if args.json:
-        print_json(facts)
-    else:
-        print("\n".join(lines), flush=True)
+        place = "" if args.graph == run.graph else f" --graph {args.graph}"
+        lines.append(f"next: workbench evaluate {run.path}{place}")
+    show(args, facts, "\n".join(lines))
     if not run.complete:
         print(f"workbench: interrupted; the same command goes on after epoch {run.epochs}", file=sys.stderr)
         return INTERRUPTED

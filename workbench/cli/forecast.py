@@ -3,12 +3,11 @@
 import argparse
 
 from workbench.cli.fit import OWN
-from workbench.cli.output import FINE, add_json, add_settings, print_json, settings_of
+from workbench.cli.output import add_settings, settings_of, show
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_json(parser)
     parser.add_argument("method", metavar="METHOD")
     parser.add_argument("graph", metavar="GRAPH", help="a name or a file")
     parser.add_argument("--preset", help="as for fit")
@@ -23,8 +22,4 @@ def run(args: argparse.Namespace) -> int:
 
     methods.get(args.method)
     expected = forecast(args.method, load_graph(args.graph), args.preset, **settings_of(args.settings, own=OWN))
-    if args.json:
-        print_json(expected._asdict())
-    else:
-        print(expected)
-    return FINE
+    return show(args, expected._asdict(), expected)

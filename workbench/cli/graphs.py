@@ -1,36 +1,43 @@
-"""List the named graphs, or load one and describe it."""
+"""List the named graphs and sets of data, or load one and describe it."""
 
 import argparse
 import os
 from pathlib import Path
 
-from workbench.cli.output import FINE, add_json, show_facts, show_table
+from workbench.cli.output import show_facts, show_table
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_json(parser)
     parser.add_argument("graph", nargs="?", metavar="GRAPH", help="a name or a file; without it, list the names")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what is known of one graph or of all."""
     from workbench import datasets as graphs
+    from workbench.datasets.files.registry import found, kind_of_row
 
     if args.graph is not None:
-        graph = graphs.load_graph(args.graph)
-        facts = graphs.facts(graph.name) if args.graph in graphs.names() else {}
-        kept = ("title", "source", "citation", "licence", "used_by", "note")
-        statistics = graphs.statistics(graph)
-        show_facts({"graph": graph.name, **statistics, **{k: facts[k] for k in kept if facts.get(k)}}, args.json)
-        return FINE
-    from workbench.datasets.files.registry import found
+        from workbench.datasets.kinds import kind_of
 
+        data = graphs.load_graph(args.graph)
+        kind = kind_of(data)
+        known = graphs.facts(data.name) if args.graph in graphs.names() else {}
+        if kind.name == "nodes":
+            figures = graphs.statistics(data)
+        else:
+            figures = {**kind.sizes(data), **kind.entries(data), **kind.shape(data), "hash": kind.content_hash(data)}
+        rest = {
+            name: known[name]
+            for name in ("title", "source", "citation", "licence", "used_by", "note")
+            if known.get(name)
+        }
+        return show_facts({"graph": data.name, "kind": kind.name, **figures, **rest}, args.json)
     here, rows = found(Path(os.environ.get("WORKBENCH_DATA") or "data")), []
     for name in graphs.names():
         facts = graphs.facts(name)
         figures = {key: facts.get(key) for key in ("nodes", "edges", "features", "classes")}
         files = "yes" if name in here else "no" if "folder" in facts or "npz" in facts else "none needed"
-        rows.append({"graph": name, **figures, "files here": files, "source": facts.get("source")})
-    show_table(rows, args.json)
-    return FINE
+        first = {"graph": name, "kind": kind_of_row(facts)}
+        rows.append({**first, **figures, "files here": files, "source": facts.get("source")})
+    return show_table(rows, args.json)

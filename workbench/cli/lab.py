@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 from workbench.cli.output import FINE
 
+JSON = False
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

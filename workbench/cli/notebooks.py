@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from workbench.cli.output import FAILED, FINE, add_json, add_settings, print_json, settings_of
+from workbench.cli.output import FAILED, FINE, add_settings, print_json, settings_of
 from workbench.errors import UserError
 
 KEPT = "what was executed lies in the output folder"
@@ -12,14 +12,12 @@ KEPT = "what was executed lies in the output folder"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_json(parser)
     parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="a name or a path (default: all)")
     add_settings(parser, "a parameter, e.g. -p graph=cora")
     parser.add_argument("--out-dir", default="build/notebooks", metavar="FOLDER", help="default: %(default)s")
     parser.add_argument("--no-html", action="store_true", help="write no pages")
-    parser.add_argument(
-        "--gallery", metavar="FOLDER", help="write the pages there, with an index that shows a picture of each"
-    )
+    about = "write the pages there, with an index that shows a picture of each"
+    parser.add_argument("--gallery", metavar="FOLDER", help=about)
     parser.add_argument("--timeout", type=int, metavar="SECONDS", help="for each cell (default: none)")
 
 

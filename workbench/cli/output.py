@@ -3,11 +3,12 @@
 import argparse
 import json
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import UserError
+from workbench.errors import UserError, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 FINE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """Declare --json, of each command that prints a result."""
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Declare the stored run that a command is about."""
+    about = "folder of a run, start of its key, or METHOD/GRAPH for the newest"
+    parser.add_argument("run_name", metavar="RUN", help=about)
 
 
 def add_settings(parser: argparse.ArgumentParser, about: str) -> None:
@@ -27,34 +29,44 @@ def add_settings(parser: argparse.ArgumentParser, about: str) -> None:
     parser.add_argument("-p", dest="settings", action="append", default=[], metavar="KEY=VALUE", help=about)
 
 
+def act(args: argparse.Namespace, actions: Mapping[str, tuple[Callable[[argparse.Namespace], int], str]]) -> int:
+    """Do what the first word of a command says.
+
+    Args:
+        args: with "command", "action" and the other "words".
+        actions: by name what does it, and the words that it takes, e.g. "RULE [GRAPH ...]".
+    """
+    if args.action not in actions:
+        raise unknown("action", args.action, actions, f"of workbench {args.command}")
+    do, takes = actions[args.action]
+    words, needed = re.findall(r"[A-Z]+", takes), re.findall(r"[A-Z]+", takes.partition("[")[0])
+    if len(args.words) < len(needed) or (len(args.words) > len(words) and "..." not in takes):
+        wanted = f"workbench {args.command} {args.action} takes {takes or 'nothing more'}"
+        raise UserError(f"{wanted}, and {len(args.words)} words were given; see workbench {args.command} --help")
+    return do(args)
+
+
 def settings_of(pairs: Iterable[str], own: Iterable[str] = ()) -> dict[str, Any]:
     """Read key=value words; `own` are names that are given in another way."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not (equals and key.replace(".", "_").isidentifier()):
             raise UserError(f"-p {pair!r} is not of the form key=value")
-        if key in found:
+        if key in settings:
             raise UserError(f"-p {key}=... is given twice")
         if key in own:
             raise UserError(f"{key!r} is not given by -p; the command's --help shows how")
-        found[key] = parse_value(text)
-    return found
+        settings[key] = parse_value(text)
+    return settings
 
 
-def check_out(file: str | None) -> None:
+def check_out(file: str | Path | None) -> None:
     """Refuse a file that can't be written before anything is computed for it."""
     if file and not Path(file).resolve().parent.is_dir():
-        raise UserError(f"--out {file!r} lies in a folder that does not exist")
+        raise UserError(f"--out {str(file)!r} lies in a folder that does not exist")
     if file and Path(file).is_dir():
-        raise UserError(f"--out {file!r} is a folder; name a file in it")
-
-
-def seconds_of(minutes: float | None) -> float | None:
-    """Return what --deadline says in seconds, None for no deadline."""
-    if minutes is not None and not minutes > 0:
-        raise UserError(f"--deadline is {minutes:g} minutes; it must be above 0")
-    return None if minutes is None else 60 * minutes
+        raise UserError(f"--out {str(file)!r} is a folder; name a file in it")
 
 
 def parse_value(text: str) -> Any:
@@ -77,9 +89,9 @@ def plain(value: Any) -> Any:
     if hasattr(value, "__dataclass_fields__"):
         value = vars(value)
     if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple | set):
-        return [plain(one) for one in value]
+        return list(map(plain, value))
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return value if value is None or isinstance(value, bool | int | str) else str(value)
@@ -90,26 +102,31 @@ def print_json(value: Any) -> None:
     print(json.dumps(plain(value), indent=2, ensure_ascii=False))
 
 
-def show_table(table: "pd.DataFrame | list[dict[str, Any]]", as_json: bool) -> None:
-    """Print a table in columns, or as JSON: a list of rows."""
+def show(args: argparse.Namespace, result: Any, text: object) -> int:
+    """Print a result as JSON where that is asked for, else as text, and return the exit code."""
+    print_json(result) if args.json else print(text)
+    return FINE
+
+
+def show_table(table: "pd.DataFrame | list[dict[str, Any]]", as_json: bool = False) -> int:
+    """Print a table in columns, or as JSON: a list of rows; return the exit code."""
     rows: list[dict[Any, Any]] = table if isinstance(table, list) else _records(table)
     if as_json:
         print_json(rows)
-        return
+        return FINE
     lines = [list(map(str, rows[0] if rows else ["nothing"])), *(list(map(_word, row.values())) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         print("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
+    return FINE
 
 
-def show_facts(facts: Mapping[str, Any], as_json: bool) -> None:
-    """Print named facts a line each, or as JSON."""
-    if as_json:
-        print_json(facts)
-        return
+def show_facts(facts: Mapping[str, Any], as_json: bool = False) -> int:
+    """Print named facts a line each, or as JSON; return the exit code."""
     width = max(map(len, facts))
-    for name, value in plain(facts).items():
-        print(f"{name.ljust(width)}  {_word(value)}")
+    lines = [f"{name.ljust(width)}  {_word(value)}" for name, value in plain(facts).items()]
+    print_json(facts) if as_json else print("\n".join(lines))
+    return FINE
 
 
 def facts_of(run: "Run") -> dict[str, Any]:

@@ -1,42 +1,32 @@
 """List or show named rules, evaluate a rule on a graph, or train Str-GCL with and without what rules say."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from workbench.cli.output import FINE, add_json, check_out, print_json, show_facts, show_table
+from workbench.cli.output import FINE, act, print_json, show_facts, show_table
 from workbench.cli.study import conduct
-from workbench.errors import UserError, unknown
+from workbench.errors import UserError
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_json(parser)
-    parser.add_argument("action", metavar="ACTION", help="list | show RULE | eval RULE GRAPH | placebo GRAPH ...")
-    parser.add_argument(
-        "words", nargs="*", metavar="WORD", help="a rule is a name or a formula in quotes, a graph a name or a file"
-    )
-    parser.add_argument(
-        "--top", type=int, default=20, metavar="NODES", help="eval: nodes to show, the highest (default: %(default)s)"
-    )
-    parser.add_argument("--explain", type=int, metavar="NODE", help="eval: the truth tree of this node")
-    parser.add_argument(
-        "--semantics", default="crisp", help="eval: crisp, product, godel or lukasiewicz (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--steepness", type=float, default=10.0, help="eval: of graded comparisons (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--rule",
-        action="append",
-        metavar="RULE",
-        help="placebo: train on this one; may be repeated (default: released)",
-    )
-    parser.add_argument(
-        "--seeds", type=int, default=5, help="placebo: training seeds of each condition (default: %(default)s)"
-    )
-    parser.add_argument("--preset", default="quick", help="placebo: of str-gcl (default: %(default)s)")
-    parser.add_argument("--out", metavar="FILE", help="placebo: add the rows to this CSV")
+    add_option = parser.add_argument
+    add_option("action", metavar="ACTION", help="list | show RULE | eval RULE GRAPH | placebo GRAPH ...")
+    words = "a rule is a name or a formula in quotes, a graph a name or a file"
+    add_option("words", nargs="*", metavar="WORD", help=words)
+    top = "eval: nodes to show, the highest (default: %(default)s)"
+    add_option("--top", type=int, default=20, metavar="NODES", help=top)
+    add_option("--explain", type=int, metavar="NODE", help="eval: the truth tree of this node")
+    semantics = "eval: crisp, product, godel or lukasiewicz (default: %(default)s)"
+    add_option("--semantics", default="crisp", help=semantics)
+    steepness = "eval: of graded comparisons (default: %(default)s)"
+    add_option("--steepness", type=float, default=10.0, help=steepness)
+    rule = "placebo: train on this one; may be repeated (default: released)"
+    add_option("--rule", action="append", metavar="RULE", help=rule)
+    seeds = "placebo: training seeds of each condition (default: %(default)s)"
+    add_option("--seeds", type=int, default=5, help=seeds)
+    add_option("--preset", default="quick", help="placebo: of str-gcl (default: %(default)s)")
+    add_option("--out", metavar="FILE", help="placebo: add the rows to this CSV")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,24 +37,15 @@ def run(args: argparse.Namespace) -> int:
         "eval": (_eval_rule, "RULE GRAPH"),
         "placebo": (_placebo, "GRAPH ..."),
     }
-    if args.action not in actions:
-        raise unknown("action", args.action, actions, "of workbench rules")
-    act, wanted = actions[args.action]
-    given = len(args.words)
-    if given < len(wanted.replace(" ...", "").split()) or (given > len(wanted.split()) and "..." not in wanted):
-        raise UserError(f"workbench rules {args.action} takes {wanted or 'nothing more'}, and {given} words were given")
-    return act(args)
+    return act(args, actions)
 
 
 def _list_rules(args: argparse.Namespace) -> int:
     from workbench import rules
 
-    found = [rules.get(name) for name in rules.names()]
-    if args.json:
-        print_json([vars(rule) for rule in found])
-    else:
-        show_table([{"rule": rule.name, "what it says": rule.says} for rule in found], as_json=False)
-    return FINE
+    named = [rules.get(name) for name in rules.names()]
+    rows = [vars(rule) if args.json else {"rule": rule.name, "what it says": rule.says} for rule in named]
+    return show_table(rows, args.json)
 
 
 def _show_rule(args: argparse.Namespace) -> int:
@@ -76,7 +57,7 @@ def _show_rule(args: argparse.Namespace) -> int:
     if args.json:
         print_json({**facts, "tree": rules.to_tree(tree)})
     else:
-        show_facts({name: value for name, value in facts.items() if value}, as_json=False)
+        show_facts({name: value for name, value in facts.items() if value})
         print(f"\n{rules.to_tree(tree)}")
     return FINE
 
@@ -102,23 +83,22 @@ def _eval_rule(args: argparse.Namespace) -> int:
         {"node": i, **({"name": names[i]} if names else {}), "value": float(values[i]), "degree": int(degree[i])}
         for i in values.argsort(descending=True, stable=True)[: args.top].tolist()
     ]
-    told = None if args.explain is None else explain(evaluation, args.explain)
+    explanation = None if args.explain is None else str(explain(evaluation, args.explain))
     if args.json:
-        print_json({**facts, "top": rows, "explanation": told and str(told)})
+        print_json({**facts, "top": rows, "explanation": explanation})
         return FINE
-    show_facts(facts, as_json=False)
-    if told is not None:
-        print(f"\nnode {args.explain}:\n{told}")
+    show_facts(facts)
+    if explanation is not None:
+        print(f"\nnode {args.explain}:\n{explanation}")
     if rows:
         print()
-        show_table(rows, as_json=False)
+        show_table(rows)
     return FINE
 
 
 def _placebo(args: argparse.Namespace) -> int:
     from workbench import studies
 
-    check_out(args.out)
     rules = {"rules": tuple(args.rule)} if args.rule else {}
     study = studies.load("placebo", seeds=args.seeds, preset=args.preset, **rules)
-    return conduct(args, study, args.words, Path(args.out) if args.out else None)
+    return conduct(args, study, args.words, args.out)

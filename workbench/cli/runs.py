@@ -2,12 +2,11 @@
 
 import argparse
 
-from workbench.cli.output import FINE, add_json, show_table
+from workbench.cli.output import FINE, show_table
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_json(parser)
     parser.add_argument("--root", metavar="FOLDER", help="of the store (default: $WORKBENCH_RUNS, else runs)")
 
 
@@ -16,8 +15,7 @@ def run(args: argparse.Namespace) -> int:
     from workbench.training import store as runs
 
     table = runs.table(args.root)
-    if not args.json and table.empty:
-        print(f"no run is stored in {runs.root(args.root)}; train one, e.g. workbench fit grace pydocs --preset quick")
-        return FINE
-    show_table(table if args.json else table.round({"seconds": 1, "peak_mib": 0}), args.json)
+    if args.json or len(table):
+        return show_table(table if args.json else table.round({"seconds": 1, "peak_mib": 0}), args.json)
+    print(f"no run is stored in {runs.root(args.root)}; train one, e.g. workbench fit grace pydocs --preset quick")
     return FINE

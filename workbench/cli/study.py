@@ -4,18 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli.output import (
-    FAILED,
-    FINE,
-    add_json,
-    add_settings,
-    check_out,
-    print_json,
-    seconds_of,
-    settings_of,
-    show_table,
-)
-from workbench.errors import UserError, unknown
+from workbench.cli.output import FAILED, FINE, act, add_settings, check_out, print_json, settings_of, show, show_table
+from workbench.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,13 +24,11 @@ TITLES = {
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_json(parser)
     parser.add_argument("action", metavar="ACTION", help="list | run STUDY [GRAPH ...] | report [STUDY]")
     parser.add_argument("words", nargs="*", metavar="WORD", help="a study is a name or a TOML file of yours")
     parser.add_argument("--seeds", type=int, help="training seeds (default: the study's)")
-    add_settings(
-        parser, "what is other than in the study: -p splits=5, -p preset=quick, or a setting of all, -p epochs=50"
-    )
+    other = "what is other than in the study: -p splits=5, -p preset=quick, or a setting of all, -p epochs=50"
+    add_settings(parser, other)
     add_execution(parser, workers=0)
     parser.add_argument("--out", metavar="FILE", help="run: add the rows to this CSV")
     add_results(parser)
@@ -48,25 +36,21 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def add_execution(parser: argparse.ArgumentParser, workers: int | None) -> None:
     """Declare where and how long to train; `workers` is the default."""
-    told = "one a core" if workers is None else "none, one after the other here"
-    parser.add_argument("--workers", type=int, default=workers, help=f"processes (default: {told})")
+    usual = "one a core" if workers is None else "none, one after the other here"
+    parser.add_argument("--workers", type=int, default=workers, help=f"processes (default: {usual})")
     parser.add_argument("--on", metavar="ADDRESS", help="of a Dask scheduler, to train on its workers")
     parser.add_argument("--deadline", type=float, metavar="MINUTES", help="stop after this time; keep what was trained")
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
     """Declare where results are kept."""
-    parser.add_argument(
-        "--results", metavar="FOLDER", help="where results are kept (default: docs/results of the project)"
-    )
+    about = "where results are kept (default: docs/results of the project)"
+    parser.add_argument("--results", metavar="FOLDER", help=about)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do what the action says."""
-    actions = {"list": _list, "run": _run, "report": _report}
-    if args.action not in actions:
-        raise unknown("action", args.action, actions, "of workbench study")
-    return actions[args.action](args)
+    return act(args, {"list": (_list, ""), "run": (_run, "STUDY [GRAPH ...]"), "report": (_report, "[STUDY ...]")})
 
 
 def folder_of(args: argparse.Namespace) -> Path:
@@ -79,25 +63,27 @@ def folder_of(args: argparse.Namespace) -> Path:
     return folder
 
 
-def conduct(args: argparse.Namespace, study: Any, data: list[str] | None, out: Path | None = None, **more: Any) -> int:
-    """Run a study as the arguments say, add its rows to a file, and print its tables; `more` goes into the JSON."""
+def conduct(args: argparse.Namespace, study: Any, data: list[str] | None, out: str | Path | None = None) -> int:
+    """Run a study as the arguments say, add its rows to a file, and print its tables."""
     from workbench.studies import report, results
 
+    check_out(out)
     outcomes, rows = trained(args, study, data)
-    if out is not None:
-        results.add(rows, out)
+    if out:
+        results.add(rows, Path(out))
     tables = report.study(study, rows)
     if args.json:
-        print_json({"trainings": states(outcomes), "rows": rows, **more}
-                   | {name: table for name, table in tables.items()})  # fmt: skip
+        print_json({"trainings": states(outcomes), "rows": rows, **tables})
     else:
-        methods = ", ".join(dict.fromkeys(f"{one.method}, preset {one.preset}" for one in study.conditions))
-        print(
-            f"{study.name}: {methods}; {len(study.seeds)} training seeds, {', '.join(study.protocols) or 'no scores'}"
-        )
+        methods = ", ".join(dict.fromkeys(f"{c.method}, preset {c.preset}" for c in study.conditions))
+        protocols = ", ".join(study.protocols) or "no scores"
+        print(f"{study.name}: {methods}; {len(study.seeds)} training seeds, {protocols}")
         _print(tables)
-        print_unfinished(outcomes)
-    return FINE if all(outcome.state in ("stored", "trained") for outcome in outcomes) else FAILED
+        table = states([outcome for outcome in outcomes if not finished([outcome])])
+        if len(table):
+            print("\nnot finished\n")
+            show_table(table.drop(columns=["seconds", "peak_mib", "device", "folder"]))
+    return FINE if finished(outcomes) else FAILED
 
 
 def trained(
@@ -106,7 +92,10 @@ def trained(
     """Execute a study where the arguments say, and return what became of each training, and the long table."""
     from workbench.studies import execute, plan, running
 
-    deadline = seconds_of(getattr(args, "deadline", None))
+    minutes = getattr(args, "deadline", None)
+    if minutes is not None and not minutes > 0:
+        raise UserError(f"--deadline is {minutes:g} minutes; it must be above 0")
+    deadline = minutes and 60 * minutes
     study, names, _ = running.asked(study, data)
     tasks = plan.plan(study, names, left_out=left_out)
     workers, on = getattr(args, "workers", 0), getattr(args, "on", None)
@@ -123,40 +112,42 @@ def states(outcomes: list["Outcome"]) -> "pd.DataFrame":
     return execute.table(outcomes)
 
 
-def print_unfinished(outcomes: list["Outcome"]) -> None:
-    """Print what became of trainings that were not finished."""
-    table = states([outcome for outcome in outcomes if outcome.state not in ("stored", "trained")])
-    if len(table):
-        print("\nnot finished\n")
-        show_table(table.drop(columns=["seconds", "peak_mib", "device", "folder"]), as_json=False)
+def finished(outcomes: list["Outcome"]) -> bool:
+    """Return whether no training failed or was cut short."""
+    return all(outcome.state in ("stored", "trained") for outcome in outcomes)
 
 
 def _print(tables: dict[str, "pd.DataFrame"]) -> None:
     for name, table in tables.items():
         print(f"\n{TITLES[name]}\n")
-        show_table(table.round(2), as_json=False)
+        show_table(table.round(2))
 
 
 def _list(args: argparse.Namespace) -> int:
     from workbench import studies
 
-    loaded = map(studies.load, studies.names())
-    rows = [{"study": one.name, "conditions": len(one.conditions), "seeds": len(one.seeds), "asks": one.title}
-            for one in loaded]  # fmt: skip
-    show_table(rows, as_json=args.json)
-    return FINE
+    rows = [
+        {"study": study.name, "conditions": len(study.conditions), "seeds": len(study.seeds), "asks": study.title}
+        for study in map(studies.load, studies.names())
+    ]
+    return show_table(rows, args.json)
 
 
 def _run(args: argparse.Namespace) -> int:
     from workbench import studies
 
-    if not args.words:
-        raise UserError(f"workbench study run takes a study and graphs; studies are {', '.join(studies.names())}")
-    check_out(args.out)
     word, *data = args.words
     changes = settings_of(args.settings, own=("seeds", "data", "name"))
     changes |= {} if args.seeds is None else {"seeds": args.seeds}
-    return conduct(args, studies.load(word, **changes), data or None, Path(args.out) if args.out else None)
+    return conduct(args, studies.load(word, **changes), data or None, args.out)
+
+
+def write_page(args: argparse.Namespace) -> int:
+    """Write the page of all claims."""
+    from workbench.studies import report
+
+    path = report.write(folder_of(args))
+    return show(args, {"page": path}, path)
 
 
 def _report(args: argparse.Namespace) -> int:
@@ -164,13 +155,11 @@ def _report(args: argparse.Namespace) -> int:
     from workbench.studies import report, results
 
     if not args.words:
-        path = report.write(folder_of(args))
-        print_json({"page": path}) if args.json else print(path)
-        return FINE
+        return write_page(args)
     for word in args.words:
         study, rows = studies.load(word), results.read(word, folder_of(args))
         if not len(rows):
             raise UserError(f"nothing is kept of study {word!r}; workbench study run {word} --out FILE keeps its rows")
         tables = report.study(study, rows)
-        print_json({name: table for name, table in tables.items()}) if args.json else _print(tables)
+        print_json(tables) if args.json else _print(tables)
     return FINE

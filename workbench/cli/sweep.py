@@ -3,15 +3,14 @@
 import argparse
 import sys
 
-from workbench.cli.output import FAILED, FINE, add_json, add_settings, check_out, settings_of, show_table
+from workbench.cli.output import FAILED, FINE, add_settings, check_out, settings_of, show_table
 from workbench.cli.study import KEPT as KEPT
-from workbench.cli.study import add_execution, states, trained
+from workbench.cli.study import add_execution, finished, states, trained
 from workbench.errors import UserError
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_json(parser)
     parser.add_argument("methods", nargs="+", metavar="METHOD")
     parser.add_argument("--graphs", nargs="+", required=True, metavar="GRAPH", help="names or files")
     parser.add_argument("--preset", nargs="+", default=["released"], help="one or several (default: released)")
@@ -36,5 +35,5 @@ def run(args: argparse.Namespace) -> int:
     table = states(outcomes)
     if args.out:
         table.to_csv(args.out, index=False, float_format="%.6g")
-    show_table(table, as_json=args.json)
-    return FINE if table["state"].isin(["stored", "trained"]).all() else FAILED
+    show_table(table, args.json)
+    return FINE if finished(outcomes) else FAILED

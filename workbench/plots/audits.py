@@ -1,4 +1,4 @@
-"""What negatives are like, strategy by strategy."""
+"""What negatives are like, sampler by sampler."""
 
 from collections.abc import Mapping
 
@@ -32,7 +32,7 @@ def audit_chart(audits: Mapping[str, Audit]) -> go.Figure:
         UserError: nothing to draw.
     """
     if not audits:
-        raise UserError("there is no audit to draw; pass at least one, by the name of its strategy")
+        raise UserError("there is no audit to draw; pass at least one, by the name of its sampler")
     names = list(audits)
     base = make_subplots(1, len(PANELS), shared_yaxes=True, horizontal_spacing=0.03)
     counts = sorted({len(one.anchors) for one in audits.values()})
