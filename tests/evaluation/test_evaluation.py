@@ -6,6 +6,7 @@ import itertools
 import json
 import pickle
 import random
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -868,3 +869,12 @@ def test_fast_and_liblinear_agree_on_cora(real_graph) -> None:
         500,
         1000,
     ]
+
+
+def test_a_notebook_shows_each_measure_with_its_spread_and_the_flaw_of_the_protocol() -> None:
+    graph = labelled_graph()
+    scores = evaluate(graph.x, graph, "best-on-test", splits=2, steps=20, progress=False)
+    shown = scores._repr_html_()
+    rows = re.findall(r"<th>(.+?)</th>\s*<td>(.*?)</td>\s*<td>(.*?)</td>", shown)
+    assert [name for name, _, _ in rows] == ["accuracy", "macro F1"] and "FLAWED: " in shown.split("<table")[0]
+    assert rows[0][1:] == (f"{scores.accuracy} %", scores.accuracy.over)

@@ -1,6 +1,7 @@
 """Studies: that they round-trip, resume and are the same from everywhere, and what placebo and negatives compare."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -334,3 +335,10 @@ def test_the_lens_takes_all_seeds_of_a_condition_together(labelled: Data, tmp_pa
     pd.testing.assert_frame_equal(table[same], expected[same], check_dtype=False)
     assert table["interval"].tolist() == expected["interval"].tolist()
     assert set(rows[rows["metric"] == "finished"]["seed"]) == {0, 1}
+
+
+def test_a_notebook_shows_the_conditions_of_a_study() -> None:
+    study = Study("mine", "What is <it>?", (Condition("first", "grace", None, (("tau", 0.2),)),), protocols=())
+    title, shown = study._repr_html_().split("<table", 1)
+    assert title == "<b>What is &lt;it&gt;?</b><br>any data, 3 seeds, no scores"
+    assert re.findall("<td>(.*?)</td>", shown) == ["first", "grace", "", "tau=0.2"]

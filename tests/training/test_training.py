@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import re
 import time
 from pathlib import Path
 
@@ -240,3 +241,13 @@ def test_a_graph_without_attributes_is_named(small_graph: Data) -> None:
         wb.fit("grace", Data(edge_index=small_graph.edge_index, num_nodes=60))
     with pytest.raises(UserError, match=r"'cora' names data; load them first, load_graph\('cora'\)"):
         wb.fit("grace", "cora")  # type: ignore[arg-type]
+
+
+def test_a_notebook_shows_the_facts_of_a_run(small_graph: Data, tmp_path: Path) -> None:
+    small_graph.name = "<b>small</b>"
+    run = train("grace", small_graph, tmp_path, epochs=2)
+    title, shown = run._repr_html_().split("<table", 1)
+    facts = dict(re.findall(r"<th>(.*?)</th>\s*<td>(.*?)</td>", shown))
+    assert title == "<b>grace on &lt;b&gt;small&lt;/b&gt;</b>"
+    assert facts["epochs"] == "2 of 2" and facts["embeddings"] == f"60 × {run.config.dim}"
+    assert facts["folder"] == str(run.path) and float(facts["loss"]) == round(run.history["loss"].iloc[-1], 4)

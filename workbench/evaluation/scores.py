@@ -1,5 +1,6 @@
 """Scores of one embedding under one protocol: numbers that carry their spread, and what the spread is over."""
 
+import html
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -111,6 +112,13 @@ class Scores:
         spread = f"mean over {self.main.over}" if np.isnan(self.main.std) else f"mean ± {self.main.over}"
         shown = ", ".join(f"{LABELS.get(name, name)} {measure} %" for name, measure in self.measures.items())
         return f"{shown} ({self.protocol}, {fitted}; {spread}{flaw})"
+
+    def _repr_html_(self) -> str:
+        """Show a line a measure in a notebook, below the protocol."""
+        rows = {LABELS.get(name, name): [f"{measure} %", measure.over] for name, measure in self.measures.items()}
+        table = pd.DataFrame.from_dict(rows, "index", columns=["mean ± spread", "spread"]).to_html(border=0)
+        flaw = f", FLAWED: {self.flawed}" if self.flawed else ""
+        return f"<b>{html.escape(f'{self.protocol}, {self.solver}{flaw}')}</b>{table}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values that JSON can hold."""

@@ -1,5 +1,6 @@
 """`Study`: conditions × data × seeds × protocols as a frozen value, which is written and read as TOML."""
 
+import html
 import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -108,6 +109,22 @@ class Study:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not _counted(self.splits, 1):
             raise UserError(f"a study takes a whole number of splits, at least 1 split, not {self.splits!r}")
+
+    def _repr_html_(self) -> str:
+        """Show a line a condition in a notebook, below what is asked."""
+        import pandas as pd
+
+        on = (
+            f"{', '.join(self.data) or 'any data'}, {len(self.seeds)} seeds, {', '.join(self.protocols) or 'no scores'}"
+        )
+        rows = [
+            [c.name, c.method, c.preset or "", ", ".join(f"{name}={value}" for name, value in c.overrides)]
+            for c in self.conditions
+        ]
+        table = pd.DataFrame(rows, columns=["condition", "method", "preset", "overrides"]).to_html(
+            index=False, border=0
+        )
+        return f"<b>{html.escape(self.title or self.name)}</b><br>{html.escape(on)}{table}"
 
     def changed(self, conditions: Iterable[str] | None = None, preset: str | None = None, **changes: Any) -> "Study":
         """Return the study with some of its conditions, other values of its fields, or other parameters.

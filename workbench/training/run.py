@@ -1,5 +1,6 @@
 """`Run`, the result of training."""
 
+import html
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -169,6 +170,16 @@ class Run:
         for item, matrix in by_item.items():
             files += export.embeddings(matrix, self.names, place, f"{item}-" if item else "")
         return files
+
+    def _repr_html_(self) -> str:
+        """Show a line a fact in a notebook."""
+        shapes = self.embeddings if isinstance(self.embeddings, dict) else {"embeddings": self.embeddings}
+        facts = {"preset": self.preset, "seed": self.seed, "epochs": f"{self.epochs:,} of {self.config.epochs:,}"}
+        facts |= {"loss": f"{self.history['loss'].iloc[-1]:.4f}"} if self.epochs else {}
+        facts |= {"seconds": f"{self.seconds:.1f}", "peak MiB": f"{self.peak_mib:,.0f}", "device": self.device}
+        facts |= {name: " × ".join(f"{size:,}" for size in matrix.shape) for name, matrix in shapes.items()}
+        table = pd.Series(facts | {"folder": self.path or "not stored"}).to_frame().to_html(header=False, border=0)
+        return f"<b>{html.escape(f'{self.method} on {self.graph}')}</b>{table}"
 
     def __repr__(self) -> str:
         state = "" if self.complete else f", interrupted after {self.epochs} epochs"
