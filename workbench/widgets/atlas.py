@@ -16,7 +16,7 @@ from torch_geometric.data import Data
 from workbench import rules
 from workbench.contrast.pair_tables import node_classes
 from workbench.datasets.structure import adjacency
-from workbench.errors import UserError, nearest, node_number
+from workbench.errors import UserError
 from workbench.evaluation import projection
 from workbench.evaluation.coloured import HITS, map_folder
 from workbench.evaluation.projection import Map
@@ -248,28 +248,3 @@ class Atlas:
 def _mean_cosine(middle: NDArray[np.float32], count: int) -> float:
     """Return the mean cosine of two different unit rows, from the mean of all of them."""
     return float((count * middle @ middle - 1) / (count - 1)) if count > 1 else float("nan")
-
-
-def found_node(text: str, names: Sequence[object] | None, nodes: int) -> int:
-    """Return the node that a text means: its number, its name, or a part of its name that no other has.
-
-    Raises:
-        UserError: there is none, or there are several.
-    """
-    text = text.strip()
-    if text.removeprefix("-").isdecimal():
-        return node_number(int(text), nodes)
-    if names is None or not text:
-        raise UserError(f"{text[:40]!r} is no node; this graph has nodes 0 to {nodes - 1}, without names")
-    known = [str(name) for name in names]
-    folded = np.char.lower(np.array(known))
-    exact = np.flatnonzero(folded == text.lower())
-    hits = exact if len(exact) else np.flatnonzero(np.char.find(folded, text.lower()) >= 0)
-    if not len(hits):
-        guess = nearest(text, known)
-        hint = f"; did you mean {guess!r}?" if guess else f"; nodes have numbers, too, from 0 to {nodes - 1}"
-        raise UserError(f"no node's name holds {text[:40]!r}{hint}")
-    if len(hits) > 1:
-        some = ", ".join(f"node {node} ({known[node]})" for node in hits[:5]) + (", …" if len(hits) > 5 else "")
-        raise UserError(f"{len(hits):,} names hold {text[:40]!r}; type more of one, or a number: {some}")
-    return int(hits[0])

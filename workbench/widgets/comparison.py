@@ -9,14 +9,13 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from torch_geometric.data import Data
 
-from workbench.errors import UserError, node_number, unknown
+from workbench.errors import node_number, unknown
 from workbench.evaluation import projection
 from workbench.plots import agreement as plots
-from workbench.widgets.atlas import found_node
 from workbench.widgets.brush import Brush
 from workbench.widgets.live import live
 from workbench.widgets.pair import MOVED, Pair, line, tables
-from workbench.widgets.shell import Report, Shell, complaint, fit, headless, narrow, row, small, wide
+from workbench.widgets.shell import Report, Shell, column, fit, headless, hint_of, look, row, small
 
 if TYPE_CHECKING:
     from workbench.evaluation.scores import Embeddings
@@ -69,17 +68,17 @@ def comparison(
 
 
 class Comparison(Shell):
-    """The widget; its parts are attributes, so that a script can set what a hand would.
+    """The widget.
 
     Attributes:
         colour, method, node, clear, moved: the controls; `moved` lists the nodes that moved most.
         message, told, numbers: what is told. maps: the two figures. classes: what is told of classes.
-        scene: the pair. agreement: what was measured.
     """
 
+    scene: Pair
+
     def __init__(self, pair: Pair):
-        super().__init__()
-        self.scene, self.agreement = pair, pair.agreement
+        super().__init__(pair)
         self._selection: NDArray[np.int64] = np.empty(0, np.int64)
         self._make_controls()
         self._show(self._figures())
@@ -94,11 +93,6 @@ class Comparison(Shell):
         self._connect()
 
     @property
-    def chosen(self) -> int | None:
-        """The node that is ringed with its nearest, or None."""
-        return self.scene.chosen
-
-    @property
     def selection(self) -> NDArray[np.int64]:
         """The selected nodes, ascending, int64 [selected]; setting it selects them on both maps."""
         return self._selection
@@ -107,27 +101,23 @@ class Comparison(Shell):
     def selection(self, nodes: Iterable[int]) -> None:
         self._select([node_number(node, self.scene.nodes) for node in nodes])
 
-    # ---------------------------------------------------------------------------------------------------- parts
-
     def _make_controls(self) -> None:
         pair = self.scene
-        known = [
-            (f"{name} — {plots.LOOK}" if name == plots.CLASS else name, name) for name in plots.colours(self.agreement)
-        ]
-        look = {"layout": ipw.Layout(flex="1 1 260px"), "style": narrow(78)}
-        self.colour = ipw.Dropdown(options=known, value=pair.colour, description="coloured by", **look)
-        look = {"layout": ipw.Layout(width="160px"), "style": narrow(40)}
-        self.method = ipw.Dropdown(options=projection.names(), value=pair.method, description="maps", **look)
-        hint = "number" if pair.node_names is None else "number or part of a name"
-        look = {"layout": ipw.Layout(width="240px"), "style": narrow(40)}
-        self.node = ipw.Text(description="node", continuous_update=False, placeholder=hint, **look)
+        colours = plots.colours(pair.agreement)
+        known = [(f"{name} — {plots.LOOK}" if name == plots.CLASS else name, name) for name in colours]
+        usual: dict[str, Any] = {"value": pair.colour, "description": "coloured by"}
+        self.colour = ipw.Dropdown(options=known, **usual, **look(78, "1 1 260px"))
+        usual = {"value": pair.method, "description": "maps"}
+        self.method = ipw.Dropdown(options=projection.names(), **usual, **look(40, "160px"))
+        usual = {"placeholder": hint_of(pair.node_names), "continuous_update": False}
+        self.node = ipw.Text(description="node", **usual, **look(40, "240px"))
         self.clear = ipw.Button(description="select nothing", icon="times", layout=ipw.Layout(width="150px"))
         self.moved = ipw.Select(rows=10, layout=ipw.Layout(width="auto"))
         self.heading, self.message, self.told, self.numbers = (ipw.HTML() for _ in range(4))
         self._name("comparison", "colour", "method", "node", "clear", "moved", "heading", "message", "told", "numbers")
 
     def _arranged(self) -> list[ipw.Widget]:
-        half = wide("1 1 400px")
+        half = "1 1 400px"
         hint = small(
             "Draw a lasso or a box on either map to select nodes on both; click a node, or choose it in the list, to "
             "ring it and its nearest in either embedding; double click to select nothing."
@@ -140,12 +130,8 @@ class Comparison(Shell):
             self.message,
             ipw.HTML(hint),
             fit(),
-            row(*(ipw.VBox([shown], layout=half) for shown in self.maps), align="flex-start"),
-            row(
-                ipw.VBox([self.numbers], layout=half),
-                ipw.VBox([self.heading, self.moved, self.told], layout=half),
-                align="flex-start",
-            ),
+            row(*(column(half, shown) for shown in self.maps), align="flex-start"),
+            row(column(half, self.numbers), column(half, self.heading, self.moved, self.told), align="flex-start"),
             *self.classes,
             ipw.HTML(by_class),
         ]
@@ -155,9 +141,7 @@ class Comparison(Shell):
         self._observe(lambda: self._draw(moved=True), self.method)
         self._observe(self._typed, self.node)
         self._observe(lambda: self._choose(self.moved.value), self.moved)
-        self.clear.on_click(lambda _: self._cleared())
-
-    # ------------------------------------------------------------------------------------- what a hand changes
+        self.clear.on_click(lambda _: self._select([], None))
 
     def choose(self, node: int) -> None:
         """Ring a node and its nearest in either embedding, as the list does.
@@ -173,30 +157,20 @@ class Comparison(Shell):
         self._tell()
 
     def _typed(self) -> None:
-        text, pair = self.node.value, self.scene
-        try:
-            node = found_node(text, pair.node_names, pair.nodes) if text else None
-        except UserError as error:
-            self.message.value = complaint(str(error))
-            return
-        self.message.value = ""
-        self._choose(node)
+        if self.node.value:
+            self._typed_in(self.node.value, self.scene.node_names, self.scene.nodes, self._choose)
+        else:
+            self.message.value = ""
+            self._choose(None)
 
     def _clicked(self, trace: Any, points: Any, _: Any) -> None:
         if points.point_inds:
-            self.scene.chosen = int(trace.customdata[points.point_inds[0]])
-            self._select([self.scene.chosen])
+            node = int(trace.customdata[points.point_inds[0]])
+            self._select([node], node)
 
-    def _cleared(self) -> None:
-        self.scene.chosen = None
-        self._select([])
-
-    def _select(self, nodes: ArrayLike) -> None:
+    def _select(self, nodes: ArrayLike, *chosen: int | None) -> None:
         self._selection = np.unique(np.asarray(nodes, np.int64))
-        self._draw()
-        self._tell()
-
-    # -------------------------------------------------------------------------------------------- what follows
+        self._choose(*chosen or (self.scene.chosen,))
 
     def _figures(self) -> dict[str, go.Figure]:
         self.scene.method, self.scene.colour = self.method.value, self.colour.value
@@ -207,10 +181,9 @@ class Comparison(Shell):
 
     def _draw(self, moved: bool = False) -> None:
         drawn = self._figures()
-        for name, figure in drawn.items():
-            if not moved:  # what a hand has zoomed to stays
-                shown = self.figures[name].layout
-                figure.update_layout(xaxis_range=shown.xaxis.range, yaxis_range=shown.yaxis.range)
+        for name, figure in {} if moved else drawn.items():  # what a hand has zoomed to stays
+            shown = self.figures[name].layout
+            figure.update_layout(xaxis_range=shown.xaxis.range, yaxis_range=shown.yaxis.range)
         self._show(drawn)
         for brush in self._brushes:
             brush.listen()

@@ -87,8 +87,6 @@ class Training(threading.Thread):
             other.end("another training was started")
         super().start()
 
-    # --------------------------------------------------------------------------------------- for other threads
-
     @property
     def active(self) -> bool:
         """Whether it was started and is not over."""
@@ -129,8 +127,6 @@ class Training(threading.Thread):
         """Return one row an epoch so far, one column a loss term, and "seconds"."""
         rows = list(self.rows)
         return pd.DataFrame(rows, columns=list(rows[0]) if rows else ["epoch", "loss", "seconds"]).set_index("epoch")
-
-    # ------------------------------------------------------------------------------------------ in its own thread
 
     def run(self) -> None:
         """Train, and tell what goes wrong instead of raising it."""
@@ -202,8 +198,6 @@ class Training(threading.Thread):
             self._next_picture = ended + max(PICTURE_SECONDS, (ended - began) * (1 / PICTURE_SHARE - 1))
         return not self._ended
 
-    # -------------------------------------------------------------------------------------------------- in words
-
     def status(self) -> str:
         """Say in a sentence what is going on or, once it is over, what happened."""
         if not self.active:
@@ -248,8 +242,6 @@ class Training(threading.Thread):
             f"{done}: {asked}; {epochs}; {measured}; peak {run.peak_mib:,.0f} MiB above what was in use before, which "
             "counts what else the kernel did meanwhile."
         )
-
-    # ---------------------------------------------------------------------------------------------------- figures
 
     def figures(self) -> dict[str, go.Figure]:
         """Return the figures "losses", "accuracy" and "map" as they stand."""

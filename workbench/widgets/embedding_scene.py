@@ -46,8 +46,6 @@ class EmbeddingScene:
         self.chosen = node
         self.selection = np.unique(np.append(node, self.nearest["node"].to_numpy()))
 
-    # -------------------------------------------------------------------------------------------------- figures
-
     def figures(self) -> dict[str, go.Figure]:
         """Draw "map", "faithfulness", "graph" and, for a run with snapshots, "epochs"; a node is chosen by the seed."""
         atlas = self.atlas
@@ -92,8 +90,6 @@ class EmbeddingScene:
     def _heading(self) -> str:
         run = self.atlas.run
         return f"{run.method} on {run.graph}, seed {run.seed}"
-
-    # ---------------------------------------------------------------------------------------------------- words
 
     def heading_of_chosen(self) -> str:
         """Say whose nearest nodes are listed, as HTML."""

@@ -1,21 +1,20 @@
 """The embedding explorer: brush a group on the map and see who they are, in a table and in the graph."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as ipw
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 from torch_geometric.data import Data
 
 from workbench import rules
 from workbench.errors import UserError, node_number, unknown
 from workbench.evaluation import projection
-from workbench.widgets.atlas import RULE, Atlas, found_node
+from workbench.widgets.atlas import RULE, Atlas
 from workbench.widgets.brush import Brush
 from workbench.widgets.embedding_scene import ALL_EDGES, NO_EDGES, OWN_EDGES, ROWS, EmbeddingScene, table
-from workbench.widgets.shell import Report, Shell, complaint, fit, headless, narrow, row, small, wide
+from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, hint_of, look, row, small, wide
 
 if TYPE_CHECKING:
     from workbench.training.run import Run
@@ -65,17 +64,17 @@ def embedding_explorer(
 
 
 class EmbeddingExplorer(Shell):
-    """The widget; its parts are attributes, so that a script can set what a hand would.
+    """The widget.
 
     Attributes:
-        scene, atlas: what is shown, and of what.
         colour, rule, method, links, epoch, node: the controls.
         message, told, near, table: what is told. figures: "map" and "graph".
     """
 
+    scene: EmbeddingScene
+
     def __init__(self, scene: EmbeddingScene) -> None:
-        super().__init__()
-        self.scene, self.atlas = scene, scene.atlas
+        super().__init__(scene)
         self._make_controls()
         self._show({"map": self._figure(), "graph": scene.graph()})
         self._brush = Brush(self.map, self._brushed)
@@ -89,46 +88,21 @@ class EmbeddingExplorer(Shell):
         else:
             self._tell()
 
-    @property
-    def map(self) -> go.FigureWidget:
-        """The map of the embedding."""
-        return self.figures["map"]
-
-    @property
-    def graph(self) -> go.FigureWidget:
-        """The selected nodes in the graph."""
-        return self.figures["graph"]
-
-    @property
-    def selection(self) -> np.ndarray:
-        """The selected nodes, int64 [selected]."""
-        return self.scene.selection
-
-    @property
-    def chosen(self) -> int | None:
-        """The node whose nearest are listed, or None."""
-        return self.scene.chosen
-
-    # ---------------------------------------------------------------------------------------------------- parts
-
     def _make_controls(self) -> None:
         atlas, scene = self.atlas, self.scene
-        look = {"layout": wide("2 1 370px"), "style": narrow(78)}
-        self.colour = ipw.Dropdown(options=atlas.colours(), value=scene.colour, description="coloured by", **look)
-        typed = {"value": scene.rule, "options": rules.names(), "continuous_update": False}
-        look = {"layout": wide("1 1 240px"), "style": narrow(32), "disabled": scene.colour != RULE}
-        self.rule = ipw.Combobox(description="rule", **typed, **look)
-        look = {"layout": ipw.Layout(width="150px"), "style": narrow(32)}
-        self.method = ipw.Dropdown(options=projection.names(), value=scene.method, description="map", **look)
-        look = {"layout": ipw.Layout(width="220px"), "style": narrow(40)}
-        self.links = ipw.Dropdown(options=[NO_EDGES, OWN_EDGES, ALL_EDGES], description="edges", **look)
+        usual: dict[str, Any] = {"value": scene.colour, "description": "coloured by"}
+        self.colour = ipw.Dropdown(options=atlas.colours(), **usual, **look(78, "2 1 370px"))
+        usual = {"value": scene.rule, "options": rules.names(), "disabled": scene.colour != RULE}
+        self.rule = ipw.Combobox(description="rule", continuous_update=False, **usual, **look(32, "1 1 240px"))
+        usual = {"value": scene.method, "description": "map"}
+        self.method = ipw.Dropdown(options=projection.names(), **usual, **look(32, "150px"))
+        usual = {"options": [NO_EDGES, OWN_EDGES, ALL_EDGES], "description": "edges"}
+        self.links = ipw.Dropdown(**usual, **look(40, "220px"))
         epochs = [(str(epoch), epoch) for epoch in atlas.epochs] + [(TRAINED, TRAINED)]
-        look = {"layout": wide("1 1 300px"), "style": narrow(42), "disabled": not atlas.epochs}
-        slider = {"options": epochs, "value": TRAINED, "continuous_update": False}
-        self.epoch = ipw.SelectionSlider(description="epoch", **slider, **look)
-        hint = "a node's number" if atlas.names is None else "number or part of a name"
-        look = {"layout": ipw.Layout(width="240px"), "style": narrow(36)}
-        self.node = ipw.Text(placeholder=hint, description="node", continuous_update=False, **look)
+        usual = {"value": TRAINED, "continuous_update": False, "disabled": not atlas.epochs}
+        self.epoch = ipw.SelectionSlider(options=epochs, description="epoch", **usual, **look(42, "1 1 300px"))
+        usual = {"placeholder": hint_of(atlas.names), "continuous_update": False}
+        self.node = ipw.Text(description="node", **usual, **look(36, "240px"))
         self.message, self.told, self.near, self.table = (ipw.HTML() for _ in range(4))
         self._name("embedding", "colour", "rule", "method", "links", "epoch", "node", "message", "told", "near")
         self._name("embedding", "table")
@@ -145,8 +119,7 @@ class EmbeddingExplorer(Shell):
         near = ipw.Box([self.near], layout=ipw.Layout(max_height="500px", overflow="auto"))
         facts = ipw.Box([self.table], layout=wide("1 1 420px", max_height="420px", overflow="auto"))
         self._graph_box = ipw.VBox([fit(), self.graph], layout=wide("1 1 420px", display="none"))
-        left = ipw.VBox([fit(), self.map], layout=wide("3 1 520px"))
-        right = ipw.VBox([self.node, near], layout=wide("1 1 300px"))
+        left, right = column("3 1 520px", fit(), self.map), column("1 1 300px", self.node, near)
         return [
             row(self.colour, self.rule, self.method, self.links),
             row(self.epoch),
@@ -157,16 +130,14 @@ class EmbeddingExplorer(Shell):
             row(facts, self._graph_box, align="flex-start"),
         ]
 
-    # ------------------------------------------------------------------------------------- what a hand changes
-
     def select(self, nodes: Iterable[int]) -> None:
         """Select nodes, as a lasso does.
 
         Raises:
             UserError: there is no such node.
         """
-        found = [node_number(node, self.atlas.nodes) for node in nodes]
-        self.scene.selection = np.unique(np.array(found, np.int64))
+        numbers = [node_number(node, self.atlas.nodes) for node in nodes]
+        self.scene.selection = np.unique(np.array(numbers, np.int64))
         self._draw()
         self._show_selection()
 
@@ -183,15 +154,8 @@ class EmbeddingExplorer(Shell):
         self._show_selection()
 
     def _typed(self) -> None:
-        if not self.node.value.strip():
-            return
-        try:
-            node = found_node(self.node.value, self.atlas.names, self.atlas.nodes)
-        except UserError as error:
-            self.message.value = complaint(str(error))
-            return
-        self.message.value = ""
-        self.choose(node)
+        if self.node.value.strip():
+            self._typed_in(self.node.value, self.atlas.names, self.atlas.nodes, self.choose)
 
     def _brushed(self, nodes: np.ndarray) -> None:
         self.scene.chosen, self.scene.selection = None, nodes
@@ -200,8 +164,6 @@ class EmbeddingExplorer(Shell):
         if self.links.value == OWN_EDGES:
             self._draw()
         self._show_selection()
-
-    # -------------------------------------------------------------------------------------------- what follows
 
     def _move(self) -> None:
         scene, epoch = self.scene, None if self.epoch.value == TRAINED else self.epoch.value
@@ -252,7 +214,3 @@ class EmbeddingExplorer(Shell):
         near = "" if self.chosen is None else f"<b>{scene.heading_of_chosen()}</b>{table(scene.nearest)}"
         more = f"<p>{ROWS} of {len(nodes):,}; explorer.facts() has them all</p>" if len(nodes) > ROWS else ""
         self.near.value, self.table.value = near, table(scene.facts(ROWS)) + more if len(nodes) else ""
-
-    def facts(self) -> pd.DataFrame:
-        """Return the table of the selected nodes, one row a node."""
-        return self.scene.facts()

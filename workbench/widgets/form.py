@@ -14,18 +14,12 @@ from workbench.config import options_of
 from workbench.datasets.files.registry import usable
 from workbench.errors import UserError
 from workbench.methods import METHODS, Config, configure, preset_names
-from workbench.plots import style
 from workbench.widgets.live import Controls
 from workbench.widgets.request import Request, checked, explained
+from workbench.widgets.shell import complaint, look
 
 WORDS = tuple[str, ...]
-LABEL = "108px"  # width of what stands before a control
-
-
-def complaint(text: str) -> str:
-    """Return a sentence about what is wrong as HTML; nothing for no text."""
-    bar = f"border-left:4px solid {style.COLOURS[5]};padding:2px 10px;line-height:1.4"
-    return f'<div style="{bar}">{html.escape(text)}</div>' if text else ""
+LABEL = 108  # pixels of what stands before a control
 
 
 def control(name: str, kind: Any, value: Any, config_class: type[Config], told: str) -> ipw.Widget | None:
@@ -63,38 +57,35 @@ class Form(Controls, ipw.VBox):
         names = sorted({*here} - {asked.label})
         self._graphs = {asked.label: graph} | {name: name for name in names}
         self.problem, self.fields, self.complaints = "", dict[str, Any](), dict[str, ipw.HTML]()
-        common = {"style": {"description_width": LABEL}, "layout": ipw.Layout(width="auto")}
+        common = look(LABEL, "auto")
         self.graph = ipw.Dropdown(options=list(self._graphs), description="graph", **common)
         self.method = ipw.Dropdown(options=METHODS.names(), value=method, description="method", **common)
         presets = ["defaults", *preset_names(method)]
         self.preset = ipw.Dropdown(options=presets, value=asked.preset, description="preset", **common)
         self.seed = ipw.IntText(value=seed, description="seed", **common)
         self.summary, self._without = ipw.HTML(), ipw.HTML()
-        for name in ("graph", "method", "preset", "seed", "summary"):
-            getattr(self, name).add_class(f"training-{name}")
+        self._name("training", "graph", "method", "preset", "seed", "summary")
         columns = "repeat(auto-fill, minmax(215px, 1fr))"
         grid = ipw.Layout(grid_template_columns=columns, grid_gap="2px 14px", width="100%")
         self._main, self._more = (ipw.GridBox(layout=grid) for _ in range(2))
         self._folded = ipw.Accordion([ipw.VBox([self._more, self._without])], titles=["more parameters"])
         self.children = [self._main, self._folded, self.summary]
         self._make_fields(config)
-        for one, act in (
-            (self.graph, self._choose_graph), (self.method, self._choose_method), (self.preset, self._fill),
-            (self.seed, self._read),
-        ):  # fmt: skip
-            one.observe(lambda _, act=act: self._unless_quiet(act), "value")
+        self._observe(self._choose_graph, self.graph)
+        self._observe(self._choose_method, self.method)
+        self._observe(self._fill, self.preset)
+        self._observe(self._read, self.seed)
         self._read()
 
     def _make_fields(self, config: Config) -> None:
         """Make a field for each parameter of a configuration, those of its `main` first and the others folded."""
         kind, told, types = type(config), explained(type(config)), type(config).types()
         gone = (*self._main.children[3:], *self._more.children, *self.fields.values(), *self.complaints.values())
-        made = {name: control(name, one, getattr(config, name), kind, told[name]) for name, one in types.items()}
+        made = {name: control(name, type_, getattr(config, name), kind, told[name]) for name, type_ in types.items()}
         self.fields = {name: field for name, field in made.items() if field is not None}
         self.complaints = {"seed": ipw.HTML()}
         cells = {name: self._cell(name, field) for name, field in self.fields.items()}
-        for name in kind.parts():
-            self.fields[name].observe(lambda _: self._unless_quiet(self._choose_part), "value")
+        self._observe(self._choose_part, *(self.fields[name] for name in kind.parts()))
         fixed = [self.graph, self.method, self.preset, ipw.VBox([self.seed, self.complaints["seed"]])]
         self._main.children = [*fixed, *(cells[name] for name in kind.main if name in cells)]
         self._more.children = [cell for name, cell in cells.items() if name not in kind.main]
@@ -102,14 +93,14 @@ class Form(Controls, ipw.VBox):
         self._without.value = f"Set in code only: {', '.join(without)}." if without else ""
         self._options: dict[str, ipw.VBox] = {}
         self._make_options(config.flat())
-        for one in gone:
-            one.close()
+        for widget in gone:
+            widget.close()
 
     def _cell(self, name: str, field: ipw.Widget) -> ipw.VBox:
         """Return a field with the place for what is wrong with it."""
-        field.style.description_width, field.layout.width = LABEL, "auto"
+        field.style.description_width, field.layout.width = f"{LABEL}px", "auto"
         field.add_class(f"training-field-{name.replace('.', '-')}")
-        field.observe(lambda _: self._unless_quiet(self._read), "value")
+        self._observe(self._read, field)
         self.complaints[name] = ipw.HTML()
         return ipw.VBox([field, self.complaints[name]])
 
@@ -129,8 +120,6 @@ class Form(Controls, ipw.VBox):
                 assert field is not None
                 self.fields[name], self._options[name] = field, self._cell(name, field)
         self._main.children = [*kept, *self._options.values()]
-
-    # ------------------------------------------------------------------------------------- what a hand changes
 
     def _choose_method(self) -> None:
         full_name, config = configure(self.method.value, None, self.graph.value, {})

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as ipw
 import numpy as np
-import pandas as pd
-import plotly.graph_objects as go
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -18,10 +16,9 @@ from workbench.evaluation import projection
 from workbench.plots.negatives import MOST
 from workbench.plots.rings import COLOURS
 from workbench.randomness import Randomness
-from workbench.widgets.atlas import found_node
 from workbench.widgets.lens import PANELS, Lens, Look, Options
 from workbench.widgets.negative_scene import NONE, Scene, scrolled
-from workbench.widgets.shell import Report, Shell, complaint, fit, headless, narrow, row, small, wide
+from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, hint_of, look, row, small
 
 if TYPE_CHECKING:
     from workbench.training.run import Run
@@ -80,19 +77,19 @@ def microscope(
 
 
 class Microscope(Shell):
-    """The widget; its parts are attributes, so that a script can set what a hand would.
+    """The widget.
 
     Attributes:
         anchor, surprise, k, seed, colour, method, samplers, filename, save, move: the controls.
         origin: which negatives are those of a training. message, saved, told, note: what else is told.
         tables: the sentences, one tab a panel.
-        figures: "rings", "cosines" and "map".
-        scene: what is shown. chosen: the negative that is looked at, or None.
+        figures: "rings", "cosines" and "map". chosen: the negative that is looked at, or None.
     """
 
+    scene: Scene
+
     def __init__(self, scene: Scene) -> None:
-        super().__init__()
-        self.scene = scene
+        super().__init__(scene)
         self.chosen: int | None = None
         self._draws = np.random.default_rng(scene.seed)
         self._make_controls()
@@ -101,48 +98,27 @@ class Microscope(Shell):
         self._tell()
         self._connect()
 
-    @property
-    def rings(self) -> go.FigureWidget:
-        """The negatives on rings of hops."""
-        return self.figures["rings"]
-
-    @property
-    def cosines(self) -> go.FigureWidget:
-        """The negatives among all cosines."""
-        return self.figures["cosines"]
-
-    @property
-    def map(self) -> go.FigureWidget:
-        """The negatives on a map of all nodes."""
-        return self.figures["map"]
-
-    # ---------------------------------------------------------------------------------------------------- parts
-
     def _make_controls(self) -> None:
-        scene, lens, broad = self.scene, self.scene.lens, wide("1 1 160px")
+        scene, lens, broad = self.scene, self.scene.lens, look(58, "1 1 160px")
         names = [] if lens.names is None else list(dict.fromkeys(map(str, lens.names)))[:SUGGESTED]
-        hint = "a node's number" if lens.names is None else "number or part of a name"
-        typed = {"value": str(scene.anchor), "options": names, "placeholder": hint, "continuous_update": False}
-        self.anchor = ipw.Combobox(description="anchor", **typed, style=narrow(58), layout=broad)
+        typed = {"value": str(scene.anchor), "options": names, "continuous_update": False}
+        self.anchor = ipw.Combobox(description="anchor", placeholder=hint_of(lens.names), **typed, **broad)
         button = ipw.Layout(width="130px")
         self.surprise = ipw.Button(description="surprise me", icon="random", layout=button)
         ends = {"value": scene.k, "min": 1, "max": MOST, "continuous_update": False}
-        self.k = ipw.IntSlider(description="k", **ends, style=narrow(18), layout=broad)
+        self.k = ipw.IntSlider(description="k", **ends, **look(18, "1 1 160px"))
         ends = {"value": scene.seed, "min": 0, "max": 2**31 - 1}
-        self.seed = ipw.BoundedIntText(description="seed", **ends, style=narrow(36), layout=button)
+        self.seed = ipw.BoundedIntText(description="seed", **ends, **look(36, "130px"))
         colours = [(LABELS if name == "class" else name, name) for name in COLOURS[not lens.labelled :]]
-        look = {"style": narrow(82), "layout": wide("2 1 300px")}
-        self.colour = ipw.Dropdown(options=colours, description="coloured by", **look)
-        look = {"style": narrow(58), "layout": ipw.Layout(width="160px")}
-        self.method = ipw.Dropdown(options=projection.names(), value="pca", description="map", **look)
-        shown = [*scene.samplers, *[NONE] * (PANELS - len(scene.samplers))]
-        look = {"style": narrow(58), "layout": broad}
+        self.colour = ipw.Dropdown(options=colours, description="coloured by", **look(82, "2 1 300px"))
+        usual = {"value": "pca", "description": "map"}
+        self.method = ipw.Dropdown(options=projection.names(), **usual, **look(58, "160px"))
         self.samplers = []
-        for place, name in enumerate(shown, start=1):
+        for place, name in enumerate([*scene.samplers, *[NONE] * (PANELS - len(scene.samplers))], start=1):
             choices = [NONE] * (place > 1) + lens.choices
-            self.samplers.append(ipw.Dropdown(options=choices, value=name, description=f"panel {place}", **look))
+            self.samplers.append(ipw.Dropdown(options=choices, value=name, description=f"panel {place}", **broad))
             self.samplers[-1].add_class(f"microscope-panel-{place}")
-        self.filename = ipw.Text(value="negatives.csv", description="file", style=narrow(30))
+        self.filename = ipw.Text(value="negatives.csv", description="file", style={"description_width": "30px"})
         self.save = ipw.Button(description="save as CSV", icon="download", layout=button)
         self.move = ipw.Button(layout=ipw.Layout(width="auto", display="none"))
         self.origin, self.message, self.saved, self.told, self.note = (ipw.HTML() for _ in range(5))
@@ -152,14 +128,13 @@ class Microscope(Shell):
 
     def _arranged(self) -> list[ipw.Widget]:
         self.rings.add_class("microscope-rings")
-        half = wide("1 1 400px")
         hint = small(
             "Click a negative to read why it was chosen, and once more to make it the anchor; a click on any other "
             "node makes that one the anchor."
         )
         controls = [row(self.anchor, self.surprise, self.k, self.seed), row(*self.samplers), self.origin]
         controls += [row(self.colour, self.method), self.message, ipw.HTML(hint)]
-        below = row(ipw.VBox([self.cosines], layout=half), ipw.VBox([self.map], layout=half))
+        below = row(column("1 1 400px", self.cosines), column("1 1 400px", self.map))
         words = [row(self.told, self.move), self.tables, self.note, row(self.filename, self.save, self.saved)]
         return [*controls, fit(), self.rings, below, *words]
 
@@ -172,16 +147,10 @@ class Microscope(Shell):
         self.move.on_click(lambda _: self.move_to(self.scene.anchor if self.chosen is None else self.chosen))
         self.save.on_click(lambda _: self._save())
 
-    # ------------------------------------------------------------------------------------- what a hand changes
-
     def _typed(self) -> None:
         lens = self.scene.lens
-        try:
-            node = found_node(self.anchor.value, lens.names, lens.nodes)
-        except UserError as error:
-            self.message.value = complaint(f"{error}. Node {self.scene.anchor} is still shown.")
-            return
-        self.move_to(node)
+        kept = f"Node {self.scene.anchor} is still shown."
+        self._typed_in(self.anchor.value, lens.names, lens.nodes, self.move_to, kept)
 
     def _again(self) -> None:
         """Look at the same anchor by other samplers, another k or another seed."""
@@ -222,14 +191,6 @@ class Microscope(Shell):
         looks = enumerate(self.scene.looks.values())
         return [place for place, look in looks if isinstance(look, Look) and (look.shown["negative"] == node).any()]
 
-    def table(self) -> pd.DataFrame:
-        """Return one row a sampler and negative, see `Scene.table`."""
-        return self.scene.table()
-
-    def export(self, path: str | Path) -> Path:
-        """Write the table as .csv or .parquet, by the ending; errors as of `Scene.export`."""
-        return self.scene.export(path)
-
     def _save(self) -> None:
         name = self.filename.value.strip()
         try:
@@ -241,21 +202,18 @@ class Microscope(Shell):
             return
         self.saved.value = f"{len(self.table()):,} rows written to <code>{html.escape(str(path))}</code>"
 
-    # -------------------------------------------------------------------------------------------- what follows
-
     def _draw(self) -> None:
         method = self.method.value
-        waiting = "choosing and measuring …" if method in self.scene.lens.maps else "computing the map …"
-        self.note.value = waiting
+        self.note.value = "choosing and measuring …" if method in self.scene.lens.maps else "computing the map …"
         self._show(self.scene.figures(self.colour.value, method, self.chosen))
         self._tell()
 
     def _tell(self) -> None:
         scene, labels = self.scene, list(self.scene.looks)
-        found = [scrolled(scene.sentences(label, self.chosen)) for label in labels]
-        if len(found) != len(self.tables.children):
-            self.tables.children = [ipw.HTML() for _ in found]
-        for shown, text in zip(self.tables.children, found, strict=True):
+        texts = [scrolled(scene.sentences(label, self.chosen)) for label in labels]
+        if len(texts) != len(self.tables.children):
+            self.tables.children = [ipw.HTML() for _ in texts]
+        for shown, text in zip(self.tables.children, texts, strict=True):
             shown.value = text
         self.tables.titles = labels
         self.origin.value, self.told.value, self.note.value = scene.origin(), scene.of_chosen(self.chosen), scene.note()

@@ -90,8 +90,6 @@ class RuleScene:
         """Whether the errors of a probe are known, so that labels can be looked at without a pause."""
         return self._embedding is None or self._errors is not None
 
-    # -------------------------------------------------------------------------------------------------- figures
-
     def figures(self) -> dict[str, go.Figure]:
         """Draw "graph", "values", "overlap" (of crisp truths always), and "labels" where the graph has labels."""
         names = rules.names()
@@ -153,8 +151,6 @@ class RuleScene:
         if node not in self._pieces:
             self._pieces[node] = network.ego(links, node, seed=self._seed)
         return self._pieces[node]
-
-    # ------------------------------------------------------------------------------------------------ thresholds
 
     def range(self) -> tuple[str, float, tuple[float, float, float]] | None:
         """Return the comparison with the first threshold of the formula, the threshold, and a slider over its values.

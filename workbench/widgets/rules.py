@@ -21,7 +21,7 @@ from workbench.widgets.rule_scene import (
     moved,
     name_of,
 )
-from workbench.widgets.shell import Report, Shell, complaint, fit, headless, narrow, row, wide
+from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row
 
 if TYPE_CHECKING:
     from workbench.evaluation.scores import Embeddings
@@ -57,7 +57,7 @@ def rule_explorer(
 
 
 class RuleExplorer(Shell):
-    """The widget; its parts are attributes, so that a script can set what a hand would.
+    """The widget.
 
     Attributes:
         rule, formula, semantics, steepness, threshold, part, view, node: the controls.
@@ -65,9 +65,10 @@ class RuleExplorer(Shell):
         figures: "graph" and "values" always; "overlap" and "labels" once their section was opened.
     """
 
+    scene: RuleScene
+
     def __init__(self, scene: RuleScene) -> None:
-        super().__init__()
-        self.scene = scene
+        super().__init__(scene)
         self._tree = scene.evaluation.formula  # as typed; the scene's has its threshold where the slider is
         self._broken: UserError | None = None  # what is wrong with the text, while it is no formula
         self._make_controls(name_of(scene.text))
@@ -81,27 +82,26 @@ class RuleExplorer(Shell):
         """The piece of the graph."""
         return self.figures["graph"]
 
-    # ---------------------------------------------------------------------------------------------------- parts
-
     def _make_controls(self, named: str | None) -> None:
         scene = self.scene
-        look = {"style": narrow(90), "layout": ipw.Layout(width="auto")}
-        self.rule = ipw.Dropdown(options=[TYPED, *rules.names()], value=named or TYPED, description="rule", **look)
-        text, high = rules.get(named).formula if named else scene.text, ipw.Layout(width="auto", height="58px")
-        self.formula = ipw.Textarea(value=text, rows=2, description="formula", style=narrow(90), layout=high)
-        self.semantics = ipw.Dropdown(options=SEMANTICS, description="semantics", **look)
+        usual = look(90, "auto")
+        self.rule = ipw.Dropdown(options=[TYPED, *rules.names()], value=named or TYPED, description="rule", **usual)
+        text = rules.get(named).formula if named else scene.text
+        self.formula = ipw.Textarea(value=text, rows=2, description="formula", **look(90, "auto"))
+        self.formula.layout.height = "58px"
+        self.semantics = ipw.Dropdown(options=SEMANTICS, description="semantics", **usual)
         ends = {"value": 10, "base": 10, "min": -1, "max": 3, "step": 0.1, "readout_format": ".3g"}
-        self.steepness = ipw.FloatLogSlider(description="steepness", disabled=True, **ends, **look)
-        self.threshold = ipw.FloatSlider(description="threshold", **look)
+        self.steepness = ipw.FloatLogSlider(description="steepness", disabled=True, **ends, **usual)
+        self.threshold = ipw.FloatSlider(description="threshold", **usual)
         self.message, self.card, self.moves, self.tree = (ipw.HTML() for _ in range(4))
         self.latex = ipw.HTMLMath(layout=ipw.Layout(overflow="auto hidden", max_width="100%", padding="0 0 12px 0"))
-        self.part = ipw.Select(rows=5, description="coloured by", **look)
-        self.view = ipw.Dropdown(options=[NEIGHBOURHOOD, SAMPLE], value=scene.view, description="shown", **look)
+        self.part = ipw.Select(rows=5, description="coloured by", **usual)
+        self.view = ipw.Dropdown(options=[NEIGHBOURHOOD, SAMPLE], value=scene.view, description="shown", **usual)
         last = scene.terms.nodes - 1
-        self.node = ipw.BoundedIntText(value=scene.node, min=0, max=last, description="node", **look)
+        self.node = ipw.BoundedIntText(value=scene.node, min=0, max=last, description="node", **usual)
         truths = [name for name in rules.names() if rules.formula(name).sort == "truth"]
         listed = {"options": truths, "value": truths, "rows": min(len(truths), 12), "description": "rules"}
-        self.compared = ipw.SelectMultiple(**listed, layout=ipw.Layout(width="230px"), style=narrow(40))
+        self.compared = ipw.SelectMultiple(**listed, **look(40, "230px"))
         self._overlap_box, self._labels_box = ipw.VBox(), ipw.VBox()
         self.sections = ipw.Accordion([self._overlap_box, self._labels_box], selected_index=None)
         self.sections.titles = ("Overlap with other rules", LABELS_TITLE)
@@ -109,17 +109,13 @@ class RuleExplorer(Shell):
         self._name("explorer", "node", "tree", "sections")
 
     def _arranged(self) -> list[ipw.Widget]:
-        left = ipw.VBox([self.semantics, self.steepness, self.threshold, self.moves], layout=wide("1 1 380px"))
-        right = ipw.VBox([self.part, self.view, self.node], layout=wide("1 1 380px"))
+        left = column("1 1 380px", self.semantics, self.steepness, self.threshold, self.moves)
+        right = column("1 1 380px", self.part, self.view, self.node)
         tree = ipw.Box([self.tree], layout=ipw.Layout(max_height="330px", overflow="auto", margin="0 0 12px 0"))
         self._fit = fit()
-        pictures = row(
-            ipw.VBox([self._fit, self.map], layout=wide("1 1 460px")),
-            ipw.VBox([tree, self.figures["values"]], layout=wide("1 1 380px")),
-            align="flex-start",
-        )
+        graph, values = column("1 1 460px", self._fit, self.map), column("1 1 380px", tree, self.figures["values"])
         top = [self.rule, self.formula, self.message, row(left, right, align="flex-start"), self.card, self.latex]
-        return [*top, pictures, self.sections]
+        return [*top, row(graph, values, align="flex-start"), self.sections]
 
     def _connect(self) -> None:
         self._observe(self._named, self.rule)
@@ -131,8 +127,6 @@ class RuleExplorer(Shell):
         self._observe(self._draw_chosen, self.node)
         self.sections.observe(lambda _: self._draw_sections(), "selected_index")
         self._observe(self._draw_sections, self.compared)
-
-    # ------------------------------------------------------------------------------------- what a hand changes
 
     def _named(self) -> None:
         if self.rule.value != TYPED:
@@ -173,8 +167,6 @@ class RuleExplorer(Shell):
     def choose(self, node: int) -> None:
         """Choose a node, as a click on it does."""
         self.node.value = node
-
-    # -------------------------------------------------------------------------------------------- what follows
 
     def _complain(self, error: UserError) -> None:
         caret = ""
@@ -241,7 +233,7 @@ class RuleExplorer(Shell):
             shown = ipw.HTML("choose at least two rules that are true or false")
         else:
             self._show({"overlap": drawn})
-            shown = ipw.VBox([self._fit, self.figures["overlap"]], layout=wide("1 1 500px"))
+            shown = column("1 1 500px", self._fit, self.figures["overlap"])
         self._overlap_box.children = (row(self.compared, shown, align="stretch"),)
 
     def _draw_labels(self) -> None:

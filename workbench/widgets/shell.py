@@ -2,13 +2,15 @@
 
 import html
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import ipywidgets as ipw
+import numpy as np
 import plotly.graph_objects as go
 from IPython.display import HTML, display
 
+from workbench.errors import UserError, nearest, node_number
 from workbench.plots import style
 from workbench.widgets.live import Controls, Fit, live, update
 
@@ -54,21 +56,31 @@ class Report:
         return getattr(self.scene, name)
 
     def _ipython_display_(self) -> None:
-        told = f"<p>The controls of the {self.scene.widget} appear when this cell is run in JupyterLab.</p>"
-        for part in (told, *self.scene.page(self.figures)):
+        hint = f"<p>The controls of the {self.scene.widget} appear when this cell is run in JupyterLab.</p>"
+        for part in (hint, *self.scene.page(self.figures)):
             display(HTML(part) if isinstance(part, str) else part)
 
 
 class Shell(Controls, ipw.VBox):
     """A widget around figures that change and that are clicked on; the base class of those with a `choose`.
 
+    Its controls are attributes, so that a script can set what a hand would; so are its figures, and what the scene has.
+
     Attributes:
-        figures: those that are shown, by name.
+        scene: what is shown. figures: those that are shown, by name. message: what is wrong, as HTML.
     """
 
-    def __init__(self) -> None:
+    message: ipw.HTML
+
+    def __init__(self, scene: Any) -> None:
         super().__init__()
+        self.scene = scene
         self.figures: dict[str, go.FigureWidget] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name in ("scene", "figures"):
+            raise AttributeError(name)
+        return self.figures[name] if name in self.figures else getattr(self.scene, name)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Show the widget; a figure tells a new screen no changes but those that it is asked for at this moment."""
@@ -99,15 +111,68 @@ class Shell(Controls, ipw.VBox):
         """Choose a node, as a click on it does."""
         raise NotImplementedError
 
+    def _typed_in(
+        self, text: str, names: Sequence[object] | None, nodes: int, act: Callable[[int], object], kept: str = ""
+    ) -> None:
+        """Act on the node that a text means, or say why it means none and what is kept."""
+        try:
+            node = found_node(text, names, nodes)
+        except UserError as error:
+            self.message.value = complaint(f"{error}. {kept}" if kept else str(error))
+        else:
+            self.message.value = ""
+            act(node)
 
-def narrow(pixels: int) -> dict[str, str]:
-    """Return the style of a control whose description takes so much room."""
-    return {"description_width": f"{pixels}px"}
+
+def found_node(text: str, names: Sequence[object] | None, nodes: int) -> int:
+    """Return the node that a text means: its number, its name, or a part of its name that no other has.
+
+    Raises:
+        UserError: there is none, or there are several.
+    """
+    text = text.strip()
+    if text.removeprefix("-").isdecimal():
+        return node_number(int(text), nodes)
+    if names is None or not text:
+        raise UserError(f"{text[:40]!r} is no node; this graph has nodes 0 to {nodes - 1}, without names")
+    known = [str(name) for name in names]
+    folded = np.char.lower(np.array(known))
+    exact = np.flatnonzero(folded == text.lower())
+    hits = exact if len(exact) else np.flatnonzero(np.char.find(folded, text.lower()) >= 0)
+    if not len(hits):
+        guess = nearest(text, known)
+        hint = f"; did you mean {guess!r}?" if guess else f"; nodes have numbers, too, from 0 to {nodes - 1}"
+        raise UserError(f"no node's name holds {text[:40]!r}{hint}")
+    if len(hits) > 1:
+        some = ", ".join(f"node {node} ({known[node]})" for node in hits[:5]) + (", …" if len(hits) > 5 else "")
+        raise UserError(f"{len(hits):,} names hold {text[:40]!r}; type more of one, or a number: {some}")
+    return int(hits[0])
+
+
+def hint_of(names: Sequence[object] | None) -> str:
+    """Return what stands in a field for a node while it is empty."""
+    return "a node's number" if names is None else "number or part of a name"
+
+
+def look(room: int, width: str) -> dict[str, Any]:
+    """Return style and layout of a control.
+
+    Args:
+        room: of its description, pixels.
+        width: e.g. "160px", or as for `wide`.
+    """
+    layout = wide(width) if " " in width else ipw.Layout(width=width)
+    return {"style": {"description_width": f"{room}px"}, "layout": layout}
 
 
 def wide(flex: str, **more: str) -> ipw.Layout:
     """Return the layout of what takes the room that there is, e.g. "1 1 240px": grow, shrink and least width."""
     return ipw.Layout(width="auto", flex=flex, min_width="0", **more)
+
+
+def column(flex: str, *parts: ipw.Widget) -> ipw.VBox:
+    """Return widgets below one another that take the room which there is, see `wide`."""
+    return ipw.VBox(parts, layout=wide(flex))
 
 
 def row(*parts: ipw.Widget, align: str = "center") -> ipw.HBox:

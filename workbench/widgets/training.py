@@ -11,10 +11,10 @@ from torch_geometric.data import Data
 
 from workbench.errors import UserError
 from workbench.widgets.course import Training, under_way
-from workbench.widgets.form import Form, complaint
+from workbench.widgets.form import Form
 from workbench.widgets.live import live, update
 from workbench.widgets.request import checked
-from workbench.widgets.shell import Report, fit, headless, narrow, row, wide
+from workbench.widgets.shell import Report, column, complaint, fit, headless, look, row, wide
 
 if TYPE_CHECKING:
     from workbench.training.run import Run
@@ -96,15 +96,8 @@ class TrainingPanel(ipw.VBox):
             other.end("another panel was made")
         self.form, self._lock = form, threading.RLock()
         self._training = Training(form.asked, every)  # type: ignore[arg-type] # a form opens without a mistake
-        self.every = ipw.BoundedIntText(
-            value=every,
-            min=1,
-            max=10**6,
-            description="epochs between looks",
-            style=narrow(160),
-            layout=ipw.Layout(width="236px"),
-            tooltip="how often accuracy and map are made anew",
-        )
+        ends = {"value": every, "min": 1, "max": 10**6, "tooltip": "how often accuracy and map are made anew"}
+        self.every = ipw.BoundedIntText(description="epochs between looks", **ends, **look(160, "236px"))
         self.buttons = {
             "start": ipw.Button(description="start", icon="play", button_style="primary"),
             "pause": ipw.Button(),
@@ -120,14 +113,14 @@ class TrainingPanel(ipw.VBox):
             button.add_class(f"training-{name}")
         for name in ("counter", "message"):
             getattr(self, name).add_class(f"training-{name}")
-        left, half = [self.figures["losses"], self.figures["accuracy"]], wide("1 1 400px")
+        left = column("1 1 400px", self.figures["losses"], self.figures["accuracy"])
         self.children = [
             form,
             row(*self.buttons.values(), self.every),
             row(self.progress, self.counter),
             self.message,
             fit(),
-            row(ipw.VBox(left, layout=half), ipw.VBox([self.figures["map"]], layout=half), align="stretch"),
+            row(left, column("1 1 400px", self.figures["map"]), align="stretch"),
         ]
         self.buttons["start"].on_click(lambda _: self.start())
         self.buttons["pause"].on_click(lambda _: self.resume() if self._training.paused else self.pause())
@@ -140,8 +133,6 @@ class TrainingPanel(ipw.VBox):
         """Show the widget; a figure tells a new screen no changes but those that it is asked for at this moment."""
         self._settle()
         return super()._repr_mimebundle_(**options)
-
-    # ------------------------------------------------------------------------------------- what the next cell uses
 
     @property
     def run(self) -> "Run | None":
@@ -162,8 +153,6 @@ class TrainingPanel(ipw.VBox):
     def error(self) -> str:
         """The traceback of an error that is no user's mistake, else ""."""
         return self._training.report
-
-    # ------------------------------------------------------------------------------------------ what a hand does
 
     def start(self) -> None:
         """Train what stands in the form; what is trained meanwhile is ended, or resumed where it is the same.
@@ -201,8 +190,6 @@ class TrainingPanel(ipw.VBox):
         """Stop, and take the panel away."""
         self.stop()
         super().close()
-
-    # -------------------------------------------------------------------------------------------- what follows
 
     def _asked(self) -> None:
         """What stands in the form has changed."""
