@@ -43,13 +43,13 @@ def agreement_chart(agreement: Agreement, names: tuple[str, str] = SIDES) -> go.
     table, names = _classes(agreement), _escaped(names)
     rows = [f"{html.escape(str(name))} ({count:,})" for name, count in table["nodes"].items()]
     base = make_subplots(1, 4, shared_yaxes=True, horizontal_spacing=0.04)
-    told = f"k = {agreement.k} nearest by cosine; nodes of each class in brackets; {LOOK}"
-    fig = style.figure("On which classes do the embeddings agree?", told, 210 + 24 * len(rows), base)
-    overlap = table["overlap"]
-    ends = {"array": table["high"] - overlap, "arrayminus": overlap - table["low"], "thickness": 1.5, "width": 4}
-    interval = [f"overlap {x:.2f} [{low:.2f}, {high:.2f}]" for x, low, high in table[_INTERVAL].to_numpy()]
-    _dots(fig, 1, overlap, rows, interval, error_x={"type": "data", "symmetric": False, **ends})
-    _dots(fig, 3, table["neighbourhood"], rows, [f"cosine {x:.3f}" for x in table["neighbourhood"]])
+    subtitle = f"k = {agreement.k} nearest by cosine; nodes of each class in brackets; {LOOK}"
+    fig = style.figure("On which classes do the embeddings agree?", subtitle, 210 + 24 * len(rows), base)
+    intervals = [f"overlap {x:.2f} [{low:.2f}, {high:.2f}]" for x, low, high in table[_INTERVAL].to_numpy()]
+    bars = style.interval(*(table[name] for name in _INTERVAL))
+    fig.add_trace(_dots(table["overlap"], rows, intervals, error_x=bars), 1, 1)
+    cosines = [f"cosine {x:.3f}" for x in table["neighbourhood"]]
+    fig.add_trace(_dots(table["neighbourhood"], rows, cosines), 1, 3)
     for column, measure in ((2, "confusion"), (4, "abundance")):
         pair = [table[f"{measure}, {side}"] for side in SIDES]
         between = np.column_stack([*pair, np.full(len(rows), np.nan)]).ravel()
@@ -58,7 +58,7 @@ def agreement_chart(agreement: Agreement, names: tuple[str, str] = SIDES) -> go.
         for place, values in enumerate(pair):
             text = [f"{measure} {x:.2f}, {names[place]}" for x in values]
             legend = {"name": names[place], "legendgroup": names[place], "showlegend": column == 2}
-            _dots(fig, column, values, rows, text, style.COLOURS[place], _SYMBOLS[place], **legend)
+            fig.add_trace(_dots(values, rows, text, style.COLOURS[place], _SYMBOLS[place], **legend), 1, column)
     chance = agreement.summary.loc["neighbourhood overlap", "chance"]
     fig.add_vline(x=chance, row=1, col=1, line={"dash": "dash", "color": style.GREY, "width": 1.2})
     titles = (
@@ -87,8 +87,8 @@ def confusion_change(agreement: Agreement, names: tuple[str, str] = SIDES) -> go
     change = 100 * (agreement.confusion[1] - agreement.confusion[0]).to_numpy()
     most = max(float(np.nanmax(np.abs(change))), 1.0)
     called = [html.escape(str(name)) for name in table.index]
-    told = f"{names[1]} − {names[0]}; each row adds up to 0<br>k = {agreement.k} nearest by cosine; {LOOK}"
-    fig = style.figure("Which classes came closer, which moved apart?", told, 240 + 30 * len(called))
+    subtitle = f"{names[1]} − {names[0]}; each row adds up to 0<br>k = {agreement.k} nearest by cosine; {LOOK}"
+    fig = style.figure("Which classes came closer, which moved apart?", subtitle, 240 + 30 * len(called))
     fig.add_heatmap(
         z=change,
         x=called,
@@ -138,22 +138,21 @@ def agreement_maps(
         raise unknown("colour", colour, colours(agreement), "" if CLASS in colours(agreement) else "without classes")
     names, nodes = _escaped(names), agreement.nodes.sort_values("node")
     classes = nodes["class"].cat
-    low, high = (end(np.concatenate([one.points for one in drawn]), axis=0) for end in (np.min, np.max))
-    ends = np.stack([low, high], axis=1) + 0.04 * np.outer(high - low, [-1, 1])
+    ends = maps.spans([side.points for side in drawn])
     figures = []
-    for place, (one, name) in enumerate(zip(drawn, names, strict=True)):
+    for place, (side, name) in enumerate(zip(drawn, names, strict=True)):
         values = (classes.codes if colour == CLASS else nodes["overlap"]).to_numpy()
         if colour == HITS:
-            values = one.hits_of(len(nodes))
-        fig = maps.map_figure(one, values, colour, name, _TURNED[place], [*classes.categories], node_names)
+            values = side.hits_of(len(nodes))
+        fig = maps.map_figure(side, values, colour, name, _TURNED[place], [*classes.categories], node_names)
         entries = 3 + sum(trace.showlegend is not False for trace in fig.data)
         scaled = [trace for trace in fig.data if trace.marker.showscale]
         for trace in scaled:
             bar = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.13, "yanchor": "top", "len": 0.6}
             trace.marker.update(cmin=0, cmax=1, colorbar={**bar, "thickness": 12, "title_side": "top"})
-        fig.add_traces(_rings(agreement, one, names, chosen))
+        fig.add_traces(_rings(agreement, side, names, chosen))
         for axis, title, span in zip((fig.layout.xaxis, fig.layout.yaxis), (1, 2), ends, strict=True):
-            axis.update(range=span, title=f"{one.method.upper()} {title}{', turned' * place} (no unit)")
+            axis.update(range=span, title=f"{side.method.upper()} {title}{', turned' * place} (no unit)")
         legend = {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
         legend["title_text"] = "" if scaled else colour
         below = 150 if scaled else 70 + 20 * int(np.ceil(entries / 3))  # of the legend, about three a row
@@ -163,15 +162,14 @@ def agreement_maps(
 
 def side_by_side(figures: tuple[go.Figure, go.Figure], title: str) -> go.Figure:
     """Put two maps into one figure that needs no screen to change it."""
-    titles = [one.layout.title for one in figures]
-    base = make_subplots(1, 2, horizontal_spacing=0.04, subplot_titles=[one.text for one in titles])
+    titles = [side.layout.title.text for side in figures]
+    base = make_subplots(1, 2, horizontal_spacing=0.04, subplot_titles=titles)
     fig = style.figure(html.escape(title), "", figures[0].layout.height + 40, base)
-    for column, one in enumerate(figures, start=1):
-        told = f'<br><span style="font-size:12px;color:{style.MUTED}">{titles[column - 1].subtitle.text}</span>'
-        fig.layout.annotations[column - 1].text += told
-        fig.add_traces(one.data, rows=1, cols=column)
-        fig.update_xaxes(one.layout.xaxis, row=1, col=column)
-        fig.update_yaxes(one.layout.yaxis, row=1, col=column)
+    for column, (side, note) in enumerate(zip(figures, fig.layout.annotations, strict=True), start=1):
+        note.text += style.small(side.layout.title.subtitle.text)
+        fig.add_traces(side.data, rows=1, cols=column)
+        fig.update_xaxes(side.layout.xaxis, row=1, col=column)
+        fig.update_yaxes(side.layout.yaxis, row=1, col=column)
     fig.update_traces(showlegend=False, marker_showscale=False, col=2)
     place = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 24}}
     return fig.update_layout(
@@ -183,8 +181,8 @@ def _rings(agreement: Agreement, drawn: Map, names: tuple[str, str], chosen: int
     """Return marks around a node and its nearest in either embedding, without points where none is chosen."""
     groups: dict[str, tuple[Any, str, str, int]] = {}
     for place, (name, near) in enumerate(zip(names, agreement.nearest, strict=True)):
-        found = [] if chosen is None else near.indices[chosen]
-        groups[f"nearest in {name}"] = (found, style.COLOURS[place], f"{_SYMBOLS[place]}-open", 13 + 3 * place)
+        ids = [] if chosen is None else near.indices[chosen]
+        groups[f"nearest in {name}"] = (ids, style.COLOURS[place], f"{_SYMBOLS[place]}-open", 13 + 3 * place)
     groups["chosen"] = ([chosen], style.INK, "circle-open", 22)
     traces = []
     for name, (ringed, colour, symbol, size) in groups.items():
@@ -207,17 +205,8 @@ def _escaped(names: tuple[str, str]) -> tuple[str, str]:
 
 
 def _dots(
-    fig: go.Figure,
-    column: int,
-    x: Any,
-    rows: list[str],
-    text: list[str],
-    colour: str = style.INK,
-    symbol: str = "circle",
-    **more: Any,
-) -> None:
-    """Add a dot a row to a panel."""
-    hover = {"text": text, "hovertemplate": "%{y}<br>%{text}<extra></extra>"}
-    marker = {"size": 9, "color": colour, "symbol": symbol}
-    look = {"mode": "markers", "marker": marker, "cliponaxis": False, "showlegend": False}
-    fig.add_scatter(x=x, y=rows, row=1, col=column, **{**look, **hover, **more})
+    x: Any, rows: list[str], text: list[str], colour: str = style.INK, symbol: str = "circle", **more: Any
+) -> Any:
+    """Return a dot a row."""
+    look = {"hovertemplate": "%{y}<br>%{text}<extra></extra>", "cliponaxis": False, **more}
+    return style.points((x, rows), {"size": 9, "color": colour, "symbol": symbol}, text, **look)

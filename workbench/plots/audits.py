@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -35,35 +36,16 @@ def audit_chart(audits: Mapping[str, Audit]) -> go.Figure:
         raise UserError("there is no audit to draw; pass at least one, by the name of its sampler")
     names = list(audits)
     base = make_subplots(1, len(PANELS), shared_yaxes=True, horizontal_spacing=0.03)
-    counts = sorted({len(one.anchors) for one in audits.values()})
-    told = f"{' or '.join(map(str, counts))} anchors, 95 % bootstrap intervals over them; labels are used to look"
-    fig = style.figure("What are these negatives like?", told, 170 + 30 * len(names), base)
+    counts = sorted({len(audit.anchors) for audit in audits.values()})
+    subtitle = f"{' or '.join(map(str, counts))} anchors, 95 % bootstrap intervals over them; labels are used to look"
+    fig = style.figure("What are these negatives like?", subtitle, 170 + 30 * len(names), base)
     for column, (quantity, title) in enumerate(PANELS.items(), start=1):
-        rows = [audits[name].summary.loc[quantity] for name in names]
-        value, low, high = ([row[key] for row in rows] for key in ("value", "low", "high"))
-        ends = [[b - a for a, b in zip(*pair, strict=True)] for pair in ((value, high), (low, value))]
-        error = {
-            "type": "data",
-            "symmetric": False,
-            "array": ends[0],
-            "arrayminus": ends[1],
-            "thickness": 1.5,
-            "width": 4,
-        }
-        told_each = zip(names, value, low, high, strict=True)
-        fig.add_scatter(
-            x=value,
-            y=names,
-            error_x=error,
-            mode="markers",
-            cliponaxis=False,
-            showlegend=False,
-            row=1,
-            col=column,
-            marker={"size": 9, "color": style.COLOURS[0]},
-            text=[f"{name}<br>{a:.3g} [{b:.3g}, {c:.3g}]" for name, a, b, c in told_each],
-            hovertemplate="%{text}<extra></extra>",
-        )
+        rows = [audit.summary.loc[quantity, ["value", "low", "high"]] for audit in audits.values()]
+        value, low, high = np.array(rows, float).T
+        hover = [f"{name}<br>{a:.3g} [{b:.3g}, {c:.3g}]" for name, (a, b, c) in zip(names, rows, strict=True)]
+        marker = {"size": 9, "color": style.COLOURS[0]}
+        dots = style.points((value, names), marker, hover, error_x=style.interval(value, low, high), cliponaxis=False)
+        fig.add_trace(dots, 1, column)
         fig.update_xaxes(title=title, rangemode="tozero", row=1, col=column)
         if quantity.startswith("false"):
             expected = next(iter(audits.values())).summary.loc[EXPECTED, "value"]

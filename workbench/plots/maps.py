@@ -111,28 +111,25 @@ def epochs_figure(
 ) -> go.Figure:
     """Draw maps by epoch with a slider that opens at the last; other arguments as for `map_figure`."""
     epochs = sorted(maps)
-    figures = {
-        epoch: map_figure(maps[epoch], values, title, heading, trained(epoch), class_names, names, 640)
-        for epoch in epochs
-    }
-    fig = figures[epochs[-1]]
-    frames = [
-        go.Frame(
-            name=str(epoch),
-            data=[{"type": "scattergl", "x": trace.x, "y": trace.y} for trace in one.data],
-            layout={"title": {"text": heading, "subtitle": {"text": one.layout.title.subtitle.text}}},
-            traces=list(range(len(one.data))),
-        )
-        for epoch, one in figures.items()
-    ]
+    frames = []
+    for epoch in epochs:
+        fig = map_figure(maps[epoch], values, title, heading, trained(epoch), class_names, names, 640)
+        moved = [{"type": "scattergl", "x": trace.x, "y": trace.y} for trace in fig.data]
+        layout = {"title": {"text": heading, "subtitle": {"text": fig.layout.title.subtitle.text}}}
+        frames.append(go.Frame(name=str(epoch), data=moved, layout=layout, traces=list(range(len(moved)))))
     fig.update(frames=frames)
-    everywhere = np.concatenate([one.points for one in maps.values()])
-    for axis, (low, high) in zip("xy", np.stack([everywhere.min(0), everywhere.max(0)], axis=1), strict=True):
-        fig.layout[f"{axis}axis"].range = [low - 0.04 * (high - low), high + 0.04 * (high - low)]
+    fig.layout.xaxis.range, fig.layout.yaxis.range = spans([drawn.points for drawn in maps.values()])
     at_once = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
     steps = [{"label": str(epoch), "method": "animate", "args": [[str(epoch)], at_once]} for epoch in epochs]
     slider = {"active": len(epochs) - 1, "steps": steps, "currentvalue": {"prefix": "after epoch "}, "pad": {"t": 40}}
     return fig.update_layout(sliders=[slider])
+
+
+def spans(places: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return the ends of two axes [2, 2] between which all of some places [marks, 2] stand, with a margin."""
+    whole = np.concatenate(places)
+    low, high = whole.min(axis=0), whole.max(axis=0)
+    return np.stack([low, high], axis=1) + 0.04 * np.outer(high - low, [-1, 1])
 
 
 def told(drawn: Map, nodes: int) -> str:

@@ -33,22 +33,15 @@ def neighbourhood_map(
     kinds = np.zeros(len(part.nodes), int) if classes is None else classes[part.nodes]
     for kind in np.unique(kinds):
         mine = kinds == kind
-        name = "nodes" if classes is None else _name(int(kind), class_names)
+        name = "nodes" if classes is None else style.class_name(int(kind), class_names)
         marker: dict[str, Any] = {
             **style.class_marker(int(kind)),
             "size": np.where(ringed[mine], 11, 7),
             "line": {"width": np.where(ringed[mine], 2, 0.5), "color": style.INK},
             "opacity": np.where(ringed[mine], 1.0, 0.65),
         }
-        text = [f"node {i}" + ("" if names is None else f"<br>{names[i]}") for i in part.nodes[mine]]
-        fig.add_scatter(
-            x=part.places[mine, 0], y=part.places[mine, 1], mode="markers", marker=marker, name=name, text=text,
-            customdata=part.nodes[mine], hovertemplate="%{text}<br>" + name + "<extra></extra>",
-            showlegend=classes is not None,
-        )  # fmt: skip
+        hover = [f"node {i}" + ("" if names is None else f"<br>{names[i]}") + f"<br>{name}" for i in part.nodes[mine]]
+        marks = style.points(part.places[mine], marker, hover, part.nodes[mine], name=name)
+        fig.add_trace(marks.update(showlegend=classes is not None))
     style.bare(fig)
     return fig.update_layout(legend_title_text="class; selected nodes are ringed", margin={"l": 10, "r": 10})
-
-
-def _name(kind: int, class_names: Sequence[str] | None) -> str:
-    return "no label" if kind < 0 else class_names[kind] if class_names else str(kind)

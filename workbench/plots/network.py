@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 from torch_geometric.data import Data
 
+from workbench.datasets.structure import adjacency
 from workbench.errors import UserError, node_number
 from workbench.plots import style
 
@@ -33,12 +34,6 @@ class Piece:
     told: str
 
 
-def adjacency(graph: Data) -> sp.csr_matrix:
-    """Return the graph's unweighted adjacency, sparse [nodes, nodes]."""
-    row, column = graph.edge_index.cpu().numpy()
-    return sp.csr_matrix((np.ones(len(row), np.float32), (row, column)), shape=(graph.num_nodes, graph.num_nodes))
-
-
 def piece(graph: Data | sp.csr_matrix, size: int = 120, seed: int = 0, start: int | None = None) -> Piece:
     """Cut a piece of at most `size` nodes: grown by hops from a node, or from a seeded node of the largest component.
 
@@ -54,7 +49,7 @@ def piece(graph: Data | sp.csr_matrix, size: int = 120, seed: int = 0, start: in
     Raises:
         UserError: there is no such node, or none at all.
     """
-    links = _both_ways(graph)
+    links = adjacency(graph) if isinstance(graph, Data) else graph
     generator = np.random.default_rng(seed)
     start = first(links, generator) if start is None else node_number(start, links.shape[0])
     reached = [start]
@@ -81,7 +76,7 @@ def ego(graph: Data | sp.csr_matrix, node: int, hops: int = 2, size: int = 120, 
     Raises:
         UserError: there is no such node.
     """
-    links = _both_ways(graph)
+    links = adjacency(graph) if isinstance(graph, Data) else graph
     rings, met = [np.array([node_number(node, links.shape[0])])], np.zeros(links.shape[0], bool)
     for _ in range(hops):
         met[rings[-1]] = True
@@ -112,7 +107,7 @@ def around(graph: Data | sp.csr_matrix, nodes: NDArray[np.int64], size: int = 90
         size: most nodes.
         seed: of the node that is begun with and of the layout.
     """
-    links, nodes = _both_ways(graph), np.unique(nodes)
+    links, nodes = adjacency(graph) if isinstance(graph, Data) else graph, np.unique(nodes)
     inside = links[nodes][:, nodes]
     start = first(inside, np.random.default_rng(seed))
     order = breadth_first_order(inside, start, directed=False, return_predecessors=False)
@@ -124,17 +119,9 @@ def around(graph: Data | sp.csr_matrix, nodes: NDArray[np.int64], size: int = 90
     near = near[np.argsort(-ties[near], kind="stable")][: size - len(shown)]
     grown = f"{len(shown)} of {len(nodes):,} nodes, grown from node {shown[0]}"
     told = grown if len(shown) < len(nodes) else f"all {len(nodes)} nodes" if len(nodes) > 1 else f"node {nodes[0]}"
-    told += (
-        f", and {len(near)} of their {np.count_nonzero(ties):,} neighbours" if len(near) else ", no other neighbours"
-    )
+    others = f"and {len(near)} of their {np.count_nonzero(ties):,}" if len(near) else "no other"
+    told = f"{told}, {others} neighbours"
     return _laid_out(links, np.concatenate([shown, near]), seed, told)
-
-
-def _both_ways(graph: Data | sp.csr_matrix) -> sp.csr_matrix:
-    if not isinstance(graph, Data):
-        return graph
-    links = adjacency(graph)
-    return links.maximum(links.T).tocsr()
 
 
 def first(links: sp.csr_matrix, generator: np.random.Generator) -> int:

@@ -1,7 +1,9 @@
 """The same embedding under every protocol."""
 
 import textwrap
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -10,6 +12,7 @@ from workbench.evaluation import protocols
 from workbench.plots import style
 
 _WAYS = {True: ("rows divided by their L2 norm", -0.17), False: ("rows as they are", 0.17)}
+_WANTED = ("protocol", "normalised", "own", "flawed", "accuracy", "low", "high", "interval", "training seeds", "solver")
 _LETTERS = 100  # letters of a line below the figure
 
 
@@ -26,47 +29,45 @@ def protocol_lens(table: pd.DataFrame) -> go.Figure:
     Raises:
         UserError: the table lacks a column.
     """
-    wanted = ["protocol", "normalised", "own", "flawed", "accuracy", "low", "high", "interval", "training seeds",
-              "solver"]  # fmt: skip
-    if missing := [name for name in wanted if name not in table]:
+    if missing := [name for name in _WANTED if name not in table]:
         raise UserError(f"the table has no column {missing[0]!r}: protocol_lens draws what evaluation.lens() returned")
     table = table.fillna({"flawed": ""})  # an empty word is nan after a file
-    table["ends"] = ["" if pd.isna(low) else f" [{low:.1f}, {high:.1f}]"
-                     for low, high in zip(table["low"], table["high"], strict=True)]  # fmt: skip
+    ends = table[["low", "high"]].to_numpy(float)
+    table["ends"] = ["" if np.isnan(low) else f" [{low:.1f}, {high:.1f}]" for low, high in ends]
     own, seeds = table.loc[table["own"], "accuracy"], int(table["training seeds"].max())
-    told = f"the same embedding gets {own.min():.1f} to {own.max():.1f} %, scored in each protocol's own way (bold)"
+    subtitle = f"the same embedding gets {own.min():.1f} to {own.max():.1f} %, scored in each protocol's own way (bold)"
     bars = "± standard deviation over the splits of one embedding, which describes and tests nothing"
     if seeds > 1:
-        told = told.replace("embedding gets", "embeddings get")
+        subtitle = subtitle.replace("embedding gets", "embeddings get")
         bars = f"95 % t interval over {seeds} training seeds"
     elif table["low"].isna().all():
         bars = "none, one split of one embedding has no spread"
-    fig = style.figure("How much of a score is protocol?", f"{told}<br>bars: {bars}")
+    fig = style.figure("How much of a score is protocol?", f"{subtitle}<br>bars: {bars}")
     first = table.drop_duplicates("protocol")
-    probes = [protocols.get(name).probe.replace("-", " ") for name in first["protocol"]]
-    ticks = [f"{row.protocol}{', FLAWED' if row.flawed else ''}<br>{probe}, {row.solver}"
-             for row, probe in zip(first.itertuples(), probes, strict=True)]  # fmt: skip
+    ticks = []
+    for row in first.itertuples():
+        probe = protocols.get(row.protocol).probe.replace("-", " ")
+        ticks.append(f"{row.protocol}{', FLAWED' if row.flawed else ''}<br>{probe}, {row.solver}")
     places = {name: place for place, name in enumerate(first["protocol"])}
     for index, (normalised, (way, shift)) in enumerate(_WAYS.items()):
         part = table[table["normalised"] == normalised]
         look, at = style.class_marker(index), part["protocol"].map(places) + shift
         symbols = [look["symbol"] + ("-open" if flaw else "") for flaw in part["flawed"]]
-        error = {"type": "data", "symmetric": False, "array": part["high"] - part["accuracy"],
-                 "arrayminus": part["accuracy"] - part["low"], "thickness": 1.5, "width": 4}  # fmt: skip
+        ends_of = style.interval(*(part[name] for name in ("accuracy", "low", "high")))
+        marker = {"color": look["color"], "symbol": symbols, "size": 10}
         hover = f"%{{customdata[0]}}, {way}<br>%{{x:.1f}} %%{{customdata[1]}}<br>%{{customdata[2]}}<extra></extra>"
-        fig.add_scatter(x=part["accuracy"], y=at, mode="markers", error_x=error, name=way, hovertemplate=hover,
-                        marker={"color": look["color"], "symbol": symbols, "size": 10},
-                        customdata=part[["protocol", "ends", "interval"]])  # fmt: skip
+        more: dict[str, Any] = {"error_x": ends_of, "name": way, "showlegend": True, "hovertemplate": hover}
+        facts = part[["protocol", "ends", "interval"]].to_numpy()
+        fig.add_trace(style.points((part["accuracy"], at), marker, None, facts, **more))
         for y, row in zip(at, part.itertuples(), strict=True):
             written = f"{row.accuracy:.1f}{row.ends}"
-            fig.add_annotation(text=f"<b>{written}</b>" if row.own else written, x=1.01, xref="paper", xanchor="left",
-                               y=y, showarrow=False)  # fmt: skip
+            fig.add_annotation(text=f"<b>{written}</b>" if row.own else written, y=y, **style.BESIDE)
     lines = [line for note in _notes(first) for line in textwrap.wrap(note, _LETTERS)]
-    fig.add_annotation(text="<br>".join(lines), x=0, xref="paper", xanchor="left", y=0, yref="paper", yanchor="top",
-                       yshift=-60, align="left", showarrow=False, font={"color": style.MUTED})  # fmt: skip
+    below = {"x": 0, "y": 0, "yref": "paper", "yanchor": "top", "yshift": -60, "align": "left"}
+    fig.add_annotation(text="<br>".join(lines), font={"color": style.MUTED}, **{**style.BESIDE, **below})
     fig.update_xaxes(title="accuracy, %")
-    fig.update_yaxes(tickvals=list(places.values()), ticktext=ticks, range=[len(places) - 0.5, -0.5], ticks="",
-                     showgrid=False)  # fmt: skip
+    ticked = {"tickvals": list(places.values()), "ticktext": ticks, "ticks": ""}
+    fig.update_yaxes(range=[len(places) - 0.5, -0.5], showgrid=False, **ticked)
     title = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 18}}  # leaves the legend its line
     legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"}
     margin = {"r": 125, "t": 125, "b": 78 + 17 * len(lines)}

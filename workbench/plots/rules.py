@@ -211,13 +211,13 @@ def rule_strata(
             continue
         # A place of its own for each group: two groups may read alike once rounded.
         place = np.arange(len(table))
-        ranges = zip(table["low"], table["high"], table["nodes"], strict=True)
-        ticks = [f"{_group(low, high, kind)}<br>{nodes:,} nodes" for low, high, nodes in ranges]
-        mean = 100 * table["mean"]
-        error = {"array": 100 * table["to"] - mean, "arrayminus": mean - 100 * table["from"], "symmetric": False}
+        ticks = [f"{_group(row.low, row.high, kind)}<br>{row.nodes:,} nodes" for row in table.itertuples()]
+        mean, low, high = (100 * table[name] for name in ("mean", "from", "to"))
         hover = [f"{tick}<br>{value:.1f} %" for tick, value in zip(ticks, mean, strict=True)]
         at = np.column_stack([place, mean])
-        fig.add_trace(style.points(at, {"size": 10, "color": TRUE}, hover, error_y=error), 1, column)
+        fig.add_trace(
+            style.points(at, {"size": 10, "color": TRUE}, hover, error_y=style.interval(mean, low, high)), 1, column
+        )
         # Visible, too, is said outright, since a figure on the screen keeps what it is not told to change.
         fig.update_yaxes(title="mean, %", rangemode="tozero", visible=True, row=1, col=column)
         fig.update_xaxes(title="score" if kind == "number" else "truth", visible=True, row=1, col=column)
@@ -230,15 +230,15 @@ def _plain(text: str) -> str:
     return html.escape(text, quote=False)  # what plotly would read as markup
 
 
-def _figure(title: Sequence[str], told: Sequence[str], height: int, base: go.Figure | None = None) -> go.Figure:
+def _figure(title: Sequence[str], lines: Sequence[str], height: int, base: go.Figure | None = None) -> go.Figure:
     """Return a figure with lines of title and of explanation in a margin that holds them.
 
     The explanation is part of the title: a subtitle of plotly's is put into the title where the figure is drawn hidden.
     """
-    small = "".join(f'<br><span style="font-size:12px;color:{style.MUTED}">{_plain(line)}</span>' for line in told)
+    small = "".join(style.small(_plain(line)) for line in lines)
     fig = style.figure("<br>".join(map(_plain, title)) + small, "", height, base)
     place = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 20}}
-    return fig.update_layout(title=place, margin_t=32 + 21 * (len(title) + len(told)))
+    return fig.update_layout(title=place, margin_t=32 + 21 * (len(title) + len(lines)))
 
 
 def _shown(value: float, kind: str) -> str:

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
-from scipy.sparse.csgraph import dijkstra
 from torch import Tensor
 from torch_geometric.data import Data
 
+from workbench.datasets.structure import adjacency, hop_distances
 from workbench.errors import UserError
 from workbench.plots import network, style
 from workbench.training.run import Run
@@ -33,12 +33,7 @@ def star_table(run: Run | Mapping[str, Tensor], graph: Data) -> pd.DataFrame:
     if "stars" not in details or "centres" not in details:
         raise UserError("there are no stars here: only runs of 'e2neg' keep details 'centres' and 'stars'")
     neighbour, centre = details["stars"].cpu().numpy()
-    links = network.adjacency(graph)
-    hops = np.full(len(centre), -1)
-    for one in np.unique(centre):  # over the few centres, each a breadth-first search
-        mine = centre == one
-        far = dijkstra(links, directed=False, indices=one, unweighted=True)[neighbour[mine]]
-        hops[mine] = np.where(np.isfinite(far), far, -1)
+    hops = hop_distances(adjacency(graph), centre, neighbour)
     same = None if graph.y is None else graph.y.cpu().numpy()[neighbour] == graph.y.cpu().numpy()[centre]
     return pd.DataFrame({"centre": centre, "neighbour": neighbour, "hops": hops, "same": same})
 
@@ -57,35 +52,33 @@ def stars(run: Run | Mapping[str, Tensor], graph: Data, shown: Sequence[int] | N
     table = star_table(run, graph)
     centres = table["centre"].unique().tolist()
     shown = centres[:6] if shown is None else list(shown)[:6]
-    if wrong := [one for one in shown if one not in centres]:
+    if wrong := [node for node in shown if node not in centres]:
         raise UserError(f"node {wrong[0]} is no centre of a star; the centres are {', '.join(map(str, centres))}")
-    titles = [f"centre {one}" for one in shown] + [""] * (6 - len(shown))
+    titles = [f"centre {centre}" for centre in shown] + [""] * (6 - len(shown))
     base = make_subplots(3, 3, subplot_titles=titles, vertical_spacing=0.09, horizontal_spacing=0.11)
-    told = f"{len(centres)} stars, {len(table):,} star edges; shown: {len(shown)}, a ring for each hop from the centre"
-    fig = style.figure(f"The stars of E2Neg on {getattr(graph, 'name', 'the graph')}", told, 780, base)
+    counts = f"{len(centres)} stars, {len(table):,} star edges; shown: {len(shown)}, a ring a hop from the centre"
+    fig = style.figure(f"The stars of E2Neg on {getattr(graph, 'name', 'the graph')}", counts, 780, base)
     labels = None if graph.y is None else graph.y.cpu().numpy()
-    titled = getattr(graph, "class_names", None)
     named: set[str] = set()
-    for place, one in enumerate(shown):
+    for place, centre in enumerate(shown):
         row, column = place // 3 + 1, place % 3 + 1
-        leaves = table[table["centre"] == one]
+        leaves = table[table["centre"] == centre]
         places = _rings(leaves["hops"].to_numpy())
         spokes = np.stack([np.arange(1, len(places)), np.zeros(len(places) - 1, int)])
         fig.add_trace(network.lines(places, spokes, style.LINE), row=row, col=column)
-        nodes = np.concatenate([[one], leaves["neighbour"].to_numpy()])
+        nodes = np.concatenate([[centre], leaves["neighbour"].to_numpy()])
         classes = np.full(len(nodes), -1) if labels is None else labels[nodes]
         for index in np.unique(classes[1:]):
             mine = 1 + np.flatnonzero(classes[1:] == index)
-            name = "no label" if index < 0 else titled[index] if titled else f"class {index}"
-            fig.add_scatter(x=places[mine, 0], y=places[mine, 1], mode="markers", row=row, col=column, name=name,
-                            marker={"size": 7, **style.class_marker(int(index))}, legendgroup=name,
-                            legendrank=1000 + int(index), showlegend=name not in named,
-                            text=[f"node {i}" for i in nodes[mine]],
-                            hovertemplate="%{text}<br>" + name + "<extra></extra>")  # fmt: skip
+            name = style.class_name(int(index), graph.get("class_names"), "class ")
+            legend = {"name": name, "legendgroup": name, "legendrank": 1000 + int(index)}
+            more: dict[str, Any] = {"hovertemplate": f"%{{text}}<br>{name}<extra></extra>", **legend}
+            hover = [f"node {node}" for node in nodes[mine]]
+            marker = {"size": 7, **style.class_marker(int(index))}
+            fig.add_trace(style.points(places[mine], marker, hover, showlegend=name not in named, **more), row, column)
             named.add(name)
         marker = {"size": 16, "line": {"width": 2, "color": style.INK}, **style.class_marker(int(classes[0]))}
-        fig.add_scatter(x=[0], y=[0], mode="markers", marker=marker, showlegend=False, row=row, col=column,
-                        hovertemplate=f"centre {one}<extra></extra>")  # fmt: skip
+        fig.add_trace(style.points(places[:1], marker, [f"centre {centre}"]), row, column)
         style.bare(fig, row, column)
     _distributions(fig, table)
     return fig.update_layout(bargap=0.08, margin_t=110).update_annotations(font_size=12)

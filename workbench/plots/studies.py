@@ -48,19 +48,12 @@ def difference_chart(differences: pd.DataFrame, title: str = "Does it matter wha
         part = table[table["data"] == graph]
         # Graphs stand below each other within a row, so that intervals don't cover one another.
         shift = 0.24 * (index - (len(graphs) - 1) / 2)
-        fig.add_scatter(
-            x=part["difference"],
-            y=[pairs.index(pair) + shift for pair in part["pair"]],
-            mode="markers",
-            name=graph,
-            error_x=_bar(part["difference"], part["low"], part["high"], thickness=1.8, width=5),
-            text=[
-                f"{graph}: {row.pair}<br>{row.difference:+.2f} [{row.low:+.2f}, {row.high:+.2f}] points"
-                for row in part.itertuples()
-            ],
-            hovertemplate="%{text}<extra></extra>",
-            marker={"size": 9, **style.class_marker(index)},
-        )
+        at = part["difference"], [pairs.index(pair) + shift for pair in part["pair"]]
+        bars = style.interval(part["difference"], part["low"], part["high"], 1.8, 5)
+        ends = [f"{row.difference:+.2f} [{row.low:+.2f}, {row.high:+.2f}] points" for row in part.itertuples()]
+        hover = [f"{graph}: {pair}<br>{words}" for pair, words in zip(part["pair"], ends, strict=True)]
+        marker = {"size": 9, **style.class_marker(index)}
+        fig.add_trace(style.points(at, marker, hover, name=graph, error_x=bars, showlegend=True))
     fig.add_vline(x=0, line={"color": style.GREY, "width": 1})
     fig.update_xaxes(title="difference in accuracy, percentage points")
     fig.update_yaxes(tickvals=list(range(len(pairs))), ticktext=pairs, range=[len(pairs) - 0.5, -0.5], ticks="")
@@ -96,24 +89,14 @@ def budget_chart(rows: pd.DataFrame, study: Study, graph: str | None = None) -> 
             ends = part.groupby("k")[measure].apply(_ends)
             mean, low, high = np.array(ends.tolist()).T
             marker = {"size": 7, **style.class_marker(index)}
-            fig.add_scatter(
-                x=ends.index * 1.06 ** (index - 2),  # a little apart, so that intervals don't cover one another
-                y=mean,
-                error_y=_bar(mean, low, high, thickness=1.2, width=3),
-                mode="lines+markers",
-                name=str(sampler),
-                row=1,
-                col=column,
-                marker=marker,
-                line={"width": 1.5, "color": marker["color"]},
-                showlegend=column == 1,
-                legendgroup=str(sampler),
-                text=[f"{sampler}, k = {k:g}<br>{m:.1f} [{a:.1f}, {b:.1f}] {title}" for k, (m, a, b) in ends.items()],
-                hovertemplate="%{text}<extra></extra>",
-            )
-        whole = _ends(
-            table.loc[table["k"].isna(), measure]
-        )  # a band is drawn only beside traces that are there already
+            apart = ends.index * 1.06 ** (index - 2)  # a little, so that intervals don't cover one another
+            hover = [f"{sampler}, k = {k:g}<br>{m:.1f} [{a:.1f}, {b:.1f}] {title}" for k, (m, a, b) in ends.items()]
+            legend: dict[str, Any] = {"name": str(sampler), "legendgroup": str(sampler), "showlegend": column == 1}
+            line: dict[str, Any] = {"mode": "lines+markers", "line": {"width": 1.5, "color": marker["color"]}}
+            bars = style.interval(mean, low, high, 1.2, 3)
+            fig.add_trace(style.points((apart, mean), marker, hover, error_y=bars, **line, **legend), 1, column)
+        # A band is drawn only beside traces that are there already.
+        whole = _ends(table.loc[table["k"].isna(), measure])
         below = {"layer": "below", "row": 1, "col": column}
         fig.add_hrect(y0=whole[1], y1=whole[2], fillcolor=style.FAINT, opacity=0.5, line_width=0, **below)
         fig.add_hline(y=whole[0], line={"color": style.GREY, "width": 1.5}, **below)
@@ -152,16 +135,11 @@ def claims_chart(verdicts: Sequence[tuple[Cell, Verdict]]) -> go.Figure:
         mine = run[run["word"] == word]
         if not len(mine):
             continue
-        fig.add_scatter(
-            x=mine["off"],
-            y=mine["id"],
-            error_x=_bar(mine["off"], mine["low"].fillna(mine["off"]), mine["high"].fillna(mine["off"]), thickness=1.5),
-            mode="markers",
-            marker={"color": colour, "symbol": symbol, "size": 10},
-            name=word,
-            text=[f"published {row.published}, ours {row.ours:.1f}<br>{row.seeds} seeds" for row in mine.itertuples()],
-            hovertemplate="%{y}<br>%{text}<extra></extra>",
-        )
+        bars = style.interval(mine["off"], mine["low"].fillna(mine["off"]), mine["high"].fillna(mine["off"]))
+        marker = {"color": colour, "symbol": symbol, "size": 10}
+        ours = [f"published {row.published}, ours {row.ours:.1f}<br>{row.seeds} seeds" for row in mine.itertuples()]
+        more: dict[str, Any] = {"hovertemplate": "%{y}<br>%{text}<extra></extra>", "error_x": bars, "showlegend": True}
+        fig.add_trace(style.points((mine["off"], mine["id"]), marker, ours, name=word, **more))
     fig.update_xaxes(title="accuracy, percentage points", zeroline=False)
     fig.update_yaxes(categoryorder="array", categoryarray=run["id"].tolist()[::-1], showgrid=False)
     return fig
@@ -181,11 +159,6 @@ def _negatives(rows: pd.DataFrame, study: Study, graph: str | None) -> pd.DataFr
     if table["objective"].nunique() != 1:
         raise UserError(f"the rows hold {table['objective'].nunique()} objectives; budget_chart draws one at a time")
     return table
-
-
-def _bar(middle: Any, low: Any, high: Any, **look: float) -> dict[str, Any]:
-    """Return an error bar between two ends."""
-    return {"type": "data", "symmetric": False, "array": high - middle, "arrayminus": middle - low, **look}
 
 
 def _ends(values: pd.Series) -> tuple[float, float, float]:

@@ -23,22 +23,21 @@ COOL, WARM = "#8EC3E6", "#F0BE82"  # the full ends of a colour scale that is wri
 # a contrast of three to one with the paper, and any two of them stay apart in each kind of colour vision.
 COLOURS = ("#005CA0", "#D47E00", "#0A8650", "#C977A5", "#239CDB", "#BB4300", "#882255", INK)
 _INKS_ON_DARK = ("#2078BC", "#E69F00", "#22A06B", "#CC79A7", "#66BDF5", "#D55E00", "#A8437A", "#EAEAEA")
-ON_DARK = dict(zip(COLOURS, _INKS_ON_DARK, strict=True)) | {
-    MUTED: "#B3B3B3", GREY: "#808080", FAINT: "#505050", LINE: "#303030", PAPER: "#111111", COOL: "#0F5A8C",
-    WARM: "#7A4A00",
-}  # fmt: skip
+ON_DARK = dict(zip(COLOURS, _INKS_ON_DARK, strict=True)) | {MUTED: "#B3B3B3", GREY: "#808080", FAINT: "#505050"}
+ON_DARK |= {LINE: "#303030", PAPER: "#111111", COOL: "#0F5A8C", WARM: "#7A4A00"}
 SYMBOLS = ("circle", "diamond", "x", "triangle-up")
 SCALE = "Viridis"  # even in lightness, so that it reads in each kind of colour vision; marks on it have an outline
+BESIDE = {"x": 1.01, "xref": "paper", "xanchor": "left", "showarrow": False}  # a number in the margin on the right
 
 
 def _turned(value: Any) -> Any:
     """Return a part of a figure with each colour that stands in it, or in its markup, as it is on dark paper."""
     if isinstance(value, dict):
-        return {key: _turned(one) for key, one in value.items()}
+        return {key: _turned(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(map(_turned, value))
     if isinstance(value, np.ndarray) and value.dtype.kind in "OU":
-        return np.array([_turned(one) for one in value.tolist()], dtype=object)
+        return np.array(list(map(_turned, value.tolist())), dtype=object)
     if isinstance(value, str):
         return ON_DARK.get(value) or re.sub("(?<=color:)#[0-9A-F]{6}", lambda hit: ON_DARK.get(hit[0], hit[0]), value)
     return value
@@ -95,8 +94,13 @@ def figure(title: str, subtitle: str = "", height: int = 420, base: go.Figure | 
     return fig
 
 
+def small(line: str) -> str:
+    """Return a line of explanation that stands below a title, as markup."""
+    return f'<br><span style="font-size:12px;color:{MUTED}">{line}</span>'
+
+
 def points(
-    places: NDArray[Any],
+    places: NDArray[Any] | tuple[Any, Any],
     marker: dict[str, Any],
     text: Sequence[str] | None = None,
     nodes: NDArray[np.int64] | None = None,
@@ -106,7 +110,7 @@ def points(
     """Return marks as one trace, without an entry in the legend unless asked for one.
 
     Args:
-        places: where they stand [marks, 2].
+        places: where they stand [marks, 2], or the two columns.
         marker: their look.
         text: what is told of each under the pointer, as HTML; None for nothing.
         nodes: the node of each [marks], for clicks and selections.
@@ -117,7 +121,14 @@ def points(
     if text is None and "hovertemplate" not in more:
         hover = {"hoverinfo": "skip"}
     trace = {"mode": "markers", "showlegend": False, "marker": marker, "customdata": nodes, **hover, **more}
-    return (go.Scattergl if gl else go.Scatter)(x=places[:, 0], y=places[:, 1], **trace)
+    x, y = places if isinstance(places, tuple) else places.T
+    return (go.Scattergl if gl else go.Scatter)(x=x, y=y, **trace)
+
+
+def interval(middle: Any, low: Any, high: Any, thickness: float = 1.5, width: float = 4) -> dict[str, Any]:
+    """Return the bars between two ends [marks] around what stands between them."""
+    ends = {"array": high - middle, "arrayminus": middle - low}
+    return {"type": "data", "symmetric": False, **ends, "thickness": thickness, "width": width}
 
 
 def class_marker(index: int) -> dict[str, str]:
@@ -128,6 +139,11 @@ def class_marker(index: int) -> dict[str, str]:
     if index < 0:
         return {"color": FAINT, "symbol": "circle"}
     return {"color": COLOURS[index % len(COLOURS)], "symbol": SYMBOLS[index // len(COLOURS) % len(SYMBOLS)]}
+
+
+def class_name(index: int, names: Sequence[str] | None, otherwise: str = "") -> str:
+    """Return what a class is called in a figure; `otherwise` stands before the number of one without a name."""
+    return "no label" if index < 0 else str(names[index]) if names else f"{otherwise}{index}"
 
 
 def bare(fig: go.Figure, row: int | None = None, col: int | None = None) -> None:

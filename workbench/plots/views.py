@@ -44,10 +44,8 @@ def views(graph: Data, kept: Mapping[str, Tensor], seed: int = 0, size: int = 80
             lines = network.lines(part.places, part.edges[:, directions == count], colour)
             lines.update(name=name, showlegend=column == 1, legendgroup=name, line_width=1.6, legendrank=1000 - count)
             fig.add_trace(lines, row=1, col=column)
-        fig.add_scatter(x=part.places[:, 0], y=part.places[:, 1], mode="markers", showlegend=False, row=1, col=column,
-                        marker={"size": 6, "color": style.MUTED}, text=[f"node {i}" for i in part.nodes],
-                        hovertemplate="%{text}<extra></extra>")  # fmt: skip
+        hover = [f"node {node}" for node in part.nodes]
+        fig.add_trace(style.points(part.places, {"size": 6, "color": style.MUTED}, hover), 1, column)
         style.bare(fig, 1, column)
-    return fig.update_layout(margin_t=100, legend={"orientation": "h", "y": -0.02, "x": 0}).update_annotations(
-        font_size=13
-    )
+    fig.update_layout(margin_t=100, legend={"orientation": "h", "y": -0.02, "x": 0})
+    return fig.update_annotations(font_size=13)
