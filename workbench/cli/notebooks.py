@@ -25,14 +25,14 @@ def run(args: argparse.Namespace) -> int:
     """Execute, and print the outcome of each."""
     from workbench.pages import notebooks
 
-    given = settings_of(args.settings)
+    parameters = settings_of(args.settings)
     chosen = args.names or notebooks.names()
-    notebooks.check(chosen, given)  # before the first one starts
+    notebooks.check(chosen, parameters)  # before the first one starts
     if args.gallery and Path(args.gallery).exists() and not Path(args.gallery).is_dir():
         raise UserError(f"--gallery {args.gallery!r} is a file; name a folder")
     outcomes, html = [], not (args.no_html or args.gallery)
     for name in chosen:
-        outcome = notebooks.execute(name, given, args.out_dir, html=html, timeout=args.timeout)
+        outcome = notebooks.execute(name, parameters, args.out_dir, html=html, timeout=args.timeout)
         outcomes.append(outcome)
         if not args.json:
             print(outcome, file=sys.stdout if outcome.ok else sys.stderr, flush=True)

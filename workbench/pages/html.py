@@ -50,13 +50,8 @@ def as_page(notebook: NotebookNode, name: str, links: Mapping[str, Any] | None =
 
 def exporter() -> HTMLExporter:
     """Return what fills the templates of this package."""
-    templates = str(Path(__file__).with_name("templates"))
-    return HTMLExporter(
-        template_file="notebook.html.j2",
-        extra_template_paths=[templates],
-        exclude_input_prompt=True,
-        exclude_output_prompt=True,
-    )
+    folder = {"template_file": "notebook.html.j2", "extra_template_paths": [str(Path(__file__).with_name("templates"))]}
+    return HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True, **folder)
 
 
 class _Renderer(IPythonRenderer):
@@ -76,8 +71,8 @@ def _formula(latex: str, display: str) -> str:
     try:
         return convert(latex.strip(), display=display)
     except Exception as error:  # the converter's errors have no other class in common
-        told = f"{latex.strip()} (this formula can't be read: {type(error).__name__})"
-        return f'<code class="failed">{html.escape(told)}</code>'
+        failure = f"{latex.strip()} (this formula can't be read: {type(error).__name__})"
+        return f'<code class="failed">{html.escape(failure)}</code>'
 
 
 def _rendered(markdown: str, attachments: Any = None) -> str:
@@ -86,14 +81,8 @@ def _rendered(markdown: str, attachments: Any = None) -> str:
 
 
 def _element(figure: dict[str, Any]) -> str:
-    drawn = to_html(
-        figure,
-        config={"responsive": True, "displaylogo": False},
-        include_plotlyjs=False,
-        full_html=False,
-        default_height=HEIGHT,
-        validate=False,
-    )
+    config, size = {"responsive": True, "displaylogo": False}, {"default_height": HEIGHT}
+    drawn = to_html(figure, config, include_plotlyjs=False, full_html=False, validate=False, **size)
     return f'<div class="figure" style="--height: {height_of(figure)}px">{drawn}</div>'
 
 

@@ -26,8 +26,7 @@ class Outcome:
     """What became of one notebook.
 
     Attributes:
-        notebook: its name, without folder and ending.
-        path: the executed notebook, kept whether it failed or not.
+        notebook: its name. path: the executed notebook, kept whether it failed or not.
         html: its page with figures that show offline; None where it failed or none was asked for.
         seconds: wall time of the execution, without the page.
         results: what the cell tagged "results" showed, as text; "" where there is none.
@@ -63,11 +62,7 @@ class Outcome:
 
 
 def folder() -> Path:
-    """Return the folder of the notebooks: ./notebooks, else the one beside the package.
-
-    Raises:
-        UserError: neither holds a notebook.
-    """
+    """Return the folder of the notebooks: ./notebooks, else the one beside the package."""
     places = [Path("notebooks"), Path(__file__).parents[2] / "notebooks"]
     for place in places:
         if any(place.glob("*.ipynb")):
@@ -81,11 +76,7 @@ def names() -> list[str]:
 
 
 def find(notebook: str | Path) -> Path:
-    """Return the file of a notebook given by name ("00_tour") or by path.
-
-    Raises:
-        UserError: no such notebook; the message gives the nearest one.
-    """
+    """Return the file of a notebook given by name ("00_tour") or by path; errors name the nearest one."""
     path = Path(notebook)
     if path.suffix == ".ipynb" and path.is_file():
         return path
@@ -96,13 +87,9 @@ def find(notebook: str | Path) -> Path:
 
 
 def parameters(notebook: str | Path) -> dict[str, Any]:
-    """Return the parameters of a notebook with their defaults, read from its cell tagged "parameters".
-
-    Raises:
-        UserError: the notebook is unknown or unreadable, or that cell is not plain Python.
-    """
+    """Return the parameters of a notebook with their defaults, read from its cell tagged "parameters"."""
     path = find(notebook)
-    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     for cell in _read(path).cells:
         if "parameters" not in cell.metadata.get("tags", []):
             continue
@@ -111,26 +98,17 @@ def parameters(notebook: str | Path) -> dict[str, Any]:
         except SyntaxError as error:
             raise UserError(f"{path}: the cell tagged 'parameters' is not plain Python: {error.msg}") from error
         for statement in statements:
-            if isinstance(statement, ast.Assign):
-                targets, value = statement.targets, statement.value
-            elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-                targets, value = [statement.target], statement.value
-            else:
-                continue
-            for target in targets:
-                if isinstance(target, ast.Name):
-                    found[target.id] = _literal(value)
-    return found
+            if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+                targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+                value = _literal(statement.value)
+                defaults |= {target.id: value for target in targets if isinstance(target, ast.Name)}
+    return defaults
 
 
-def check(notebooks: Sequence[str | Path], given: Mapping[str, Any]) -> None:
-    """Refuse a parameter that one of the notebooks doesn't have, or a value of another type than its default.
-
-    Raises:
-        UserError: names the parameter and the nearest one, or which notebooks lack it, or the type that is wanted.
-    """
+def check(notebooks: Sequence[str | Path], values: Mapping[str, Any]) -> None:
+    """Refuse a parameter that one of the notebooks doesn't have, or a value of another type than its default."""
     known = {find(notebook).stem: parameters(notebook) for notebook in notebooks}
-    for key, value in given.items():
+    for key, value in values.items():
         have = [name for name in known if key in known[name]]
         lack = [name for name in known if key not in known[name]]
         if have and lack:
@@ -183,8 +161,8 @@ def execute(
     from nbclient.exceptions import CellControlSignal, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    source, given = find(notebook), dict(parameters or {})
-    check([source], given)
+    source, values = find(notebook), dict(parameters or {})
+    check([source], values)
     target = Path(out_dir) / source.name
     if target.resolve() == source.resolve():
         raise UserError(f"the executed notebook would overwrite its source {source}; choose another output folder")
@@ -200,7 +178,7 @@ def execute(
             papermill.execute_notebook(
                 str(source),
                 str(target),
-                parameters=given,
+                parameters=values,
                 kernel_name=KERNEL,
                 progress_bar=sys.stderr.isatty() if progress is None else progress,
                 execution_timeout=timeout,
@@ -217,12 +195,10 @@ def execute(
     _drop_widgets(executed)
     nbformat.write(executed, target)
     if error is not None:
-        return Outcome(
-            source.stem, target, None, seconds, failed_cell=_failed_cell(_read(source), executed), error=error
-        )
+        return Outcome(source.stem, target, None, seconds, "", _failed_cell(_read(source), executed), error)
     if html:
         page.write_text(as_page(executed, source.stem), encoding="utf-8")
-    return Outcome(source.stem, target, page if html else None, seconds, results=_results(executed))
+    return Outcome(source.stem, target, page if html else None, seconds, _results(executed))
 
 
 def _read(path: Path) -> NotebookNode:
@@ -240,25 +216,21 @@ def _literal(node: ast.expr) -> Any:
 
 
 def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if len(lines) < 2:
-        return lines[0] if lines else "no message"
-    return f"{lines[0].split(':')[0]}: {lines[-1]}"
+    first, *rest = [line.strip() for line in text.splitlines() if line.strip()] or ["no message"]
+    return f"{first.split(':')[0]}: {rest[-1]}" if rest else first
 
 
 @contextlib.contextmanager
 def _environment(**variables: str) -> Iterator[None]:
     """Set environment variables, which a kernel inherits, and put the old ones back."""
-    before = {name: os.environ.get(name) for name in variables}
+    before = {name: os.environ[name] for name in variables if name in os.environ}
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in variables.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _drop_widgets(notebook: NotebookNode) -> None:
@@ -280,9 +252,7 @@ def _results(notebook: NotebookNode) -> str:
     """Return the text that the cells tagged "results" showed, figures left out."""
     texts = []
     for cell in notebook.cells:
-        if cell.cell_type != "code" or "results" not in cell.metadata.get("tags", []):
-            continue
-        for output in cell.outputs:
+        for output in cell.get("outputs", []) if "results" in cell.metadata.get("tags", []) else []:
             if output.output_type == "stream" and output.name == "stdout":
                 texts.append(output.text)
             elif FIGURE not in output.get("data", {}):

@@ -16,8 +16,8 @@ class Ego:
     """A tree of shortest paths from an anchor to its negatives, with some of its neighbourhood, laid out on rings.
 
     Attributes:
-        nodes: those drawn; the anchor is the first [drawn]. hops: their ring [drawn], -1 for no path.
-        places: [drawn, 2]. marked: the anchor and its negatives, bool [drawn].
+        nodes: those drawn; the anchor is the first [drawn]. places: [drawn, 2].
+        hops: their ring [drawn], -1 for no path. marked: the anchor and its negatives, bool [drawn].
         tree, others: edges as positions in `nodes` [2, edges], of the paths and all others.
     """
 

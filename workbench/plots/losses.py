@@ -14,12 +14,7 @@ from workbench.training.run import Run
 
 
 class Course(NamedTuple):
-    """How a training went, or goes.
-
-    Attributes:
-        method: whose terms they are. name: what tells it from others of that method.
-        history: one row an epoch, one column a loss term, as of a run.
-    """
+    """The history of a training, as of a run; `name` tells it from others of its method."""
 
     method: str
     name: str
@@ -47,8 +42,7 @@ def term_curves(courses: Sequence[Course], heading: str, until: int | None = Non
     """Draw each loss term of trainings in a panel of its own, also of one that is under way.
 
     Args:
-        courses: one or more.
-        heading: title of the figure.
+        courses: one or more. heading: title of the figure.
         until: where the axis of epochs ends, so that a curve grows along it; None for the last epoch there is.
         height: pixels, for a figure that takes half of the page; 0 for the whole width and 250 a row.
     """
@@ -64,55 +58,38 @@ def term_curves(courses: Sequence[Course], heading: str, until: int | None = Non
         alone = [other.method for other in courses].count(course.method) == 1
         for term in _terms(course.history):
             place = panels.index((course.method, term))
-            fig.add_scatter(
-                x=course.history.index,
-                y=course.history[term],
-                mode="lines",
-                line={"color": style.COLOURS[earlier % len(style.COLOURS)], "width": 1.8},
-                name=course.name,
-                legendgroup=course.name,
-                showlegend=not alone and term == "loss",
-                row=place // columns + 1,
-                col=place % columns + 1,
-                hovertemplate=f"{course.name}<br>epoch %{{x}}<br>{term} %{{y:.5g}}<extra></extra>",
-            )
+            hover = f"{course.name}<br>epoch %{{x}}<br>{term} %{{y:.5g}}<extra></extra>"
+            legend = {"name": course.name, "legendgroup": course.name, "showlegend": not alone and term == "loss"}
+            line = {"mode": "lines", "line": {"color": style.COLOURS[earlier % len(style.COLOURS)], "width": 1.8}}
+            curve = go.Scatter(x=course.history.index, y=course.history[term], hovertemplate=hover, **legend, **line)
+            fig.add_trace(curve, place // columns + 1, place % columns + 1)
     trained = any(len(course.history) for course in courses)
     for place, (_, term) in enumerate(panels):
         unit, row, col = "squared distance" if term == "cross" else "nats", place // columns + 1, place % columns + 1
         lowest = not height or place + columns >= len(panels)
         fig.update_xaxes(title="epoch" if lowest else "", range=until and [0, until], row=row, col=col)
-        told = f"{term},{'<br>' if height and rows > 1 else ' '}{unit}"
-        fig.update_yaxes(title=told, exponentformat="power", showticklabels=trained, row=row, col=col)
-    fig.update_annotations(font_size=13)
-    return fig.update_layout(
-        margin={"t": 100, "l": 76 if height else 60}, legend={"orientation": "h", "y": -0.35 / rows, "x": 0}
+        title = f"{term},{'<br>' if height and rows > 1 else ' '}{unit}"
+        fig.update_yaxes(title=title, exponentformat="power", showticklabels=trained, row=row, col=col)
+    legend = {"orientation": "h", "y": -0.35 / rows, "x": 0}
+    return fig.update_layout(margin={"t": 100, "l": 76 if height else 60}, legend=legend).update_annotations(
+        font_size=13
     )
 
 
-def accuracy_curve(
-    accuracies: Mapping[int, float], told: str, until: int | None = None, height: int = 280, width: int = 62
-) -> go.Figure:
-    """Draw the accuracy of a probe as it was measured now and then while a method trained.
+def accuracy_curve(accuracies: Mapping[int, float], told: str, until: int, height: int, width: int) -> go.Figure:
+    """Draw the accuracy of a probe, percent by epoch, as it was measured now and then while a method trained.
 
     Args:
-        accuracies: percent, by epoch.
-        told: how it was measured, or why it was not.
-        until: where the axis of epochs ends; None for the last that was measured.
-        height: pixels.
-        width: letters that a line of the subtitle may have.
+        accuracies: percent, by epoch. told: how it was measured, or why it was not.
+        until: where the axis of epochs ends.
+        height: pixels. width: letters that a line of the subtitle may have.
     """
     lines = wrap(told, width)
     fig = style.figure("Accuracy of a probe", "<br>".join(lines), height)
-    fig.add_scatter(
-        x=list(accuracies),
-        y=list(accuracies.values()),
-        mode="lines+markers",
-        line={"color": style.COLOURS[2], "width": 1.8},
-        name="accuracy",
-        cliponaxis=False,
-        hovertemplate="epoch %{x}<br>accuracy %{y:.1f} %<extra></extra>",
-    )
-    fig.update_xaxes(title="epoch", range=until and [0, until])
+    line = {"mode": "lines+markers", "line": {"color": style.COLOURS[2], "width": 1.8}, "cliponaxis": False}
+    hover = "epoch %{x}<br>accuracy %{y:.1f} %<extra></extra>"
+    fig.add_scatter(x=[*accuracies], y=[*accuracies.values()], name="accuracy", hovertemplate=hover, **line)
+    fig.update_xaxes(title="epoch", range=[0, until])
     fig.update_yaxes(title="accuracy, %", showticklabels=bool(accuracies))
     return fig.update_layout(margin={"t": 66 + 17 * max(2, len(lines)), "l": 76}, showlegend=False)
 

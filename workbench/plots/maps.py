@@ -74,12 +74,10 @@ def map_figure(
 
     Args:
         drawn: the map.
-        values: one value for each node of the graph [nodes], mapped or not; whole numbers are classes, below 0 none.
-        title: what the values are called; above the legend.
-        heading: title of the figure.
+        values: one for each node of the graph [nodes], mapped or not; whole numbers are classes, below 0 none.
+        title: what the values are called; above the legend. heading: title of the figure.
         subtitle: a line that stands before what is said of the map.
-        class_names: a name for each class.
-        names: a name for each node of the graph [nodes], shown where the mouse is.
+        class_names, names: of the classes, and of the nodes of the graph, shown where the mouse is.
         height: pixels.
 
     Returns:

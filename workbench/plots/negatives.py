@@ -21,7 +21,6 @@ from workbench.plots import style
 Panels = Mapping[str, Audit | str]
 Ids = NDArray[np.int64]
 MOST = 64  # negatives that are drawn or told one by one; of more, a sample
-RING = {"symbol": "circle-open", "color": style.INK, "line": {"width": 2}}
 NOWHERE = np.full((1, 2), None)  # of what stands in the legend alone
 MARKS = ("circle-open", "diamond-open", "square-open", "triangle-up-open")  # open, so that one node can bear several
 
@@ -32,11 +31,10 @@ def numbers(audit: Audit | str) -> str:
         return "nothing to show"
     pairs, q = audit.pairs, float(audit.anchors["q"].iloc[0]) if len(audit.anchors) else np.nan
     sample = f" ({MOST} shown, a sample)" if len(pairs) > MOST else ""
-    told = [f"{len(pairs):,} negative{'s' * (len(pairs) != 1)}{sample}"]
-    if pairs["same_class"].notna().any():
-        told.append(f"{int(pairs['false'].sum()):,} false")
-    told.append(f"{int(pairs['coupled'].sum()):,} coupled")
-    return ", ".join(told) + (f", q {q:.2f}" if np.isfinite(q) else "")
+    parts = [f"{len(pairs):,} negative{'s' * (len(pairs) != 1)}{sample}"]
+    parts += [f"{int(pairs['false'].sum()):,} false"] if pairs["same_class"].notna().any() else []
+    parts += [f"{int(pairs['coupled'].sum()):,} coupled"] + ([f"q {q:.2f}"] if np.isfinite(q) else [])
+    return ", ".join(parts)
 
 
 def shown_pairs(audit: Audit | str) -> pd.DataFrame:
@@ -82,17 +80,15 @@ def negative_cosines(
     Args:
         panels: by sampler its audit, or a sentence that says why there is none.
         cosines: of the anchor with each node, as the audit measures them [nodes].
-        anchor: whose negatives.
-        chosen: a node that is marked.
-        names: a name for each node [nodes].
+        anchor: whose negatives. chosen: a node that is marked. names: of the nodes.
     """
     base = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.06)
     others = np.delete(cosines, anchor)
     said = others[np.isfinite(others)]
-    told = f"grey: all {len(others):,} other nodes; a tick for each negative"
+    note = f"grey: all {len(others):,} other nodes; a tick for each negative"
     if not len(said):
-        told = "nothing to compare: no attributes, and no embedding was given"
-    fig = style.figure("Where they lie among all cosines", told, 430, base)
+        note = "nothing to compare: no attributes, and no embedding was given"
+    fig = style.figure("Where they lie among all cosines", note, 430, base)
     low, high = (float(said.min()), float(said.max())) if len(said) else (0.0, 1.0)
     low, high = (low - 0.05, high + 0.05) if high - low < 1e-9 else (low, high)
     counts, edges = np.histogram(said, bins=40, range=(low, high))
@@ -106,12 +102,12 @@ def negative_cosines(
         hover = [f"{html.escape(called(i, names))}<br>cosine {x:.3f}" for i, x in zip(nodes, at[:, 0], strict=True)]
         tick = {"symbol": "line-ns-open", "size": 17, "color": sampler_colour(place), "line": {"width": 1.6}}
         ticks = style.points(at, tick, hover, nodes, name=f"cosines {place + 1}")
-        ring = style.points(at[nodes == chosen], {**RING, "size": 19}, name=f"chosen {place + 1}")
+        ring = style.points(at[nodes == chosen], {**style.RING, "size": 19}, name=f"chosen {place + 1}")
         fig.add_traces([ticks, ring], 2, 1)
     words = [html.escape(label if len(label) <= 16 else f"{label[:15]}…") for label in panels]
     top, margin = np.log10(max(counts.max(initial=1), 1)) + 0.2, (high - low) * 0.03
-    fig.update_layout(title={"xref": "container", "x": 0.02}, margin={"t": 70, "b": 45, "l": 60})
-    fig.update_layout(dragmode="pan", bargap=0, hovermode="closest", modebar_orientation="v")
+    fig.update_layout(title={"xref": "container", "x": 0.02}, margin={"t": 70, "b": 45, "l": 60}, bargap=0)
+    fig.update_layout(**style.PANNED)
     fig.update_yaxes(type="log", title="nodes (log scale)", range=[-0.3, top], dtick=1, row=1, col=1)
     labels = {"tickmode": "array", "tickvals": [-place for place in range(len(words))], "ticktext": words, "ticks": ""}
     fig.update_yaxes(showgrid=False, range=[-max(len(words), 1) + 0.4, 0.6], **labels, row=2, col=1)
@@ -134,14 +130,11 @@ def negative_map(
     chosen: int | None = None,
     names: Sequence[object] | None = None,
 ) -> go.Figure:
-    """Draw the negatives of each sampler on a map of all nodes.
+    """Draw the negatives of each sampler on a map of all nodes; other arguments as for `negative_cosines`.
 
     Args:
         panels: by sampler its audit, or a sentence that says why there is none.
         mapped: the map, or a sentence that says why there is none.
-        anchor: whose negatives; it is marked.
-        chosen: a node that is marked.
-        names: a name for each node [nodes].
     """
     fig = style.figure("Where they lie on the map", "", 430)
     style.bare(fig)
@@ -150,8 +143,7 @@ def negative_map(
     problem = textwrap.wrap(mapped, 55) if isinstance(mapped, str) else []
     note = "<br>".join(map(html.escape, problem))
     fig.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, text=note)
-    fig.update_layout(margin={"t": 70, "b": 70, "l": 10, "r": 10}, dragmode="pan", hovermode="closest")
-    fig.update_layout(modebar_orientation="v", legend=legend)
+    fig.update_layout(margin={"t": 70, "b": 70, "l": 10, "r": 10}, legend=legend, **style.PANNED)
     if isinstance(mapped, str):
         return fig
     drawn = mapped.drawn
@@ -175,5 +167,5 @@ def negative_map(
         short = html.escape(label if len(label) <= 24 else f"{label[:23]}…")
         add(f"negatives {place + 1}", shown_pairs(audit)["negative"].to_numpy(np.int64), look, short)
     add("anchor", [anchor], {"symbol": "star", "size": 17, "color": style.INK}, "the anchor")
-    add("chosen", [] if chosen is None else [chosen], {**RING, "size": 24})
+    add("chosen", [] if chosen is None else [chosen], {**style.RING, "size": 24})
     return fig

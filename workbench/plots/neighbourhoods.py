@@ -21,11 +21,9 @@ def neighbourhood_map(
     """Draw a piece of a graph in which some nodes are ringed.
 
     Args:
-        part: the piece, e.g. of `network.around`.
-        selected: the nodes that are ringed.
-        classes: the class of each node of the graph [nodes], below 0 for none; None draws all nodes alike.
-        class_names: a name for each class.
-        names: a name for each node of the graph [nodes].
+        part: the piece, e.g. of `network.around`. selected: the nodes that are ringed.
+        classes: of each node of the graph [nodes], below 0 for none; None draws all nodes alike.
+        class_names, names: of the classes, and of the nodes of the graph.
     """
     fig = style.figure("In the graph", part.told, 420)
     fig.add_trace(network.lines(part.places, part.edges))

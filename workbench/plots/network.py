@@ -22,9 +22,8 @@ class Piece:
     """A connected piece of a graph.
 
     Attributes:
-        nodes: int64 [shown], node ids; the first is the one that the piece was grown from.
-        edges: int64 [2, drawn], positions in `nodes`, each undirected edge once.
-        places: float64 [shown, 2].
+        nodes: ids, int64 [shown]; the first is the one that the piece was grown from.
+        edges: positions in `nodes`, each undirected edge once, int64 [2, drawn]. places: float64 [shown, 2].
         told: what is shown, in words.
     """
 
@@ -38,16 +37,7 @@ def piece(graph: Data | sp.csr_matrix, size: int = 120, seed: int = 0, start: in
     """Cut a piece of at most `size` nodes: grown by hops from a node, or from a seeded node of the largest component.
 
     Each node brings in at most five others, so that a hub does not fill the picture; every edge between the nodes that
-    were reached is kept.
-
-    Args:
-        graph: the graph, or its adjacency [nodes, nodes], directions left out, where that is at hand.
-        size: most nodes.
-        seed: of what is drawn at random: the first node, the branches, the layout.
-        start: the node to grow from.
-
-    Raises:
-        UserError: there is no such node, or none at all.
+    were reached is kept. Instead of the graph its adjacency [nodes, nodes] will do; errors as of `node_number`.
     """
     links = adjacency(graph) if isinstance(graph, Data) else graph
     generator = np.random.default_rng(seed)
@@ -65,16 +55,7 @@ def ego(graph: Data | sp.csr_matrix, node: int, hops: int = 2, size: int = 120, 
     """Cut the neighbourhood of a node: everything within some hops, directions left out, or a seeded part of it.
 
     Where it has more than `size` nodes, some of each hop are drawn at random, so that the piece stays connected.
-
-    Args:
-        graph: the graph, or its adjacency [nodes, nodes], directions left out, where that is at hand.
-        node: whose neighbourhood.
-        hops: how far it reaches.
-        size: most nodes.
-        seed: of that draw and of the layout.
-
-    Raises:
-        UserError: there is no such node.
+    Arguments and errors as for `piece`.
     """
     links = adjacency(graph) if isinstance(graph, Data) else graph
     rings, met = [np.array([node_number(node, links.shape[0])])], np.zeros(links.shape[0], bool)
@@ -96,16 +77,10 @@ def ego(graph: Data | sp.csr_matrix, node: int, hops: int = 2, size: int = 120, 
 
 
 def around(graph: Data | sp.csr_matrix, nodes: NDArray[np.int64], size: int = 90, seed: int = 0) -> Piece:
-    """Cut some nodes and those of their neighbours that have the most edges to them, directions left out.
+    """Cut some nodes, at least one, and those of their neighbours that have the most edges to them.
 
     Of many nodes those are kept that one reaches first from a seeded one of the largest piece that they make up among
-    themselves, two thirds of `size`; neighbours fill the rest.
-
-    Args:
-        graph: the graph, or its adjacency [nodes, nodes], directions left out, where that is at hand.
-        nodes: at least one node.
-        size: most nodes.
-        seed: of the node that is begun with and of the layout.
+    themselves, two thirds of `size`; neighbours fill the rest. Arguments as for `piece`.
     """
     links, nodes = adjacency(graph) if isinstance(graph, Data) else graph, np.unique(nodes)
     inside = links[nodes][:, nodes]
@@ -125,11 +100,7 @@ def around(graph: Data | sp.csr_matrix, nodes: NDArray[np.int64], size: int = 90
 
 
 def first(links: sp.csr_matrix, generator: np.random.Generator) -> int:
-    """Draw the node that a piece is grown from: one of the largest component of an undirected adjacency.
-
-    Raises:
-        UserError: the graph has no nodes.
-    """
+    """Draw the node that a piece is grown from: one of the largest component of an undirected adjacency."""
     if not links.shape[0]:
         raise UserError("there is nothing to draw: this graph has no nodes")
     _, component = connected_components(links, directed=False)
@@ -138,12 +109,10 @@ def first(links: sp.csr_matrix, generator: np.random.Generator) -> int:
 
 def _laid_out(links: sp.csr_matrix, nodes: NDArray[np.int64], seed: int, told: str) -> Piece:
     inside = sp.triu(links[nodes][:, nodes], k=1).tocoo()
-    drawn = nx.Graph()
-    drawn.add_nodes_from(range(len(nodes)))
+    drawn = nx.empty_graph(len(nodes))
     drawn.add_edges_from(zip(inside.row.tolist(), inside.col.tolist(), strict=True))
     places = nx.spring_layout(drawn, seed=seed, iterations=120, k=1.6 / np.sqrt(len(nodes)))
-    edges = np.stack([inside.row, inside.col])
-    return Piece(nodes, edges, np.array([places[i] for i in range(len(nodes))]), told)
+    return Piece(nodes, np.stack([inside.row, inside.col]), np.array([*places.values()]), told)
 
 
 def lines(places: NDArray[np.float64], edges: NDArray[np.int64], colour: str = style.FAINT) -> go.Scatter:

@@ -19,18 +19,7 @@ from workbench.datasets.structure import adjacency
 from workbench.errors import unknown
 from workbench.plots import network, style
 from workbench.plots.ego import APART, Ego, radius_of
-from workbench.plots.negatives import (
-    NOWHERE,
-    RING,
-    Ids,
-    Panels,
-    away,
-    called,
-    classes,
-    numbers,
-    sampler_colour,
-    shown_pairs,
-)
+from workbench.plots.negatives import NOWHERE, Ids, Panels, away, called, classes, numbers, sampler_colour, shown_pairs
 
 COLOURS = ("class", "hops", "gradient share")
 RINGS = 10  # farther nodes share the last ring
@@ -49,18 +38,17 @@ def negative_rings(
 
     Args:
         panels: by sampler the audit of its negatives of this anchor, or a sentence that says why there is none.
-        graph: the graph; labels and names are looked at where it has them.
-        anchor: whose negatives.
+        graph: labels and names are looked at where it has them.
+        anchor: whose negatives. chosen: a node to ring.
         colour: "class", "hops" or "gradient share"; None for classes where there are labels, else hops.
-        chosen: a node to ring.
         links: the undirected adjacency [nodes, nodes], where it is at hand.
 
     Raises:
         UserError: no such colour, or classes of a graph without labels.
     """
     labels, names = classes(graph), graph.get("node_names")
-    colour = colour or COLOURS[labels is None]
     known = COLOURS[labels is None :]
+    colour = colour or known[0]
     if colour not in known:
         raise unknown("colour", colour, known, "" if labels is not None else "of a graph without labels")
     links = adjacency(graph) if links is None else links
@@ -68,8 +56,8 @@ def negative_rings(
     pairs = {label: shown_pairs(audit) for label, audit in panels.items()}
     words = _ring_names(pairs, hops)
     rings = len(words) - (words[-1] == NO_PATH)
-    top = max((float(some["gradient_share"].max()) for some in pairs.values() if len(some)), default=np.nan)
-    top = top if np.isfinite(top) else 1.0
+    shares = np.concatenate([[], *(some["gradient_share"] for some in pairs.values())]).astype(float)
+    top = float(np.nanmax(shares)) if np.isfinite(shares).any() else 1.0
     scale = {"class": None, "hops": (1.0, max(rings, 2.0)), "gradient share": (0.0, 100 * top)}[colour]
     coloured = labels if scale is None else None
     fig = _grid(len(panels), anchor, names, labels is not None)
@@ -92,9 +80,7 @@ def negative_rings(
 def _ring_names(pairs: Mapping[str, pd.DataFrame], hops: Any) -> list[str]:
     """Return what stands at each ring, the innermost first; the last is for nodes without a path where there are any.
 
-    Args:
-        pairs: the negatives that are shown, by sampler.
-        hops: of each node from the anchor, infinite without a path [nodes].
+    `pairs` are the negatives that are shown, by sampler; `hops` are infinite without a path [nodes].
     """
     far = np.concatenate([some["hops"].to_numpy(np.int64) for some in pairs.values()] or [np.empty(0, np.int64)])
     rings = int(np.clip(far.max(initial=1), min(2, np.max(hops[np.isfinite(hops)])), RINGS))
@@ -108,10 +94,10 @@ def _grid(count: int, anchor: int, names: Any, labelled: bool) -> go.Figure:
     rows, columns = max(1, (count + 1) // 2), min(max(count, 1), 2)
     base = make_subplots(rows, columns, horizontal_spacing=0.03, vertical_spacing=0.08)
     name = html.escape(called(anchor, names))
-    told = "One ring a hop; the more of the anchor's gradient a negative takes, the larger it is"
+    note = "One ring a hop; the more of the anchor's gradient a negative takes, the larger it is"
     if labelled:
-        told += "; labels are used to look, never to train"
-    fig = style.figure(f"The negatives of {name}", told, 230 + 430 * rows, base)
+        note += "; labels are used to look, never to train"
+    fig = style.figure(f"The negatives of {name}", note, 230 + 430 * rows, base)
     style.bare(fig)
     legend = {"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemclick": False, "itemdoubleclick": False}
     margin = {"l": 10, "r": 10, "t": 140, "b": 90}
@@ -131,8 +117,8 @@ def _frame(fig: go.Figure, place: int, label: str, audit: Audit | str, words: li
     above = {"xref": f"x{number} domain", "yref": f"y{number} domain", "x": 0.5, "y": 1.0, "yanchor": "bottom"}
     fig.add_annotation(text=text, showarrow=False, font={"size": 12}, **above)
     if isinstance(audit, str):
-        told = "<br>".join(map(html.escape, textwrap.wrap(audit, 44)))
-        fig.add_annotation(x=0, y=0, text=told, showarrow=False, font={"size": 13, "color": style.MUTED}, **axes)
+        why = "<br>".join(map(html.escape, textwrap.wrap(audit, 44)))
+        fig.add_annotation(x=0, y=0, text=why, showarrow=False, font={"size": 13, "color": style.MUTED}, **axes)
         radii, apart, words = radii[:0], apart[:0], []
     circle = np.append(np.exp(1j * np.linspace(0, 2 * np.pi, 73)), np.nan)
     quiet: dict[str, Any] = {"showlegend": False, "hoverinfo": "skip", **axes}
@@ -162,7 +148,7 @@ def _ends(place: int, ego: Ego, chosen: int | None, labels: Ids | None, names: A
     """Return the anchor of a panel, and a ring around the node that was chosen."""
     anchor, where = ego.nodes[:1], ego.nodes == chosen
     text = [f"the anchor, {html.escape(called(int(anchor[0]), names))}"]
-    star, ring = _star(labels, int(anchor[0]), 19), {**RING, "size": 27, "line": {"width": 2.5}}
+    star, ring = _star(labels, int(anchor[0]), 19), {**style.RING, "size": 27, "line": {"width": 2.5}}
     return [
         style.points(np.zeros((1, 2)), star, text, anchor, name=f"anchor {place + 1}"),
         style.points(ego.places[where], ring, name=f"chosen {place + 1}"),
@@ -180,11 +166,8 @@ def _marker(pairs: pd.DataFrame, labels: Ids | None, top: float, scale: tuple[fl
     false = pairs["false"].to_numpy(bool)
     size = np.where(np.isfinite(share), 8 + 12 * np.sqrt(np.nan_to_num(share) / max(top, 1e-12)), 12)
     size = size * np.clip(np.sqrt(16 / max(len(pairs), 1)), 0.6, 1)  # many are not to hide each other
-    outline = {
-        "width": np.where(false, np.minimum(2.5, 0.22 * size), 0.8),
-        "color": np.where(false, style.INK, style.MUTED),
-    }
-    marker: dict[str, Any] = {"size": size, "line": outline, "opacity": 1}
+    width, shade = np.where(false, np.minimum(2.5, 0.22 * size), 0.8), np.where(false, style.INK, style.MUTED)
+    marker: dict[str, Any] = {"size": size, "line": {"width": width, "color": shade}, "opacity": 1}
     if scale is None and labels is not None:
         looks = [style.class_marker(int(label)) for label in labels[pairs["negative"].to_numpy(np.int64)]]
         return {**marker, "color": [look["color"] for look in looks], "symbol": [look["symbol"] for look in looks]}
@@ -198,7 +181,7 @@ def _marker(pairs: pd.DataFrame, labels: Ids | None, top: float, scale: tuple[fl
 def _hover(pairs: pd.DataFrame, labels: Ids | None, graph: Data) -> list[str]:
     """Return what is told of each negative under the pointer."""
     names, titles = graph.get("node_names"), graph.get("class_names")
-    told = []
+    texts = []
     for pair in pairs.to_dict("records"):
         lines = [called(pair["negative"], names), away(pair["hops"])]
         if np.isfinite(pair["cosine"]):
@@ -206,8 +189,8 @@ def _hover(pairs: pd.DataFrame, labels: Ids | None, graph: Data) -> list[str]:
         if labels is not None and (label := int(labels[pair["negative"]])) >= 0:
             same = " – the anchor's, so a false negative" if pair["false"] else ""
             lines.append(f"class {label if titles is None else titles[label]}{same}")
-        told.append("<br>".join(map(html.escape, lines)))
-    return told
+        texts.append("<br>".join(map(html.escape, lines)))
+    return texts
 
 
 def _bar(fig: go.Figure, colour: str, scale: tuple[float, float] | None) -> go.Figure:
@@ -225,18 +208,14 @@ def _bar(fig: go.Figure, colour: str, scale: tuple[float, float] | None) -> go.F
 def _legend(graph: Data, labels: Ids | None, coloured: Ids | None, seen: Ids) -> list[go.Scatter]:
     """Return one entry for each kind of mark, and for each class where classes are the colours.
 
-    Args:
-        graph: names its classes.
-        labels: of the graph, None for none [nodes].
-        coloured: the labels again where they are the colours, else None.
-        seen: nodes that are marked, the anchor first.
+    `coloured` are the labels where they are the colours; `seen` are the nodes that are marked, the anchor first.
     """
     entries: list[tuple[str, dict[str, Any]]] = [
         ("the anchor", _star(coloured, int(seen[0]), 13)),
         ("neighbours, paths", {"color": style.FAINT, "size": 6}),
     ]
     if labels is not None:
-        entries.append(("false negative", {**RING, "size": 11, "line": {"width": 2.5}}))
+        entries.append(("false negative", {**style.RING, "size": 11, "line": {"width": 2.5}}))
     if coloured is not None:
         titles, there = graph.get("class_names"), np.unique(coloured[coloured >= 0])
         if len(there) > 12:  # then only those that are to be seen

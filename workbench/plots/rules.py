@@ -63,15 +63,11 @@ def rule_map(
     """Colour a piece of a graph by what a rule, or a part of it, says of each node.
 
     Args:
-        reading: what it says.
-        part: the piece.
-        chosen: a node to ring.
-        names: a name for each node, shown under the pointer [nodes].
+        reading: what it says. part: the piece. chosen: a node to ring. names: of the nodes, shown under the pointer.
     """
     scale, clipped = _scale(reading)
-    told = [*textwrap.wrap(reading.told + clipped, 90), part.told]
     title = textwrap.wrap(reading.text, 62, max_lines=2, placeholder=" …")
-    fig = _figure(title, told, 540)
+    fig = _figure(title, [*textwrap.wrap(reading.told + clipped, 90), part.told], 540)
     if part.edges.size:
         fig.add_trace(network.lines(part.places, part.edges))
     values = reading.values[part.nodes]
@@ -80,32 +76,25 @@ def rule_map(
     if reading.kind == "truth":
         bar |= {"tickmode": "array", "tickvals": [0, 1], "ticktext": ["false", "true"], "len": 0.3}
     scale |= {"size": 11, "colorbar": bar, "line": {"width": 0.7, "color": style.MUTED}}
-    marks = {
-        "nodes": (~np.isnan(values), scale),
-        _NOTHING: (np.isnan(values), {"size": 9, "symbol": "circle-open", "color": style.GREY}),
-    }
-    for name, (mine, marker) in marks.items():
+    nothing = {"size": 9, "symbol": "circle-open", "color": style.GREY}
+    for name, mine, marker in (("nodes", ~np.isnan(values), scale), (_NOTHING, np.isnan(values), nothing)):
         if mine.any():
             text = [f"{hover[i]}<br>{_shown(values[i], reading.kind)}" for i in np.flatnonzero(mine)]
             look = {"color": values[mine], **marker}
             trace = style.points(part.places[mine], look, text, part.nodes[mine], name=name)
             fig.add_trace(trace.update(showlegend=name == _NOTHING))
     if chosen is not None and chosen in part.nodes:
-        ring = {"symbol": "circle-open", "size": 20, "color": style.INK, "line": {"width": 3}}
-        drawn = style.points(part.places[part.nodes == chosen], ring, name=f"node {chosen}, chosen")
-        fig.add_trace(drawn.update(showlegend=True))
+        ring, name = {**style.RING, "size": 20, "line": {"width": 3}}, f"node {chosen}, chosen"
+        fig.add_trace(style.points(part.places[part.nodes == chosen], ring, name=name, showlegend=True))
     style.bare(fig)
     fig.update_layout(legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "top"}, showlegend=True)
-    fig.update_layout(margin={"l": 10, "r": 10, "b": 40})
-    return fig.update_layout(dragmode="pan", hovermode="closest", modebar_orientation="v")
+    return fig.update_layout(margin={"l": 10, "r": 10, "b": 40}, **style.PANNED)
 
 
 def rule_values(reading: Reading, chosen: int | None = None) -> go.Figure:
     """Draw how what a rule says is spread over all nodes: two counts, or a histogram in the colours of the map.
 
-    Args:
-        reading: what it says.
-        chosen: a node whose place is marked.
+    The place of a chosen node is marked.
     """
     said = reading.values[np.isfinite(reading.values)]
     without = f"; {len(reading.values) - len(said):,} have no value" if len(said) < len(reading.values) else ""
@@ -140,11 +129,8 @@ def rule_overlap(held: Mapping[str, NDArray[np.bool_]], left_out: Mapping[str, s
     """Draw how far rules hold of the same nodes: the Jaccard index of each two sets of nodes.
 
     Args:
-        held: by the name of a rule whether it holds of each node [nodes]; two rules at least.
+        held: by the name of a rule whether it holds of each node [nodes]; two rules at least, or it is a UserError.
         left_out: by name, why other rules are not among them, as from `rules.readings.flags`.
-
-    Raises:
-        UserError: fewer than two rules.
     """
     if len(held) < 2:
         raise UserError(f"an overlap takes at least two rules that are true or false, not {len(held)}")
@@ -161,9 +147,9 @@ def rule_overlap(held: Mapping[str, NDArray[np.bool_]], left_out: Mapping[str, s
         return f"{names[i]} and {names[j]}<br>{int(both[i, j]):,} nodes both, {int(either[i, j]):,} either"
 
     what = "Jaccard index of the crisp truths: nodes that both hold of over nodes that either holds of;"
-    told = [what, "in brackets the nodes of each"]
-    told += [line for why in _reasons(left_out or {}) for line in textwrap.wrap(why, 80)]
-    fig = _figure(["Overlap between rules"], told, 280 + 30 * len(names))
+    lines = [what, "in brackets the nodes of each"]
+    lines += [line for why in _reasons(left_out or {}) for line in textwrap.wrap(why, 80)]
+    fig = _figure(["Overlap between rules"], lines, 280 + 30 * len(names))
     fig.add_heatmap(
         z=shown,
         x=labels[:-1],
@@ -181,8 +167,7 @@ def rule_overlap(held: Mapping[str, NDArray[np.bool_]], left_out: Mapping[str, s
         hovertemplate="%{text}<br>Jaccard %{z:.3f}<extra></extra>",
     )
     fig.update_yaxes(autorange="reversed", showgrid=False, ticks="", showline=False)
-    fig.update_xaxes(showgrid=False, ticks="", showline=False, tickangle=-35)
-    return fig
+    return fig.update_xaxes(showgrid=False, ticks="", showline=False, tickangle=-35)
 
 
 def rule_strata(
@@ -198,9 +183,9 @@ def rule_strata(
         kind: what the groups are made of, as in `rules.readings.Reading`: those of a "truth" are called false and true.
     """
     base = make_subplots(1, len(tables), horizontal_spacing=0.12, subplot_titles=list(tables))
-    lines = ["mean over the nodes of a group with its 95 % bootstrap interval over these nodes"]
+    what = "mean over the nodes of a group with its 95 % bootstrap interval over these nodes"
     title = f"What labels say: {textwrap.shorten(rule, 60, placeholder=' …')}"
-    fig = _figure([title], lines + textwrap.wrap(told, 100), 400, base)
+    fig = _figure([title], [what, *textwrap.wrap(told, 100)], 400, base)
     for column, table in enumerate(tables.values(), start=1):
         if isinstance(table, str):
             # Placed on the paper, since the browser drops axes that nothing is drawn on.
@@ -249,15 +234,14 @@ def _shown(value: float, kind: str) -> str:
 
 def _reasons(left_out: Mapping[str, str]) -> list[str]:
     """Return a line a reason why rules are left out, at most three besides that they are scores."""
-    by_reason: dict[str, list[str]] = {}
-    for name, why in left_out.items():
-        by_reason.setdefault(why, []).append(name)
-    scores = by_reason.pop(SCORE, [])
-    lines = [f"left out as scores, neither true nor false: {', '.join(scores)}"] if scores else []
-    for why, names in list(by_reason.items())[:3]:
-        lines.append(f"left out: {', '.join(names)} ({textwrap.shorten(why, 140, placeholder=' …')})")
-    others = [name for names in list(by_reason.values())[3:] for name in names]
-    return lines + ([f"left out for other reasons: {', '.join(others)}"] if others else [])
+    reasons = [why for why in dict.fromkeys(left_out.values()) if why != SCORE]
+
+    def names(some: Sequence[str]) -> str:
+        return ", ".join(name for name, why in left_out.items() if why in some)
+
+    lines = [f"left out as scores, neither true nor false: {names([SCORE])}"] if names([SCORE]) else []
+    lines += [f"left out: {names([why])} ({textwrap.shorten(why, 140, placeholder=' …')})" for why in reasons[:3]]
+    return lines + ([f"left out for other reasons: {names(reasons[3:])}"] if reasons[3:] else [])
 
 
 def _group(low: float, high: float, kind: str) -> str:
@@ -273,12 +257,12 @@ def _scale(reading: Reading) -> tuple[dict[str, Any], str]:
     if reading.kind != "number":
         return {"colorscale": _GRADED, "cmin": 0, "cmax": 1}, ""
     said = reading.values[np.isfinite(reading.values)]
-    low, high = (float(end) for end in np.quantile(said, [0.02, 0.98])) if said.size else (0.0, 1.0)
+    low, high = map(float, np.quantile(said, [0.02, 0.98])) if said.size else (0.0, 1.0)
     if low == high:
-        low, high = (float(said.min()), float(said.max())) if said.size else (0.0, 1.0)
-    clipped = bool(said.size and (said.min() < low or said.max() > high))
-    told = "; colours end at its 2nd and 98th percentile" if clipped else ""
-    return {"colorscale": style.SCALE, "cmin": low, "cmax": high if high > low else low + 1}, told
+        low, high = float(said.min()), float(said.max())
+    clipped = said.size and (said.min() < low or said.max() > high)
+    note = "; colours end at its 2nd and 98th percentile" if clipped else ""
+    return {"colorscale": style.SCALE, "cmin": low, "cmax": high if high > low else low + 1}, note
 
 
 def _bars(said: NDArray[np.float64], kind: str) -> tuple[NDArray, NDArray, float, str]:

@@ -17,14 +17,11 @@ from workbench.training.run import Run
 
 
 def star_table(run: Run | Mapping[str, Tensor], graph: Data) -> pd.DataFrame:
-    """List the edges of the stars: centre, neighbour, hops between them in the graph, and whether the classes agree.
-
-    Args:
-        run: a run of "e2neg" or its details: "centres" [k] and "stars" [2, star_edges], (neighbour, centre) node ids.
-        graph: the graph that the stars come from.
+    """List the edges of the stars of a run of "e2neg", or of its details "centres" [k] and "stars" [2, star_edges].
 
     Returns:
-        One row a star edge: "centre", "neighbour", "hops" (-1: no path), "same" (bool, or None without labels).
+        One row a star edge: "centre", "neighbour", "hops" between them (-1: no path) and "same", whether their classes
+        agree (None without labels).
 
     Raises:
         UserError: the run has no stars.

@@ -27,6 +27,8 @@ ON_DARK = dict(zip(COLOURS, _INKS_ON_DARK, strict=True)) | {MUTED: "#B3B3B3", GR
 ON_DARK |= {LINE: "#303030", PAPER: "#111111", COOL: "#0F5A8C", WARM: "#7A4A00"}
 SYMBOLS = ("circle", "diamond", "x", "triangle-up")
 SCALE = "Viridis"  # even in lightness, so that it reads in each kind of colour vision; marks on it have an outline
+RING = {"symbol": "circle-open", "color": INK, "line": {"width": 2}}  # around a mark that is looked at
+PANNED = {"dragmode": "pan", "hovermode": "closest", "modebar_orientation": "v"}  # the layout of what is clicked on
 BESIDE = {"x": 1.01, "xref": "paper", "xanchor": "left", "showarrow": False}  # a number in the margin on the right
 
 
@@ -111,8 +113,7 @@ def points(
 
     Args:
         places: where they stand [marks, 2], or the two columns.
-        marker: their look.
-        text: what is told of each under the pointer, as HTML; None for nothing.
+        marker: their look. text: what is told of each under the pointer, as HTML; None for nothing.
         nodes: the node of each [marks], for clicks and selections.
         gl: drawn by the graphics card, for very many.
         **more: properties of the trace.
@@ -132,10 +133,7 @@ def interval(middle: Any, low: Any, high: Any, thickness: float = 1.5, width: fl
 
 
 def class_marker(index: int) -> dict[str, str]:
-    """Return the colour and symbol of a class, the same in each figure; 32 classes can be told apart.
-
-    A negative index means "no label" and is a grey circle.
-    """
+    """Return the colour and symbol of a class, of a negative one that of "no label"; 32 classes can be told apart."""
     if index < 0:
         return {"color": FAINT, "symbol": "circle"}
     return {"color": COLOURS[index % len(COLOURS)], "symbol": SYMBOLS[index // len(COLOURS) % len(SYMBOLS)]}

@@ -11,9 +11,7 @@ from workbench.rules.printing import head
 def truth_tree(explanation: Explanation, opened: int = 4) -> str:
     """Return the truth tree of a node as HTML that stands by itself; what stands in the formula is escaped.
 
-    Args:
-        explanation: from `rules.explain`.
-        opened: how many levels are unfolded at first.
+    The first levels are unfolded, as many as `opened` says.
     """
     return f'<div style="font-size:13px;line-height:1.6">{_branch(explanation, opened)}</div>'
 

@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from workbench.evaluation.projection import Map
 from workbench.evaluation.scores import matrix_of
 from workbench.evaluation.strata import label_homophily, probe_errors
 from workbench.plots import network
+from workbench.plots.style import class_name
 from workbench.randomness import Randomness
 
 if TYPE_CHECKING:
@@ -68,17 +70,19 @@ class Atlas:
     def colours(self) -> list[tuple[str, str]]:
         """Return what nodes can be coloured by, as (what is written, name)."""
         labelled = [] if self.classes is None else [(f"{name} — {LABELS}", name) for name in (CLASS, ERROR)]
-        return [*labelled[:1], *((name, name) for name in (CLUSTER, DEGREE, RULE)), *labelled[1:],
-                ("neighbourhood hit of the map", HITS)]  # fmt: skip
+        always = [(name, name) for name in (CLUSTER, DEGREE, RULE)]
+        return [*labelled[:1], *always, *labelled[1:], ("neighbourhood hit of the map", HITS)]
 
     def hover(self) -> list[str]:
         """Return what is told of each node where the mouse is, besides its number and its colour, as HTML."""
         if self._hover is None:
-            called = [""] * self.nodes if self.names is None else [f"{html.escape(str(one))}<br>" for one in self.names]
-            self._hover = [f"{name}degree {edges}" for name, edges in zip(called, self.degree, strict=True)]
+            self._hover = [f"degree {edges}" for edges in self.degree]
+            if self.names is not None:
+                pairs = zip(self.names, self._hover, strict=True)
+                self._hover = [f"{html.escape(str(name))}<br>{text}" for name, text in pairs]
             if self.classes is not None:
-                told = (f"{one}, class {html.escape(self.called(i)) or 'unknown'}" for i, one in enumerate(self._hover))
-                self._hover = list(told)
+                classes = (html.escape(self.called(node)) or "unknown" for node in range(self.nodes))
+                self._hover = [f"{text}, class {name}" for text, name in zip(self._hover, classes, strict=True)]
         return self._hover
 
     def map(self, method: str, epoch: int | None = None) -> Map:
@@ -90,9 +94,7 @@ class Atlas:
     def maps(self, method: str, epoch: int | None = None) -> Iterator[int | None]:
         """Compute the maps up to an epoch one after another, yielding the epoch before each one that is still lacking.
 
-        Args:
-            method: of `projection.names()`.
-            epoch: one of `epochs`; None for the trained embedding, whose map stands for itself.
+        The map of the trained embedding, of the epoch None, stands for itself.
         """
         folder = map_folder(self.run)
         if epoch is None:
@@ -101,17 +103,16 @@ class Atlas:
                 self._maps[method, None] = projection.project(self.run.embeddings, method, self.seed, folder)
             return
         before = None
-        for one in self.epochs[: self.epochs.index(epoch) + 1]:
-            if (method, one) not in self._maps:
-                yield one
-                self._maps[method, one] = projection.project(self.run.snapshots[one], method, self.seed, folder, before)
-            before = self._maps[method, one]
+        for at in self.epochs[: self.epochs.index(epoch) + 1]:
+            if (method, at) not in self._maps:
+                yield at
+                self._maps[method, at] = projection.project(self.run.snapshots[at], method, self.seed, folder, before)
+            before = self._maps[method, at]
 
     def values(self, colour: str, rule: str, drawn: Map) -> tuple[NDArray[Any], str]:
         """Return a value for each node [nodes] and what it is called; those of the map itself are nan where unmapped.
 
-        Raises:
-            UserError: the rule is none, or the graph has no labels or too few for a probe.
+        Errors as of a rule or a probe that can't be evaluated here.
         """
         if colour == HITS:
             return drawn.hits_of(self.nodes), HITS
@@ -134,8 +135,7 @@ class Atlas:
             return probe_errors(self.run, self.graph, seed=self.seed)
         count = CLUSTERS if self.classes is None else np.unique(self.classes[self.classes >= 0]).size
         start = Randomness(self.seed).integer("clusters 0")
-        found: Ids = KMeans(min(count, self.nodes), n_init=1, random_state=start).fit_predict(self.rows())
-        return found.astype(np.int64)
+        return KMeans(min(count, self.nodes), n_init=1, random_state=start).fit_predict(self.rows()).astype(np.int64)
 
     def rows(self, epoch: int | None = None) -> NDArray[np.float32]:
         """Return the embedding with rows of unit length [nodes, dim], the trained one or that after an epoch."""
@@ -153,49 +153,45 @@ class Atlas:
 
     def facts(self, nodes: Ids, drawn: Map, colour: str, rule: str) -> pd.DataFrame:
         """Return a row of facts for each of some nodes; `colour` and `rule` name the value that is on the screen."""
-        table = pd.DataFrame({"node": nodes})
-        if self.names is not None:
-            table["name"] = [str(self.names[node]) for node in nodes]
+        table = self._who(nodes)
         if self.classes is not None:
-            table["class"] = [self.called(node) for node in nodes]
-            table["neighbours of its class, share"] = self._homophily()[nodes]
+            table["neighbours of its class, share"] = self._homophily[nodes]
         table["degree"] = self.degree[nodes]
-        hits = self.values(HITS, rule, drawn)[0]
-        table[HITS] = hits[nodes]
+        table[HITS] = self.values(HITS, rule, drawn)[0][nodes]
         if colour not in (CLASS, DEGREE, HITS):
             values, title = self.values(colour, rule, drawn)
             table[title] = values[nodes]
         return table
 
+    def _who(self, nodes: Ids) -> pd.DataFrame:
+        """Return a row for each of some nodes: node, name and class, as far as there are any."""
+        table = pd.DataFrame({"node": nodes})
+        if self.names is not None:
+            table["name"] = [str(self.names[node]) for node in nodes]
+        if self.classes is not None:
+            table["class"] = list(map(self.called, nodes))
+        return table
+
+    @cached_property
     def _homophily(self) -> NDArray[np.float64]:
-        key = "homophily", ""
-        if key not in self._values:
-            self._values[key] = label_homophily(self.graph)
-        return self._values[key]
+        return label_homophily(self.graph)
 
     def nearest(self, node: int, drawn: Map, epoch: int | None = None, k: int = projection.NEIGHBOURS) -> pd.DataFrame:
-        """Return the nodes that are nearest to one in the embedding, not on the map.
+        """Return the nodes that are nearest to one in the embedding, not on the map, the nearest first.
 
-        Returns:
-            One row a neighbour, the nearest first: node, name, class, cosine, "edges away" (nan
-            beyond 6) and "rank on the map" (1 for the node's nearest there, nan where either is not mapped).
+        A row has node, name, class, cosine, "edges away" (nan beyond 6) and "rank on the map" (1 for the node's nearest
+        there, nan where either is not mapped).
         """
         rows = self.rows(epoch)
         cosines = rows @ rows[node]
         cosines[node] = -np.inf
         k = min(k, self.nodes - 1)
-        found = np.argpartition(-cosines, k - 1)[:k]
-        found = found[np.argsort(-cosines[found], kind="stable")]
-        table = pd.DataFrame({"node": found})
-        if self.names is not None:
-            table["name"] = [str(self.names[one]) for one in found]
-        if self.classes is not None:
-            table["class"] = [self.called(one) for one in found]
-        table["cosine"] = cosines[found]
-        hops = dijkstra(self.links, indices=node, unweighted=True, limit=FAR)[found]
-        table["edges away"] = np.where(np.isfinite(hops), hops, np.nan)
-        table["rank on the map"] = self._ranks(node, found, drawn)
-        return table
+        near = np.argpartition(-cosines, k - 1)[:k]
+        near = near[np.argsort(-cosines[near], kind="stable")]
+        hops = dijkstra(self.links, indices=node, unweighted=True, limit=FAR)[near]
+        away = np.where(np.isfinite(hops), hops, np.nan)
+        facts = {"cosine": cosines[near], "edges away": away, "rank on the map": self._ranks(node, near, drawn)}
+        return self._who(near).assign(**facts)
 
     def _ranks(self, node: int, others: Ids, drawn: Map) -> NDArray[np.float64]:
         """Return the rank of other nodes by their distance from a node on the map, nan where one is not mapped."""
@@ -226,25 +222,18 @@ class Atlas:
         """Tell some nodes in one sentence, as HTML."""
         if not len(nodes):
             return "Nothing is selected: draw a lasso or a box on the map, or click a node."
-        told = [f"<b>{len(nodes):,} of {self.nodes:,} nodes</b> are selected"]
+        count = len(nodes)
+        parts = [f"<b>{count:,} of {self.nodes:,} nodes</b> are selected"]
         if self.classes is not None:
-            found, counts = np.unique(self.classes[nodes], return_counts=True)
-            order = np.argsort(-counts, kind="stable")[:4]
-            order = order[counts[order] >= 0.01 * len(nodes)]
-            named = [f"{counts[i] / len(nodes):.0%} {html.escape(self._class_name(found[i]))}" for i in order]
-            told.append(", ".join(named) + (", …" if len(found) > len(order) else ""))
+            shares = pd.Series(self.classes[nodes]).value_counts(normalize=True)
+            most = shares.head(4)[shares.head(4) >= 0.01]
+            named = [
+                f"{share:.0%} {html.escape(class_name(i, self.class_names, 'class '))}" for i, share in most.items()
+            ]
+            parts.append(", ".join(named) + (", …" if len(shares) > len(most) else ""))
         inside = int(self.links[nodes][:, nodes].nnz // 2)
         out = int(self.degree[nodes].sum()) - 2 * inside
-        told.append(f"{inside:,} edges among them, {out:,} to other nodes")
-        rows = self.rows()
-        middle = rows[nodes].mean(axis=0)
-        told.append(f"mean cosine of two of them {_mean_cosine(middle, len(nodes)):.2f}")
-        return "; ".join(told) + "."
-
-    def _class_name(self, index: int) -> str:
-        return "no label" if index < 0 else str(self.class_names[index]) if self.class_names else f"class {index}"
-
-
-def _mean_cosine(middle: NDArray[np.float32], count: int) -> float:
-    """Return the mean cosine of two different unit rows, from the mean of all of them."""
-    return float((count * middle @ middle - 1) / (count - 1)) if count > 1 else float("nan")
+        parts.append(f"{inside:,} edges among them, {out:,} to other nodes")
+        middle = self.rows()[nodes].mean(axis=0)
+        cosine = float((count * middle @ middle - 1) / (count - 1)) if count > 1 else float("nan")  # of unit rows
+        return "; ".join([*parts, f"mean cosine of two of them {cosine:.2f}"]) + "."

@@ -144,11 +144,7 @@ class Comparison(Shell):
         self.clear.on_click(lambda _: self._select([], None))
 
     def choose(self, node: int) -> None:
-        """Ring a node and its nearest in either embedding, as the list does.
-
-        Raises:
-            UserError: there is no such node.
-        """
+        """Ring a node and its nearest in either embedding, as the list does."""
         self._choose(node_number(node, self.scene.nodes))
 
     def _choose(self, node: int | None) -> None:

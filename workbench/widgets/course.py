@@ -29,19 +29,19 @@ HEIGHT = 380  # pixels of the losses
 
 def under_way() -> list["Training"]:
     """Return the trainings of this process that run in a thread and have not ended."""
-    return [one for one in threading.enumerate() if isinstance(one, Training)]
+    return [thread for thread in threading.enumerate() if isinstance(thread, Training)]
 
 
 @atexit.register
 def _end_all() -> None:
     """Let what is under way keep a checkpoint, and leave no thread to the end of the process, which it may abort."""
-    for one in under_way():
-        one.end("the process ended")
-        one.join(5)
+    for training in under_way():
+        training.end("the process ended")
+        training.join(5)
 
 
 class Training(threading.Thread):
-    """One training: `start` runs it in its thread, `work` where it is called.
+    """One training of a request: `start` runs it in its thread, `work` where it is called.
 
     A process has one at a time: starting ends those under way. Other threads call `pause`, `resume` and `end` and read
     the attributes, which only the training itself changes.
@@ -53,10 +53,9 @@ class Training(threading.Thread):
         before: an earlier training; where it was of the same request, its curves go on.
 
     Attributes:
-        graph: the graph once it is loaded.
+        graph: the graph once it is loaded. rows: one dictionary an epoch, as a row of the history.
         phase: "idle", "waiting", "loading", "preparing", "training", "paused", "measuring" or "over".
-        rows: one dictionary an epoch, as a row of the history. looks: at the embedding on the way.
-        result: the run once training has ended, complete or not.
+        looks: at the embedding on the way. result: the run once training has ended, complete or not.
         sentence: what happened, once it is over. failed: whether that is a failure.
         report: the traceback of an error that is no user's mistake.
     """
@@ -158,8 +157,8 @@ class Training(threading.Thread):
             self.sentence = f"Stopped before the first epoch{self._why}."
             return
         self._enter("preparing")
-        run = fit(asked.method, self.graph, asked.preset, asked.seed, callback=self._after_epoch, snapshots=SNAPSHOTS,
-                  progress=False, **asked.changed)  # fmt: skip
+        usual: dict[str, Any] = {"callback": self._after_epoch, "snapshots": SNAPSHOTS, "progress": False}
+        run = fit(asked.method, self.graph, asked.preset, asked.seed, **usual, **asked.changed)
         stored = self.phase == "preparing" and run.epochs > 0
         self.result, self.rows = run, run.history.reset_index().to_dict("records")
         self._enter("measuring")
@@ -233,10 +232,10 @@ class Training(threading.Thread):
         if not self.looks.unscored:
             assert self.graph is not None
             # Ten splits are for what is whole.
-            scores = (
-                evaluate(run, self.graph, PROTOCOL, progress=False) if run.complete else self.looks.scores[run.epochs]
+            whole = run.complete
+            measured = str(
+                evaluate(run, self.graph, PROTOCOL, progress=False) if whole else self.looks.scores[run.epochs]
             )
-            measured = str(scores)
         epochs = f"{run.epochs:,} of {asked.epochs:,} epochs{on}, in {run.seconds:.1f} s"
         return (
             f"{done}: {asked}; {epochs}; {measured}; peak {run.peak_mib:,.0f} MiB above what was in use before, which "
@@ -249,12 +248,8 @@ class Training(threading.Thread):
 
     def figure(self, name: str) -> go.Figure:
         """Draw one of the figures."""
-        if name == "losses":
-            return self._losses()
-        return self.looks.draw_map() if name == "map" else self.looks.draw_accuracy(self.request.epochs)
-
-    def _losses(self) -> go.Figure:
-        """Draw the loss terms so far."""
+        if name != "losses":
+            return self.looks.draw_map() if name == "map" else self.looks.draw_accuracy(self.request.epochs)
         history, asked = self.history(), self.request
         step = -(-len(history) // DRAWN) or 1
         drawn = history.iloc[(len(history) - 1) % step :: step]  # with the last

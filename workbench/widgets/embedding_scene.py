@@ -63,9 +63,9 @@ class EmbeddingScene:
         """Return what the static twin shows."""
         marked = go.Figure(figures["map"])
         maps.mark(marked, self.selection)
-        told = f"<h4>{self.heading_of_chosen()}</h4>{table(self.nearest)}<p>{self.atlas.summary(self.selection)}</p>"
+        text = f"<h4>{self.heading_of_chosen()}</h4>{table(self.nearest)}<p>{self.atlas.summary(self.selection)}</p>"
         rest = [figures[name] for name in ("graph", "faithfulness", "epochs") if name in figures]
-        return [figures["map"], told, marked, *rest]
+        return [figures["map"], text, marked, *rest]
 
     def map(self, colour: str | None = None) -> go.Figure:
         """Draw the map in a colour of `Atlas.colours`, None for the one that is set, with the edges that are set."""
@@ -112,5 +112,5 @@ def table(facts: pd.DataFrame) -> str:
         return ["–" if pd.isna(value) else f"{value:.0f}" if whole else f"{value:.3g}" for value in values]
 
     shown = facts.assign(**{name: short(facts[name]) for name in facts.select_dtypes("floating").columns})
-    look = ".workbench-table td, .workbench-table th { padding: 1px 14px 1px 0; text-align: left; line-height: 1.6 }"
-    return f"<style>{look}</style>" + shown.to_html(index=False, border=0, escape=True, classes="workbench-table")
+    look = ".workbench-table :is(td, th) { padding: 1px 14px 1px 0; text-align: left; line-height: 1.6 }"
+    return f"<style>{look}</style>" + shown.to_html(index=False, border=0, classes="workbench-table")

@@ -131,22 +131,14 @@ class EmbeddingExplorer(Shell):
         ]
 
     def select(self, nodes: Iterable[int]) -> None:
-        """Select nodes, as a lasso does.
-
-        Raises:
-            UserError: there is no such node.
-        """
+        """Select nodes, as a lasso does."""
         numbers = [node_number(node, self.atlas.nodes) for node in nodes]
         self.scene.selection = np.unique(np.array(numbers, np.int64))
         self._draw()
         self._show_selection()
 
     def choose(self, node: int) -> None:
-        """List the nearest nodes of one and select it with them, as a click on it does.
-
-        Raises:
-            UserError: there is no such node.
-        """
+        """List the nearest nodes of one and select it with them, as a click on it does."""
         self.scene.choose(node_number(node, self.atlas.nodes))
         with self._quietly():
             self.node.value = str(self.chosen)

@@ -22,12 +22,12 @@ WORDS = tuple[str, ...]
 LABEL = 108  # pixels of what stands before a control
 
 
-def control(name: str, kind: Any, value: Any, config_class: type[Config], told: str) -> ipw.Widget | None:
+def control(name: str, kind: Any, value: Any, config_class: type[Config], about: str) -> ipw.Widget | None:
     """Make the control of a parameter; None for a type that has none.
 
     Numbers are typed into boxes that take any, since a bounded box would change what was typed without a word.
     """
-    common = {"value": value, "description": name, "tooltip": told}
+    common = {"value": value, "description": name, "tooltip": about}
     if name in config_class.parts():
         return ipw.Dropdown(options=config_class.parts()[name].names(), **common | {"value": value.name})
     if get_origin(kind) is Literal:
@@ -79,9 +79,9 @@ class Form(Controls, ipw.VBox):
 
     def _make_fields(self, config: Config) -> None:
         """Make a field for each parameter of a configuration, those of its `main` first and the others folded."""
-        kind, told, types = type(config), explained(type(config)), type(config).types()
+        kind, about, types = type(config), explained(type(config)), type(config).types()
         gone = (*self._main.children[3:], *self._more.children, *self.fields.values(), *self.complaints.values())
-        made = {name: control(name, type_, getattr(config, name), kind, told[name]) for name, type_ in types.items()}
+        made = {name: control(name, type_, getattr(config, name), kind, about[name]) for name, type_ in types.items()}
         self.fields = {name: field for name, field in made.items() if field is not None}
         self.complaints = {"seed": ipw.HTML()}
         cells = {name: self._cell(name, field) for name, field in self.fields.items()}
@@ -115,8 +115,8 @@ class Form(Controls, ipw.VBox):
         self._options = {}
         for part, registry in kind.parts().items():
             for option, default in options_of(registry, self.fields[part].value).items():
-                name, told = f"{part}.{option}", f"option of {self.fields[part].value}, by default {default}"
-                field = control(name, type(default), values.get(name, default), kind, told)
+                name, about = f"{part}.{option}", f"option of {self.fields[part].value}, by default {default}"
+                field = control(name, type(default), values.get(name, default), kind, about)
                 assert field is not None
                 self.fields[name], self._options[name] = field, self._cell(name, field)
         self._main.children = [*kept, *self._options.values()]
@@ -144,12 +144,11 @@ class Form(Controls, ipw.VBox):
         """Take over the values of the preset."""
         _, config = configure(self.method.value, self.preset.value, self.graph.value, {})
         with self._quietly():
-            for name in config.types():
-                if name in self.fields:
-                    value = getattr(config, name)
-                    self.fields[name].value = (
-                        "\n".join(value) if isinstance(value, tuple) else getattr(value, "name", value)
-                    )
+            for name in config.types().keys() & self.fields.keys():
+                value = getattr(config, name)
+                self.fields[name].value = (
+                    "\n".join(value) if isinstance(value, tuple) else getattr(value, "name", value)
+                )
             self._make_options(config.flat())
         self._read()
 

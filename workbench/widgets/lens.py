@@ -61,9 +61,8 @@ class Look:
         kept = torch.from_numpy(places)
 
         def facts(rows: Positions) -> Facts:
-            return {
-                name: np.broadcast_to(v, chosen.negatives.shape)[:, places] for name, v in chosen.facts(rows).items()
-            }
+            shape = chosen.negatives.shape
+            return {name: np.broadcast_to(fact, shape)[:, places] for name, fact in chosen.facts(rows).items()}
 
         negatives, weights = chosen.negatives[:, kept], chosen.weights[:, kept]
         return self._table(replace(chosen, negatives=negatives, weights=weights, mixed=None, facts=facts), pairs)
@@ -71,13 +70,13 @@ class Look:
     def _table(self, chosen: Selection, pairs: pd.DataFrame) -> pd.DataFrame:
         reasons = chosen.reasons.drop(columns="anchor", errors="ignore")
         reasons = reasons.rename(columns={name: f"reason_{name}" for name in reasons.columns if name != "negative"})
-        found = pairs.merge(reasons.assign(because=chosen.sentences()), on="negative", how="left")
-        told = [words(pair, self.names) for pair in found.to_dict("records")]
-        return found.assign(sentence=["".join(piece for piece, _ in pieces) for pieces in told])
+        table = pairs.merge(reasons.assign(because=chosen.sentences()), on="negative", how="left")
+        sentences = [words(pair, self.names) for pair in table.to_dict("records")]
+        return table.assign(sentence=["".join(piece for piece, _ in pieces) for pieces in sentences])
 
 
 class Lens:
-    """Chooses and audits the negatives of one anchor after another; what does not depend on the anchor is kept.
+    """Chooses and audits the negatives of one anchor after another, keeping what does not depend on it.
 
     Arguments as for `microscope`.
     """
@@ -108,7 +107,7 @@ class Lens:
     def checked(self, samplers: Sequence[str] | None) -> tuple[str, ...]:
         """Return the names of one to four different samplers; those that are shown at first where none are given."""
         if samplers is None:
-            return tuple([TRAINED] * (self.contrast is not None) + ["uniform", "hop-far", "hardest", "e2neg"])[:PANELS]
+            return (*[TRAINED] * (self.contrast is not None), "uniform", "hop-far", "hardest", "e2neg")[:PANELS]
         named = (samplers,) if isinstance(samplers, str) else tuple(samplers)
         for name in named:
             if name == TRAINED and self.contrast is None:
@@ -116,15 +115,14 @@ class Lens:
             if name != TRAINED:
                 SAMPLERS.get(name)
         if not 1 <= len(named) <= PANELS or len(set(named)) < len(named):
-            raise UserError(
-                f"the microscope compares 1 to {PANELS} different samplers, not {', '.join(named) or 'none'}"
-            )
+            listed = ", ".join(named) or "none"
+            raise UserError(f"the microscope compares 1 to {PANELS} different samplers, not {listed}")
         return named
 
     def label(self, sampler: str) -> str:
         """Return the name of a sampler with the options that were set."""
-        told = ", ".join(f"{name}={value}" for name, value in self.options.get(sampler, {}).items())
-        return f"{sampler} ({told})" if told else sampler
+        options = ", ".join(f"{name}={value}" for name, value in self.options.get(sampler, {}).items())
+        return f"{sampler} ({options})" if options else sampler
 
     def look(self, sampler: str, anchor: int, k: int, seed: int) -> Look | str:
         """Return whom a sampler chooses for an anchor, or the sentence that says why it can't."""
@@ -157,29 +155,27 @@ class Lens:
         if not self.bare:
             return audit(chosen, self.graph, self.embedding, self.tau)
         # Hops and classes can be told without similarities; whatever is made of them can't.
-        found = audit(chosen, self.graph, torch.ones(self.nodes, 1), self.tau)
+        alike = audit(chosen, self.graph, torch.ones(self.nodes, 1), self.tau)
         blank = {"cosine": np.nan, "gradient_share": np.nan, "hard": False}
-        told = "The graph has no attributes and no embedding was given, so nothing is said of cosines and gradients."
-        anchors = found.anchors.assign(q=np.nan)
-        return replace(found, pairs=found.pairs.assign(**blank), anchors=anchors, notes={"similarities": told})
+        why = "The graph has no attributes and no embedding was given, so nothing is said of cosines and gradients."
+        anchors = alike.anchors.assign(q=np.nan)
+        return replace(alike, pairs=alike.pairs.assign(**blank), anchors=anchors, notes={"similarities": why})
 
     @cached_property
     def _rows(self) -> Any:
         """Rows whose inner products are the cosines that the audit tells [nodes, dim]."""
         run = self.embedding
-        if run is None or isinstance(run, Tensor):
-            return self.context.features
-        views = projections_by_node(run, self.nodes)
+        views = None if run is None or isinstance(run, Tensor) else projections_by_node(run, self.nodes)
         if views is None:
             return self.context.features
-        return sum(normalize(one.detach().cpu().double().numpy()) for one in views) / 2
+        return sum(normalize(view.detach().cpu().double().numpy()) for view in views) / 2
 
     def cosines(self, anchor: int) -> NDArray[np.float64]:
         """Return the cosines of an anchor with all nodes, nan where there is nothing to compare [nodes]."""
         if self.bare:
             return np.full(self.nodes, np.nan)
-        found = self._rows @ self._rows[anchor].T
-        return np.asarray(found.toarray() if hasattr(found, "toarray") else found, np.float64).ravel()
+        cosines = self._rows @ self._rows[anchor].T
+        return np.asarray(cosines.toarray() if hasattr(cosines, "toarray") else cosines, np.float64).ravel()
 
     def map(self, method: str) -> Mapped | str:
         """Return the map of the embedding, made once a method, or the sentence that says why there is none."""
@@ -195,13 +191,13 @@ class Lens:
             raise UserError("there is no map: the graph has no attributes, and no embedding was given")
         run, of = self.embedding, "the attributes" if self.embedding is None else "the embedding"
         rows = self.graph.x if run is None else run if isinstance(run, Tensor) else run.embeddings
-        told = f"{method.upper()} of {of} [{self.nodes:,}, {rows.shape[1]:,}] by cosine"
+        what = f"{method.upper()} of {of} [{self.nodes:,}, {rows.shape[1]:,}] by cosine"
         if rows.shape[1] > WIDE:
             reduced = TruncatedSVD(64, random_state=0).fit_transform(self.context.features)
-            rows, told = torch.from_numpy(reduced), f"{told}, reduced to 64 columns"
+            rows, what = torch.from_numpy(reduced), f"{what}, reduced to 64 columns"
         elif rows.layout != torch.strided:
             rows = rows.to_dense()
-        return Mapped(projection.project(rows, method), told)
+        return Mapped(projection.project(rows, method), what)
 
     def drawn(self, generator: np.random.Generator, samplers: Sequence[str], k: int, seed: int) -> int:
         """Draw an anchor; one with a false or a coupled negative where a few draws find any."""
@@ -223,23 +219,17 @@ def _contrast_of(embedding: "Run | Tensor | None", nodes: int) -> Contrast | Non
     return contrast if [len(rows) for rows in getattr(embedding, "projections", ())] == [nodes] * 2 else None
 
 
-def _percent(share: float) -> str:
-    return "under 0.1 %" if share < 0.0005 else f"{100 * share:.1f} %" if share < 0.0995 else f"{100 * share:.0f} %"
-
-
 def words(pair: Mapping[Any, Any], names: Sequence[object] | None) -> list[tuple[str, str]]:
-    """Tell of a negative who it is, why it was chosen and what it is like.
-
-    Args:
-        pair: a row of `Look.shown`.
-        names: a name for each node.
+    """Tell of a negative, a row of `Look.shown`, who it is, why it was chosen and what it is like.
 
     Returns:
         Pieces of a sentence, each with what it is: "node", "false" where it tells of a false negative, or "".
     """
     facts = [away(pair["hops"])]
     if np.isfinite(pair["cosine"]):
-        facts += [f"cosine {pair['cosine']:.2f}", f"takes {_percent(pair['gradient_share'])} of the gradient"]
+        share = 100 * pair["gradient_share"]
+        percent = "under 0.1 %" if share < 0.05 else f"{share:.{0 if share >= 9.95 else 1}f} %"
+        facts += [f"cosine {pair['cosine']:.2f}", f"takes {percent} of the gradient"]
     known = pair["same_class"] is not None and pair["same_class"] == pair["same_class"]
     kind = [] if not known else [("same class (false negative)", "false")] if pair["false"] else [("another class", "")]
     why = f": chosen because: {pair['because']} — {', '.join(facts)}{', ' if kind else ''}"

@@ -59,21 +59,18 @@ class _Page:
         both = shown._light, plots.dark(shown._light)
         before, after = both if self.dark else both[::-1]
         with shown.batch_update():
-            _set((one.layout, *one.data) for one in (shown, before, after))
+            _set((figure.layout, *figure.data) for figure in (shown, before, after))
 
 
 _page = _Page()
 
 
 class Fit(anywidget.AnyWidget):
-    """Nothing to see: it tells the figures beside it how much room there is and whether the page is dark.
+    """Nothing to see: it tells the figures beside it how much room there is, and whether the page is `dark`.
 
     A figure is drawn before it stands on the page, at a width that plotly takes for granted, and then waits for the
     window to change its size; so do figures in a section that was closed. The page is JupyterLab's, which says whether
-    its theme is light; of any other the browser is asked.
-
-    Attributes:
-        dark: whether the page is dark. All figures made by `live` follow it.
+    its theme is light; of any other the browser is asked. All figures made by `live` follow it.
     """
 
     _esm = """
@@ -141,7 +138,7 @@ def update(shown: go.FigureWidget, figure: go.Figure) -> bool:
     shown._light, figure = figure, _page.dressed(figure)
     same = _kinds(shown) == _kinds(figure) and len(shown.data) > 0
     with shown.batch_update():
-        _set((one.layout, *(one.data if same else ())) for one in (shown, shown, figure))
+        _set((part.layout, *(part.data if same else ())) for part in (shown, shown, figure))
     if not same:
         shown.data = ()
         shown.add_traces(figure.data)
@@ -177,11 +174,11 @@ def _changes(old: Any, new: dict[str, Any], path: str = "") -> Iterator[tuple[st
             yield f"{path}{key}", value
 
 
-def _same(one: Any, other: Any) -> bool:
-    if np.ndarray not in (type(one), type(other)):
-        return bool(one == other)
-    one, other = np.asarray(one), np.asarray(other)
-    return np.array_equal(one, other, equal_nan=one.dtype.kind == other.dtype.kind == "f")  # lines are broken by nan
+def _same(first: Any, second: Any) -> bool:
+    if np.ndarray not in (type(first), type(second)):
+        return bool(first == second)
+    first, second = np.asarray(first), np.asarray(second)
+    return np.array_equal(first, second, equal_nan=first.dtype.kind == second.dtype.kind == "f")  # lines break at nan
 
 
 def span(data: np.ndarray, value: float) -> tuple[float, float, float]:

@@ -16,7 +16,7 @@ from workbench.evaluation.projection import Map, project
 from workbench.evaluation.protocols import labels_of
 from workbench.plots import style
 from workbench.plots.losses import accuracy_curve
-from workbench.plots.maps import map_figure
+from workbench.plots.maps import map_figure, spans
 
 PROTOCOL = "random-10-10-80"
 MAPPED = 3_000  # nodes; a map of so many takes a fraction of a second
@@ -25,11 +25,7 @@ LETTERS = 74  # in a line under the title of a figure that takes half of the pag
 
 
 class Looks:
-    """The looks at one training, each of which follows the one before.
-
-    Args:
-        graph: the graph; None while it is not loaded.
-        seed: of the maps.
+    """The looks at one training of a graph, which may not be loaded yet; each map follows the one before.
 
     Attributes:
         epoch: of the latest look, -1 before it. seconds: how long it took.
@@ -42,7 +38,7 @@ class Looks:
         self.scores: dict[int, Scores] = {}
         self.map: Map | None = None
         self.unscored, self._unmapped = "", "it comes after the first epoch"
-        self._low, self._high = np.full(2, np.inf), np.full(2, -np.inf)  # corners of all maps so far
+        self._corners = np.empty((0, 2))  # of all maps so far
 
     def look(self, epoch: int, embeddings: Tensor) -> None:
         """Score an embedding [nodes, dim] on one split, and map it."""
@@ -54,8 +50,8 @@ class Looks:
             self.unscored = str(error)
         try:
             self.map = project(embeddings, "pca", self._seed, before=self.map, limit=MAPPED)
-            self._low = np.minimum(self._low, self.map.points.min(axis=0))
-            self._high = np.maximum(self._high, self.map.points.max(axis=0))
+            whole = np.concatenate([self._corners, self.map.points])
+            self._corners = np.stack([whole.min(axis=0), whole.max(axis=0)])
         except UserError as error:
             self._unmapped = str(error)
         self.epoch, self.seconds = epoch, time.perf_counter() - began
@@ -68,9 +64,9 @@ class Looks:
 
     def draw_accuracy(self, until: int) -> go.Figure:
         """Draw the accuracy at each look, or say why there is none; the axis of epochs ends at `until`."""
-        told = f"the first split of {PROTOCOL}, split seed 0, logistic regression; uses labels to look, never to train"
+        split = f"the first split of {PROTOCOL}, split seed 0, logistic regression; uses labels to look, never to train"
         accuracies = {epoch: self.scores[epoch].accuracy.mean for epoch in sorted(self.scores)}
-        return accuracy_curve(accuracies, self.unscored or told, until, ACCURACY, LETTERS)
+        return accuracy_curve(accuracies, self.unscored or split, until, ACCURACY, LETTERS)
 
     def draw_map(self) -> go.Figure:
         """Draw the latest map, or say why there is none; all maps of a graph have the same traces in one order."""
@@ -79,12 +75,11 @@ class Looks:
             return fig.update_xaxes(visible=False).update_yaxes(visible=False)
         names = {"class_names": self._graph.get("class_names"), "names": self._graph.get("node_names")}
         labelled = (self._classes >= 0).any()
-        told = "colours are classes: labels are used to look, never to train" if labelled else "the graph has no labels"
-        fig = map_figure(self.map, self._classes, "class", f"Map after epoch {self.epoch:,}", told, **names)
+        note = "colours are classes: labels are used to look, never to train" if labelled else "the graph has no labels"
+        fig = map_figure(self.map, self._classes, "class", f"Map after epoch {self.epoch:,}", note, **names)
         lines = [part for line in fig.layout.title.subtitle.text.split("<br>") for part in wrap(line, LETTERS)]
-        edge = 0.04 * (self._high - self._low)
-        for axis, low, high in zip("xy", self._low - edge, self._high + edge, strict=True):
-            fig.layout[f"{axis}axis"].update(range=[low, high], visible=True)
+        for axis, span in zip((fig.layout.xaxis, fig.layout.yaxis), spans([self._corners]), strict=True):
+            axis.update(range=span, visible=True)
         return fig.update_layout(title_subtitle_text="<br>".join(lines), margin_t=66 + 18 * len(lines), height=MAP)
 
     @cached_property

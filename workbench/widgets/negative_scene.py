@@ -22,13 +22,10 @@ NONE = "(none)"
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """All that is to be seen of one anchor; a change makes another scene.
+    """All that is to be seen of one anchor by a lens; a change makes another scene.
 
     Attributes:
-        lens: what looks.
-        samplers: by panel, NONE for an empty one.
-        anchor: node id.
-        k, seed: as for `select`.
+        samplers: by panel, NONE for an empty one. anchor: node id. k, seed: as for `select`.
     """
 
     widget: ClassVar[str] = "microscope"
@@ -42,46 +39,37 @@ class Scene:
     @cached_property
     def looks(self) -> dict[str, Look | str]:
         """By the label of a panel whom its sampler chose, or why it can't."""
-        found: dict[str, Look | str] = {}
-        for place, name in enumerate(self.samplers):
+        looks: dict[str, Look | str] = {}
+        for place, name in enumerate(self.samplers, start=1):
             label = self.lens.label(name)
-            if name == NONE:
-                continue
-            if label in found:
-                found[f"{label}, panel {place + 1}"] = f"{name} is shown in another panel; choose another sampler here"
-            else:
-                found[label] = self.lens.look(name, self.anchor, self.k, self.seed)
-        return found
+            if label in looks:
+                looks[f"{label}, panel {place}"] = f"{name} is shown in another panel; choose another sampler here"
+            elif name != NONE:
+                looks[label] = self.lens.look(name, self.anchor, self.k, self.seed)
+        return looks
 
     @property
     def panels(self) -> dict[str, Audit | str]:
         """The audits of `looks`."""
-        return {label: one if isinstance(one, str) else one.audit for label, one in self.looks.items()}
+        return {label: look if isinstance(look, str) else look.audit for label, look in self.looks.items()}
 
     def figures(
         self, colour: str | None = None, method: str = "pca", chosen: int | None = None
     ) -> dict[str, go.Figure]:
-        """Draw the negatives on "rings" of hops, among all "cosines" and on a "map" of all nodes.
+        """Draw the negatives on "rings" of hops, among all "cosines" and on a "map" of all nodes by a method.
 
-        Args:
-            colour: of the marks on the rings, see `plots.negative_rings`.
-            method: of the map.
-            chosen: a node that is ringed.
+        The rings are in a colour of `plots.negative_rings`, and a chosen node is ringed.
         """
-        lens, anchor, panels = self.lens, self.anchor, self.panels
-        return {
-            "rings": plots.negative_rings(panels, lens.graph, anchor, colour, chosen, lens.context.links),
-            "cosines": plots.negative_cosines(panels, lens.cosines(anchor), anchor, chosen, lens.names),
-            "map": plots.negative_map(panels, lens.map(method), anchor, chosen, lens.names),
-        }
+        lens, panels, who = self.lens, self.panels, (self.anchor, chosen, self.lens.names)
+        rings = plots.negative_rings(panels, lens.graph, self.anchor, colour, chosen, lens.context.links)
+        cosines = plots.negative_cosines(panels, lens.cosines(self.anchor), *who)
+        return {"rings": rings, "cosines": cosines, "map": plots.negative_map(panels, lens.map(method), *who)}
 
     def page(self, figures: dict[str, go.Figure]) -> list[str | go.Figure]:
         """Return what the static twin shows."""
-        told = "".join(
-            f"<h4>{html.escape(f'{label}: {numbers(audit)}')}</h4>{scrolled(self.sentences(label))}"
-            for label, audit in self.panels.items()
-        )
-        return [self.origin(), *figures.values(), told + self.note()]
+        titles = {label: html.escape(f"{label}: {numbers(audit)}") for label, audit in self.panels.items()}
+        text = "".join(f"<h4>{title}</h4>{scrolled(self.sentences(label))}" for label, title in titles.items())
+        return [self.origin(), *figures.values(), text + self.note()]
 
     def origin(self) -> str:
         """Say which negatives are those of a training, and which are drawn for this picture, as HTML."""
@@ -98,22 +86,18 @@ class Scene:
     def table(self) -> pd.DataFrame:
         """Return one row a sampler and negative: the audit, the sampler's reasons ("reason_...") and the sentence."""
         looks = self.looks.items()
-        tables = [one.table.assign(sampler=label) for label, one in looks if isinstance(one, Look)]
+        tables = [look.table.assign(sampler=label) for label, look in looks if isinstance(look, Look)]
         if not tables:
             return pd.DataFrame(columns=["sampler", "anchor", "negative", "same_class", "sentence"])
         whole = pd.concat(tables, ignore_index=True)
         for name in whole.columns[whole.columns.str.startswith("reason_")]:
-            if all(one[name].dtype.kind in "iu" for one in tables if name in one):
+            if all(table[name].dtype.kind in "iu" for table in tables if name in table):
                 whole[name] = whole[name].astype("Int64")  # counts stay whole where other samplers have none
-        ends = ["sampler", "sentence"]
-        return whole[[ends[0], *(name for name in whole.columns if name not in ends), ends[1]]]
+        between = whole.columns.drop(["sampler", "sentence"])
+        return whole[["sampler", *between, "sentence"]]
 
     def export(self, path: str | Path) -> Path:
-        """Write the table as .csv or .parquet, by the ending.
-
-        Raises:
-            UserError: another ending, or a place that can't be written.
-        """
+        """Write the table as .csv or .parquet, by the ending; a UserError where that can't be done."""
         path = Path(path).expanduser()
         if path.suffix not in (".csv", ".parquet"):
             raise unknown("ending", path.suffix, (".csv", ".parquet"), f"of {path.name!r}")
@@ -137,10 +121,8 @@ class Scene:
         shown, whole, sample = look.shown, len(look.audit.pairs), ""
         if len(shown) < whole:
             sample = f"<p>A sample: {len(shown)} of the {whole:,} negatives, drawn at random with seed 0.</p>"
-        cell, bright = (
-            "text-align:left;padding:3px 8px;border-top:1px solid rgba(128,128,128,.25)",
-            ";background:rgba(128,128,128,.08);box-shadow:inset 4px 0 currentColor",
-        )
+        cell = "text-align:left;padding:3px 8px;border-top:1px solid rgba(128,128,128,.25)"
+        bright = ";background:rgba(128,128,128,.08);box-shadow:inset 4px 0 currentColor"
         rows = "".join(
             f'<tr><td style="{cell}{bright if node == chosen else ""}">{self._marked(pair)}</td></tr>'
             for node, pair in zip(shown["negative"], shown.to_dict("records"), strict=True)
@@ -152,15 +134,15 @@ class Scene:
 
     def of_chosen(self, chosen: int | None) -> str:
         """Return the sentences of one node in all panels as HTML."""
-        told, box = [], "display:inline-block;width:10px;height:10px;border:1px solid"  # a border is seen on any page
+        lines, box = [], "display:inline-block;width:10px;height:10px;border:1px solid"  # a border is seen on any page
         for place, (label, look) in enumerate(self.looks.items()):
             if isinstance(look, str) or chosen is None:
                 continue
             mine = look.shown[look.shown["negative"] == chosen]
             for pair in mine.to_dict("records"):
                 square = f'<span style="{box};background:{sampler_colour(place)}"></span>'
-                told.append(f"{square} <b>{html.escape(label)}</b>, {self._marked(pair)}")
-        return f'<div style="line-height:1.5">{"<br>".join(told)}</div>' if told else ""
+                lines.append(f"{square} <b>{html.escape(label)}</b>, {self._marked(pair)}")
+        return f'<div style="line-height:1.5">{"<br>".join(lines)}</div>' if lines else ""
 
     def _marked(self, pair: Mapping[Any, Any]) -> str:
         """Return the sentence of a negative as HTML, with the node and a false negative made to stand out."""
@@ -172,12 +154,12 @@ class Scene:
         looks = {label: look for label, look in self.looks.items() if isinstance(look, Look)}
         # What is told of timing, sampling and synthetic negatives is meant for whole selections.
         beside = ("sample", "synthetic", "time")
-        told = [note for look in looks.values() for name, note in look.audit.notes.items() if name not in beside]
+        notes = [note for look in looks.values() for name, note in look.audit.notes.items() if name not in beside]
         for label, look in looks.items():
             if look.chosen.mixed:
                 made_up = look.chosen.mixed.share.numel()
-                told.append(f"{label} also makes {made_up} synthetic negatives, which are not shown.")
-        return small(html.escape(" ".join(dict.fromkeys(told))))
+                notes.append(f"{label} also makes {made_up} synthetic negatives, which are not shown.")
+        return small(html.escape(" ".join(dict.fromkeys(notes))))
 
 
 def scrolled(text: str) -> str:

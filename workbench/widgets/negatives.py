@@ -59,14 +59,14 @@ def microscope(
     """
     Randomness(seed)  # refuses what is no seed
     if not isinstance(graph, Data):
-        raise UserError(
-            f"the microscope looks at a torch_geometric Data, not {type(graph).__name__}; load_graph makes one"
-        )
-    if not isinstance(options or {}, Mapping) or not all(isinstance(one, Mapping) for one in (options or {}).values()):
+        kind = type(graph).__name__
+        raise UserError(f"the microscope looks at a torch_geometric Data, not {kind}; load_graph makes one")
+    options = options or {}
+    if not isinstance(options, Mapping) or not all(isinstance(values, Mapping) for values in options.values()):
         raise UserError('options are given by the name of a sampler, e.g. {"hop-far": {"hops": 4}}')
     if not isinstance(samplers, str | list | tuple | None):
         raise UserError(f"samplers are a list of names, e.g. ['uniform', 'hop-far'], not {samplers!r}")
-    lens = Lens(graph, embedding, tau, options or {})
+    lens = Lens(graph, embedding, tau, options)
     named = lens.checked(samplers)
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= MOST:
         raise UserError(f"k={k} negatives were asked for; the microscope shows 1 to {MOST}")

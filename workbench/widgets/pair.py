@@ -44,7 +44,7 @@ class Pair:
     ):
         self.agreement: Agreement = agreement(one, other, graph, k, groups, seed)
         self.names, self.node_names = _names(one, other), graph.get("node_names")
-        self._given, self._seed, self._maps = (one, other), seed, dict[str, tuple[Map, Map]]()
+        self._embeddings, self._seed, self._maps = (one, other), seed, dict[str, tuple[Map, Map]]()
 
     @property
     def nodes(self) -> int:
@@ -54,13 +54,13 @@ class Pair:
     def maps(self) -> tuple[Map, Map]:
         """Return the maps of the two, of the same nodes: up to 20,000, else a seeded sample."""
         if self.method not in self._maps:
-            first, second = (self._map(one) for one in self._given)
+            first, second = map(self._map, self._embeddings)
             self._maps[self.method] = first, projection.turned(second, first)
         return self._maps[self.method]
 
-    def _map(self, given: "Embeddings") -> Map:
-        run = given if isinstance(given, Run) else None
-        matrix = torch.as_tensor(given) if run is None else run.embeddings
+    def _map(self, embedding: "Embeddings") -> Map:
+        run = embedding if isinstance(embedding, Run) else None
+        matrix = torch.as_tensor(embedding) if run is None else run.embeddings
         return projection.project(matrix, self.method, self._seed, map_folder(run), limit=DRAWN)
 
     def drawn(self) -> tuple[go.Figure, go.Figure]:
@@ -102,9 +102,7 @@ class Pair:
         shown["by chance"] = whole["chance"].map("{:.3f}".format)
         parts = {f"{self.names[0]} and {self.names[1]}, all {self.nodes:,} nodes": shown}
         if len(selection):
-            both = pd.DataFrame(
-                {"selected": self.agreement.of(selection), "all": self.agreement.of(np.arange(self.nodes))}
-            )
+            both = pd.DataFrame({"selected": self.agreement.of(selection), "all": self.agreement.of(range(self.nodes))})
             both.loc[both.index.str.startswith("neighbours in the group"), "all"] = np.nan  # all are in that group
             text = both.map(lambda value: "–" if pd.isna(value) else f"{value:,.2f}".removesuffix(".00"))
             parts["The selected nodes and all"] = text.rename(self.told)
@@ -129,29 +127,27 @@ class Pair:
 
     def of_node(self, node: int) -> str:
         """Tell of one node where its nearest are in either embedding, as HTML."""
-        near = [one.indices[node] for one in self.agreement.nearest]
+        near = [side.indices[node] for side in self.agreement.nearest]
         row = self.agreement.nodes.set_index("node").loc[node]
         both = np.intersect1d(*near)
         name = f" ({html.escape(str(self.node_names[node]))})" if self.node_names is not None else ""
-        told = f"<b>Node {node}{name}</b>: {len(both)} of its {len(near[0])} nearest are the same in both"
+        names = list(map(html.escape, self.names))
+        text = f"<b>Node {node}{name}</b>: {len(both)} of its {len(near[0])} nearest are the same in both"
         if pd.notna(row["class"]):
-            shares = (
-                f"{row[f'own class, {side}']:.0%} in {html.escape(n)}"
-                for side, n in zip(SIDES, self.names, strict=True)
-            )
-            told += f"; of its class {html.escape(str(row['class']))} are {' and '.join(shares)}"
+            own = [f"{row[f'own class, {side}']:.0%} in {called}" for side, called in zip(SIDES, names, strict=True)]
+            text += f"; of its class {html.escape(str(row['class']))} are {' and '.join(own)}"
         drawn = next(iter(self._maps.values()))[0].nodes  # any map has the same nodes
-        told += "." if node in drawn else ". It is not in the sample that the maps show."
-        for called, found in zip(self.names, near, strict=True):
-            listed = ", ".join(f"<b>{one}</b>" if one in both else str(one) for one in found)
-            told += f"<br>nearest in {html.escape(called)}: {listed}"
-        return f'<div style="line-height:1.5">{told}</div>'
+        text += "." if node in drawn else ". It is not in the sample that the maps show."
+        for called, others in zip(names, near, strict=True):
+            listed = ", ".join(f"<b>{other}</b>" if other in both else str(other) for other in others)
+            text += f"<br>nearest in {called}: {listed}"
+        return f'<div style="line-height:1.5">{text}</div>'
 
 
-def _names(*given: "Embeddings") -> tuple[str, str]:
+def _names(*embeddings: "Embeddings") -> tuple[str, str]:
     """Name two embeddings: runs by what tells them apart, matrices by their shape."""
-    labels = iter(run_labels([one for one in given if isinstance(one, Run)]))
-    first, second = (next(labels) if isinstance(one, Run) else f"matrix {list(one.shape)}" for one in given)
+    labels = iter(run_labels([run for run in embeddings if isinstance(run, Run)]))
+    first, second = (next(labels) if isinstance(x, Run) else f"matrix {list(x.shape)}" for x in embeddings)
     return (f"{first}, one", f"{second}, other") if first == second else (first, second)
 
 

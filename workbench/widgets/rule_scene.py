@@ -63,17 +63,13 @@ class RuleScene:
         self.node = int(self._piece(node).nodes[0])
 
     def mean(self, tree: Node, semantics: Semantics) -> None:
-        """Evaluate a formula in place of the one before, which stays where this one can't be evaluated.
-
-        Raises:
-            UserError: it can't.
-        """
+        """Evaluate a formula in place of the one before, which stays where this one can't be evaluated."""
         evaluation = Evaluation(tree, self.terms, semantics)
         evaluation.result()
-        found = readings.parts(evaluation)
-        if len(found) != len(self.parts):
+        parts = readings.parts(evaluation)
+        if len(parts) != len(self.parts):
             self.part = 0
-        self.evaluation, self.parts = evaluation, found
+        self.evaluation, self.parts = evaluation, parts
 
     @property
     def text(self) -> str:
@@ -100,14 +96,12 @@ class RuleScene:
 
     def page(self, figures: dict[str, go.Figure]) -> list[str | go.Figure]:
         """Return what the static twin shows."""
-        told = card(self.text) + self.tree()
-        shown = [told, figures["graph"], figures["values"], figures["overlap"], f"<h4>{LABELS_TITLE}</h4>"]
-        return [*shown, figures.get("labels", f"<p>{NO_LABELS}</p>")]
+        shown = [card(self.text) + self.tree(), *(figures[name] for name in ("graph", "values", "overlap"))]
+        return [*shown, f"<h4>{LABELS_TITLE}</h4>", figures.get("labels", f"<p>{NO_LABELS}</p>")]
 
     def map(self) -> go.Figure:
         """Draw a piece of the graph."""
-        names = getattr(self.graph, "node_names", None)
-        return plots.rule_map(self._reading(), self._piece(self.node), self.node, names)
+        return plots.rule_map(self._reading(), self._piece(self.node), self.node, self.graph.get("node_names"))
 
     def values(self) -> go.Figure:
         """Draw how the values are spread over all nodes."""
@@ -126,14 +120,14 @@ class RuleScene:
             return None
         if self._errors is None:
             self._errors = strata.errors_of(self._embedding, self.graph, self._seed)
-        errors, told = self._errors
+        errors, note = self._errors
         reading = readings.read(self.evaluation)
         tables = strata.label_tables(reading.values, self.graph, errors, self._seed)
-        return plots.rule_strata(tables, self.text, told, reading.kind)
+        return plots.rule_strata(tables, self.text, note, reading.kind)
 
     def tree(self) -> str:
         """Return the truth tree of the chosen node as HTML."""
-        names = getattr(self.graph, "node_names", None)
+        names = self.graph.get("node_names")
         called = f" ({html.escape(str(names[self.node]))})" if names else ""
         return f"<b>Why, for node {self.node}{called}</b>{plots.truth_tree(self.explanation)}"
 
@@ -153,10 +147,9 @@ class RuleScene:
         return self._pieces[node]
 
     def range(self) -> tuple[str, float, tuple[float, float, float]] | None:
-        """Return the comparison with the first threshold of the formula, the threshold, and a slider over its values.
+        """Return the comparison with the first threshold as text, the threshold, and ends and step of a slider.
 
-        Returns:
-            The comparison as text, the threshold, and the ends and the step; None where there is no threshold.
+        None where the formula has no threshold.
         """
         movable = rules.thresholds(self.evaluation.formula)
         for part in self.parts:
@@ -174,10 +167,10 @@ def moved(tree: Node, value: float, step: float) -> Node:
     The number is replaced in the tree, so that every text that is shown has the number that counts.
     """
     movable = rules.thresholds(tree)
-    # The screen gives back numbers such as 6.000000000000001.
-    if not movable or movable[0].value in (value, round(value, max(0, digits(step)))):
+    near = round(value, max(0, digits(step)))  # the screen gives back numbers such as 6.000000000000001
+    if not movable or movable[0].value in (value, near):
         return tree
-    return rebuilt(tree, {id(movable[0]): Number(round(value, max(0, digits(step))), at=movable[0].at)})
+    return rebuilt(tree, {id(movable[0]): Number(near, at=movable[0].at)})
 
 
 @cache
@@ -198,6 +191,6 @@ def card(rule: str) -> str:
     if name is None:
         return f'<div style="margin:4px 0"><b>A formula of your own</b> <code>{html.escape(rule)}</code></div>'
     named = rules.get(name)
-    told = f"<b>{html.escape(named.name)}</b> — {html.escape(named.says)}"
+    says = f"<b>{html.escape(named.name)}</b> — {html.escape(named.says)}"
     small = " · ".join(html.escape(text.strip()) for text in (named.source, named.note) if text.strip())
-    return f'<div style="margin:4px 0;line-height:1.5">{told}<br><span style="opacity:0.75">{small}</span></div>'
+    return f'<div style="margin:4px 0;line-height:1.5">{says}<br><span style="opacity:0.75">{small}</span></div>'

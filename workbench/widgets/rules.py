@@ -11,16 +11,7 @@ from workbench import rules
 from workbench.errors import UserError
 from workbench.rules import SEMANTICS, FormulaError, Semantics
 from workbench.widgets.live import digits
-from workbench.widgets.rule_scene import (
-    LABELS_TITLE,
-    NEIGHBOURHOOD,
-    NO_LABELS,
-    SAMPLE,
-    RuleScene,
-    card,
-    moved,
-    name_of,
-)
+from workbench.widgets.rule_scene import LABELS_TITLE, NEIGHBOURHOOD, NO_LABELS, SAMPLE, RuleScene, card, moved, name_of
 from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row
 
 if TYPE_CHECKING:
@@ -119,8 +110,8 @@ class RuleExplorer(Shell):
 
     def _connect(self) -> None:
         self._observe(self._named, self.rule)
-        self.formula.observe(lambda _: self._typed(), "value")
-        self.semantics.observe(lambda _: self._meant(), "value")
+        self._observe(self._typed, self.formula)
+        self._observe(self._meant, self.semantics)
         self._observe(self._again, self.steepness, self.threshold)
         self.part.observe(lambda _: self._unless_quiet(self._draw), "index")
         self._observe(self._draw, self.view)
@@ -197,12 +188,12 @@ class RuleExplorer(Shell):
 
     def _set_threshold(self) -> None:
         """Put the slider around the first threshold of the formula, over what it is compared with."""
-        slider, found = self.threshold, self.scene.range()
-        slider.disabled = found is None
-        if found is None:
+        slider, threshold = self.threshold, self.scene.range()
+        slider.disabled = threshold is None
+        if threshold is None:
             self.moves.value = _hint("the formula compares with no number that could be moved")
             return
-        text, value, (low, high, step) = found
+        text, value, (low, high, step) = threshold
         slider.min, slider.max = min(slider.min, low), max(slider.max, high)  # never crossed on the way
         slider.value = value
         slider.min, slider.max, slider.step = low, high, step
@@ -221,10 +212,8 @@ class RuleExplorer(Shell):
 
     def _draw_sections(self) -> None:
         """Bring the section that is open up to date; a closed one costs nothing."""
-        if self.sections.selected_index == 0:
-            self._draw_overlap()
-        elif self.sections.selected_index == 1:
-            self._draw_labels()
+        if self.sections.selected_index is not None:
+            (self._draw_overlap, self._draw_labels)[self.sections.selected_index]()
 
     def _draw_overlap(self) -> None:
         typed = self.rule.value == TYPED or self.scene.evaluation.formula != self._tree

@@ -23,11 +23,7 @@ def headless() -> bool:
 
 
 class Scene(Protocol):
-    """What a widget shows: it computes and draws, and knows of no screen.
-
-    Attributes:
-        widget: what is shown, e.g. "rule explorer".
-    """
+    """What a widget, e.g. a "rule explorer", shows: it computes and draws, and knows of no screen."""
 
     widget: str
 
@@ -39,13 +35,7 @@ class Scene(Protocol):
 
 
 class Report:
-    """The static twin of a widget: its scene without controls.
-
-    What a script may ask of the scene, it may ask of the report.
-
-    Attributes:
-        scene: what is shown. figures: its figures by name.
-    """
+    """The static twin of a widget: its scene without controls. A script may ask it what it may ask the scene."""
 
     def __init__(self, scene: Any):
         self.scene, self.figures = scene, scene.figures()
@@ -125,11 +115,7 @@ class Shell(Controls, ipw.VBox):
 
 
 def found_node(text: str, names: Sequence[object] | None, nodes: int) -> int:
-    """Return the node that a text means: its number, its name, or a part of its name that no other has.
-
-    Raises:
-        UserError: there is none, or there are several.
-    """
+    """Return the node that a text means: its number, its name, or a part of its name that no other has."""
     text = text.strip()
     if text.removeprefix("-").isdecimal():
         return node_number(int(text), nodes)
@@ -155,12 +141,7 @@ def hint_of(names: Sequence[object] | None) -> str:
 
 
 def look(room: int, width: str) -> dict[str, Any]:
-    """Return style and layout of a control.
-
-    Args:
-        room: of its description, pixels.
-        width: e.g. "160px", or as for `wide`.
-    """
+    """Return style and layout of a control: pixels of its description, width such as "160px" or as for `wide`."""
     layout = wide(width) if " " in width else ipw.Layout(width=width)
     return {"style": {"description_width": f"{room}px"}, "layout": layout}
 

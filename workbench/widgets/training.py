@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 from workbench.errors import UserError
 from workbench.widgets.course import Training, under_way
 from workbench.widgets.form import Form
-from workbench.widgets.live import live, update
+from workbench.widgets.live import Controls, live, update
 from workbench.widgets.request import checked
 from workbench.widgets.shell import Report, column, complaint, fit, headless, look, row, wide
 
@@ -77,7 +77,7 @@ class Trained:
         return [*figures.values(), f"<p>{html.escape(self.sentence)}</p>"]
 
 
-class TrainingPanel(ipw.VBox):
+class TrainingPanel(Controls, ipw.VBox):
     """The widget; its parts are attributes, so that a script can set what a hand would.
 
     Handlers of the controls run in the kernel's own thread and only ask the training to pause, go on or end. What it
@@ -111,8 +111,7 @@ class TrainingPanel(ipw.VBox):
         for name, button in self.buttons.items():
             button.layout.width = "110px"
             button.add_class(f"training-{name}")
-        for name in ("counter", "message"):
-            getattr(self, name).add_class(f"training-{name}")
+        self._name("training", "counter", "message")
         left = column("1 1 400px", self.figures["losses"], self.figures["accuracy"])
         self.children = [
             form,
@@ -130,7 +129,7 @@ class TrainingPanel(ipw.VBox):
         self._tell()
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Show the widget; a figure tells a new screen no changes but those that it is asked for at this moment."""
+        """Show the widget, with its figures as they are."""
         self._settle()
         return super()._repr_mimebundle_(**options)
 
@@ -221,32 +220,29 @@ class TrainingPanel(ipw.VBox):
     def _tell(self) -> None:
         with self._lock:
             training, asked = self._training, self.form.asked
-            said = training.status()
-            self.message.value = (
-                complaint(said) if training.failed else f'<div style="line-height:1.4">{html.escape(said)}</div>'
-            )
+            status = training.status()
+            fine = f'<div style="line-height:1.4">{html.escape(status)}</div>'
+            self.message.value = complaint(status) if training.failed else fine
             epoch, epochs, left = training.epoch, training.request.epochs, training.left()
             self.progress.max, self.progress.value = max(epochs, 1), epoch
             self.progress.bar_style = "danger" if training.failed else "warning" if training.paused else ""
-            told = f" · about {_duration(left)} left" if left is not None else ""
-            self.counter.value = f"epoch {epoch:,} of {epochs:,}{told}"
+            rest = f" · about {_duration(left)} left" if left is not None else ""
+            self.counter.value = f"epoch {epoch:,} of {epochs:,}{rest}"
+            start, pause, stop = self.buttons.values()
             yielding = training.active and not training.ending and training.phase != "measuring"
-            self.buttons["start"].disabled = asked is None or (
-                yielding and not training.paused and training.request == asked
-            )
-            self.buttons["pause"].disabled = self.buttons["stop"].disabled = not yielding
-            self.buttons["pause"].description = "resume" if training.paused else "pause"
-            self.buttons["pause"].icon = "play" if training.paused else "pause"
+            same = yielding and not training.paused and training.request == asked
+            start.disabled, pause.disabled, stop.disabled = asked is None or same, not yielding, not yielding
+            pause.description, pause.icon = ("resume", "play") if training.paused else ("pause", "pause")
 
 
 def _bring(shown: go.FigureWidget, figure: go.Figure) -> None:
     """Bring a figure that is shown up to another one, which may have more or fewer panels."""
     there, wanted = (
-        {axis: one.layout[axis] for axis in one.layout.to_plotly_json() if axis[1:].startswith("axis")}
-        for one in (shown, figure)
+        {name for name in layout.to_plotly_json() if name[1:].startswith("axis")}
+        for layout in (shown.layout, figure.layout)
     )
-    for axis in there.keys() ^ wanted.keys():
-        shown.layout[axis] = wanted.get(axis)
+    for axis in there ^ wanted:
+        shown.layout[axis] = figure.layout[axis] if axis in wanted else None
     update(shown, figure)
 
 
