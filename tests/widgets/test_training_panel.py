@@ -29,10 +29,10 @@ from workbench.errors import UserError
 from workbench.methods import METHODS, Config, Method, Step, base
 from workbench.randomness import Randomness
 from workbench.training.fit import Progress
-from workbench.widgets import course, shell
-from workbench.widgets.course import Training, under_way
+from workbench.widgets import shell, thread
 from workbench.widgets.looks import Looks
 from workbench.widgets.request import checked, explained
+from workbench.widgets.thread import Training, under_way
 
 SMALL = {"dim": 8, "projection": 8}
 
@@ -67,21 +67,16 @@ def trained(panel: widgets.TrainingPanel) -> widgets.TrainingPanel:
 
 
 def ended(panel: widgets.TrainingPanel) -> widgets.TrainingPanel:
-    panel._training.join(60)
-    assert not panel._training.is_alive()
+    panel.scene.join(60)
+    assert not panel.scene.is_alive()
     return panel
 
 
 def paused(panel: widgets.TrainingPanel) -> int:
     """Pause, and return the epoch of which the pictures are."""
     panel.pause()
-    until(
-        lambda: (
-            panel._training.phase == "paused"
-            and list(panel.figures["losses"].data[0].x)[-1:] == [panel._training.epoch]
-        )
-    )
-    return panel._training.epoch
+    until(lambda: panel.scene.phase == "paused" and list(panel.figures["losses"].data[0].x)[-1:] == [panel.scene.epoch])
+    return panel.scene.epoch
 
 
 def told(figure: go.Figure) -> str:
@@ -332,19 +327,19 @@ def test_no_epoch_passes_in_a_pause(small_graph: Data) -> None:
     panel = panel_for(small_graph, epochs=100_000)
     panel.start()
     assert panel.buttons["start"].disabled and not panel.buttons["pause"].disabled
-    until(lambda: panel._training.epoch >= 3)
+    until(lambda: panel.scene.epoch >= 3)
     panel.buttons["pause"].click()
     epoch = paused(panel)
     assert panel.buttons["pause"].description == "resume" and "Paused" in panel.message.value
     assert panel.counter.value == f"epoch {epoch:,} of 100,000" and len(panel.history) == epoch
-    panel._training.join(0.3)
-    assert len(panel.history) == epoch and panel._training.is_alive()
+    panel.scene.join(0.3)
+    assert len(panel.history) == epoch and panel.scene.is_alive()
     panel.buttons["pause"].click()
     until(lambda: len(panel.history) > epoch + 3)
     assert panel.buttons["pause"].description == "pause"
     epoch = paused(panel)
     panel.start()  # of the same request: it goes on
-    until(lambda: panel._training.epoch > epoch)
+    until(lambda: panel.scene.epoch > epoch)
     epoch = paused(panel)
     panel.buttons["stop"].click()
     ended(panel)
@@ -357,7 +352,7 @@ def test_no_epoch_passes_in_a_pause(small_graph: Data) -> None:
 def test_what_was_stopped_goes_on_to_the_same_bits(small_graph: Data, tmp_path: Path, again: bool) -> None:
     panel = panel_for(small_graph, epochs=120, every=10)
     panel.start()
-    until(lambda: panel._training.epoch >= 12)
+    until(lambda: panel.scene.epoch >= 12)
     panel.stop()
     part = ended(panel).run.epochs
     assert 12 <= part < 120 and not panel.run.complete
@@ -377,7 +372,7 @@ def test_what_was_stopped_goes_on_to_the_same_bits(small_graph: Data, tmp_path: 
 def test_a_request_that_is_stored_is_loaded_with_what_was_kept_on_the_way(small_graph: Data) -> None:
     first = trained(panel_for(small_graph, epochs=14, every=2))
     panel = trained(panel_for(small_graph, epochs=14))
-    assert "Loaded from the store" in panel.message.value and panel._training.went_on == 0
+    assert "Loaded from the store" in panel.message.value and panel.scene.went_on == 0
     assert list(panel.figures["losses"].data[0].y) == list(first.figures["losses"].data[0].y)
     curve, before = (
         dict(zip(*(one.figures["accuracy"].data[0][a] for a in "xy"), strict=True)) for one in (panel, first)
@@ -390,9 +385,9 @@ def test_a_request_that_is_stored_is_loaded_with_what_was_kept_on_the_way(small_
 def test_another_request_takes_the_place_of_a_paused_one(small_graph: Data) -> None:
     panel = panel_for(small_graph, epochs=100_000)
     panel.start()
-    until(lambda: panel._training.epoch >= 2)
+    until(lambda: panel.scene.epoch >= 2)
     paused(panel)
-    first = panel._training
+    first = panel.scene
     panel.form.fields["epochs"].value = 4
     assert not panel.buttons["start"].disabled
     panel.buttons["start"].click()
@@ -406,15 +401,15 @@ def test_another_request_takes_the_place_of_a_paused_one(small_graph: Data) -> N
 def test_one_model_is_trained_at_a_time(small_graph: Data) -> None:
     one, other = panel_for(small_graph, epochs=100_000), panel_for(small_graph, epochs=100_001)
     one.start()
-    until(lambda: one._training.epoch >= 2)
+    until(lambda: one.scene.epoch >= 2)
     other.start()
-    until(lambda: other._training.epoch >= 2)
+    until(lambda: other.scene.epoch >= 2)
     assert "Stopped, as another training was started" in one.message.value and not one.run.complete
     panel_for(small_graph)  # as by a cell that is run again
     ended(other)
     assert "Stopped, as another panel was made" in other.message.value
     other.start()
-    until(lambda: other._training.epoch > other._training.went_on + 2 > 2)
+    until(lambda: other.scene.epoch > other.scene.went_on + 2 > 2)
     other.close()
     until(lambda: not under_way())
 
@@ -424,7 +419,7 @@ def test_the_process_may_end_while_a_model_trains(tmp_path: Path) -> None:
         "import time, workbench as wb\n"
         "panel = wb.widgets.training_panel('karate', epochs=10**6)\n"
         "panel.start()\n"
-        "while panel._training.epoch < 3: time.sleep(0.01)"
+        "while panel.scene.epoch < 3: time.sleep(0.01)"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0 and ended.stderr == ""
@@ -462,7 +457,7 @@ def test_a_graph_that_is_not_here_is_told_when_it_is_loaded() -> None:
 
 def test_pictures_take_a_tenth_of_the_time_at_most(small_graph: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(now=100.0, perf_counter=lambda: clock.now)
-    monkeypatch.setattr(course, "time", clock)
+    monkeypatch.setattr(thread, "time", clock)
 
     def pictures(seconds: float) -> list[tuple[float, float]]:
         """Train 10 s of epochs of 10 ms where a picture takes some time; return when each began and ended."""

@@ -27,11 +27,7 @@ _WRITTEN = 12  # classes; the cells of more are too small to write in
 
 
 def agreement_chart(agreement: Agreement, names: tuple[str, str] = SIDES) -> go.Figure:
-    """Draw a row a class how far two embeddings agree on it.
-
-    Args:
-        agreement: from `evaluation.agreement`.
-        names: what the two embeddings are called.
+    """Draw a row a class how far two embeddings, called by `names`, agree on it.
 
     Returns:
         Four panels: the mean neighbourhood overlap with its 95 % bootstrap interval over nodes and, dashed, what chance
@@ -89,20 +85,10 @@ def confusion_change(agreement: Agreement, names: tuple[str, str] = SIDES) -> go
     called = [html.escape(str(name)) for name in table.index]
     subtitle = f"{names[1]} − {names[0]}; each row adds up to 0<br>k = {agreement.k} nearest by cosine; {LOOK}"
     fig = style.figure("Which classes came closer, which moved apart?", subtitle, 240 + 30 * len(called))
-    fig.add_heatmap(
-        z=change,
-        x=called,
-        y=called,
-        colorscale=_CHANGE,
-        zmin=-most,
-        zmax=most,
-        xgap=1,
-        ygap=1,
-        texttemplate="%{z:+.1f}" if len(called) <= _WRITTEN else None,
-        textfont_color=style.INK,
-        colorbar={"title": "points", "thickness": 12},
-        hovertemplate="of %{y}'s neighbours, %{z:+.2f} points are %{x}<extra></extra>",
-    )
+    written = "%{z:+.1f}" if len(called) <= _WRITTEN else None
+    hover = "of %{y}'s neighbours, %{z:+.2f} points are %{x}<extra></extra>"
+    look = {"colorscale": _CHANGE, "colorbar_title": "points", "texttemplate": written, "hovertemplate": hover}
+    fig.add_trace(style.squares(change, called, called, (-most, most), **look))
     fig.update_xaxes(title="class of the neighbour", type="category", showgrid=False, ticks="")
     fig.update_yaxes(title="class of the node", type="category", autorange="reversed", showgrid=False, ticks="")
     return fig.update_layout(margin_t=100)
@@ -124,15 +110,11 @@ def agreement_maps(
     """Draw the maps of two embeddings, to stand side by side: same nodes, same colours, same axes.
 
     Args:
-        agreement: from `evaluation.agreement`.
+        agreement: from `evaluation.agreement`. names: what the two embeddings are called.
         drawn: their maps, of the same nodes, the second turned to lie as near as can be to the first.
-        colour: "class", "neighbourhood overlap" or "neighbourhood hit".
-        names: what the two embeddings are called.
+        colour: one of `colours`; a UserError where there is no such one.
         chosen: a node that is ringed on both maps, with its nearest nodes in either embedding.
-        node_names: a name for each node of the graph [nodes], shown where the mouse is.
-
-    Raises:
-        UserError: no such colour, or classes where there are none.
+        node_names: of the nodes of the graph, shown where the mouse is.
     """
     if colour not in colours(agreement):
         raise unknown("colour", colour, colours(agreement), "" if CLASS in colours(agreement) else "without classes")

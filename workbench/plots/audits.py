@@ -20,7 +20,7 @@ EXPECTED = "false negatives expected of random pairs (%)"
 
 
 def audit_chart(audits: Mapping[str, Audit]) -> go.Figure:
-    """Draw what the negatives of several strategies are like, a row a strategy, a panel a quantity.
+    """Draw what the negatives of several samplers are like, a row a sampler, a panel a quantity.
 
     Args:
         audits: an audit by name, from `workbench.contrast.audit.audit`.

@@ -1,4 +1,4 @@
-"""The course of the training."""
+"""Learning curves: loss terms, and the accuracy of a probe, by epoch."""
 
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
@@ -13,12 +13,12 @@ from workbench.plots import style
 from workbench.training.run import Run
 
 
-class Course(NamedTuple):
-    """The history of a training, as of a run; `name` tells it from others of its method."""
+class History(NamedTuple):
+    """The history of a training: a row an epoch, as of a run; `name` tells it from others of its method."""
 
     method: str
     name: str
-    history: pd.DataFrame
+    table: pd.DataFrame
 
 
 def loss_curves(runs: Run | Sequence[Run]) -> go.Figure:
@@ -34,36 +34,36 @@ def loss_curves(runs: Run | Sequence[Run]) -> go.Figure:
     if not runs:
         raise UserError("loss_curves needs at least one run with a trained epoch")
     graphs = ", ".join(dict.fromkeys(run.graph for run in runs))
-    courses = [Course(run.method, name, run.history) for run, name in zip(runs, style.run_labels(runs), strict=True)]
-    return term_curves(courses, f"Loss terms on {graphs}")
+    histories = [History(run.method, name, run.history) for run, name in zip(runs, style.run_labels(runs), strict=True)]
+    return term_curves(histories, f"Loss terms on {graphs}")
 
 
-def term_curves(courses: Sequence[Course], heading: str, until: int | None = None, height: int = 0) -> go.Figure:
+def term_curves(histories: Sequence[History], heading: str, until: int | None = None, height: int = 0) -> go.Figure:
     """Draw each loss term of trainings in a panel of its own, also of one that is under way.
 
     Args:
-        courses: one or more. heading: title of the figure.
+        histories: one or more. heading: title of the figure.
         until: where the axis of epochs ends, so that a curve grows along it; None for the last epoch there is.
         height: pixels, for a figure that takes half of the page; 0 for the whole width and 250 a row.
     """
-    panels = list(dict.fromkeys((course.method, term) for course in courses for term in _terms(course.history)))
+    panels = list(dict.fromkeys((history.method, term) for history in histories for term in _terms(history.table)))
     columns = 2 if len(panels) in (2, 4) else min(2 if height else 3, len(panels))
     rows = -(-len(panels) // columns)
     titles = [method if term == "loss" else f"{method}: {term}" for method, term in panels]
     across, down = (0.22, 0.36) if height else (0.09, 0.4)
     base = make_subplots(rows, columns, subplot_titles=titles, horizontal_spacing=across, vertical_spacing=down / rows)
     fig = style.figure(heading, "one panel a term, each with its own scale", height or 120 + 250 * rows, base)
-    for number, course in enumerate(courses):
-        earlier = [other.method for other in courses[:number]].count(course.method)
-        alone = [other.method for other in courses].count(course.method) == 1
-        for term in _terms(course.history):
-            place = panels.index((course.method, term))
-            hover = f"{course.name}<br>epoch %{{x}}<br>{term} %{{y:.5g}}<extra></extra>"
-            legend = {"name": course.name, "legendgroup": course.name, "showlegend": not alone and term == "loss"}
+    for number, history in enumerate(histories):
+        earlier = [other.method for other in histories[:number]].count(history.method)
+        alone = [other.method for other in histories].count(history.method) == 1
+        for term in _terms(history.table):
+            place = panels.index((history.method, term))
+            hover = f"{history.name}<br>epoch %{{x}}<br>{term} %{{y:.5g}}<extra></extra>"
+            legend = {"name": history.name, "legendgroup": history.name, "showlegend": not alone and term == "loss"}
             line = {"mode": "lines", "line": {"color": style.COLOURS[earlier % len(style.COLOURS)], "width": 1.8}}
-            curve = go.Scatter(x=course.history.index, y=course.history[term], hovertemplate=hover, **legend, **line)
+            curve = go.Scatter(x=history.table.index, y=history.table[term], hovertemplate=hover, **legend, **line)
             fig.add_trace(curve, place // columns + 1, place % columns + 1)
-    trained = any(len(course.history) for course in courses)
+    trained = any(len(history.table) for history in histories)
     for place, (_, term) in enumerate(panels):
         unit, row, col = "squared distance" if term == "cross" else "nats", place // columns + 1, place % columns + 1
         lowest = not height or place + columns >= len(panels)

@@ -29,8 +29,7 @@ def embedding_map(
             `run.details` with one value a node, or such values [nodes] themselves. Whole numbers are drawn as classes,
             others on a colour scale.
         graph: the graph of the run; without it, a colour of "label" loads the graph of that name again.
-        method: "umap" or "pca".
-        seed: seed of the map, not of the training.
+        method: "umap" or "pca". seed: of the map, not of the training.
 
     Returns:
         A figure whose subtitle says how faithful the map is. Up to 50,000 nodes are drawn as points, of more the
@@ -150,15 +149,11 @@ def mark(fig: go.Figure, nodes: Iterable[int] | None) -> None:
             trace.selectedpoints = places
 
 
-def _size(points: int) -> int:
-    return 6 if points <= 4_000 else 4 if points <= 10_000 else 3
-
-
 def _nodes(
     drawn: Map, mine: NDArray[np.bool_], marker: dict[str, Any], said: str, names: Sequence[object] | None, **more: Any
 ) -> go.Scattergl:
     """Return some of the mapped nodes as points, which fade while others are marked; `said` follows who they are."""
-    nodes, size = drawn.nodes[mine], _size(len(mine))
+    nodes, size = drawn.nodes[mine], 6 if len(mine) <= 4_000 else 4 if len(mine) <= 10_000 else 3
     return style.points(
         drawn.points[mine],
         {"size": size, **marker},

@@ -1,13 +1,17 @@
-"""A small piece of a graph, laid out for drawing."""
+"""A small piece of a graph, laid out for drawing: where some nodes stand in it, and which edges stay in a view."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import networkx as nx
 import numpy as np
 import plotly.graph_objects as go
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from plotly.subplots import make_subplots
 from scipy.sparse.csgraph import breadth_first_order, connected_components
+from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.datasets.structure import adjacency
@@ -15,6 +19,7 @@ from workbench.errors import UserError, node_number
 from workbench.plots import style
 
 BRANCHES = 5
+KINDS = (("dropped", style.LINE), ("one kept", style.COLOURS[1]), ("both directions kept", style.COLOURS[0]))
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,8 @@ def piece(graph: Data | sp.csr_matrix, size: int = 120, seed: int = 0, start: in
         near = links.indices[links.indptr[node] : links.indptr[node + 1]]
         fresh = np.setdiff1d(near, reached)
         reached += generator.permutation(fresh)[: min(BRANCHES, size - len(reached))].tolist()
-    told = f"{len(reached)} of {links.shape[0]:,} nodes, grown from node {start} (seed {seed})"
-    return _laid_out(links, np.array(reached), seed, told)
+    words = f"{len(reached)} of {links.shape[0]:,} nodes, grown from node {start} (seed {seed})"
+    return _laid_out(links, np.array(reached), seed, words)
 
 
 def ego(graph: Data | sp.csr_matrix, node: int, hops: int = 2, size: int = 120, seed: int = 0) -> Piece:
@@ -72,8 +77,8 @@ def ego(graph: Data | sp.csr_matrix, node: int, hops: int = 2, size: int = 120, 
     reached, whole = np.concatenate(kept), sum(map(len, rings))
     far = f"within {hops} edge{'s' * (hops > 1)} of node {node}"
     share = "all" if len(reached) == whole else f"a seeded part of the {whole:,}"
-    told = f"{len(reached)} of {links.shape[0]:,} nodes: {share} {far}"
-    return _laid_out(links, reached, seed, told)
+    words = f"{len(reached)} of {links.shape[0]:,} nodes: {share} {far}"
+    return _laid_out(links, reached, seed, words)
 
 
 def around(graph: Data | sp.csr_matrix, nodes: NDArray[np.int64], size: int = 90, seed: int = 0) -> Piece:
@@ -93,10 +98,9 @@ def around(graph: Data | sp.csr_matrix, nodes: NDArray[np.int64], size: int = 90
     near = np.flatnonzero(ties)
     near = near[np.argsort(-ties[near], kind="stable")][: size - len(shown)]
     grown = f"{len(shown)} of {len(nodes):,} nodes, grown from node {shown[0]}"
-    told = grown if len(shown) < len(nodes) else f"all {len(nodes)} nodes" if len(nodes) > 1 else f"node {nodes[0]}"
+    words = grown if len(shown) < len(nodes) else f"all {len(nodes)} nodes" if len(nodes) > 1 else f"node {nodes[0]}"
     others = f"and {len(near)} of their {np.count_nonzero(ties):,}" if len(near) else "no other"
-    told = f"{told}, {others} neighbours"
-    return _laid_out(links, np.concatenate([shown, near]), seed, told)
+    return _laid_out(links, np.concatenate([shown, near]), seed, f"{words}, {others} neighbours")
 
 
 def first(links: sp.csr_matrix, generator: np.random.Generator) -> int:
@@ -121,3 +125,71 @@ def lines(places: NDArray[np.float64], edges: NDArray[np.int64], colour: str = s
     broken = np.full((1, edges.shape[1]), np.nan)
     x, y = (np.concatenate([ends[:, :, axis], broken]).T.ravel() for axis in (0, 1))
     return go.Scatter(x=x, y=y, mode="lines", line={"color": colour, "width": 1}, hoverinfo="skip", showlegend=False)
+
+
+def neighbourhood_map(
+    part: Piece,
+    selected: NDArray[np.int64],
+    classes: NDArray[np.int64] | None = None,
+    class_names: Sequence[str] | None = None,
+    names: Sequence[object] | None = None,
+) -> go.Figure:
+    """Draw a piece of a graph in which some nodes are ringed.
+
+    Args:
+        part: the piece, e.g. of `network.around`. selected: the nodes that are ringed.
+        classes: of each node of the graph [nodes], below 0 for none; None draws all nodes alike.
+        class_names, names: of the classes, and of the nodes of the graph.
+    """
+    fig = style.figure("In the graph", part.told, 420)
+    fig.add_trace(lines(part.places, part.edges))
+    ringed = np.isin(part.nodes, selected)
+    kinds = np.zeros(len(part.nodes), int) if classes is None else classes[part.nodes]
+    for kind in np.unique(kinds):
+        mine = kinds == kind
+        name = "nodes" if classes is None else style.class_name(int(kind), class_names)
+        marker: dict[str, Any] = {
+            **style.class_marker(int(kind)),
+            "size": np.where(ringed[mine], 11, 7),
+            "line": {"width": np.where(ringed[mine], 2, 0.5), "color": style.INK},
+            "opacity": np.where(ringed[mine], 1.0, 0.65),
+        }
+        hover = [f"node {i}" + ("" if names is None else f"<br>{names[i]}") + f"<br>{name}" for i in part.nodes[mine]]
+        marks = style.points(part.places[mine], marker, hover, part.nodes[mine], name=name)
+        fig.add_trace(marks.update(showlegend=classes is not None))
+    style.bare(fig)
+    return fig.update_layout(legend_title_text="class; selected nodes are ringed", margin={"l": 10, "r": 10})
+
+
+def views(graph: Data, kept: Mapping[str, Tensor], seed: int = 0, size: int = 80) -> go.Figure:
+    """Draw which edges of a piece of the graph stay in each view, the views side by side on the same piece.
+
+    Args:
+        graph: the whole graph; `size` of its nodes are drawn.
+        kept: by the name of the view, non-zero where a stored edge stays [edges], as `views.keep_edges` gives.
+
+    Raises:
+        UserError: a view that does not have one value for each stored edge.
+    """
+    part = piece(graph, size, seed)
+    titles = []
+    for name, mask in kept.items():
+        if mask.shape != (graph.num_edges,):
+            raise UserError(f"{name!r} has shape {list(mask.shape)}, the graph has {graph.num_edges} stored edges")
+        titles.append(f"{name}: {float((mask != 0).float().mean()):.0%} of the directed edges kept")
+    base = make_subplots(1, len(kept), subplot_titles=titles, horizontal_spacing=0.04)
+    fig = style.figure("Edges that stay in a view", part.told, 440, base)
+    for column, mask in enumerate(kept.values(), start=1):
+        values = (mask.cpu().numpy() != 0).astype(np.int8)
+        left = sp.csr_matrix((values, tuple(graph.edge_index.cpu().numpy())), shape=(graph.num_nodes, graph.num_nodes))
+        start, end = part.nodes[part.edges]
+        directions = np.asarray(left[start, end] + left[end, start]).ravel()
+        for count, (name, colour) in enumerate(KINDS):
+            drawn = lines(part.places, part.edges[:, directions == count], colour)
+            drawn.update(name=name, showlegend=column == 1, legendgroup=name, line_width=1.6, legendrank=1000 - count)
+            fig.add_trace(drawn, row=1, col=column)
+        hover = [f"node {node}" for node in part.nodes]
+        fig.add_trace(style.points(part.places, {"size": 6, "color": style.MUTED}, hover), 1, column)
+        style.bare(fig, 1, column)
+    fig.update_layout(margin_t=100, legend={"orientation": "h", "y": -0.02, "x": 0})
+    return fig.update_annotations(font_size=13)

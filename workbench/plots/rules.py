@@ -25,13 +25,11 @@ _NOTHING = "nothing to say of it: no pairs"
 
 
 def rule_scores(graph: Data, scores: Tensor | Mapping[str, Tensor], seed: int = 0, size: int = 120) -> go.Figure:
-    """Draw a score per node on a piece of the graph, next to its distribution over all nodes.
+    """Draw a score per node on a piece of the graph, `size` nodes, next to its distribution over all nodes.
 
     Args:
         graph: the graph that was scored.
         scores: float [nodes], or several such by name, one row of panels each on the same piece of the graph.
-        seed: seed of the piece and its layout.
-        size: most nodes drawn.
 
     Raises:
         UserError: a score whose length is not the number of nodes.
@@ -150,22 +148,10 @@ def rule_overlap(held: Mapping[str, NDArray[np.bool_]], left_out: Mapping[str, s
     lines = [what, "in brackets the nodes of each"]
     lines += [line for why in _reasons(left_out or {}) for line in textwrap.wrap(why, 80)]
     fig = _figure(["Overlap between rules"], lines, 280 + 30 * len(names))
-    fig.add_heatmap(
-        z=shown,
-        x=labels[:-1],
-        y=labels[1:],
-        zmin=0,
-        zmax=1,
-        colorscale=[[0, style.LINE], [1, style.COOL]],
-        colorbar={"title": "Jaccard", "thickness": 12},
-        xgap=2,
-        ygap=2,
-        hoverongaps=False,
-        text=[[hover(i, j) for j in range(len(names) - 1)] for i in range(1, len(names))],
-        texttemplate="%{z:.2f}",
-        textfont_color=style.INK,
-        hovertemplate="%{text}<br>Jaccard %{z:.3f}<extra></extra>",
-    )
+    text = [[hover(i, j) for j in range(len(names) - 1)] for i in range(1, len(names))]
+    look = {"colorscale": [[0, style.LINE], [1, style.COOL]], "colorbar_title": "Jaccard", "texttemplate": "%{z:.2f}"}
+    hover_text = {"text": text, "hovertemplate": "%{text}<br>Jaccard %{z:.3f}<extra></extra>"}
+    fig.add_trace(style.squares(shown, labels[1:], labels[:-1], (0, 1), **look, **hover_text))
     fig.update_yaxes(autorange="reversed", showgrid=False, ticks="", showline=False)
     return fig.update_xaxes(showgrid=False, ticks="", showline=False, tickangle=-35)
 

@@ -36,11 +36,10 @@ def star_table(run: Run | Mapping[str, Tensor], graph: Data) -> pd.DataFrame:
 
 
 def stars(run: Run | Mapping[str, Tensor], graph: Data, shown: Sequence[int] | None = None) -> go.Figure:
-    """Draw some stars, and three distributions over all of them.
+    """Draw some stars of a run of "e2neg" or of its details, and three distributions over all of them.
 
     Args:
-        run: a run of "e2neg" or its details, see `star_table`.
-        graph: the graph that the stars come from; its labels, where it has any, colour the nodes.
+        run: see `star_table`. graph: where the stars come from; its labels, where it has any, colour the nodes.
         shown: up to six centres (node ids); the first six when None.
 
     Raises:

@@ -29,12 +29,7 @@ _LOOK = {
 def difference_chart(differences: pd.DataFrame, title: str = "Does it matter what the rules say?") -> go.Figure:
     """Draw paired differences in accuracy with their intervals, one row a pair of conditions, one colour a graph.
 
-    Args:
-        differences: what `workbench.studies.differences` returned.
-        title: of the figure.
-
-    Raises:
-        UserError: there is no difference to draw, which takes two training seeds.
+    The differences are those of `workbench.studies.differences`; none, from a single training seed, is a UserError.
     """
     if differences.empty:
         raise UserError("there is no difference to draw; intervals take at least two training seeds of both conditions")

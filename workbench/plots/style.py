@@ -126,6 +126,12 @@ def points(
     return (go.Scattergl if gl else go.Scatter)(x=x, y=y, **trace)
 
 
+def squares(z: Any, rows: Sequence[str], columns: Sequence[str], ends: tuple[float, float], **more: Any) -> go.Heatmap:
+    """Return a square a row and column, in whose colour between two ends a number can be read."""
+    look = {"xgap": 2, "ygap": 2, "hoverongaps": False, "textfont_color": INK, "colorbar_thickness": 12}
+    return go.Heatmap(z=z, x=columns, y=rows, zmin=ends[0], zmax=ends[1], **look, **more)
+
+
 def interval(middle: Any, low: Any, high: Any, thickness: float = 1.5, width: float = 4) -> dict[str, Any]:
     """Return the bars between two ends [marks] around what stands between them."""
     ends = {"array": high - middle, "arrayminus": middle - low}

@@ -15,7 +15,6 @@ from sklearn.preprocessing import normalize
 from torch_geometric.data import Data
 
 from workbench import rules
-from workbench.contrast.pair_tables import node_classes
 from workbench.datasets.structure import adjacency
 from workbench.errors import UserError
 from workbench.evaluation import projection
@@ -24,6 +23,7 @@ from workbench.evaluation.projection import Map
 from workbench.evaluation.scores import matrix_of
 from workbench.evaluation.strata import label_homophily, probe_errors
 from workbench.plots import network
+from workbench.plots.negatives import classes
 from workbench.plots.style import class_name
 from workbench.randomness import Randomness
 
@@ -50,8 +50,7 @@ class Atlas:
         matrix_of(run, graph)  # refuses another graph's run, and numbers that are not finite
         Randomness(seed)  # refuses what is no seed
         self.run, self.graph, self.seed = run, graph, seed
-        labels: Ids = np.maximum(node_classes(graph), -1)
-        self.classes = labels if (labels >= 0).any() else None
+        self.classes = classes(graph)
         self.class_names: Sequence[str] | None = graph.get("class_names")
         self.names: Sequence[object] | None = graph.get("node_names")
         self.epochs = sorted(run.snapshots)
@@ -81,8 +80,8 @@ class Atlas:
                 pairs = zip(self.names, self._hover, strict=True)
                 self._hover = [f"{html.escape(str(name))}<br>{text}" for name, text in pairs]
             if self.classes is not None:
-                classes = (html.escape(self.called(node)) or "unknown" for node in range(self.nodes))
-                self._hover = [f"{text}, class {name}" for text, name in zip(self._hover, classes, strict=True)]
+                called = (html.escape(self.called(node)) or "unknown" for node in range(self.nodes))
+                self._hover = [f"{text}, class {name}" for text, name in zip(self._hover, called, strict=True)]
         return self._hover
 
     def map(self, method: str, epoch: int | None = None) -> Map:
@@ -148,8 +147,7 @@ class Atlas:
         """Return the class of a node in words, "" where there is none."""
         if self.classes is None or self.classes[node] < 0:
             return ""
-        index = int(self.classes[node])
-        return str(self.class_names[index]) if self.class_names else str(index)
+        return class_name(int(self.classes[node]), self.class_names)
 
     def facts(self, nodes: Ids, drawn: Map, colour: str, rule: str) -> pd.DataFrame:
         """Return a row of facts for each of some nodes; `colour` and `rule` name the value that is on the screen."""

@@ -12,7 +12,6 @@ from torch_geometric.data import Data
 from workbench.errors import node_number, unknown
 from workbench.evaluation import projection
 from workbench.plots import agreement as plots
-from workbench.widgets.brush import Brush
 from workbench.widgets.live import live
 from workbench.widgets.pair import MOVED, Pair, line, tables
 from workbench.widgets.shell import Report, Shell, column, fit, headless, hint_of, look, row, small
@@ -37,21 +36,18 @@ def comparison(
     Two training seeds of one configuration differ as well: look at these first to know what a difference is worth.
 
     Args:
-        one: a run, or a matrix [nodes, dim].
-        other: a second; the dimensions may differ.
+        one: a run, or a matrix [nodes, dim]. other: a second; the dimensions may differ.
         graph: the graph of both; labels, where it has any, are used to look.
         k: how many nearest nodes make a neighbourhood.
         colour: "class", "neighbourhood overlap" or "neighbourhood hit"; None for the class, or without any the overlap.
         method: of the maps, "umap" or "pca".
-        node: whose nearest nodes are ringed first; None for none in the widget, and the one that moved most in the
-            report.
+        node: whose nearest are ringed first; None for none in the widget, in the report for the one that moved most.
         groups: a whole number a node to take for its class [nodes]; None for the labels, if any.
         seed: of the maps, the bootstrap and the shuffled rows.
 
     Returns:
-        The widget; the last expression of a cell shows it. With WORKBENCH_HEADLESS=1, when nobody is there to click,
-        a static report with the same pictures: `figures` "maps" and, with classes, "classes" and "change". Both have
-        the measures as `.agreement`.
+        The widget, or with WORKBENCH_HEADLESS=1 a static report with the same pictures: `figures` "maps" and, with
+        classes, "classes" and "change". Both have the measures as `.agreement`.
 
     Raises:
         UserError: an embedding that doesn't fit the graph, no such colour, map method or node, or k or groups out of
@@ -83,14 +79,16 @@ class Comparison(Shell):
         self._make_controls()
         self._show(self._figures())
         self.maps = self.figures["one"], self.figures["other"]
-        self._brushes = [Brush(shown, self._select) for shown in self.maps]
+        self._brush(self._select, "one", "other")
         self.classes = [live(figure) for figure in pair.by_class()]
         self.figures |= {f"class {place}": figure for place, figure in enumerate(self.classes)}
         self.children = self._arranged()
         self._tell()
-        for brush in self._brushes:
-            brush.listen()
-        self._connect()
+        self._observe(self._draw, self.colour)
+        self._observe(lambda: self._draw(moved=True), self.method)
+        self._observe(self._typed, self.node)
+        self._observe(lambda: self._choose(self.moved.value), self.moved)
+        self.clear.on_click(lambda _: self._select([], None))
 
     @property
     def selection(self) -> NDArray[np.int64]:
@@ -136,13 +134,6 @@ class Comparison(Shell):
             ipw.HTML(by_class),
         ]
 
-    def _connect(self) -> None:
-        self._observe(self._draw, self.colour)
-        self._observe(lambda: self._draw(moved=True), self.method)
-        self._observe(self._typed, self.node)
-        self._observe(lambda: self._choose(self.moved.value), self.moved)
-        self.clear.on_click(lambda _: self._select([], None))
-
     def choose(self, node: int) -> None:
         """Ring a node and its nearest in either embedding, as the list does."""
         self._choose(node_number(node, self.scene.nodes))
@@ -181,9 +172,7 @@ class Comparison(Shell):
             shown = self.figures[name].layout
             figure.update_layout(xaxis_range=shown.xaxis.range, yaxis_range=shown.yaxis.range)
         self._show(drawn)
-        for brush in self._brushes:
-            brush.listen()
-            brush.mark(self._selection)
+        self._mark(self._selection)
 
     def _tell(self) -> None:
         selection, pair = self._selection, self.scene

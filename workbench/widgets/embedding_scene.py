@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from workbench.plots import maps, network
-from workbench.plots.neighbourhoods import neighbourhood_map
+from workbench.plots.negatives import called
 from workbench.widgets.atlas import CLASS, CLUSTER, ERROR, HITS, LABELS, Atlas, Ids
 
 NO_EDGES, OWN_EDGES, ALL_EDGES = "none", "of the selected nodes", "all"
@@ -85,7 +85,7 @@ class EmbeddingScene:
         """Draw where the selected nodes stand in the graph."""
         atlas, nodes = self.atlas, self.selection if len(self.selection) else np.zeros(1, np.int64)
         part = network.around(atlas.links, nodes, seed=atlas.seed)
-        return neighbourhood_map(part, nodes, atlas.classes, atlas.class_names, atlas.names)
+        return network.neighbourhood_map(part, nodes, atlas.classes, atlas.class_names, atlas.names)
 
     def _heading(self) -> str:
         run = self.atlas.run
@@ -95,9 +95,9 @@ class EmbeddingScene:
         """Say whose nearest nodes are listed, as HTML."""
         atlas, node = self.atlas, self.chosen
         assert node is not None
-        name = f" ({html.escape(str(atlas.names[node]))})" if atlas.names is not None else ""
-        kind = f", class {html.escape(atlas.called(node))}" if atlas.called(node) else ""
-        return f"Nearest in the embedding to node {node}{name}{kind}, degree {atlas.degree[node]}"
+        kind = f", class {atlas.called(node)}" if atlas.called(node) else ""
+        who = html.escape(f"{called(node, atlas.names)}{kind}")
+        return f"Nearest in the embedding to {who}, degree {atlas.degree[node]}"
 
     def facts(self, rows: int | None = None) -> pd.DataFrame:
         """Return the table of the selected nodes, one row a node; of the first `rows`."""

@@ -12,7 +12,6 @@ from workbench import rules
 from workbench.errors import UserError, node_number, unknown
 from workbench.evaluation import projection
 from workbench.widgets.atlas import RULE, Atlas
-from workbench.widgets.brush import Brush
 from workbench.widgets.embedding_scene import ALL_EDGES, NO_EDGES, OWN_EDGES, ROWS, EmbeddingScene, table
 from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, hint_of, look, row, small, wide
 
@@ -44,9 +43,8 @@ def embedding_explorer(
         seed: of the map, the clusters, the probe's splits and the drawing of the graph.
 
     Returns:
-        The widget; the last expression of a cell shows it. With WORKBENCH_HEADLESS=1, when nobody is there to click,
-        a static report with the same pictures: `figures` "map", "faithfulness", "graph" and, for a run with snapshots,
-        "epochs"; `selection`, a node and its `nearest`.
+        The widget, or with WORKBENCH_HEADLESS=1 a static report with the same pictures: `figures` "map",
+        "faithfulness", "graph" and, for a run with snapshots, "epochs"; `selection`, a node and its `nearest`.
 
     Raises:
         UserError: a run of another graph, no such colour, map method, rule or node.
@@ -77,8 +75,7 @@ class EmbeddingExplorer(Shell):
         super().__init__(scene)
         self._make_controls()
         self._show({"map": self._figure(), "graph": scene.graph()})
-        self._brush = Brush(self.map, self._brushed)
-        self._brush.listen()
+        self._brush(self._brushed, "map")
         self.children = self._arranged()
         self._observe(self._draw, self.colour, self.rule, self.links)
         self._observe(self._move, self.method, self.epoch)
@@ -181,7 +178,7 @@ class EmbeddingExplorer(Shell):
         if self.message.value:
             self.message.value = ""
         self._show({"map": figure})
-        self._brush.mark(self.selection)
+        self._mark(self.selection)
 
     def _figure(self) -> go.Figure:
         scene = self.scene
@@ -189,10 +186,8 @@ class EmbeddingExplorer(Shell):
         return scene.map().update_layout(dragmode="lasso", clickmode="event")
 
     def _listen(self, name: str) -> None:
-        if name == "map":
+        if name == "map":  # a click in the graph chooses nothing
             super()._listen(name)
-            if hasattr(self, "_brush"):
-                self._brush.listen()
 
     def _show_selection(self) -> None:
         self._tell()

@@ -112,13 +112,13 @@ class Form(Controls, ipw.VBox):
             self.fields.pop(name).close()
             self.complaints.pop(name).close()
             cell.close()
-        self._options = {}
+        self._options, self._usual = {}, dict[str, Any]()
         for part, registry in kind.parts().items():
             for option, default in options_of(registry, self.fields[part].value).items():
                 name, about = f"{part}.{option}", f"option of {self.fields[part].value}, by default {default}"
                 field = control(name, type(default), values.get(name, default), kind, about)
                 assert field is not None
-                self.fields[name], self._options[name] = field, self._cell(name, field)
+                self.fields[name], self._options[name], self._usual[name] = field, self._cell(name, field), default
         self._main.children = [*kept, *self._options.values()]
 
     def _choose_method(self) -> None:
@@ -143,31 +143,18 @@ class Form(Controls, ipw.VBox):
     def _fill(self) -> None:
         """Take over the values of the preset."""
         _, config = configure(self.method.value, self.preset.value, self.graph.value, {})
-        with self._quietly():
-            for name in config.types().keys() & self.fields.keys():
-                value = getattr(config, name)
-                self.fields[name].value = (
-                    "\n".join(value) if isinstance(value, tuple) else getattr(value, "name", value)
-                )
-            self._make_options(config.flat())
+        self._make_fields(config)
         self._read()
 
     def _values(self) -> dict[str, Any]:
         """Return what stands in the fields; options that are as their part has them count as not given."""
-        kind = METHODS.get(self.method.value).Config
-        types = kind.types()
-        usual = {
-            f"{part}.{option}": default
-            for part, registry in kind.parts().items()
-            for option, default in options_of(registry, self.fields[part].value).items()
-        }
-        return {
-            name: tuple(filter(None, map(str.strip, field.value.splitlines())))
-            if types.get(name) == WORDS
-            else field.value
-            for name, field in self.fields.items()
-            if name not in usual or field.value != usual[name]
-        }
+        types, values = METHODS.get(self.method.value).Config.types(), {}
+        for name, field in self.fields.items():
+            if types.get(name) == WORDS:
+                values[name] = tuple(filter(None, map(str.strip, field.value.splitlines())))
+            elif name not in self._usual or field.value != self._usual[name]:
+                values[name] = field.value
+        return values
 
     def _read(self) -> None:
         """Read what is asked for, or say what is wrong with it."""

@@ -1,4 +1,4 @@
-"""What every widget is made of: figures that change on the screen, and controls that set one another."""
+"""What every widget is made of: figures that change and are brushed on the screen, controls that set one another."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,9 +9,13 @@ import anywidget
 import ipywidgets as ipw
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 from traitlets import Bool, default, observe
 
 from workbench import plots
+from workbench.plots import maps
+
+Ids = NDArray[np.int64]
 
 
 class Controls:
@@ -137,12 +141,19 @@ def update(shown: go.FigureWidget, figure: go.Figure) -> bool:
     """Bring a figure that is shown up to another one; return whether its traces had to be made anew."""
     shown._light, figure = figure, _page.dressed(figure)
     same = _kinds(shown) == _kinds(figure) and len(shown.data) > 0
+    there, wanted = map(_axes, (shown, figure))
+    for axis in there ^ wanted:  # of panels that come and go
+        shown.layout[axis] = figure.layout[axis] if axis in wanted else None
     with shown.batch_update():
         _set((part.layout, *(part.data if same else ())) for part in (shown, shown, figure))
     if not same:
         shown.data = ()
         shown.add_traces(figure.data)
     return not same
+
+
+def _axes(figure: go.Figure) -> set[str]:
+    return {name for name in figure.layout.to_plotly_json() if name[1:].startswith("axis")}
 
 
 def _set(figures: Iterable[Iterable[Any]]) -> None:
@@ -181,6 +192,56 @@ def _same(first: Any, second: Any) -> bool:
     return np.array_equal(first, second, equal_nan=first.dtype.kind == second.dtype.kind == "f")  # lines break at nan
 
 
+class Brush:
+    """Tells which nodes a hand selects on a map, and marks those that are selected by other means.
+
+    Attributes:
+        nodes: the nodes that are marked on the map, int64 [selected].
+    """
+
+    def __init__(self, shown: go.FigureWidget, act: Callable[[Ids], object]):
+        """Call `act` with the nodes of each lasso or box on a map, none after a double click."""
+        self._shown, self._act, self._wiping = shown, act, False
+        self.nodes: Ids = np.empty(0, np.int64)
+        shown._config = {**shown._config, "modeBarButtonsToRemove": ["autoScale2d"], "displayModeBar": True}
+
+    def listen(self) -> None:
+        """Listen to the traces of the map: once it is there, and again whenever they were made anew."""
+        traces = self._traces()
+        if traces:  # each event comes to all traces in their order, with or without points
+            traces[-1].on_selection(self._selected)
+            traces[-1].on_deselect(self._deselected)
+
+    def mark(self, nodes: Ids) -> None:
+        """Set nodes off from the others on the map; none leaves all as they are."""
+        self.nodes = np.asarray(nodes, np.int64)
+        with self._shown.batch_update():
+            maps.mark(self._shown, self.nodes if len(self.nodes) else None)
+
+    def _traces(self) -> list[Any]:
+        return [trace for trace in self._shown.data if trace.customdata is not None]
+
+    def _selected(self, *_: Any) -> None:
+        if self._wiping:
+            self._deselected()
+            return
+        held = [np.asarray(trace.customdata)[list(trace.selectedpoints or ())] for trace in self._traces()]
+        self.nodes = np.unique(np.concatenate(held)).astype(np.int64)
+        # The outline that a lasso leaves would take the clicks inside it for its own, and would select anew whenever
+        # the points move. plotly has no public way to take it away, since Python is never told of it.
+        self._wiping = True
+        self._shown._send_relayout_msg({"selections": []})
+        self._act(self.nodes)
+
+    def _deselected(self, *_: Any) -> None:
+        if self._wiping:  # the answer to taking the outline away
+            self._wiping = False
+            self.mark(self.nodes)
+            return
+        self.mark(np.empty(0, np.int64))
+        self._act(self.nodes)
+
+
 def span(data: np.ndarray, value: float) -> tuple[float, float, float]:
     """Return the ends and the step of a slider over what a threshold is compared with."""
     # A few far nodes would make the slider too coarse for all others.
@@ -188,13 +249,12 @@ def span(data: np.ndarray, value: float) -> tuple[float, float, float]:
     low, high = min(low, value), max(high, value)
     if low == high:
         low, high = low - 1, high + 1
-    if value == round(value) and (data == np.round(data)).all():
-        return float(np.floor(low)), float(np.ceil(high)), 1.0
-    places = int(-np.floor(np.log10((high - low) / 200)))
+    whole = value == round(value) and (data == np.round(data)).all()
+    places = 0 if whole else int(-np.floor(np.log10((high - low) / 200)))
     step = 10.0**-places
     return round(np.floor(low / step) * step, places), round(np.ceil(high / step) * step, places), round(step, places)
 
 
 def digits(step: float) -> int:
-    """Return how many digits after the point a power of ten has."""
-    return round(-np.log10(step))
+    """Return how many digits after the point a power of ten has, none for a whole number."""
+    return max(0, round(-np.log10(step)))

@@ -1,19 +1,17 @@
 """What is seen of an embedding while its model trains: the accuracy of a probe and a map; no widget."""
 
 import time
-from functools import cached_property
 from textwrap import wrap
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
+from workbench.contrast.pair_tables import node_classes
 from workbench.errors import UserError
 from workbench.evaluation import Scores, evaluate
 from workbench.evaluation.projection import Map, project
-from workbench.evaluation.protocols import labels_of
 from workbench.plots import style
 from workbench.plots.losses import accuracy_curve
 from workbench.plots.maps import map_figure, spans
@@ -74,19 +72,11 @@ class Looks:
             fig = style.figure("Map of the embedding", "<br>".join(wrap(self._unmapped, LETTERS)), MAP)
             return fig.update_xaxes(visible=False).update_yaxes(visible=False)
         names = {"class_names": self._graph.get("class_names"), "names": self._graph.get("node_names")}
-        labelled = (self._classes >= 0).any()
-        note = "colours are classes: labels are used to look, never to train" if labelled else "the graph has no labels"
-        fig = map_figure(self.map, self._classes, "class", f"Map after epoch {self.epoch:,}", note, **names)
+        classes = np.maximum(node_classes(self._graph), -1)
+        look = "colours are classes: labels are used to look, never to train"
+        note = look if (classes >= 0).any() else "the graph has no labels"
+        fig = map_figure(self.map, classes, "class", f"Map after epoch {self.epoch:,}", note, **names)
         lines = [part for line in fig.layout.title.subtitle.text.split("<br>") for part in wrap(line, LETTERS)]
         for axis, span in zip((fig.layout.xaxis, fig.layout.yaxis), spans([self._corners]), strict=True):
             axis.update(range=span, visible=True)
         return fig.update_layout(title_subtitle_text="<br>".join(lines), margin_t=66 + 18 * len(lines), height=MAP)
-
-    @cached_property
-    def _classes(self) -> NDArray[np.int64]:
-        """The class of each node [nodes], -1 where it has none."""
-        assert self._graph is not None
-        try:
-            return labels_of(self._graph)
-        except UserError:
-            return np.full(self._graph.num_nodes or 0, -1)

@@ -41,8 +41,8 @@ def microscope(
 
     Args:
         graph: the graph; its labels, where it has any, are used to look and never to choose.
-        samplers: names of one to four samplers, "as trained" for the negatives that the run compared in its last step;
-            None for that, where there is a run, and some others.
+        samplers: names of one to four, "as trained" for the negatives that the run compared in its last step; None for
+            that, where there is a run, and some others.
         anchor: whose negatives; None for a seeded node with something to tell.
         k: how many negatives, 1 to 64; "as trained" has as many as the training had.
         seed: of what the samplers draw, and of the anchors that are drawn.
@@ -51,8 +51,7 @@ def microscope(
         options: further options by the name of a sampler, e.g. {"hop-far": {"hops": 4}}.
 
     Returns:
-        The widget; the last expression of a cell shows it. With WORKBENCH_HEADLESS=1, when nobody is there to click,
-        a static report with the same pictures and sentences.
+        The widget, or with WORKBENCH_HEADLESS=1 a static report with the same pictures and sentences.
 
     Raises:
         UserError: no such sampler, option or node, a graph without nodes, or a number out of range.
@@ -96,7 +95,13 @@ class Microscope(Shell):
         self._show(scene.figures(self.colour.value, self.method.value))
         self.children = self._arranged()
         self._tell()
-        self._connect()
+        self._observe(self._typed, self.anchor)
+        self._observe(self._again, self.k, self.seed, *self.samplers)
+        self.seed.observe(lambda change: setattr(self, "_draws", np.random.default_rng(change["new"])), "value")
+        self._observe(self._draw, self.colour, self.method)
+        self.surprise.on_click(lambda _: self.draw_anchor())
+        self.move.on_click(lambda _: self.move_to(self.scene.anchor if self.chosen is None else self.chosen))
+        self.save.on_click(lambda _: self._save())
 
     def _make_controls(self) -> None:
         scene, lens, broad = self.scene, self.scene.lens, look(58, "1 1 160px")
@@ -137,15 +142,6 @@ class Microscope(Shell):
         below = row(column("1 1 400px", self.cosines), column("1 1 400px", self.map))
         words = [row(self.told, self.move), self.tables, self.note, row(self.filename, self.save, self.saved)]
         return [*controls, fit(), self.rings, below, *words]
-
-    def _connect(self) -> None:
-        self._observe(self._typed, self.anchor)
-        self._observe(self._again, self.k, self.seed, *self.samplers)
-        self.seed.observe(lambda change: setattr(self, "_draws", np.random.default_rng(change["new"])), "value")
-        self._observe(self._draw, self.colour, self.method)
-        self.surprise.on_click(lambda _: self.draw_anchor())
-        self.move.on_click(lambda _: self.move_to(self.scene.anchor if self.chosen is None else self.chosen))
-        self.save.on_click(lambda _: self._save())
 
     def _typed(self) -> None:
         lens = self.scene.lens

@@ -14,6 +14,7 @@ from workbench.errors import UserError
 from workbench.evaluation import strata
 from workbench.evaluation.scores import matrix_of
 from workbench.plots import network
+from workbench.plots.negatives import called
 from workbench.plots.network import Piece
 from workbench.rules import Evaluation, Explanation, Semantics, Terms, readings
 from workbench.rules.explanation import explain
@@ -127,9 +128,8 @@ class RuleScene:
 
     def tree(self) -> str:
         """Return the truth tree of the chosen node as HTML."""
-        names = self.graph.get("node_names")
-        called = f" ({html.escape(str(names[self.node]))})" if names else ""
-        return f"<b>Why, for node {self.node}{called}</b>{plots.truth_tree(self.explanation)}"
+        who = html.escape(called(self.node, self.graph.get("node_names")))
+        return f"<b>Why, for {who}</b>{plots.truth_tree(self.explanation)}"
 
     def _reading(self) -> readings.Reading:
         return readings.read(self.evaluation, self.parts[self.part])
@@ -167,7 +167,7 @@ def moved(tree: Node, value: float, step: float) -> Node:
     The number is replaced in the tree, so that every text that is shown has the number that counts.
     """
     movable = rules.thresholds(tree)
-    near = round(value, max(0, digits(step)))  # the screen gives back numbers such as 6.000000000000001
+    near = round(value, digits(step))  # the screen gives back numbers such as 6.000000000000001
     if not movable or movable[0].value in (value, near):
         return tree
     return rebuilt(tree, {id(movable[0]): Number(near, at=movable[0].at)})

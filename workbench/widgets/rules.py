@@ -31,14 +31,13 @@ def rule_explorer(
 
     Args:
         graph: the graph.
-        rule: the first rule, a name or a formula.
-        node: the node chosen first; None for a seeded one.
+        rule: the first rule, a name or a formula. node: the node chosen first; None for a seeded one.
         seed: of the piece of the graph that is drawn, its layout, the splits of the probe and the bootstrap.
         embedding: a run, or a matrix [nodes, dim], whose probe errors are shown along the score.
 
     Returns:
-        The widget; the last expression of a cell shows it. With WORKBENCH_HEADLESS=1, when nobody is there to click,
-        a static report with the same pictures: `figures` "graph", "values", "overlap" and "labels", and `explanation`.
+        The widget, or with WORKBENCH_HEADLESS=1 a static report with the same pictures: `figures` "graph", "values",
+        "overlap" and "labels", and `explanation`.
 
     Raises:
         UserError: no such rule or node, a graph without nodes, or a formula that can't be evaluated on this graph.
@@ -197,7 +196,7 @@ class RuleExplorer(Shell):
         slider.min, slider.max = min(slider.min, low), max(slider.max, high)  # never crossed on the way
         slider.value = value
         slider.min, slider.max, slider.step = low, high, step
-        slider.readout_format = f".{max(0, digits(step))}f"
+        slider.readout_format = f".{digits(step)}f"
         slider.value = value
         self.moves.value = _hint(f"moves the {value:g} in <code>{html.escape(text)}</code>")
 

@@ -3,7 +3,7 @@
 import html
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
@@ -12,7 +12,7 @@ from IPython.display import HTML, display
 
 from workbench.errors import UserError, nearest, node_number
 from workbench.plots import style
-from workbench.widgets.live import Controls, Fit, live, update
+from workbench.widgets.live import Brush, Controls, Fit, Ids, live, update
 
 HEADLESS = "WORKBENCH_HEADLESS"
 
@@ -22,20 +22,12 @@ def headless() -> bool:
     return os.environ.get(HEADLESS) == "1"
 
 
-class Scene(Protocol):
-    """What a widget, e.g. a "rule explorer", shows: it computes and draws, and knows of no screen."""
-
-    widget: str
-
-    def figures(self) -> dict[str, go.Figure]:
-        """Draw the figures of the widget, by name."""
-
-    def page(self, figures: dict[str, go.Figure]) -> list[str | go.Figure]:
-        """Return HTML text and figures as they stand below each other where nobody is there to click."""
-
-
 class Report:
-    """The static twin of a widget: its scene without controls. A script may ask it what it may ask the scene."""
+    """The static twin of a widget: its scene without controls. A script may ask it what it may ask the scene.
+
+    A scene computes and draws, and knows of no screen: `widget` is what shows it, `figures()` are its figures by name,
+    and `page(figures)` is HTML text and figures as they stand below each other.
+    """
 
     def __init__(self, scene: Any):
         self.scene, self.figures = scene, scene.figures()
@@ -66,6 +58,7 @@ class Shell(Controls, ipw.VBox):
         super().__init__()
         self.scene = scene
         self.figures: dict[str, go.FigureWidget] = {}
+        self._brushes: dict[str, Brush] = {}
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name in ("scene", "figures"):
@@ -73,10 +66,14 @@ class Shell(Controls, ipw.VBox):
         return self.figures[name] if name in self.figures else getattr(self.scene, name)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Show the widget; a figure tells a new screen no changes but those that it is asked for at this moment."""
+        """Show the widget, with its figures as they are."""
+        self._settle()
+        return super()._repr_mimebundle_(**options)
+
+    def _settle(self) -> None:
+        """Keep the figures as they are for a screen that opens later: they tell it no changes but what they kept."""
         for figure in self.figures.values():
             figure._repr_mimebundle_()
-        return super()._repr_mimebundle_(**options)
 
     def _show(self, drawn: Mapping[str, go.Figure]) -> None:
         """Bring figures that are shown up to others, and listen to those whose traces were made anew."""
@@ -92,6 +89,19 @@ class Shell(Controls, ipw.VBox):
         for trace in self.figures[name].data:
             if trace.customdata is not None:
                 trace.on_click(self._clicked)
+        if name in self._brushes:
+            self._brushes[name].listen()
+
+    def _brush(self, act: Callable[[Ids], object], *names: str) -> None:
+        """Call `act` with the nodes of each lasso or box on some figures."""
+        for name in names:
+            self._brushes[name] = Brush(self.figures[name], act)
+            self._brushes[name].listen()
+
+    def _mark(self, nodes: Ids) -> None:
+        """Set nodes off from the others on the figures that are brushed."""
+        for brush in self._brushes.values():
+            brush.mark(nodes)
 
     def _clicked(self, trace: Any, points: Any, _: Any) -> None:
         if points.point_inds:

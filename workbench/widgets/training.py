@@ -5,16 +5,14 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as ipw
-import pandas as pd
 import plotly.graph_objects as go
 from torch_geometric.data import Data
 
 from workbench.errors import UserError
-from workbench.widgets.course import Training, under_way
 from workbench.widgets.form import Form
-from workbench.widgets.live import Controls, live, update
 from workbench.widgets.request import checked
-from workbench.widgets.shell import Report, column, complaint, fit, headless, look, row, wide
+from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row, wide
+from workbench.widgets.thread import Training, under_way
 
 if TYPE_CHECKING:
     from workbench.training.run import Run
@@ -40,9 +38,8 @@ def training_panel(
         **overrides: parameters that differ from the preset; an unknown one is an error.
 
     Returns:
-        The panel; the last expression of a cell shows it, and `run` is the run once there is one. With
-        WORKBENCH_HEADLESS=1, when nobody is there to click, the request is trained at once, and a static report has
-        the same pictures, `run`, `graph`, `history` and, as `sentence`, what happened.
+        The panel, whose `run` is the run once there is one; or with WORKBENCH_HEADLESS=1, after training at once, a
+        static report with the same pictures, `run`, `graph`, `history` and, as `sentence`, what happened.
 
     Raises:
         UserError: an unknown name or parameter, or a value that does not fit; for the report also what `fit` raises.
@@ -59,17 +56,13 @@ def training_panel(
 
 
 class Trained:
-    """A training that is over, as its report shows it.
-
-    Attributes:
-        run: the run. graph: the graph it was trained on. history: one row an epoch. sentence: what happened.
-    """
+    """A training that is over, as its report shows it: run, graph, history (a row an epoch) and what happened."""
 
     widget = "training panel"
 
     def __init__(self, training: Training):
         self.figures = training.figures
-        self.run, self.graph, self.history = training.result, training.graph, training.history()
+        self.run, self.graph, self.history = training.result, training.graph, training.history
         self.sentence = training.sentence
 
     def page(self, figures: dict[str, go.Figure]) -> list[str | go.Figure]:
@@ -77,8 +70,8 @@ class Trained:
         return [*figures.values(), f"<p>{html.escape(self.sentence)}</p>"]
 
 
-class TrainingPanel(Controls, ipw.VBox):
-    """The widget; its parts are attributes, so that a script can set what a hand would.
+class TrainingPanel(Shell):
+    """The widget; its scene is the training, which another takes the place of when one is started.
 
     Handlers of the controls run in the kernel's own thread and only ask the training to pause, go on or end. What it
     does is shown by its own thread; a lock keeps the two from writing on the screen at once.
@@ -87,15 +80,17 @@ class TrainingPanel(Controls, ipw.VBox):
         form: what to train. every: epochs from one look to the next.
         buttons: "start", "pause" (which resumes what is paused) and "stop".
         progress, counter, message: how far the training is, and what is going on or happened.
-        figures: "losses", "accuracy" and "map".
+        figures: "losses", "accuracy" and "map". history: one row an epoch so far. graph: once it is loaded.
+        error: the traceback of an error that is no user's mistake, else "".
     """
 
+    scene: Training
+
     def __init__(self, form: Form, every: int):
-        super().__init__()
+        super().__init__(Training(form.asked, every))  # type: ignore[arg-type] # a form opens without a mistake
         for other in under_way():
             other.end("another panel was made")
         self.form, self._lock = form, threading.RLock()
-        self._training = Training(form.asked, every)  # type: ignore[arg-type] # a form opens without a mistake
         ends = {"value": every, "min": 1, "max": 10**6, "tooltip": "how often accuracy and map are made anew"}
         self.every = ipw.BoundedIntText(description="epochs between looks", **ends, **look(160, "236px"))
         self.buttons = {
@@ -106,7 +101,7 @@ class TrainingPanel(Controls, ipw.VBox):
         self.progress = ipw.IntProgress(layout=wide("1 1 160px"))
         self.counter, self.message = ipw.HTML(layout=ipw.Layout(width="260px")), ipw.HTML()
         self.message.layout.min_height = "78px"  # of four lines, so that nothing below moves
-        self.figures = {name: live(figure) for name, figure in self._training.figures().items()}
+        self._show(self.scene.figures())
         self._shown: dict[str, object] = {}
         for name, button in self.buttons.items():
             button.layout.width = "110px"
@@ -122,67 +117,43 @@ class TrainingPanel(Controls, ipw.VBox):
             row(left, column("1 1 400px", self.figures["map"]), align="stretch"),
         ]
         self.buttons["start"].on_click(lambda _: self.start())
-        self.buttons["pause"].on_click(lambda _: self.resume() if self._training.paused else self.pause())
+        self.buttons["pause"].on_click(lambda _: self.resume() if self.scene.paused else self.pause())
         self.buttons["stop"].on_click(lambda _: self.stop())
-        self.every.observe(lambda change: setattr(self._training, "every", change["new"]), "value")
+        self.every.observe(lambda change: setattr(self.scene, "every", change["new"]), "value")
         form.observe(lambda _: self._asked(), "asked")
         self._tell()
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Show the widget, with its figures as they are."""
-        self._settle()
-        return super()._repr_mimebundle_(**options)
 
     @property
     def run(self) -> "Run | None":
         """The run of what was started last, complete or not; None while there is none."""
-        return self._training.result
-
-    @property
-    def graph(self) -> Data | None:
-        """The graph that it is trained on, once it is loaded."""
-        return self._training.graph
-
-    @property
-    def history(self) -> pd.DataFrame:
-        """One row an epoch so far, one column a loss term, and "seconds"."""
-        return self._training.history()
-
-    @property
-    def error(self) -> str:
-        """The traceback of an error that is no user's mistake, else ""."""
-        return self._training.report
+        return self.scene.result
 
     def start(self) -> None:
-        """Train what stands in the form; what is trained meanwhile is ended, or resumed where it is the same.
-
-        Raises:
-            UserError: what stands in the form does not fit.
-        """
-        asked, now = self.form.asked, self._training
+        """Train what stands in the form; another training is ended, the same one resumed."""
+        asked, now = self.form.asked, self.scene
         if asked is None:
             raise UserError(self.form.problem)
         if now.active and not now.ending and now.request == asked:
             self.resume()
             return
         with self._lock:
-            self._training = Training(asked, self.every.value, self._follow, now)
-            self._training.start()
-            self._follow(self._training)
+            self.scene = Training(asked, self.every.value, self._follow, now)
+            self.scene.start()
+            self._follow(self.scene)
 
     def pause(self) -> None:
         """Wait after the epoch under way."""
-        self._training.pause()
+        self.scene.pause()
         self._tell()
 
     def resume(self) -> None:
         """Go on after a pause."""
-        self._training.resume()
+        self.scene.resume()
         self._tell()
 
     def stop(self) -> None:
         """End after the epoch under way, or out of a pause; starting the same again goes on from there."""
-        self._training.end()
+        self.scene.end()
         self._tell()
 
     def close(self) -> None:
@@ -190,36 +161,34 @@ class TrainingPanel(Controls, ipw.VBox):
         self.stop()
         super().close()
 
+    def _listen(self, name: str) -> None:
+        """Listen to no clicks: nothing is chosen here."""
+
     def _asked(self) -> None:
         """What stands in the form has changed."""
         with self._lock:
-            if self._training.phase == "idle" and self.form.asked:
-                self._training = Training(self.form.asked, self.every.value)
-                self._follow(self._training)
+            if self.scene.phase == "idle" and self.form.asked:
+                self.scene = Training(self.form.asked, self.every.value)
+                self._follow(self.scene)
         self._tell()
 
     def _follow(self, training: Training) -> None:
         """Show how a training goes, unless another has taken its place."""
         with self._lock:
-            if training is not self._training:
+            if training is not self.scene:
                 return
             self._tell()
             drawn = {"losses": len(training.rows), "accuracy": training.looks.epoch, "map": training.looks.epoch}
             for name, state in drawn.items():
                 if self._shown.get(name) != (training, state):
                     self._shown[name] = training, state
-                    _bring(self.figures[name], training.figure(name))
+                    self._show({name: training.figure(name)})
             if training.phase in ("paused", "over"):
                 self._settle()
 
-    def _settle(self) -> None:
-        """Keep the figures as they are for a screen that opens later, or that was not ready for what was sent to it."""
-        for figure in self.figures.values():
-            figure._repr_mimebundle_()
-
     def _tell(self) -> None:
         with self._lock:
-            training, asked = self._training, self.form.asked
+            training, asked = self.scene, self.form.asked
             status = training.status()
             fine = f'<div style="line-height:1.4">{html.escape(status)}</div>'
             self.message.value = complaint(status) if training.failed else fine
@@ -233,17 +202,6 @@ class TrainingPanel(Controls, ipw.VBox):
             same = yielding and not training.paused and training.request == asked
             start.disabled, pause.disabled, stop.disabled = asked is None or same, not yielding, not yielding
             pause.description, pause.icon = ("resume", "play") if training.paused else ("pause", "pause")
-
-
-def _bring(shown: go.FigureWidget, figure: go.Figure) -> None:
-    """Bring a figure that is shown up to another one, which may have more or fewer panels."""
-    there, wanted = (
-        {name for name in layout.to_plotly_json() if name[1:].startswith("axis")}
-        for layout in (shown.layout, figure.layout)
-    )
-    for axis in there ^ wanted:
-        shown.layout[axis] = figure.layout[axis] if axis in wanted else None
-    update(shown, figure)
 
 
 def _duration(seconds: float) -> str:

@@ -14,7 +14,7 @@ from torch_geometric.data import Data
 from workbench.datasets import load_graph
 from workbench.errors import UserError
 from workbench.evaluation import evaluate
-from workbench.plots.losses import Course, term_curves
+from workbench.plots.losses import History, term_curves
 from workbench.training.fit import fit
 from workbench.training.loop import Progress
 from workbench.training.run import Run
@@ -57,7 +57,7 @@ class Training(threading.Thread):
         phase: "idle", "waiting", "loading", "preparing", "training", "paused", "measuring" or "over".
         looks: at the embedding on the way. result: the run once training has ended, complete or not.
         sentence: what happened, once it is over. failed: whether that is a failure.
-        report: the traceback of an error that is no user's mistake.
+        error: the traceback of an error that is no user's mistake.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Training(threading.Thread):
         self.looks = Looks(self.graph, request.seed)
         self.rows: list[dict[str, Any]] = []
         self.result: Run | None = None
-        self.sentence, self.failed, self.report = "", False, ""
+        self.sentence, self.failed, self.error = "", False, ""
         self._going, self._ended, self._why, self._next_picture = threading.Event(), False, "", 0.0
         self._going.set()
         self._others: list[Training] = []
@@ -122,8 +122,9 @@ class Training(threading.Thread):
             self._ended, self._why = True, f", as {why}" if why else ""
         self._going.set()
 
+    @property
     def history(self) -> pd.DataFrame:
-        """Return one row an epoch so far, one column a loss term, and "seconds"."""
+        """One row an epoch so far, one column a loss term, and "seconds"."""
         rows = list(self.rows)
         return pd.DataFrame(rows, columns=list(rows[0]) if rows else ["epoch", "loss", "seconds"]).set_index("epoch")
 
@@ -136,7 +137,7 @@ class Training(threading.Thread):
         except UserError as error:
             self.sentence, self.failed = f"{error}.", True
         except Exception as error:
-            self.report, self.failed = traceback.format_exc(), True
+            self.error, self.failed = traceback.format_exc(), True
             words = next(iter(str(error).splitlines()), "no message")
             self.sentence = f"{type(error).__name__}: {words}; the full report is in panel.error."
         self._others, self._before = [], None
@@ -231,11 +232,9 @@ class Training(threading.Thread):
         measured = f"no accuracy: {self.looks.unscored}"
         if not self.looks.unscored:
             assert self.graph is not None
-            # Ten splits are for what is whole.
-            whole = run.complete
-            measured = str(
-                evaluate(run, self.graph, PROTOCOL, progress=False) if whole else self.looks.scores[run.epochs]
-            )
+            measured = str(self.looks.scores[run.epochs])
+            if run.complete:  # ten splits are for what is whole
+                measured = str(evaluate(run, self.graph, PROTOCOL, progress=False))
         epochs = f"{run.epochs:,} of {asked.epochs:,} epochs{on}, in {run.seconds:.1f} s"
         return (
             f"{done}: {asked}; {epochs}; {measured}; peak {run.peak_mib:,.0f} MiB above what was in use before, which "
@@ -250,8 +249,8 @@ class Training(threading.Thread):
         """Draw one of the figures."""
         if name != "losses":
             return self.looks.draw_map() if name == "map" else self.looks.draw_accuracy(self.request.epochs)
-        history, asked = self.history(), self.request
+        history, asked = self.history, self.request
         step = -(-len(history) // DRAWN) or 1
         drawn = history.iloc[(len(history) - 1) % step :: step]  # with the last
         heading = f"Loss terms of {asked.method} on {asked.label}"
-        return term_curves([Course(asked.method, asked.method, drawn)], heading, asked.epochs, HEIGHT)
+        return term_curves([History(asked.method, asked.method, drawn)], heading, asked.epochs, HEIGHT)

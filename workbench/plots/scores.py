@@ -1,4 +1,4 @@
-"""The same embedding under every protocol."""
+"""Scores of methods and baselines side by side, and of one embedding under every protocol."""
 
 import textwrap
 from typing import Any
@@ -11,9 +11,51 @@ from workbench.errors import UserError
 from workbench.evaluation import protocols
 from workbench.plots import style
 
+_BOTH = ("accuracy", "training seeds", "protocol", "solver")
+_COMPARED = ("name", "kind", "spread over splits", "spread over seeds", *_BOTH)
+_LENS = ("normalised", "own", "flawed", "low", "high", "interval", *_BOTH)
 _WAYS = {True: ("rows divided by their L2 norm", -0.17), False: ("rows as they are", 0.17)}
-_WANTED = ("protocol", "normalised", "own", "flawed", "accuracy", "low", "high", "interval", "training seeds", "solver")
 _LETTERS = 100  # letters of a line below the figure
+
+
+def results_chart(table: pd.DataFrame) -> go.Figure:
+    """Draw accuracy and its spread for each row of a comparison: trained methods in colour, all else in grey.
+
+    Args:
+        table: what `workbench.compare` returned.
+
+    Returns:
+        A figure with a dot at each mean; the thin bar is one standard deviation over the splits, and where a row holds
+        several training seeds, the thick bar is one standard deviation over their means.
+
+    Raises:
+        UserError: the table is empty, lacks a column, or mixes protocols.
+    """
+    _check(table, _COMPARED, "results_chart draws what compare() returned")
+    if len(asked := table[["protocol", "solver"]].drop_duplicates()) != 1:
+        raise UserError(f"the table holds {len(asked)} protocols or solvers; results_chart draws one at a time")
+    protocol, solver = asked.iloc[0]
+    flaw = protocols.get(protocol).flawed
+    subtitle = "thin bar: standard deviation over the splits"
+    if (table["training seeds"] > 1).any():
+        subtitle += "; thick bar: over the training seeds"
+    fig = style.figure("Accuracy of a probe on frozen embeddings", subtitle + (f"<br>FLAWED: {flaw}" if flaw else ""))
+    methods = iter(style.COLOURS * len(table))
+    colours = [next(methods) if kind == "trained" else style.GREY for kind in table["kind"]]
+    for row, colour in zip(table.to_dict("records"), colours, strict=True):
+        marker = {"color": colour, "size": 10, "symbol": "circle" if row["kind"] == "trained" else "circle-open"}
+        for column, thickness, cap in (("spread over splits", 1.5, 5), ("spread over seeds", 5, 0)):
+            if column == "spread over seeds" and pd.isna(row[column]):
+                continue
+            bar = {"type": "data", "array": [row[column]], "thickness": thickness, "width": cap}
+            hover = f"{row['name']}<br>{row['accuracy']:.2f} ± {row[column]:.2f} ({column})<extra></extra>"
+            at = [row["accuracy"]], [row["name"]]
+            fig.add_trace(style.points(at, marker, error_x=bar, hovertemplate=hover))
+        written = f"{row['accuracy']:.1f} ± {row['spread over splits']:.1f}"
+        fig.add_annotation(y=row["name"], text=written, **style.BESIDE)
+    fig.update_xaxes(title=f"accuracy, % ({protocol}, {solver})")
+    fig.update_yaxes(categoryorder="array", categoryarray=table["name"][::-1].tolist(), ticks="")
+    return fig.update_layout(height=170 + 34 * len(table) + (20 if flaw else 0), margin={"r": 95, "t": 100})
 
 
 def protocol_lens(table: pd.DataFrame) -> go.Figure:
@@ -29,8 +71,7 @@ def protocol_lens(table: pd.DataFrame) -> go.Figure:
     Raises:
         UserError: the table lacks a column.
     """
-    if missing := [name for name in _WANTED if name not in table]:
-        raise UserError(f"the table has no column {missing[0]!r}: protocol_lens draws what evaluation.lens() returned")
+    _check(table, _LENS, "protocol_lens draws what evaluation.lens() returned")
     table = table.fillna({"flawed": ""})  # an empty word is nan after a file
     ends = table[["low", "high"]].to_numpy(float)
     table["ends"] = ["" if np.isnan(low) else f" [{low:.1f}, {high:.1f}]" for low, high in ends]
@@ -72,6 +113,11 @@ def protocol_lens(table: pd.DataFrame) -> go.Figure:
     legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"}
     margin = {"r": 125, "t": 125, "b": 78 + 17 * len(lines)}
     return fig.update_layout(height=203 + 56 * len(places) + 17 * len(lines), title=title, legend=legend, margin=margin)
+
+
+def _check(table: pd.DataFrame, columns: tuple[str, ...], wanted: str) -> None:
+    if missing := [name for name in columns if name not in table]:
+        raise UserError(f"the table has no column {missing[0]!r}: {wanted}")
 
 
 def _notes(table: pd.DataFrame) -> list[str]:
