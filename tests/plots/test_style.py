@@ -20,7 +20,6 @@ from workbench import audit, negatives, plots, rules
 from workbench.datasets import content_hash
 from workbench.evaluation import agreement, lens, projection, strata
 from workbench.plots import network, style
-from workbench.plots.negatives import Mapped
 from workbench.rules import Semantics, Terms, readings
 from workbench.studies import differences, load, published, read, verdicts
 from workbench.widgets.rule_scene import RuleScene
@@ -165,7 +164,7 @@ def figures() -> dict[str, go.Figure]:
         name: audit(negatives.select(name, graph, 6, anchors=[7]), graph) for name in ("uniform", "hop-near", "hardest")
     }
     panels = {**audits, "broken": "it needs what this graph has not"}
-    mapped = Mapped(projection.project(run.embeddings, "pca"), "PCA")
+    mapped = projection.project(run.embeddings, "pca"), "PCA"
     terms = Terms(graph)
     rule_figures = {
         f"{semantics} {rule}: {name}": figure

@@ -111,15 +111,13 @@ def check(notebooks: Sequence[str | Path], values: Mapping[str, Any]) -> None:
     for key, value in values.items():
         have = [name for name in known if key in known[name]]
         lack = [name for name in known if key not in known[name]]
-        if have and lack:
+        if lack and not have:
+            raise unknown("parameter", key, known[lack[0]], f"of notebook {lack[0]!r}")
+        if lack:
             guess = nearest(key, known[lack[0]])
             hint = f" (nearest there: {guess!r})" if guess else ""
-            raise UserError(
-                f"parameter {key!r} is known to {', '.join(have)} but not to {', '.join(lack)}{hint}; "
-                "name only the notebooks that have it"
-            )
-        for name in lack:
-            raise unknown("parameter", key, known[name], f"of notebook {name!r}")
+            where = f"is known to {', '.join(have)} but not to {', '.join(lack)}{hint}"
+            raise UserError(f"parameter {key!r} {where}; name only the notebooks that have it")
         for name in have:
             default = known[name][key]
             # A whole number will do for a float; None and computed defaults don't say what they take.

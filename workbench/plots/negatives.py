@@ -3,7 +3,6 @@
 import html
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from workbench.plots import style
 
 Panels = Mapping[str, Audit | str]
 Ids = NDArray[np.int64]
+Mapped = tuple[Map, str]  # a map and what it is of, in words
 MOST = 64  # negatives that are drawn or told one by one; of more, a sample
 NOWHERE = np.full((1, 2), None)  # of what stands in the legend alone
 MARKS = ("circle-open", "diamond-open", "square-open", "triangle-up-open")  # open, so that one node can bear several
@@ -115,14 +115,6 @@ def negative_cosines(
     return fig.update_xaxes(title="cosine with the anchor (no unit)", row=2, col=1)
 
 
-@dataclass(frozen=True)
-class Mapped:
-    """A map and what it is of, in words."""
-
-    drawn: Map
-    told: str
-
-
 def negative_map(
     panels: Panels,
     mapped: Mapped | str,
@@ -146,9 +138,9 @@ def negative_map(
     fig.update_layout(margin={"t": 70, "b": 70, "l": 10, "r": 10}, legend=legend, **style.PANNED)
     if isinstance(mapped, str):
         return fig
-    drawn = mapped.drawn
+    drawn, what = mapped
     trust = f"trustworthiness {drawn.trustworthiness:.2f} (1 = faithful)"
-    fig.update_layout(title_subtitle_text=f"{mapped.told}<br>{trust}")
+    fig.update_layout(title_subtitle_text=f"{what}<br>{trust}")
 
     def add(name: str, wanted: Any, marker: dict[str, Any], legend: str = "") -> None:
         mine = np.isin(drawn.nodes, wanted)  # a map of a sample lacks some

@@ -57,15 +57,10 @@ _AXIS = {
     "title": {"font": {"size": 13}, "standoff": 8},
     "automargin": True,
 }
+_LEFT = {"x": 0, "xref": "paper", "xanchor": "left"}
 _LAYOUT = {
     "font": {"family": "Inter, Helvetica Neue, Arial, DejaVu Sans, sans-serif", "size": 12, "color": INK},
-    "title": {
-        "font": {"size": 16},
-        "subtitle": {"font": {"size": 12, "color": MUTED}},
-        "x": 0,
-        "xref": "paper",
-        "xanchor": "left",
-    },
+    "title": {"font": {"size": 16}, "subtitle": {"font": {"size": 12, "color": MUTED}}, **_LEFT},
     "colorway": COLOURS,
     "paper_bgcolor": PAPER,
     "plot_bgcolor": PAPER,

@@ -197,7 +197,7 @@ class Lens:
             rows, what = torch.from_numpy(reduced), f"{what}, reduced to 64 columns"
         elif rows.layout != torch.strided:
             rows = rows.to_dense()
-        return Mapped(projection.project(rows, method), what)
+        return projection.project(rows, method), what
 
     def drawn(self, generator: np.random.Generator, samplers: Sequence[str], k: int, seed: int) -> int:
         """Draw an anchor; one with a false or a coupled negative where a few draws find any."""
