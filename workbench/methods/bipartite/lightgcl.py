@@ -108,7 +108,8 @@ class LightGCL(lightgcn.LightGCN):
         values = (
             whole.values() * keep_edges(len(whole.values()), rate, self.generator, device=whole.device) / (1 - rate)
         )
-        return torch.sparse_csr_tensor(whole.crow_indices(), whole.col_indices(), values, whole.shape)
+        places = whole.crow_indices(), whole.col_indices()
+        return torch.sparse_csr_tensor(*places, values, whole.shape, check_invariants=False)
 
     def low_rank(self, layers: list[Tensor]) -> list[Tensor]:
         """Return the layers of the second view, each U S V^T times the graph's layer before, never U S V^T itself."""
