@@ -59,7 +59,10 @@ def labelled() -> Data:
 @pytest.fixture
 def small_data(small_graph: Data) -> Callable[[str], Any]:
     """Return small data that a method learns on, by the method's name."""
-    by_kind = {"nodes": lambda: small_graph}
+    by_kind = {
+        "nodes": lambda: small_graph,
+        "bipartite": lambda: load_graph("tastes"),
+    }
     return lambda method: by_kind[METHODS.get(method).kinds[0]]()
 
 
@@ -72,6 +75,9 @@ def poisoned(small_data: Callable[[str], Any]) -> Callable[[str], Any]:
         if kind_of(data).name == "nodes":
             data = data.clone()
             data.y, data.train_mask = torch.full((60,), 10**9), torch.ones(60, dtype=torch.bool)
+        if kind_of(data).name == "bipartite":
+            data["user", "interacts", "item"].test_edge_index = torch.zeros(2, 10**3, dtype=torch.long)
+            data["user"].y, data["item"].y = torch.full((200,), 10**9), torch.full((120,), 10**9)
         return data
 
     return poison
