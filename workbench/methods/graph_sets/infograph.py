@@ -79,7 +79,7 @@ class InfoGraph(Method):
         return GIN(shape["features"], width, config.layers, "relu", "after", 0.0, "sum", concatenate=True)
 
     def batches(self) -> Iterable[Batch]:
-        """Yield the graphs in batches, in a new order each epoch; a last graph that is left alone waits for the next."""
+        """Yield the graphs in batches, in a new order each epoch; one that would be alone in the last is left out."""
         order = torch.randperm(len(self.inputs), generator=self.generator).tolist()
         alone = len(order) % self.config.batch_size == 1
         return DataLoader([self.inputs[number] for number in order], self.config.batch_size, drop_last=alone)
