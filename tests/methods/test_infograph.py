@@ -115,6 +115,8 @@ def test_a_graph_is_the_sum_of_its_nodes_whatever_their_order_and_its_batch(grap
     torch.testing.assert_close(run.encode(graphs[::-1]), run.embeddings.flip(0))
     many = [*graphs] * 20  # more than one batch
     torch.testing.assert_close(run.encode(many), run.embeddings.repeat(20, 1))
+    empty = Data(x=torch.zeros(0, graphs[0].num_features), edge_index=torch.zeros(2, 0, dtype=torch.long))
+    assert not run.encode([graphs[0], empty])[1].any()
 
 
 @pytest.mark.parametrize(("count", "seen"), [(20, 20), (17, 16)])

@@ -64,12 +64,12 @@ class Layers(Encoder):
             x: attributes [nodes, features], dense.
             edge_index: [2, edges].
         """
-        codes = []
+        codes = list[Tensor]()
         for number, convolution in enumerate(self.convolutions):
             x = convolution(self.dropout(x), edge_index)
             for module in self.behind(number):
                 x = module(x)
-            codes.append(x)
+            codes += [x] if self.concatenate else []
         return torch.cat(codes, 1) if self.concatenate else x
 
     def behind(self, number: int) -> list[nn.Module]:
@@ -84,7 +84,7 @@ class Layers(Encoder):
             nodes: Tensor = self(inputs.x.to_dense(), inputs.edge_index)
             return nodes
         pool, batches = _POOLING[self.pooling], DataLoader(inputs, _GRAPHS)
-        return torch.cat([pool(self(batch.x, batch.edge_index), batch.batch) for batch in batches])
+        return torch.cat([pool(self(batch.x, batch.edge_index), batch.batch, batch.num_graphs) for batch in batches])
 
     def plain(self) -> Plain:
         """Return the same encoder of nodes made of PyG's layers; dropout, which embeds nothing, is left out."""
