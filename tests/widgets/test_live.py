@@ -32,7 +32,8 @@ def test_a_figure_whose_code_is_slow_shows_what_was_changed_meanwhile(tmp_path: 
     with lab(tmp_path, SLOW) as (address, token), browser(address, token, tmp_path, Screen) as screen:
         found = screen.found(
             """() => {
-                const all = [...document.querySelectorAll(".js-plotly-plot")], drawn = all.filter(e => e._fullData?.length == 2);
+                const all = [...document.querySelectorAll(".js-plotly-plot")];
+                const drawn = all.filter(e => e._fullData?.length == 2);
                 const told = e => [e._fullLayout.title.text, ...e._fullData.map(t => [...t.y])];
                 return drawn.length == 3 && drawn.map(told);
             }"""
