@@ -1,4 +1,4 @@
-"""What every widget is made of: figures that change and are brushed on the screen, controls that set one another."""
+"""What every widget is made of: figures that change on the screen, and controls that set one another."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,13 +9,9 @@ import anywidget
 import ipywidgets as ipw
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
-from traitlets import Bool, default, observe
+from traitlets import Bool, Instance, Unicode, default, observe
 
 from workbench import plots
-from workbench.plots import maps
-
-Ids = NDArray[np.int64]
 
 
 class Controls:
@@ -48,10 +44,11 @@ class Controls:
 
 
 class _Page:
-    """The page that widgets are shown on: whether it is dark, and the figures that are dressed for it."""
+    """The page that widgets are shown on: whether it is dark, its plotly, and the figures that are dressed for it."""
 
     def __init__(self) -> None:
         self.dark = False
+        self.plotly: Plotly | None = None
         self.figures: WeakValueDictionary[int, go.FigureWidget] = WeakValueDictionary()
 
     def dressed(self, figure: go.Figure) -> go.Figure:
@@ -127,9 +124,74 @@ class Fit(anywidget.AnyWidget):
                 _page.redress(shown)
 
 
+class Plotly(anywidget.AnyWidget):
+    """The code of plotly, of which a page needs one: a figure of plotly's own brings all five megabytes again.
+
+    It is text here, because anywidget gives the code of a widget two seconds to start and then leaves it empty.
+    """
+
+    _esm = "export default {};"
+    code = Unicode(str(go.FigureWidget._esm)).tag(sync=True)
+
+
+class Figure(go.FigureWidget):
+    """A figure that waits for the page's plotly; what the kernel changes meanwhile is kept and done then."""
+
+    _esm = """
+    const KINDS = ["addTraces", "deleteTraces", "moveTraces", "restyle", "relayout", "update", "animate",
+                   "removeLayoutProps", "removeTraceProps"];
+    const NAMES = KINDS.map((kind) => `_py2js_${kind}`);
+    const loaded = (globalThis.workbenchPlotly ??= {});
+
+    const load = async (model, id) => {
+      const plotly = await model.widget_manager.get_model(id);
+      const address = URL.createObjectURL(new Blob([plotly.get("code")], { type: "text/javascript" }));
+      return (await import(address)).default;
+    };
+
+    export default () => {
+      let drawn;
+      return {
+        initialize({ model }) {
+          const missed = [], id = model.get("plotly").replace("IPY_MODEL_", "");
+          const keep = Object.fromEntries(
+            NAMES.map((name) => [name, () => model.get(name) && missed.push([name, model.get(name)])]),
+          );
+          NAMES.forEach((name) => model.on(`change:${name}`, keep[name]));
+          drawn = (loaded[id] ??= load(model, id)).then((make) => {
+            const figure = make();
+            NAMES.forEach((name) => model.off(`change:${name}`, keep[name]));
+            figure.initialize({ model });
+            for (const [name, value] of missed) {
+              model.set(name, value);
+              model.set(name, null);
+            }
+            return figure;
+          });
+          drawn.catch(() => delete loaded[id]);
+        },
+        async render(context) {
+          try {
+            return (await drawn).render(context);
+          } catch (error) {
+            context.el.textContent = `This figure could not be drawn (${error.message}). Run its cell again.`;
+          }
+        },
+      };
+    };
+    """
+    plotly = Instance(Plotly).tag(sync=True, **ipw.widget_serialization)
+
+    @default("plotly")
+    def _of_the_page(self) -> Plotly:
+        if _page.plotly is None or _page.plotly.comm is None:  # it was closed
+            _page.plotly = Plotly()
+        return _page.plotly
+
+
 def live(figure: go.Figure) -> go.FigureWidget:
     """Make a figure that can be changed on the screen, takes the width that there is and is dark where the page is."""
-    live = go.FigureWidget(_page.dressed(figure))
+    live = Figure(_page.dressed(figure))
     live.layout.meta = {"workbench": True}
     unused = ["select2d", "lasso2d", "autoScale2d", "zoom2d", "pan2d"]
     live._config = {**live._config, "responsive": True, "displaylogo": False, "modeBarButtonsToRemove": unused}
@@ -190,56 +252,6 @@ def _same(first: Any, second: Any) -> bool:
         return bool(first == second)
     first, second = np.asarray(first), np.asarray(second)
     return np.array_equal(first, second, equal_nan=first.dtype.kind == second.dtype.kind == "f")  # lines break at nan
-
-
-class Brush:
-    """Tells which nodes a hand selects on a map, and marks those that are selected by other means.
-
-    Attributes:
-        nodes: the nodes that are marked on the map, int64 [selected].
-    """
-
-    def __init__(self, shown: go.FigureWidget, act: Callable[[Ids], object]):
-        """Call `act` with the nodes of each lasso or box on a map, none after a double click."""
-        self._shown, self._act, self._wiping = shown, act, False
-        self.nodes: Ids = np.empty(0, np.int64)
-        shown._config = {**shown._config, "modeBarButtonsToRemove": ["autoScale2d"], "displayModeBar": True}
-
-    def listen(self) -> None:
-        """Listen to the traces of the map: once it is there, and again whenever they were made anew."""
-        traces = self._traces()
-        if traces:  # each event comes to all traces in their order, with or without points
-            traces[-1].on_selection(self._selected)
-            traces[-1].on_deselect(self._deselected)
-
-    def mark(self, nodes: Ids) -> None:
-        """Set nodes off from the others on the map; none leaves all as they are."""
-        self.nodes = np.asarray(nodes, np.int64)
-        with self._shown.batch_update():
-            maps.mark(self._shown, self.nodes if len(self.nodes) else None)
-
-    def _traces(self) -> list[Any]:
-        return [trace for trace in self._shown.data if trace.customdata is not None]
-
-    def _selected(self, *_: Any) -> None:
-        if self._wiping:
-            self._deselected()
-            return
-        held = [np.asarray(trace.customdata)[list(trace.selectedpoints or ())] for trace in self._traces()]
-        self.nodes = np.unique(np.concatenate(held)).astype(np.int64)
-        # The outline that a lasso leaves would take the clicks inside it for its own, and would select anew whenever
-        # the points move. plotly has no public way to take it away, since Python is never told of it.
-        self._wiping = True
-        self._shown._send_relayout_msg({"selections": []})
-        self._act(self.nodes)
-
-    def _deselected(self, *_: Any) -> None:
-        if self._wiping:  # the answer to taking the outline away
-            self._wiping = False
-            self.mark(self.nodes)
-            return
-        self.mark(np.empty(0, np.int64))
-        self._act(self.nodes)
 
 
 def span(data: np.ndarray, value: float) -> tuple[float, float, float]:

@@ -12,7 +12,8 @@ from IPython.display import HTML, display
 
 from workbench.errors import UserError, nearest, node_number
 from workbench.plots import style
-from workbench.widgets.live import Brush, Controls, Fit, Ids, live, update
+from workbench.widgets.brush import Brush, Ids
+from workbench.widgets.live import Controls, Fit, live, update
 
 HEADLESS = "WORKBENCH_HEADLESS"
 
