@@ -141,9 +141,14 @@ class Form(Controls, ipw.VBox):
         self._read()
 
     def _fill(self) -> None:
-        """Take over the values of the preset."""
+        """Take over the values of the preset; the fields stay, since a hand may be in one."""
         _, config = configure(self.method.value, self.preset.value, self.graph.value, {})
-        self._make_fields(config)
+        with self._quietly():
+            for name in config.types().keys() & self.fields.keys():
+                value = getattr(config, name)
+                words = "\n".join(value) if isinstance(value, tuple) else getattr(value, "name", value)
+                self.fields[name].value = words
+            self._make_options(config.flat())
         self._read()
 
     def _values(self) -> dict[str, Any]:
