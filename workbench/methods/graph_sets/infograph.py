@@ -112,7 +112,7 @@ class InfoGraph(Method):
         """Return the peak: codes, heads and pairs of a batch, or the larger batch that is embedded, with messages."""
         width, features = config.dim * config.layers, sizes["features"]
         weights = cls.encoder_numbers(config, sizes) + 8 * width**2
-        peaks = [2 * weights]  # of Adam, once the codes are gone
+        peaks = [2.0 * weights]  # of Adam, once the codes are gone
         for most, codes, pairs in ((config.batch_size, 22, 6), (GRAPHS_AT_ONCE, 3, 0)):
             graphs = min(most, sizes["graphs"])
             nodes, links = (graphs / sizes["graphs"] * sizes[name] for name in ("nodes", "edges"))
