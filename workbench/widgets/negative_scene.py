@@ -101,12 +101,14 @@ class Scene:
         path = Path(path).expanduser()
         if path.suffix not in (".csv", ".parquet"):
             raise unknown("ending", path.suffix, (".csv", ".parquet"), f"of {path.name!r}")
+        import fastparquet  # half a second, which only this needs
+
         table = self.table()
         try:
             if path.suffix == ".csv":
                 table.to_csv(path, index=False)
             else:  # of a column of objects the writer would make numbers
-                table.astype({"same_class": "boolean"}).to_parquet(path, index=False)
+                fastparquet.write(str(path), table.astype({"same_class": "boolean"}), write_index=False)
         except OSError as error:
             raise UserError(f"{path} can't be written: {error.strerror or error}") from error
         return path
