@@ -52,30 +52,21 @@ def clustering(run_or_embeddings: "Embeddings", graph: Data, repeats: int = 10, 
     Returns:
         Normalised mutual information (arithmetic mean of the entropies), adjusted Rand index, and accuracy after the
         best one-to-one matching of clusters and classes (Hungarian), each with its sample std over the starts.
-
-    Raises:
-        UserError: no labels, embeddings that do not fit the graph, or no repeat.
     """
     if repeats < 1:
         raise UserError(f"repeats must be at least 1, not {repeats}")
     x, labels = _labelled(run_or_embeddings, graph)
     count = np.unique(labels).size
+    scores = {"nmi": normalized_mutual_info_score, "ari": adjusted_rand_score, "accuracy": matched_accuracy}
     rows = []
     for number in range(repeats):
         start = Randomness(seed).integer(f"clusters {number}")
-        found = KMeans(count, n_init=1, random_state=start).fit_predict(x)
-        rows.append(
-            {
-                "nmi": 100 * normalized_mutual_info_score(labels, found),
-                "ari": 100 * adjusted_rand_score(labels, found),
-                "accuracy": 100 * matched_accuracy(labels, found),
-            }
-        )
+        clusters = KMeans(count, n_init=1, random_state=start).fit_predict(x)
+        rows.append({name: 100 * score(labels, clusters) for name, score in scores.items()})
     table = pd.DataFrame(rows).rename_axis("repeat")
     over = f"sample std over {repeats} starts on one embedding" if repeats > 1 else "one start on one embedding"
-    spread = table.std(ddof=1)
-    nmi, ari, accuracy = (Measure(table[name].mean(), spread[name], over) for name in ("nmi", "ari", "accuracy"))
-    return Clustering(nmi, ari, accuracy, table)
+    means = {name: Measure(table[name].mean(), table[name].std(), over) for name in scores}
+    return Clustering(**means, per_repeat=table)
 
 
 def matched_accuracy(labels: NDArray[np.int64], clusters: NDArray[np.int64]) -> float:
@@ -95,9 +86,6 @@ def neighbours(run_or_embeddings: "Embeddings", graph: Data, ks: tuple[int, ...]
     Returns:
         One row for each k: `same_class`, the mean share among the k nearest in percent, and `by_chance`, the share that
         k random other nodes would give.
-
-    Raises:
-        UserError: no labels, embeddings that do not fit the graph, or a k out of range.
     """
     x, labels = _labelled(run_or_embeddings, graph)
     nodes = labels.size

@@ -47,11 +47,7 @@ def trained_map(run: Run, colour: Colour, graph: Data | None, method: str, seed:
         run: a trained run, beside whose files its maps are kept.
         colour: "label", "neighbourhood hit", the name of an entry of `run.details`, or values [nodes].
         graph: the graph of the run; without it, a colour of "label" loads the graph of that name again.
-        method: of `projection.names()`.
-        seed: seed of the map, not of the training.
-
-    Raises:
-        UserError: unknown colour or map method, values of the wrong length, or a graph that cannot be loaded again.
+        method: of `projection.names()`. seed: of the map, not of the training.
     """
     graph = _graph_of(run, colour, graph)
     values, title = _values(run, colour, graph)
@@ -62,11 +58,7 @@ def trained_map(run: Run, colour: Colour, graph: Data | None, method: str, seed:
 
 
 def snapshot_maps(run: Run, colour: Colour, graph: Data | None, method: str, seed: int) -> Coloured:
-    """Map what a run kept on the way, each map following the one before; arguments and errors as of `trained_map`.
-
-    Raises:
-        UserError: the run has no snapshots, or the colour belongs to one map alone.
-    """
+    """Map what a run kept on the way, each map following the one before; arguments as of `trained_map`."""
     if not run.snapshots:
         raise UserError("this run kept no embedding on the way: train it with fit(..., snapshots=8) to see its epochs")
     graph = _graph_of(run, colour, graph)
@@ -117,9 +109,8 @@ def _graph_of(run: Run, colour: Colour, graph: Data | None) -> Data | None:
         try:
             graph = load_graph(run.graph)
         except UserError as error:
-            raise UserError(
-                f"the labels of {run.graph!r} are not stored with the run: pass graph= ({error})"
-            ) from error
+            message = f"the labels of {run.graph!r} are not stored with the run: pass graph= ({error})"
+            raise UserError(message) from error
     if graph is not None:
         check_same(run, graph)
     return graph
