@@ -50,11 +50,7 @@ class SampledContrast(nn.Module):
         self.steps, self.settled = 0, sampler.name == "all"
 
     def forward(self, u: Tensor, v: Tensor) -> Contrast:
-        """Return the contrast for this step.
-
-        Args:
-            u: projections in the first view [rows, dim], looked at without a gradient. v: in the second view.
-        """
+        """Return the contrast for this step, given projections in both views [rows, dim], detached."""
         due = self.steps == 0 or (self.redraw > 0 and self.steps % self.redraw == 0)
         if due and not self.settled:
             u, v = u.detach(), v.detach()
