@@ -69,7 +69,7 @@ def rule_map(
         names: a name for each node, shown under the pointer [nodes].
     """
     scale, clipped = _scale(reading)
-    told = [*textwrap.wrap(reading.told + clipped, 90), part.told]
+    told = [*textwrap.wrap(reading.meaning + clipped, 90), part.told]
     title = textwrap.wrap(reading.text, 62, max_lines=2, placeholder=" …")
     fig = _figure(title, told, 540)
     if part.edges.size:
