@@ -24,9 +24,9 @@ def run(args: argparse.Namespace) -> int:
         statistics = graphs.statistics(graph)
         show_facts({"graph": graph.name, **statistics, **{k: facts[k] for k in kept if facts.get(k)}}, args.json)
         return FINE
-    from workbench.datasets.files.registry import found
+    from workbench.datasets.files.registry import present
 
-    here, rows = found(Path(os.environ.get("WORKBENCH_DATA") or "data")), []
+    here, rows = present(Path(os.environ.get("WORKBENCH_DATA") or "data")), []
     for name in graphs.names():
         facts = graphs.facts(name)
         figures = {key: facts.get(key) for key in ("nodes", "edges", "features", "classes")}

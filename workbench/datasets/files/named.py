@@ -18,7 +18,6 @@ import torch
 import torch_geometric
 from torch_geometric import datasets
 from torch_geometric.data import Data, HeteroData, InMemoryDataset
-from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import to_undirected
 
 from workbench.datasets.files.cache import publish
@@ -32,14 +31,11 @@ from workbench.errors import UserError
 DOWNLOAD_SECONDS = 30  # a connection that says nothing for longer counts as none
 
 
-class SparseAttributes(BaseTransform):
-    """Keep attributes as a sparse tensor on disk: bags of words are 20 to 100 times as small that way."""
-
-    def forward(self, data: Data) -> Data:
-        """Return the data with x [nodes, features] in COO layout where less than a tenth of it is filled."""
-        if torch.count_nonzero(data.x) * 10 < data.x.numel():
-            data.x = data.x.to_sparse()
-        return data
+def sparse_attributes(data: Data) -> Data:
+    """Keep x as COO on disk where less than a tenth is filled: bags of words are 20 to 100 times smaller that way."""
+    if torch.count_nonzero(data.x) * 10 < data.x.numel():
+        data.x = data.x.to_sparse()
+    return data
 
 
 Loaded: TypeAlias = Data | GraphSet | HeteroData
@@ -55,9 +51,6 @@ def load_files(name: str, root: Path) -> Loaded:
     Returns:
         The data as PyG gives them; a graph has x float32 [nodes, features], edge_index [2, edges], y [nodes], and masks
         where it has; a set of graphs without attributes gets degrees.
-
-    Raises:
-        UserError: the files are missing and can't be downloaded, or are damaged, or aren't those of this graph.
     """
     row = facts(name)
     npz = root / row["npz"] if "npz" in row else None
@@ -100,7 +93,7 @@ def _only(row: dict[str, Any], root: Path, *steps: str) -> InMemoryDataset:
     if "url" in row:
         changed["url"] = row["url"]
     kind = type(row["pyg_class"], (getattr(datasets, row["pyg_class"]),), changed)
-    options = {"pre_transform": SparseAttributes()} if kind_of_row(row) == "nodes" else {}
+    options = {"pre_transform": sparse_attributes} if kind_of_row(row) == "nodes" else {}
     return kind(str(root / row["family"]), **row.get("arguments", {}), **options)
 
 
