@@ -117,7 +117,7 @@ def test_each_row_is_complete_and_lies_where_its_class_looks(tmp_path):
 
 
 def test_the_page_on_data_says_what_the_registry_says():
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     tables = runpy.run_path(str(root / "docs" / "catalogue.py"))["markdown"]()
     assert (root / "data" / "README.md").read_text(encoding="utf-8").endswith(tables)
 

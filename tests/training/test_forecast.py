@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,20 @@ def test_a_fit_without_room_is_refused_with_numbers_and_what_needs_less(
         "and a smaller dim or smaller data need less"
     )
     assert needed != fewer and not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["by the system", "by looking"])
+def test_the_peak_is_what_was_held_at_once(told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not told:
+        monkeypatch.setattr(machine, "_PROCESS", tmp_path / "none")
+    with machine.peak_memory(torch.device("cpu")) as peak:
+        for mib in (20, 200, 40):
+            held = torch.ones(mib, 2**18)
+            time.sleep(0 if told else 0.3)  # the first way misses nothing
+            del held
+        assert 195 < peak() < 240
+    with pytest.raises(OSError, match="mine"), machine.peak_memory(torch.device("cpu")):
+        raise OSError("mine")
 
 
 def test_the_memory_that_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
