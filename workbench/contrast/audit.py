@@ -111,8 +111,7 @@ class Audit:
     @cached_property
     def _place(self) -> Positions:
         """Row of `anchors` of each pair [pairs]."""
-        place: Positions = pd.Index(self.anchors["anchor"]).get_indexer(self.pairs["anchor"])
-        return place
+        return pd.Index(self.anchors["anchor"]).get_indexer(self.pairs["anchor"])
 
     @cached_property
     def summary(self) -> pd.DataFrame:

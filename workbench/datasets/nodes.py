@@ -121,7 +121,7 @@ def statistics(graph: Data) -> dict[str, Any]:
 
 
 def _nonzeros(x: Tensor) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Give the non-zero entries of [rows, columns] in row-major order: flat positions int64, values; in blocks."""
+    """Yield the non-zero entries of [rows, columns] in row-major order: flat positions int64, values; in blocks."""
     x = x.detach().cpu()
     if x.layout != torch.strided:
         sparse = x.to_sparse_coo().coalesce()

@@ -4,7 +4,7 @@ All is measured in the embeddings, by cosine, never on a map of them. Labels are
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,12 +19,9 @@ from workbench.contrast.pair_tables import node_classes
 from workbench.datasets.structure import degree
 from workbench.errors import UserError
 from workbench.evaluation import projection
+from workbench.evaluation.embeddings import Embeddings, matrix_of
 from workbench.evaluation.projection import Nearest
-from workbench.evaluation.scores import matrix_of
 from workbench.evaluation.strata import strata
-
-if TYPE_CHECKING:
-    from workbench.evaluation.scores import Embeddings
 
 Values = NDArray[np.float64]
 SIDES = ("one", "other")
@@ -77,12 +74,7 @@ class Agreement:
 
 
 def agreement(
-    one: "Embeddings",
-    other: "Embeddings",
-    graph: Data,
-    k: int = 15,
-    groups: ArrayLike | None = None,
-    seed: int = 0,
+    one: Embeddings, other: Embeddings, graph: Data, k: int = 15, groups: ArrayLike | None = None, seed: int = 0
 ) -> Agreement:
     """Measure where two embeddings of one graph agree.
 
@@ -171,7 +163,7 @@ def procrustes(one: Values, other: Values) -> tuple[float, Values]:
     return float(disparity), np.linalg.norm(first - second, axis=1) * np.sqrt(len(first))
 
 
-def _rows(embedding: "Embeddings", graph: Data) -> NDArray[np.float32]:
+def _rows(embedding: Embeddings, graph: Data) -> NDArray[np.float32]:
     x: Any = matrix_of(embedding, graph)
     x = x.toarray() if sp.issparse(x) else x
     unit = normalize(x)

@@ -1,7 +1,6 @@
 """Scores that train nothing on labels: k-means clusters against classes, and the classes of nearest neighbours."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,12 +16,10 @@ from torch_geometric.data import Data
 
 from workbench.errors import UserError
 from workbench.evaluation import probes
+from workbench.evaluation.embeddings import Embeddings, matrix_of
 from workbench.evaluation.protocols import labels_of, name_of
-from workbench.evaluation.scores import Measure, matrix_of
+from workbench.evaluation.scores import Measure
 from workbench.randomness import Randomness
-
-if TYPE_CHECKING:
-    from workbench.evaluation.scores import Embeddings
 
 CHUNK_MIB = 64  # of similarities that are kept at once
 
@@ -40,7 +37,7 @@ class Clustering:
         return f"k-means: NMI {self.nmi} %, ARI {self.ari} %, accuracy {self.accuracy} % (mean ± {self.nmi.over})"
 
 
-def clustering(run_or_embeddings: "Embeddings", graph: Data, repeats: int = 10, seed: int = 0) -> Clustering:
+def clustering(run_or_embeddings: Embeddings, graph: Data, repeats: int = 10, seed: int = 0) -> Clustering:
     """Cluster L2-normalised embeddings by k-means, as many clusters as classes, and compare with the labels.
 
     Args:
@@ -75,7 +72,7 @@ def matched_accuracy(labels: NDArray[np.int64], clusters: NDArray[np.int64]) -> 
     return float(table[linear_sum_assignment(table, maximize=True)].sum() / labels.size)
 
 
-def neighbours(run_or_embeddings: "Embeddings", graph: Data, ks: tuple[int, ...] = (5, 10)) -> pd.DataFrame:
+def neighbours(run_or_embeddings: Embeddings, graph: Data, ks: tuple[int, ...] = (5, 10)) -> pd.DataFrame:
     """Return how often the nearest nodes by cosine similarity share a node's class.
 
     Args:
@@ -112,7 +109,7 @@ def neighbours(run_or_embeddings: "Embeddings", graph: Data, ks: tuple[int, ...]
     return pd.DataFrame(rows).set_index("k")
 
 
-def _labelled(run_or_embeddings: "Embeddings", graph: Data) -> tuple[probes.Features, NDArray[np.int64]]:
+def _labelled(run_or_embeddings: Embeddings, graph: Data) -> tuple[probes.Features, NDArray[np.int64]]:
     labels = labels_of(graph)
     kept = np.flatnonzero(labels >= 0)
     return normalize(matrix_of(run_or_embeddings, graph)[kept]), labels[kept]

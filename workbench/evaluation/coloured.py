@@ -86,16 +86,15 @@ def _values(run: Run, colour: Colour, graph: Data | None) -> tuple[NDArray[Any],
     if isinstance(colour, str):
         if colour == HITS:
             return np.zeros(len(run.embeddings)), HITS
-        if colour != "label" and colour not in run.details:
-            fitting = [name for name, value in run.details.items() if value.shape == (len(run.embeddings),)]
-            raise unknown("colour", colour, ["label", HITS, *fitting], f"of a run of {run.method!r}")
-        title = "class" if colour == "label" else colour
         if colour == "label":
             if graph is None or graph.y is None:
                 raise UserError(f"graph {run.graph!r} has no labels: colour by {', '.join(run.details) or 'an array'}")
-            colour = graph.y
+            title, colour = "class", graph.y
+        elif colour in run.details:
+            title, colour = colour, run.details[colour]
         else:
-            colour = run.details[colour]
+            fitting = [name for name, value in run.details.items() if value.shape == (len(run.embeddings),)]
+            raise unknown("colour", colour, ["label", HITS, *fitting], f"of a run of {run.method!r}")
     values = np.asarray(colour.cpu() if isinstance(colour, Tensor) else colour)
     if values.shape != (len(run.embeddings),):
         wanted = f"one value for each of the {len(run.embeddings)} nodes"

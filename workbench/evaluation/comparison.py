@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,11 @@ from workbench.evaluation.embeddings import check_same
 from workbench.evaluation.scores import LABELS, Scores, evaluate
 from workbench.evaluation.statistics import nested_spread
 from workbench.training.fit import untrained
-
-if TYPE_CHECKING:
-    from workbench.training.run import Run
+from workbench.training.run import Run
 
 
 def compare(
-    runs: "Run | Iterable[Run]",
+    runs: Run | Iterable[Run],
     data: Any,
     protocol: str | None = None,
     baselines: bool = True,

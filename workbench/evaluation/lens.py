@@ -1,7 +1,7 @@
 """One embedding under every protocol: how much of a claim is protocol."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,17 +10,15 @@ from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
 from workbench.evaluation import protocols as registered
 from workbench.evaluation.comparison import grouped
+from workbench.evaluation.embeddings import Embeddings
 from workbench.evaluation.protocols import Protocol
 from workbench.evaluation.scores import Scores, evaluate
 from workbench.evaluation.statistics import mean_interval
-
-if TYPE_CHECKING:
-    from workbench.evaluation.scores import Embeddings
-    from workbench.training.run import Run
+from workbench.training.run import Run
 
 
 def lens(
-    run_or_embeddings: "Embeddings | Sequence[Run]",
+    run_or_embeddings: Embeddings | Sequence[Run],
     graph: Any,
     protocols: str | Iterable[str] | None = None,
     splits: int = 10,

@@ -125,8 +125,7 @@ def align(points: Floats, before: Floats) -> Floats:
     """
     middle, before_middle = points.mean(axis=0), before.mean(axis=0)
     turn, _ = orthogonal_procrustes(points - middle, before - before_middle)
-    moved: Floats = (points - middle) @ turn.astype(np.float32) + before_middle
-    return moved
+    return (points - middle) @ turn.astype(np.float32) + before_middle
 
 
 def turned(drawn: Map, before: Map) -> Map:
@@ -146,8 +145,7 @@ def faithfulness(rows: Floats, points: Floats, seed: int = 0) -> tuple[float, in
 
 def shared(one: NDArray[np.int32], other: NDArray[np.int32]) -> Floats:
     """Return which share of the neighbours in each row of one list [n, k] is in that row of another [n, k], too."""
-    shares: Floats = (one[:, :, None] == other[:, None, :]).any(axis=2).mean(axis=1, dtype=np.float32)
-    return shares
+    return (one[:, :, None] == other[:, None, :]).any(axis=2).mean(axis=1, dtype=np.float32)
 
 
 def nearest(embeddings: Tensor, k: int = NEIGHBOURS, folder: Path | None = None) -> Nearest:

@@ -117,23 +117,20 @@ class Scores:
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values that JSON can hold."""
-        plain: dict[str, Any] = {
-            name: {"mean": float(measure), "std": None if np.isnan(measure.std) else measure.std, "over": measure.over}
-            for name, measure in self.measures.items()
-        }
-        facts = ("protocol", "solver", "steps", "normalised", "seed", "flawed", "seconds")
-        plain |= {name: getattr(self, name) for name in facts}
+        plain = dict(vars(self))
+        for name, measure in plain.pop("measures").items():
+            spread = None if np.isnan(measure.std) else measure.std
+            plain[name] = {"mean": float(measure), "std": spread, "over": measure.over}
         return plain | {"per_split": self.per_split.to_dict(orient="list")}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> "Scores":
         """Rebuild scores from `as_dict`."""
-        facts = dict(plain)
-        kept = {name: facts.pop(name) for name in plain if isinstance(plain[name], dict) and "mean" in plain[name]}
-        measures = {
-            name: Measure(value["mean"], np.nan if value["std"] is None else value["std"], value["over"])
-            for name, value in kept.items()
-        }
+        facts, measures = dict(plain), {}
+        for name, value in plain.items():
+            if isinstance(value, dict) and "mean" in value:
+                spread = np.nan if value["std"] is None else value["std"]
+                measures[name] = Measure(facts.pop(name)["mean"], spread, value["over"])
         facts["per_split"] = pd.DataFrame(facts["per_split"]).rename_axis("split")
         return cls(measures, **facts)
 

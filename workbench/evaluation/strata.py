@@ -1,7 +1,6 @@
 """What labels say of nodes that differ in a score: looked at by groups of nodes of like score, never trained on."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,10 +11,7 @@ from torch_geometric.utils import remove_self_loops
 
 from workbench.errors import UserError
 from workbench.evaluation import probes, protocols
-from workbench.evaluation.scores import matrix_of
-
-if TYPE_CHECKING:
-    from workbench.evaluation.scores import Embeddings
+from workbench.evaluation.embeddings import Embeddings, matrix_of
 
 Values = NDArray[np.float64]
 DRAWS = 1_000
@@ -41,7 +37,7 @@ def label_homophily(graph: Data) -> Values:
     return np.where(neighbours > 0, same / np.maximum(neighbours, 1), np.nan)
 
 
-def probe_errors(run_or_embeddings: "Embeddings", graph: Data, splits: int = 10, seed: int = 0) -> Values:
+def probe_errors(run_or_embeddings: Embeddings, graph: Data, splits: int = 10, seed: int = 0) -> Values:
     """Return how often a probe that was trained on other nodes is wrong about each node [nodes].
 
     The probe is the logistic regression of "random-10-10-80"; a node is asked in the splits that have it in their test
@@ -103,7 +99,7 @@ def strata(score: Values, value: Values, groups: int = 5, confidence: float = 0.
     return pd.DataFrame(rows, columns=["low", "high", "nodes", "mean", "from", "to"])
 
 
-def errors_of(embedding: "Embeddings | None", graph: Data, seed: int = 0) -> tuple[Values | None, str]:
+def errors_of(embedding: Embeddings | None, graph: Data, seed: int = 0) -> tuple[Values | None, str]:
     """Return how often a probe is wrong about each node [nodes], None where that can't be said, and a sentence on it.
 
     Args:

@@ -177,10 +177,6 @@ def _lock(task: Task, store: str) -> str:
     return os.path.join(store, f".{hashlib.sha256(repr(training).encode()).hexdigest()[:16]}.lock")
 
 
-def _killed(task: Task, reason: str = f"its worker was killed {ATTEMPTS} times, perhaps for want of memory") -> Outcome:
-    return Outcome(task, FAILED, reason)
-
-
 def _alone(tasks: list[Task], shared: Named) -> Iterator[Outcome]:
     """Work in this process, up to the first failure or interruption."""
     for task in tasks:
@@ -225,11 +221,10 @@ class _Pools:
                 self.mine.pool = ProcessPoolExecutor(max_workers=1, env=self.limits)
                 self.all.append(self.mine.pool)
             try:
-                outcome: Outcome = self.mine.pool.submit(work, task, **options).result()
-                return outcome
+                return self.mine.pool.submit(work, task, **options).result()
             except (BrokenProcessPool, RuntimeError):  # killed, or shut down in this moment
                 self.mine.pool = None
-        return _killed(task)
+        return Outcome(task, FAILED, f"its worker was killed {ATTEMPTS} times, perhaps for want of memory")
 
     def end(self) -> None:
         """End all processes."""
@@ -258,6 +253,6 @@ def _on_cluster(tasks: list[Task], address: str, shared: Named) -> Iterator[Outc
                 yield future.result()
             except Exception as error:
                 words = next(iter(str(error).splitlines()), type(error).__name__)
-                yield _killed(futures[future], f"{type(error).__name__}: {words}")
+                yield Outcome(futures[future], FAILED, f"{type(error).__name__}: {words}")
     finally:
         client.close()

@@ -17,12 +17,11 @@ class Cell:
     """One published number.
 
     Attributes:
-        id: what it is asked for by, e.g. "str-gcl/cora".
-        paper: the method of the paper in which it stands.
+        id: what it is asked for by, e.g. "str-gcl/cora". paper: the method of the paper in which it stands.
         method, graph: of what; "raw" for raw attributes. Methods that the workbench doesn't have are kept as they are.
         value: accuracy in percent. spread: its standard deviation over the splits, None where none was given.
-        splits: how many; None where it is not known. protocol: its name here; None where it is not known.
-        preset: the settings to hold against it; None where they are not known.
+        splits: how many. protocol: its name here. preset: the settings to hold against it. None where they are not
+            known.
         source: where the number was read. obtained: "first-hand", "second-hand" or "third-party".
         reason: why it can't be compared, None where it can.
     """

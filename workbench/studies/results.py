@@ -26,7 +26,7 @@ TYPES = {
 COLUMNS = list(TYPES)
 WORDS = [name for name, kind in TYPES.items() if kind == "str"]
 COSTS = ["epochs", "seconds", "peak_mib", "device"]
-TRAINING = ["study", "data", "condition", "kind", "preset", "seed"]  # what a training is told apart by
+TRAINING = ["study", "data", "condition", "kind", "preset", "seed"]  # what identifies a training
 POINT = [*TRAINING, "split", "protocol", "normalised", "metric"]  # and a value, but for its epoch on a learning curve
 
 
@@ -84,7 +84,7 @@ def _finished(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _among(rows: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
-    """Tell which rows are of a training that is among others."""
+    """Return which rows are of a training that is among others."""
     known = pd.MultiIndex.from_frame(others[TRAINING].fillna({"seed": -1}))
     return pd.Series(pd.MultiIndex.from_frame(rows[TRAINING].fillna({"seed": -1})).isin(known), rows.index)
 

@@ -61,7 +61,7 @@ def differences(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
 
 
 def said(low: float, high: float) -> str:
-    """Say what the interval of a difference means: "better", "worse", "equal within 1 point" or "not separable"."""
+    """Return what the interval of a difference means: "better", "worse", "equal within 1 point" or "not separable"."""
     side = BETTER if low > 0 else WORSE if high < 0 else ""
     if low > -MARGIN and high < MARGIN:
         return f"{side}, by less than {MARGIN:g} point" if side else EQUAL
@@ -254,7 +254,7 @@ def of_cell(cell: Cell, rows: pd.DataFrame) -> Verdict:
 
 
 def _explained(cell: Cell, scores: pd.DataFrame) -> str:
-    """Say what may explain a difference: what the same trainings score by other protocols, and before training."""
+    """Return what may explain a difference: what the same trainings score by other protocols, and before training."""
     means = scores.groupby(["condition", "protocol"])["value"].mean()
     others = means[means.index.get_level_values("condition") == cell.method].drop((cell.method, cell.protocol))
     parts = [f"; by {protocol} {mean:.1f}" for (_, protocol), mean in others.items()]

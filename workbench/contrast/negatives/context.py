@@ -68,8 +68,7 @@ class SamplingContext:
         """Return where nodes stand in `ids`; every one of them must."""
         place = np.full(self.nodes, -1)
         place[self.ids.numpy()] = np.arange(self.size)
-        places: Positions = place[nodes.cpu().numpy()]
-        return places
+        return place[nodes.cpu().numpy()]
 
     def for_anchors(self, nodes: Tensor) -> "SamplingContext":
         """Return this context for other anchors [anchors]; what doesn't depend on who asks is computed once, here."""
@@ -90,8 +89,7 @@ class SamplingContext:
     @cached_property
     def degree(self) -> Positions:
         """Neighbours of each position in the whole graph [size]."""
-        degree: Positions = np.diff(self.links.indptr).astype(np.int64)[self.ids.numpy()]
-        return degree
+        return np.diff(self.links.indptr).astype(np.int64)[self.ids.numpy()]
 
     def within(self, hops: int) -> sp.csr_matrix:
         """Return which positions lie within some hops of each anchor, itself included, 0/1 [anchors, size]."""

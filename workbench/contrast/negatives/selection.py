@@ -87,7 +87,7 @@ class Selection:
         return replace(part, negatives=self.negatives[kept][None], weights=self.weights[kept][None], facts=facts)
 
     def sentences(self) -> list[str]:
-        """Say why each row of `reasons` was chosen, in its order; a missing quantity (-1, nan) is left out."""
+        """Return why each row of `reasons` was chosen, in its order; a missing quantity (-1, nan) is left out."""
         return [_filled(self.because, row) for row in self.reasons.to_dict("records")]
 
     def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:

@@ -21,6 +21,7 @@ from torch_geometric.data import Data, HeteroData, InMemoryDataset
 from torch_geometric.utils import to_undirected
 
 from workbench.datasets.files.cache import publish
+from workbench.datasets.files.own import read_arrays
 from workbench.datasets.files.registry import facts, kind_of_row, usable
 from workbench.datasets.files.sets import READERS, collab
 from workbench.datasets.graph_sets import GraphSet, with_attributes
@@ -76,10 +77,7 @@ def load_files(name: str, root: Path) -> Loaded:
 
 
 def _raw_paths(row: dict[str, Any], root: Path) -> list[Path]:
-    """Ask the PyG class which files it reads, without letting it download or process any.
-
-    A set of graphs reads what else lies there under its name, such as labels of nodes.
-    """
+    """Return the files that the PyG class reads; for a set of graphs, what else lies there under its name as well."""
     paths = [Path(path) for path in _only(row, root).raw_paths]
     others = paths[0].parent.glob(f"{row['arguments']['name']}_*.txt") if row["pyg_class"] == "TUDataset" else ()
     return [*paths, *sorted({*others} - {*paths})]
@@ -180,23 +178,13 @@ def _read(name: str, row: dict[str, Any], path: Path) -> Loaded:
         elif kind_of_row(row) == "graph-sets":
             data = with_attributes(collab(path))
         else:
-            data = _read_npz(path, row["directed"])
+            data = read_arrays(path)
+            data.x, data.edge_index, data.y = data.x.float(), data.edge_index.long(), data.y.long()
+            if not row["directed"]:
+                data.edge_index = to_undirected(data.edge_index, num_nodes=len(data.x))
         _check(data)
     except Exception as error:
         raise _damaged(name, path, error) from error
-    return data
-
-
-def _read_npz(path: Path, directed: bool) -> Data:
-    """Read the npz layout of the heterophilous graphs: node_features, node_labels, edges [m, 2], masks [splits, n]."""
-    with np.load(path, allow_pickle=False) as file:
-        x = torch.from_numpy(file["node_features"]).float()
-        edge_index = torch.from_numpy(file["edges"]).long().t().contiguous()
-        data = Data(x=x, edge_index=edge_index, y=torch.from_numpy(file["node_labels"]).long())
-        for part in ("train", "val", "test"):
-            data[f"{part}_mask"] = torch.from_numpy(file[f"{part}_masks"]).t().contiguous()
-    if not directed:
-        data.edge_index = to_undirected(edge_index, num_nodes=len(x))
     return data
 
 

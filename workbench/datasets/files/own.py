@@ -57,7 +57,7 @@ def read_file(path: Path, features: Features = None, labels: Labels = None, dire
         read = networkx.read_graphml if path.suffix == ".graphml" else networkx.read_gml
         return from_networkx(_opened(path, lambda: read(path)), features, labels)
     if path.suffix == ".npz":
-        return from_data(_opened(path, lambda: _from_arrays(path)), features, labels)
+        return from_data(_opened(path, lambda: read_arrays(path)), features, labels)
     with torch.serialization.safe_globals([DataEdgeAttr, DataTensorAttr, GlobalStorage]):  # what a Data is made of
         loaded = _opened(path, lambda: torch.load(path, weights_only=True))  # never runs code from the file
     if isinstance(loaded, dict):
@@ -213,7 +213,7 @@ def _finished(data: Data, features: Features, labels: Labels) -> Data:
 
 
 def _rows(table: pandas.DataFrame, data: Data, what: str) -> pandas.DataFrame:
-    """Put the rows of a table with node names into the order of the graph's nodes."""
+    """Return the rows of a table with node names in the order of the graph's nodes."""
     names = pandas.Index(data.get("node_names") or [str(node) for node in range(int(data.num_nodes))])
     for missing in names.difference(table.index):
         raise UserError(f"node {missing!r} has no {what}")
@@ -236,7 +236,8 @@ def _column(table: pandas.DataFrame, name: str, shared: list[str]) -> pandas.Ser
     return table[name]
 
 
-def _from_arrays(path: Path) -> Data:
+def read_arrays(path: Path) -> Data:
+    """Read an .npz file of arrays, in the layouts that `read_file` names."""
     with np.load(path, allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
     if "adj_indptr" in arrays:

@@ -74,7 +74,7 @@ def _at_least_one(hops: int) -> int:
 
 
 def _contains(table: sp.csr_matrix, rows: Positions, columns: Positions) -> np.ndarray:
-    """Tell which entries of a sparse table are there, [rows, columns] as the index arrays broadcast."""
+    """Return which entries of a sparse table are there, [rows, columns] as the index arrays broadcast."""
     rows, columns = np.broadcast_arrays(rows, columns)
     return np.asarray(table[rows.ravel(), columns.ravel()]).reshape(rows.shape).astype(bool)
 
