@@ -40,44 +40,37 @@ class Coloured:
     names: Sequence[object] | None
 
 
-def trained_map(run: Run, colour: Colour, graph: Data | None, method: str, seed: int) -> Coloured:
-    """Map the trained embedding of a run.
+def maps_of(run: Run, colour: Colour, graph: Data | None, method: str, seed: int, snapshots: bool = False) -> Coloured:
+    """Map the trained embedding of a run, or what it kept on the way, each map following the one before.
 
     Args:
         run: a trained run, beside whose files its maps are kept.
-        colour: "label", "neighbourhood hit", the name of an entry of `run.details`, or values [nodes].
+        colour: "label", "neighbourhood hit" of a single map, the name of an entry of `run.details`, or values [nodes].
         graph: the graph of the run; without it, a colour of "label" loads the graph of that name again.
         method: of `projection.names()`. seed: of the map, not of the training.
+        snapshots: map what was kept on the way.
     """
-    graph = _graph_of(run, colour, graph)
-    values, title = _values(run, colour, graph)
-    drawn = projection.project(run.embeddings, method, seed, map_folder(run))
-    if title == HITS:
-        values = drawn.hits_of(len(run.embeddings))
-    return _coloured(run, {run.epochs: drawn}, values, title, graph)
-
-
-def snapshot_maps(run: Run, colour: Colour, graph: Data | None, method: str, seed: int) -> Coloured:
-    """Map what a run kept on the way, each map following the one before; arguments as of `trained_map`."""
-    if not run.snapshots:
+    if snapshots and not run.snapshots:
         raise UserError("this run kept no embedding on the way: train it with fit(..., snapshots=8) to see its epochs")
     graph = _graph_of(run, colour, graph)
     values, title = _values(run, colour, graph)
-    if title == HITS:
+    if snapshots and title == HITS:
         raise UserError("the neighbourhood hit belongs to one map: colour the epochs by 'label' or by values [nodes]")
-    maps = dict(projection.over_epochs(run.snapshots, method, seed, map_folder(run)))
-    return _coloured(run, maps, values, title, graph)
+    options = method, seed, map_folder(run)
+    if snapshots:
+        maps = dict(projection.over_epochs(run.snapshots, *options))
+    else:
+        maps = {run.epochs: projection.project(run.embeddings, *options)}
+    if title == HITS:
+        values = maps[run.epochs].hits_of(len(run.embeddings))
+    class_names = getattr(graph, "class_names", None) if title == "class" else None
+    heading = f"{run.method} on {run.graph}, seed {run.seed}"
+    return Coloured(maps, values, title, heading, class_names, getattr(graph, "node_names", None))
 
 
 def map_folder(run: Run | None) -> Path | None:
     """Return where the maps of a run are kept, None where the run is not stored or there is none."""
     return run.path / "maps" if run and run.path else None
-
-
-def _coloured(run: Run, maps: dict[int, Map], values: NDArray[Any], title: str, graph: Data | None) -> Coloured:
-    class_names = getattr(graph, "class_names", None) if title == "class" else None
-    heading = f"{run.method} on {run.graph}, seed {run.seed}"
-    return Coloured(maps, values, title, heading, class_names, getattr(graph, "node_names", None))
 
 
 def _values(run: Run, colour: Colour, graph: Data | None) -> tuple[NDArray[Any], str]:

@@ -55,7 +55,10 @@ def lens(
     kind = kind_of(graph)
     fitting = [name for name in registered.names() if kind.name in registered.get(name).kinds]
     wanted = [registered.of(kind, name) for name in (fitting if protocols is None else protocols)]
-    left_out = {} if protocols is not None else {r.name: lack for r in wanted if (lack := _lacks(r, graph))}
+    left_out = {}
+    if protocols is None:
+        registered.labels_of(graph)  # no labels at all are no matter of a protocol
+        left_out = {rules.name: str(refusal) for rules in wanted if (refusal := rules.refusal(graph))}
     if len(left_out) == len(wanted):
         raise UserError(next(iter(left_out.values()), "the lens takes at least one protocol; None means all"))
     rows = []
@@ -68,16 +71,6 @@ def lens(
     table = pd.DataFrame(rows)
     table.attrs["left out"] = left_out
     return table
-
-
-def _lacks(rules: Protocol, graph: Any) -> str | None:
-    """Return why a graph can't have a protocol, None where it can; no labels at all are no matter of the protocol."""
-    registered.labels_of(graph)
-    try:
-        rules.splits(graph, 1)
-    except UserError as error:
-        return str(error)
-    return None
 
 
 def _row(rules: Protocol, scored: list[Scores]) -> dict[str, Any]:

@@ -101,6 +101,14 @@ class Protocol:
             _check(self.name, graph, split)
         return parts
 
+    def refusal(self, graph: Any) -> UserError | None:
+        """Return why data can't be split so, None where they can."""
+        try:
+            self.splits(graph, 1)
+        except UserError as error:
+            return error
+        return None
+
 
 _PROTOCOLS: Registry[Protocol] = Registry("protocol")
 names = _PROTOCOLS.names

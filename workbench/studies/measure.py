@@ -89,17 +89,10 @@ def _scores(scored: Any, study: Study, data: Data, facts: dict[str, Any]) -> lis
 
 def _allowed(study: Study, data: Data) -> list[str]:
     """Return the protocols of a study that data allow; raise the first one's error where they allow none."""
-    allowed, refusals = list[str](), list[UserError]()
-    for name in study.protocols:
-        try:
-            protocols.get(name).splits(data, 1)
-            allowed.append(name)
-        except UserError as error:
-            if error.fields.get("kind") == "protocol":
-                raise
-            refusals.append(error)
+    refusals = {name: protocols.get(name).refusal(data) for name in study.protocols}
+    allowed = [name for name, refusal in refusals.items() if refusal is None]
     if refusals and not allowed:
-        raise refusals[0]
+        raise next(refusal for refusal in refusals.values() if refusal)
     return allowed
 
 
