@@ -157,7 +157,7 @@ class Training(threading.Thread):
             self._enter("loading")
             self.graph = load_graph(asked.graph)
         if (kind := kind_of(self.graph)).name != "nodes":
-            raise UserError(
+            raise UserError(f"the training panel shows nodes of a graph, and {asked.label} is {kind.words}; use fit")
                 f"the training panel shows nodes of a graph; {asked.label} is {kind.words}: fit trains on it"
             )
         self.looks = Looks(self.graph, asked.seed)
