@@ -22,6 +22,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from workbench import widgets
 
 PATIENCE = 180_000  # milliseconds that one thing may take in the browser
+ATTEMPTS = 3  # of opening a notebook
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the path"
@@ -101,21 +102,20 @@ class Screen:
         self.page.goto(f"{address}/lab/tree/look.ipynb?token={token}&reset")
         self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
         self.page.wait_for_function("() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel")
-        self.run()
-        try:
-            self.page.wait_for_function(f"() => !!({self.drawn})", timeout=PATIENCE / 2)
-        except Exception:  # a crowded machine may lose the kernel's connection; what was sent meanwhile is gone
-            self.run()
-        self.until(self.drawn)
-        self.page.wait_for_timeout(5_000)
-        if any("Failed to initialize model" in told for told in self.errors):
-            # anywidget gives the code of a figure two seconds, which a crowded machine may exceed the first time.
+        for _ in range(ATTEMPTS):
             self.errors.clear()
             self.run()
-            self.page.wait_for_timeout(5_000)
-            self.until(self.drawn)
+            with suppress(Exception):  # a crowded machine may lose the kernel's connection, and what was sent by it
+                self.page.wait_for_function(f"() => !!({self.drawn})", timeout=PATIENCE / ATTEMPTS)
+                self.page.wait_for_timeout(5_000)
+                # anywidget gives the code of a figure two seconds, which a crowded machine may exceed at first.
+                if not any("Failed to initialize model" in told for told in self.errors):
+                    return
+        raise AssertionError(f"no figure is drawn after {ATTEMPTS} attempts: {self.errors}")
 
     def run(self) -> None:
+        """Run the notebook, and take away first what it showed before."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
 
     def found(self, function: str, argument: Any = None) -> Any:

@@ -11,6 +11,7 @@ from torch_geometric.utils import to_undirected
 
 from workbench.datasets import load_graph
 from workbench.datasets.kinds import kind_of
+from workbench.datasets.synthetic.embedded import rings
 from workbench.errors import UserError
 from workbench.methods import METHODS
 
@@ -57,21 +58,31 @@ def labelled() -> Data:
 
 
 @pytest.fixture
-def small_data(small_graph: Data) -> Callable[[str], Any]:
-    """Return small data that a method learns on, by the method's name."""
-    by_kind = {"nodes": lambda: small_graph}
-    return lambda method: by_kind[METHODS.get(method).kinds[0]]()
+def small_data(small_graph: Data) -> Callable[..., Any]:
+    """Return small data that a method learns on, by the method's name, of its first kind unless another is named."""
+    by_kind = {
+        "nodes": lambda: small_graph,
+        "graph-sets": lambda: rings(graphs=24),
+        "bipartite": lambda: load_graph("tastes"),
+    }
+    return lambda method, kind=None: by_kind[kind or METHODS.get(method).kinds[0]]()
 
 
 @pytest.fixture
-def poisoned(small_data: Callable[[str], Any]) -> Callable[[str], Any]:
+def poisoned(small_data: Callable[..., Any]) -> Callable[..., Any]:
     """Return the same small data with targets and held-out edges that are wrong."""
 
-    def poison(method: str) -> Any:
-        data = small_data(method)
+    def poison(method: str, kind: str | None = None) -> Any:
+        data = small_data(method, kind)
         if kind_of(data).name == "nodes":
             data = data.clone()
             data.y, data.train_mask = torch.full((60,), 10**9), torch.ones(60, dtype=torch.bool)
+        if kind_of(data).name == "graph-sets":
+            for graph in data:
+                graph.y = torch.full((1,), 10**9)
+        if kind_of(data).name == "bipartite":
+            data["user", "interacts", "item"].test_edge_index = torch.zeros(2, 10**3, dtype=torch.long)
+            data["user"].y, data["item"].y = torch.full((200,), 10**9), torch.full((120,), 10**9)
         return data
 
     return poison

@@ -233,7 +233,7 @@ def test_gowalla_is_read_as_its_authors_wrote_it(tmp_path: Any, monkeypatch: pyt
     (raw / "train.txt").write_text("0 0 2\n1 1\n")
     (raw / "test.txt").write_text("0 1\n1 0\n")
     data = wb.load_graph("gowalla", tmp_path)
-    assert kind_of(data).sizes(data) == {"users": 2, "items": 3}
+    assert kind_of(data).sizes(data) == {"user": 2, "item": 3}
     assert kind_of(data).entries(data) == {"interactions": 3, "held_out": 2}
     inputs = kind_of(data).inputs(data)
     assert wb_pairs(inputs).tolist() == [[0, 0, 1], [0, 2, 1]]

@@ -28,6 +28,7 @@ CONFIGURATIONS = [
     ("graphmae", {"encoder.norm": "batch", "encoder.activation": "elu", "encoder.layers": 3}),
     ("graphmae", {"encoder": "gin"}),
     ("graphmae", {"encoder": "gin", "encoder.norm": "none", "encoder.activation": "relu"}),
+    ("graphmae", {"encoder": "gin", "encoder.norm": "after", "encoder.concatenate": True}),
     ("graphmae", {"encoder": "gcn"}),
 ]
 

@@ -83,15 +83,20 @@ class SymmetricMass(torch.autograd.Function):
 
 
 class Mass(torch.autograd.Function):
-    """log sum_{j: ids_j != i} W_ij exp(scale a_i.b_j + bias_j) of anchors a against a bank b, by blocks of anchors."""
+    """log sum_{j: ids_j != i} W_ij exp(scale a_i.b_j + bias_j) of anchors a against a bank b, by blocks of anchors.
+
+    Without ids no anchor is in the bank.
+    """
 
     @staticmethod
     def _logits(
-        a: Tensor, start: int, bank: Tensor, bias: Tensor | None, ids: Tensor, scale: float
-    ) -> tuple[Tensor, Tensor]:
+        a: Tensor, start: int, bank: Tensor, bias: Tensor | None, ids: Tensor | None, scale: float
+    ) -> tuple[Tensor, Tensor | bool]:
         logits = (a @ bank.T).mul_(scale)
         if bias is not None:
             logits += bias
+        if ids is None:
+            return logits, False
         own = torch.arange(start, start + len(a), device=a.device)[:, None] == ids
         return logits.masked_fill_(own, -math.inf), own
 
@@ -103,7 +108,7 @@ class Mass(torch.autograd.Function):
         left: Tensor | None,
         right: Tensor | None,
         bias: Tensor | None,
-        ids: Tensor,
+        ids: Tensor | None,
         scale: float,
         budget_mib: float,
     ) -> Tensor:
@@ -136,7 +141,9 @@ class Mass(torch.autograd.Function):
             # A row without any weighted pair has log-mass minus infinity and no gradient.
             finite = mass[rows, None].isfinite()
             share = gradients[0][rows, None].where(finite, 0.0)
-            unweighted = (logits - mass[rows, None].where(finite, 0.0)).exp_().masked_fill_(own | ~finite, 0.0) * share
+            unweighted = (
+                logits.sub_(mass[rows, None].where(finite, 0.0)).exp_().masked_fill_(own | ~finite, 0.0) * share
+            )
             weighted = unweighted
             if right is not None and dright is not None:
                 weighted = unweighted * _pair_weights(left, right, rows)

@@ -107,7 +107,7 @@ def _log_mass(contrast: Contrast, u: Tensor, v: Tensor | None, positive_weight: 
         chosen = torch.arange(len(u if v is None else v), device=u.device)
     column_bias = None if contrast.bias is None else contrast.bias[chosen]
     # A row's pair with itself is left out; where the candidates are other things, there is none.
-    ids = chosen if contrast.paired else torch.full_like(chosen, -1)
+    ids = chosen if contrast.paired else None
     masses = []
     for anchors, banks in contrast.directions(u, v):
         parts = [Mass.apply(anchors, b[chosen], left, right, column_bias, ids, scale, budget_mib) for b in banks]

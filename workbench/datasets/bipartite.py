@@ -60,7 +60,7 @@ class Bipartite(Kind):
 
     def sizes(self, data: HeteroData) -> dict[str, int]:
         """Return how many users and items there are."""
-        return self.shape(data)
+        return dict(zip(self.items, _counts(data), strict=True))
 
     def entries(self, data: HeteroData) -> dict[str, int]:
         """Return how many training and held-out interactions there are."""

@@ -20,12 +20,14 @@ class Plain(NamedTuple):
         state: its weights, by the names that such a module has.
         imports: lines of import beyond torch, `nn` and `Sequential`.
         definitions: source code of what PyG does not have, above the module.
+        embeds: what x and edge_index are, for whoever calls the module.
     """
 
     layers: list[str]
     state: dict[str, Tensor]
     imports: list[str]
     definitions: str = ""
+    embeds: str = "the nodes of a graph that has the same attribute\ncolumns"
 
 
 class Encoder(nn.Module):

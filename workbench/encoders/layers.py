@@ -13,7 +13,7 @@ from workbench.encoders.base import Encoder, Plain, source_of
 from workbench.errors import UserError
 
 Activation = Literal["prelu", "relu", "elu"]
-Norm = Literal["none", "batch"]
+Norm = Literal["none", "batch", "after"]
 Pooling = Literal["mean", "sum", "max"]
 
 ACTIVATIONS = {"prelu": nn.PReLU, "relu": nn.ReLU, "elu": nn.ELU}
@@ -28,9 +28,10 @@ class Layers(Encoder):
         convolutions: one a layer, all of the width of the embedding.
         dim: that width.
         activation: after each; a PReLU has one slope a layer.
-        norm: "batch" standardises each column before the activation; "none" does not.
+        norm: "batch" standardises each column before the activation, "after" behind it; "none" does not.
         dropout: share of each layer's inputs that is dropped in training, in [0, 1).
         pooling: how nodes make a graph where a set of graphs is embedded.
+        concatenate: whether the codes of all layers side by side are the embedding, in place of the last one's.
 
     Raises:
         UserError: no layer, or a dropout outside its range.
@@ -44,6 +45,7 @@ class Layers(Encoder):
         norm: Norm,
         dropout: float,
         pooling: Pooling,
+        concatenate: bool = False,
     ):
         super().__init__()
         if not convolutions:
@@ -51,9 +53,9 @@ class Layers(Encoder):
         if not 0 <= dropout < 1:
             raise UserError(f"dropout of the encoder is {dropout}; it must be in [0, 1)", parameter="encoder.dropout")
         self.convolutions = nn.ModuleList(convolutions)
-        self.norms = nn.ModuleList(nn.BatchNorm1d(dim) for _ in convolutions if norm == "batch")
+        self.norms = nn.ModuleList(nn.BatchNorm1d(dim) for _ in convolutions if norm != "none")
         self.activations = nn.ModuleList(ACTIVATIONS[activation]() for _ in convolutions)
-        self.dropout, self.pooling = nn.Dropout(dropout), pooling
+        self.dropout, self.pooling, self.norm, self.concatenate = nn.Dropout(dropout), pooling, norm, concatenate
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         """Return the embedding of nodes [nodes, dim].
@@ -62,10 +64,18 @@ class Layers(Encoder):
             x: attributes [nodes, features], dense.
             edge_index: [2, edges].
         """
+        codes = list[Tensor]()
         for number, convolution in enumerate(self.convolutions):
             x = convolution(self.dropout(x), edge_index)
-            x = self.activations[number](self.norms[number](x) if self.norms else x)
-        return x
+            for module in self.behind(number):
+                x = module(x)
+            codes += [x] if self.concatenate else []
+        return torch.cat(codes, 1) if self.concatenate else x
+
+    def behind(self, number: int) -> list[nn.Module]:
+        """Return what stands behind a convolution: activation and normalisation, in their order."""
+        modules = [self.activations[number], *([self.norms[number]] if self.norms else [])]
+        return modules if self.norm == "after" else modules[::-1]
 
     def embed(self, inputs: Any) -> Tensor:
         """Return the embedding of a graph's nodes [nodes, dim], or of each graph of a set [graphs, dim]."""
@@ -74,17 +84,22 @@ class Layers(Encoder):
             nodes: Tensor = self(inputs.x.to_dense(), inputs.edge_index)
             return nodes
         pool, batches = _POOLING[self.pooling], DataLoader(inputs, _GRAPHS)
-        return torch.cat([pool(self(batch.x, batch.edge_index), batch.batch) for batch in batches])
+        return torch.cat([pool(self(batch.x, batch.edge_index), batch.batch, batch.num_graphs) for batch in batches])
 
     def plain(self) -> Plain:
         """Return the same encoder of nodes made of PyG's layers; dropout, which embeds nothing, is left out."""
         layers, state = list[str](), dict[str, Tensor]()
         for number, convolution in enumerate(self.convolutions):
-            rest = [*([self.norms[number]] if self.norms else []), self.activations[number]]
+            rest = [*self.behind(number), *([nn.Identity()] if self.concatenate else [])]
             sources = [f'({self.source(convolution)}, "x, edge_index -> x")', *map(source_of, rest)]
+            if self.concatenate:
+                sources[-1] = f'(nn.Identity(), "x -> x{number}")'
             for module, source in zip((convolution, *rest), sources, strict=True):
                 state |= {f"module_{len(layers)}.{name}": value for name, value in module.state_dict().items()}
                 layers.append(source)
+        if self.concatenate:
+            codes = ", ".join(f"x{number}" for number in range(len(self.convolutions)))
+            layers.append(f'(lambda *codes: torch.cat(codes, 1), "{codes} -> x")')
         return Plain(layers, state, [f"from torch_geometric.nn import {type(self.convolutions[0]).__name__}"])
 
     def source(self, convolution: nn.Module) -> str:

@@ -11,8 +11,8 @@ from workbench.errors import UserError
 
 _MODULE = '''"""{title}
 
-`load()` returns it with its weights; `model(x, edge_index)` embeds the nodes of a graph that has the same attribute
-columns, float [nodes, {dim}]. Needs torch and torch-geometric only.
+`load()` returns it with its weights; `model(x, edge_index)` embeds {embeds}.
+Embeddings are float [nodes, {dim}]. Needs torch and torch-geometric only.
 """
 
 from pathlib import Path
@@ -42,6 +42,7 @@ def encoder(module: Encoder, title: str, dim: int, folder: Path) -> list[Path]:
     source = _MODULE.format(
         title=title,
         dim=dim,
+        embeds=plain.embeds,
         imports="\n".join(plain.imports),
         definitions=f"\n{plain.definitions}" if plain.definitions else "",
         layers=",\n            ".join(plain.layers),

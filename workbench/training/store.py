@@ -17,6 +17,7 @@ from torch import Tensor
 
 from workbench.contrast import Contrast
 from workbench.contrast.pairs import Mixed
+from workbench.datasets.kinds import KINDS
 from workbench.errors import UserError, unknown
 from workbench.methods import METHODS, Config, Preset
 from workbench.training.code_version import code_version
@@ -119,7 +120,10 @@ def load(path: str | Path) -> Run:
         history = pd.read_csv(path / "history.csv", index_col="epoch")
         snapshots, weights = optional("snapshots.safetensors"), optional("weights.safetensors")
         names = json.loads((path / "names.json").read_text("utf-8")) if (path / "names.json").exists() else {}
-        by_item = {name.removeprefix("embeddings").lstrip("."): matrix for name, matrix in embeddings.items()}
+        # In the order of the kind of data, not the alphabetical one in which the file has them.
+        items = KINDS.get(facts.get("kind", "nodes")).items
+        by_item = {item: embeddings[f"embeddings.{item}"] for item in items if f"embeddings.{item}" in embeddings}
+        vectors = by_item or embeddings["embeddings"]
         plain = {name: facts[name] for name in _FACTS if name in facts}
         asked = _asked(facts)
         contrast = _join_contrast(facts["contrast"], tensors) if facts.get("contrast") else None
@@ -136,7 +140,7 @@ def load(path: str | Path) -> Run:
         **plain,
         asked=asked,
         config=config,
-        embeddings=by_item.get("", by_item),
+        embeddings=vectors,
         history=history,
         contrast=contrast,
         details={name.removeprefix("details."): t for name, t in tensors.items() if name.startswith("details.")},

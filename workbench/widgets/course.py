@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from torch_geometric.data import Data
 
 from workbench.datasets import load_graph
+from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
 from workbench.evaluation import evaluate
 from workbench.plots.losses import Course, term_curves
@@ -155,6 +156,10 @@ class Training(threading.Thread):
         if self.graph is None:
             self._enter("loading")
             self.graph = load_graph(asked.graph)
+        if (kind := kind_of(self.graph)).name != "nodes":
+            raise UserError(f"the training panel shows nodes of a graph, and {asked.label} is {kind.words}; use fit")
+                f"the training panel shows nodes of a graph; {asked.label} is {kind.words}: fit trains on it"
+            )
         self.looks = Looks(self.graph, asked.seed)
         if before is not None and before.request == asked and before.rows:
             self.rows, self.looks = before.rows, before.looks

@@ -9,7 +9,7 @@ import anywidget
 import ipywidgets as ipw
 import numpy as np
 import plotly.graph_objects as go
-from traitlets import Bool, default, observe
+from traitlets import Bool, Instance, Unicode, default, observe
 
 from workbench import plots
 
@@ -44,10 +44,11 @@ class Controls:
 
 
 class _Page:
-    """The page that widgets are shown on: whether it is dark, and the figures that are dressed for it."""
+    """The page that widgets are shown on: whether it is dark, its plotly, and the figures that are dressed for it."""
 
     def __init__(self) -> None:
         self.dark = False
+        self.plotly: Plotly | None = None
         self.figures: WeakValueDictionary[int, go.FigureWidget] = WeakValueDictionary()
 
     def dressed(self, figure: go.Figure) -> go.Figure:
@@ -126,9 +127,74 @@ class Fit(anywidget.AnyWidget):
                 _page.redress(shown)
 
 
+class Plotly(anywidget.AnyWidget):
+    """The code of plotly, of which a page needs one: a figure of plotly's own brings all five megabytes again.
+
+    It is text here, because anywidget gives the code of a widget two seconds to start and then leaves it empty.
+    """
+
+    _esm = "export default {};"
+    code = Unicode(str(go.FigureWidget._esm)).tag(sync=True)
+
+
+class Figure(go.FigureWidget):
+    """A figure that waits for the page's plotly; what the kernel changes meanwhile is kept and done then."""
+
+    _esm = """
+    const KINDS = ["addTraces", "deleteTraces", "moveTraces", "restyle", "relayout", "update", "animate",
+                   "removeLayoutProps", "removeTraceProps"];
+    const NAMES = KINDS.map((kind) => `_py2js_${kind}`);
+    const loaded = (globalThis.workbenchPlotly ??= {});
+
+    const load = async (model, id) => {
+      const plotly = await model.widget_manager.get_model(id);
+      const address = URL.createObjectURL(new Blob([plotly.get("code")], { type: "text/javascript" }));
+      return (await import(address)).default;
+    };
+
+    export default () => {
+      let drawn;
+      return {
+        initialize({ model }) {
+          const missed = [], id = model.get("plotly").replace("IPY_MODEL_", "");
+          const keep = Object.fromEntries(
+            NAMES.map((name) => [name, () => model.get(name) && missed.push([name, model.get(name)])]),
+          );
+          NAMES.forEach((name) => model.on(`change:${name}`, keep[name]));
+          drawn = (loaded[id] ??= load(model, id)).then((make) => {
+            const figure = make();
+            NAMES.forEach((name) => model.off(`change:${name}`, keep[name]));
+            figure.initialize({ model });
+            for (const [name, value] of missed) {
+              model.set(name, value);
+              model.set(name, null);
+            }
+            return figure;
+          });
+          drawn.catch(() => delete loaded[id]);
+        },
+        async render(context) {
+          try {
+            return (await drawn).render(context);
+          } catch (error) {
+            context.el.textContent = `This figure could not be drawn (${error.message}). Run its cell again.`;
+          }
+        },
+      };
+    };
+    """
+    plotly = Instance(Plotly).tag(sync=True, **ipw.widget_serialization)
+
+    @default("plotly")
+    def _of_the_page(self) -> Plotly:
+        if _page.plotly is None or _page.plotly.comm is None:  # it was closed
+            _page.plotly = Plotly()
+        return _page.plotly
+
+
 def live(figure: go.Figure) -> go.FigureWidget:
     """Make a figure that can be changed on the screen, takes the width that there is and is dark where the page is."""
-    live = go.FigureWidget(_page.dressed(figure))
+    live = Figure(_page.dressed(figure))
     live.layout.meta = {"workbench": True}
     unused = ["select2d", "lasso2d", "autoScale2d", "zoom2d", "pan2d"]
     live._config = {**live._config, "responsive": True, "displaylogo": False, "modeBarButtonsToRemove": unused}
