@@ -158,8 +158,6 @@ class Training(threading.Thread):
             self.graph = load_graph(asked.graph)
         if (kind := kind_of(self.graph)).name != "nodes":
             raise UserError(f"the training panel shows nodes of a graph, and {asked.label} is {kind.words}; use fit")
-                f"the training panel shows nodes of a graph; {asked.label} is {kind.words}: fit trains on it"
-            )
         self.looks = Looks(self.graph, asked.seed)
         if before is not None and before.request == asked and before.rows:
             self.rows, self.looks = before.rows, before.looks
