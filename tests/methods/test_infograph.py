@@ -141,6 +141,14 @@ def test_what_each_node_is_paired_with_is_what_is_learned(graphs: GraphSet, tmp_
     assert losses["own"] < -0.5 and losses["shuffled"] > 0, "owners drawn anew each step teach nothing"
 
 
+def test_quick_tells_apart_what_the_sum_of_attributes_does_not(tmp_path: Path) -> None:
+    data = rings(graphs=100)
+    run = wb.fit("infograph", data, "quick", store=tmp_path, progress=False, epochs=20)
+    counts = wb.evaluation.BASELINES.get("sum-of-attributes").embed(data)
+    found, baseline = (float(wb.evaluate(z, data, splits=5).accuracy) for z in (run, counts))
+    assert found > 75 and found > baseline + 20
+
+
 def without_attributes(graphs: GraphSet) -> list[Data]:
     return [Data(edge_index=graph.edge_index, num_nodes=graph.num_nodes) for graph in graphs]
 

@@ -18,7 +18,7 @@ Pooling = Literal["mean", "sum", "max"]
 
 ACTIVATIONS = {"prelu": nn.PReLU, "relu": nn.ReLU, "elu": nn.ELU}
 _POOLING = {"mean": global_mean_pool, "sum": global_add_pool, "max": global_max_pool}
-_GRAPHS = 256  # that are embedded together
+GRAPHS_AT_ONCE = 256  # are embedded together
 
 
 class Layers(Encoder):
@@ -83,7 +83,7 @@ class Layers(Encoder):
             assert inputs.x is not None
             nodes: Tensor = self(inputs.x.to_dense(), inputs.edge_index)
             return nodes
-        pool, batches = _POOLING[self.pooling], DataLoader(inputs, _GRAPHS)
+        pool, batches = _POOLING[self.pooling], DataLoader(inputs, GRAPHS_AT_ONCE)
         return torch.cat([pool(self(batch.x, batch.edge_index), batch.batch, batch.num_graphs) for batch in batches])
 
     def plain(self) -> Plain:

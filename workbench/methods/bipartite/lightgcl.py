@@ -105,17 +105,15 @@ class LightGCL(lightgcn.LightGCN):
         whole, rate = self.adjacency, self.config.edge_drop
         if not rate:
             return whole
-        values = (
-            whole.values() * keep_edges(len(whole.values()), rate, self.generator, device=whole.device) / (1 - rate)
-        )
-        places = whole.crow_indices(), whole.col_indices()
-        return torch.sparse_csr_tensor(*places, values, whole.shape, check_invariants=False)
+        places, values = (whole.crow_indices(), whole.col_indices()), whole.values()
+        stays = keep_edges(len(values), rate, self.generator, device=whole.device)
+        return torch.sparse_csr_tensor(*places, values * stays / (1 - rate), whole.shape, check_invariants=False)
 
     def low_rank(self, layers: list[Tensor]) -> list[Tensor]:
         """Return the layers of the second view, each U S V^T times the graph's layer before, never U S V^T itself."""
         u, s, v = self.factors
-        split = [layer.split(self.encoder.sizes) for layer in layers[:-1]]
-        return layers[:1] + [torch.cat([(u * s) @ (v.T @ i), (v * s) @ (u.T @ z)]) for z, i in split]
+        before = [layer.split(self.encoder.sizes) for layer in layers[:-1]]
+        return layers[:1] + [torch.cat([(u * s) @ (v.T @ items), (v * s) @ (u.T @ users)]) for users, items in before]
 
     def contrasted(self, anchors: Tensor, candidates: Tensor, numbers: Tensor) -> tuple[Tensor, Contrast]:
         """Return the mean loss of anchors against all candidates, and the contrast.

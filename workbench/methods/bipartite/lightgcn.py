@@ -77,9 +77,8 @@ class LightGCN(Method):
     def step(self, batch: Triples) -> Step:
         """Rank the items that users took above those that they did not take."""
         users, items = self.encoder.combined(self.encoder.layers(self.adjacency))
-        return Step(
-            {"ranking": self.ranking(users, items, batch), "norms": self.norms(batch)}, {"norms": self.config.penalty}
-        )
+        terms = {"ranking": self.ranking(users, items, batch), "norms": self.norms(batch)}
+        return Step(terms, {"norms": self.config.penalty})
 
     def ranking(self, users: Tensor, items: Tensor, batch: Triples) -> Tensor:
         """Return the mean loss of the triples; arguments are embeddings [users, dim] and [items, dim]."""

@@ -17,6 +17,7 @@ from torch_geometric.nn import global_add_pool
 from workbench.datasets.graph_sets import GraphSet
 from workbench.encoders.gin import GIN
 from workbench.encoders.heads import ResidualHead
+from workbench.encoders.layers import GRAPHS_AT_ONCE
 from workbench.errors import UserError
 from workbench.methods import base
 from workbench.methods.base import METHODS, PROCESS, Method, Step, above, at_least
@@ -108,9 +109,12 @@ class InfoGraph(Method):
 
     @classmethod
     def memory(cls, config: InfoGraphConfig, sizes: Mapping[str, int]) -> float:
-        """Return the peak: messages and codes of a batch, its heads, and its pairs of nodes and graphs."""
-        graphs = min(config.batch_size, sizes["graphs"])
-        nodes, links = (graphs / sizes["graphs"] * sizes[name] for name in ("nodes", "edges"))
-        width = config.dim * config.layers
-        numbers = nodes * (16 * width + 2 * sizes["features"] + 6 * graphs) + 2 * links * width
-        return PROCESS + 4 * (numbers + 4 * (cls.encoder_numbers(config, sizes) + 8 * width**2))
+        """Return the peak: codes, heads and pairs of a batch, or the larger batch that is embedded, with messages."""
+        width, features = config.dim * config.layers, sizes["features"]
+        weights = cls.encoder_numbers(config, sizes) + 8 * width**2
+        peaks = [2.0 * weights]  # of Adam, once the codes are gone
+        for most, codes, pairs in ((config.batch_size, 22, 6), (GRAPHS_AT_ONCE, 3, 0)):
+            graphs = min(most, sizes["graphs"])
+            nodes, links = (graphs / sizes["graphs"] * sizes[name] for name in ("nodes", "edges"))
+            peaks.append(nodes * (codes * width + 2 * features + pairs * graphs) + links * max(features, config.dim))
+        return PROCESS + 4 * (2 * weights + max(peaks))
