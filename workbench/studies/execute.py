@@ -97,13 +97,9 @@ def execute(
     tasks = list(dict.fromkeys(tasks))
     shared = {"study": study, "store": str(folder), "until": until, "in_memory": in_memory or {}}
     shared["threads"] = None if on or not workers else max(1, cores // workers)
-    if on:
-        coming = _on_cluster(tasks, on, shared)
-    else:
-        coming = _here(tasks, workers, shared) if workers else _alone(tasks, shared)
     outcomes: dict[Task, Outcome] = {}
     with tqdm(total=len(tasks), desc=study.name, unit="run", disable=not progress) as bar:
-        for outcome in coming:
+        for outcome in _worked(tasks, workers, on, shared):
             outcomes[outcome.task] = outcome
             bar.set_postfix_str(f"{outcome.task}: {outcome.state}")
             bar.update()
@@ -175,6 +171,12 @@ def _loaded(word: str) -> Any:
 def _lock(task: Task, store: str) -> str:
     training = (task.condition.method, task.condition.preset, task.condition.overrides, task.data, task.seed)
     return os.path.join(store, f".{hashlib.sha256(repr(training).encode()).hexdigest()[:16]}.lock")
+
+
+def _worked(tasks: list[Task], workers: int, on: str | None, shared: Named) -> Iterator[Outcome]:
+    if on:
+        return _on_cluster(tasks, on, shared)
+    return _here(tasks, workers, shared) if workers else _alone(tasks, shared)
 
 
 def _alone(tasks: list[Task], shared: Named) -> Iterator[Outcome]:
