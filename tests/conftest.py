@@ -11,7 +11,7 @@ from torch_geometric.utils import to_undirected
 
 from workbench.datasets import load_graph
 from workbench.datasets.kinds import kind_of
-from workbench.datasets.synthetic.rings import rings
+from workbench.datasets.synthetic.embedded import rings
 from workbench.errors import UserError
 from workbench.methods import METHODS
 

@@ -328,7 +328,7 @@ def test_unknown_labels_are_left_out_of_rates(small_graph: Data) -> None:
     assert value(found, "gradient on false")["value"] == pytest.approx(
         100 * share[[1, 4]].sum() / share[[1, 2, 4]].sum()
     )
-    assert any("2 nodes have no label" in one for one in found.told)
+    assert any("2 nodes have no label" in one for one in found.notes.values())
     unknown_anchor = audit(single(3, 7, 8), graph)
     assert unknown_anchor.pairs["same_class"].tolist() == [None, None] and not len(unknown_anchor.by("class"))
 
@@ -344,7 +344,7 @@ def test_graphs_without_one_label_a_node(y: Tensor | None, small_graph: Data) ->
     assert np.isnan(found.summary.filter(like="false", axis=0)["value"]).all()
     assert not np.isnan(value(found, "cosine (mean)")["value"])
     assert len(found.by("class")) == 0 and found.by("hops")["rate"].isna().all() and found.by("hops")["pairs"].sum()
-    assert any("Without labels" in one for one in found.told)
+    assert any("Without labels" in one for one in found.notes.values())
 
 
 # ---------------------------------------------------------------------------------------------------- odd selections
@@ -377,7 +377,7 @@ def test_gaps_an_own_node_and_weights_of_zero_are_no_pairs(small_graph: Data) ->
 def test_a_selection_without_any_pair(chosen: Selection) -> None:
     graph = Data(x=torch.rand(3, 2), edge_index=torch.tensor([[0, 1], [1, 0]]), y=torch.tensor([0, 0, 1]), num_nodes=3)
     found = audit(chosen, graph)
-    assert len(found.pairs) == 0 and len(found.anchors) == len(chosen.anchors) and found.told
+    assert len(found.pairs) == 0 and len(found.anchors) == len(chosen.anchors) and found.notes.values()
     assert np.isnan(value(found, "false negatives (%")["value"]) and np.isnan(
         value(found, "coupling factor q (m")["value"]
     )
@@ -398,7 +398,9 @@ def test_one_anchor_alone_is_the_part_of_all(small_graph: Data) -> None:
         mine = every.anchors[every.anchors["anchor"] == one].reset_index(drop=True)
         pd.testing.assert_frame_equal(alone.anchors, mine, rtol=1e-9)
         assert alone.summary[["low", "high"]].isna().all(axis=None)
-        assert np.isnan(value(alone, "one loss")["value"]) and any("isn't timed" in told for told in alone.told)
+        assert np.isnan(value(alone, "one loss")["value"]) and any(
+            "isn't timed" in told for told in alone.notes.values()
+        )
 
 
 def test_directions_self_loops_and_repeated_edges_do_not_matter(small_graph: Data) -> None:
@@ -435,9 +437,9 @@ def test_the_sample_of_anchors_is_seeded_and_told(small_graph: Data) -> None:
     some, again, other = (audit(chosen, small_graph, anchors=12, seed=seed) for seed in (1, 1, 2))
     assert len(some.anchors) == 12 and some.pairs.equals(again.pairs)
     assert set(some.anchors["anchor"]) != set(other.anchors["anchor"])
-    assert some.told[0] == "12 of 60 anchors are audited, drawn with seed 1."
+    assert some.notes["sample"] == "12 of 60 anchors are audited, drawn with seed 1."
     every = audit(chosen, small_graph, anchors=None)
-    assert len(every.anchors) == 60 and every.told[0].startswith("All 60")
+    assert len(every.anchors) == 60 and every.notes["sample"].startswith("All 60")
     part = every.pairs[every.pairs["anchor"].isin(some.anchors["anchor"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(some.pairs.drop(columns="hard"), part.drop(columns="hard"), rtol=1e-9)
 
@@ -447,7 +449,9 @@ def test_too_many_pairs_cut_the_anchors_but_not_below_ten(small_graph: Data, mon
     monkeypatch.setattr(module, "MOST_PAIRS", 1_200)
     found = audit(chosen, small_graph, anchors=None)
     assert len(found.anchors) == 20 and len(found.pairs) == 20 * 59
-    assert found.told[0] == "20 of 60 anchors are audited, drawn with seed 0; 60 would have more than 1,200 pairs."
+    assert (
+        found.notes["sample"] == "20 of 60 anchors are audited, drawn with seed 0; 60 would have more than 1,200 pairs."
+    )
     monkeypatch.setattr(module, "MOST_PAIRS", 30)
     assert len(audit(chosen, small_graph).anchors) == 10
 
@@ -458,12 +462,14 @@ def test_a_run_is_looked_at_by_its_projections(small_graph: Data) -> None:
     chosen = wb.negatives.select("hop-far", small_graph, k=K)
     found = audit(chosen, small_graph, run)
     pd.testing.assert_frame_equal(found.pairs, audit(chosen, small_graph, run.projections).pairs)
-    assert any("projections" in one for one in found.told) and any("trained at 0.3" in one for one in found.told)
-    assert not any("trained at" in one for one in audit(chosen, small_graph, run, tau=0.3).told)
+    assert any("projections" in one for one in found.notes.values()) and any(
+        "trained at 0.3" in one for one in found.notes.values()
+    )
+    assert not any("trained at" in one for one in audit(chosen, small_graph, run, tau=0.3).notes.values())
     centres = wb.fit("e2neg", small_graph, "defaults", dim=8, k=8, epochs=2, progress=False)
     found = audit(chosen, small_graph, centres)
     pd.testing.assert_frame_equal(found.pairs, audit(chosen, small_graph, centres.embeddings).pairs)
-    assert any("embeddings stand for both" in one for one in found.told)
+    assert any("embeddings stand for both" in one for one in found.notes.values())
 
 
 def test_sparse_attributes_are_as_good_as_dense_ones(small_graph: Data) -> None:
@@ -491,17 +497,18 @@ def test_the_timed_loss_is_that_of_the_selection(small_graph: Data, monkeypatch:
     own = torch.arange(60)[:, None].expand_as(far_ones)
     assert torch.equal(far.candidates, torch.where(far_ones < 0, own, far_ones))
     assert mixing.mixed is not None and debiased.class_prior > 0
-    told = audit(wb.negatives.select("mixing", small_graph, k=K), small_graph).told
+    told = audit(wb.negatives.select("mixing", small_graph, k=K), small_graph).notes.values()
     assert any("Synthetic" in one for one in told)
     assert any(
-        "class prior" in one for one in audit(wb.negatives.select("debiased", small_graph, k=K), small_graph).told
+        "class prior" in one
+        for one in audit(wb.negatives.select("debiased", small_graph, k=K), small_graph).notes.values()
     )
     monkeypatch.setattr(module, "MOST_PRODUCTS", 100)
     heavy = audit(wb.negatives.select("all", small_graph), small_graph)
-    assert np.isnan(value(heavy, "one loss")["value"]) and any("14,400 logits" in one for one in heavy.told)
+    assert np.isnan(value(heavy, "one loss")["value"]) and any("14,400 logits" in one for one in heavy.notes.values())
     monkeypatch.setattr(module, "MOST_DIMENSIONS", 39)
     wide = audit(wb.negatives.select("all", small_graph), small_graph)
-    assert np.isnan(value(wide, "effective")["value"]) and any("40 dimensions" in one for one in wide.told)
+    assert np.isnan(value(wide, "effective")["value"]) and any("40 dimensions" in one for one in wide.notes.values())
     assert len(seen) == 5
 
 

@@ -224,7 +224,7 @@ def test_gowalla_is_read_as_its_authors_wrote_it(tmp_path: Any, monkeypatch: pyt
     from workbench.datasets.files import registry
 
     rows = {"gowalla": {k: v for k, v in wb.graphs.facts("gowalla").items() if k not in registry.FIGURES}}
-    monkeypatch.setattr(registry, "_rows", lambda: rows)
+    monkeypatch.setattr(registry, "rows", lambda: rows)
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
     raw = tmp_path / "Recommendation" / "gowalla" / "raw"
     raw.mkdir(parents=True)

@@ -30,7 +30,7 @@ from workbench import evaluation
 from workbench.datasets import content_hash, load_graph
 from workbench.datasets.bipartite import as_users_and_items
 from workbench.datasets.graph_sets import GraphSet
-from workbench.datasets.synthetic.rings import rings
+from workbench.datasets.synthetic.embedded import rings
 from workbench.errors import UserError
 from workbench.evaluation import clustering, compare, evaluate, logistic, neighbours, probes, protocols, ranking
 from workbench.evaluation.scores import Measure, Scores, matrix_of

@@ -12,7 +12,7 @@ from torch_geometric.nn import GINConv, Sequential
 import workbench as wb
 from workbench.datasets.graph_sets import GraphSet
 from workbench.datasets.kinds import kind_of
-from workbench.datasets.synthetic.rings import rings
+from workbench.datasets.synthetic.embedded import rings
 from workbench.errors import UserError
 from workbench.methods.graph_sets.infograph import InfoGraph, InfoGraphConfig
 from workbench.randomness import Randomness

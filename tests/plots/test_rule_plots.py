@@ -66,7 +66,7 @@ def test_a_part_over_pairs_is_the_share_of_a_nodes_pairs(graph: Data) -> None:
         around = neighbours(graph, node)
         expected = np.mean([bool(degree[u] > degree[node]) for u in around]) if around else np.nan
         np.testing.assert_equal(reading.values[node], expected)
-    assert reading.kind == "share" and "over the nodes u in N(v)" in reading.told
+    assert reading.kind == "share" and "over the nodes u in N(v)" in reading.meaning
 
 
 def test_readings_name_what_they_are(graph: Data) -> None:
@@ -74,15 +74,15 @@ def test_readings_name_what_they_are(graph: Data) -> None:
     assert read(graph, "degree(v) >= 3", semantics="product").kind == "graded"
     assert read(graph, "degree(v)").kind == "number"
     whole = read(graph, "max(degree(w) for w in V) > 3")
-    assert whole.told == "one truth for the whole graph" and set(whole.values) == {1.0}
-    assert read(graph, "exists u in N(v): degree(u) > 3", "degree(u)").told == "number of each node taken as u"
+    assert whole.meaning == "one truth for the whole graph" and set(whole.values) == {1.0}
+    assert read(graph, "exists u in N(v): degree(u) > 3", "degree(u)").meaning == "number of each node taken as u"
 
 
 def test_the_node_that_a_rule_speaks_of_may_have_any_name(graph: Data) -> None:
     rule = "degree(here) >= 3 and exists v in N(here): degree(v) > 3"
-    assert read(graph, rule, "degree(here)").told == "number of each node"
-    assert read(graph, rule, "degree(v)").told == "number of each node taken as v"
-    assert read(graph, "max(degree(v) for v in V) > 3", "degree(v)").told == "number of each node taken as v"
+    assert read(graph, rule, "degree(here)").meaning == "number of each node"
+    assert read(graph, rule, "degree(v)").meaning == "number of each node taken as v"
+    assert read(graph, "max(degree(v) for v in V) > 3", "degree(v)").meaning == "number of each node taken as v"
 
 
 # ------------------------------------------------------------------------------------------------------- pictures

@@ -44,7 +44,7 @@ def test_the_hard_rule_by_hand() -> None:
     # A path of five: doubled degrees 2, 4, 4, 4, 2; sums over neighbours 4, 6, 8, 6, 4, and at most 6 is asked.
     ends = torch.tensor([[0, 1, 2, 3], [1, 2, 3, 4]])
     graph = Data(edge_index=torch.cat([ends, ends.flip(0)], 1), num_nodes=5)
-    assert rules.evaluate("NTSC", graph).tolist() == published.ntsc(graph).tolist() == [1, 1, 0, 1, 1]
+    assert rules.evaluate("NTSC", graph).tolist() == [1, 1, 0, 1, 1]
 
 
 def test_a_name_is_known_however_it_is_written() -> None:

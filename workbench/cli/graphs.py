@@ -15,7 +15,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what is known of one graph or of all."""
     from workbench import datasets as graphs
-    from workbench.datasets.files.registry import found, kind_of_row
+    from workbench.datasets.files.registry import kind_of_row, present
 
     if args.graph is not None:
         from workbench.datasets.kinds import kind_of
@@ -26,14 +26,16 @@ def run(args: argparse.Namespace) -> int:
         if kind.name == "nodes":
             figures = graphs.statistics(data)
         else:
-            figures = {**kind.sizes(data), **kind.entries(data), **kind.shape(data), "hash": kind.content_hash(data)}
+            shape = kind.shape(data)
+            sizes = {name: count for name, count in kind.sizes(data).items() if f"{name}s" not in shape}
+            figures = {**sizes, **shape, **kind.entries(data), "hash": kind.content_hash(data)}
         rest = {
             name: known[name]
             for name in ("title", "source", "citation", "licence", "used_by", "note")
             if known.get(name)
         }
         return show_facts({"graph": data.name, "kind": kind.name, **figures, **rest}, args.json)
-    here, rows = found(Path(os.environ.get("WORKBENCH_DATA") or "data")), []
+    here, rows = present(Path(os.environ.get("WORKBENCH_DATA") or "data")), []
     for name in graphs.names():
         facts = graphs.facts(name)
         figures = {key: facts.get(key) for key in ("nodes", "edges", "features", "classes")}

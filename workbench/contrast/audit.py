@@ -15,13 +15,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench.contrast.measures import (
-    Values,
-    alignment,
-    effective_rank,
-    resampled,
-    uniformity,
-)
+from workbench.contrast.measures import Values, alignment, effective_rank, resampled, uniformity
 from workbench.contrast.negatives.context import Positions
 from workbench.contrast.negatives.sampled import SampledContrast
 from workbench.contrast.negatives.selection import Selection
@@ -47,18 +41,15 @@ class Audit:
     anchor depend on each other, and nan where fewer than two anchors count.
 
     Attributes:
-        pairs: one row an audited anchor and one of its negatives.
-            "anchor", "negative": node ids. "weight": W of the pair. "cosine": mean of the two across the views (u_i v_j
-            and v_i u_j) and the two within them (u_i u_j and v_i v_j). "hops": between them without directions, -1
-            without a path. "degree": neighbours of the negative. "same_class": True, False, or None where a label is
-            missing. "gradient_share": see `gradient_shares`. "overlap": Jaccard index of the receptive fields, the
-            nodes within `receptive` hops, oneself included.
-            "false": same class. "coupled": overlap above 0. "hard": more similar than the anchor's own positive pair;
-            where both views are one matrix nothing is, and hard is a cosine above the 90 % quantile of all these pairs.
-        anchors: one row an audited anchor.
-            "anchor": node id. "negatives": how many. "false_share": of its pairs with labels, nan without. "q": mean of
-            `coupling` over both views, nan without negatives. "positive": cosine of the positive pair. "entropy": of
-            the gradient shares over log(negatives), 1 where they are equal, nan below two.
+        pairs: one row an audited anchor and one of its negatives: "anchor", "negative", "weight" (W), "cosine" (mean of
+            the two across the views and the two within them), "hops" without directions (-1 without a path), "degree"
+            of the negative, "same_class" (None where a label is missing), "gradient_share" (see `gradient_shares`),
+            "overlap" (Jaccard index of the receptive fields, the nodes within `receptive` hops, oneself included);
+            "false": same class, "coupled": overlap above 0, "hard": more similar than the anchor's own positive pair,
+            or, where both views are one matrix, than 90 % of all these pairs.
+        anchors: one row an audited anchor: "anchor", "negatives" (how many), "false_share" of its pairs with labels
+            (nan without), "q" (mean of `coupling` over both views, nan without negatives), "positive" (cosine of the
+            positive pair), "entropy" of the gradient shares over log(negatives), 1 where they are equal, nan below two.
         notes: what was sampled, compared and left out, a sentence each: "sample", "similarities", and where there is
             something to say "classes", "labels", "synthetic", "prior", "rank" and "time".
         chosen, graph, labels, views, tau, seed: what was audited; views are one or two matrices [nodes, dim].
@@ -74,11 +65,6 @@ class Audit:
     tau: float = 0.5
     seed: int = 0
 
-    @property
-    def told(self) -> list[str]:
-        """The sentences of `notes`."""
-        return list(self.notes.values())
-
     def by(self, column: str) -> pd.DataFrame:
         """Return the rate of false negatives by a property of the pair.
 
@@ -87,11 +73,8 @@ class Audit:
                 many tie) or "class" (of the anchor; anchors without a label are left out).
 
         Returns:
-            One row a group, by name: "pairs", "labelled" (pairs of two labelled nodes), "rate" of false negatives
-            among these in %, and its interval "low" and "high".
-
-        Raises:
-            UserError: another column.
+            One row a group, by name: "pairs", "labelled" (pairs of two labelled nodes), "rate" of false negatives among
+            these in %, and its interval "low" and "high".
         """
         ways: dict[str, Callable[[], tuple[list[Any], Positions]]]
         ways = {"hops": self._by_hops, "degree": self._by_degree, "class": self._by_class}
@@ -100,11 +83,13 @@ class Audit:
         names, group = ways[column]()
         cell, shape = self._place * len(names) + group, (len(self.anchors), len(names))
         labelled = self.pairs["same_class"].notna()
-        count = [np.bincount(cell[(group >= 0) & kept], minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
-                 for kept in (True, labelled, self.pairs["false"])]  # fmt: skip
-        rate, low, high = (100 * one for one in resampled(count[2], count[1], self.seed))
-        pairs, labelled = (one.sum(0).astype(int) for one in count[:2])
-        columns = {"pairs": pairs, "labelled": labelled, "rate": rate, "low": low, "high": high}
+        pairs, known, false = (
+            np.bincount(cell[(group >= 0) & kept], minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
+            for kept in (True, labelled, self.pairs["false"])
+        )
+        rate, low, high = (100 * ratio for ratio in resampled(false, known, self.seed))
+        counts = {"pairs": pairs.sum(0).astype(int), "labelled": known.sum(0).astype(int)}
+        columns = {**counts, "rate": rate, "low": low, "high": high}
         return pd.DataFrame(columns, pd.Index(names, name=column))
 
     def _by_hops(self) -> tuple[list[Any], Positions]:
@@ -126,27 +111,26 @@ class Audit:
     @cached_property
     def _place(self) -> Positions:
         """Row of `anchors` of each pair [pairs]."""
-        place: Positions = pd.Index(self.anchors["anchor"]).get_indexer(self.pairs["anchor"])
-        return place
+        return pd.Index(self.anchors["anchor"]).get_indexer(self.pairs["anchor"])
 
     @cached_property
     def summary(self) -> pd.DataFrame:
         """One row a quantity, named with its unit: "value", "low" and "high", nan where no interval makes sense.
 
-        It is computed when first asked for, since it times a loss and looks at the whole embedding. Alignment,
-        uniformity and effective rank are of all nodes, the latter two the mean of both views.
+        Computed when first asked for, since it times a loss and looks at the whole embedding: alignment, uniformity and
+        effective rank are of all nodes, the latter two the mean of both views.
         """
         pairs = self.pairs
         false, known = (part.to_numpy(np.float64) for part in (pairs["false"], pairs["same_class"].notna()))
         cosine, share, fields = (pairs[name].to_numpy() for name in ("cosine", "gradient_share", "overlap"))
-        hops, one = pairs["hops"].mask(pairs["hops"] < 0, np.inf), np.ones(len(pairs))
+        hops, every_pair = pairs["hops"].mask(pairs["hops"] < 0, np.inf), np.ones(len(pairs))
         q, count = self.anchors["q"].to_numpy(), self.anchors["negatives"].to_numpy(np.float64)
         of_pairs = {
             "false negatives (% of pairs)": (100 * false, known),
-            **{f"within {n} hop{'s' * (n > 1)} (% of pairs)": (100.0 * (hops <= n), one) for n in (1, 2, 3)},
-            "no path (% of pairs)": (100.0 * np.isinf(hops), one),
-            "overlap of receptive fields (mean Jaccard index)": (fields, one),
-            "cosine (mean)": (cosine, one),
+            **{f"within {n} hop{'s' * (n > 1)} (% of pairs)": (100.0 * (hops <= n), every_pair) for n in (1, 2, 3)},
+            "no path (% of pairs)": (100.0 * np.isinf(hops), every_pair),
+            "overlap of receptive fields (mean Jaccard index)": (fields, every_pair),
+            "cosine (mean)": (cosine, every_pair),
             "cosine of false negatives (mean)": (cosine * false, false),
             "cosine of true negatives (mean)": (cosine * (known - false), known - false),
             "gradient on false negatives (%)": (100 * share * false, share * known),
@@ -158,17 +142,17 @@ class Audit:
         sums |= {"negatives per anchor (mean)": [count, np.ones(len(q))]}
         sums |= {"coupling factor q (mean)": [np.nan_to_num(q), np.isfinite(q).astype(np.float64)]}
         upper, lower = (np.stack(side, 1) for side in zip(*sums.values(), strict=True))
-        rows: list[tuple[Any, ...]] = list(zip(sums, *resampled(upper, lower, self.seed), strict=True))
+        ratios: list[tuple[Any, ...]] = list(zip(sums, *resampled(upper, lower, self.seed), strict=True))
         classes = np.unique(self.labels[self.labels >= 0], return_counts=True)[1]
-        every = classes.sum() * (classes.sum() - 1)
-        expected = 100 * (classes * (classes - 1)).sum() / every if every else np.nan
+        all_pairs = classes.sum() * (classes.sum() - 1)
+        expected = 100 * (classes * (classes - 1)).sum() / all_pairs if all_pairs else np.nan
         whole = {
             "false negatives expected of random pairs (%)": expected,
             "coupling factor q (standard deviation over anchors)": pd.Series(q).std(ddof=0),
             **self._whole(),
         }
         single = [(name, number, np.nan, np.nan) for name, number in whole.items()]
-        rows = [rows[0], single[0], *rows[1:], *single[1:]]
+        rows = [ratios[0], single[0], *ratios[1:], *single[1:]]
         return pd.DataFrame(rows, columns=["quantity", "value", "low", "high"]).set_index("quantity")
 
     def _whole(self) -> dict[str, float]:
@@ -192,8 +176,8 @@ class Audit:
             return np.nan
         contrast = Contrast(self.tau)
         if not (torch.equal(self.chosen.negatives, self.chosen.anchors) and bool((self.chosen.weights == 1).all())):
-            chooser = SampledContrast(contrast, self.graph, Randomness(self.seed))
-            contrast = chooser.fill(self.chosen, torch.device("cpu"))
+            sampled = SampledContrast(contrast, self.graph, Randomness(self.seed))
+            contrast = sampled.fill(self.chosen, torch.device("cpu"))
         u, v = (rows.float().clone().requires_grad_() for rows in (u, v))
         start = time.perf_counter()
         ratio_loss(contrast, u, v).mean().backward()
@@ -219,8 +203,7 @@ def audit(
         tau: temperature of the InfoNCE loss whose gradient is looked at.
         anchors: how many anchors are audited at most, a sample where there are more; None for all. They are fewer where
             they have more than 200,000 pairs, but at least 10.
-        seed: of the samples and the bootstrap.
-        receptive: hops of a receptive field, as many as the encoder has layers.
+        seed: of the samples and the bootstrap. receptive: hops of a receptive field, as many as the encoder has layers.
 
     Raises:
         UserError: an embedding or a selection that doesn't fit the graph, or a number out of range.
@@ -235,41 +218,41 @@ def audit(
     nodes = int(graph.num_nodes or 0)
     if any(part.numel() and int(part.max()) >= nodes for part in (chosen.anchors, chosen.negatives)):
         raise UserError(f"the selection names nodes that a graph of {nodes:,} nodes doesn't have")
-    (views, told), labels = views_of(embedding, graph, tau), node_classes(graph)
+    (views, compared), labels = views_of(embedding, graph, tau), node_classes(graph)
     part, sampled = _sample(chosen, anchors, seed)
     missing = int((labels < 0).sum())
     notes = {
         "sample": sampled,
-        "similarities": " ".join(told),
+        "similarities": " ".join(compared),
         "classes": "Without labels, one whole number a node, nothing is said of classes." if missing == nodes else "",
         "labels": f"{missing:,} nodes have no label; their pairs are left out of rates." if 0 < missing < nodes else "",
         "synthetic": "Synthetic negatives are left out of all but the seconds." if chosen.mixed else "",
-        "prior": "Gradients and q are of plain InfoNCE, not corrected for the class prior."
-        if chosen.class_prior
-        else "",
+        "prior": chosen.class_prior and "Gradients and q are of plain InfoNCE, not corrected for the class prior.",
         "rank": _too_wide(views[0]),
         "time": _untimed(chosen, views[0]),
     }
     tables = tables_of(part, graph, labels, views, tau, receptive)
-    return Audit(*tables, {name: note for name, note in notes.items() if note}, chosen, graph, labels, views, tau, seed)
+    return Audit(
+        *tables, {name: str(note) for name, note in notes.items() if note}, chosen, graph, labels, views, tau, seed
+    )
 
 
 def _sample(chosen: Selection, anchors: int | None, seed: int) -> tuple[Selection, str]:
     """Return the part of a selection for a sample of its anchors, and how it was drawn."""
-    rows = np.sort(
-        np.unique(chosen.anchors.numpy(), return_index=True)[1]
-    )  # an anchor that is listed twice counts once
+    rows = np.sort(np.unique(chosen.anchors.numpy(), return_index=True)[1])  # an anchor listed twice counts once
     there, each = len(rows), int(chosen.negatives.shape[-1])
     asked, most = min(anchors or there, there), max(10, MOST_PAIRS // max(each, 1))
-    told = f"All {there:,} anchors of the selection are audited." if there != 1 else "The one anchor is audited."
+    note = f"All {there:,} anchors of the selection are audited." if there != 1 else "The one anchor is audited."
     if min(asked, most) < there:
         order = torch.randperm(there, generator=Randomness(seed).generator("audit")).numpy()
         rows = rows[np.sort(order[: min(asked, most)])]
         few = f"; {asked:,} would have more than {MOST_PAIRS:,} pairs" if most < asked else ""
-        told = f"{len(rows):,} of {there:,} anchors are audited, drawn with seed {seed}{few}."
+        note = f"{len(rows):,} of {there:,} anchors are audited, drawn with seed {seed}{few}."
     kept = torch.from_numpy(rows)
-    negatives, weights = (one if chosen.shared else one[kept] for one in (chosen.negatives, chosen.weights))
-    return replace(chosen, anchors=chosen.anchors[kept], negatives=negatives, weights=weights), told
+    part = replace(chosen, anchors=chosen.anchors[kept])
+    if not chosen.shared:
+        part = replace(part, negatives=chosen.negatives[kept], weights=chosen.weights[kept])
+    return part, note
 
 
 def _logits(chosen: Selection) -> int:

@@ -12,12 +12,8 @@ from workbench.contrast.pairs import Contrast
 def mixed_log_mass(contrast: Contrast, u: Tensor, v: Tensor | None) -> Tensor:
     """Return the log-mass of synthetic negatives [views * rows], first view first; only anchors have a gradient of it.
 
-    Source: Kalantidis and others, Hard Negative Mixing for Contrastive Learning, NeurIPS 2020.
-
-    Args:
-        contrast: its `mixed` says which rows are mixed, and how.
-        u: rows of unit length [rows, dim].
-        v: the same in the second view; None for one view.
+    `contrast.mixed` says which rows of unit length u [rows, dim], and v in a second view, are mixed, and how. Source:
+    Kalantidis and others, Hard Negative Mixing for Contrastive Learning, NeurIPS 2020.
     """
     assert contrast.mixed is not None
     first, second, share = contrast.mixed
@@ -49,9 +45,7 @@ def debiased(contrast: Contrast, mass: Tensor, own: Tensor, banks: int) -> Tenso
     NeurIPS 2020.
 
     Args:
-        contrast: its class_prior is p.
-        mass: log U [views * rows].
-        own: positive logit [rows].
+        contrast: its class_prior is p. mass: log U [views * rows]. own: positive logit [rows].
         banks: how many views an anchor's negatives come from.
     """
     views, prior = len(mass) // max(len(own), 1), contrast.class_prior

@@ -63,29 +63,20 @@ def alignment(u: Tensor, v: Tensor) -> float:
 def uniformity(rows: Tensor, most: int = 2_000, seed: int = 0) -> float:
     """Return log mean exp(-2 ||x - y||^2) over pairs of rows, -8 to 0, lower being more uniform; nan below two rows.
 
-    Source: Wang and Isola, Understanding Contrastive Representation Learning through Alignment and Uniformity on the
-    Hypersphere, ICML 2020.
-
-    Args:
-        rows: [nodes, dim]; they are scaled to unit length.
-        most: how many rows are looked at; of more, a sample is.
-        seed: of the sample.
+    Of rows [nodes, dim] scaled to unit length, at most `most` of them, drawn with the seed (Wang and Isola, 2020).
     """
     if len(rows) > most:
         rows = rows[torch.randperm(len(rows), generator=Randomness(seed).generator("uniformity"))[:most]]
     if len(rows) < 2:
         return float("nan")
-    rows = normalize(rows.double(), dim=1)
-    length = rows.square().sum(1)
-    near = (-2 * (length[:, None] + length - 2 * rows @ rows.T)).exp_().fill_diagonal_(0.0)
-    return float((near.sum() / (len(rows) * (len(rows) - 1))).log())
+    return float(torch.pdist(normalize(rows.double(), dim=1)).square().mul(-2).exp().mean().log())
 
 
 def effective_rank(rows: Tensor) -> float:
     """Return exp of the entropy of the singular values as shares of their sum, in dimensions; nan of zeros only.
 
-    Of the matrix [nodes, dim] as it is, neither centred nor scaled, by the eigenvalues of the smaller of its two Gram
-    matrices. Source: Roy and Vetterli, The Effective Rank, EUSIPCO 2007.
+    Of the matrix [nodes, dim] as it is, by the eigenvalues of the smaller of its Gram matrices (Roy and Vetterli,
+    2007).
     """
     rows = rows.double()
     squared = torch.linalg.eigvalsh(rows.T @ rows if len(rows) > rows.shape[1] else rows @ rows.T).clamp(min=0)
@@ -94,12 +85,7 @@ def effective_rank(rows: Tensor) -> float:
 
 
 def overlap(fields: sp.csr_matrix, first: Positions, second: Positions) -> Values:
-    """Return the Jaccard index of two receptive fields, nodes in both / nodes in either, of each pair [pairs].
-
-    Args:
-        fields: which nodes are in each field, at least one, 0/1 [fields, nodes].
-        first: number of a pair's one field [pairs]. second: of its other [pairs].
-    """
+    """Return the Jaccard index of two of the receptive fields, 0/1 [fields, nodes], for each pair of them [pairs]."""
     size = np.diff(fields.indptr).astype(np.int64)
     block, both = np.cumsum(size[first] + size[second]) // _BLOCK, np.zeros(len(first))
     for mine in np.split(np.arange(len(first)), np.flatnonzero(np.diff(block)) + 1):
@@ -124,6 +110,3 @@ def resampled(upper: Values, lower: Values, seed: int) -> tuple[Values, Values, 
             drawn.append(ratio(times @ upper[:, spread], times @ lower[:, spread]))
         low[spread], high[spread] = np.nanquantile(np.concatenate(drawn), [0.025, 0.975], axis=0)
     return ratio(upper.sum(0), lower.sum(0)), low, high
-
-
-# ------------------------------------------------------------------------------------------------------ the audit

@@ -26,17 +26,17 @@ def _cosines(units: Tensor, first: Tensor, second: Tensor) -> Tensor:
     return torch.cat(parts).expand(-1, 2, 2).permute(1, 2, 0)
 
 
-def tables_of(part: Selection, graph: Data, labels: Positions, views: Views, tau: float,
-            receptive: int) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
+def tables_of(
+    part: Selection, graph: Data, labels: Positions, views: Views, tau: float, receptive: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the tables of pairs and anchors."""
     audited, (anchor, negative, weight) = part.anchors.numpy(), part.pairs()
     anchor, negative, weight = anchor[weight > 0], negative[weight > 0], weight[weight > 0]
     place = pd.Index(audited).get_indexer(anchor)
     nodes = np.unique(np.concatenate([audited, negative]))
-    own, first, second = (np.searchsorted(nodes, one) for one in (audited, anchor, negative))
-    context = SamplingContext(
-        Data(edge_index=graph.edge_index, num_nodes=graph.num_nodes), anchors=torch.from_numpy(nodes)
-    )
+    own, first, second = (np.searchsorted(nodes, ids) for ids in (audited, anchor, negative))
+    topology = Data(edge_index=graph.edge_index, num_nodes=graph.num_nodes)
+    context = SamplingContext(topology, anchors=torch.from_numpy(nodes))
     fewer = len(np.unique(negative)) < len(audited)  # the search goes from each first node once
     units = torch.stack([normalize(_rows(view, nodes).double(), dim=1) for view in views], 1)
     positive = (units[own, 0] * units[own, -1]).sum(1)
@@ -55,7 +55,7 @@ def tables_of(part: Selection, graph: Data, labels: Positions, views: Views, tau
         "overlap": jaccard, "false": false, "coupled": jaccard > 0, "hard": cosine > bar,
     })  # fmt: skip
     size = len(audited)
-    count, labelled, same = (np.bincount(place, one, size) for one in (np.ones(len(place)), known, false))
+    count, labelled, same = (np.bincount(place, counted, size) for counted in (np.ones(len(place)), known, false))
     spread = np.bincount(place, -share * np.log(np.where(share > 0, share, 1.0)), size)
     nothing = np.full(size, np.nan)
     return pairs, pd.DataFrame({
@@ -72,31 +72,31 @@ def views_of(embedding: Any, graph: Data, tau: float) -> tuple[Views, list[str]]
     if embedding is None:
         if graph.x is None:
             raise UserError("the audit compares attributes, and the graph has none; pass an embedding")
-        u, v, told = graph.x, graph.x, ["Similarities are of the attributes, which stand for both views."]
+        u, v, notes = graph.x, graph.x, ["Similarities are of the attributes, which stand for both views."]
     elif isinstance(embedding, Tensor | np.ndarray):
         embedding = torch.as_tensor(embedding)
-        u, v, told = embedding, embedding, ["Similarities are of the matrix given, which stands for both views."]
+        u, v, notes = embedding, embedding, ["Similarities are of the matrix given, which stands for both views."]
     elif isinstance(embedding, tuple | list):
         if len(embedding) != 2:
             raise UserError(f"two views are two matrices [nodes, dim], not {len(embedding)}")
-        (u, v), told = map(torch.as_tensor, embedding), ["Similarities are of the two matrices given, one a view."]
+        (u, v), notes = map(torch.as_tensor, embedding), ["Similarities are of the two matrices given, one a view."]
     elif not hasattr(embedding, "projections"):
         raise UserError(f"an embedding is a run or a matrix [nodes, dim], not {type(embedding).__name__}")
     else:
         contrast, by_node = embedding.contrast, projections_by_node(embedding, nodes)
         u, v = by_node or [embedding.embeddings] * 2
-        told = ["Similarities are of both views' projections, which the run's last step compared."]
+        notes = ["Similarities are of both views' projections, which the run's last step compared."]
         if not by_node:
-            told = ["The run has no projections of two views with one row a node: its embeddings stand for both."]
+            notes = ["The run has no projections of two views with one row a node: its embeddings stand for both."]
         if contrast is not None and contrast.tau != tau:
-            told.append(f"Gradients and q are at a temperature of {tau}; the run was trained at {contrast.tau}.")
+            notes.append(f"Gradients and q are at a temperature of {tau}; the run was trained at {contrast.tau}.")
     if u.dim() != 2 or len(u) != nodes or u.shape != v.shape:
         raise UserError(f"an audit compares rows [{nodes}, dim] in each view, not {list(u.shape)} and {list(v.shape)}")
-    if not all(bool((one if one.layout == torch.strided else one.coalesce().values() if one.is_sparse else one.values())
-                    .isfinite().all()) for one in (u, v)):  # fmt: skip
+    stored = (rows.coalesce() if rows.is_sparse else rows for rows in (u, v))
+    if not all((rows if rows.layout == torch.strided else rows.values()).isfinite().all() for rows in stored):
         raise UserError("the embedding holds numbers that are not finite, so an audit can't compare nodes by it")
     same = u is v or torch.equal(u, v)
-    return tuple(one.detach().cpu() for one in ((u,) if same else (u, v))), told
+    return tuple(rows.detach().cpu() for rows in ((u,) if same else (u, v))), notes
 
 
 def _rows(matrix: Tensor, nodes: Positions) -> Tensor:
@@ -108,7 +108,7 @@ def _rows(matrix: Tensor, nodes: Positions) -> Tensor:
 def projections_by_node(run: Trained, nodes: int) -> tuple[Tensor, ...] | None:
     """Return the projections of both views that a run compared, where they have one row a node, else None."""
     by_node = run.contrast is not None and run.contrast.nodes is None
-    return run.projections if by_node and [len(one) for one in run.projections] == [nodes] * 2 else None
+    return run.projections if by_node and [len(rows) for rows in run.projections] == [nodes] * 2 else None
 
 
 def node_classes(graph: Data) -> Positions:

@@ -31,19 +31,15 @@ def ratio_loss(
         contrast: which pairs count and how much; it says what u and v may be.
         u: rows that are anchors [rows, dim].
         v: the same rows in a second view [rows, dim], or other things [others, dim]; None for one view.
-        budget_mib: memory that blocks of pairs may take, 512 by default; smaller means smaller blocks and
-            recomputation.
+        budget_mib: memory that blocks of pairs may take, 512 by default; less means smaller blocks and recomputation.
         positive_weight: W of a row with itself in the denominator, where the contrast is not paired the factor of W of
             its positive pairs: 1 as in InfoNCE, 0 for decoupled contrast.
         positive_factor: takes the similarities of the positive pairs [rows] and returns the factor of each one's log in
             the loss [rows]; None for 1.
 
     Returns:
-        Loss per anchor in nats [rows], the mean of both directions where there are two views. It is differentiable
-        with respect to the matrices and, where they require it, `contrast.weights` and `contrast.bias`.
-
-    Raises:
-        UserError: shapes that don't fit the contrast, or a denominator without any pair.
+        Loss per anchor in nats [rows], the mean of both directions where there are two views. It is differentiable with
+        respect to the matrices and, where they require it, `contrast.weights` and `contrast.bias`.
     """
     if positive_weight < 0:
         raise UserError(f"positive_weight is {positive_weight}; it must not be negative", parameter="positive_weight")

@@ -35,16 +35,13 @@ class Hetero(Kind):
 
     def contents(self, data: HeteroData) -> Contents:
         """Return how many nodes there are of each type, their attributes and labels, and the edges of each relation."""
-        found: dict[str, Any] = {"nodes": tuple((kind, data[kind].num_nodes) for kind in data.node_types)}
-        for kind in data.node_types:
-            found |= {f"{kind} {key}": data[kind].get(key) for key in ("x", "y")}
-        return found | {" ".join(relation): data[relation].edge_index for relation in data.edge_types}
+        contents: dict[str, Any] = {"nodes": tuple((kind, data[kind].num_nodes) for kind in data.node_types)}
+        contents |= {f"{kind} {key}": data[kind].get(key) for kind in data.node_types for key in ("x", "y")}
+        return contents | {" ".join(relation): data[relation].edge_index for relation in data.edge_types}
 
     def shape(self, inputs: HeteroData) -> dict[str, int]:
         """Return how many attributes a node of each type has."""
-        return {
-            f"features of {t}": int(inputs[t].x.shape[1]) for t in inputs.node_types if inputs[t].get("x") is not None
-        }
+        return {f"features of {kind}": int(x.shape[1]) for kind, x in inputs.collect("x", True).items()}
 
     def sizes(self, data: HeteroData) -> dict[str, int]:
         """Return how many items there are."""

@@ -53,15 +53,15 @@ class Kind:
 
     def digest(self, contents: Contents) -> str:
         """Return the hash of contents, 64 hexadecimal digits."""
-        found = hashlib.sha256(self.name.encode())
+        digest = hashlib.sha256(self.name.encode())
         for name, value in contents.items():
             if not isinstance(value, Tensor):
-                found.update(f"{name} {value!r}".encode())
+                digest.update(f"{name} {value!r}".encode())
                 continue
             value = value.detach().cpu().to_dense()
-            found.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-            found.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-        return found.hexdigest()
+            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+            digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
 
     def content_hash(self, data: Any) -> str:
         """Return the hash of what decides training and evaluation; computed anew only where a tensor has changed."""
@@ -72,13 +72,11 @@ class Kind:
         key = (self.name, *map(id, tensors.values()))
         others = {name: value for name, value in contents.items() if name not in tensors}
         state = [*tensors], others, [_state(tensor) for tensor in tensors.values()]
-        known, found = _HASHES.pop(key, (None, ""))
-        if known != state:
-            found = self.digest(contents)
-        _HASHES[key] = state, found
+        known, digest = _HASHES.pop(key, (None, ""))
+        _HASHES[key] = state, digest if known == state else self.digest(contents)
         while len(_HASHES) > _MOST_HASHES:
             del _HASHES[next(iter(_HASHES))]
-        return found
+        return _HASHES[key][1]
 
     def shape(self, inputs: Any) -> dict[str, int]:
         """Return the sizes that an encoder is made by, e.g. {"features": 1433}."""
@@ -110,11 +108,7 @@ class Kind:
 
 
 def kind_of(data: Any) -> Kind:
-    """Return the kind of data.
-
-    Raises:
-        UserError: they are of no kind that is known.
-    """
+    """Return the kind of data; a UserError where they are of no kind that is known."""
     for name in KINDS.names():
         kind = KINDS.get(name)()
         if kind.recognises(data):

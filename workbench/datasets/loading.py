@@ -34,7 +34,7 @@ def load_graph(
     """Load a graph, or data of another kind, by name, from a file of yours, or from an object in memory.
 
     Args:
-        source: one of names(); "planted:100000" for a planted graph of that size; a path to .graphml, .gml, .csv or
+        source: a name of names(); "planted:100000" for a planted graph of that size; a path to .graphml, .gml, .csv or
             .tsv (an edge list), .pt or .npz; a networkx graph; a PyG Data or HeteroData; or a list of Data.
         root: where the files of named graphs lie; default: env WORKBENCH_DATA, else the folder data/. It may be
             read-only. Missing files are downloaded into it by the PyG dataset class.
@@ -49,10 +49,10 @@ def load_graph(
         directed: None keeps what the source says (an edge list counts as undirected); False stores each edge both ways.
 
     Returns:
-        x float32 [nodes, features], edge_index int64 [2, edges] without repeats and sorted, y int64 [nodes] where
-        there are labels, masks where the source has them; and name, with class_names, node_names and feature_names
-        where they are known. Of other kinds, see `workbench.datasets.kinds`: a list of Data, whose attributes are
-        one-hot degrees where the set has none, or a HeteroData.
+        x float32 [nodes, features], edge_index int64 [2, edges] without repeats and sorted, y int64 [nodes] where there
+        are labels, masks where the source has them; and name, with class_names, node_names and feature_names where they
+        are known. Of other kinds, see `workbench.datasets.kinds`: a list of Data, whose attributes are one-hot degrees
+        where the set has none, or a HeteroData.
 
     Raises:
         UserError: unknown name, missing or damaged file, or something in a graph of yours that can't be trained on.
@@ -60,18 +60,14 @@ def load_graph(
     if normalise not in (True, False, "columns"):
         raise unknown("value of normalise", normalise, ("True", "False", "columns"))
     data, name, own = _fetch(source, root, features, labels, directed)
-    if not isinstance(data, Data):
-        data.name = name
-        if not own:
-            _compare_with_facts(name, data, directed)
-        return data
-    if normalise == "columns" and "planted_lgtc" in data:
-        raise UserError(f'graph {name!r}: normalise="columns" would change which nodes the planted rules flag')
-    if name != "planted":  # comes normalised, and its planted nodes belong to these very attributes
-        data.x = _normalised(data.x.float(), normalise)
-    data.edge_index = coalesce(data.edge_index, num_nodes=data.x.size(0))
-    if directed is False:
-        data.edge_index = to_undirected(data.edge_index, num_nodes=data.x.size(0))
+    if isinstance(data, Data):
+        if normalise == "columns" and "planted_lgtc" in data:
+            raise UserError(f'graph {name!r}: normalise="columns" would change which nodes the planted rules flag')
+        if name != "planted":  # comes normalised, and its planted nodes belong to these very attributes
+            data.x = _normalised(data.x.float(), normalise)
+        data.edge_index = coalesce(data.edge_index, num_nodes=data.x.size(0))
+        if directed is False:
+            data.edge_index = to_undirected(data.edge_index, num_nodes=data.x.size(0))
     data.name = name
     if not own:
         _compare_with_facts(name, data, directed)
@@ -91,19 +87,15 @@ def _fetch(source: Any, root: Any, features: Features, labels: Labels, directed:
         return _named(source, root)
     if isinstance(source, Data):
         return from_data(source, features, labels), str(source.get("name") or "data"), True
-    if isinstance(source, os.PathLike) or (isinstance(source, str) and _looks_like_path(source)):
+    if isinstance(source, str | os.PathLike):
         path = Path(source).expanduser()
+        if isinstance(source, str) and path.suffix not in SUFFIXES and "/" not in source and os.sep not in source:
+            raise unknown("graph", source, names())
         return read_file(path, features, labels, bool(directed)), path.stem, True
-    if isinstance(source, str):
-        raise unknown("graph", source, names())
     kind = kind_of(source)
     data = with_attributes(GraphSet(graph.clone() for graph in source)) if kind.name == "graph-sets" else source
     kind.check(data)
     return data, str(getattr(source, "name", None) or "data"), True
-
-
-def _looks_like_path(source: str) -> bool:
-    return Path(source).suffix in SUFFIXES or "/" in source or os.sep in source
 
 
 def _named(source: str, root: Any) -> tuple[Any, str, bool]:
@@ -133,13 +125,8 @@ def _normalised(x: Tensor, how: Normalise) -> Tensor:
 
 def _compare_with_facts(name: str, data: Any, directed: bool | None) -> None:
     row, kind = facts(name), kind_of(data)
-    labels = kind.labels(data)
-    seen = (
-        kind.sizes(data)
-        | kind.entries(data)
-        | kind.shape(data)
-        | {"classes": 0 if labels is None else int(labels.max()) + 1}
-    )
+    labels, seen = kind.labels(data), kind.sizes(data) | kind.entries(data) | kind.shape(data)
+    seen["classes"] = 0 if labels is None else int(labels.max()) + 1
     for key in FIGURES:
         if key == "edges" and directed is False and row.get("directed"):
             continue

@@ -9,9 +9,10 @@ import torch
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.utils import homophily, is_undirected, to_scipy_sparse_matrix
+from torch_geometric.utils import homophily, is_undirected
 
 from workbench.datasets.kinds import KINDS, Contents, Kind, alone, content_hash
+from workbench.datasets.structure import adjacency
 from workbench.errors import UserError
 
 BLOCK = 1 << 24  # attributes looked at in one go: 64 MiB
@@ -22,7 +23,8 @@ class Nodes(Kind):
     """One graph with attributes: a `Data` with x [nodes, features] and edge_index [2, edges]."""
 
     name, words, items = "nodes", "one graph (a torch_geometric Data with x and edge_index)", ("nodes",)
-    baselines, protocol = ("raw", "propagated"), "random-10-10-80"
+    baselines: tuple[str, ...] = ("raw", "propagated")
+    protocol = "random-10-10-80"
 
     def recognises(self, data: Any) -> bool:
         """Return whether this is a single homogeneous graph."""
@@ -47,8 +49,7 @@ class Nodes(Kind):
     def digest(self, contents: Contents) -> str:
         """Return the hash of contents; attributes enter as the positions and values of their non-zero entries.
 
-        So a sparse tensor has the hash of the dense one that it stands for, and a bag of words is hashed in a second
-        however wide it is.
+        So a sparse tensor has the hash of the dense one, and a bag of words is hashed in a second however wide it is.
         """
         positions, values = hashlib.sha256(), hashlib.sha256()
         for where, what in _nonzeros(contents["x"]):
@@ -85,42 +86,32 @@ class Nodes(Kind):
 
     def names_of(self, data: Data) -> list[str] | None:
         """Return the names of the nodes."""
-        names = data.get("node_names")
-        return None if names is None else [str(name) for name in names]
+        return None if data.get("node_names") is None else [*map(str, data.node_names)]
 
     def columns_of(self, data: Data) -> list[str] | None:
         """Return the names of the attributes."""
-        names = data.get("feature_names")
-        return None if names is None else [str(name) for name in names]
+        return None if data.get("feature_names") is None else [*map(str, data.feature_names)]
 
 
 def statistics(graph: Data) -> dict[str, Any]:
-    """Describe a graph in numbers.
+    """Return numbers that describe a graph: x [nodes, features], edge_index [2, edges], optionally y [nodes].
 
-    Args:
-        graph: x [nodes, features], edge_index [2, edges], optionally y [nodes].
-
-    Returns:
-        nodes, edges (entries of edge_index: an undirected edge counts twice), features, classes (None without labels),
-        isolated (nodes whose only edges, if any, are self-loops), self_loops, components (weakly connected),
-        mean_degree (edges per node), edge_homophily (share of edges that join equal labels; None without labels or
-        edges), directed, attribute_density (share of attributes that aren't zero), hash.
+    They are nodes, edges (entries of edge_index: an undirected edge counts twice), features, classes (None without
+    labels), isolated (nodes whose only edges, if any, are self-loops), self_loops, components (weakly connected),
+    mean_degree (edges per node), edge_homophily (share of edges that join equal labels; None without labels or edges),
+    directed, attribute_density (share of attributes that aren't zero), hash.
     """
-    nodes, edge_index = int(graph.num_nodes), graph.edge_index
-    loops = edge_index[0] == edge_index[1]
-    touched = torch.zeros(nodes, dtype=torch.bool)
-    touched[edge_index[:, ~loops].flatten()] = True
-    adjacency = to_scipy_sparse_matrix(edge_index, num_nodes=nodes)
-    y = graph.get("y")
+    nodes, edge_index, y = int(graph.num_nodes), graph.edge_index, graph.get("y")
+    links = adjacency(graph)
     filled = sum(len(values) for _, values in _nonzeros(graph.x))
     return {
         "nodes": nodes,
         "edges": int(edge_index.size(1)),
         "features": int(graph.x.size(1)),
         "classes": None if y is None else int(y.unique().numel()),
-        "isolated": int((~touched).sum()),
-        "self_loops": int(loops.sum()),
-        "components": int(connected_components(adjacency, directed=False, return_labels=False)),
+        "isolated": int((links.getnnz(axis=1) == 0).sum()),
+        "self_loops": int((edge_index[0] == edge_index[1]).sum()),
+        "components": int(connected_components(links, directed=False, return_labels=False)),
         "mean_degree": edge_index.size(1) / max(nodes, 1),
         "edge_homophily": None if y is None or not edge_index.numel() else float(homophily(edge_index, y)),
         "directed": not is_undirected(edge_index, num_nodes=nodes),
@@ -130,7 +121,7 @@ def statistics(graph: Data) -> dict[str, Any]:
 
 
 def _nonzeros(x: Tensor) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Give the non-zero entries of [rows, columns] in row-major order: flat positions int64, values; in blocks."""
+    """Yield the non-zero entries of [rows, columns] in row-major order: flat positions int64, values; in blocks."""
     x = x.detach().cpu()
     if x.layout != torch.strided:
         sparse = x.to_sparse_coo().coalesce()
@@ -146,14 +137,7 @@ def _nonzeros(x: Tensor) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def check(graph: Data) -> None:
-    """Check that a graph can be trained on.
-
-    Args:
-        graph: anything that claims to be a graph of this workbench.
-
-    Raises:
-        UserError: the first thing that is wrong, naming the node, edge or entry.
-    """
+    """Raise a UserError for the first thing that keeps a graph from being trained on, naming node, edge or entry."""
     x, edge_index, y = graph.get("x"), graph.get("edge_index"), graph.get("y")
     if not isinstance(x, Tensor) or x.dim() != 2 or not x.numel():
         shown = f"of shape {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
@@ -179,9 +163,9 @@ def check(graph: Data) -> None:
         if mask is not None and (mask.dtype != torch.bool or mask.size(0) != nodes):
             raise UserError(f"{key} must be boolean with one row a node ({nodes}), not {mask.dtype} {list(mask.shape)}")
     for key, wanted in (("node_names", nodes), ("feature_names", x.size(1))):
-        given = graph.get(key)
-        if given is not None and len(given) != wanted:
-            raise UserError(f"{key} has {len(given)} names for {wanted}")
+        names = graph.get(key)
+        if names is not None and len(names) != wanted:
+            raise UserError(f"{key} has {len(names)} names for {wanted}")
 
 
 def _check_labels(graph: Data, y: Tensor, nodes: int) -> None:

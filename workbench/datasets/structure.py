@@ -38,6 +38,6 @@ def hop_distances(links: sp.csr_matrix, first: Positions, second: Positions) -> 
     for begin in range(0, len(starts), step):
         mine = (which >= begin) & (which < begin + step)
         far = dijkstra(links, directed=False, indices=starts[begin : begin + step], unweighted=True)
-        found = far[which[mine] - begin, second[mine]]
-        hops[mine] = np.where(np.isfinite(found), found, -1)
+        distances = far[which[mine] - begin, second[mine]]
+        hops[mine] = np.where(np.isfinite(distances), distances, -1)
     return hops

@@ -2,20 +2,21 @@
 
 from typing import Any
 
-from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.datasets.kinds import KINDS, Contents, Kind, alone
+from workbench.datasets.nodes import Nodes
 from workbench.errors import UserError
 
 
 @KINDS.register("texts")
-class Texts(Kind):
+class Texts(Nodes):
     """A `Data` with text, a list of one string a node, edge_index [2, edges], and x where there is one."""
 
     name, items = "texts", ("nodes",)
     words = "a graph of texts (a torch_geometric Data with text, one string a node)"
     baselines, protocol = ("words",), "random-10-10-80"
+    digest, entries = Kind.digest, Kind.entries
 
     def recognises(self, data: Any) -> bool:
         """Return whether this is a single graph with texts."""
@@ -35,20 +36,8 @@ class Texts(Kind):
 
     def contents(self, data: Data) -> Contents:
         """Return texts, attributes, edges and labels."""
-        return {"text": tuple(data.text)} | {key: data.get(key) for key in ("x", "edge_index", "y")}
+        return {"text": tuple(data.text), **super().contents(data)}
 
     def shape(self, inputs: Data) -> dict[str, int]:
         """Return how many attributes a node has besides its text."""
         return {"features": 0 if inputs.x is None else int(inputs.x.shape[1])}
-
-    def sizes(self, data: Data) -> dict[str, int]:
-        """Return how many nodes there are."""
-        return {"nodes": int(data.num_nodes or 0)}
-
-    def attributes(self, data: Data) -> Tensor | None:
-        """Return x."""
-        return data.get("x")
-
-    def labels(self, data: Data) -> Tensor | None:
-        """Return the class of each node."""
-        return data.get("y")

@@ -4,7 +4,7 @@ All is measured in the embeddings, by cosine, never on a map of them. Labels are
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,18 +16,21 @@ from sklearn.preprocessing import normalize
 from torch_geometric.data import Data
 
 from workbench.contrast.pair_tables import node_classes
-from workbench.datasets.structure import adjacency
+from workbench.datasets.structure import degree
 from workbench.errors import UserError
 from workbench.evaluation import projection
+from workbench.evaluation.embeddings import Embeddings, matrix_of
 from workbench.evaluation.projection import Nearest
-from workbench.evaluation.scores import matrix_of
 from workbench.evaluation.strata import strata
-
-if TYPE_CHECKING:
-    from workbench.evaluation.scores import Embeddings
 
 Values = NDArray[np.float64]
 SIDES = ("one", "other")
+OF_GROUP = ("own class among neighbours", "neighbours in the group")
+COLUMNS = {  # which measure a heading is of, and which of the two embeddings
+    f"{measure}, {side}": (measure, place)
+    for measure in ("own class", "abundance", "confusion", *OF_GROUP)
+    for place, side in enumerate(SIDES)
+}
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,13 @@ class Agreement:
         k: how many nearest nodes make a neighbourhood.
         summary: one row a measure of the whole: "value"; "low" and "high", the 95 % percentile bootstrap interval over
             nodes, where it is a mean over nodes; "chance", the value for embeddings that have nothing to do with each
-            other. For the overlap that is k / (nodes - 1), for the others what the second embedding gives with its rows
-            shuffled once (seeded).
+            other: k / (nodes - 1) for the overlap, for the others what shuffled rows of the second embedding give.
         nodes: one row a node, those that moved most first (least overlap, then largest distance): "node", "name" where
-            the graph has names, "class" (missing without), "overlap", "distance", "own class, one" and "own class,
-            other", "abundance, one" and "abundance, other", "degree".
+            the graph has names, "class" (missing without), "overlap", "distance", "own class" and "abundance" by side,
+            "degree".
         classes: one row a class, by its name: "nodes", the mean "overlap" with its interval "low" to "high",
-            "confusion, one", "confusion, other" and their difference "confusion change" (other - one), "neighbourhood",
-            "abundance, one", "abundance, other" and "abundance change". No rows without classes.
+            "confusion" by side and "confusion change" (other - one), "neighbourhood", "abundance" by side and
+            "abundance change".
         confusion: for each embedding the share of the neighbours of nodes of a class (row) that are of a class (column)
             [classes, classes]; rows add up to 1.
         nearest: the neighbours in each embedding, the nearest first.
@@ -59,59 +61,41 @@ class Agreement:
     nearest: tuple[Nearest, Nearest]
 
     def of(self, group: ArrayLike) -> pd.Series:
-        """Tell of a group of nodes, at least one, what can be told of all.
-
-        Returns:
-            How many there are, means over them of what `nodes` has, and in each embedding which share of their
-            neighbours is in the group as well: how far it holds together there.
-        """
+        """Return means over a group of nodes, and which share of their neighbours is in the group as well."""
         held = np.zeros(len(self.nodes), bool)
         held[np.asarray(group, np.int64)] = True
         rows = self.nodes[held[self.nodes["node"]]]
-        told = {"nodes": float(len(rows)), "neighbourhood overlap": rows["overlap"].mean()}
-        told["Procrustes distance"] = rows["distance"].mean()
-        for side in SIDES:
-            told[f"own class among neighbours, {side}"] = rows[f"own class, {side}"].mean()
+        means = {"nodes": float(len(rows)), "neighbourhood overlap": rows["overlap"].mean()}
+        means["Procrustes distance"] = rows["distance"].mean()
+        means |= {f"{OF_GROUP[0]}, {side}": rows[f"own class, {side}"].mean() for side in SIDES}
         for side, near in zip(SIDES, self.nearest, strict=True):
-            told[f"neighbours in the group, {side}"] = held[near.indices[held]].mean()
-        return pd.Series(told)
+            means[f"{OF_GROUP[1]}, {side}"] = held[near.indices[held]].mean()
+        return pd.Series(means)
 
 
 def agreement(
-    one: "Embeddings",
-    other: "Embeddings",
-    graph: Data,
-    k: int = 15,
-    groups: ArrayLike | None = None,
-    seed: int = 0,
+    one: Embeddings, other: Embeddings, graph: Data, k: int = 15, groups: ArrayLike | None = None, seed: int = 0
 ) -> Agreement:
     """Measure where two embeddings of one graph agree.
 
     To judge the numbers, compare two training seeds of one configuration as well: these differ, too, and only what goes
     beyond that speaks of the methods.
 
-    - Overlap of a node: |A ∩ B| / k for its k nearest nodes A and B in the two embeddings; the Jaccard index is
-      overlap / (2 - overlap).
+    - Overlap of a node: |A ∩ B| / k for its k nearest nodes A and B; the Jaccard index is overlap / (2 - overlap).
     - Distance of a node: see `procrustes`, of rows of unit length. Linear CKA: see `linear_cka`, of the same.
-    - Own class: the share of a node's neighbours that have its class.
-    - Confusion of a class: 1 - the share of its nodes' neighbours that have the class.
+    - Own class: the share of a node's neighbours that have its class; confusion of a class: 1 - its mean.
     - Neighbourhood of a class: the cosine of its two rows of `Agreement.confusion` without their diagonal; 1 where the
       other classes stand around it in the same proportions, nan for fewer than three classes (it would always be 1) and
       where a class has no neighbours of others.
-    - Abundance of a node: the centred log ratio of its own class among its neighbours,
-      log10(n_own + 1) - mean over classes c of log10(n_c + 1); that of a class is the mean over its nodes.
+    - Abundance of a node: log10(n_own + 1) - mean over classes c of log10(n_c + 1), counts among its neighbours; that
+      of a class is the mean over its nodes.
 
-    Confusion, neighbourhood and abundance are the three measures of Manz, Lekschas, Greene, Finak and Gehlenborg (IEEE
-    TVCG 31, 2025; `cev`). The same here: 1 - the diagonal of a confusion matrix with rows that add up to 1, the cosine
-    of rows without their diagonal, and a log10 ratio to the geometric mean of counts that are raised by one. What
-    differs: they ask a Delaunay triangulation of the drawn map, we the k nearest in the embedding; they count each node
-    once that a class reaches within an edge length, we each pair of a node and a neighbour; their neighbourhood lies
-    outside the area of confusion, is weighted by distance and is told as 1 - cosine; their abundances are the sizes of
-    classes in two sets of nodes, which would be equal here, so ours are counted around each node.
+    The last three are after Manz, Lekschas, Greene, Finak and Gehlenborg (IEEE TVCG 31, 2025; `cev`), who ask a
+    Delaunay triangulation of the drawn map where we ask the k nearest in the embedding, count a node once that a class
+    reaches where we count pairs, and compare the sizes of classes in two sets of nodes where we count around each node.
 
     Args:
-        one: a run, or a matrix [nodes, dim].
-        other: a second; the dimensions may differ.
+        one, other: runs, or matrices [nodes, dim]; the dimensions may differ.
         graph: the graph of both.
         k: how many nearest nodes are compared.
         groups: a whole number a node to take for its class [nodes], below 0 for none; None for the labels, if any. A
@@ -126,8 +110,10 @@ def agreement(
     if not 1 <= k < count:
         raise UserError(f"k must lie between 1 and {count - 1}, the number of other nodes, not {k}")
     classes = _classes(graph, groups)
-    folders = [path / "maps" if path else None for path in (getattr(given, "path", None) for given in (one, other))]
-    near = [projection.nearest(torch.from_numpy(x), k, folder) for x, folder in zip(rows, folders, strict=True)]
+    paths = [getattr(embedding, "path", None) for embedding in (one, other)]
+    near = [
+        projection.nearest(torch.from_numpy(x), k, path and path / "maps") for x, path in zip(rows, paths, strict=True)
+    ]
     unit = [normalize(x).astype(np.float64) for x in rows]
     shuffled = unit[1][np.random.default_rng(seed).permutation(count)]
     overlap = projection.shared(near[0].indices, near[1].indices).astype(np.float64)
@@ -135,29 +121,22 @@ def agreement(
     nodes = pd.DataFrame({"node": np.arange(count), "class": classes, "overlap": overlap, "distance": distance})
     if names := graph.get("node_names"):
         nodes.insert(1, "name", list(map(str, names)))
-    counts = [_around(one.indices, classes) for one in near]
+    counts = [_around(neighbours.indices, classes) for neighbours in near]
     for measured, measure in (("own class", _shares), ("abundance", _log_ratios)):
         for side, around in zip(SIDES, counts, strict=True):
             nodes[f"{measured}, {side}"] = _own(measure(around), classes)
-    nodes["degree"] = adjacency(graph).getnnz(axis=1)
-    confusion = [_confusion(around, classes) for around in counts]
+    nodes["degree"] = degree(graph)
+    confusion = [_shares(around.groupby(classes, observed=True).sum()) for around in counts]
     whole = strata(np.zeros(count), overlap, seed=seed).loc[0]
-    summary = pd.DataFrame(
-        {
-            "neighbourhood overlap": (whole["mean"], whole["from"], whole["to"], k / (count - 1)),
-            "linear CKA": (linear_cka(*unit), np.nan, np.nan, linear_cka(unit[0], shuffled)),
-            "Procrustes disparity": (disparity, np.nan, np.nan, procrustes(unit[0], shuffled)[0]),
-        },
-        index=["value", "low", "high", "chance"],
-    ).T  # fmt: skip
-    return Agreement(
-        k,
-        summary,
-        nodes.sort_values(["overlap", "distance"], ascending=[True, False], ignore_index=True),
-        _by_class(nodes, confusion, seed),
-        (confusion[0], confusion[1]),
-        (near[0], near[1]),
-    )
+    measures = {
+        "neighbourhood overlap": (whole["mean"], whole["from"], whole["to"], k / (count - 1)),
+        "linear CKA": (linear_cka(*unit), np.nan, np.nan, linear_cka(unit[0], shuffled)),
+        "Procrustes disparity": (disparity, np.nan, np.nan, procrustes(unit[0], shuffled)[0]),
+    }
+    summary = pd.DataFrame(measures, index=["value", "low", "high", "chance"]).T
+    moved_first = nodes.sort_values(["overlap", "distance"], ascending=[True, False], ignore_index=True)
+    by_class = _by_class(nodes, confusion, seed)
+    return Agreement(k, summary, moved_first, by_class, (confusion[0], confusion[1]), (near[0], near[1]))
 
 
 def linear_cka(one: Values, other: Values) -> float:
@@ -171,15 +150,11 @@ def linear_cka(one: Values, other: Values) -> float:
 
 
 def procrustes(one: Values, other: Values) -> tuple[float, Values]:
-    """Lay a matrix [nodes, dim] upon another as near as can be, and tell how far its rows stay away.
+    """Return how far a matrix [nodes, dim] stays from another when laid upon it, and the distance of each row [nodes].
 
-    Both are centred and scaled to a norm of 1, the one of fewer columns is filled up with zeros, and the second is
-    rotated, mirrored and scaled so that the squared distance is least.
-
-    Returns:
-        The disparity, that squared distance, in [0, 1]: 0 where one is the other rotated and scaled. And for each row
-        its distance [nodes], in units of the root mean square distance of the rows from their mean; the squares have
-        the disparity as their mean.
+    Both are centred and scaled to a norm of 1, and the second is rotated, mirrored and scaled so that the squared
+    distance, the disparity in [0, 1], is least; the one of fewer columns is filled up with zeros. Rows' distances are
+    in units of the root mean square distance of rows from their mean; their squares have the disparity as their mean.
 
     Source: Schönemann, 1966; Gower, 1975 (SciPy's procrustes).
     """
@@ -188,7 +163,7 @@ def procrustes(one: Values, other: Values) -> tuple[float, Values]:
     return float(disparity), np.linalg.norm(first - second, axis=1) * np.sqrt(len(first))
 
 
-def _rows(embedding: "Embeddings", graph: Data) -> NDArray[np.float32]:
+def _rows(embedding: Embeddings, graph: Data) -> NDArray[np.float32]:
     x: Any = matrix_of(embedding, graph)
     x = x.toarray() if sp.issparse(x) else x
     unit = normalize(x)
@@ -199,15 +174,14 @@ def _rows(embedding: "Embeddings", graph: Data) -> NDArray[np.float32]:
 
 def _classes(graph: Data, groups: ArrayLike | None) -> pd.Categorical:
     """Return the class of each node by its name, missing for none [nodes]; its categories are those that occur."""
-    given = node_classes(graph) if groups is None else np.asarray(groups)
-    if given.shape != (graph.num_nodes,) or given.dtype.kind not in "biu":
-        raise UserError(
-            f"groups are one whole number a node [{graph.num_nodes}], not {given.dtype} {list(given.shape)}"
-        )
-    found, codes = np.unique(np.maximum(given.astype(np.int64), -1), return_inverse=True)
-    none = int(found[0] < 0)
-    called = graph.get("class_names") if groups is None else None
-    return pd.Categorical.from_codes(codes - none, [called[i] if called else str(i) for i in found[none:]])
+    labels = node_classes(graph) if groups is None else np.asarray(groups)
+    if labels.shape != (graph.num_nodes,) or labels.dtype.kind not in "biu":
+        shape = f"{labels.dtype} {list(labels.shape)}"
+        raise UserError(f"groups are one whole number a node [{graph.num_nodes}], not {shape}")
+    occurring, codes = np.unique(np.maximum(labels.astype(np.int64), -1), return_inverse=True)
+    none = int(occurring[0] < 0)
+    names = graph.get("class_names") if groups is None else None
+    return pd.Categorical.from_codes(codes - none, [names[i] if names else str(i) for i in occurring[none:]])
 
 
 def _around(indices: NDArray[np.int32], classes: pd.Categorical) -> pd.DataFrame:
@@ -232,10 +206,6 @@ def _own(values: pd.DataFrame, classes: pd.Categorical) -> Values:
     """Return of values [nodes, classes] the one of each node's class, nan where it has none [nodes]."""
     padded = np.column_stack([values, np.full(len(values), np.nan)])
     return padded[np.arange(len(values)), classes.codes]
-
-
-def _confusion(counts: pd.DataFrame, classes: pd.Categorical) -> pd.DataFrame:
-    return _shares(counts.groupby(classes, observed=True).sum())
 
 
 def _by_class(nodes: pd.DataFrame, confusion: list[pd.DataFrame], seed: int) -> pd.DataFrame:

@@ -81,7 +81,7 @@ def sum_of_attributes(graphs: GraphSet) -> Any:
 def weisfeiler_lehman(graphs: GraphSet) -> sp.csr_matrix:
     """Return how often each label of three rounds of colour refinement occurs in each graph [graphs, labels].
 
-    First labels are the different rows of attributes; a multiset of labels is told by the sum of a random whole number
+    First labels are the different rows of attributes; a multiset of labels is known by the sum of a random whole number
     for each label. Source: Shervashidze et al., 2011.
     """
     sizes = np.array([graph.num_nodes for graph in graphs])
@@ -92,8 +92,8 @@ def weisfeiler_lehman(graphs: GraphSet) -> sp.csr_matrix:
     counts = []
     for step in range(WL_STEPS + 1):
         if step:
-            told, around = draw.integers(2**62, size=label.max() + 1), np.zeros(len(label), np.int64)
-            np.add.at(around, target, told[label[source]])  # wraps around, the same in any order
+            numbers, around = draw.integers(2**62, size=label.max() + 1), np.zeros(len(label), np.int64)
+            np.add.at(around, target, numbers[label[source]])  # wraps around, the same in any order
             label = np.unique(np.stack([label, around]), axis=1, return_inverse=True)[1].ravel()
         counts.append(sp.csr_matrix((np.ones(len(label), np.float32), (owner, label))))
     return sp.hstack(counts, format="csr")

@@ -5,8 +5,9 @@ import json
 import os
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,12 +15,12 @@ import scipy.sparse as sp
 
 def digest(*arrays: Any) -> str:
     """Return a hash of arrays and sparse matrices, their shapes and types included."""
-    found = hashlib.sha256()
+    hashed = hashlib.sha256()
     for array in arrays:
-        found.update(repr((array.shape, str(array.dtype))).encode())
+        hashed.update(repr((array.shape, str(array.dtype))).encode())
         for part in (array.indptr, array.indices, array.data) if sp.issparse(array) else (array,):
-            found.update(np.ascontiguousarray(part).data)
-    return found.hexdigest()
+            hashed.update(np.ascontiguousarray(part).data)
+    return hashed.hexdigest()
 
 
 def file_of(run: object, asked: dict[str, Any]) -> Path | None:
@@ -47,11 +48,18 @@ def load(file: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def store(file: Path, asked: dict[str, Any], scores: dict[str, Any]) -> None:
-    """Write the whole file or nothing: readers of a shared store never see half a file."""
+    """Keep scores as plain values with what was asked."""
+    text = json.dumps(scores | {"asked": asked}, indent=1, allow_nan=False)
+    failure = "scores could not be kept beside the run and will be computed again"
+    write_whole(file, lambda part: part.write(text.encode()), failure)
+
+
+def write_whole(file: Path, write: Callable[[IO[bytes]], object], failure: str) -> None:
+    """Write a file so that a reader sees all of it or none; a folder that can't be written is a warning, not fatal."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, suffix=".part", delete=False, encoding="utf-8") as part:
-            json.dump(scores | {"asked": asked}, part, indent=1, allow_nan=False)
+        with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".part", delete=False) as part:
+            write(part)
         os.replace(part.name, file)
     except OSError as error:
-        warnings.warn(f"scores could not be kept beside the run and will be computed again: {error}", stacklevel=3)
+        warnings.warn(f"{failure}: {error}", stacklevel=4)

@@ -1,7 +1,6 @@
 """Scores that train nothing on labels: k-means clusters against classes, and the classes of nearest neighbours."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,12 +16,10 @@ from torch_geometric.data import Data
 
 from workbench.errors import UserError
 from workbench.evaluation import probes
+from workbench.evaluation.embeddings import Embeddings, matrix_of
 from workbench.evaluation.protocols import labels_of, name_of
-from workbench.evaluation.scores import Measure, matrix_of
+from workbench.evaluation.scores import Measure
 from workbench.randomness import Randomness
-
-if TYPE_CHECKING:
-    from workbench.evaluation.scores import Embeddings
 
 CHUNK_MIB = 64  # of similarities that are kept at once
 
@@ -40,7 +37,7 @@ class Clustering:
         return f"k-means: NMI {self.nmi} %, ARI {self.ari} %, accuracy {self.accuracy} % (mean ± {self.nmi.over})"
 
 
-def clustering(run_or_embeddings: "Embeddings", graph: Data, repeats: int = 10, seed: int = 0) -> Clustering:
+def clustering(run_or_embeddings: Embeddings, graph: Data, repeats: int = 10, seed: int = 0) -> Clustering:
     """Cluster L2-normalised embeddings by k-means, as many clusters as classes, and compare with the labels.
 
     Args:
@@ -52,30 +49,21 @@ def clustering(run_or_embeddings: "Embeddings", graph: Data, repeats: int = 10, 
     Returns:
         Normalised mutual information (arithmetic mean of the entropies), adjusted Rand index, and accuracy after the
         best one-to-one matching of clusters and classes (Hungarian), each with its sample std over the starts.
-
-    Raises:
-        UserError: no labels, embeddings that do not fit the graph, or no repeat.
     """
     if repeats < 1:
         raise UserError(f"repeats must be at least 1, not {repeats}")
     x, labels = _labelled(run_or_embeddings, graph)
     count = np.unique(labels).size
+    scores = {"nmi": normalized_mutual_info_score, "ari": adjusted_rand_score, "accuracy": matched_accuracy}
     rows = []
     for number in range(repeats):
         start = Randomness(seed).integer(f"clusters {number}")
-        found = KMeans(count, n_init=1, random_state=start).fit_predict(x)
-        rows.append(
-            {
-                "nmi": 100 * normalized_mutual_info_score(labels, found),
-                "ari": 100 * adjusted_rand_score(labels, found),
-                "accuracy": 100 * matched_accuracy(labels, found),
-            }
-        )
+        clusters = KMeans(count, n_init=1, random_state=start).fit_predict(x)
+        rows.append({name: 100 * score(labels, clusters) for name, score in scores.items()})
     table = pd.DataFrame(rows).rename_axis("repeat")
     over = f"sample std over {repeats} starts on one embedding" if repeats > 1 else "one start on one embedding"
-    spread = table.std(ddof=1)
-    nmi, ari, accuracy = (Measure(table[name].mean(), spread[name], over) for name in ("nmi", "ari", "accuracy"))
-    return Clustering(nmi, ari, accuracy, table)
+    means = {name: Measure(table[name].mean(), table[name].std(), over) for name in scores}
+    return Clustering(**means, per_repeat=table)
 
 
 def matched_accuracy(labels: NDArray[np.int64], clusters: NDArray[np.int64]) -> float:
@@ -84,7 +72,7 @@ def matched_accuracy(labels: NDArray[np.int64], clusters: NDArray[np.int64]) -> 
     return float(table[linear_sum_assignment(table, maximize=True)].sum() / labels.size)
 
 
-def neighbours(run_or_embeddings: "Embeddings", graph: Data, ks: tuple[int, ...] = (5, 10)) -> pd.DataFrame:
+def neighbours(run_or_embeddings: Embeddings, graph: Data, ks: tuple[int, ...] = (5, 10)) -> pd.DataFrame:
     """Return how often the nearest nodes by cosine similarity share a node's class.
 
     Args:
@@ -95,9 +83,6 @@ def neighbours(run_or_embeddings: "Embeddings", graph: Data, ks: tuple[int, ...]
     Returns:
         One row for each k: `same_class`, the mean share among the k nearest in percent, and `by_chance`, the share that
         k random other nodes would give.
-
-    Raises:
-        UserError: no labels, embeddings that do not fit the graph, or a k out of range.
     """
     x, labels = _labelled(run_or_embeddings, graph)
     nodes = labels.size
@@ -124,7 +109,7 @@ def neighbours(run_or_embeddings: "Embeddings", graph: Data, ks: tuple[int, ...]
     return pd.DataFrame(rows).set_index("k")
 
 
-def _labelled(run_or_embeddings: "Embeddings", graph: Data) -> tuple[probes.Features, NDArray[np.int64]]:
+def _labelled(run_or_embeddings: Embeddings, graph: Data) -> tuple[probes.Features, NDArray[np.int64]]:
     labels = labels_of(graph)
     kept = np.flatnonzero(labels >= 0)
     return normalize(matrix_of(run_or_embeddings, graph)[kept]), labels[kept]

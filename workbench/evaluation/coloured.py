@@ -40,52 +40,37 @@ class Coloured:
     names: Sequence[object] | None
 
 
-def trained_map(run: Run, colour: Colour, graph: Data | None, method: str, seed: int) -> Coloured:
-    """Map the trained embedding of a run.
+def maps_of(run: Run, colour: Colour, graph: Data | None, method: str, seed: int, snapshots: bool = False) -> Coloured:
+    """Map the trained embedding of a run, or what it kept on the way, each map following the one before.
 
     Args:
         run: a trained run, beside whose files its maps are kept.
-        colour: "label", "neighbourhood hit", the name of an entry of `run.details`, or values [nodes].
+        colour: "label", "neighbourhood hit" of a single map, the name of an entry of `run.details`, or values [nodes].
         graph: the graph of the run; without it, a colour of "label" loads the graph of that name again.
-        method: of `projection.names()`.
-        seed: seed of the map, not of the training.
-
-    Raises:
-        UserError: unknown colour or map method, values of the wrong length, or a graph that cannot be loaded again.
+        method: of `projection.names()`. seed: of the map, not of the training.
+        snapshots: map what was kept on the way.
     """
-    graph = _graph_of(run, colour, graph)
-    values, title = _values(run, colour, graph)
-    drawn = projection.project(run.embeddings, method, seed, map_folder(run))
-    if title == HITS:
-        values = drawn.hits_of(len(run.embeddings))
-    return _coloured(run, {run.epochs: drawn}, values, title, graph)
-
-
-def snapshot_maps(run: Run, colour: Colour, graph: Data | None, method: str, seed: int) -> Coloured:
-    """Map what a run kept on the way, each map following the one before; arguments and errors as of `trained_map`.
-
-    Raises:
-        UserError: the run has no snapshots, or the colour belongs to one map alone.
-    """
-    if not run.snapshots:
+    if snapshots and not run.snapshots:
         raise UserError("this run kept no embedding on the way: train it with fit(..., snapshots=8) to see its epochs")
     graph = _graph_of(run, colour, graph)
     values, title = _values(run, colour, graph)
-    if title == HITS:
+    if snapshots and title == HITS:
         raise UserError("the neighbourhood hit belongs to one map: colour the epochs by 'label' or by values [nodes]")
-    maps = dict(projection.over_epochs(run.snapshots, method, seed, map_folder(run)))
-    return _coloured(run, maps, values, title, graph)
+    options = method, seed, map_folder(run)
+    if snapshots:
+        maps = dict(projection.over_epochs(run.snapshots, *options))
+    else:
+        maps = {run.epochs: projection.project(run.embeddings, *options)}
+    if title == HITS:
+        values = maps[run.epochs].hits_of(len(run.embeddings))
+    class_names = getattr(graph, "class_names", None) if title == "class" else None
+    heading = f"{run.method} on {run.graph}, seed {run.seed}"
+    return Coloured(maps, values, title, heading, class_names, getattr(graph, "node_names", None))
 
 
 def map_folder(run: Run | None) -> Path | None:
     """Return where the maps of a run are kept, None where the run is not stored or there is none."""
     return run.path / "maps" if run and run.path else None
-
-
-def _coloured(run: Run, maps: dict[int, Map], values: NDArray[Any], title: str, graph: Data | None) -> Coloured:
-    class_names = getattr(graph, "class_names", None) if title == "class" else None
-    heading = f"{run.method} on {run.graph}, seed {run.seed}"
-    return Coloured(maps, values, title, heading, class_names, getattr(graph, "node_names", None))
 
 
 def _values(run: Run, colour: Colour, graph: Data | None) -> tuple[NDArray[Any], str]:
@@ -94,16 +79,15 @@ def _values(run: Run, colour: Colour, graph: Data | None) -> tuple[NDArray[Any],
     if isinstance(colour, str):
         if colour == HITS:
             return np.zeros(len(run.embeddings)), HITS
-        if colour != "label" and colour not in run.details:
-            fitting = [name for name, value in run.details.items() if value.shape == (len(run.embeddings),)]
-            raise unknown("colour", colour, ["label", HITS, *fitting], f"of a run of {run.method!r}")
-        title = "class" if colour == "label" else colour
         if colour == "label":
             if graph is None or graph.y is None:
                 raise UserError(f"graph {run.graph!r} has no labels: colour by {', '.join(run.details) or 'an array'}")
-            colour = graph.y
+            title, colour = "class", graph.y
+        elif colour in run.details:
+            title, colour = colour, run.details[colour]
         else:
-            colour = run.details[colour]
+            fitting = [name for name, value in run.details.items() if value.shape == (len(run.embeddings),)]
+            raise unknown("colour", colour, ["label", HITS, *fitting], f"of a run of {run.method!r}")
     values = np.asarray(colour.cpu() if isinstance(colour, Tensor) else colour)
     if values.shape != (len(run.embeddings),):
         wanted = f"one value for each of the {len(run.embeddings)} nodes"
@@ -117,9 +101,8 @@ def _graph_of(run: Run, colour: Colour, graph: Data | None) -> Data | None:
         try:
             graph = load_graph(run.graph)
         except UserError as error:
-            raise UserError(
-                f"the labels of {run.graph!r} are not stored with the run: pass graph= ({error})"
-            ) from error
+            message = f"the labels of {run.graph!r} are not stored with the run: pass graph= ({error})"
+            raise UserError(message) from error
     if graph is not None:
         check_same(run, graph)
     return graph

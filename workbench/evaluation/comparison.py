@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,11 @@ from workbench.evaluation.embeddings import check_same
 from workbench.evaluation.scores import LABELS, Scores, evaluate
 from workbench.evaluation.statistics import nested_spread
 from workbench.training.fit import untrained
-
-if TYPE_CHECKING:
-    from workbench.training.run import Run
+from workbench.training.run import Run
 
 
 def compare(
-    runs: "Run | Iterable[Run]",
+    runs: Run | Iterable[Run],
     data: Any,
     protocol: str | None = None,
     baselines: bool = True,
@@ -41,11 +39,7 @@ def compare(
         data: a graph with its labels, or what else the runs were trained on.
         protocol: name of a protocol; None for the one of this kind of data.
         baselines: add those of the kind of data, which train nothing, and each method's untrained encoder.
-        splits: how many; every row is scored on the same ones.
-        seed: of the splits.
-        solver: as for `evaluate`.
-        steps: as for `evaluate`.
-        progress: show a bar over the splits of each row.
+        splits, seed, solver, steps, progress: as for `evaluate`; every row is scored on the same splits.
 
     Returns:
         One row a method or baseline: name; kind, "baseline", "untrained" or "trained"; the protocol's measures
@@ -54,9 +48,6 @@ def compare(
         (of their means, nan for one seed); seconds and peak MiB of training, means over the seeds; protocol and solver.
         Spreads are in percentage points: over splits the protocol's own deviation, over seeds the sample deviation.
         Nothing is rounded; `format` makes the table for a reader.
-
-    Raises:
-        UserError: as for `evaluate`; or two runs of one configuration share a training seed.
     """
     compared = [runs] if hasattr(runs, "embeddings") else list(runs)
     for run in compared:
@@ -69,7 +60,7 @@ def compare(
         seconds = time.perf_counter() - began
         rows.append(_row(baseline.label, "baseline", [evaluate(embedded, data, protocol, **options)], [], seconds))
     trained = []
-    for name, members in _grouped(compared).items():
+    for name, members in grouped(compared).items():
         if baselines:
             starts = [untrained(run, data) for run in members]
             scored = [evaluate(run, data, protocol, **options) for run in starts]
@@ -123,11 +114,11 @@ def _row(name: str, kind: str, scored: list[Scores], runs: list[Any], seconds: f
         "seconds": float(np.mean([run.seconds for run in runs])) if runs else seconds,
         "peak MiB": float(np.mean([np.nan if run.peak_mib is None else run.peak_mib for run in runs] or [np.nan])),
         "protocol": first.protocol,
-        "solver": first.solver if first.steps is None else f"{first.solver} {first.steps:,} steps",
+        "solver": first.fitted,
     }
 
 
-def _grouped(runs: list[Any]) -> dict[str, list[Any]]:
+def grouped(runs: list[Any]) -> dict[str, list[Any]]:
     """Group runs that differ in the seed only, under a name that tells the groups of one method apart."""
     groups: dict[tuple[str, str], list[Any]] = {}
     for run in runs:
@@ -135,11 +126,10 @@ def _grouped(runs: list[Any]) -> dict[str, list[Any]]:
     named: dict[str, list[Any]] = {}
     for (method, _), members in groups.items():
         seeds = [run.seed for run in members]
-        twice = next((seed for seed in seeds if seeds.count(seed) > 1), None)
-        if twice is not None:
+        if len(set(seeds)) < len(seeds):
             raise UserError(
-                f"two runs of {method!r} have the same configuration and training seed {twice}, which would count one "
-                "result twice; leave one out or train with another seed"
+                f"two runs of {method!r} have the same configuration and training seed {max(seeds, key=seeds.count)}, "
+                "which would count one result twice; leave one out or train with another seed"
             )
         others = [_settings(group[0]) for (name, _), group in groups.items() if name == method]
         mine = _settings(members[0])

@@ -19,8 +19,7 @@ SPARSE_BELOW = 0.2  # a matrix with a smaller share of non-zeros is kept sparse
 def check_same(run: Any, data: Any) -> None:
     """Raise a UserError where data are not what a run was trained on; a bare matrix can't be checked.
 
-    The content decides, so the same nodes in another order are other data: row i of the run would be scored as row i
-    of these.
+    The content decides, order included: row i of the run would be scored as row i of these.
     """
     trained_on = getattr(run, "graph_hash", None)
     if trained_on is not None and content_hash(data) != trained_on:
@@ -33,12 +32,7 @@ def check_same(run: Any, data: Any) -> None:
 
 
 def matrix_of(run_or_embeddings: Embeddings, data: Any) -> probes.Features:
-    """Return the embeddings of a run, or a matrix, as float32 [items, dim], sparse where few entries are not zero.
-
-    Raises:
-        UserError: the run was trained on other data, or the matrix has not one row an item, or holds a value that is
-            not finite.
-    """
+    """Return the embeddings of a run, or a matrix, as float32 [items, dim], sparse where few entries are not zero."""
     check_same(run_or_embeddings, data)
     x: Any = getattr(run_or_embeddings, "embeddings", run_or_embeddings)
     if isinstance(x, dict):

@@ -1,7 +1,7 @@
 """One embedding under every protocol: how much of a claim is protocol."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,18 +9,16 @@ import pandas as pd
 from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
 from workbench.evaluation import protocols as registered
-from workbench.evaluation.comparison import _grouped
+from workbench.evaluation.comparison import grouped
+from workbench.evaluation.embeddings import Embeddings
 from workbench.evaluation.protocols import Protocol
 from workbench.evaluation.scores import Scores, evaluate
 from workbench.evaluation.statistics import mean_interval
-
-if TYPE_CHECKING:
-    from workbench.evaluation.scores import Embeddings
-    from workbench.training.run import Run
+from workbench.training.run import Run
 
 
 def lens(
-    run_or_embeddings: "Embeddings | Sequence[Run]",
+    run_or_embeddings: Embeddings | Sequence[Run],
     graph: Any,
     protocols: str | Iterable[str] | None = None,
     splits: int = 10,
@@ -37,10 +35,8 @@ def lens(
         run_or_embeddings: a run, a matrix [nodes, dim], or a list of runs that differ in the training seed only.
         graph: the graph with its labels.
         protocols: a name or several; None: all that the graph allows.
-        splits: how many of each protocol; where the splits come with the graph, at most as many as it has.
-        seed: of the splits.
+        splits, seed, progress: as for `evaluate`.
         steps: gradient steps of the linear layers, fewer for a quick look; None: each protocol's own.
-        progress: show a bar over the splits of each row.
 
     Returns:
         One row a protocol and treatment of the rows: protocol; normalised; own, whether the protocol treats rows so;
@@ -50,45 +46,31 @@ def lens(
         which describes and tests nothing since splits share nodes; for several runs the 95 % t interval over training
         seeds; macro F1, mean in percent; splits and training seeds, how many; solver, with the steps; seconds that the
         evaluation took. `attrs["left out"]` maps each protocol that the graph can't have to the reason.
-
-    Raises:
-        UserError: as for `evaluate`, the runs differ in more than the seed, or a protocol that was named can't be had.
     """
-    given: list[Any] = [*run_or_embeddings] if isinstance(run_or_embeddings, list | tuple) else [run_or_embeddings]
-    if len(given) != 1 and (not all(hasattr(one, "config") for one in given) or len(_grouped(given)) != 1):
+    scored: list[Any] = [*run_or_embeddings] if isinstance(run_or_embeddings, list | tuple) else [run_or_embeddings]
+    if len(scored) != 1 and (not all(hasattr(run, "config") for run in scored) or len(grouped(scored)) != 1):
         raise UserError("the lens takes one embedding, or a list of runs of one method that differ in the seed only")
     if isinstance(protocols, str):
         protocols = [protocols]
     kind = kind_of(graph)
     fitting = [name for name in registered.names() if kind.name in registered.get(name).kinds]
     wanted = [registered.of(kind, name) for name in (fitting if protocols is None else protocols)]
-    left_out = {} if protocols is not None else {rules.name: told for rules in wanted if (told := _lacks(rules, graph))}
+    left_out = {}
+    if protocols is None:
+        registered.labels_of(graph)  # no labels at all are no matter of a protocol
+        left_out = {rules.name: str(refusal) for rules in wanted if (refusal := rules.refusal(graph))}
     if len(left_out) == len(wanted):
         raise UserError(next(iter(left_out.values()), "the lens takes at least one protocol; None means all"))
-    # logistic regression before linear layers, and the flawed last
-    wanted = sorted(wanted, key=lambda rules: (rules.probe == "linear-layer", rules.flawed is not None, rules.name))
     rows = []
-    for rules in wanted:
-        if rules.name in left_out:
-            continue
+    for rules in registered.in_order(rules.name for rules in wanted if rules.name not in left_out):
         options: dict[str, Any] = {"splits": splits, "seed": seed, "progress": progress}
         options |= {"solver": "fast"} if rules.probe == "logistic" else {"steps": steps}
         for normalise in (rules.normalise, not rules.normalise):
-            scored = [evaluate(one, graph, rules.name, normalise=normalise, **options) for one in given]
-            rows.append(_row(rules, scored))
+            scores = [evaluate(run, graph, rules.name, normalise=normalise, **options) for run in scored]
+            rows.append(_row(rules, scores))
     table = pd.DataFrame(rows)
     table.attrs["left out"] = left_out
     return table
-
-
-def _lacks(rules: Protocol, graph: Any) -> str | None:
-    """Return why a graph can't have a protocol, None where it can; no labels at all are no matter of the protocol."""
-    registered.labels_of(graph)
-    try:
-        rules.splits(graph, 1)
-    except UserError as error:
-        return str(error)
-    return None
 
 
 def _row(rules: Protocol, scored: list[Scores]) -> dict[str, Any]:
@@ -114,6 +96,6 @@ def _row(rules: Protocol, scored: list[Scores]) -> dict[str, Any]:
         "macro F1": float(np.mean([scores.macro_f1.mean for scores in scored])),
         "splits": len(first.per_split),
         "training seeds": len(scored),
-        "solver": first.solver if first.steps is None else f"{first.solver} {first.steps:,} steps",
+        "solver": first.fitted,
         "seconds": float(sum(scores.seconds for scores in scored)),
     }

@@ -37,16 +37,11 @@ class Block:
 
 
 def reduce(x: Matrix) -> Block:
-    """Append the intercept column and rotate to the row space of the training block.
+    """Append the intercept column and rotate training rows [rows, features] to their row space.
 
     With an L2 penalty the solution lies in the span of the training rows, so nothing is lost where there are fewer rows
-    than features; on principal axes the Hessian is close to diagonal, which is what the preconditioner below assumes.
-
-    Args:
-        x: training rows [rows, features].
-
-    Returns:
-        The block; a wide sparse block with many rows stays as it is, since its products are cheaper than a rotation.
+    than features; on principal axes the Hessian is close to diagonal, which is what the preconditioner below assumes. A
+    wide sparse block with many rows stays as it is, since its products are cheaper than a rotation.
     """
     count, width = x.shape[0], x.shape[1] + 1
     if sp.issparse(x):
@@ -72,8 +67,8 @@ def path(rows: Matrix, signs: Array, used: Array, grid: Sequence[float], toleran
         signs: +1 where a row is of the problem's class, else -1, [rows, problems].
         used: 1 where a row belongs to the problem's training fold, else 0, [rows, problems].
         grid: inverse regularisation strengths C, ascending.
-        tolerance: stop once the gradient is this small relative to the gradient at zero weights (liblinear's own
-            criterion with its default 1e-4 lies near this for one class in ten).
+        tolerance: stop once the gradient is this small relative to that at zero weights (liblinear's own criterion with
+            its default 1e-4 lies near this for one class in ten).
 
     Yields:
         For each C the weights [axes, problems].

@@ -6,13 +6,13 @@ by a protocol that is flawed in just this.
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.multiclass import OneVsRestClassifier
@@ -30,8 +30,7 @@ PICK_EVERY = 20
 SPARSE_STEP_BELOW = 0.03  # a product with a block of a larger share of non-zeros is faster dense
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(NamedTuple):
     """What a probe says of the test part: a class for each of its nodes, and the C or step that was chosen."""
 
     classes: Nodes
@@ -42,8 +41,8 @@ def liblinear(x: Features, known: Nodes, split: Split, classes: int) -> Predicti
     """One-vs-rest logistic regression by scikit-learn's liblinear, C chosen as the split allows.
 
     Args:
-        x: embeddings [nodes, dim], dense or sparse.
-        known: class of each training and validation node, -1 elsewhere [nodes].
+        x: embeddings [nodes, dim], dense or sparse. known: class of each training and validation node, -1 elsewhere
+            [nodes].
         split: with a validation part C is chosen by accuracy on it, without by 5-fold cross-validation of the training
             part exactly as in GRACE's release (targets one-hot, hence unstratified folds and exact-match scores).
         classes: how many there are; one without a training node is never predicted.
@@ -58,10 +57,9 @@ def liblinear(x: Features, known: Nodes, split: Split, classes: int) -> Predicti
             search.fit(x[split.train], targets)
             best, chosen = search.best_estimator_, float(search.best_params_["estimator__C"])
         else:
-            best, chosen, highest = None, 0.0, -1.0
+            highest = -1.0
             for strength in GRID:
-                trial = OneVsRestClassifier(LogisticRegression(solver="liblinear", C=strength, random_state=0))
-                trial.fit(x[split.train], targets)
+                trial = clone(model).set_params(estimator__C=strength).fit(x[split.train], targets)
                 guess = trial.predict_proba(x[split.validation]).argmax(axis=1)
                 accuracy = float((guess == known[split.validation]).mean())
                 if accuracy > highest:
@@ -102,13 +100,7 @@ def fast(x: Features, known: Nodes, split: Split, classes: int) -> Prediction:
 def linear_layer(x: Features, known: Nodes, split: Split, classes: int, steps: int, seed: int) -> Prediction:
     """One linear layer by full-batch Adam, the step picked on the validation part (PyGCL's LREvaluator).
 
-    Args:
-        x: embeddings [nodes, dim], dense or sparse.
-        known: class of each training and validation node, -1 elsewhere [nodes].
-        split: with a validation part, which picks the step.
-        classes: how many there are.
-        steps: gradient steps, at least 20.
-        seed: of the initial weights.
+    Arguments as for `liblinear`; steps: gradient steps, at least 20. seed: of the initial weights.
     """
     assert split.validation is not None
     draw = torch.Generator().manual_seed(seed)
@@ -116,7 +108,7 @@ def linear_layer(x: Features, known: Nodes, split: Split, classes: int, steps: i
     torch.nn.init.xavier_uniform_(weight, generator=draw)
     bias.uniform_(-(x.shape[1] ** -0.5), x.shape[1] ** -0.5, generator=draw)  # torch.nn.Linear's own
     parts = (x[nodes] for nodes in (split.train, split.validation, split.test))
-    train, picking, test = (part if _stays_sparse(part) else _dense(part) for part in parts)
+    train, picking, test = map(_dense_where_faster, parts)
     targets = torch.from_numpy(_one_hot(known[split.train], classes)).float().T
     wanted = torch.from_numpy(known[split.validation])
     optimiser = torch.optim.Adam([weight, bias], lr=0.01, fused=True)
@@ -141,11 +133,9 @@ def svc(x: Features, known: Nodes, split: Split, grid: Sequence[float]) -> Predi
     return Prediction(search.predict(x[split.test]), float(search.best_params_["C"]))
 
 
-def _stays_sparse(x: Features) -> bool:
-    return sp.issparse(x) and x.nnz < SPARSE_STEP_BELOW * x.shape[0] * x.shape[1]
-
-
-def _dense(x: Features) -> NDArray[np.float32]:
+def _dense_where_faster(x: Features) -> Features:
+    if sp.issparse(x) and x.nnz < SPARSE_STEP_BELOW * x.shape[0] * x.shape[1]:
+        return x
     return np.asarray(x.toarray() if sp.issparse(x) else x, dtype=np.float32)
 
 

@@ -1,13 +1,11 @@
 """Two-dimensional maps of embeddings, aligned over epochs, with the numbers that say how far to trust them."""
 
 import hashlib
-import os
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +17,7 @@ from sklearn.preprocessing import normalize
 from torch import Tensor
 
 from workbench.errors import UserError
+from workbench.evaluation.cache import write_whole
 from workbench.registry import Registry
 
 Floats = NDArray[np.float32]
@@ -32,14 +31,13 @@ class Map:
     """A map of an embedding.
 
     Attributes:
-        method: "umap" or "pca".
-        seed: seed of the map and of its samples.
+        method: "umap" or "pca". seed: of the map and of its samples.
         nodes: int64 [drawn], the mapped nodes in ascending order; all of them up to 50,000, else a seeded sample.
         points: float32 [drawn, 2], their places.
         hits: float32 [drawn], the share of each node's 15 nearest on the map that are among its 15 nearest, by cosine,
             in the embedding (both among the mapped nodes); 1 where the map shows a neighbourhood as it is.
         trustworthiness: in [0, 1]; 1 means that the 15 nearest on the map are near in the embedding too.
-        judged: number of mapped nodes over which trustworthiness was measured (a seeded sample above 3,000).
+        judged: number of mapped nodes over which it was measured (a seeded sample above 3,000).
     """
 
     method: str
@@ -66,8 +64,7 @@ class Nearest(NamedTuple):
     """The nearest other rows of each row by cosine, the nearest first.
 
     Attributes:
-        indices: int32 [n, k].
-        distances: float32 [n, k], between rows of unit length: the square root of 2 - 2 cosine.
+        indices: int32 [n, k]. distances: float32 [n, k], between rows of unit length: the square root of 2 - 2 cosine.
     """
 
     indices: NDArray[np.int32]
@@ -77,9 +74,7 @@ class Nearest(NamedTuple):
 projections: Registry[Callable[[Floats, int, Nearest, Floats | None], Floats]] = Registry("map method")
 
 
-def names() -> list[str]:
-    """Return the names of the map methods."""
-    return projections.names()
+names = projections.names
 
 
 @projections.register("pca")
@@ -94,10 +89,8 @@ def umap(rows: Floats, seed: int, near: Nearest, start: Floats | None) -> Floats
     """Map rows [n, dim] to [n, 2] by UMAP, single-threaded so that a seed fixes it.
 
     Args:
-        rows: rows of unit length [n, dim].
-        seed: of what it draws.
-        near: the nearest of each row. They are handed over because the library's own search is slow below 4,096 points
-            and compiles anew in each process.
+        rows: rows of unit length [n, dim]. seed: of what it draws.
+        near: the nearest of each row; the library's own search is slow below 4,096 points and compiles in each process.
         start: where the points begin [n, 2]; None for the two first principal components.
 
     Source: McInnes, Healy, Melville, 2018 (umap-learn).
@@ -132,8 +125,7 @@ def align(points: Floats, before: Floats) -> Floats:
     """
     middle, before_middle = points.mean(axis=0), before.mean(axis=0)
     turn, _ = orthogonal_procrustes(points - middle, before - before_middle)
-    moved: Floats = (points - middle) @ turn.astype(np.float32) + before_middle
-    return moved
+    return (points - middle) @ turn.astype(np.float32) + before_middle
 
 
 def turned(drawn: Map, before: Map) -> Map:
@@ -142,13 +134,9 @@ def turned(drawn: Map, before: Map) -> Map:
 
 
 def faithfulness(rows: Floats, points: Floats, seed: int = 0) -> tuple[float, int]:
-    """Measure the trustworthiness of points [n, 2] as a map of rows [n, dim].
+    """Return the trustworthiness, in [0, 1], of points [n, 2] as a map of rows [n, dim], and how many rows counted.
 
-    Returns:
-        The value in [0, 1] at 15 neighbours (fewer below 32 rows), and the number of rows it was measured on:
-        all, or a seeded sample of 3,000 among which the neighbours are then looked for.
-
-    Source: Venna and Kaski, 2001 (scikit-learn).
+    At 15 neighbours (fewer below 32 rows), of all rows or of a seeded sample of 3,000. Source: Venna and Kaski, 2001.
     """
     chosen = _sample(len(rows), MAX_JUDGED, seed)
     near = min(NEIGHBOURS, (len(chosen) - 1) // 2)  # the definition asks for fewer than half of the rows
@@ -157,35 +145,31 @@ def faithfulness(rows: Floats, points: Floats, seed: int = 0) -> tuple[float, in
 
 def shared(one: NDArray[np.int32], other: NDArray[np.int32]) -> Floats:
     """Return which share of the neighbours in each row of one list [n, k] is in that row of another [n, k], too."""
-    found: Floats = (one[:, :, None] == other[:, None, :]).any(axis=2).mean(axis=1, dtype=np.float32)
-    return found
+    return (one[:, :, None] == other[:, None, :]).any(axis=2).mean(axis=1, dtype=np.float32)
 
 
 def nearest(embeddings: Tensor, k: int = NEIGHBOURS, folder: Path | None = None) -> Nearest:
-    """Find the k nearest other nodes of each node by cosine, exactly; fewer where there are not so many.
+    """Return the k nearest other nodes of each node by cosine, exactly; fewer where there are not so many.
 
     Args:
-        embeddings: float [nodes, dim].
-        k: how many, at least 1.
+        embeddings: float [nodes, dim], at least 2 nodes. k: how many, at least 1.
         folder: where they are kept and looked up; None keeps nothing.
-
-    Raises:
-        UserError: numbers that are not finite, or not at least 2 rows.
     """
     values = _checked(embeddings, 2)
     kept = folder / f"nearest{k}-{_digest(values)}.npz" if folder else None
     if kept and kept.exists():
         with np.load(kept, allow_pickle=False) as file:
             return Nearest(file["indices"], file["distances"])
-    found = _nearest(normalize(values), k)
+    near = _nearest(normalize(values), k)
     if kept:
-        _write(kept, **found._asdict())
-    return found
+        _write(kept, **near._asdict())
+    return near
 
 
 def _nearest(rows: Floats, k: int) -> Nearest:
+    """Return the k nearest other rows of each row by Euclidean distance; fewer where need be."""
     # The search without arguments leaves each row itself out, also where rows repeat.
-    search = NearestNeighbors(n_neighbors=min(k, len(rows) - 1), algorithm="auto" if rows.shape[1] < 3 else "brute")
+    search = NearestNeighbors(n_neighbors=min(k, rows.shape[0] - 1), algorithm="auto" if rows.shape[1] < 3 else "brute")
     distances, indices = search.fit(rows).kneighbors()
     return Nearest(indices.astype(np.int32), distances.astype(np.float32))
 
@@ -202,14 +186,10 @@ def project(
 
     Args:
         embeddings: float [nodes, dim], at least 8 nodes.
-        method: "umap" or "pca".
-        seed: fixes the map bit for bit.
+        method: "umap" or "pca". seed: fixes the map bit for bit.
         folder: where maps are kept and looked up; None keeps nothing.
         before: the map of an earlier epoch: UMAP starts from its points, and either is turned to lie upon it.
         limit: of more nodes a seeded sample of so many is mapped, and `Map.nodes` says which; None for 50,000.
-
-    Raises:
-        UserError: unknown method, too few nodes, numbers that are not finite, or a map of other nodes before.
     """
     draw = projections.get(method)
     values = _checked(embeddings, 8)
@@ -241,10 +221,7 @@ def project(
 def over_epochs(
     embeddings: Mapping[int, Tensor], method: str = "umap", seed: int = 0, folder: Path | None = None
 ) -> Iterator[tuple[int, Map]]:
-    """Yield each epoch, in ascending order, with a map of its embedding [nodes, dim] that follows the one before.
-
-    Arguments and errors as for `project`.
-    """
+    """Yield each epoch, ascending, with a map of its embedding that follows the one before; see `project`."""
     before = None
     for epoch in sorted(embeddings):
         before = project(embeddings[epoch], method, seed, folder, before)
@@ -270,12 +247,7 @@ def _sample(count: int, limit: int, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(count, limit, replace=False))
 
 
-def _write(path: Path, **arrays: NDArray[np.generic] | np.generic) -> None:
-    """Write an npz so that a reader sees the whole file or none; a folder that cannot be written is told, not fatal."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        os.replace(file.name, path)
-    except OSError as error:
-        warnings.warn(f"the map was not kept, it will be computed again next time: {error}", stacklevel=3)
+def _write(path: Path, **arrays: Any) -> None:
+    write_whole(
+        path, lambda file: np.savez(file, **arrays), "the map was not kept, it will be computed again next time"
+    )

@@ -1,7 +1,7 @@
 """Named evaluation protocols: how data are split, how a probe is tuned, and what is known to be wrong with it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,17 +36,14 @@ class Protocol:
     """One way to score an embedding.
 
     Attributes:
-        name: what it is asked for by.
-        description: one paragraph for a reader.
-        source: who evaluates like this.
+        name: what it is asked for by. description: one paragraph for a reader. source: who evaluates like this.
         splitter: makes split number i of data from a generator; of a protocol that ranks: what is held out decides.
         kinds: names of the kinds of data that it scores.
         flawed: the sentence that must stand beside its numbers, None where nothing is known to be wrong.
         probe: "logistic" regression, one "linear-layer" trained by gradient steps, a "svc", or "ranking": no probe.
         solvers: what can fit the probe, the protocol's own first.
         normalise: divide each embedding by its L2 norm first.
-        picks_on_test: the test part, not the validation part, picks the step of a linear layer; such a protocol is
-            flawed.
+        picks_on_test: the test part, not the validation part, picks the step of a linear layer, which is a flaw.
         all_classes: macro F1 averages over every class of the graph, a class neither present nor predicted counting 0
             (as one-hot targets do in scikit-learn); False: over the classes present or predicted in the test part.
         deviation: which standard deviation over the splits is reported.
@@ -82,9 +79,6 @@ class Protocol:
             graph: labelled data; items with a negative label belong to no part.
             count: how many; where the splits come with the graph, at most as many as it has.
             seed: of the split draw, whole and not negative.
-
-        Raises:
-            UserError: labels or masks are missing, the graph is too small, or count or seed is out of range.
         """
         labelled = int((labels_of(graph) >= 0).sum())
         if labelled < self.least_nodes:
@@ -107,18 +101,27 @@ class Protocol:
             _check(self.name, graph, split)
         return parts
 
+    def refusal(self, graph: Any) -> UserError | None:
+        """Return why data can't be split so, None where they can."""
+        try:
+            self.splits(graph, 1)
+        except UserError as error:
+            return error
+        return None
+
 
 _PROTOCOLS: Registry[Protocol] = Registry("protocol")
 names = _PROTOCOLS.names
 get = _PROTOCOLS.get
 
 
-def of(kind: Kind, name: str | None = None) -> Protocol:
-    """Return a protocol that scores a kind of data; None for the kind's own.
+def in_order(names: Iterable[str]) -> list[Protocol]:
+    """Return protocols by name, logistic regression before linear layers and the flawed last."""
+    return sorted(map(get, names), key=lambda rules: (rules.probe == "linear-layer", bool(rules.flawed), rules.name))
 
-    Raises:
-        UserError: no such protocol, or it scores other data.
-    """
+
+def of(kind: Kind, name: str | None = None) -> Protocol:
+    """Return a protocol that scores a kind of data, None for the kind's own; refuse one that scores other data."""
     chosen = get(name or kind.protocol)
     if kind.name not in chosen.kinds:
         fitting = ", ".join(name for name in names() if kind.name in get(name).kinds)
@@ -232,11 +235,7 @@ def _public(graph: Any, number: int, draw: np.random.Generator) -> Split:
 
 
 def public_splits(graph: Data) -> int:
-    """Return how many splits come with a graph.
-
-    Raises:
-        UserError: a mask is missing.
-    """
+    """Return how many splits come with a graph; a UserError names the mask that is missing."""
     missing = [f"{part}_mask" for part in ("train", "val", "test") if graph.get(f"{part}_mask") is None]
     if missing:
         raise UserError(
@@ -248,11 +247,7 @@ def public_splits(graph: Data) -> int:
 
 
 def labels_of(graph: Any) -> Nodes:
-    """Return the class of each item [items], negative where it has none.
-
-    Raises:
-        UserError: the data have no labels, not one whole number an item, or fewer than two classes.
-    """
+    """Return the class of each item [items], negative where it has none; refuse data of fewer than two classes."""
     y, count = kind_of(graph).labels(graph), count_of(graph)
     if y is None:
         raise UserError(f"{name_of(graph)} has no labels (y), which every evaluation by classes needs")
@@ -267,6 +262,14 @@ def labels_of(graph: Any) -> Nodes:
             f"labels (y) of {name_of(graph)} hold fewer than two classes, so there is nothing to tell apart"
         )
     return labels.astype(np.int64)
+
+
+def compact_labels(graph: Any) -> tuple[Nodes, int]:
+    """Return the labels as numbers of the classes that occur, -1 for none [items], and how many classes those are."""
+    labels = labels_of(graph)
+    truth = np.full(labels.size, -1)
+    classes, truth[labels >= 0] = np.unique(labels[labels >= 0], return_inverse=True)
+    return truth, classes.size
 
 
 def count_of(data: Any) -> int:
@@ -287,11 +290,10 @@ def _shuffled(graph: Any, draw: np.random.Generator) -> Nodes:
 
 def _check(name: str, graph: Any, split: Split) -> None:
     parts = {"training": split.train, "validation": split.validation, "test": split.test}
-    given = {part: nodes for part, nodes in parts.items() if nodes is not None}
-    for part, nodes in given.items():
-        if nodes.size == 0:
+    for part, nodes in parts.items():
+        if nodes is not None and nodes.size == 0:
             raise UserError(f"protocol {name!r} finds no labelled node in the {part} part of {name_of(graph)}")
-    together = np.concatenate(list(given.values()))
+    together = np.concatenate([nodes for nodes in parts.values() if nodes is not None])
     if np.unique(together).size < together.size:
         raise UserError(
             f"protocol {name!r}: a node of {name_of(graph)} is in two parts of one split, which leaks labels"

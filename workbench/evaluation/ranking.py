@@ -31,21 +31,18 @@ def ranked(scorer: Scorer, data: HeteroData) -> pd.DataFrame:
     """Rank all items for each user with held-out items, and measure how many stand near the top.
 
     - Recall@k is the share of the user's held-out items among the first k.
-    - NDCG@k is the sum of 1 / log2(rank + 1) over the held-out items among the first k, divided by what it would be
-      if they stood first: the sum over the ranks up to min(k, how many are held out).
+    - NDCG@k is the sum of 1 / log2(rank + 1) over the held-out items among the first k, divided by what it would be if
+      they stood first: the sum over the ranks up to min(k, how many are held out).
 
     The items that the user had in training are left out of the ranking. Of items with equal scores the one with the
     smaller number stands higher. Source: He et al., 2020 (LightGCN's release), whose sum is the same.
 
     Args:
         scorer: asked for a block of users at a time, so that scores of all users never exist together.
-        data: users and items with held-out interactions.
+        data: users and items with held-out interactions; a UserError where none are held out.
 
     Returns:
         One row a user with held-out items, in percent: `MEASURES`.
-
-    Raises:
-        UserError: no interactions are held out.
     """
     test = held_out(data)
     if test is None or not test.size(1):

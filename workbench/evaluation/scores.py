@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import normalize
 from tqdm.auto import tqdm
@@ -61,15 +60,14 @@ class Scores:
     """What a protocol says of one embedding.
 
     Attributes:
-        measures: means in percent by name: "accuracy" (equal to micro F1, since each item has one class) and
-            "macro_f1" over the splits, or "recall@20", "ndcg@20", ... over users.
+        measures: means in percent by name: "accuracy" (equal to micro F1, since each item has one class) and "macro_f1"
+            over the splits, or "recall@20", "ndcg@20", ... over users.
         per_split: one row a split: its measures in percent, the chosen C or step, the sizes of the parts, how many
             classes have no training item (they are never predicted and count as wrong). For a ranking one row.
-        protocol: name of the protocol.
+        protocol: name of the protocol. seed: of the splits.
         solver: what fitted the probe: "liblinear", "fast", "adam" or "svc"; "dot product" where there is none.
         steps: gradient steps of a linear layer, None for other probes.
         normalised: whether each embedding was divided by its L2 norm first.
-        seed: of the splits.
         flawed: the protocol's flaw in a sentence, None where none is known.
         seconds: wall time of the evaluation when it was computed.
     """
@@ -99,6 +97,11 @@ class Scores:
         """The protocol's first measure, by which methods are compared."""
         return next(iter(self.measures.values()))
 
+    @property
+    def fitted(self) -> str:
+        """The solver, with its steps."""
+        return self.solver if self.steps is None else f"{self.solver} {self.steps:,} steps"
+
     def _measure(self, name: str) -> Measure:
         if name not in self.measures:
             raise UserError(f"protocol {self.protocol!r} measures no {name}, but {', '.join(self.measures)}")
@@ -122,23 +125,20 @@ class Scores:
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values that JSON can hold."""
-        plain: dict[str, Any] = {
-            name: {"mean": float(measure), "std": None if np.isnan(measure.std) else measure.std, "over": measure.over}
-            for name, measure in self.measures.items()
-        }
-        facts = ("protocol", "solver", "steps", "normalised", "seed", "flawed", "seconds")
-        plain |= {name: getattr(self, name) for name in facts}
+        plain = dict(vars(self))
+        for name, measure in plain.pop("measures").items():
+            spread = None if np.isnan(measure.std) else measure.std
+            plain[name] = {"mean": float(measure), "std": spread, "over": measure.over}
         return plain | {"per_split": self.per_split.to_dict(orient="list")}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> "Scores":
         """Rebuild scores from `as_dict`."""
-        facts = dict(plain)
-        kept = {name: facts.pop(name) for name in plain if isinstance(plain[name], dict) and "mean" in plain[name]}
-        measures = {
-            name: Measure(value["mean"], np.nan if value["std"] is None else value["std"], value["over"])
-            for name, value in kept.items()
-        }
+        facts, measures = dict(plain), {}
+        for name, value in plain.items():
+            if isinstance(value, dict) and "mean" in value:
+                spread = np.nan if value["std"] is None else value["std"]
+                measures[name] = Measure(facts.pop(name)["mean"], spread, value["over"])
         facts["per_split"] = pd.DataFrame(facts["per_split"]).rename_axis("split")
         return cls(measures, **facts)
 
@@ -170,11 +170,7 @@ def evaluate(
         solver: "liblinear" or "fast" for logistic regression; None: the protocol's own.
         steps: gradient steps of a protocol that trains a linear layer; None: the protocol's own.
         normalise: divide each embedding by its L2 norm first; None: as the protocol does.
-        fresh: compute even where stored scores exist.
-        progress: show a bar over the splits (in a terminal or notebook).
-
-    Returns:
-        The scores, in percent.
+        fresh: compute even where stored scores exist. progress: show a bar over the splits.
 
     Raises:
         UserError: unknown protocol or solver, an option the protocol lacks, data that it cannot be used on, or data
@@ -190,11 +186,12 @@ def evaluate(
         x, against = by_item(run_or_embeddings, data), content_hash(data)
     else:
         labels, parts = protocols.labels_of(data), rules.splits(data, splits, seed)
-        x, against = matrix_of(run_or_embeddings, data), cache.digest(labels, *_arrays(parts))
+        arrays = [part for split in parts for part in vars(split).values() if part is not None]
+        x, against = matrix_of(run_or_embeddings, data), cache.digest(labels, *arrays)
     file = None
     if getattr(run_or_embeddings, "path", None) is not None:
-        arrays = x.values() if isinstance(x, dict) else (x,)
-        asked |= {"embeddings": cache.digest(*arrays), "labels_and_splits": against}
+        digest = cache.digest(*(x.values() if isinstance(x, dict) else [x]))
+        asked |= {"embeddings": digest, "labels_and_splits": against}
         file = cache.file_of(run_or_embeddings, asked)
     stored = None if fresh or file is None else cache.load(file, asked)
     if stored is not None:
@@ -210,8 +207,9 @@ def evaluate(
         x = normalize(x) if normalise else x
         randomness = Randomness(seed)
         bar = tqdm(parts, desc=rules.name, unit="split", leave=False, disable=None if progress else True)
-        seeds = [randomness.integer(f"probe {number}") for number in range(len(parts))]
-        rows = [_score(rules, x, labels, split, solver, steps, s) for split, s in zip(bar, seeds, strict=True)]
+        truth = protocols.compact_labels(data)
+        seeds = (randomness.integer(f"probe {number}") for number in range(len(parts)))
+        rows = [_score(rules, x, *truth, split, solver, steps, seed) for split, seed in zip(bar, seeds, strict=True)]
         per_split = pd.DataFrame(rows).rename_axis("split")
         over = _over(rules, data, len(rows))
         measures = {name: _measure(per_split[name], rules, over) for name in ("accuracy", "macro_f1")}
@@ -237,35 +235,33 @@ def _options(rules: Protocol, solver: str | None, steps: int | None) -> tuple[st
 def _score(
     rules: Protocol,
     x: probes.Features,
-    labels: NDArray[np.int64],
+    truth: protocols.Nodes,
+    classes: int,
     split: Split,
     solver: str,
     steps: int | None,
     seed: int,
 ) -> dict[str, float]:
-    names, compact = np.unique(labels[labels >= 0], return_inverse=True)
-    truth = np.full(labels.size, -1)
-    truth[labels >= 0] = compact
     known = truth.copy()
     if not rules.picks_on_test:
         known[split.test] = -1
     if steps is not None:
         tuned = replace(split, validation=split.test) if rules.picks_on_test else split
-        said = probes.linear_layer(x, known, tuned, names.size, steps, seed)
+        predicted, chosen = probes.linear_layer(x, known, tuned, classes, steps, seed)
     elif rules.probe == "svc":
-        said = probes.svc(x, known, split, rules.grid)
+        predicted, chosen = probes.svc(x, known, split, rules.grid)
     else:
-        said = (probes.fast if solver == "fast" else probes.liblinear)(x, known, split, names.size)
+        predicted, chosen = (probes.fast if solver == "fast" else probes.liblinear)(x, known, split, classes)
     wanted = truth[split.test]
-    averaged = np.arange(names.size) if rules.all_classes else None
+    averaged = np.arange(classes) if rules.all_classes else None
     return {
-        "accuracy": 100 * float((said.classes == wanted).mean()),
-        "macro_f1": 100 * float(f1_score(wanted, said.classes, average="macro", labels=averaged, zero_division=0)),
-        "C" if steps is None else "step": said.chosen,
+        "accuracy": 100 * float((predicted == wanted).mean()),
+        "macro_f1": 100 * float(f1_score(wanted, predicted, average="macro", labels=averaged, zero_division=0)),
+        "C" if steps is None else "step": chosen,
         "train": split.train.size,
         "validation": 0 if split.validation is None else split.validation.size,
         "test": split.test.size,
-        "classes_without_training_node": names.size - np.unique(known[split.train]).size,
+        "classes_without_training_node": classes - np.unique(known[split.train]).size,
     }
 
 
@@ -283,7 +279,3 @@ def _measure(values: pd.Series, rules: Protocol, over: str) -> Measure:
         return Measure(float(values.mean()), np.nan, over)
     deviation = float(values.std(ddof=0 if rules.deviation == "population" else 1))
     return Measure(float(values.mean()), deviation, f"{rules.deviation} std over {over}")
-
-
-def _arrays(parts: list[Split]) -> list[NDArray[np.int64]]:
-    return [nodes for split in parts for nodes in (split.train, split.validation, split.test) if nodes is not None]

@@ -6,6 +6,7 @@ and read a standard deviation over splits as a description only.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -32,11 +33,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     """Return the mean of independent values, such as one score a training seed, with its t interval.
 
     Args:
-        values: at least two numbers [seeds].
-        confidence: the interval's coverage, between 0 and 1.
-
-    Raises:
-        UserError: fewer than two values, or a confidence out of range.
+        values: at least two numbers [seeds]. confidence: the interval's coverage, between 0 and 1.
     """
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1 or numbers.size < 2:
@@ -49,23 +46,13 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
 
 
 def paired_difference(first: Sequence[float], second: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Return the mean of first − second over pairs that share a training seed, with its t interval.
-
-    Args:
-        first: one score a seed [seeds].
-        second: scores of the same seeds in the same order [seeds].
-        confidence: the interval's coverage, between 0 and 1.
-
-    Raises:
-        UserError: the lengths differ, or there are fewer than two pairs.
-    """
+    """Return the mean of first − second, scores of the same seeds in the same order [seeds], with its t interval."""
     if len(first) != len(second):
         raise UserError(f"a paired difference takes as many first as second values, not {len(first)} and {len(second)}")
     return mean_interval(list(np.subtract(first, second)), confidence)
 
 
-@dataclass(frozen=True)
-class Spread:
+class Spread(NamedTuple):
     """Sample standard deviations: of the seeds' means, and within a seed over its splits (pooled)."""
 
     between_seeds: float
@@ -73,17 +60,11 @@ class Spread:
 
 
 def nested_spread(scores: ArrayLike) -> Spread:
-    """Separate the spread between training seeds from the spread over splits.
-
-    Args:
-        scores: one row a training seed, one column a split [seeds, splits].
+    """Separate the spread between training seeds from the spread over splits, of scores [seeds, splits].
 
     Returns:
         Both standard deviations, nan where there is one seed or one split only. The deviation between seeds is that of
         their means over the same splits, so it is what a repeated experiment would show.
-
-    Raises:
-        UserError: `scores` is not a non-empty table.
     """
     table = np.asarray(scores, dtype=np.float64)
     if table.ndim != 2 or table.size == 0:

@@ -1,7 +1,6 @@
 """What labels say of nodes that differ in a score: looked at by groups of nodes of like score, never trained on."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,10 +11,7 @@ from torch_geometric.utils import remove_self_loops
 
 from workbench.errors import UserError
 from workbench.evaluation import probes, protocols
-from workbench.evaluation.scores import matrix_of
-
-if TYPE_CHECKING:
-    from workbench.evaluation.scores import Embeddings
+from workbench.evaluation.embeddings import Embeddings, matrix_of
 
 Values = NDArray[np.float64]
 DRAWS = 1_000
@@ -24,29 +20,24 @@ PROBE = (
     "test; a node's error is the share of wrong answers in the splits that test it"
 )
 ALIKE, ERRORS = "neighbours of a node's own class", "errors of a probe trained on other nodes"
-NO_NEIGHBOURS = "no edge joins two nodes that have a label"
-NO_EMBEDDING = "pass embedding= (a run, or a matrix [nodes, dim]) to see the errors of a probe along the score"
 
 
 def label_homophily(graph: Data) -> Values:
     """Return the share of each node's neighbours that have its class, nan where none has a label [nodes].
 
     Neighbours are the nodes to which it has an edge, each as often as it is stored, without itself.
-
-    Raises:
-        UserError: the graph has no labels.
     """
     labels = protocols.labels_of(graph)
     assert graph.edge_index is not None
     source, target = remove_self_loops(graph.edge_index)[0].cpu().numpy()
-    told = (labels[source] >= 0) & (labels[target] >= 0)
-    source, target = source[told], target[told]
-    asked = np.bincount(source, minlength=labels.size)
+    both = (labels[source] >= 0) & (labels[target] >= 0)
+    source, target = source[both], target[both]
+    neighbours = np.bincount(source, minlength=labels.size)
     same = np.bincount(source[labels[source] == labels[target]], minlength=labels.size)
-    return np.where(asked > 0, same / np.maximum(asked, 1), np.nan)
+    return np.where(neighbours > 0, same / np.maximum(neighbours, 1), np.nan)
 
 
-def probe_errors(run_or_embeddings: "Embeddings", graph: Data, splits: int = 10, seed: int = 0) -> Values:
+def probe_errors(run_or_embeddings: Embeddings, graph: Data, splits: int = 10, seed: int = 0) -> Values:
     """Return how often a probe that was trained on other nodes is wrong about each node [nodes].
 
     The probe is the logistic regression of "random-10-10-80"; a node is asked in the splits that have it in their test
@@ -55,25 +46,17 @@ def probe_errors(run_or_embeddings: "Embeddings", graph: Data, splits: int = 10,
     Args:
         run_or_embeddings: a run, or a matrix [nodes, dim].
         graph: the graph with its labels.
-        splits: how many splits.
-        seed: of the splits.
-
-    Raises:
-        UserError: no labels, or embeddings that don't fit the graph.
+        splits: how many splits. seed: of the splits.
     """
-    protocol = protocols.get("random-10-10-80")
-    labels, parts = protocols.labels_of(graph), protocol.splits(graph, splits, seed)
+    truth, classes = protocols.compact_labels(graph)
+    parts = protocols.get("random-10-10-80").splits(graph, splits, seed)
     x = normalize(matrix_of(run_or_embeddings, graph))
-    names, compact = np.unique(labels[labels >= 0], return_inverse=True)
-    truth = np.full(labels.size, -1)
-    truth[labels >= 0] = compact
-    asked, wrong = np.zeros(labels.size), np.zeros(labels.size)
+    asked, wrong = np.zeros(truth.size), np.zeros(truth.size)
     for split in parts:
         known = truth.copy()
         known[split.test] = -1
-        said = probes.fast(x, known, split, names.size).classes
         asked[split.test] += 1
-        wrong[split.test] += said != truth[split.test]
+        wrong[split.test] += probes.fast(x, known, split, classes).classes != truth[split.test]
     return np.where(asked > 0, wrong / np.maximum(asked, 1), np.nan)
 
 
@@ -85,15 +68,11 @@ def strata(score: Values, value: Values, groups: int = 5, confidence: float = 0.
             that is true or false has, else groups between its quantiles, fewer where many nodes tie.
         value: what is averaged [nodes]; nodes without one (nan) are left out.
         groups: how many quantile groups.
-        confidence: coverage of the interval.
-        seed: of the bootstrap.
+        confidence: coverage of the interval. seed: of the bootstrap.
 
     Returns:
         One row a group in ascending order of the score: "low" and "high" (its range), "nodes", "mean", and "from" and
         "to", the percentile bootstrap interval of the mean over nodes (1,000 draws, nan below two nodes).
-
-    Raises:
-        UserError: not one score and one value a node, or no node has both.
     """
     score, value = np.asarray(score, np.float64), np.asarray(value, np.float64)
     if score.ndim != 1 or score.shape != value.shape:
@@ -113,26 +92,22 @@ def strata(score: Values, value: Values, groups: int = 5, confidence: float = 0.
         low, high = np.nan, np.nan
         if mine.size > 1:
             # How often each value is drawn is all that matters; a few values are quicker drawn by their counts.
-            found, counts = np.unique(mine, return_counts=True)
-            means = draw.multinomial(mine.size, counts / mine.size, size=DRAWS) @ found / mine.size
+            values, counts = np.unique(mine, return_counts=True)
+            means = draw.multinomial(mine.size, counts / mine.size, size=DRAWS) @ values / mine.size
             low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
         rows.append((scored.min(), scored.max(), mine.size, mine.mean(), low, high))
     return pd.DataFrame(rows, columns=["low", "high", "nodes", "mean", "from", "to"])
 
 
-def errors_of(embedding: "Embeddings | None", graph: Data, seed: int = 0) -> tuple[Values | None, str]:
-    """Return how often a probe is wrong about each node [nodes], None where that can't be told, and a sentence on it.
+def errors_of(embedding: Embeddings | None, graph: Data, seed: int = 0) -> tuple[Values | None, str]:
+    """Return how often a probe is wrong about each node [nodes], None where that can't be said, and a sentence on it.
 
     Args:
         embedding: a run, or a matrix [nodes, dim]; None where there is none.
-        graph: the graph with its labels.
-        seed: of the splits.
-
-    Raises:
-        UserError: embeddings that don't fit the graph.
+        graph: the graph with its labels. seed: of the splits.
     """
     if embedding is None:
-        return None, NO_EMBEDDING
+        return None, "pass embedding= (a run, or a matrix [nodes, dim]) to see the errors of a probe along the score"
     matrix_of(embedding, graph)
     try:
         return probe_errors(embedding, graph, seed=seed), PROBE
@@ -146,10 +121,8 @@ def label_tables(
     """Return what labels say of groups of nodes of like value, a table a question, or a sentence why there is none.
 
     Args:
-        values: what the groups are made by [nodes].
-        graph: the graph with its labels.
+        values: what the groups are made by [nodes]. graph: with its labels. seed: of the bootstrap.
         errors: how often a probe is wrong about each node, from `probe_errors` [nodes].
-        seed: of the bootstrap.
     """
     tables: dict[str, pd.DataFrame | str] = {}
     try:
@@ -157,8 +130,8 @@ def label_tables(
     except UserError as error:  # labels that give no class to each node
         tables[ALIKE] = str(error)
     else:
-        asked = bool(np.isfinite(alike).any())
-        tables[ALIKE] = strata(values, alike, seed=seed) if asked else NO_NEIGHBOURS
+        there = bool(np.isfinite(alike).any())
+        tables[ALIKE] = strata(values, alike, seed=seed) if there else "no edge joins two nodes that have a label"
     if errors is not None:
         tables[ERRORS] = strata(values, errors, seed=seed)
     return tables

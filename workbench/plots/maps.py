@@ -38,7 +38,7 @@ def embedding_map(
     Raises:
         UserError: unknown colour or map method, values of the wrong length, or a graph that cannot be loaded again.
     """
-    of = coloured.trained_map(run, colour, graph, method, seed)
+    of = coloured.maps_of(run, colour, graph, method, seed)
     ((epoch, drawn),) = of.maps.items()
     heading = f"{of.heading}, {trained(epoch)}"
     return map_figure(drawn, of.values, of.title, heading, class_names=of.class_names, names=of.names)
@@ -55,7 +55,7 @@ def embedding_epochs(
     Raises:
         UserError: the run has no snapshots; or as for `embedding_map`.
     """
-    of = coloured.snapshot_maps(run, colour, graph, method, seed)
+    of = coloured.maps_of(run, colour, graph, method, seed, snapshots=True)
     return epochs_figure(of.maps, of.values, of.title, of.heading, of.class_names, of.names)
 
 

@@ -65,7 +65,7 @@ def rule_map(
     """
     scale, clipped = _scale(reading)
     title = textwrap.wrap(reading.text, 62, max_lines=2, placeholder=" …")
-    fig = _figure(title, [*textwrap.wrap(reading.told + clipped, 90), part.told], 540)
+    fig = _figure(title, [*textwrap.wrap(reading.meaning + clipped, 90), part.told], 540)
     if part.edges.size:
         fig.add_trace(network.lines(part.places, part.edges))
     values = reading.values[part.nodes]

@@ -11,33 +11,24 @@ from workbench.rules import measures  # noqa: F401  (enters the terms of the voc
 from workbench.rules.complaints import FormulaError
 from workbench.rules.explanation import Explanation
 from workbench.rules.explanation import explain as _explain
-from workbench.rules.formula import Node, to_text
+from workbench.rules.formula import Node, free_variables, subformulas, thresholds, to_text
 from workbench.rules.language import parse
 from workbench.rules.library import RULES, Rule, name_of
 from workbench.rules.printing import to_latex, to_tree
 from workbench.rules.semantics import SEMANTICS, Semantics
 from workbench.rules.terms import Terms
-from workbench.rules.tree import free_variables, subformulas, thresholds
 from workbench.rules.truth import Evaluation
 
 names = RULES.names
 
 
 def get(name: str) -> Rule:
-    """Return a named rule; upper and lower case don't matter.
-
-    Raises:
-        UserError: no such rule; the message gives the nearest one.
-    """
+    """Return a named rule; upper and lower case don't matter, and a UserError gives the nearest name."""
     return RULES.get(str(name).casefold())
 
 
 def formula(rule: str | Rule | Node) -> Node:
-    """Return the syntax tree of a rule that is given by name ("ntsc", "NTSC"), as text or as a tree.
-
-    Raises:
-        UserError: no such name, or text that is no formula (FormulaError, with line and column).
-    """
+    """Return the syntax tree of a rule by its name ("ntsc", "NTSC"), as text or as a tree; or raise a FormulaError."""
     if isinstance(rule, Node):
         return rule
     if isinstance(rule, Rule):
@@ -94,11 +85,7 @@ def evaluate(
 def explain(
     rule: str | Rule | Node, graph: Data | Terms, node: int, semantics: str = "crisp", steepness: float = 10.0
 ) -> Explanation:
-    """Explain what a rule says of one node: the truth tree with numbers. `str` of the result draws it.
-
-    Raises:
-        UserError: as for `evaluate`, or there is no such node.
-    """
+    """Explain what a rule says of one node: the truth tree with numbers. `str` of the result draws it."""
     return _explain(evaluation(rule, graph, semantics, steepness), node)
 
 

@@ -5,10 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from workbench.errors import node_number
-from workbench.rules.formula import Aggregate, Binary, Call, Compare, Node, Number, Quantifier, Text, Truth, Variable
+from workbench.rules.formula import (
+    Aggregate,
+    Binary,
+    Call,
+    Compare,
+    Node,
+    Number,
+    Quantifier,
+    Text,
+    Truth,
+    Variable,
+    free_variables,
+)
 from workbench.rules.printing import draw, head
 from workbench.rules.semantics import Guard
-from workbench.rules.tree import free_variables
 from workbench.rules.truth import Evaluation
 
 MOST = 6
@@ -41,7 +52,7 @@ class Explanation:
 
     def __str__(self) -> str:
         """Draw the tree, one part a line."""
-        return draw(self, lambda one: one._line, lambda one: one.inner)
+        return draw(self, lambda part: part._line, lambda part: part.inner)
 
     @property
     def _line(self) -> str:
@@ -53,13 +64,9 @@ def explain(evaluation: Evaluation, node: int, most: int = MOST) -> Explanation:
     """Explain what a rule says of one node.
 
     Args:
-        evaluation: the rule on a graph.
-        node: number of the node.
+        evaluation: the rule on a graph. node: number of the node.
         most: how many neighbours are shown below a quantifier; half as many below one that stands in another, and so
             on, but one at least.
-
-    Raises:
-        UserError: there is no such node, or the formula can't be evaluated.
     """
     at = node_number(node, evaluation.terms.nodes)
     evaluation.result()
@@ -117,7 +124,7 @@ class _Explainer:
         relation = self.evaluation.terms.relation(part.domain.name)
         guard = Guard(relation, part.domain.centre, part.variable)
         rows = (relation.centre == nodes[part.domain.centre]).nonzero().ravel()
-        told = part.body if isinstance(part, Quantifier) else part.term or part.condition
+        shown = part.body if isinstance(part, Quantifier) else part.term or part.condition
         decides = part.body if isinstance(part, Quantifier) else part.condition
         note = f"over {len(rows)} node{'s' * (len(rows) != 1)} {part.variable}"
         truth = None
@@ -128,18 +135,16 @@ class _Explainer:
             rows = rows[truth[rows].argsort(descending=first_true, stable=True)]
             note = f"{int((truth[rows] >= 0.5).sum())} of {len(rows)} nodes {part.variable} fulfil it"
         most = max(1, self.most >> self.level)  # the same number at each level would be exponential in the levels
-        if told is not None and len(rows) > most:
-            note += f", {most} shown"
+        if shown is None:  # a count without a condition has nothing below it
+            return replace(whole, note=note)
         inner = []
         self.level += 1
         for at in rows[:most].tolist():
-            if told is None:
-                break  # a count without a condition has nothing below it
             inside = {**nodes, part.variable: int(relation.other[at])}
-            one = self.part(told, inside, guard, at)
-            words = [f"{part.variable} is node {inside[part.variable]}", one.note]
-            if truth is not None and told is not decides and truth[at] < 0.5:
+            below = self.part(shown, inside, guard, at)
+            words = [f"{part.variable} is node {inside[part.variable]}", below.note]
+            if truth is not None and shown is not decides and truth[at] < 0.5:
                 words.append("left out by the condition")
-            inner.append(replace(one, note="; ".join(filter(None, words))))
+            inner.append(replace(below, note="; ".join(filter(None, words))))
         self.level -= 1
-        return replace(whole, note=note, inner=tuple(inner))
+        return replace(whole, note=note + f", {most} shown" * (len(rows) > most), inner=tuple(inner))

@@ -1,9 +1,10 @@
-"""Formulas as data: the syntax tree of a rule, and its printing as text."""
+"""Formulas as data: the syntax tree of a rule, its printing as text, and walks over it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import ClassVar, TypeVar
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, TypeVar
 
 from workbench.rules.vocabulary import TERMS
 
@@ -32,7 +33,7 @@ class Node:
     @property
     def parts(self) -> tuple[Node, ...]:
         """The parts right below, in reading order, without variables and domains."""
-        values = (getattr(self, one.name) for one in fields(self))
+        values = (getattr(self, part.name) for part in fields(self))
         flat = [v for value in values for v in (value if isinstance(value, tuple) else (value,))]
         return tuple(value for value in flat if isinstance(value, Node) and not isinstance(value, Variable | Domain))
 
@@ -114,30 +115,28 @@ class Call(Node):
 
 
 @dataclass(frozen=True)
-class Unary(Node):
-    """`not` of a truth, or `-` of a number."""
-
+class _Operation(Node):
     operator: str
-    operand: Node
 
     @property
     def sort(self) -> str:  # type: ignore[override]
         """Whether it is a number or a truth."""
-        return "truth" if self.operator == "not" else "number"
+        return "truth" if self.operator in ("not", "and", "or", "implies", "iff") else "number"
 
 
 @dataclass(frozen=True)
-class Binary(Node):
+class Unary(_Operation):
+    """`not` of a truth, or `-` of a number."""
+
+    operand: Node
+
+
+@dataclass(frozen=True)
+class Binary(_Operation):
     """Two numbers joined by + - * / ^, or two truths by and, or, implies, iff."""
 
-    operator: str
     left: Node
     right: Node
-
-    @property
-    def sort(self) -> str:  # type: ignore[override]
-        """Whether it is a number or a truth."""
-        return "truth" if self.operator in ("and", "or", "implies", "iff") else "number"
 
 
 @dataclass(frozen=True)
@@ -198,44 +197,104 @@ def brief(node: Node, most: int = 60) -> str:
 
 def printed(node: Node, place: int) -> str:
     """Print a part as text, in brackets where it binds less tightly than its place asks for."""
-    if isinstance(node, Number):
-        return figure(node.value) if node.value >= 0 or place <= SIGN else f"({figure(node.value)})"
-    if isinstance(node, Text):
-        return f'"{node.value}"'
-    if isinstance(node, Truth):
-        return str(node.value).lower()
-    if isinstance(node, Variable):
-        return node.name
-    if isinstance(node, Domain):
-        return node.name + (f"({node.centre})" if node.centre else "")
-    if isinstance(node, Call):
-        words = [printed(argument, LOOSEST) for argument in node.arguments]
-        return f"{node.name}({', '.join([*words, *(f'{key}={value}' for key, value in node.options)])})"
-    if isinstance(node, Aggregate):
-        condition = f" if {printed(node.condition, LOOSEST)}" if node.condition else ""
-        inner = f"{printed(node.term, LOOSEST)} for " if node.term else ""
-        return f"{node.kind}({inner}{node.variable} in {printed(node.domain, 0)}{condition})"
-    if isinstance(node, Quantifier):
-        # It reaches as far to the right as it can, so it stands in brackets wherever something might follow.
-        whole = f"{node.kind} {node.variable} in {printed(node.domain, 0)}: {printed(node.body, LOOSEST)}"
-        return whole if place == LOOSEST else f"({whole})"
-    if isinstance(node, Compare):
-        whole = f"{printed(node.left, COMPARISON + 1)} {node.operator} {printed(node.right, COMPARISON + 1)}"
-        return whole if place <= COMPARISON else f"({whole})"
-    if isinstance(node, Unary):
-        binds = NOT if node.operator == "not" else SIGN
-        space = " " if node.operator == "not" else ""
-        whole = f"{node.operator}{space}{printed(node.operand, binds)}"
-        return whole if place <= binds else f"({whole})"
+    text, binds = _text(node)
+    return text if place <= binds else f"({text})"
+
+
+def _text(node: Node) -> tuple[str, int]:
+    """Return a part as text, and how tightly it binds."""
+    match node:
+        case Number(value):
+            return figure(value), TIGHTEST if value >= 0 else SIGN
+        case Text(value):
+            return f'"{value}"', TIGHTEST
+        case Truth(value):
+            return str(value).lower(), TIGHTEST
+        case Variable(name):
+            return name, TIGHTEST
+        case Domain(name, centre):
+            return name + (f"({centre})" if centre else ""), TIGHTEST
+        case Call(name, arguments, options):
+            words = [*map(to_text, arguments), *(f"{key}={value}" for key, value in options)]
+            return f"{name}({', '.join(words)})", TIGHTEST
+        case Aggregate(variable, domain, kind, term, condition):
+            inner = f"{term} for " if term else ""
+            return f"{kind}({inner}{variable} in {domain}{f' if {condition}' if condition else ''})", TIGHTEST
+        case Quantifier(variable, domain, kind, body):
+            # It reaches as far to the right as it can, so it stands in brackets wherever something might follow.
+            return f"{kind} {variable} in {domain}: {body}", LOOSEST
+        case Compare(operator, left, right):
+            return f"{printed(left, COMPARISON + 1)} {operator} {printed(right, COMPARISON + 1)}", COMPARISON
+        case Unary(operator, operand):
+            binds = NOT if operator == "not" else SIGN
+            return f"{operator}{' ' * (operator == 'not')}{printed(operand, binds)}", binds
     assert isinstance(node, Binary)
+    before, after = places(node)
+    return f"{printed(node.left, before)} {node.operator} {printed(node.right, after)}", BINDS[node.operator]
+
+
+def places(node: Binary) -> tuple[int, int]:
+    """Return how tightly both sides of a chain must bind; `implies` and ^ group from the right."""
     binds = BINDS[node.operator]
-    left, right = binds, binds + 1
-    if node.operator in ("implies", "^"):  # these group from the right
-        left, right = binds + 1, SIGN if node.operator == "^" else binds
-    whole = f"{printed(node.left, left)} {node.operator} {printed(node.right, right)}"
-    return whole if place <= binds else f"({whole})"
+    if node.operator == "^":
+        return binds + 1, SIGN
+    return (binds + 1, binds) if node.operator == "implies" else (binds, binds + 1)
 
 
 def figure(value: float) -> str:
     """Print a number as it is typed."""
     return str(int(value)) if value == int(value) else repr(value)
+
+
+def free_variables(node: Node) -> frozenset[str]:
+    """Return the names of nodes that a formula speaks of without binding them by a quantifier or an aggregate."""
+    inner = frozenset[str]().union(*map(free_variables, node.parts))
+    return node.names | (inner - {node.variable} if isinstance(node, Quantifier | Aggregate) else inner)
+
+
+def walk(node: Node, depth: int = 0) -> Iterator[tuple[Node, int]]:
+    """Yield a formula and all its parts with their depth, in reading order."""
+    yield node, depth
+    for part in node.parts:
+        yield from walk(part, depth + 1)
+
+
+def subformulas(node: Node) -> list[Node]:
+    """Return the parts that say something of a node or an edge, the whole first; numbers that are written are not."""
+    return list(dict.fromkeys(part for part, _ in walk(node) if not isinstance(part, Number | Text | Truth)))
+
+
+def thresholds(node: Node) -> list[Number]:
+    """Return the numbers that a comparison compares with directly, in reading order; they can be moved or learned."""
+    sides = (side for part, _ in walk(node) if isinstance(part, Compare) for side in (part.left, part.right))
+    return [side for side in sides if isinstance(side, Number)]
+
+
+def rebuilt(node: N, swap: Mapping[int, Node] | None = None) -> N:
+    """Return an equal tree of different objects; `swap` says by its id which part makes room for another."""
+    if swap and id(node) in swap:
+        return swap[id(node)]  # type: ignore[return-value]
+    made: dict[str, Any] = {}
+    for name, value in vars(node).items():
+        if isinstance(value, Node):
+            made[name] = rebuilt(value, swap)
+        elif name == "arguments":
+            made[name] = tuple(rebuilt(part, swap) for part in value)
+    return replace(node, **made)
+
+
+def bodies(part: Quantifier | Aggregate) -> list[Node]:
+    """Return the body of a quantifier; an aggregate's term, then its condition."""
+    if isinstance(part, Quantifier):
+        return [part.body]
+    return [body for body in (part.term, part.condition) if body is not None]
+
+
+def factors(term: Node, inverted: bool = False) -> list[tuple[Node, bool]]:
+    """Return the factors of a product, and whether each is divided by."""
+    if isinstance(term, Binary) and term.operator == "*":
+        return factors(term.left, inverted) + factors(term.right, inverted)
+    if isinstance(term, Binary) and term.operator == "/":
+        # x / 0 is 0, so only a division by one factor may be taken apart.
+        return [*factors(term.left, inverted), (term.right, not inverted)]
+    return [(term, inverted)]

@@ -30,9 +30,10 @@ from workbench.rules.formula import (
     Unary,
     Variable,
     brief,
+    free_variables,
+    walk,
 )
 from workbench.rules.grammar import COMPARE, GRAMMAR, OPERATOR
-from workbench.rules.tree import free_variables, walk
 from workbench.rules.vocabulary import DOMAINS, FUNCTIONS, TERMS
 
 N = TypeVar("N", bound=Node)
@@ -41,17 +42,14 @@ MOST_CHARACTERS, LONGEST_NAME, DEEPEST, LARGEST = 5_000, 60, 100, 1e15
 
 
 def parse(text: str) -> Node:
-    """Read a formula (a truth of each node) or a numeric expression (a score of each node).
+    """Read a formula (a truth of each node) or a numeric expression (a score of each node) as a syntax tree.
+
+    `str` of the tree is the formula again. A FormulaError says what is wrong, at which line and column, and the nearest
+    known word.
 
     Args:
-        text: e.g. "forall u in N(v): degree(u) >= 10 implies cos(u, v) > 0.2"; signs such as ∀ ∃ ∈ ∧ ∨ ¬ → ↔ ≤ ≥ ≠
-            may stand for the words.
-
-    Returns:
-        The syntax tree; `str` of it is the formula again.
-
-    Raises:
-        FormulaError: what is wrong, at which line and column, and the nearest known word.
+        text: e.g. "forall u in N(v): degree(u) >= 10 implies cos(u, v) > 0.2"; signs such as ∀ ∃ ∈ ∧ ∨ ¬ → ↔ ≤ ≥ ≠ may
+            stand for the words.
     """
     if not isinstance(text, str):
         raise UserError(f"a formula is text, not {type(text).__name__}")
@@ -117,8 +115,8 @@ def _unknown(kind: str, word: str, choices: Iterable[str], at: int) -> _Mistake:
 
 def _made(node: N, at: int | None = None) -> N:
     if node.depth > DEEPEST:
-        told = f"the formula has more than {DEEPEST} levels; nest less, and break long chains by brackets"
-        raise _Mistake(told, node.at if at is None else at)
+        sentence = f"the formula has more than {DEEPEST} levels; nest less, and break long chains by brackets"
+        raise _Mistake(sentence, node.at if at is None else at)
     return node
 
 
@@ -217,14 +215,14 @@ class _Builder(Transformer[Token, Node]):
         return _made(Aggregate(str(variable), domain, str(kind), term, condition, at=_place(kind)))
 
     def call(self, name: Token, *inside: Node | None) -> Node:
-        arguments, at = [one for one in inside if one is not None], _place(name)
+        arguments, at = [argument for argument in inside if argument is not None], _place(name)
         if name in FUNCTIONS:
             wanted = FUNCTIONS[name].arguments
-            for one in arguments:
-                _want(one, "number", f"'{name}'")
+            for argument in arguments:
+                _want(argument, "number", f"'{name}'")
             if len(arguments) != wanted:
-                told = f"{name} takes {wanted} number{'s' * (wanted > 1)}, not {len(arguments)}"
-                raise _Mistake(f"{told}{f', or runs over nodes: {_RUNS[name]}' if name in _RUNS else ''}", at)
+                sentence = f"{name} takes {wanted} number{'s' * (wanted > 1)}, not {len(arguments)}"
+                raise _Mistake(f"{sentence}{f', or runs over nodes: {_RUNS[name]}' if name in _RUNS else ''}", at)
             return _made(Call(str(name), tuple(arguments), at=at))
         if name in DOMAINS:
             example = f"count(u in {name}(v))" if DOMAINS[name].around else f"count(w in {name})"
@@ -234,30 +232,30 @@ class _Builder(Transformer[Token, Node]):
         if name not in TERMS:
             raise _unknown("term", name, {*TERMS, *FUNCTIONS, *AGGREGATES}, at)
         term, options = TERMS[name], list[tuple[str, int]]()
-        while arguments and isinstance(given := arguments[-1], Compare):
-            options.insert(0, _option(str(name), given))
+        while arguments and isinstance(option := arguments[-1], Compare):
+            options.insert(0, _option(str(name), option))
             arguments.pop()
             if options[0][0] in dict(options[1:]):
-                raise _Mistake(f"{options[0][0]} is given twice", given.at)
+                raise _Mistake(f"{options[0][0]} is given twice", option.at)
         nodes, rest = arguments[: term.nodes], arguments[term.nodes :]
-        fits = len(nodes) == term.nodes and all(isinstance(one, Variable) for one in nodes)
+        fits = len(nodes) == term.nodes and all(isinstance(node, Variable) for node in nodes)
         if not fits or len(rest) != term.attribute:
-            told = f"{'one node' if term.nodes == 1 else 'two nodes'}{' and an attribute' if term.attribute else ''}"
-            raise _Mistake(f"{name} takes {told}: {term.example}", at)
+            what = f"{'one node' if term.nodes == 1 else 'two nodes'}{' and an attribute' if term.attribute else ''}"
+            raise _Mistake(f"{name} takes {what}: {term.example}", at)
         counts = bool(rest) and isinstance(rest[0], Number) and rest[0].value >= 0 and rest[0].value % 1 == 0
         if rest and not isinstance(rest[0], Text) and not counts:
             raise _Mistake(f"an attribute is named by its number, from 0, or in quotes: {term.example}", rest[0].at)
         return _made(Call(str(name), tuple(arguments), tuple(options), at=at))
 
 
-def _option(term: str, given: Compare) -> tuple[str, int]:
-    if not isinstance(given.left, Variable) or not isinstance(given.right, Number):
-        raise _Mistake(f"{term} takes nodes, not comparisons", given.at)
-    key, value = given.left.name, given.right.value
+def _option(term: str, written: Compare) -> tuple[str, int]:
+    if not isinstance(written.left, Variable) or not isinstance(written.right, Number):
+        raise _Mistake(f"{term} takes nodes, not comparisons", written.at)
+    key, value = written.left.name, written.right.value
     if key not in TERMS[term].options:
-        raise _unknown(f"option of {term}", key, TERMS[term].options, given.at)
+        raise _unknown(f"option of {term}", key, TERMS[term].options, written.at)
     if value % 1 or value < 1:
-        raise _Mistake(f"{key} counts components: a whole number from 1", given.right.at)
+        raise _Mistake(f"{key} counts components: a whole number from 1", written.right.at)
     return key, int(value)
 
 
@@ -281,6 +279,6 @@ def _check_variables(tree: Node, text: str) -> None:
     if len(free) > 1:
         names = sorted(free, key=lambda name: (name != "v", name))[:3]
         which = next(part for part, _ in walk(tree) if names[-1] in part.names)
-        raise FormulaError(
-            f"a rule speaks of one node, but {' and '.join(names)} are left free; bind {names[-1]!r}, e.g. "
-            f"exists {names[-1]} in N({names[0]}): ...", text, which.at)  # fmt: skip
+        bound = f"bind {names[-1]!r}, e.g. exists {names[-1]} in N({names[0]}): ..."
+        sentence = f"a rule speaks of one node, but {' and '.join(names)} are left free; {bound}"
+        raise FormulaError(sentence, text, which.at)

@@ -119,8 +119,8 @@ def _sparse_products(x: sp.csr_matrix, relation: Relation) -> Tensor:
     low, high, place = _each_once(relation, x.shape[0])
     a, b = low.cpu().numpy(), high.cpu().numpy()
     blocks = (slice(begin, begin + step) for begin in range(0, len(a), step))
-    found = [np.zeros(0), *(np.asarray(x[a[part]].multiply(x[b[part]]).sum(1)).ravel() for part in blocks)]
-    return torch.from_numpy(np.concatenate(found)).to(relation.centre.device)[place]
+    products = [np.zeros(0), *(np.asarray(x[a[part]].multiply(x[b[part]]).sum(1)).ravel() for part in blocks)]
+    return torch.from_numpy(np.concatenate(products)).to(relation.centre.device)[place]
 
 
 @pair_term
@@ -152,6 +152,6 @@ def common_neighbours(terms: Terms, relation: Relation, pca: int | None) -> Tens
     keys, count, _ = terms.closed
     key = np.minimum(centre, other) * np.int64(terms.nodes) + np.maximum(centre, other)
     loops = centre == other
-    found = np.where(loops, np.diff(terms.undirected.indptr)[centre], 0).astype(np.float64)
-    found[~loops] = count[np.searchsorted(keys, key[~loops])]
-    return torch.from_numpy(found).to(relation.centre.device)
+    counts = np.where(loops, np.diff(terms.undirected.indptr)[centre], 0).astype(np.float64)
+    counts[~loops] = count[np.searchsorted(keys, key[~loops])]
+    return torch.from_numpy(counts).to(relation.centre.device)

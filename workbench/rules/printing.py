@@ -15,7 +15,6 @@ from workbench.rules.formula import (
     Binary,
     Call,
     Compare,
-    Domain,
     Node,
     Number,
     Quantifier,
@@ -24,7 +23,7 @@ from workbench.rules.formula import (
     Unary,
     Variable,
     figure,
-    printed,
+    places,
     to_text,
 )
 from workbench.rules.vocabulary import DOMAINS, FUNCTIONS, TERMS
@@ -35,86 +34,77 @@ _LATEX = {"and": r"\land", "or": r"\lor", "implies": r"\rightarrow", "iff": r"\l
 _LATEX |= {"<=": r"\le", ">=": r"\ge", "!=": r"\ne", "forall": r"\forall", "exists": r"\exists"}
 
 
-def to_latex(node: Node) -> str:
-    """Print a formula as LaTeX, to stand between dollar signs."""
-    return _latex(node, LOOSEST)
+def to_latex(node: Node, place: int = LOOSEST) -> str:
+    """Print a formula as LaTeX, to stand between dollar signs, in brackets where its place asks for them."""
+    whole, binds = _latex(node)
+    return whole if place <= binds else rf"\left({whole}\right)"
 
 
-def _latex_name(name: str) -> str:
-    return r"\mathrm{" + name.replace("_", r"\_") + "}"
+def _name(word: str) -> str:
+    return r"\mathrm{" + word.replace("_", r"\_") + "}"
 
 
-def _latex_variable(name: str) -> str:
+def _variable(name: str) -> str:
     return name if len(name) == 1 else r"\mathit{" + name.replace("_", r"\_") + "}"
 
 
-def _latex_figure(value: float) -> str:
-    digits, _, power = figure(value).partition("e")
-    return rf"{digits} \cdot 10^{{{int(power)}}}" if power else digits
+def _running(part: Quantifier | Aggregate) -> str:
+    centre = f"({_variable(part.domain.centre)})" if part.domain.centre else ""
+    return rf"{_variable(part.variable)} \in {DOMAINS[part.domain.name].latex}{centre}"
 
 
-def _latex_domain(domain: Domain) -> str:
-    return DOMAINS[domain.name].latex + (f"({_latex_variable(domain.centre)})" if domain.centre else "")
-
-
-def _latex(node: Node, place: int) -> str:
-    def bracketed(whole: str, binds: int) -> str:
-        return whole if place <= binds else rf"\left({whole}\right)"
-
-    if isinstance(node, Text):
-        named = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
-        return r"\text{" + re.sub(r"[\\{}$&#^_%~]", lambda m: named.get(m[0], "\\" + m[0]), node.value) + "}"
-    if isinstance(node, Variable):
-        return _latex_variable(node.name)
-    if isinstance(node, Number):
-        digits = _latex_figure(node.value)
-        return bracketed(digits, BINDS["*"] if "cdot" in digits else SIGN if node.value < 0 else TIGHTEST)
-    if isinstance(node, Truth):
-        return r"\top" if node.value else r"\bot"
-    if isinstance(node, Call):
-        words = [_latex(argument, LOOSEST) for argument in node.arguments]
-        if node.name == "abs":
-            return rf"\left|{words[0]}\right|"
-        if node.name == "sqrt":
-            return rf"\sqrt{{{words[0]}}}"
-        options = ",".join(rf"\mathrm{{{key}}}={value}" for key, value in node.options)
-        known = TERMS.get(node.name) or FUNCTIONS[node.name]
-        return f"{known.latex or _latex_name(node.name)}{f'_{{{options}}}' if options else ''}({', '.join(words)})"
-    if isinstance(node, Aggregate):
-        under = rf"{_latex_variable(node.variable)} \in {_latex_domain(node.domain)}"
-        condition = f": {_latex(node.condition, LOOSEST)}" if node.condition else ""
-        if node.kind == "count":
-            return rf"\left|\left\{{{under}{condition}\right\}}\right|"
-        sign = r"\sum" if node.kind == "sum" else rf"\operatorname*{{{node.kind}}}"
-        assert node.term is not None
-        return bracketed(rf"{sign}_{{{under}{condition}}} {_latex(node.term, BINDS['*'])}", BINDS["+"])
-    if isinstance(node, Quantifier):
-        under = rf"{_LATEX[node.kind]} {_latex_variable(node.variable)} \in {_latex_domain(node.domain)}"
-        return bracketed(rf"{under}:\; {_latex(node.body, LOOSEST)}", LOOSEST)
-    if isinstance(node, Compare):
-        sides = _latex(node.left, COMPARISON + 1), _latex(node.right, COMPARISON + 1)
-        return bracketed(f"{sides[0]} {_LATEX.get(node.operator, node.operator)} {sides[1]}", COMPARISON)
-    if isinstance(node, Unary):
-        if node.operator == "not":
-            return bracketed(rf"\lnot {_latex(node.operand, NOT)}", NOT)
-        return bracketed(f"-{_latex(node.operand, SIGN)}", SIGN)
-    if isinstance(node, Binary):
-        binds = BINDS[node.operator]
-        if node.operator == "/":
-            return rf"\frac{{{_latex(node.left, LOOSEST)}}}{{{_latex(node.right, LOOSEST)}}}"
-        if node.operator == "^":
-            return bracketed(f"{_latex(node.left, binds + 1)}^{{{_latex(node.right, LOOSEST)}}}", binds)
-        left, right = (binds + 1, binds) if node.operator == "implies" else (binds, binds + 1)
-        joint = _LATEX.get(node.operator, node.operator)
-        return bracketed(f"{_latex(node.left, left)} {joint} {_latex(node.right, right)}", binds)
-    return printed(node, place)
+def _latex(node: Node) -> tuple[str, int]:
+    """Return a part as LaTeX, and how tightly it binds."""
+    match node:
+        case Text(value):
+            named = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+            escaped = re.sub(r"[\\{}$&#^_%~]", lambda sign: named.get(sign[0], "\\" + sign[0]), value)
+            return r"\text{" + escaped + "}", TIGHTEST
+        case Variable(name):
+            return _variable(name), TIGHTEST
+        case Number(value):
+            digits, _, power = figure(value).partition("e")
+            if power:
+                return rf"{digits} \cdot 10^{{{int(power)}}}", BINDS["*"]
+            return digits, SIGN if value < 0 else TIGHTEST
+        case Truth(value):
+            return (r"\top" if value else r"\bot"), TIGHTEST
+        case Call(name, arguments, options):
+            words = [*map(to_latex, arguments)]
+            if name in ("abs", "sqrt"):
+                return (rf"\left|{words[0]}\right|" if name == "abs" else rf"\sqrt{{{words[0]}}}"), TIGHTEST
+            under = ",".join(rf"\mathrm{{{key}}}={value}" for key, value in options)
+            sign = (TERMS.get(name) or FUNCTIONS[name]).latex or _name(name)
+            return f"{sign}{f'_{{{under}}}' if under else ''}({', '.join(words)})", TIGHTEST
+        case Aggregate(_, _, kind, term, condition):
+            under = _running(node) + (f": {to_latex(condition)}" if condition else "")
+            if term is None:
+                return rf"\left|\left\{{{under}\right\}}\right|", TIGHTEST
+            sign = r"\sum" if kind == "sum" else rf"\operatorname*{{{kind}}}"
+            return rf"{sign}_{{{under}}} {to_latex(term, BINDS['*'])}", BINDS["+"]
+        case Quantifier(_, _, kind, body):
+            return rf"{_LATEX[kind]} {_running(node)}:\; {to_latex(body)}", LOOSEST
+        case Compare(operator, left, right):
+            sides = to_latex(left, COMPARISON + 1), to_latex(right, COMPARISON + 1)
+            return f"{sides[0]} {_LATEX.get(operator, operator)} {sides[1]}", COMPARISON
+        case Unary(operator, operand):
+            binds = NOT if operator == "not" else SIGN
+            return (r"\lnot " if operator == "not" else "-") + to_latex(operand, binds), binds
+        case Binary("/", left, right):
+            return rf"\frac{{{to_latex(left)}}}{{{to_latex(right)}}}", TIGHTEST
+        case Binary("^", left, right):
+            return f"{to_latex(left, BINDS['^'] + 1)}^{{{to_latex(right)}}}", BINDS["^"]
+    assert isinstance(node, Binary)
+    before, after = places(node)
+    joint = _LATEX.get(node.operator, node.operator)
+    return f"{to_latex(node.left, before)} {joint} {to_latex(node.right, after)}", BINDS[node.operator]
 
 
 def head(node: Node) -> str:
     """Return what a part does by itself, for a line of a tree: "and", "forall u in N(v)", or the whole of an atom."""
     if isinstance(node, Quantifier | Aggregate):
         condition = " …" if isinstance(node, Aggregate) and node.condition else ""
-        return f"{node.kind} {node.variable} in {printed(node.domain, 0)}{condition}"
+        return f"{node.kind} {node.variable} in {node.domain}{condition}"
     return node.operator if isinstance(node, Unary | Binary) else to_text(node)
 
 
@@ -122,28 +112,22 @@ def to_tree(node: Node) -> str:
     """Print a formula as a tree, one part a line."""
 
     def inner(part: Node) -> list[Node]:
-        found = [p for p in part.parts if not isinstance(p, Text)]
-        return [] if isinstance(part, Compare | Call) and not any(p.parts for p in found) else found
+        parts = [p for p in part.parts if not isinstance(p, Text)]
+        return [] if isinstance(part, Compare | Call) and not any(p.parts for p in parts) else parts
 
     return draw(node, head, inner)
 
 
 def draw(tree: T, line: Callable[[T], str], inner: Callable[[T], Sequence[T]]) -> str:
-    """Draw a tree as text.
-
-    Args:
-        tree: its top.
-        line: what to say of one part.
-        inner: the parts right below a part.
-    """
+    """Draw a tree as text: what `line` says of each part, the parts that `inner` returns below it."""
     lines: list[str] = []
 
     def add(part: T, first: str, then: str) -> None:
         lines.append(first + line(part))
         below = inner(part)
-        for position, one in enumerate(below):
+        for position, branch in enumerate(below):
             last = position == len(below) - 1
-            add(one, then + ("└─ " if last else "├─ "), then + ("   " if last else "│  "))
+            add(branch, then + ("└─ " if last else "├─ "), then + ("   " if last else "│  "))
 
     add(tree, "", "")
     return "\n".join(lines)

@@ -18,8 +18,6 @@ from torch_geometric.utils import coalesce, remove_self_loops, scatter
 
 from workbench.errors import UserError
 
-NTSC_THRESHOLD = 6.0
-LGTC_THRESHOLD = 0.01
 PCA_SIZE = 8
 
 
@@ -47,11 +45,6 @@ def neighbour_degree_sum(graph: Data, degree: Literal["doubled", "plain"] = "dou
     return scatter(degrees[target], source, dim_size=nodes, reduce="sum")
 
 
-def ntsc(graph: Data) -> Tensor:
-    """Flag nodes whose neighbours' doubled degrees sum to at most 6 (the threshold of an earlier release) [nodes]."""
-    return (neighbour_degree_sum(graph) <= NTSC_THRESHOLD).float()
-
-
 def lgtc_soft(
     graph: Data,
     pca: int = PCA_SIZE,
@@ -64,18 +57,13 @@ def lgtc_soft(
     released code gives the largest score to the most negative delta.
 
     Args:
-        graph: a graph with attributes x [nodes, features].
-        pca: principal components that similarity is measured on; the release always takes 8.
+        graph: with attributes x [nodes, features]. pca: principal components that similarity is measured on; 8 as
+            released.
         local_mean: "nonzero" averages over neighbours whose similarity isn't exactly 0, as released; "all" over all.
         components: what to measure similarity on instead of the attributes' principal components [nodes, any].
     """
     delta = local_minus_global(graph, pca, local_mean, components)
     return (delta.max() - delta) / 2 if len(delta) else delta
-
-
-def lgtc(graph: Data) -> Tensor:
-    """Flag nodes to whom neighbours and the average node are equally similar, |delta| < 0.01 [nodes]."""
-    return (local_minus_global(graph).abs() < LGTC_THRESHOLD).float()
 
 
 def local_minus_global(

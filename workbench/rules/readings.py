@@ -10,9 +10,8 @@ from torch_geometric.data import Data
 from workbench import rules
 from workbench.errors import UserError
 from workbench.rules import Evaluation, Terms
-from workbench.rules.formula import Aggregate, Node, Number, Quantifier, Text, Truth
+from workbench.rules.formula import Aggregate, Node, Number, Quantifier, Text, Truth, free_variables
 from workbench.rules.semantics import Guard
-from workbench.rules.tree import free_variables
 
 SCORE = "a score"
 TYPED = "the rule above"
@@ -23,16 +22,15 @@ class Reading:
     """What a part of a rule says of each node.
 
     Attributes:
-        text: the part as it is written.
+        text: the part as it is written. meaning: what the values are, in words.
         values: float64 [nodes], nan where it says nothing of a node.
         kind: "truth" (0 or 1), "graded" (a truth in [0, 1]), "share" (of pairs that fulfil it) or "number".
-        told: what the values are, in words.
     """
 
     text: str
     values: NDArray[np.float64]
     kind: str
-    told: str
+    meaning: str
 
 
 @dataclass(frozen=True)
@@ -40,9 +38,8 @@ class Part:
     """A part of a rule that has a value of its own.
 
     Attributes:
-        node: the part.
+        node: the part. depth: how deep it lies in the rule; 0 is the whole.
         guard: the pairs of nodes that it is read on; None where it is not below a quantifier around a node.
-        depth: how deep it lies in the rule; 0 is the whole.
     """
 
     node: Node
@@ -51,16 +48,13 @@ class Part:
 
 
 def parts(evaluation: Evaluation) -> list[Part]:
-    """List the parts of a rule that have a value of their own, each once, the whole first.
+    """Return the parts of a rule that have a value of their own, each once, the whole first.
 
     Numbers that are written out are left out, and so is what stands in a sum over all nodes and is never taken pair by
     pair.
-
-    Raises:
-        UserError: the formula can't be evaluated.
     """
     evaluation.result()
-    found: dict[tuple[object, ...], Part] = {}
+    listed: dict[tuple[object, ...], Part] = {}
 
     def visit(node: Node, guard: Guard | None, depth: int) -> None:
         if not isinstance(node, Number | Text | Truth):
@@ -68,7 +62,7 @@ def parts(evaluation: Evaluation) -> list[Part]:
             key = (node, pair if len(free_variables(node)) > 1 else None)
             try:
                 evaluation.value(node, guard)
-                found.setdefault(key, Part(node, guard, depth))
+                listed.setdefault(key, Part(node, guard, depth))
             except UserError:  # it would need all pairs of nodes
                 pass
         inner = guard
@@ -77,23 +71,15 @@ def parts(evaluation: Evaluation) -> list[Part]:
             inner = None
             if domain.centre is not None:
                 inner = Guard(evaluation.terms.relation(domain.name), domain.centre, node.variable)
-        for one in node.parts:
-            visit(one, inner, depth + 1)
+        for part in node.parts:
+            visit(part, inner, depth + 1)
 
     visit(evaluation.formula, None, 0)
-    return list(found.values())
+    return list(listed.values())
 
 
 def read(evaluation: Evaluation, part: Part | None = None) -> Reading:
-    """Return what a part of a rule says of each node; of a part over pairs, its share or mean over each node's pairs.
-
-    Args:
-        evaluation: the rule on a graph.
-        part: one of `parts`; None for the whole.
-
-    Raises:
-        UserError: the formula can't be evaluated.
-    """
+    """Return what a part of a rule, None for the whole, says of each node; over pairs, its share or mean over them."""
     if part is None:
         evaluation.result()
         part = Part(evaluation.formula, None, 0)
@@ -113,22 +99,17 @@ def read(evaluation: Evaluation, part: Part | None = None) -> Reading:
     count = np.bincount(group, minlength=nodes)
     mean = np.where(count > 0, np.bincount(group, values, nodes) / np.maximum(count, 1), np.nan)
     share = "share of pairs that fulfil it" if kind == "truth" else f"mean {what}"
-    told = f"{share}: over the nodes {other} in {relation.name}({centre}) of each node {centre}"
-    return Reading(text, mean, "share" if kind == "truth" else kind, told)
+    meaning = f"{share}: over the nodes {other} in {relation.name}({centre}) of each node {centre}"
+    return Reading(text, mean, "share" if kind == "truth" else kind, meaning)
 
 
 def flags(
     graph: Data | Terms, names: Sequence[str] | None = None
 ) -> tuple[dict[str, NDArray[np.bool_]], dict[str, str]]:
-    """Return the nodes that each named rule holds of, and why others are left out.
+    """Return by name the nodes that each named rule holds of [nodes], and by name why others are left out.
 
-    Args:
-        graph: the graph or its terms.
-        names: of the rules, however they are written; None for all. A formula among them goes by the name `TYPED`.
-
-    Returns:
-        By name whether the rule is true of each node [nodes], and by name the reason why a rule is not among them:
-        `SCORE`, or what the graph lacks.
+    The reason is `SCORE`, or what the graph lacks. `names` are of the rules, however they are written, None for all; a
+    formula among them goes by the name `TYPED`.
     """
     terms = graph if isinstance(graph, Terms) else Terms(graph)
     held, left_out = dict[str, NDArray[np.bool_]](), dict[str, str]()

@@ -40,7 +40,7 @@ class Terms:
 
     Args:
         graph: edge_index [2, edges], directed or not, with self-loops, repeated edges and isolated nodes as they come;
-            attributes x [nodes, features] where a rule compares them; feature_names where one is called by name.
+            attributes x [nodes, features] where a rule compares them; feature_names where a column is called by name.
     """
 
     def __init__(self, graph: Data):
@@ -126,9 +126,9 @@ class Terms:
             column = int(argument)
             if not 0 <= column < features:
                 raise UserError(f"there is no attribute {column}; this graph has {features}, from 0 to {features - 1}")
-        one = dense(self._given)[:, column]
-        self._check_finite(one[:, None], column)
-        return one.double()
+        values = dense(self._given)[:, column]
+        self._check_finite(values[:, None], column)
+        return values.double()
 
     def rows(self, pca: int | None) -> Tensor:
         """Return attributes, or their principal components, dense float64 [nodes, any]."""

@@ -22,20 +22,22 @@ from workbench.rules.formula import (
     Truth,
     Unary,
     Variable,
+    bodies,
     brief,
+    factors,
+    free_variables,
+    rebuilt,
+    thresholds,
 )
 from workbench.rules.semantics import Guard, Semantics, Value, divided
 from workbench.rules.terms import Relation, Terms
-from workbench.rules.tree import bodies, factors, free_variables, rebuilt, thresholds
 
 
 class Evaluation:
     """One evaluation of a formula on a graph; it keeps the value of each part, to be looked at afterwards.
 
     Args:
-        formula: a syntax tree.
-        terms: the graph.
-        semantics: what the logic means.
+        formula: a syntax tree. terms: the graph. semantics: what the logic means.
         moved: float [count], other values for the formula's thresholds in the order of `thresholds(formula)`, a tensor
             or a sequence; they may require a gradient.
     """
@@ -88,17 +90,15 @@ class Evaluation:
 
     def _compute(self, part: Node, guard: Guard | None) -> Value:
         match part:
-            case Number():
-                return self._number(float(part.value))
-            case Truth():
+            case Number() | Truth():
                 return self._number(float(part.value))
             case Unary():
                 inner = self.value(part.operand, guard)
                 return inner._replace(data=1 - inner.data if part.operator == "not" else -inner.data)
             case Binary():
                 a, b, over = self._aligned(part, part.left, part.right, guard)
-                return Value(self._arithmetic(part, a, b) if part.sort == "number" else
-                             self.semantics.join(part.operator, a, b), over)  # fmt: skip
+                compute = _arithmetic if part.sort == "number" else self.semantics.join
+                return Value(compute(part.operator, a, b), over)
             case Compare():
                 return self._compared(part, guard)
             case Call():
@@ -135,11 +135,6 @@ class Evaluation:
             return value.data
         assert guard is not None
         return value.data[guard.relation.centre if value.over == (guard.centre,) else guard.relation.other]
-
-    def _arithmetic(self, part: Binary, a: Tensor, b: Tensor) -> Tensor:
-        if part.operator in "+-*":
-            return a + b if part.operator == "+" else a - b if part.operator == "-" else a * b
-        return divided(a, b) if part.operator == "/" else a**b
 
     def _compared(self, part: Compare, guard: Guard | None) -> Value:
         if isinstance(part.left, Variable) and isinstance(part.right, Variable):
@@ -271,18 +266,24 @@ class Evaluation:
         return [Value(outside.data * self.terms.products_with_sum(inside, pca, joint.name == "cos"), over)]
 
 
+def _arithmetic(operator: str, a: Tensor, b: Tensor) -> Tensor:
+    if operator in "+-*":
+        return a + b if operator == "+" else a - b if operator == "-" else a * b
+    return divided(a, b) if operator == "/" else a**b
+
+
 def _as_tensor(moved: Tensor | Sequence[float]) -> Tensor:
     """Return the values of thresholds as a tensor, with the gradients that they require."""
     try:
         if not isinstance(moved, Tensor):
-            parts = [torch.as_tensor(one, dtype=torch.float64) for one in moved]
+            parts = [torch.as_tensor(value, dtype=torch.float64) for value in moved]
             moved = torch.stack(parts) if parts else torch.zeros(0)
         if not bool(moved.isnan().any()):
             return moved
     except (TypeError, ValueError, RuntimeError):
-        pass  # told below
-    told = " ".join(repr(moved).split())[:60]
-    raise UserError(f"moved holds a number for each of the formula's thresholds, e.g. [1.0, 2.5], not {told}")
+        pass  # refused below
+    shown = " ".join(repr(moved).split())[:60]
+    raise UserError(f"moved holds a number for each of the formula's thresholds, e.g. [1.0, 2.5], not {shown}")
 
 
 def _check_reach(body: Node, part: Quantifier | Aggregate, guard: Guard) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -60,26 +60,25 @@ class Outcome:
 def execute(
     study: Study,
     tasks: Iterable[Task],
-    given: Named | None = None,
+    in_memory: Named | None = None,
     store: str | Path | None = None,
     workers: int | None = None,
     on: str | None = None,
     deadline: float | None = None,
     progress: bool = True,
 ) -> list[Outcome]:
-    """Train what is asked for, or load it where it is stored, and score it.
+    """Train the tasks of a study, or load what is stored of them, and score each.
 
     The same call goes on where an earlier one was interrupted: it loses at most what was trained since the last
     checkpoint, which is written each minute. Several calls may share a store at once.
 
     Args:
-        study: how to score. tasks: what to train, see `plan`. given: data in memory, by name.
+        study: how to score. tasks: what to train, see `plan`. in_memory: data that have no file, by name.
         store: folder of runs; on a cluster one that all its workers see.
-        workers: processes on this machine; None for one a physical core, 0 for none: one after the other in this
-            process, ending at the first failure. Each process has an equal share of the cores as its threads, at least
-            one; the number of threads decides a run's bits and stands in its "device".
+        workers: processes here; None for one a physical core, 0 for this process, which ends at the first failure. Each
+            has an equal share of the cores as its threads, whose number decides a run's bits.
         on: address of a Dask scheduler, on whose workers to train; None for this machine.
-        deadline: seconds after which no training is begun and those under way end after their epoch, with a checkpoint.
+        deadline: seconds after which no training begins and those under way end after their epoch, with a checkpoint.
         progress: show a bar with the time left.
 
     Returns:
@@ -92,84 +91,75 @@ def execute(
     workers = cores if workers is None else workers
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
         raise UserError(f"workers must be a whole number from 1, or 0 for this process, not {workers!r}")
-    place = runs.root(store).resolve()
-    place.mkdir(parents=True, exist_ok=True)
+    folder = runs.root(store).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
     until = None if deadline is None else time.time() + deadline
-    asked = list(dict.fromkeys(tasks))
-    shared = {"study": study, "store": str(place), "until": until, "given": given or {}}
+    tasks = list(dict.fromkeys(tasks))
+    shared = {"study": study, "store": str(folder), "until": until, "in_memory": in_memory or {}}
     shared["threads"] = None if on or not workers else max(1, cores // workers)
     outcomes: dict[Task, Outcome] = {}
-    bar = tqdm(total=len(asked), desc=study.name, unit="run", disable=not progress)
-    try:
-        for outcome in (
-            _on_cluster(asked, on, shared)
-            if on
-            else _here(asked, workers, shared)
-            if workers
-            else _alone(asked, shared)
-        ):
+    with tqdm(total=len(tasks), desc=study.name, unit="run", disable=not progress) as bar:
+        for outcome in _worked(tasks, workers, on, shared):
             outcomes[outcome.task] = outcome
             bar.set_postfix_str(f"{outcome.task}: {outcome.state}")
             bar.update()
-    finally:
-        bar.close()
-    return [outcomes[task] for task in asked if task in outcomes]
+    return [outcomes[task] for task in tasks if task in outcomes]
 
 
 def table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
     """Return one row a training: condition, method, data, preset, seed, and the fields of `Outcome`."""
     rows = []
     for outcome in outcomes:
-        task, facts = outcome.task, asdict(outcome)
+        task, condition = outcome.task, outcome.task.condition
         if task.kind == "trained" or outcome.state == FAILED:
-            names = {"condition": task.condition.name, "method": task.condition.method, "data": task.data}
-            rest = {name: facts[name] for name in facts if name not in ("task", "rows")}
-            rows.append({**names, "preset": task.condition.preset, "seed": task.seed, **rest})
+            names = {"condition": condition.name, "method": condition.method, "data": task.data}
+            facts = {name: value for name, value in vars(outcome).items() if name not in ("task", "rows")}
+            rows.append({**names, "preset": condition.preset, "seed": task.seed, **facts})
     return pd.DataFrame(rows).astype({"seed": "Int64", "epochs": "Int64", "asked": "Int64"}) if rows else pd.DataFrame()
 
 
 def work(
-    task: Task, study: Study, store: str, until: float | None, threads: int | None, given: Named, wait: bool = False
+    task: Task, study: Study, store: str, until: float | None, threads: int | None, in_memory: Named, wait: bool = False
 ) -> Outcome:
     """Train and score one task in a worker.
 
     Args:
-        task: what to train. study: how to score. store: folder of runs. given: data in memory, by name.
-        until: time at which to end, seconds since 1970; None for never.
-        threads: of this process; None leaves them.
+        task: what to train. study: how to score. store: folder of runs. in_memory: data without a file, by name.
+        until: time at which to end, seconds since 1970; None for never. threads: of this process; None leaves them.
         wait: for another process that trains the same; else the outcome is "busy".
     """
     if threads:
         torch.set_num_threads(threads)
-    condition, begun = task.condition, []
+    condition, epochs_trained = task.condition, []
+    overrides = dict(condition.overrides)
 
-    def go_on(_: Progress) -> bool:
-        begun.append(True)
+    def go_on(progress: Progress) -> bool:
+        epochs_trained.append(progress.epoch)
         return until is None or time.time() < until
 
     try:
-        data = given[task.data] if task.data in given else _loaded(task.data)
+        data = in_memory[task.data] if task.data in in_memory else _loaded(task.data)
         if task.kind == "baseline":
             return Outcome(task, STORED, rows=measure.baseline(task.facts(study), study, data))
-        asked = configure(condition.method, condition.preset, str(data.name), dict(condition.overrides))[1].epochs
+        asked = configure(condition.method, condition.preset, str(data.name), overrides)[1].epochs
         lock = FileLock(_lock(task, store))
         with lock.acquire(timeout=0 if not wait else -1 if until is None else max(0.0, until - time.time())):
             try:
                 if until is not None and time.time() >= until:
                     return Outcome(task, UNFINISHED, "not begun before the deadline", asked=asked)
-                run = fit(condition.method, data, condition.preset, int(task.seed or 0), store=store, callback=go_on,
-                          progress=False, snapshots=study.snapshots, **dict(condition.overrides))  # fmt: skip
+                options: Named = {"store": store, "progress": False, "snapshots": study.snapshots, **overrides}
+                run = fit(condition.method, data, condition.preset, int(task.seed or 0), callback=go_on, **options)
             finally:
                 Path(lock.lock_file).unlink(missing_ok=True)  # while it is held; only a killed process leaves one
-        state = UNFINISHED if not run.complete else TRAINED if begun else STORED
+        state = UNFINISHED if not run.complete else TRAINED if epochs_trained else STORED
         reason = "" if run.complete else "interrupted" if until is None else "the deadline came"
-        return Outcome(task, state, reason, run.epochs, asked, run.seconds, run.peak_mib, run.device,
-                       str(run.path or ""), measure.rows(task.facts(study), study, run, data, asked))  # fmt: skip
+        rows, folder = measure.rows(task.facts(study), study, run, data, asked), str(run.path or "")
+        return Outcome(task, state, reason, run.epochs, asked, run.seconds, run.peak_mib, run.device, folder, rows)
     except Timeout:
         return Outcome(task, UNFINISHED if wait else BUSY, "another process still trains it" if wait else "")
     except UserError as error:
         return Outcome(task, FAILED, str(error))
-    except Exception as error:  # one that fails is not to take the others with it
+    except Exception as error:  # a task that fails is not to take the others with it
         return Outcome(task, FAILED, f"{type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}")
 
 
@@ -179,35 +169,37 @@ def _loaded(word: str) -> Any:
 
 
 def _lock(task: Task, store: str) -> str:
-    asked = (task.condition.method, task.condition.preset, task.condition.overrides, task.data, task.seed)
-    return os.path.join(store, f".{hashlib.sha256(repr(asked).encode()).hexdigest()[:16]}.lock")
+    training = (task.condition.method, task.condition.preset, task.condition.overrides, task.data, task.seed)
+    return os.path.join(store, f".{hashlib.sha256(repr(training).encode()).hexdigest()[:16]}.lock")
 
 
-def _killed(task: Task, reason: str = f"its worker was killed {ATTEMPTS} times, perhaps for want of memory") -> Outcome:
-    return Outcome(task, FAILED, reason)
+def _worked(tasks: list[Task], workers: int, on: str | None, shared: Named) -> Iterator[Outcome]:
+    if on:
+        return _on_cluster(tasks, on, shared)
+    return _here(tasks, workers, shared) if workers else _alone(tasks, shared)
 
 
-def _alone(asked: list[Task], shared: Named) -> Iterator[Outcome]:
+def _alone(tasks: list[Task], shared: Named) -> Iterator[Outcome]:
     """Work in this process, up to the first failure or interruption."""
-    for task in asked:
+    for task in tasks:
         outcome = work(task, **shared, wait=True)
         yield outcome
         if outcome.state == FAILED or (outcome.state == UNFINISHED and shared["until"] is None):
             return
 
 
-def _here(asked: list[Task], workers: int, shared: Named) -> Iterator[Outcome]:
+def _here(tasks: list[Task], workers: int, shared: Named) -> Iterator[Outcome]:
     """Work in this machine's processes; what a killed worker leaves is tried again."""
     pools = _Pools(str(shared["threads"]))
-    threads = ThreadPoolExecutor(min(workers, len(asked)) or 1)
+    threads = ThreadPoolExecutor(min(workers, len(tasks)) or 1)
     try:
         for wait in (False, True):  # what another process trains is left to the end
-            futures = [threads.submit(pools.work, task, {**shared, "wait": wait}) for task in asked]
-            asked = []
+            futures = [threads.submit(pools.work, task, {**shared, "wait": wait}) for task in tasks]
+            tasks = []
             for future in as_completed(futures):
                 outcome = future.result()
                 if outcome.state == BUSY:
-                    asked.append(outcome.task)
+                    tasks.append(outcome.task)
                 else:
                     yield outcome
     finally:
@@ -216,7 +208,7 @@ def _here(asked: list[Task], workers: int, shared: Named) -> Iterator[Outcome]:
 
 
 class _Pools:
-    """A process for each thread of this one, so that a worker which is killed takes no other with it."""
+    """A process for each thread of this one, so that a killed worker takes no other with it."""
 
     def __init__(self, threads: str):
         self.limits = {name: threads for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}
@@ -231,11 +223,10 @@ class _Pools:
                 self.mine.pool = ProcessPoolExecutor(max_workers=1, env=self.limits)
                 self.all.append(self.mine.pool)
             try:
-                outcome: Outcome = self.mine.pool.submit(work, task, **options).result()
-                return outcome
+                return self.mine.pool.submit(work, task, **options).result()
             except (BrokenProcessPool, RuntimeError):  # killed, or shut down in this moment
                 self.mine.pool = None
-        return _killed(task)
+        return Outcome(task, FAILED, f"its worker was killed {ATTEMPTS} times, perhaps for want of memory")
 
     def end(self) -> None:
         """End all processes."""
@@ -244,7 +235,7 @@ class _Pools:
             pool.shutdown(kill_workers=True)
 
 
-def _on_cluster(asked: list[Task], address: str, shared: Named) -> Iterator[Outcome]:
+def _on_cluster(tasks: list[Task], address: str, shared: Named) -> Iterator[Outcome]:
     """Work on the workers of a Dask scheduler, which starts what a killed one leaves on another."""
     try:
         from distributed import Client, as_completed
@@ -258,12 +249,12 @@ def _on_cluster(asked: list[Task], address: str, shared: Named) -> Iterator[Outc
         raise UserError(f"no Dask scheduler answers at {address!r} ({str(error).splitlines()[0]})") from None
     try:
         submit: Callable[..., Any] = client.submit
-        futures = {submit(work, one, pure=False, retries=ATTEMPTS, wait=True, **shared): one for one in asked}
+        futures = {submit(work, task, pure=False, retries=ATTEMPTS, wait=True, **shared): task for task in tasks}
         for future in as_completed(list(futures), loop=client.loop):
             try:
                 yield future.result()
             except Exception as error:
                 words = next(iter(str(error).splitlines()), type(error).__name__)
-                yield _killed(futures[future], f"{type(error).__name__}: {words}")
+                yield Outcome(futures[future], FAILED, f"{type(error).__name__}: {words}")
     finally:
         client.close()

@@ -39,9 +39,7 @@ def negatives(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
             rivals.append(SHARED)
         elif sampler not in (ALL, SHARED):
             rivals.append(SHARED if sampler in selection.SHARED else EACH)
-        rivals += [
-            second for first, second in (("hop-near", "hop-far"), ("e2neg", "random-centres")) if sampler == first
-        ]
+        rivals += {"hop-near": ["hop-far"], "e2neg": ["random-centres"]}.get(sampler, [])
         comparisons += [(name, negatives_name(rival, k, objective)) for rival in rivals]
         if objective != objectives[0]:
             comparisons.append((name, negatives_name(sampler, k, objectives[0])))
@@ -84,14 +82,11 @@ def trainings(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
     `options`: claims, ids of published numbers or of planned trainings; empty for every planned training.
     """
     planned = published.trainings() if not options["claims"] else list(map(published.trainable, options["claims"]))
-    methods = dict.fromkeys(training.method for training in planned)
-    return {
-        "conditions": [
-            {"name": name, "method": name, "data": sorted({one.graph for one in planned if one.method == name})}
-            for name in methods
-        ],
-        "comparisons": [],
-    }
+    graphs: dict[str, set[str]] = {}
+    for training in planned:
+        graphs.setdefault(training.method, set()).add(training.graph)
+    conditions = [{"name": method, "method": method, "data": sorted(data)} for method, data in graphs.items()]
+    return {"conditions": conditions, "comparisons": []}
 
 
 def filled(claims: Iterable[Mapping[str, Any]], ks: Iterable[int]) -> list[dict[str, Any]]:
@@ -106,8 +101,5 @@ def filled(claims: Iterable[Mapping[str, Any]], ks: Iterable[int]) -> list[dict[
     return spelt
 
 
-FAMILIES: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, list[Any]]]] = {
-    "negatives": negatives,
-    "switches": switches,
-    "trainings": trainings,
-}
+Family = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, list[Any]]]
+FAMILIES: dict[str, Family] = {"negatives": negatives, "switches": switches, "trainings": trainings}

@@ -58,14 +58,14 @@ def baseline(facts: dict[str, Any], study: Study, data: Data) -> list[dict[str, 
 
 def through_lens(study: Study, runs: Iterable[Run], data: Data, condition: str) -> list[dict[str, Any]]:
     """Return the scores of runs that differ in the seed, taken together, by every protocol: rows without a seed."""
-    found = lens([*runs], data, list(study.protocols) or None, splits=study.splits, progress=False)
-    numbers = found.rename(columns=LENS).melt(["protocol", "normalised"], list(LENS.values()), "metric")
+    scores = lens([*runs], data, list(study.protocols) or None, splits=study.splits, progress=False)
+    numbers = scores.rename(columns=LENS).melt(["protocol", "normalised"], list(LENS.values()), "metric")
     facts = {"study": study.name, "condition": condition, "kind": "trained", "data": str(data.name)}
     return [{**facts, **row} for row in numbers.astype({"value": float}).to_dict("records")]
 
 
 def check_negatives(config: Any, data: Data) -> None:
-    """Choose negatives for one anchor as configured, so that what doesn't fit the data is told at once."""
+    """Choose negatives for one anchor as configured, so that what doesn't fit the data is refused at once."""
     sampler = getattr(config, "negatives", None)
     if sampler is not None and sampler.name != "all":
         context, k = selection.context_of(data, anchors=0), int(getattr(config, config.count))
@@ -78,33 +78,21 @@ def check_negatives(config: Any, data: Data) -> None:
 
 def _scores(scored: Any, study: Study, data: Data, facts: dict[str, Any]) -> list[dict[str, Any]]:
     splits = study.large_splits if study.large_splits and (data.num_nodes or 0) >= LARGE else study.splits
-    found = []
+    rows = []
     for protocol in _allowed(study, data):
         scores = evaluate(scored, data, protocol, splits=splits, solver=study.solver, progress=False)
         metrics = [name for name in scores.measures if name in scores.per_split]
         long = scores.per_split.rename_axis("split").reset_index().melt("split", metrics, "metric")
-        found += [{**facts, "protocol": protocol, **row} for row in long.to_dict("records")]
-    return found
+        rows += [{**facts, "protocol": protocol, **row} for row in long.to_dict("records")]
+    return rows
 
 
 def _allowed(study: Study, data: Data) -> list[str]:
-    """Return the protocols of a study that data allow.
-
-    Raises:
-        UserError: they allow none.
-    """
-    told: list[UserError] = []
-    allowed = []
-    for name in study.protocols:
-        try:
-            protocols.get(name).splits(data, 1)
-            allowed.append(name)
-        except UserError as error:
-            if error.fields.get("kind") == "protocol":
-                raise
-            told.append(error)
-    if told and not allowed:
-        raise told[0]
+    """Return the protocols of a study that data allow; raise the first one's error where they allow none."""
+    refusals = {name: protocols.get(name).refusal(data) for name in study.protocols}
+    allowed = [name for name, refusal in refusals.items() if refusal is None]
+    if refusals and not allowed:
+        raise next(refusal for refusal in refusals.values() if refusal)
     return allowed
 
 

@@ -25,55 +25,57 @@ class Task:
     def __str__(self) -> str:
         """Name it, e.g. "grace on cora, released/cora, seed 0"."""
         settings = [f"{name}={value}" for name, value in self.condition.overrides]
-        place = f"{self.condition.name} on {self.data}"
-        seed = [] if self.seed is None else [f"seed {self.seed}"]
-        return ", ".join([place, *filter(None, [self.condition.preset]), *settings, *seed])
+        seed = "" if self.seed is None else f"seed {self.seed}"
+        words = [f"{self.condition.name} on {self.data}", self.condition.preset, *settings, seed]
+        return ", ".join(filter(None, words))
 
     def facts(self, study: Study) -> dict[str, Any]:
         """Return what all its rows of the long table have."""
-        return {"study": study.name, "condition": self.condition.name, "kind": self.kind, "data": self.data,
-                "seed": self.seed, "preset": self.condition.preset}  # fmt: skip
+        facts = {"study": study.name, "condition": self.condition.name, "kind": self.kind, "data": self.data}
+        return {**facts, "seed": self.seed, "preset": self.condition.preset}
 
 
 def plan(
-    study: Study, data: Sequence[str], given: Mapping[str, Any] | None = None, left_out: list[str] | None = None
+    study: Study, data: Sequence[str], in_memory: Mapping[str, Any] | None = None, left_out: list[str] | None = None
 ) -> list[Task]:
     """Return the tasks of a study, each checked before anything is trained.
 
     Args:
-        study: what to train and to score.
-        data: names or files. given: those of them that are in memory.
-        left_out: where given, a condition without such a preset for the data is left out, and the sentence that says so
-            is added to it.
+        study: what to train and to score. data: names or files. in_memory: those of them that are loaded.
+        left_out: a list that takes why a condition without a preset for the data is left out; None refuses such a one.
 
     Raises:
-        UserError: unknown data, or a parameter that doesn't fit; without `left_out` also a preset that isn't there.
+        UserError: unknown data, or a parameter that doesn't fit.
     """
-    given, tasks = given or {}, []
+    in_memory, tasks = in_memory or {}, []
     for protocol in study.protocols:
         protocols.get(protocol)
     for baseline in study.baselines:
         BASELINES.get(baseline)
     for name in data:
         is_file = bool(Path(name).suffix) or Path(name).exists()
-        if name not in given and not is_file and name.partition(":")[0] not in graph_names():
+        if name not in in_memory and not is_file and name.partition(":")[0] not in graph_names():
             raise unknown("graph", name, graph_names())
         known: list[Condition] = []
         for condition in study.conditions:
             try:
-                known += [_checked(condition, name, given.get(name))] if name in (condition.data or [name]) else []
+                known += [_checked(condition, name, in_memory.get(name))] if name in (condition.data or [name]) else []
             except UserError as error:
                 if left_out is None or error.fields.get("kind") != "preset":
                     raise
                 left_out.append(str(error).split(";")[0])
         scored = bool(study.protocols) and not study.lens
         if scored and known:
-            tasks += [Task(Condition(one, "", ""), name, kind="baseline") for one in study.baselines]
-        first = {condition.method: condition for condition in reversed(known)}
+            tasks += [Task(Condition(baseline, "", ""), name, kind="baseline") for baseline in study.baselines]
+        first: dict[str, Condition] = {}
+        for condition in known:
+            first.setdefault(condition.method, condition)
         for seed in study.seeds:
             if scored and study.untrained:
-                starts = [_untrained(first[method]) for method in dict.fromkeys(one.method for one in known)]
-                tasks += [Task(start, name, seed, "untrained") for start in starts]
+                for condition in first.values():
+                    overrides = {**dict(condition.overrides), "epochs": 0}
+                    start = replace(condition, name=f"untrained {condition.method}", overrides=tuple(overrides.items()))
+                    tasks.append(Task(start, name, seed, "untrained"))
             tasks += [Task(condition, name, seed) for condition in known]
     return tasks
 
@@ -87,8 +89,3 @@ def _checked(condition: Condition, name: str, data: Any) -> Condition:
     if data is not None:
         measure.check_negatives(config, data)
     return replace(condition, preset=preset)
-
-
-def _untrained(condition: Condition) -> Condition:
-    overrides = {**dict(condition.overrides), "epochs": 0}
-    return replace(condition, name=f"untrained {condition.method}", overrides=tuple(overrides.items()))

@@ -17,12 +17,11 @@ class Cell:
     """One published number.
 
     Attributes:
-        id: what it is asked for by, e.g. "str-gcl/cora".
-        paper: the method of the paper in which it stands.
+        id: what it is asked for by, e.g. "str-gcl/cora". paper: the method of the paper in which it stands.
         method, graph: of what; "raw" for raw attributes. Methods that the workbench doesn't have are kept as they are.
         value: accuracy in percent. spread: its standard deviation over the splits, None where none was given.
-        splits: how many; None where it is not known. protocol: its name here; None where it is not known.
-        preset: the settings to hold against it; None where they are not known.
+        splits: how many. protocol: its name here. preset: the settings to hold against it. None where they are not
+            known.
         source: where the number was read. obtained: "first-hand", "second-hand" or "third-party".
         reason: why it can't be compared, None where it can.
     """
@@ -59,9 +58,9 @@ class Training:
 @cache
 def entries(name: str) -> list[tuple[str, dict[str, Any]]]:
     """Return the tables of a name ("cell", "training", "switch") in the files of all methods, each with the method."""
-    files = [(method, file_of(method)) for method in METHODS.names()]
-    read = [(method, tomllib.loads(file.read_text(encoding="utf-8"))) for method, file in files if file.exists()]
-    return [(method, entry) for method, table in read for entry in table.get(name, [])]
+    files = {method: file_of(method) for method in METHODS.names()}
+    tables = {method: tomllib.loads(file.read_text("utf-8")) for method, file in files.items() if file.exists()}
+    return [(method, entry) for method, table in tables.items() for entry in table.get(name, [])]
 
 
 def cells() -> list[Cell]:
@@ -75,35 +74,23 @@ def trainings() -> list[Training]:
 
 
 def switches(method: str) -> dict[str, dict[str, Any]]:
-    """Return, by name, the parameters that each switch of a method between paper and release sets.
-
-    Raises:
-        UserError: the method has none.
-    """
+    """Return, by name, the parameters that each switch of a method between paper and release sets; refuse others."""
     if method not in (known := {name for name, _ in entries("switch")}):
         raise unknown("method", method, known, "with switches between paper and release")
     return {entry["name"]: entry["set"] for name, entry in entries("switch") if name == method}
 
 
 def find(word: str) -> Cell | Training:
-    """Return a published number by its id, or a planned training where no number was published of it.
-
-    Raises:
-        UserError: there is none; the message names the nearest.
-    """
-    known: dict[str, Cell | Training] = {one.id: one for one in trainings()}
-    known |= {one.id: one for one in cells()}
+    """Return a published number by its id, else a planned training; a UserError names the nearest where none is."""
+    known: dict[str, Cell | Training] = {training.id: training for training in trainings()}
+    known |= {cell.id: cell for cell in cells()}
     if word not in known:
         raise unknown("claim", word, known)
     return known[word]
 
 
 def trainable(word: str) -> Cell | Training:
-    """Return what `find` does where it can be trained here.
-
-    Raises:
-        UserError: it can't; the message says why.
-    """
+    """Return what `find` does; a UserError says why where it can't be trained here."""
     claim = find(word)
     if isinstance(claim, Cell) and claim.reason:
         raise UserError(f"{claim.id} can't be compared: {claim.reason}")

@@ -29,20 +29,13 @@ def of_cells(rows: pd.DataFrame) -> list[tuple[Cell, Verdict]]:
 
 def cells(rows: pd.DataFrame) -> pd.DataFrame:
     """Return one row a published number: claim, published, protocol, obtained, ours, seeds, verdict, reason."""
-    found = pd.DataFrame(
-        {
-            "claim": cell.id,
-            "published": _published(cell),
-            "protocol": cell.protocol or "not known",
-            "obtained": cell.obtained,
-            "ours": None if verdict.ours != verdict.ours else round(verdict.ours, 1),
-            "seeds": verdict.seeds or None,
-            "verdict": verdict.word,
-            "reason": verdict.reason,
-        }
-        for cell, verdict in of_cells(rows)
-    )
-    return found.astype({"seeds": "Int64"})
+    lines = []
+    for cell, verdict in of_cells(rows):
+        ours = None if verdict.ours != verdict.ours else round(verdict.ours, 1)
+        facts = _published(cell), cell.protocol or "not known", cell.obtained
+        lines.append((cell.id, *facts, ours, verdict.seeds or None, verdict.word, verdict.reason))
+    columns = ["claim", "published", "protocol", "obtained", "ours", "seeds", "verdict", "reason"]
+    return pd.DataFrame(lines, columns=columns).astype({"seeds": "Int64"})
 
 
 def claims(folder: Path | None = None) -> pd.DataFrame:
@@ -53,8 +46,8 @@ def claims(folder: Path | None = None) -> pd.DataFrame:
 def _claims(folder: Path | None) -> Iterable[tuple[Claim, pd.DataFrame]]:
     for name in DECIDING:
         study = load(name)
-        found = verdicts.claims(results.read(name, folder), study)
-        yield from ((claim, found[found["claim"] == claim.id]) for claim in study.claims if claim.source)
+        table = verdicts.claims(results.read(name, folder), study)
+        yield from ((claim, table[table["claim"] == claim.id]) for claim in study.claims if claim.source)
 
 
 def switches(folder: Path | None = None) -> pd.DataFrame:
@@ -66,8 +59,8 @@ def switches(folder: Path | None = None) -> pd.DataFrame:
     for method in sorted({method for method, _ in published.entries("switch")}):
         named = {switch_name(method, name): name for name in published.switches(method)}
         named[switch_name(method, RELEASED)] = "training at all"
-        found = verdicts.differences(rows, load("switches", method=method))
-        parts.append(found.assign(method=method, switch=found["first"].map(named)))
+        table = verdicts.differences(rows, load("switches", method=method))
+        parts.append(table.assign(method=method, switch=table["first"].map(named)))
     return pd.concat(parts)[["method", "data", "switch", "seeds", "difference", "low", "high", "verdict"]]
 
 
@@ -75,8 +68,8 @@ def write(folder: Path | None = None) -> Path:
     """Write the page and return its path."""
     folder = folder or results.FOLDER
     rows = results.read("reproduction", folder)
-    found = of_cells(rows)
-    counts = pd.Series([verdict.word for _, verdict in found]).value_counts()
+    judged = of_cells(rows)
+    counts = pd.Series([verdict.word for _, verdict in judged]).value_counts()
     sections = [
         "# Claims: what was published, what came out here, and why",
         "Written by `workbench study report` from the CSV files in this folder; nothing here is typed by hand.",
@@ -86,12 +79,11 @@ def write(folder: Path | None = None) -> Path:
         "spread of our training seeds, which stands for that of the one training that was published as well, and the "
         "spread over splits of both.",
         "## Published numbers",
-        f"{len(found)} numbers: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + ".",
+        f"{len(judged)} numbers: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + ".",
     ]
-    for paper in dict.fromkeys(cell.paper for cell, _ in found):
-        sections += [f"### {paper}", *_numbers([(cell, one) for cell, one in found if cell.paper == paper])]
-    sections += ["Where each number was read, and how:", _sources([cell for cell, _ in found])]
-    sections += ["## Sentences"]
+    for paper in dict.fromkeys(cell.paper for cell, _ in judged):
+        sections += [f"### {paper}", *_numbers([(cell, verdict) for cell, verdict in judged if cell.paper == paper])]
+    sections += ["Where each number was read, and how:", _sources([cell for cell, _ in judged]), "## Sentences"]
     sections += [
         "Differences are paired over training seeds, with 95 % t intervals over seeds; that of splits is not counted."
     ]
@@ -132,17 +124,22 @@ def markdown(heads: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]])
 
 
-def _numbers(found: list[tuple[Cell, Verdict]]) -> list[str]:
-    rows = [
-        (f"`{cell.id}`", _published(cell), cell.protocol or "not known", _number(one.ours, 1),
-         f"{MARKS.get(one.word, '⚪')} {one.word}", one.reason)
-        for cell, one in found if one.here
-    ]  # fmt: skip
-    away = [f"{cell.method} on {cell.graph} {_published(cell)}" for cell, one in found if not one.here]
+def _numbers(judged: list[tuple[Cell, Verdict]]) -> list[str]:
+    rows, away = [], []
+    for cell, verdict in judged:
+        if verdict.here:
+            facts = f"`{cell.id}`", _published(cell), cell.protocol or "not known", _number(verdict.ours, 1)
+            rows.append((*facts, _marked(verdict.word), verdict.reason))
+        else:
+            away.append(f"{cell.method} on {cell.graph} {_published(cell)}")
     sections = [markdown(["claim", "published", "protocol", "ours", "verdict", "why"], rows)] if rows else []
     if away:
         sections.append(f"Not run here, since the method is not in the workbench: {'; '.join(away)}.")
     return sections
+
+
+def _marked(word: str) -> str:
+    return f"{MARKS.get(word, '⚪')} {word}"
 
 
 def _published(cell: Cell) -> str:
@@ -150,13 +147,11 @@ def _published(cell: Cell) -> str:
 
 
 def _sources(known: list[Cell]) -> str:
-    lines = []
-    for source in dict.fromkeys((cell.source, cell.obtained) for cell in known):
-        read = [f"`{cell.id}`" for cell in known if (cell.source, cell.obtained) == source]
-        lines.append(
-            f"- {source[0]} ({source[1]}): {read[0] if len(read) == 1 else f'{len(read)} numbers, {read[0]} …'}"
-        )
-    return "\n".join(lines)
+    ids: dict[str, list[str]] = {}
+    for cell in known:
+        ids.setdefault(f"- {cell.source} ({cell.obtained})", []).append(f"`{cell.id}`")
+    shown = {source: read[0] if len(read) == 1 else f"{len(read)} numbers, {read[0]} …" for source, read in ids.items()}
+    return "\n".join(f"{source}: {words}" for source, words in shown.items())
 
 
 def _sentence(claim: Claim, table: pd.DataFrame) -> list[str]:
@@ -165,8 +160,7 @@ def _sentence(claim: Claim, table: pd.DataFrame) -> list[str]:
         value = f"{row.value:+.1f} [{row.low:+.1f}, {row.high:+.1f}] {row.unit}"
         if claim.cost:
             value = "–" if row.value != row.value else f"{row.value:.2f} {row.unit}"
-        verdict = f"{MARKS.get(row.verdict, '⚪')} {row.verdict}"
-        rows.append((row.data, f"{row.first} {sign} {row.second}", row.seeds, value, verdict))
+        rows.append((row.data, f"{row.first} {sign} {row.second}", row.seeds, value, _marked(row.verdict)))
     heads = ["graph", "held against each other", "seeds", "value", "verdict"]
     title = f"**{claim.says}** ({claim.source}){' ' * bool(claim.note)}{claim.note}"
     return [title, markdown(heads, rows) if rows else "Not run here."]
@@ -176,22 +170,12 @@ def _curves(rows: pd.DataFrame) -> list[str]:
     if not len(rows):
         return []
     seeds = results.curves(rows).sort_values("epochs", kind="stable").groupby(["data", "condition", "seed"])
-    found = pd.DataFrame(
-        {
-            "first": seeds["accuracy"].first(),
-            "last": seeds["accuracy"].last(),
-            "best": seeds["accuracy"].max(),
-            "seconds": seeds["seconds"].max(),
-            "peak_mib": seeds["peak_mib"].mean(),
-        }
-    )
+    accuracy = seeds["accuracy"].agg(["first", "last", "max"])
+    cost = seeds.agg(seconds=("seconds", "max"), peak_mib=("peak_mib", "mean"))
+    means = accuracy.join(cost).groupby(["data", "condition"]).mean()
     heads = ["graph", "method", "accuracy untrained, %", "in the end, %", "best on the way, %", "seconds", "peak MiB"]
-    means = found.groupby(["data", "condition"]).mean()
-    return [
-        "Courses of these trainings, means over seeds:",
-        markdown(heads, [(*key, *(f"{value:.1f}" for value in row[:4]), f"{row[4]:,.0f}")
-                         for key, row in zip(means.index, means.to_numpy(), strict=True)]),
-    ]  # fmt: skip
+    lines = [(*key, *(f"{value:.1f}" for value in numbers), f"{mib:,.0f}") for key, *numbers, mib in means.itertuples()]
+    return ["Courses of these trainings, means over seeds:", markdown(heads, lines)]
 
 
 def _switches(folder: Path) -> list[str]:
@@ -199,14 +183,12 @@ def _switches(folder: Path) -> list[str]:
         return ["Not run here."]
     table = switches(folder)
     table["difference"] = [f"{row.difference:+.1f} [{row.low:+.1f}, {row.high:+.1f}]" for row in table.itertuples()]
+    lines = table.drop(columns=["low", "high"]).to_numpy()
     return [
         "One change at a time against what the release does, each training with the quick preset, accuracy by "
         f"{load('switches').protocols[0]}, mean difference with its 95 % t interval over training seeds, percentage "
         "points. The last row of each graph is the release against its own untrained encoder.",
-        markdown(
-            ["method", "graph", "switch", "seeds", "difference", "verdict"],
-            table.drop(columns=["low", "high"]).to_numpy(),
-        ),
+        markdown(["method", "graph", "switch", "seeds", "difference", "verdict"], lines),
     ]
 
 
@@ -258,15 +240,13 @@ def _accuracy(rows: pd.DataFrame) -> str:
     if not len(scores):
         return "Nothing was run yet."
     means = scores.groupby(["data", "protocol", "condition", "seed"])["value"].agg(["mean", "std"])
-    by_condition = means.assign(squared=means["std"] ** 2).groupby(["data", "protocol", "condition"])
-    table = by_condition.agg(
-        seeds=("mean", "size"), accuracy=("mean", "mean"), over=("mean", "std"), squared=("squared", "mean")
-    )
+    lines = []
+    for key, seeds in means.groupby(["data", "protocol", "condition"]):
+        spread = (seeds["std"] ** 2).mean() ** 0.5
+        numbers = f"{seeds['mean'].mean():.1f}", _number(seeds["mean"].std()), _number(spread)
+        lines.append((*key, len(seeds), *numbers))
     heads = ["graph", "protocol", "condition", "seeds", "accuracy, %", "spread over seeds", "spread over splits"]
-    return markdown(heads, [
-        (*key, row.seeds, f"{row.accuracy:.1f}", _number(row.over), _number(row.squared**0.5))
-        for key, row in zip(table.index, table.itertuples(), strict=True)
-    ])  # fmt: skip
+    return markdown(heads, lines)
 
 
 def _number(value: float, digits: int = 2) -> str:

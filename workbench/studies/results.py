@@ -26,39 +26,36 @@ TYPES = {
 COLUMNS = list(TYPES)
 WORDS = [name for name, kind in TYPES.items() if kind == "str"]
 COSTS = ["epochs", "seconds", "peak_mib", "device"]
-TRAINING = ["study", "data", "condition", "kind", "preset", "seed"]  # what a training is told apart by
+TRAINING = ["study", "data", "condition", "kind", "preset", "seed"]  # what identifies a training
 POINT = [*TRAINING, "split", "protocol", "normalised", "metric"]  # and a value, but for its epoch on a learning curve
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return rows as the long table.
+    """Return rows as the long table, one measured value a row.
 
-    Its columns: study, condition, kind ("trained", "untrained" for an encoder before training, "baseline"), data, seed,
+    Columns: study, condition, kind ("trained", "untrained" for an encoder before training, "baseline"), data, seed,
     split (none for a mean over them), protocol (none for a fact of the training), normalised (rows divided by their
-    norm; none: as the protocol does), metric, value (percent for scores), and of the training seconds, peak_mib,
-    epochs, device and preset.
+    norm; none: as the protocol does), metric, value (percent for scores), and the training's seconds, peak_mib, epochs,
+    device, preset.
     """
     long = pd.DataFrame(list(rows), columns=COLUMNS)
     return long.astype({**TYPES, **dict.fromkeys(WORDS, "object")}).fillna(dict.fromkeys(WORDS, "")).astype(TYPES)
 
 
 def read(study: str, folder: Path | None = None) -> pd.DataFrame:
-    """Return the kept results of a study, an empty table where there are none.
+    """Return the kept results of a study, an empty table where there are none; a UserError names a missing column.
 
     Args:
-        study: its name, whose file lies in the folder, or a file. folder: None for that of the project.
-
-    Raises:
-        UserError: the file lacks a column.
+        study: its name, whose file lies in the folder, or a .csv file. folder: None for that of the project.
     """
     file = Path(study) if study.endswith(".csv") else (folder or FOLDER) / f"{study}.csv"
     if not file.exists():
         return table([])
     numbers = [name for name in COLUMNS if name not in WORDS]
-    found = pd.read_csv(file, keep_default_na=False, na_values={name: [""] for name in numbers})
-    if missing := [name for name in COLUMNS if name not in found]:
+    rows = pd.read_csv(file, keep_default_na=False, na_values={name: [""] for name in numbers})
+    if missing := [name for name in COLUMNS if name not in rows]:
         raise UserError(f"{file} has no column {missing[0]!r}; it is no table of results")
-    return table(found[COLUMNS].to_dict("records"))
+    return table(rows[COLUMNS].to_dict("records"))
 
 
 def add(rows: pd.DataFrame, file: Path) -> pd.DataFrame:
@@ -87,7 +84,7 @@ def _finished(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _among(rows: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
-    """Tell which rows are of a training that is among others."""
+    """Return which rows are of a training that is among others."""
     known = pd.MultiIndex.from_frame(others[TRAINING].fillna({"seed": -1}))
     return pd.Series(pd.MultiIndex.from_frame(rows[TRAINING].fillna({"seed": -1})).isin(known), rows.index)
 
@@ -99,11 +96,8 @@ def wide(rows: pd.DataFrame, protocol: str | None = None, curve: bool = False) -
     """Return one row a training, a column a metric (means over the splits), with its costs.
 
     Args:
-        rows: the long table. protocol: by which scores are; None for the only one.
+        rows: the long table. protocol: whose scores count; None for the only one, a UserError where there are several.
         curve: keep the points of learning curves apart, a row an epoch; else the last one counts.
-
-    Raises:
-        UserError: several protocols, or two results of one condition, data and seed.
     """
     known = [name for name in rows["protocol"].unique() if name]
     if protocol is None and len(known) > 1:
@@ -114,16 +108,17 @@ def wide(rows: pd.DataFrame, protocol: str | None = None, curve: bool = False) -
     last = rows.groupby(TRAINING)["epochs"].transform("max")
     rows = rows[rows["protocol"] != ""] if curve else rows[rows["epochs"].isna() | (rows["epochs"] == last)]
     _check_apart(rows)
-    found = rows.pivot_table("value", keys, "metric", sort=False)
-    found = found.assign(**{name: np.nan for name in ("accuracy", "accuracy_std", "macro_f1") if name not in found})
+    trainings = rows.pivot_table("value", keys, "metric", sort=False)
+    lacking = {"accuracy", "accuracy_std", "macro_f1"} - {*trainings}
+    trainings = trainings.assign(**dict.fromkeys(sorted(lacking), np.nan))
     costs = rows.groupby(keys, sort=False, dropna=False)[[name for name in COSTS if name not in keys]].last()
     apart = rows[(rows["metric"] == "accuracy") & rows["split"].notna()]
     if len(apart):
         deviation = protocols.get(apart["protocol"].iloc[0]).deviation
         spread = apart.groupby(keys, sort=False)["value"].std(ddof=0 if deviation == "population" else 1)
-        found["accuracy_std"] = found["accuracy_std"].fillna(spread)
-    found = found.join(costs).reset_index()
-    return found.assign(seed=found["seed"].where(found["seed"] >= 0)).rename_axis(columns=None)
+        trainings["accuracy_std"] = trainings["accuracy_std"].fillna(spread)
+    trainings = trainings.join(costs).reset_index()
+    return trainings.assign(seed=trainings["seed"].where(trainings["seed"] >= 0)).rename_axis(columns=None)
 
 
 def _check_apart(rows: pd.DataFrame) -> None:
@@ -141,36 +136,26 @@ def _check_apart(rows: pd.DataFrame) -> None:
 
 
 def summary(rows: pd.DataFrame, protocol: str | None = None) -> pd.DataFrame:
-    """Return one row a condition and data: means over the seeds, spread over seeds and (pooled) over splits.
+    """Return one row a condition and data: data, condition, kind, seeds, and means over the seeds.
 
-    Args:
-        rows: the long table. protocol: by which; None for the only one.
-
-    Returns:
-        data, condition, kind, seeds, accuracy and macro F1 (percent), spread over seeds and over splits (percentage
-        points), seconds of training.
-
-    Raises:
-        UserError: two results of one condition, data and seed, e.g. of two graphs without a name.
+    Of accuracy and macro F1 in percent, with the spread over seeds and (pooled) over splits in percentage points, and
+    of the seconds of training; arguments and errors as for `wide`.
     """
     groups = wide(rows, protocol).groupby(["data", "condition", "kind"], sort=False)
-    found = pd.DataFrame(
-        {
-            "seeds": groups["seed"].count(),
-            "accuracy": groups["accuracy"].mean(),
-            "spread over seeds": groups["accuracy"].std(),
-            "spread over splits": groups["accuracy_std"].agg(lambda part: float(np.sqrt((part**2).mean()))),
-            "macro F1": groups["macro_f1"].mean(),
-            "seconds": groups["seconds"].mean(),
-        }
-    )
-    return found.reset_index()
+    columns = {
+        "seeds": groups["seed"].count(),
+        "accuracy": groups["accuracy"].mean(),
+        "spread over seeds": groups["accuracy"].std(),
+        "spread over splits": groups["accuracy_std"].agg(lambda part: float(np.sqrt((part**2).mean()))),
+        "macro F1": groups["macro_f1"].mean(),
+        "seconds": groups["seconds"].mean(),
+    }
+    return pd.DataFrame(columns).reset_index()
 
 
 def curves(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the points of learning curves: data, condition, seed, epochs, seconds up to there, accuracy, peak_mib."""
-    found = wide(rows, curve=True)
-    return found[["data", "condition", "seed", "epochs", "seconds", "accuracy", "peak_mib"]]
+    return wide(rows, curve=True)[["data", "condition", "seed", "epochs", "seconds", "accuracy", "peak_mib"]]
 
 
 def costs(rows: pd.DataFrame) -> pd.DataFrame:
@@ -180,26 +165,18 @@ def costs(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def lens(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return what `evaluation.lens` did of each condition and data, told by those two columns."""
+    """Return what `evaluation.lens` did of each condition and data, with these two columns in front."""
     index = ["condition", "data", "protocol", "normalised"]
-    rows = rows[rows["normalised"].notna()]
-    found = rows.pivot_table("value", index, "metric", sort=False).rename(
-        columns={new: old for old, new in LENS.items()}
-    )
-    found = found.rename_axis(columns=None).reset_index()
-    found = found.astype({"splits": int, "training seeds": int, "normalised": bool})
-    rules = {name: protocols.get(name) for name in found["protocol"]}
-    order = sorted(rules.values(), key=lambda rule: (rule.probe == "linear-layer", rule.flawed is not None, rule.name))
-    places = {rule.name: place for place, rule in enumerate(order)}
-    found = found.sort_values("protocol", key=lambda names: names.map(places), kind="stable", ignore_index=True)
-    told = [(rules[row["protocol"]], row) for row in found.to_dict("records")]
-    return found.assign(
-        own=[row["normalised"] == rule.normalise for rule, row in told],
-        flawed=[rule.flawed or "" for rule, _ in told],
-        solver=["fast" if rule.steps is None else f"{rule.solvers[0]} {rule.steps:,} steps" for rule, _ in told],
-        interval=[
-            f"95 % t interval over {row['training seeds']} training seeds" if row["training seeds"] > 1
-            else f"± {rule.deviation} std over {row['splits']} random splits of one embedding"
-            for rule, row in told
-        ],
-    )  # fmt: skip
+    table = rows[rows["normalised"].notna()].pivot_table("value", index, "metric", sort=False)
+    table = table.rename(columns={new: old for old, new in LENS.items()}).rename_axis(columns=None).reset_index()
+    table = table.astype({"splits": int, "training seeds": int, "normalised": bool})
+    order = {protocol.name: place for place, protocol in enumerate(protocols.in_order(table["protocol"].unique()))}
+    table = table.sort_values("protocol", key=lambda names: names.map(order), kind="stable", ignore_index=True)
+    facts = []
+    for row in table.to_dict("records"):
+        protocol, seeds = protocols.get(row["protocol"]), row["training seeds"]
+        over = f"± {protocol.deviation} std over {row['splits']} random splits of one embedding"
+        solver = "fast" if protocol.steps is None else f"{protocol.solvers[0]} {protocol.steps:,} steps"
+        interval = f"95 % t interval over {seeds} training seeds" if seeds > 1 else over
+        facts.append((row["normalised"] == protocol.normalise, protocol.flawed or "", solver, interval))
+    return table.join(pd.DataFrame(facts, columns=["own", "flawed", "solver", "interval"]))

@@ -43,11 +43,11 @@ def run(
     Raises:
         UserError: a mistake in what was asked, or a training that failed, or was interrupted.
     """
-    study, names, given = asked(study, data, **changes)
-    tasks = plan(study, names, given)
-    outcomes = execute.execute(study, tasks, given, store, workers, on, deadline, progress)
+    study, names, in_memory = asked(study, data, **changes)
+    tasks = plan(study, names, in_memory)
+    outcomes = execute.execute(study, tasks, in_memory, store, workers, on, deadline, progress)
     check(outcomes, deadline)
-    return collected(study, outcomes, given)
+    return collected(study, outcomes, in_memory)
 
 
 def asked(study: str | Study, data: Any = None, **changes: Any) -> tuple[Study, list[str], dict[str, Any]]:
@@ -55,13 +55,13 @@ def asked(study: str | Study, data: Any = None, **changes: Any) -> tuple[Study, 
     study = load(study, **changes) if isinstance(study, str) else study.changed(**changes)
     several = isinstance(data, Iterable) and not isinstance(data, str) and not hasattr(data, "num_nodes")
     listed: list[Any] = [] if data is None else [*data] if several else [data]
-    listed = listed or [*study.data] or sorted({name for one in study.conditions for name in one.data})
-    names = [one if isinstance(one, str) else str(getattr(one, "name", None) or "graph") for one in listed]
+    listed = listed or [*study.data] or sorted({name for condition in study.conditions for name in condition.data})
+    names = [item if isinstance(item, str) else str(getattr(item, "name", None) or "graph") for item in listed]
     if not names:
         raise UserError(f"study {study.name!r} has no data of its own; name some, e.g. cora")
     if len(set(names)) < len(names):
         raise UserError(f"two of the data are called {max(names, key=names.count)!r}; each is trained on once")
-    return study, names, {name: one for name, one in zip(names, listed, strict=True) if not isinstance(one, str)}
+    return study, names, {name: item for name, item in zip(names, listed, strict=True) if not isinstance(item, str)}
 
 
 def check(outcomes: Iterable[execute.Outcome], deadline: float | None) -> None:
@@ -73,16 +73,14 @@ def check(outcomes: Iterable[execute.Outcome], deadline: float | None) -> None:
             raise UserError(f"interrupted in {outcome.task}; the same call goes on from there", kind="interrupted")
 
 
-def collected(study: Study, outcomes: Iterable[execute.Outcome], given: dict[str, Any]) -> pd.DataFrame:
+def collected(study: Study, outcomes: Iterable[execute.Outcome], in_memory: dict[str, Any]) -> pd.DataFrame:
     """Return the long table of what was executed."""
-    outcomes = [*outcomes]
-    rows = [row for outcome in outcomes for row in outcome.rows]
-    if study.lens:
-        trained: dict[tuple[str, str], list[str]] = {}
-        for one in outcomes:
-            if one.state in (execute.STORED, execute.TRAINED):
-                trained.setdefault((one.task.condition.name, one.task.data), []).append(one.folder)
-        for (condition, name), folders in trained.items():
-            data = given.get(name) if name in given else load_graph(name)
-            rows += measure.through_lens(study, map(runs.load, folders), data, condition)
+    rows, trained = list[dict[str, Any]](), dict[tuple[str, str], list[str]]()
+    for outcome in outcomes:
+        rows += outcome.rows
+        if study.lens and outcome.state in (execute.STORED, execute.TRAINED):
+            trained.setdefault((outcome.task.condition.name, outcome.task.data), []).append(outcome.folder)
+    for (condition, name), folders in trained.items():
+        data = in_memory[name] if name in in_memory else load_graph(name)
+        rows += measure.through_lens(study, map(runs.load, folders), data, condition)
     return results.table(rows)

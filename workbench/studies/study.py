@@ -95,10 +95,9 @@ class Study:
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise UserError(f"condition {twice!r} stands twice in study {self.name!r}", kind="condition", word=twice)
         seeds: Any = self.seeds
-        if isinstance(seeds, int) and not isinstance(seeds, bool):
-            seeds = range(seeds)
-        whole = isinstance(seeds, Sequence) and not isinstance(seeds, str) and all(_counted(s, 0) for s in seeds)
-        if not whole or not len(seeds):
+        seeds = range(seeds) if _counted(seeds, 0) else seeds
+        listed = isinstance(seeds, Sequence) and not isinstance(seeds, str) and len(seeds)
+        if not listed or not all(_counted(seed, 0) for seed in seeds):
             raise UserError(
                 f"seeds are a number of them, at least 1, or a list of whole numbers from 0, not {self.seeds!r}"
             )
@@ -130,8 +129,7 @@ class Study:
         """Return the study with some of its conditions, other values of its fields, or other parameters.
 
         Args:
-            conditions: names of those that stay; None for all.
-            preset: of every condition.
+            conditions: names of those that stay; None for all. preset: of every condition.
             **changes: fields of the study, "protocol" for a single one; everything else is a parameter of the methods,
                 set in all conditions. An option of a part goes to the conditions that choose a part which has it.
 
@@ -155,18 +153,15 @@ class Study:
 
     def to_toml(self) -> str:
         """Write the study as TOML."""
-        lines, tables = [], []
-        for name, value in asdict(self).items():
-            if value is None:
-                continue
-            if name in ("conditions", "claims"):
-                for entry in value:
-                    entry = {key: part for key, part in entry.items() if part is not None}
-                    entry["overrides"] = dict(entry["overrides"]) if "overrides" in entry else None
-                    tables += ["", f"[[{name}]]", *(f"{k} = {_written(v)}" for k, v in entry.items() if v is not None)]
-            else:
-                lines.append(f"{name} = {_written(value)}")
-        return "\n".join([*lines, *tables]) + "\n"
+        values = asdict(self)
+        tables = {name: values.pop(name) for name in ("conditions", "claims")}
+        lines = [f"{name} = {_written(value)}" for name, value in values.items() if value is not None]
+        for name, entries in tables.items():
+            for entry in entries:
+                if "overrides" in entry:
+                    entry["overrides"] = dict(entry["overrides"])
+                lines += ["", f"[[{name}]]", *(f"{k} = {_written(v)}" for k, v in entry.items() if v is not None)]
+        return "\n".join(lines) + "\n"
 
 
 def names() -> list[str]:
@@ -175,15 +170,12 @@ def names() -> list[str]:
 
 
 def load(word: str, **changes: Any) -> Study:
-    """Return a study by its name, or from a TOML file of yours.
+    """Return a study by its name, or from a TOML file of yours; a UserError names the nearest where there is none.
 
     Args:
         word: a name of `names()`, or a path that ends in ".toml".
-        **changes: options of the study's family (the table of that name in its file), "method" where it trains one,
-            or as for `Study.changed`.
-
-    Raises:
-        UserError: there is no such study; the message names the nearest.
+        **changes: options of the study's family (the table of that name in its file), "method" where it trains one, or
+            as for `Study.changed`.
     """
     file = Path(word) if word.endswith(".toml") else FOLDER / f"{word}.toml"
     if not file.is_file():
@@ -196,13 +188,10 @@ def load(word: str, **changes: Any) -> Study:
 
 
 def from_table(table: Mapping[str, Any], **changes: Any) -> Study:
-    """Return the study that a table says, as `to_toml` writes it or as in the files of `FOLDER`; see `load`.
+    """Return the study of a table, as `to_toml` writes it or as in the files of `FOLDER`; see `load`.
 
     Beside the fields of `Study` a table may hold what all conditions have unless they say otherwise ("method",
     "preset", "overrides"), and a family of conditions by name, see `workbench.studies.families`.
-
-    Raises:
-        UserError: a word that a study doesn't have.
     """
     values = dict(table)
     usual: dict[str, Any] = {name: values.pop(name) for name in ("method", "preset", "overrides") if name in values}
@@ -213,8 +202,8 @@ def from_table(table: Mapping[str, Any], **changes: Any) -> Study:
         options = values.pop(family)
         options |= {name: changes.pop(name) for name in options if name in changes}
         made = families.FAMILIES[family](usual, options)
-    given = [{**usual, **entry} for entry in [*values.pop("conditions", []), *made["conditions"]]]
-    conditions = tuple(_entry(Condition, {**entry, "overrides": _pairs(entry.get("overrides", {}))}) for entry in given)
+    entries = [{**usual, **entry} for entry in [*values.pop("conditions", []), *made["conditions"]]]
+    conditions = tuple(_entry(Condition, {**e, "overrides": _pairs(e.get("overrides", {}))}) for e in entries)
     comparisons = [tuple(pair) for pair in [*values.pop("comparisons", []), *made["comparisons"]]]
     claims = tuple(
         _entry(Claim, {**entry, "pairs": tuple(tuple(pair) for pair in entry["pairs"])})
@@ -275,15 +264,13 @@ def _foreign(condition: Condition, name: str) -> bool:
     chosen = {part: str(dict(condition.overrides).get(part, getattr(config, part).name)) for part in homes}
     if any(option in options_of(registry, chosen[part]) for part, registry in homes.items()):
         return False
-    return any(option in options_of(registry, one) for registry in homes.values() for one in registry.names())
+    return any(option in options_of(registry, name) for registry in homes.values() for name in registry.names())
 
 
 def _written(value: Any) -> str:
     """Write a value as TOML, inline."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{json.dumps(str(name))} = {_written(one)}" for name, one in value.items()) + " }"
+        return "{ " + ", ".join(f"{json.dumps(str(name))} = {_written(part)}" for name, part in value.items()) + " }"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_written, value)) + "]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool) else repr(value)

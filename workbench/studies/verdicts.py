@@ -31,18 +31,15 @@ def paired(rows: pd.DataFrame, pairs: Iterable[tuple[str, str]], protocol: str |
     """Return paired differences in accuracy, over the seeds that both conditions have, with 95 % t intervals.
 
     Args:
-        rows: the long table of one study. protocol: by which scores; None for the only one.
-        pairs: conditions to hold against each other, first minus second; a pair that isn't in the rows is left out. A
+        rows: the long table of one study. protocol: whose scores count; None for the only one.
+        pairs: conditions to hold against each other, first minus second; those that aren't in the rows are left out. A
             baseline, which has no seed, is held against each seed.
 
     Returns:
         One row a pair and data: data, first, second, seeds, difference, low, high (percentage points). The interval is
         over training seeds; splits are the same in all.
-
-    Raises:
-        UserError: two results of one condition, data and seed, e.g. of two graphs without a name.
     """
-    found = []
+    differences = []
     for data, part in results.wide(rows, protocol).groupby("data", sort=False):
         fixed = part[part["seed"].isna()].set_index("condition")["accuracy"]
         by_seed = part.dropna(subset="seed").pivot(index="seed", columns="condition", values="accuracy").assign(**fixed)
@@ -52,18 +49,19 @@ def paired(rows: pd.DataFrame, pairs: Iterable[tuple[str, str]], protocol: str |
             both = by_seed[[first, second]].dropna()
             if len(both) > 1:
                 interval = paired_difference(both[first].tolist(), both[second].tolist())
-                found.append((data, first, second, interval.count, interval.mean, interval.low, interval.high))
-    return pd.DataFrame(found, columns=DIFFERENCE)
+                numbers = interval.count, interval.mean, interval.low, interval.high
+                differences.append((data, first, second, *numbers))
+    return pd.DataFrame(differences, columns=DIFFERENCE)
 
 
 def differences(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Return what the comparisons of a study come to: as `paired`, with a column "verdict", see `said`."""
-    found = paired(rows, study.comparisons, next(iter(study.protocols), None))
-    return found.assign(verdict=[said(row.low, row.high) for row in found.itertuples()])
+    table = paired(rows, study.comparisons, next(iter(study.protocols), None))
+    return table.assign(verdict=[said(row.low, row.high) for row in table.itertuples()])
 
 
 def said(low: float, high: float) -> str:
-    """Say what the interval of a difference means: "better", "worse", "equal within 1 point" or "not separable"."""
+    """Return what the interval of a difference means: "better", "worse", "equal within 1 point" or "not separable"."""
     side = BETTER if low > 0 else WORSE if high < 0 else ""
     if low > -MARGIN and high < MARGIN:
         return f"{side}, by less than {MARGIN:g} point" if side else EQUAL
@@ -73,10 +71,8 @@ def said(low: float, high: float) -> str:
 def decided(low: float, high: float, word: str) -> str:
     """Decide on "as good as", "better than" or "worse than" by the interval of first - second, percentage points.
 
-    Returns:
-        "held" where the interval lies on the word's side of its bound (the margin for "as good as", else zero), else
-        "equal within 1 point" where it lies within the margin on both sides, "contradicted" where it lies on the other
-        side of the bound, else "not separable".
+    "held" where it lies on the word's side of its bound (the margin for "as good as", else zero); else "equal within 1
+    point" where it lies within the margin, "contradicted" on the other side of the bound, or "not separable".
     """
     bound = -MARGIN if word == "as good as" else 0.0
     mine, other = (-high, -low) if word == "worse than" else (low, high)
@@ -86,14 +82,12 @@ def decided(low: float, high: float, word: str) -> str:
 
 
 def claims(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """Return what became of each claim of a study, one row a claim, pair and data.
+    """Return what became of each claim: claim, says, data, first, second, seeds, value, low, high, unit, verdict.
 
-    Returns:
-        claim, says, data, first, second, seeds, value, low, high, unit, verdict. Value is the mean paired difference in
-        percentage points with its 95 % t interval and the verdict as `decided` gives it; or for a cost the ratio of the
-        means, "held" up to the claim's limit, "less, but not half" below 1, else "contradicted": inf where the first
-        doesn't come to the accuracy of the second, less the margin, in one of its trainings; nan, "not comparable",
-        where the second is there before any training.
+    Value is the mean paired difference in percentage points with its 95 % t interval and the verdict of `decided`; for
+    a cost the ratio of the means, "held" up to the claim's limit, "less, but not half" below 1, else "contradicted":
+    inf where the first doesn't come to the accuracy of the second, less the margin, in one of its trainings; nan, "not
+    comparable", where the second is there before any training.
     """
     parts = []
     for claim in study.claims:
@@ -104,16 +98,16 @@ def claims(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
             verdicts = [decided(row.low, row.high, claim.word) for row in part.itertuples()]
             part = part.assign(unit="points", verdict=verdicts)
         parts.append(part.assign(claim=claim.id, says=claim.says))
-    found = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=[*CLAIM, "claim", "says"])])
-    return found[["claim", "says", *CLAIM]].reset_index(drop=True)
+    table = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=[*CLAIM, "claim", "says"])])
+    return table[["claim", "says", *CLAIM]].reset_index(drop=True)
 
 
 def reached(rows: pd.DataFrame, second: str, margin: float = MARGIN) -> pd.DataFrame:
     """Return what each training cost up to the accuracy that a condition comes to, less a margin.
 
     Args:
-        rows: the long table of learning curves.
-        second: the condition whose last accuracy with the same seed is to be reached.
+        rows: the long table of learning curves. second: the condition whose last accuracy with the same seed is the
+            goal.
         margin: percentage points below it that will do.
 
     Returns:
@@ -131,7 +125,7 @@ def reached(rows: pd.DataFrame, second: str, margin: float = MARGIN) -> pd.DataF
 
 
 def _cost(claim: Claim, rows: pd.DataFrame) -> pd.DataFrame:
-    (first, second), found = claim.pairs[0], []
+    (first, second), ratios = claim.pairs[0], []
     trained = reached(rows, second) if len(rows) else pd.DataFrame(columns=["data"])
     for data, part in trained.groupby("data", sort=False):
         costs = part.pivot(index="seed", columns="condition", values=claim.cost)
@@ -143,8 +137,8 @@ def _cost(claim: Claim, rows: pd.DataFrame) -> pd.DataFrame:
         word = CONTRADICTED if ratio >= 1 else HELD if ratio <= claim.most else LESS
         word = NOT_COMPARABLE if np.isnan(ratio) else word
         unit = f"× {claim.cost.replace('peak_mib', 'peak MiB')}"
-        found.append((data, first, second, len(both), ratio, np.nan, np.nan, unit, word))
-    return pd.DataFrame(found, columns=CLAIM)
+        ratios.append((data, first, second, len(both), ratio, np.nan, np.nan, unit, word))
+    return pd.DataFrame(ratios, columns=CLAIM)
 
 
 @dataclass(frozen=True)
@@ -152,11 +146,9 @@ class Verdict:
     """What became of a published number.
 
     Attributes:
-        word: "reproduced", "better", "worse", "undecided", "not comparable" or "not run here".
-        reason: one sentence.
+        word: "reproduced", "better", "worse", "undecided", "not comparable" or "not run here". reason: one sentence.
         ours: our mean in percent, nan where there is none. low, high: interval of ours - published, percentage points.
-        seeds: training seeds of ours.
-        here: False where the workbench has no such method.
+        seeds: training seeds of ours. here: False where the workbench has no such method.
     """
 
     word: str
@@ -184,20 +176,16 @@ def verdict(
     and had k splits with deviation v (w where none was given). The interval is Welch's and Satterthwaite's.
 
     Args:
-        published: accuracy in percent.
-        ours: accuracy in percent [seeds, splits]; one seed will do where nothing is trained.
-        spread: the published deviation over its splits, in percentage points.
-        splits: how many it had; 1 where it is not known.
+        published: accuracy in percent. ours: accuracy in percent [seeds, splits]; at least two seeds of what is
+            trained.
+        spread: the published deviation over its splits, percentage points. splits: how many; 1 where it is not known.
         margin: percentage points within which two accuracies count as the same.
         fixed: the split is the same for both, so that splits are no source of variance.
         trained: something is trained, so that seeds are a source of variance.
 
     Returns:
-        "reproduced" where the 90 % interval lies within the margin, "better" or "worse" where it lies beyond it or,
-        beyond zero, its middle does; else "undecided".
-
-    Raises:
-        UserError: no scores, or one training seed only, whose spread can't be known.
+        "reproduced" where the 90 % interval lies within the margin, "better" or "worse" where it lies on that side of
+        zero and its middle beyond the margin; else "undecided".
     """
     table = np.atleast_2d(np.asarray(ours, np.float64))
     if table.size == 0 or not np.isfinite(table).all():
@@ -207,9 +195,9 @@ def verdict(
             "a verdict on a training takes at least two training seeds, whose spread says what one is worth"
         )
     seeds, count = table.shape
-    found = nested_spread(table)
-    between = found.between_seeds if trained else 0.0
-    within = 0.0 if fixed or np.isnan(found.within_seed) else found.within_seed
+    deviations = nested_spread(table)
+    between = deviations.between_seeds if trained else 0.0
+    within = 0.0 if fixed or np.isnan(deviations.within_seed) else deviations.within_seed
     theirs = 0.0 if fixed else within if spread is None else spread
     parts = [
         (between**2 * (1 / seeds + 1), max(seeds - 1, 1)),
@@ -258,15 +246,15 @@ def of_cell(cell: Cell, rows: pd.DataFrame) -> Verdict:
         reason = f"one training seed only, so its spread is not known{_explained(cell, scores)}"
         return Verdict(UNDECIDED, reason, float(table.mean(axis=None)), seeds=1)
     fixed = cell.protocol == "public"
-    found = verdict(cell.value, table.to_numpy(float), cell.spread, cell.splits, fixed=fixed, trained=trained)
-    if found.word == REPRODUCED:
-        return found
+    held = verdict(cell.value, table.to_numpy(float), cell.spread, cell.splits, fixed=fixed, trained=trained)
+    if held.word == REPRODUCED:
+        return held
     untouched = "" if trained else "; nothing is trained, so the attributes, the probe or the protocol must be others"
-    return replace(found, reason=f"{found.reason}{untouched}{_explained(cell, scores)}")
+    return replace(held, reason=f"{held.reason}{untouched}{_explained(cell, scores)}")
 
 
 def _explained(cell: Cell, scores: pd.DataFrame) -> str:
-    """Say what may explain a difference: what the same trainings score by other protocols, and before training."""
+    """Return what may explain a difference: what the same trainings score by other protocols, and before training."""
     means = scores.groupby(["condition", "protocol"])["value"].mean()
     others = means[means.index.get_level_values("condition") == cell.method].drop((cell.method, cell.protocol))
     parts = [f"; by {protocol} {mean:.1f}" for (_, protocol), mean in others.items()]

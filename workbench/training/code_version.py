@@ -21,8 +21,8 @@ _PACKAGES = ("torch", "torch-geometric", "numpy", "scipy", "scikit-learn")
 
 def versions() -> dict[str, str]:
     """Return the versions that decide a run's bits."""
-    found = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), "workbench": workbench.__version__, **found}
+    packages = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return {"python": platform.python_version(), "workbench": workbench.__version__, **packages}
 
 
 def code_version(method: str, config: Parameters) -> str:
@@ -52,10 +52,10 @@ def _version(method: str, parts: tuple[tuple[Registry[Any], str], ...]) -> str:
 def _sources(file: Path) -> list[Path]:
     """Return a source file and every file of this package that it imports, directly or not."""
     package = Path(workbench.__file__).parent
-    found = [file]
-    for one in found:  # grows while it is walked
+    sources = [file]
+    for source in sources:  # grows while it is walked
         names: list[str] = []
-        for node in ast.walk(ast.parse(one.read_text(encoding="utf-8"))):
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom):  # of a package perhaps: what is named may be a module
                 names += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
             elif isinstance(node, ast.Import):
@@ -64,9 +64,10 @@ def _sources(file: Path) -> list[Path]:
             top, *parts = name.split(".")
             if top == package.name and parts:
                 place = package.joinpath(*parts)
-                files = [f for f in (place.with_suffix(".py"), place / "__init__.py") if f.is_file() and f not in found]
-                found += [f for f in files if f.relative_to(package).as_posix() not in _WORDS]
-    return found
+                files = {place.with_suffix(".py"), place / "__init__.py"} - {*sources}
+                files = {f for f in files if f.is_file() and f.relative_to(package).as_posix() not in _WORDS}
+                sources += sorted(files)
+    return sources
 
 
 def _code(file: Path) -> str:

@@ -37,14 +37,7 @@ def load() -> nn.Module:
 
 
 def encoder(module: Encoder, title: str, dim: int, folder: Path) -> list[Path]:
-    """Write an encoder as encoder.py and encoder.pt, a module of PyG's own layers and its weights.
-
-    Args:
-        module: the encoder.
-        title: says what it is, in a sentence.
-        dim: width of its embedding.
-        folder: where to write.
-    """
+    """Write an encoder into a folder: encoder.py, a module of PyG's own layers under a title, and its encoder.pt."""
     plain = module.plain()
     source = _MODULE.format(
         title=title,
@@ -60,13 +53,9 @@ def encoder(module: Encoder, title: str, dim: int, folder: Path) -> list[Path]:
 
 
 def embeddings(matrix: Tensor, names: list[str] | None, folder: Path, prefix: str = "") -> list[Path]:
-    """Write embeddings in the forms that others read, and return the files.
+    """Write embeddings [items, dim], under the items' names or numbers, in the forms that others read.
 
-    Args:
-        matrix: [items, dim].
-        names: of the items; None writes their numbers.
-        folder: where to write.
-        prefix: of the files' names.
+    `prefix` stands before the files' names, which are returned.
     """
     endings = ["embeddings.parquet", "embeddings.csv", "embeddings.txt", "projector-vectors.tsv", "projector-names.tsv"]
     parquet, plain, words, vectors, labels = (folder / f"{prefix}{ending}" for ending in endings)
@@ -92,16 +81,9 @@ def _named(matrix: Tensor, names: list[str] | None) -> pd.DataFrame:
 
 
 def table_of(matrix: Tensor, names: list[str] | None, file: str | Path, item: str = "") -> Path:
-    """Write embeddings as one table, .csv or .parquet, and return the file.
+    """Write embeddings [items, dim], under the items' names or numbers, as one table, .csv or .parquet.
 
-    Args:
-        matrix: [items, dim].
-        names: of the items; None writes their numbers.
-        file: where to write.
-        item: what the rows are, put before the file's name where there are several.
-
-    Raises:
-        UserError: the file's name ends in something else.
+    Where there are several kinds of items, `item` is put before the file's name. The file is returned.
     """
     file = Path(file).with_name(f"{item}-{Path(file).name}") if item else Path(file)
     if file.suffix not in (".csv", ".parquet"):

@@ -56,12 +56,12 @@ def fit(
 
     Returns:
         The run. An interruption (Ctrl-C, which waits for the end of the epoch, or the callback's False) returns what
-        was learned so far with `complete=False`, not stored as a result; its checkpoint lets the same call go on to
-        the same bits as an uninterrupted run.
+        was learned so far with `complete=False`, not stored as a result; its checkpoint lets the same call go on to the
+        same bits as an uninterrupted run.
 
     Raises:
-        UserError: an unknown name, a parameter that doesn't fit, a graph the method can't use, or, on the CPU, one
-            that would take more memory than there is.
+        UserError: an unknown name, a parameter that doesn't fit, a graph the method can't use, or, on the CPU, one that
+            would take more memory than there is.
     """
     kind = kind_of(data)
     _check(method, kind, seed, snapshots)
@@ -131,7 +131,7 @@ def untrained(run: Run, data: Any) -> Run:
 
 
 def _check(method: str, kind: Kind, seed: int, snapshots: int) -> None:
-    """Tell what is wrong with a request before anything is computed."""
+    """Refuse a faulty request before anything is computed."""
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise UserError(f"seed is {seed!r}; it must be a whole number, 0 or above", parameter="seed")
     if not isinstance(snapshots, int) or isinstance(snapshots, bool) or snapshots < 0 or snapshots == 1:

@@ -24,11 +24,10 @@ CHECKPOINT_SECONDS = 60.0
 
 
 class Progress(NamedTuple):
-    """What a callback is told after each epoch.
+    """What a callback is given after each epoch.
 
     Attributes:
-        epoch: number of the epoch that has just ended, from 1.
-        epochs: epochs in all.
+        epoch: number of the epoch that has just ended, from 1. epochs: in all.
         terms: loss of this epoch in nats, by term, with "loss" for the weighted sum.
         seconds: wall seconds of all epochs so far; what a callback does is not counted.
         embed: call it for the embedding as it stands, float32 [items, dim], or one by item name.
@@ -55,13 +54,7 @@ class Trainer:
     """One optimisation with its history and its checkpoint."""
 
     def __init__(
-        self,
-        model: Method,
-        config: Config,
-        randomness: Randomness,
-        checkpoint: Path,
-        fresh: bool,
-        moments: set[int],
+        self, model: Method, config: Config, randomness: Randomness, checkpoint: Path, fresh: bool, moments: set[int]
     ):
         self.model, self.epochs, self.randomness, self.checkpoint = model, config.epochs, randomness, checkpoint
         self.moments = moments
@@ -94,8 +87,8 @@ class Trainer:
                     self.save()
                     saved = time.perf_counter()
                 if callback is not None:
-                    told = Progress(len(self.rows), self.epochs, terms, self.seconds, lambda: look(self.model)[0])
-                    if callback(told) is False:
+                    now = Progress(len(self.rows), self.epochs, terms, self.seconds, lambda: look(self.model)[0])
+                    if callback(now) is False:
                         break
         except KeyboardInterrupt:
             # A torn epoch is no state to go on from; the checkpoint on disk stays as it was.

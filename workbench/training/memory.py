@@ -1,4 +1,4 @@
-"""How much memory a fit takes, told before it starts by a formula, and the refusal of one that would not fit."""
+"""How much memory a fit takes, by a formula before it starts, and the refusal of one that would not fit."""
 
 from typing import Any, NamedTuple
 

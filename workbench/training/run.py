@@ -26,7 +26,7 @@ class Run:
     Attributes:
         method, graph, seed: what was asked for; `graph` is the name of the data.
         asked: the preset, and the parameters that differ from it.
-        graph_hash: hash of the data's content.
+        graph_hash: hash of the data's content. kind: name of the kind of data.
         config: the full configuration, a frozen data class.
         embeddings: float32 [items, dim], items being nodes or graphs; by item name where there are several.
         history: one row an epoch; columns "loss" (what was minimised), one per loss term, and "seconds".
@@ -34,18 +34,15 @@ class Run:
         seconds: wall seconds of the training loop.
         peak_mib: peak memory during training and embedding, above what was in use before (resident memory on a CPU,
             allocated memory on a GPU).
-        device: what it ran on.
-        versions: of the packages that decide the bits.
+        device: what it ran on. versions: of the packages that decide the bits.
         complete: False where training was interrupted; the checkpoint lets the same request go on.
         details: what the method made of the data besides the embedding, by name.
-        projections: what the contrast compared in the last step, a matrix a view [rows, dim]; empty where there was
-            none.
+        projections: what the contrast compared in the last step, a matrix a view [rows, dim]; empty where nothing was.
         snapshots: embeddings that were kept on the way, float16 [items, dim] with rows of unit length, by epoch; 0 is
             the untrained one.
-        kind: name of the kind of data.
         shape: sizes that the encoder was made by, e.g. {"features": 1433}.
-        names: what the items are called by their owner; None where they have no names.
-        columns: what the attribute columns are called; None where they have no names.
+        names, columns: what the items and the attribute columns are called by their owner; None where they have no
+            names.
         weights: of the whole method by name; empty for a run that was stored before weights were kept.
         path: the run's folder; None where it was not stored.
     """
@@ -118,14 +115,8 @@ class Run:
     def encode(self, data: Any) -> Any:
         """Embed data that training may never have seen, of the same kind and with the same attribute columns.
 
-        Args:
-            data: a graph, or what else the kind of the run's data is.
-
-        Returns:
-            As `embeddings`: float32 [items, dim], or one by item name.
-
-        Raises:
-            UserError: another kind of data, other columns, or a run without an encoder.
+        The result is as `embeddings`: float32 [items, dim], or one by item name. A UserError refuses another kind of
+        data or other columns, and a run without an encoder.
         """
         encoder, kind = self.encoder, KINDS.get(self.kind)()
         if not kind.recognises(data):
@@ -147,20 +138,12 @@ class Run:
         return {k: v.float() for k, v in embedded.items()} if isinstance(embedded, dict) else embedded.float()
 
     def export(self, folder: str | Path) -> list[Path]:
-        """Write the encoder and the embeddings for those who do not have this package.
+        """Write the encoder and the embeddings for those who do not have this package, and return the files.
 
-        The folder gets encoder.py and encoder.pt (a module of PyG's own layers and its weights), embeddings.parquet
-        and .csv with the items' names, embeddings.txt (word2vec's text format), and projector-vectors.tsv with
-        projector-names.tsv (for TensorBoard's projector); the latter once an item where there are several.
-
-        Args:
-            folder: where to write; it is made.
-
-        Returns:
-            The files.
-
-        Raises:
-            UserError: the run has no weights, or its encoder no plain form.
+        The folder, made where it is missing, gets encoder.py and encoder.pt (a module of PyG's own layers and its
+        weights), embeddings.parquet and .csv with the items' names, embeddings.txt (word2vec's text format), and
+        projector-vectors.tsv with projector-names.tsv (for TensorBoard's projector); the latter once an item where
+        there are several.
         """
         encoder, place = self.encoder, Path(folder)
         by_item = self.embeddings if isinstance(self.embeddings, dict) else {"": self.embeddings}

@@ -41,19 +41,8 @@ def folder(store: str | Path | None, method: str, graph: str, run_key: str) -> P
     return root(store) / f"{method}_{plain}_{run_key}"
 
 
-_FACTS = (
-    "method",
-    "graph",
-    "graph_hash",
-    "seed",
-    "seconds",
-    "peak_mib",
-    "device",
-    "versions",
-    "complete",
-    "kind",
-    "shape",
-)
+_REQUEST = ("method", "graph", "graph_hash", "seed")
+_FACTS = (*_REQUEST, "seconds", "peak_mib", "device", "versions", "complete", "kind", "shape")
 
 
 def save(run: Run, path: Path, replace: bool = False) -> Run:
@@ -106,7 +95,7 @@ def _write(file: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def _write_snapshots(folder: Path, snapshots: dict[int, Tensor]) -> None:
     draft = folder / f".snapshots.{uuid.uuid4().hex[:8]}"
-    save_file({str(epoch): one.contiguous() for epoch, one in snapshots.items()}, draft)
+    _write(draft, {str(epoch): embeddings for epoch, embeddings in snapshots.items()})
     draft.replace(folder / "snapshots.safetensors")
 
 
@@ -117,26 +106,25 @@ def add_snapshots(path: Path, snapshots: dict[int, Tensor]) -> Run:
 
 
 def load(path: str | Path) -> Run:
-    """Load a stored run.
-
-    Raises:
-        UserError: the folder is not a run, or part of it is missing or damaged.
-    """
+    """Load a stored run; a UserError says what is missing or damaged."""
     path = Path(path)
+
+    def optional(part: str) -> dict[str, Tensor]:
+        return load_file(path / part) if (path / part).exists() else {}
+
     try:
         facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
         config = METHODS.get(facts["method"]).Config.from_flat(_config(facts))
         tensors = load_file(path / "tensors.safetensors")
         embeddings = load_file(path / "embeddings.safetensors")
         history = pd.read_csv(path / "history.csv", index_col="epoch")
-        kept = load_file(path / "snapshots.safetensors") if (path / "snapshots.safetensors").exists() else {}
-        weights = load_file(path / "weights.safetensors") if (path / "weights.safetensors").exists() else {}
+        snapshots, weights = optional("snapshots.safetensors"), optional("weights.safetensors")
         names = json.loads((path / "names.json").read_text("utf-8")) if (path / "names.json").exists() else {}
         # In the order of the kind of data, not the alphabetical one in which the file has them.
         items = KINDS.get(facts.get("kind", "nodes")).items
         by_item = {item: embeddings[f"embeddings.{item}"] for item in items if f"embeddings.{item}" in embeddings}
         vectors = by_item or embeddings["embeddings"]
-        told = {name: facts[name] for name in _FACTS if name in facts}
+        plain = {name: facts[name] for name in _FACTS if name in facts}
         asked = _asked(facts)
         contrast = _join_contrast(facts["contrast"], tensors) if facts.get("contrast") else None
     except FileNotFoundError as error:
@@ -149,7 +137,7 @@ def load(path: str | Path) -> Run:
         raise UserError(f"the stored run {path} is damaged ({error}); delete the folder and train again") from None
     projections = sorted(name for name in tensors if name.startswith("projections."))
     return Run(
-        **told,
+        **plain,
         asked=asked,
         config=config,
         embeddings=vectors,
@@ -157,7 +145,7 @@ def load(path: str | Path) -> Run:
         contrast=contrast,
         details={name.removeprefix("details."): t for name, t in tensors.items() if name.startswith("details.")},
         projections=tuple(tensors[name] for name in projections),
-        snapshots={epoch: kept[str(epoch)] for epoch in sorted(map(int, kept))},
+        snapshots={epoch: snapshots[str(epoch)] for epoch in sorted(map(int, snapshots))},
         names=names.get("items"),
         columns=names.get("columns"),
         weights=weights,
@@ -186,11 +174,7 @@ def _stored(store: str | Path | None) -> list[Path]:
 
 
 def find(word: str, store: str | Path | None = None) -> Path:
-    """Find a stored run by its folder, the start of its key, or METHOD/GRAPH for the latest such run.
-
-    Raises:
-        UserError: none or several fit; the message names the nearest.
-    """
+    """Find a stored run by its folder, the start of its key, or METHOD/GRAPH for the latest such run."""
     if (Path(word) / "run.json").exists():
         return Path(word)
     paths = _stored(store)
@@ -231,29 +215,27 @@ def table(store: str | Path | None = None) -> pd.DataFrame:
 
 
 def _split_contrast(contrast: Contrast) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    plain: dict[str, Any] = {}
-    tensors: dict[str, Tensor] = {}
-    for one in dataclasses.fields(contrast):
-        value = getattr(contrast, one.name)
-        parts: dict[str, Tensor] = {one.name: value} if isinstance(value, Tensor) else {}
-        if isinstance(value, tuple):
-            parts = {f"{one.name}.{position}": part for position, part in enumerate(value)}
-        if parts:
-            tensors |= {f"contrast.{name}": part.detach().cpu().contiguous().clone() for name, part in parts.items()}
+    plain, tensors = dict[str, Any](), dict[str, Tensor]()
+    for name, value in vars(contrast).items():
+        if isinstance(value, Tensor):
+            tensors[f"contrast.{name}"] = value
+        elif isinstance(value, tuple):
+            tensors |= {f"contrast.{name}.{place}": part for place, part in enumerate(value)}
         else:
-            plain[one.name] = value
+            plain[name] = value
     return plain, tensors
 
 
 def _join_contrast(plain: dict[str, Any], tensors: dict[str, Tensor]) -> Contrast:
-    fields = dataclasses.fields(Contrast)
+    names = [field.name for field in dataclasses.fields(Contrast)]
     # Runs of before kept what belongs to the objective, and the number of views, with the contrast.
-    values = {one.name: plain[one.name] for one in fields if one.name in plain}
-    for one in fields:
-        whole = tensors.get(f"contrast.{one.name}")
-        parts = [tensors[name] for name in (f"contrast.{one.name}.{i}" for i in (0, 1, 2)) if name in tensors]
-        if whole is not None or parts:
-            values[one.name] = whole if whole is not None else Mixed(*parts) if one.name == "mixed" else tuple(parts)
+    values = {name: plain[name] for name in names if name in plain}
+    for name in names:
+        parts = [tensors[part] for part in (f"contrast.{name}.{place}" for place in range(3)) if part in tensors]
+        if f"contrast.{name}" in tensors:
+            values[name] = tensors[f"contrast.{name}"]
+        elif parts:
+            values[name] = Mixed(*parts) if name == "mixed" else tuple(parts)
     return Contrast(**values)
 
 

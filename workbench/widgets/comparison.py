@@ -122,7 +122,7 @@ class Comparison(Shell):
         )
         by_class = "This graph has no classes: groups= takes any."
         if self.classes:
-            by_class = tables({"By class": self.agreement.classes.rename(columns=self.scene.told)})
+            by_class = tables({"By class": self.agreement.classes.rename(columns=self.scene.headings)})
         return [
             row(self.colour, self.method, self.node, self.clear, align="flex-start"),
             self.message,

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch_geometric.data import Data
 
 from workbench.evaluation import projection
-from workbench.evaluation.agreement import SIDES, Agreement, agreement
+from workbench.evaluation.agreement import COLUMNS, SIDES, Agreement, agreement
 from workbench.evaluation.coloured import map_folder
 from workbench.evaluation.projection import Map
 from workbench.plots import agreement as plots
@@ -78,7 +78,7 @@ class Pair:
         """Return what the static twin shows."""
         assert self.chosen is not None
         maps, *rest = figures.values()
-        listed = tables({MOVED: self.moved.head(15).rename(columns=self.told)})
+        listed = tables({MOVED: self.moved.head(15).rename(columns=self.headings)})
         numbers = self.numbers(np.empty(0, np.int64))
         return [maps, f"<p>{self.of_node(self.chosen)}</p>{numbers}", *rest, listed]
 
@@ -88,10 +88,10 @@ class Pair:
             return []
         return [draw(self.agreement, self.names) for draw in (plots.agreement_chart, plots.confusion_change)]
 
-    def told(self, words: str) -> str:
-        """Put what the two are called in place of "one" and "other" at the end of a heading."""
-        head, _, side = words.rpartition(", ")
-        return f"{head}, {self.names[SIDES.index(side)]}" if side in SIDES else words
+    @property
+    def headings(self) -> dict[str, str]:
+        """What the columns that are of one of the two are headed by: the measure and what that one is called."""
+        return {column: f"{measure}, {self.names[place]}" for column, (measure, place) in COLUMNS.items()}
 
     def numbers(self, selection: NDArray[np.int64]) -> str:
         """Tell of the whole, and of the selected nodes beside all, as HTML."""
@@ -105,7 +105,7 @@ class Pair:
             both = pd.DataFrame({"selected": self.agreement.of(selection), "all": self.agreement.of(range(self.nodes))})
             both.loc[both.index.str.startswith("neighbours in the group"), "all"] = np.nan  # all are in that group
             text = both.map(lambda value: "–" if pd.isna(value) else f"{value:,.2f}".removesuffix(".00"))
-            parts["The selected nodes and all"] = text.rename(self.told)
+            parts["The selected nodes and all"] = text.rename(self.headings)
             classes = self.agreement.nodes.set_index("node")["class"]
             counts = pd.DataFrame({"selected": classes.loc[selection].value_counts(), "all": classes.value_counts()})
             if not self.agreement.classes.empty:

@@ -38,17 +38,10 @@ class SamplingContext:
         ids: node ids [size]. size: how many.
         looked: whether a sampler has asked for similarities since they were last set.
         terms: what rules have asked of the graph so far, a `workbench.rules.Terms`; None before the first.
-
-    Raises:
-        UserError: an embedding that doesn't fit the graph.
     """
 
     def __init__(
-        self,
-        graph: Data,
-        embedding: Tensor | None = None,
-        anchors: Tensor | None = None,
-        ids: Tensor | None = None,
+        self, graph: Data, embedding: Tensor | None = None, anchors: Tensor | None = None, ids: Tensor | None = None
     ):
         self.graph, self.nodes = graph, int(graph.num_nodes or 0)
         self.terms: object | None = None
@@ -75,8 +68,7 @@ class SamplingContext:
         """Return where nodes stand in `ids`; every one of them must."""
         place = np.full(self.nodes, -1)
         place[self.ids.numpy()] = np.arange(self.size)
-        found: Positions = place[nodes.cpu().numpy()]
-        return found
+        return place[nodes.cpu().numpy()]
 
     def for_anchors(self, nodes: Tensor) -> "SamplingContext":
         """Return this context for other anchors [anchors]; what doesn't depend on who asks is computed once, here."""
@@ -97,15 +89,10 @@ class SamplingContext:
     @cached_property
     def degree(self) -> Positions:
         """Neighbours of each position in the whole graph [size]."""
-        degree: Positions = np.diff(self.links.indptr).astype(np.int64)[self.ids.numpy()]
-        return degree
+        return np.diff(self.links.indptr).astype(np.int64)[self.ids.numpy()]
 
     def within(self, hops: int) -> sp.csr_matrix:
-        """Return which positions lie within some hops of each anchor, itself included, 0/1 [anchors, size].
-
-        Raises:
-            UserError: more than a hundred million pairs.
-        """
+        """Return which positions lie within some hops of each anchor, itself included, 0/1 [anchors, size]."""
         if hops not in self._within:
             steps = (self.links + sp.eye(self.nodes, format="csr")).astype(bool)
             start = self.ids.numpy()[self.anchors]
@@ -129,21 +116,15 @@ class SamplingContext:
     # ----------------------------------------------------------------------------------------------- similarity
 
     def see(self, rows: Tensor, positive: Tensor) -> None:
-        """Set what similarities are of from now on.
+        """Set what similarities are of from now on: inner products of rows, one a position [size, dim].
 
-        Args:
-            rows: one row a position; similarities are their inner products [size, dim].
-            positive: similarity of each position's positive pair [size].
+        `positive` is the similarity of each position's positive pair [size].
         """
         self._rows, self._positive, self.looked = rows, positive, False
 
     @cached_property
     def features(self) -> "NDArray[np.float64] | sp.csr_matrix":
-        """The embedding, or the attributes where none was given, rows of unit length [size, dim]; sparse where it pays.
-
-        Raises:
-            UserError: neither is there, or it holds what is no finite number.
-        """
+        """The embedding, or the attributes where none was given, rows of unit length [size, dim], perhaps sparse."""
         x = self.graph.x if self.embedding is None else self.embedding
         if x is None:
             raise UserError("this sampler compares attributes, and the graph has none; pass an embedding")
@@ -170,8 +151,8 @@ class SamplingContext:
         if self._rows is not None:
             return (self._rows[torch.from_numpy(anchors)] @ self._rows.T).cpu()
         rows = self.features
-        found = rows[anchors] @ rows.T
-        return torch.from_numpy(np.round(found.toarray() if isinstance(found, sp.csr_matrix) else found, 9))
+        cosines = rows[anchors] @ rows.T
+        return torch.from_numpy(np.round(cosines.toarray() if isinstance(cosines, sp.csr_matrix) else cosines, 9))
 
     @property
     def positive(self) -> Tensor:
@@ -190,10 +171,9 @@ class SamplingContext:
             yield self.anchors[start : start + self.step]
 
     def clusters(self, count: int, randomness: Randomness) -> tuple[Positions, NDArray[np.float64]]:
-        """Cluster the features by k-means; the same clusters whoever asks with the same seed.
+        """Return the k-means cluster of each position and its distance from that one's centre [size] each.
 
-        Returns:
-            Cluster of each position [size] and its distance from the centre of its cluster [size].
+        The features are clustered, the same way whoever asks with the same seed.
         """
         if not 1 <= count <= self.size:
             raise UserError(f"{count} clusters were asked for; {self.size} nodes give 1 to {self.size}")
@@ -201,9 +181,9 @@ class SamplingContext:
         if key not in self._clusters:
             rows = self.features
             model = MiniBatchKMeans(count, batch_size=2048, n_init=3, random_state=key[1])
-            found = model.fit_predict(rows).astype(np.int64)
-            distance = model.transform(rows)[np.arange(self.size), found]
-            self._clusters[key] = found, distance.astype(np.float64)
+            clusters = model.fit_predict(rows).astype(np.int64)
+            distance = model.transform(rows)[np.arange(self.size), clusters]
+            self._clusters[key] = clusters, distance.astype(np.float64)
         return self._clusters[key]
 
 
@@ -225,24 +205,14 @@ def circle(context: SamplingContext, randomness: Randomness) -> tuple[Positions,
 def walk(
     context: SamplingContext, k: int, randomness: Randomness, fits: Callable[[Positions, Positions], NDArray[np.bool_]]
 ) -> Positions:
-    """Draw up to k positions for each anchor among those that fit; for when many do.
+    """Draw up to k positions for each anchor among those that fit, when many do: [anchors, k], -1 where fewer fit.
 
-    Args:
-        context: whose anchors and positions.
-        k: how many, at most.
-        randomness: draws the circle.
-        fits: takes rows (numbers of anchors in `context.anchors`) [rows, 1] and positions [rows, seen] and tells which
-            may be chosen [rows, seen].
-
-    Returns:
-        Positions [anchors, k], -1 where fewer fit.
+    `fits` takes numbers of anchors in `context.anchors` [rows, 1] and positions [rows, seen] and returns which may be
+    chosen [rows, seen]; `randomness` draws the circle.
     """
     order, place = circle(context, randomness)
-    chosen, taken, seen_each = (
-        np.full((len(context.anchors), k), -1),
-        np.zeros(len(context.anchors), int),
-        max(2 * k, 64),
-    )
+    chosen, taken = np.full((len(context.anchors), k), -1), np.zeros(len(context.anchors), int)
+    seen_each = max(2 * k, 64)
     most_rows = max(1, _BLOCK // seen_each)
     for first in range(0, len(chosen), most_rows):
         rows, start = np.arange(first, min(first + most_rows, len(chosen))), 1
@@ -261,8 +231,7 @@ def walk(
 def draw_listed(context: SamplingContext, k: int, randomness: Randomness, listed: sp.csr_matrix) -> Positions:
     """Draw up to k of the positions that are listed for each anchor [anchors, size], itself left out; for short lists.
 
-    Returns:
-        Positions [anchors, k], -1 where fewer are listed.
+    The result is [anchors, k], -1 where fewer are listed.
     """
     place = circle(context, randomness)[1]
     length = np.diff(listed.indptr)

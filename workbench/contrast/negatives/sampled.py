@@ -23,10 +23,8 @@ class SampledContrast(nn.Module):
 
     Args:
         base: the contrast to fill; its candidates, weights, mixed negatives and class prior are replaced.
-        graph: the graph without labels.
-        randomness: draws from its stream "negatives".
-        sampler: names a sampler, with its options; "all" leaves the contrast as it is.
-        k: most negatives of a row.
+        graph: the graph without labels. randomness: draws from its stream "negatives".
+        sampler: names a sampler, with its options; "all" leaves the contrast as it is. k: most negatives of a row.
         redraw: steps after which negatives are chosen anew; 0 keeps the first choice.
         ids: the nodes that the rows stand for; None for all, in order.
     """
@@ -44,17 +42,12 @@ class SampledContrast(nn.Module):
         super().__init__()
         self.filled, self.randomness = base, randomness
         self.sampler, self.k, self.redraw = sampler, k, redraw
-        self.context = SamplingContext(
-            Data(x=graph.x, edge_index=graph.edge_index.cpu(), num_nodes=graph.num_nodes), ids=ids
-        )
+        inputs = Data(x=graph.x, edge_index=graph.edge_index.cpu(), num_nodes=graph.num_nodes)
+        self.context = SamplingContext(inputs, ids=ids)
         self.steps, self.settled = 0, sampler.name == "all"
 
     def forward(self, u: Tensor, v: Tensor) -> Contrast:
-        """Return the contrast for this step.
-
-        Args:
-            u: projections in the first view [rows, dim], looked at without a gradient. v: in the second view.
-        """
+        """Return the contrast for this step, given projections in both views [rows, dim], detached."""
         due = self.steps == 0 or (self.redraw > 0 and self.steps % self.redraw == 0)
         if due and not self.settled:
             u, v = u.detach(), v.detach()

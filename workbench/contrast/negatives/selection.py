@@ -1,8 +1,8 @@
-"""`Selection`: whom each anchor is compared with, and why; `select` asks a named sampler for one."""
+"""`Selection`: whom each anchor is compared with, and why; `select` asks a sampler, `compared` a training for one."""
 
 import string
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch_geometric.data import Data
 
 from workbench.config import check_options
 from workbench.contrast.negatives.context import Positions, SamplingContext
-from workbench.contrast.pairs import Mixed
+from workbench.contrast.pairs import Contrast, Mixed
 from workbench.errors import UserError, node_number
 from workbench.randomness import Randomness
 from workbench.registry import Registry
@@ -24,16 +24,10 @@ from workbench.types import Trained
 SAMPLERS: Registry[Callable[..., "Selection"]] = Registry("sampler", "workbench.contrast.negatives.samplers")
 names = SAMPLERS.names
 # Samplers that make one list for all anchors; every other is taken to make a list an anchor, which needs more memory.
-SHARED = {
-    "debiased",
-    "degree-weighted",
-    "e2neg",
-    "kmeans-centres",
-    "random-centres",
-    "rule-weighted",
-    "uniform",
-}
+SHARED = {"debiased", "degree-weighted", "e2neg", "kmeans-centres", "random-centres", "rule-weighted", "uniform"}
 Facts = Mapping[str, Any]
+FactsOf = Callable[[Positions], Facts]
+COMPARED = "the last step of the training compared it with the anchor"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +51,7 @@ class Selection:
     mixed: Mixed | None = None
     class_prior: float = 0.0
     because: str = ""
-    facts: Callable[[Positions], Facts] = field(default=lambda rows: {}, repr=False)
+    facts: FactsOf = field(default=lambda rows: {}, repr=False)
 
     @property
     def shared(self) -> bool:
@@ -75,31 +69,25 @@ class Selection:
         return pd.DataFrame(columns)[negatives.ravel() >= 0].reset_index(drop=True)
 
     def of(self, anchor: int) -> "Selection":
-        """Return the part for one anchor, as a list of its own [1, k] without itself.
-
-        Raises:
-            UserError: the node is no anchor.
-        """
-        found = torch.nonzero(self.anchors == anchor).flatten()
-        if not len(found):
+        """Return the part for one anchor, as a list of its own [1, k] without itself."""
+        places = torch.nonzero(self.anchors == anchor).flatten()
+        if not len(places):
             raise UserError(f"node {anchor} is no anchor of this selection, which has {len(self.anchors):,} anchors")
-        row = int(found[0])
+        row, part = int(places[0]), replace(self, anchors=self.anchors[places])
         if not self.shared:
             mixed = self.mixed and Mixed(*(part.expand(len(self.anchors), -1)[row : row + 1] for part in self.mixed))
-            return Selection(self.anchors[found], self.negatives[found], self.weights[found], mixed, self.class_prior,
-                             self.because, lambda rows: self.facts(np.full(len(rows), row)))  # fmt: skip
-        kept = torch.nonzero(self.negatives != anchor).flatten()
-        listed, places = self.negatives[kept], kept.numpy()
+            part = replace(part, negatives=self.negatives[places], weights=self.weights[places], mixed=mixed)
+            return replace(part, facts=lambda rows: self.facts(np.full(len(rows), row)))
+        kept = self.negatives != anchor
 
         def facts(rows: Positions) -> Facts:
-            found = {name: np.broadcast_to(v, self.negatives.shape) for name, v in self.facts(np.array([row])).items()}
-            return {name: values[places][None] for name, values in found.items()}
+            shared = self.facts(np.array([row]))
+            return {name: np.broadcast_to(v, self.negatives.shape)[kept.numpy()][None] for name, v in shared.items()}
 
-        return Selection(self.anchors[found], listed[None], self.weights[kept][None], None, self.class_prior,
-                         self.because, facts)  # fmt: skip
+        return replace(part, negatives=self.negatives[kept][None], weights=self.weights[kept][None], facts=facts)
 
     def sentences(self) -> list[str]:
-        """Say why each row of `reasons` was chosen, in its order; a missing quantity (-1, nan) is left out."""
+        """Return why each row of `reasons` was chosen, in its order; a missing quantity (-1, nan) is left out."""
         return [_filled(self.because, row) for row in self.reasons.to_dict("records")]
 
     def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
@@ -119,14 +107,14 @@ def _filled(because: str, row: Mapping[Any, Any]) -> str:
     Of a part between semicolons that has an alternative after "|", the first is taken whose quantities are all there;
     a part without any is dropped.
     """
-    told = []
+    sentences = []
     for part in because.split(";"):
         for form in part.split("|"):
             wanted = [row[name] for _, name, _, _ in string.Formatter().parse(form) if name]
             if not any(_missing(value) for value in wanted):
-                told.append(form.format(**row).strip())
+                sentences.append(form.format(**row).strip())
                 break
-    return "; ".join(told)
+    return "; ".join(sentences)
 
 
 def _missing(value: Any) -> bool:
@@ -180,10 +168,8 @@ def context_of(
     if anchors is not None:
         asked = anchors.tolist() if isinstance(anchors, Tensor | np.ndarray) else anchors
         listed = list(asked) if isinstance(asked, list | tuple | range) else [asked]
-        anchors = torch.tensor([node_number(one, nodes) for one in listed], dtype=torch.long)
-    rows = (
-        embedding if embedding is None or isinstance(embedding, Tensor) else getattr(embedding, "embeddings", embedding)
-    )
+        anchors = torch.tensor([node_number(node, nodes) for node in listed], dtype=torch.long)
+    rows = getattr(embedding, "embeddings", embedding)
     if isinstance(rows, np.ndarray):
         rows = torch.from_numpy(rows)
     if rows is not None and not isinstance(rows, Tensor):
@@ -193,44 +179,67 @@ def context_of(
 
 def choose(context: SamplingContext, sampler: str, k: int, seed: int = 0, **options: Any) -> Selection:
     """Choose negatives on a context that is at hand; arguments as for `select`."""
-    chooser, given = SAMPLERS.get(sampler), check_options(SAMPLERS, sampler, options)
+    choose_by, options = SAMPLERS.get(sampler), check_options(SAMPLERS, sampler, options)
     if sampler != "all" and (not isinstance(k, int | np.integer) or isinstance(k, bool) or not 1 <= k <= context.size):
         raise UserError(f"k={k} negatives were asked for; a graph of {context.size} nodes gives 1 to {context.size}")
-    return chooser(context, int(k), Randomness(seed), **given)
+    return choose_by(context, int(k), Randomness(seed), **options)
+
+
+def compared(contrast: Contrast, anchor: int, nodes: int) -> Selection:
+    """Return the negatives of one anchor in a run's contrast, with weights; what is listed twice weighs twice.
+
+    Args:
+        contrast: of a run. anchor: node id; a UserError where no row stands for it. nodes: how many the graph has.
+    """
+    ids = torch.arange(nodes) if contrast.nodes is None else contrast.nodes.cpu()
+    rows = torch.nonzero(ids == anchor).flatten()
+    if not len(rows):
+        raise UserError(f"the training never compared node {anchor}: its anchors are {len(ids):,} of {nodes:,} nodes")
+    row, listed, weights = int(rows[0]), contrast.candidates, contrast.weights
+    each = listed is not None and listed.dim() == 2
+    columns = torch.arange(len(ids)) if listed is None else (listed[row] if each else listed).cpu()
+    if isinstance(weights, tuple):
+        own = (weights[1] @ weights[0][row]).cpu()
+    else:
+        own = torch.ones(len(columns)) if weights is None else (weights[row] if each else weights).cpu()
+    kept = (columns != row) & (own > 0)
+    negatives, place = torch.unique(columns[kept], return_inverse=True)
+    total = torch.zeros(len(negatives)).index_add(0, place, own[kept].float())
+    mixed = None
+    if contrast.mixed is not None:
+        first, second, share = (part.cpu().expand(contrast.mixed.first.shape)[[row]] for part in contrast.mixed)
+        mixed = Mixed(ids[first], ids[second], share)
+    lists = ids[negatives][None], total[None]
+    return Selection(torch.tensor([anchor]), *lists, mixed, contrast.class_prior, because=COMPARED)
 
 
 # ------------------------------------------------------------------------------- what samplers make selections by
 
 
-def shared(context: SamplingContext, negatives: Positions, because: str, own_anchors: Positions | None = None,
-           weights: Tensor | None = None, class_prior: float = 0.0, **facts: Any) -> Selection:  # fmt: skip
-    """Make a selection of one list for all anchors from positions [k].
+def shared(
+    context: SamplingContext, negatives: Positions, because: str, own_anchors: Positions | None = None, **facts: Any
+) -> Selection:
+    """Return a selection of one list for all anchors from positions [k], each of weight 1.
 
     Args:
-        context: what was chosen from.
-        negatives: positions [k].
+        context: what was chosen from. negatives: positions [k].
         because: the reason, a sentence with names of `facts` in braces; parts between semicolons are dropped where a
             quantity is missing.
         own_anchors: positions of the anchors where nobody asked for others; None for all.
-        weights: [k]; None for 1.
-        class_prior: see `Contrast`.
-        **facts: what decided, one value or [k] each.
+        **facts: what decided, a single value or [k] each.
     """
     anchors = own_anchors if context.asked is None and own_anchors is not None else context.anchors
-    weights = torch.ones(len(negatives)) if weights is None else weights
-    return Selection(context.ids[anchors], context.ids[negatives], weights, None, class_prior, because, lambda _: facts)
+    weights = torch.ones(len(negatives))
+    return Selection(context.ids[anchors], context.ids[negatives], weights, because=because, facts=lambda _: facts)
 
 
-def listed(context: SamplingContext, negatives: Positions, because: str, facts: Callable[[Positions], Facts],
-           mixed: Mixed | None = None) -> Selection:  # fmt: skip
-    """Make a selection of a list an anchor from positions [anchors, k], -1 where there is none.
+def listed(
+    context: SamplingContext, negatives: Positions, because: str, facts: FactsOf, mixed: Mixed | None = None
+) -> Selection:
+    """Return a selection of a list an anchor from positions [anchors, k], -1 where there is none.
 
-    Args:
-        context: what was chosen from.
-        negatives: positions [anchors, k].
-        because: as for `shared`.
-        facts: takes numbers of anchors [some] and gives what decided, each [some, k]; only asked when someone looks.
-        mixed: synthetic negatives, by positions.
+    `because` is as for `shared`; `facts` takes numbers of anchors [some] and gives what decided, each [some, k], only
+    asked when someone looks; `mixed` are synthetic negatives, by positions.
     """
     chosen = torch.from_numpy(negatives)
     nodes = torch.where(chosen >= 0, context.ids[chosen.clamp(min=0)], -1)

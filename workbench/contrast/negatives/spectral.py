@@ -21,17 +21,13 @@ def spectral_clusters(graph: Data, k: int, spectrum: Spectrum, randomness: Rando
     """Cluster nodes by singular vectors of the normalised Laplacian; the norm of a node's row is its centrality.
 
     Args:
-        graph: a graph with edge_index.
-        k: vectors and clusters, at least 1 and below the number of nodes.
+        graph: a graph with edge_index. k: vectors and clusters, at least 1 and below the number of nodes.
         spectrum: "largest" singular vectors, as released (the most oscillating ones); "smallest" takes the smoothest
             vectors of the largest component, in which clusters are communities. Nodes outside it are in no cluster.
         randomness: seeds the eigensolver. Differs from the release, which leaves it unseeded.
 
     Returns:
         Cluster of each node, -1 for none [nodes], and centrality, 0 outside clusters, float64 [nodes].
-
-    Raises:
-        UserError: k doesn't fit the graph.
     """
     a, nodes = adjacency(graph), int(graph.num_nodes or 0)
     inside = np.arange(nodes)
@@ -51,9 +47,9 @@ def spectral_clusters(graph: Data, k: int, spectrum: Spectrum, randomness: Rando
     vectors = vectors[:, np.argsort(-values, kind="stable")]
     spread = vectors.std(0)
     standardised = (vectors - vectors.mean(0)) / np.where(spread > 0, spread, 1.0)
-    found = MiniBatchKMeans(k, batch_size=2000, n_init=10, random_state=42).fit_predict(standardised)
     clusters, centrality = np.full(nodes, -1), np.zeros(nodes)
-    clusters[inside], centrality[inside] = found, np.linalg.norm(vectors, axis=1)
+    clusters[inside] = MiniBatchKMeans(k, batch_size=2000, n_init=10, random_state=42).fit_predict(standardised)
+    centrality[inside] = np.linalg.norm(vectors, axis=1)
     return torch.from_numpy(clusters), torch.from_numpy(centrality)
 
 

@@ -21,14 +21,8 @@ def publish(name: str, build: Callable[[Path], None]) -> Path:
     """Return the cached folder `name`, built first where it does not exist.
 
     `build` fills a private folder, which then appears under its name in one step: two processes that build the same
-    thing at once, or one that is killed, never leave a half-filled folder.
-
-    Args:
-        name: path below the cache folder; must change whenever the content would.
-        build: fills the empty folder it is given.
-
-    Raises:
-        UserError: the cache folder can't be written.
+    thing at once, or one that is killed, never leave a half-filled folder. The name must change whenever the content
+    would.
     """
     final = cache_folder() / name
     if final.exists():

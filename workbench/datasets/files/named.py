@@ -18,10 +18,10 @@ import torch
 import torch_geometric
 from torch_geometric import datasets
 from torch_geometric.data import Data, HeteroData, InMemoryDataset
-from torch_geometric.transforms import BaseTransform
 from torch_geometric.utils import to_undirected
 
 from workbench.datasets.files.cache import publish
+from workbench.datasets.files.own import read_arrays
 from workbench.datasets.files.registry import facts, kind_of_row, usable
 from workbench.datasets.files.sets import READERS, collab
 from workbench.datasets.graph_sets import GraphSet, with_attributes
@@ -32,14 +32,11 @@ from workbench.errors import UserError
 DOWNLOAD_SECONDS = 30  # a connection that says nothing for longer counts as none
 
 
-class SparseAttributes(BaseTransform):
-    """Keep attributes as a sparse tensor on disk: bags of words are 20 to 100 times as small that way."""
-
-    def forward(self, data: Data) -> Data:
-        """Return the data with x [nodes, features] in COO layout where less than a tenth of it is filled."""
-        if torch.count_nonzero(data.x) * 10 < data.x.numel():
-            data.x = data.x.to_sparse()
-        return data
+def sparse_attributes(data: Data) -> Data:
+    """Keep x as COO on disk where less than a tenth is filled: bags of words are 20 to 100 times smaller that way."""
+    if torch.count_nonzero(data.x) * 10 < data.x.numel():
+        data.x = data.x.to_sparse()
+    return data
 
 
 Loaded: TypeAlias = Data | GraphSet | HeteroData
@@ -55,9 +52,6 @@ def load_files(name: str, root: Path) -> Loaded:
     Returns:
         The data as PyG gives them; a graph has x float32 [nodes, features], edge_index [2, edges], y [nodes], and masks
         where it has; a set of graphs without attributes gets degrees.
-
-    Raises:
-        UserError: the files are missing and can't be downloaded, or are damaged, or aren't those of this graph.
     """
     row = facts(name)
     npz = root / row["npz"] if "npz" in row else None
@@ -83,10 +77,7 @@ def load_files(name: str, root: Path) -> Loaded:
 
 
 def _raw_paths(row: dict[str, Any], root: Path) -> list[Path]:
-    """Ask the PyG class which files it reads, without letting it download or process any.
-
-    A set of graphs reads what else lies there under its name, such as labels of nodes.
-    """
+    """Return the files that the PyG class reads; for a set of graphs, what else lies there under its name as well."""
     paths = [Path(path) for path in _only(row, root).raw_paths]
     others = paths[0].parent.glob(f"{row['arguments']['name']}_*.txt") if row["pyg_class"] == "TUDataset" else ()
     return [*paths, *sorted({*others} - {*paths})]
@@ -100,7 +91,7 @@ def _only(row: dict[str, Any], root: Path, *steps: str) -> InMemoryDataset:
     if "url" in row:
         changed["url"] = row["url"]
     kind = type(row["pyg_class"], (getattr(datasets, row["pyg_class"]),), changed)
-    options = {"pre_transform": SparseAttributes()} if kind_of_row(row) == "nodes" else {}
+    options = {"pre_transform": sparse_attributes} if kind_of_row(row) == "nodes" else {}
     return kind(str(root / row["family"]), **row.get("arguments", {}), **options)
 
 
@@ -187,23 +178,13 @@ def _read(name: str, row: dict[str, Any], path: Path) -> Loaded:
         elif kind_of_row(row) == "graph-sets":
             data = with_attributes(collab(path))
         else:
-            data = _read_npz(path, row["directed"])
+            data = read_arrays(path)
+            data.x, data.edge_index, data.y = data.x.float(), data.edge_index.long(), data.y.long()
+            if not row["directed"]:
+                data.edge_index = to_undirected(data.edge_index, num_nodes=len(data.x))
         _check(data)
     except Exception as error:
         raise _damaged(name, path, error) from error
-    return data
-
-
-def _read_npz(path: Path, directed: bool) -> Data:
-    """Read the npz layout of the heterophilous graphs: node_features, node_labels, edges [m, 2], masks [splits, n]."""
-    with np.load(path, allow_pickle=False) as file:
-        x = torch.from_numpy(file["node_features"]).float()
-        edge_index = torch.from_numpy(file["edges"]).long().t().contiguous()
-        data = Data(x=x, edge_index=edge_index, y=torch.from_numpy(file["node_labels"]).long())
-        for part in ("train", "val", "test"):
-            data[f"{part}_mask"] = torch.from_numpy(file[f"{part}_masks"]).t().contiguous()
-    if not directed:
-        data.edge_index = to_undirected(edge_index, num_nodes=len(x))
     return data
 
 

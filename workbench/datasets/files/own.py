@@ -32,19 +32,15 @@ KEPT = ("x", "edge_index", "y", "train_mask", "val_mask", "test_mask", "class_na
 
 
 def read_file(path: Path, features: Features = None, labels: Labels = None, directed: bool = False) -> Data:
-    """Read a graph from a file.
+    """Read a graph from a file; it is checked, its attributes not yet normalised.
 
     Args:
         path: .csv or .tsv: one edge a line, two columns of node names, whole numbers or not, with or without a header;
             .graphml, .gml: as networkx reads them; .npz: arrays x, edge_index and y, or node_features, edges and
             node_labels, or the compressed matrices of the gnn-benchmark layout; .pt: PyG Data or a mapping of tensors.
-        features: see load_graph; a file has the node's name in its first column, or is a .npy of [nodes, features]
-            whose row i is node i.
-        labels: see load_graph; files as for features.
+        features, labels: see load_graph; a file has the node's name in its first column, or is a .npy of [nodes,
+            features] whose row i is node i.
         directed: for an edge list: keep the direction instead of adding the other one.
-
-    Returns:
-        The graph, checked, its attributes not yet normalised.
 
     Raises:
         UserError: no such file, an unknown format, or content that can't be used, naming the place.
@@ -61,7 +57,7 @@ def read_file(path: Path, features: Features = None, labels: Labels = None, dire
         read = networkx.read_graphml if path.suffix == ".graphml" else networkx.read_gml
         return from_networkx(_opened(path, lambda: read(path)), features, labels)
     if path.suffix == ".npz":
-        return from_data(_opened(path, lambda: _from_arrays(path)), features, labels)
+        return from_data(_opened(path, lambda: read_arrays(path)), features, labels)
     with torch.serialization.safe_globals([DataEdgeAttr, DataTensorAttr, GlobalStorage]):  # what a Data is made of
         loaded = _opened(path, lambda: torch.load(path, weights_only=True))  # never runs code from the file
     if isinstance(loaded, dict):
@@ -79,9 +75,6 @@ def from_networkx(graph: networkx.Graph, features: Features = None, labels: Labe
         features: see load_graph. None takes the node attribute "x" or "features" (a vector), else every numeric node
             attribute that each node has, else the one-hot degree, with a warning.
         labels: see load_graph. None takes the first of the node attributes "y", "label", "class" that each node has.
-
-    Raises:
-        UserError: no nodes, or attributes or labels that can't be used.
     """
     nodes = list(graph.nodes)
     index = {node: position for position, node in enumerate(nodes)}
@@ -93,10 +86,8 @@ def from_networkx(graph: networkx.Graph, features: Features = None, labels: Labe
     table.columns = table.columns.map(str)
     shared = [name for name in table.columns if table[name].notna().all()]
     if labels is None:  # a value for each node of its own is a name, not a class
-        several = [
-            name for name in LABEL_ATTRIBUTES if name in shared and table[name].astype(str).nunique() < len(nodes)
-        ]
-        labels = next((name for name in several if not isinstance(features, str) or name != features), None)
+        possible = (name for name in LABEL_ATTRIBUTES if name in shared and str(features) != name)
+        labels = next((name for name in possible if table[name].astype(str).nunique() < len(nodes)), None)
     if isinstance(labels, str) and _names_attributes(labels):
         data.y, data.class_names = classes(_column(table, labels, shared), data.node_names)
         shared.remove(labels)
@@ -113,11 +104,11 @@ def from_networkx(graph: networkx.Graph, features: Features = None, labels: Labe
     return _finished(data, features, labels)
 
 
-def _names_attributes(given: Any) -> bool:
-    """Tell whether what is given names attributes of the nodes, not a file or numbers."""
-    if isinstance(given, str):
-        return given not in ALWAYS and Path(given).suffix not in (*TABLES, ".npy")
-    return isinstance(given, list | tuple) and bool(given) and all(isinstance(name, str) for name in given)
+def _names_attributes(source: Any) -> bool:
+    """Return whether a source of features or labels names attributes of the nodes, not a file or numbers."""
+    if isinstance(source, str):
+        return source not in ALWAYS and Path(source).suffix not in (*TABLES, ".npy")
+    return isinstance(source, list | tuple) and bool(source) and all(isinstance(name, str) for name in source)
 
 
 def _columns(table: pandas.DataFrame, names: Sequence[str], shared: list[str]) -> Tensor:
@@ -158,19 +149,18 @@ def _from_edge_list(path: Path, features: Features, labels: Labels, directed: bo
     blank = (ends == "").any(axis=1)
     if blank.any():
         raise UserError(f"{path}: edge {int(blank.argmax()) + 1} has only one end")
-    tables = [node_table(given) for given in (features, labels)]
-    called = np.unique(np.concatenate([ends.ravel(), *(table.index for table in tables if table is not None)]))
-    called = np.array(sorted(called, key=int)) if all(name.isdecimal() for name in called) else called
-    arrays = (None if isinstance(given, str) and given in ALWAYS else array_file(given) for given in (features, labels))
+    tables = [node_table(source) for source in (features, labels)]
+    names = np.unique(np.concatenate([ends.ravel(), *(table.index for table in tables if table is not None)]))
+    names = np.array(sorted(names, key=int)) if all(name.isdecimal() for name in names) else names
+    arrays = (array_file(s) for s in (features, labels) if not isinstance(s, str) or s not in ALWAYS)
     rows = [len(array) for array in arrays if array is not None]
     if rows:  # arrays have no names: row i is node i
-        if not all(name.isdecimal() and int(name) < rows[0] for name in called):
-            raise UserError(
-                f"{path}: with attributes or labels by row number, nodes must be numbered 0 to {rows[0] - 1}"
-            )
-        called = np.arange(rows[0]).astype(str)
-    place = pandas.Series(np.arange(len(called)), index=called)
-    data = _joined(called.tolist(), place[ends.ravel()].to_numpy().reshape(-1, 2), directed)
+        if not all(name.isdecimal() and int(name) < rows[0] for name in names):
+            numbered = f"nodes must be numbered 0 to {rows[0] - 1}"
+            raise UserError(f"{path}: with attributes or labels by row number, {numbered}")
+        names = np.arange(rows[0]).astype(str)
+    place = pandas.Series(np.arange(len(names)), index=names)
+    data = _joined(names.tolist(), place[ends.ravel()].to_numpy().reshape(-1, 2), directed)
     return _finished(data, features, labels)
 
 
@@ -197,7 +187,13 @@ def _finished(data: Data, features: Features, labels: Labels) -> Data:
     if isinstance(features, str) and features in ALWAYS:
         data.x = torch.ones(nodes, 1)
         check(data)  # the edges, before anything is counted on them
-        _structural(data, features, nodes)
+        if features == "identity":
+            data.x = torch.eye(nodes)
+        else:
+            largest = int(degree(data.edge_index[0], nodes).max())
+            bare = Data(edge_index=data.edge_index, num_nodes=nodes)
+            data.x = OneHotDegree(largest, cat=False)(bare).x.float()
+            data.feature_names = [f"degree {count}" for count in range(largest + 1)]
     elif features is not None:
         table = node_table(features)
         if table is not None:
@@ -208,49 +204,40 @@ def _finished(data: Data, features: Features, labels: Labels) -> Data:
         _same_length("attributes", len(data.x), nodes)
     if labels is not None:
         table = node_table(labels)
-        given: Any = array_file(labels) if table is None else _rows(table, data, f"label in {labels}").iloc[:, 0]
-        _same_length("labels", len(given), nodes)
-        data.y, data.class_names = classes(given, data.get("node_names") or range(nodes))
+        values: Any = array_file(labels) if table is None else _rows(table, data, f"label in {labels}").iloc[:, 0]
+        _same_length("labels", len(values), nodes)
+        data.y, data.class_names = classes(values, data.get("node_names") or range(nodes))
     del data.num_nodes
     check(data)
     return data
 
 
-def _structural(data: Data, how: str, nodes: int) -> None:
-    if how == "identity":
-        data.x = torch.eye(nodes)
-        return
-    largest = int(degree(data.edge_index[0], nodes).max())
-    data.x = OneHotDegree(largest, cat=False)(Data(edge_index=data.edge_index, num_nodes=nodes)).x.float()
-    data.feature_names = [f"degree {count}" for count in range(largest + 1)]
-
-
 def _rows(table: pandas.DataFrame, data: Data, what: str) -> pandas.DataFrame:
-    """Put the rows of a table with node names into the order of the graph's nodes."""
-    called = data.get("node_names") or [str(node) for node in range(int(data.num_nodes))]
-    for missing in pandas.Index(called).difference(table.index):
+    """Return the rows of a table with node names in the order of the graph's nodes."""
+    names = pandas.Index(data.get("node_names") or [str(node) for node in range(int(data.num_nodes))])
+    for missing in names.difference(table.index):
         raise UserError(f"node {missing!r} has no {what}")
-    for stranger in table.index.difference(pandas.Index(called)):
+    for stranger in table.index.difference(names):
         raise UserError(f"{stranger!r} has {what}, but the graph has no such node")
-    return table.loc[called]
+    return table.loc[names]
 
 
-def _same_length(what: str, given: int, nodes: int) -> None:
-    if given != nodes:
-        raise UserError(f"there are {what} for {given} nodes, but the graph has {nodes}")
+def _same_length(what: str, count: int, nodes: int) -> None:
+    if count != nodes:
+        raise UserError(f"there are {what} for {count} nodes, but the graph has {nodes}")
 
 
 def _column(table: pandas.DataFrame, name: str, shared: list[str]) -> pandas.Series:
     if name not in shared:
         lacking = table.index[table[name].isna()][0] if name in table else None
-        detail = (
-            f"node number {lacking} lacks it" if lacking is not None else f"there are: {', '.join(shared) or 'none'}"
-        )
+        there = f"there are: {', '.join(shared) or 'none'}"
+        detail = there if lacking is None else f"node number {lacking} lacks it"
         raise UserError(f"{name!r} is not a node attribute that each node has ({detail})")
     return table[name]
 
 
-def _from_arrays(path: Path) -> Data:
+def read_arrays(path: Path) -> Data:
+    """Read an .npz file of arrays, in the layouts that `read_file` names."""
     with np.load(path, allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
     if "adj_indptr" in arrays:
@@ -263,16 +250,13 @@ def _from_arrays(path: Path) -> Data:
     elif "edges" in arrays:
         arrays |= {"edge_index": arrays["edges"].T, "x": arrays["node_features"]}
         arrays |= {"y": arrays["node_labels"]} if "node_labels" in arrays else {}
-        arrays |= {
-            f"{part}_mask": arrays[f"{part}_masks"].T for part in ("train", "val", "test") if f"{part}_masks" in arrays
-        }
-    kept = {key: array for key, array in arrays.items() if key in KEPT}
-    return Data(
-        **{
-            key: [str(w) for w in a] if a.dtype.kind == "U" else torch.from_numpy(np.ascontiguousarray(a))
-            for key, a in kept.items()
-        }
-    )
+        masks = [part for part in ("train", "val", "test") if f"{part}_masks" in arrays]
+        arrays |= {f"{part}_mask": arrays[f"{part}_masks"].T for part in masks}
+    data = Data()
+    for key in (key for key in KEPT if key in arrays):
+        words = arrays[key].dtype.kind == "U"
+        data[key] = arrays[key].tolist() if words else torch.from_numpy(np.ascontiguousarray(arrays[key]))
+    return data
 
 
 def _opened(path: Path, read: Callable[[], Any]) -> Any:

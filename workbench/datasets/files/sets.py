@@ -48,10 +48,10 @@ def _pairs(path: Path) -> Tensor:
     lines = path.read_text(encoding="utf-8").splitlines()
     parts = [line.partition(":") for line in lines if line.strip()]
     if parts[0][1]:
-        found = [(int(user), int(item)) for user, _, items in parts for item in items.split()]
+        pairs = [(int(user), int(item)) for user, _, items in parts for item in items.split()]
     else:
-        found = [(int(user), int(item)) for line, _, _ in parts for user, item, *_ in [line.split()]]
-    return torch.tensor(found).T.contiguous() - 1
+        pairs = [(int(user), int(item)) for line, _, _ in parts for user, item, *_ in [line.split()]]
+    return torch.tensor(pairs).T.contiguous() - 1
 
 
 def heco(folder: Path, row: Row) -> HeteroData:

@@ -13,20 +13,14 @@ from torch import Tensor
 from workbench.errors import UserError
 
 TABLES = (".csv", ".tsv")
-HEADER_WORDS = {"source", "target", "src", "dst", "from", "to", "u", "v", "node", "node1", "node2", "id", "name"} | {
-    "label",
-    "class",
-    "y",
-}
+HEADER_WORDS = {"source", "target", "src", "dst", "from", "to", "u", "v", "node", "node1", "node2", "id", "name"}
+HEADER_WORDS |= {"label", "class", "y"}
 
 
 def read_table(path: Path) -> pandas.DataFrame:
     """Read a .csv or .tsv as text; its first line is a header when a word stands there above a column of numbers.
 
     A first line with one of the words source, target, node, id, label or the like is a header as well.
-
-    Raises:
-        UserError: no such file, or lines of different lengths.
     """
     if not path.is_file():
         raise UserError(f"there is no file {path}")
@@ -46,42 +40,38 @@ def read_table(path: Path) -> pandas.DataFrame:
     return table
 
 
-def node_table(given: Any) -> pandas.DataFrame | None:
-    """Read a table whose first column names nodes, or return None where what is given isn't such a file."""
-    if not isinstance(given, str | os.PathLike) or Path(given).suffix not in TABLES:
+def node_table(source: Any) -> pandas.DataFrame | None:
+    """Read a table whose first column names nodes; None where the source isn't such a file."""
+    if not isinstance(source, str | os.PathLike) or Path(source).suffix not in TABLES:
         return None
-    table = read_table(Path(given).expanduser())
+    table = read_table(Path(source).expanduser())
     if table.shape[1] < 2:
-        raise UserError(f"{given}: the first column names the node, and at least one more must follow")
+        raise UserError(f"{source}: the first column names the node, and at least one more must follow")
     table = table.set_index(table.columns[0])
     if not table.index.is_unique:
-        raise UserError(f"{given} has two lines for node {table.index[table.index.duplicated()][0]!r}")
+        raise UserError(f"{source} has two lines for node {table.index[table.index.duplicated()][0]!r}")
     return table
 
 
-def array_file(given: Any) -> np.ndarray | None:
-    """Return an array that is given as such, or as a .npy file; None where it is something else."""
-    if isinstance(given, Tensor):
-        return given.detach().cpu().numpy()
-    if isinstance(given, str | os.PathLike):
-        path = Path(given).expanduser()
+def array_file(source: Any) -> np.ndarray | None:
+    """Return an array as it is, or from a .npy file; None where the source is something else."""
+    if isinstance(source, Tensor):
+        return source.detach().cpu().numpy()
+    if isinstance(source, str | os.PathLike):
+        path = Path(source).expanduser()
         if path.suffix in TABLES:
             return None
         if path.suffix != ".npy":
-            raise UserError(f"attributes and labels are read from .csv, .tsv or .npy, not from {str(given)!r}")
+            raise UserError(f"attributes and labels are read from .csv, .tsv or .npy, not from {str(source)!r}")
         try:
             return np.load(path, allow_pickle=False)
         except (OSError, ValueError) as error:
             raise UserError(f"{path} can't be read as an array: {error}") from error
-    return None if given is None else np.asarray(given)
+    return None if source is None else np.asarray(source)
 
 
 def numbers(values: Any, what: str) -> Tensor:
-    """Turn a table [nodes, features] into a float32 tensor of its own.
-
-    Raises:
-        UserError: an entry that is not a number, or not two dimensions.
-    """
+    """Turn a table [nodes, features] into a float32 tensor of its own; a UserError names what is not a number."""
     array = np.asarray(values)
     if array.ndim != 2:
         raise UserError(f"{what} must be a table [nodes, features], not of shape {list(array.shape)}")
@@ -97,11 +87,7 @@ def numbers(values: Any, what: str) -> Tensor:
 
 
 def classes(values: Any, nodes: Sequence[Any]) -> tuple[Tensor, list[str]]:
-    """Number the classes of labels [nodes], in numeric order where they are whole numbers, else in alphabetical order.
-
-    Raises:
-        UserError: a node without a label, or with a negative one.
-    """
+    """Number the classes of labels [nodes], in numeric order where they are whole numbers, else alphabetically."""
     labels = pandas.Series(list(values), dtype=object)
     missing = labels.isna() | (labels.astype(str) == "")
     if missing.any():
@@ -111,7 +97,6 @@ def classes(values: Any, nodes: Sequence[Any]) -> tuple[Tensor, list[str]]:
         if (whole < 0).any():
             wrong = int((whole < 0).argmax())
             raise UserError(f"node {nodes[wrong]!r} has the negative label {whole[wrong]:g}; classes start at 0")
-        found, y = np.unique(whole.to_numpy(np.int64), return_inverse=True)
-    else:
-        found, y = np.unique(labels.to_numpy(str), return_inverse=True)
-    return torch.from_numpy(y.astype(np.int64)), [str(name) for name in found]
+        labels = whole.astype(np.int64)
+    names, y = np.unique(labels.to_numpy(None if labels.dtype == np.int64 else str), return_inverse=True)
+    return torch.from_numpy(y.astype(np.int64)), [str(name) for name in names]

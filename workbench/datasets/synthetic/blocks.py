@@ -57,7 +57,7 @@ class Blocks:
         for _ in range(20):
             points = np.sort(self.generator.random(count - len(keys) + 16))  # sorted points are found faster
             first = self._at(points * self.reached[-1])
-            keys = distinct(keys, edge_keys(first, self.partners(first), len(self.y)))
+            keys = np.union1d(keys, edge_keys(first, self.partners(first), len(self.y)))
             if len(keys) >= count:
                 keys = np.delete(keys, self.generator.choice(len(keys), len(keys) - count, replace=False))
                 break
@@ -68,14 +68,3 @@ def edge_keys(first: np.ndarray, second: np.ndarray, nodes: int) -> np.ndarray:
     """Return one number an undirected edge, smaller end first; self-loops are left out."""
     kept = first != second
     return np.minimum(first, second)[kept] * nodes + np.maximum(first, second)[kept]
-
-
-def distinct(*keys: np.ndarray) -> np.ndarray:
-    """Return the union of arrays of keys, sorted (np.unique hashes, which is slow on keys like these)."""
-    union = np.sort(np.concatenate(keys))
-    return union[np.diff(union, prepend=-1) > 0]
-
-
-def among(keys: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return which keys are among the sorted known ones."""
-    return known[np.minimum(np.searchsorted(known, keys), len(known) - 1)] == keys if len(known) else keys < 0

@@ -5,11 +5,9 @@ import torch
 from sklearn.decomposition import PCA
 from torch_geometric.data import Data
 
-from workbench.datasets.synthetic.blocks import Blocks, among, distinct, edge_keys, expected_degrees, word_shares
+from workbench.datasets.synthetic.blocks import Blocks, edge_keys, expected_degrees, word_shares
 from workbench.errors import UserError
 
-NTSC_THRESHOLD = 6  # a node is flagged when the doubled degrees of its neighbours sum to at most this
-LGTC_THRESHOLD = 0.01  # ... when local and global mean similarity differ by less than this
 LGTC_COMPONENTS = 8  # principal components of the attributes, whose cosines are compared
 LEAST_NEIGHBOURS = 4  # of a node planted for LGTC: each has another neighbour, so their degrees sum to 8 or more
 LEAST_SUM = 7  # plain neighbour degrees of every other node sum to at least this
@@ -39,19 +37,17 @@ def planted(
 
     - planted_ntsc: sum over neighbours u of 2·degree(u) <= 6. Planted nodes are islands of two (sum 2); the neighbour
       degrees of every other node sum to at least 7 undoubled, so the rule read with plain degrees gives the same.
-    - planted_lgtc: |mean over neighbours u of cos(z_v, z_u) - mean over all nodes w, v included, of cos(z_v, z_w)|
-      < 0.01, where z are the scores on the first 8 principal components of x, found in double precision. Planted nodes
+    - planted_lgtc: |mean over neighbours u of cos(z_v, z_u) - mean over all nodes w, v included, of cos(z_v, z_w)| <
+      0.01, where z are the scores on the first 8 principal components of x, found in double precision. Planted nodes
       have the mean profile of all classes instead of their own, and neighbours chosen to bring the difference below
       0.004; every other node differs by at least 0.016, for which some get further edges.
 
     Args:
-        nodes: number of nodes, at least 20 a class.
-        classes: number of equally likely classes.
+        nodes, classes: how many, at least 20 nodes a class; classes are equally likely.
         degree: mean degree of the ordinary nodes before the planting.
         homophily: probability that an edge of theirs joins two nodes of the same class; the planting lowers the share
             in the whole graph by a few points.
-        features: number of words.
-        signal: how far the class profiles lie apart: standard deviation of their logarithms; 0 makes them equal.
+        features: number of words. signal: how far the class profiles lie apart: standard deviation of their logarithms.
         degree_exponent: exponent of the power law of expected degrees, above 2; None: all equal.
         commonsense: share of nodes planted for each rule, up to 0.2; 0 plants nothing and adds no planted_ mask.
         seed: same seed, same graph.
@@ -65,7 +61,19 @@ def planted(
 
     Source: Karrer, Newman, Physical Review E 2011 (the block model); the rules: papers of Str-GCL, hard form.
     """
-    _check_ranges(nodes, classes, degree, homophily, features, signal, degree_exponent, commonsense)
+    rules = (
+        (classes >= 2, f"classes must be at least 2, not {classes}"),
+        (nodes >= 20 * classes, f"nodes must be at least 20 a class ({20 * classes}), not {nodes}"),
+        (3 <= degree <= nodes / 5, f"degree must lie between 3 and a fifth of the nodes ({nodes / 5:g}), not {degree}"),
+        (0 <= homophily <= 1, f"homophily must lie between 0 and 1, not {homophily}"),
+        (features >= 2, f"features must be at least 2, not {features}"),
+        (signal >= 0, f"signal must not be negative, but is {signal}"),
+        (degree_exponent is None or degree_exponent > 2, f"degree_exponent must be above 2, not {degree_exponent}"),
+        (0 <= commonsense <= 0.2, f"commonsense must lie between 0 and 0.2, not {commonsense}"),
+    )
+    for holds, sentence in rules:
+        if not holds:
+            raise UserError(f"planted graph: {sentence}")
     generator = np.random.default_rng(seed)
     y = generator.integers(classes, size=nodes)
     order = generator.permutation(nodes)
@@ -91,31 +99,6 @@ def planted(
     return data
 
 
-def _check_ranges(
-    nodes: int,
-    classes: int,
-    degree: float,
-    homophily: float,
-    features: int,
-    signal: float,
-    degree_exponent: float | None,
-    commonsense: float,
-) -> None:
-    rules = (
-        (classes >= 2, f"classes must be at least 2, not {classes}"),
-        (nodes >= 20 * classes, f"nodes must be at least 20 a class ({20 * classes}), not {nodes}"),
-        (3 <= degree <= nodes / 5, f"degree must lie between 3 and a fifth of the nodes ({nodes / 5:g}), not {degree}"),
-        (0 <= homophily <= 1, f"homophily must lie between 0 and 1, not {homophily}"),
-        (features >= 2, f"features must be at least 2, not {features}"),
-        (signal >= 0, f"signal must not be negative, but is {signal}"),
-        (degree_exponent is None or degree_exponent > 2, f"degree_exponent must be above 2, not {degree_exponent}"),
-        (0 <= commonsense <= 0.2, f"commonsense must lie between 0 and 0.2, not {commonsense}"),
-    )
-    for holds, sentence in rules:
-        if not holds:
-            raise UserError(f"planted graph: {sentence}")
-
-
 class _Planting:
     """Adds edges until exactly the planted nodes satisfy the two rules, keeping each node's sums up to date."""
 
@@ -134,22 +117,21 @@ class _Planting:
 
     def add(self, first: np.ndarray, second: np.ndarray) -> None:
         """Add edges; those that are there already and self-loops are skipped."""
-        new = distinct(edge_keys(first, second, self.nodes))
-        new = new[~among(new, self.known) & ~among(new, self.added)]
+        new = np.setdiff1d(np.setdiff1d(edge_keys(first, second, self.nodes), self.known), self.added)
         ends = np.divmod(new, self.nodes)
         alike = self.alike(*ends)
         for end in ends:
             self.similarity += np.bincount(end, alike, self.nodes)
             self.degree += np.bincount(end, minlength=self.nodes)
-        self.added = distinct(self.added, new)
+        self.added = np.union1d(self.added, new)
 
     def alike(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return cos(z_first, z_second); in slices, so that nothing of [edges, 8] is kept."""
-        found = np.empty(len(first))
+        cosines = np.empty(len(first))
         for start in range(0, len(first), SLICE):
             part = slice(start, start + SLICE)
-            np.einsum("ek,ek->e", self.unit[first[part]], self.unit[second[part]], out=found[part])
-        return found
+            np.einsum("ek,ek->e", self.unit[first[part]], self.unit[second[part]], out=cosines[part])
+        return cosines
 
     def difference(self, nodes: np.ndarray) -> np.ndarray:
         """Return local minus global mean similarity of nodes."""

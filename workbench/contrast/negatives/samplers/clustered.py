@@ -24,9 +24,8 @@ def e2neg(context: SamplingContext, k: int, randomness: Randomness, spectrum: st
     graph: Data = context.graph
     clusters, centrality = spectral_clusters(graph, k, spectrum, randomness)  # type: ignore[arg-type]
     inside = clusters[context.ids].numpy(), centrality[context.ids].numpy()
-    told = ("most central of the {cluster_size} nodes of spectral cluster {cluster}, centrality {centrality:.3f}"
-            "; displaced node {displaced}")  # fmt: skip
-    return _centres(context, *inside, told, "centrality", 1.0)
+    because = "most central of the {cluster_size} nodes of spectral cluster {cluster}, centrality {centrality:.3f}"
+    return _centres(context, *inside, because, "centrality", 1.0)
 
 
 @SAMPLERS.register("kmeans-centres")
@@ -35,10 +34,8 @@ def kmeans_centres(context: SamplingContext, k: int, randomness: Randomness) -> 
 
     The control for E2Neg's spectral clusters that looks at attributes and not at the graph (k-means: Lloyd, 1982).
     """
-    found, distance = context.clusters(k, randomness)
-    told = ("nearest to the centre of k-means cluster {cluster} of {cluster_size} nodes, at {distance:.3f}"
-            "; displaced node {displaced}")  # fmt: skip
-    return _centres(context, found, distance, told, "distance", -1.0)
+    because = "nearest to the centre of k-means cluster {cluster} of {cluster_size} nodes, at {distance:.3f}"
+    return _centres(context, *context.clusters(k, randomness), because, "distance", -1.0)
 
 
 @SAMPLERS.register("random-centres")
@@ -68,7 +65,7 @@ def different_cluster(context: SamplingContext, k: int, randomness: Randomness, 
 def _centres(
     context: SamplingContext, clusters: Positions, value: np.ndarray, because: str, name: str, sign: float
 ) -> Selection:
-    """Choose the position of the highest sign * value in each cluster; what came second is told as displaced."""
+    """Choose the position of the highest sign * value in each cluster; what came second is displaced."""
     order = np.lexsort((-sign * value, clusters))
     order = order[clusters[order] >= 0]
     sorted_clusters = clusters[order]
@@ -76,20 +73,18 @@ def _centres(
     size = np.diff(np.r_[first, len(order)])
     second = order[np.minimum(first + 1, len(order) - 1)]
     centres = order[first]
-    facts = {
-        "cluster": sorted_clusters[first], "cluster_size": size, name: value[centres],
-        "displaced": np.where(size > 1, context.ids.numpy()[second], -1),
-    }  # fmt: skip
-    return shared(context, centres, because, centres, **facts)
+    facts = {"cluster": sorted_clusters[first], "cluster_size": size, name: value[centres]}
+    facts["displaced"] = np.where(size > 1, context.ids.numpy()[second], -1)
+    return shared(context, centres, because + "; displaced node {displaced}", centres, **facts)
 
 
 def _by_cluster(context: SamplingContext, k: int, randomness: Randomness, clusters: int, same: bool) -> Selection:
-    found, _ = context.clusters(min(clusters, context.size), randomness)
-    mine = found[context.anchors]
-    chosen = walk(context, k, randomness, lambda rows, seen: (found[seen] == mine[rows]) == same)
+    cluster, _ = context.clusters(min(clusters, context.size), randomness)
+    own = cluster[context.anchors]
+    chosen = walk(context, k, randomness, lambda rows, seen: (cluster[seen] == own[rows]) == same)
+    because = "of the anchor's cluster {cluster}" if same else "of cluster {cluster}, the anchor is of {own_cluster}"
 
     def facts(rows: Positions) -> Facts:
-        return {"cluster": found[chosen[rows]], "own_cluster": mine[rows][:, None]}
+        return {"cluster": cluster[chosen[rows]], "own_cluster": own[rows][:, None]}
 
-    told = "of the anchor's cluster {cluster}" if same else "of cluster {cluster}, the anchor is of {own_cluster}"
-    return listed(context, chosen, told, facts)
+    return listed(context, chosen, because, facts)

@@ -28,8 +28,8 @@ def uniform(context: SamplingContext, k: int, randomness: Randomness) -> Selecti
 def uniform_each(context: SamplingContext, k: int, randomness: Randomness) -> Selection:
     """K nodes drawn uniformly for each anchor: the placebo for choices that differ by anchor."""
     chosen = walk(context, k, randomness, lambda rows, seen: np.ones_like(seen, bool))
-    return listed(context, chosen, "number {draw} of the nodes drawn at random for this anchor",
-                  lambda rows: {"draw": np.arange(1, chosen.shape[1] + 1)})  # fmt: skip
+    because = "number {draw} of the nodes drawn at random for this anchor"
+    return listed(context, chosen, because, lambda rows: {"draw": np.arange(1, chosen.shape[1] + 1)})
 
 
 @SAMPLERS.register("degree-weighted")
@@ -43,8 +43,8 @@ def degree_weighted(context: SamplingContext, k: int, randomness: Randomness) ->
     clock = torch.empty(context.size, dtype=torch.float64).exponential_(generator=generator).numpy()
     linked = np.flatnonzero(context.degree > 0)
     order = linked[np.argsort(clock[linked] / context.degree[linked], kind="stable")][:k]
-    told = "number {draw} of the nodes drawn by degree, which is {degree}"
-    return shared(context, order, told, draw=np.arange(1, len(order) + 1), degree=context.degree[order])
+    because = "number {draw} of the nodes drawn by degree, which is {degree}"
+    return shared(context, order, because, draw=np.arange(1, len(order) + 1), degree=context.degree[order])
 
 
 @SAMPLERS.register("hop-far")
@@ -55,16 +55,16 @@ def hop_far(context: SamplingContext, k: int, randomness: Randomness, hops: int 
     """
     near = context.within(_at_least_one(hops) - 1)
     chosen = walk(context, k, randomness, lambda rows, seen: ~_contains(near, rows, seen))
-    told = f"hop distance {{hops}}, at least {hops} was asked for|no path leads to it, so that it is far enough"
-    return listed(context, chosen, told, lambda rows: _hops(context, chosen, rows))
+    because = f"hop distance {{hops}}, at least {hops} was asked for|no path leads to it, so that it is far enough"
+    return listed(context, chosen, because, lambda rows: _hops(context, chosen, rows))
 
 
 @SAMPLERS.register("hop-near")
 def hop_near(context: SamplingContext, k: int, randomness: Randomness, hops: int = 2) -> Selection:
     """Up to k nodes within `hops` edges of the anchor, drawn uniformly: topologically coupled on purpose."""
     chosen = draw_listed(context, k, randomness, context.within(_at_least_one(hops)))
-    told = f"hop distance {{hops}}, at most {hops} was asked for"
-    return listed(context, chosen, told, lambda rows: _hops(context, chosen, rows))
+    because = f"hop distance {{hops}}, at most {hops} was asked for"
+    return listed(context, chosen, because, lambda rows: _hops(context, chosen, rows))
 
 
 def _at_least_one(hops: int) -> int:
@@ -74,10 +74,9 @@ def _at_least_one(hops: int) -> int:
 
 
 def _contains(table: sp.csr_matrix, rows: Positions, columns: Positions) -> np.ndarray:
-    """Tell which entries of a sparse table are there, [rows, columns] as the index arrays broadcast."""
+    """Return which entries of a sparse table are there, [rows, columns] as the index arrays broadcast."""
     rows, columns = np.broadcast_arrays(rows, columns)
-    found = table[rows.ravel(), columns.ravel()]
-    return np.asarray(found).reshape(rows.shape).astype(bool)
+    return np.asarray(table[rows.ravel(), columns.ravel()]).reshape(rows.shape).astype(bool)
 
 
 def _hops(context: SamplingContext, chosen: Positions, rows: Positions) -> Facts:

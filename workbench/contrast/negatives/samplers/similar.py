@@ -19,9 +19,9 @@ MOST_SYNTHETIC = 1_000
 @SAMPLERS.register("hardest")
 def hardest(context: SamplingContext, k: int, randomness: Randomness) -> Selection:
     """The k nodes most similar to the anchor (hard mining as of Hermans, Beyer and Leibe, 2017)."""
-    found = _top(context, k + 1, lambda cosines, block: cosines)
-    return listed(context, found[:, :k], "number {rank} by cosine, {cosine:.3f}; displaced node {displaced}",
-                  lambda rows: _ranked(context, found, rows))  # fmt: skip
+    ranked = _top(context, k + 1, lambda cosines, block: cosines)
+    because = "number {rank} by cosine, {cosine:.3f}; displaced node {displaced}"
+    return listed(context, ranked[:, :k], because, lambda rows: _ranked(context, ranked, rows))
 
 
 @SAMPLERS.register("semi-hard")
@@ -35,11 +35,13 @@ def semi_hard(context: SamplingContext, k: int, randomness: Randomness, margin: 
         bound = context.positive[torch.from_numpy(block)][:, None] - margin
         return cosines.masked_fill(cosines >= bound, -math.inf)
 
-    found = _top(context, k + 1, below)
-    told = "number {rank} by cosine, {cosine:.3f}, below the positive's {positive:.3f}; displaced node {displaced}"
-    return listed(context, found[:, :k], told, lambda rows: {
-        **_ranked(context, found, rows), "positive": context.positive.numpy()[context.anchors[rows]][:, None]
-    })  # fmt: skip
+    def facts(rows: Positions) -> Facts:
+        positive = context.positive.numpy()[context.anchors[rows]][:, None]
+        return {**_ranked(context, ranked, rows), "positive": positive}
+
+    ranked = _top(context, k + 1, below)
+    because = "number {rank} by cosine, {cosine:.3f}, below the positive's {positive:.3f}; displaced node {displaced}"
+    return listed(context, ranked[:, :k], because, facts)
 
 
 @SAMPLERS.register("ring")
@@ -61,9 +63,13 @@ def ring(context: SamplingContext, k: int, randomness: Randomness, low: float = 
         outside = (cosines < ends[:, :1]) | (cosines > ends[:, 1:])
         return (-away.double()).masked_fill(outside, -math.inf)
 
-    found = _top(context, k, drawn)
-    return listed(context, found, "cosine {cosine:.3f} lies at percentile {percentile:.0f} of the other nodes",
-                  lambda rows: _percentiles(context, found, rows))  # fmt: skip
+    def facts(rows: Positions) -> Facts:
+        cosine, percentile = _cosines(context, rows, chosen[rows], ranked=True)
+        return {"cosine": cosine, "percentile": percentile}
+
+    chosen = _top(context, k, drawn)
+    because = "cosine {cosine:.3f} lies at percentile {percentile:.0f} of the other nodes"
+    return listed(context, chosen, because, facts)
 
 
 @SAMPLERS.register("mixing")
@@ -92,29 +98,25 @@ def mixing(
     ranks = torch.randint(parents, (2, count), generator=generator)
     share = torch.rand(count, generator=generator)
     share[synthetic:] = 1 - share[synthetic:] / 2
-    first, second = (hard.gather(1, one.expand(len(hard), -1) % others) for one in ranks)
+    first, second = (hard.gather(1, rank.expand(len(hard), -1) % others) for rank in ranks)
     second = torch.where(torch.arange(count) < synthetic, second, own)
     lonely = hard[:, :1] < 0
     mixed = Mixed(torch.where(lonely, own, first), torch.where(lonely, own, second), share)
-    told = "drawn at random for this anchor, number {rank} of the drawn by cosine, {cosine:.3f}"
-    return listed(context, chosen, told, lambda rows: {
-        "rank": np.arange(1, k + 1), "cosine": _cosines(context, rows, chosen[rows])[0]
-    }, mixed if count else None)  # fmt: skip
+
+    def facts(rows: Positions) -> Facts:
+        return {"rank": np.arange(1, k + 1), "cosine": _cosines(context, rows, chosen[rows])[0]}
+
+    because = "drawn at random for this anchor, number {rank} of the drawn by cosine, {cosine:.3f}"
+    return listed(context, chosen, because, facts, mixed if count else None)
 
 
 def _top(context: SamplingContext, k: int, score: Callable[[Tensor, Positions], Tensor]) -> Positions:
-    """Return the positions of the k highest scores of each anchor, -1 where fewer have one, itself left out.
+    """Return the positions of the k highest scores of each anchor [anchors, k], -1 where there are fewer.
 
-    Args:
-        context: what to choose from.
-        k: how many; columns beyond the number of positions are -1.
-        score: takes cosines [block, size], minus infinity for an anchor with itself, and the anchors' positions
-            [block]; gives minus infinity for whoever must not be chosen.
-
-    Returns:
-        [anchors, k].
+    `score` takes cosines [block, size], minus infinity for an anchor with itself, and the anchors' positions [block];
+    it gives minus infinity for whoever must not be chosen.
     """
-    found = np.full((len(context.anchors), k), -1)
+    top = np.full((len(context.anchors), k), -1)
     done = 0
     for block in context.blocks():
         cosines = context.similarity(block)
@@ -123,19 +125,17 @@ def _top(context: SamplingContext, k: int, score: Callable[[Tensor, Positions], 
         scores = score(cosines, block)
         scores[own] = -math.inf
         values, chosen = scores.topk(min(k, context.size), dim=1)
-        found[done : done + len(block), : chosen.shape[1]] = torch.where(values == -math.inf, -1, chosen).numpy()
+        top[done : done + len(block), : chosen.shape[1]] = torch.where(values == -math.inf, -1, chosen).numpy()
         done += len(block)
-    return found
+    return top
 
 
 def _cosines(
     context: SamplingContext, rows: Positions, chosen: Positions, ranked: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Look up what was chosen for some anchors [rows, k], nan where nothing was.
+    """Return cosines of anchors with what was chosen for them [rows, k], nan where nothing was.
 
-    Returns:
-        Cosines with the anchors and, where `ranked`, the percentage of the anchor's other nodes that are less similar
-        [rows, k] each.
+    And, where `ranked`, the percentage of the anchor's other nodes that are less similar [rows, k].
     """
     cosines, below = np.full(chosen.shape, np.nan), np.full(chosen.shape, np.nan)
     for start in range(0, len(rows), context.step):
@@ -150,13 +150,9 @@ def _cosines(
     return np.where(none, np.nan, cosines), np.where(none, np.nan, 100 * below / max(context.size - 1, 1))
 
 
-def _ranked(context: SamplingContext, found: Positions, rows: Positions) -> Facts:
-    """Tell rank, cosine and the node that would have been next; `found` has one column more than was chosen."""
-    chosen, following = found[rows, :-1], found[rows, -1:]
+def _ranked(context: SamplingContext, ranked: Positions, rows: Positions) -> Facts:
+    """Return rank, cosine and the node that would have been next; `ranked` has one column more than was chosen."""
+    chosen, following = ranked[rows, :-1], ranked[rows, -1:]
     displaced = np.where(following >= 0, context.ids.numpy()[following], -1)
     cosine = _cosines(context, rows, chosen)[0]
     return {"rank": np.arange(1, chosen.shape[1] + 1), "cosine": cosine, "displaced": displaced}
-
-
-def _percentiles(context: SamplingContext, found: Positions, rows: Positions) -> Facts:
-    return dict(zip(("cosine", "percentile"), _cosines(context, rows, found[rows], ranked=True), strict=True))

@@ -1,5 +1,7 @@
 """Samplers that choose whom to push how much: by a rule, or corrected for negatives of the anchor's own class."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -21,16 +23,10 @@ def rule_weighted(
 ) -> Selection:
     """K nodes of which a rule is true to some degree, drawn uniformly; each weighs as much as the rule is true of it.
 
-    The weight is W of the contrast, as in negatives weighted by what is known of them (Xia and others, ProGCL, 2022);
-    a rule in place of a learned weight is ours.
-
-    Args:
-        context: what to choose from.
-        k: how many, shared by all anchors.
-        randomness: draws them.
-        rule: name or formula that is true or false of a node.
-        rule_semantics: how its truth is graded, as for `workbench.rules.evaluate`; "crisp" keeps whom it is true of.
-        rule_steepness: of a graded truth.
+    The weight is W of the contrast, as in negatives weighted by what is known of them (Xia and others, ProGCL, 2022); a
+    rule in place of a learned weight is ours. `rule` is a name or formula that is true or false of a node,
+    `rule_semantics` how its truth is graded, as for `workbench.rules.evaluate`, and `rule_steepness` that of a graded
+    truth.
     """
     tree = rules.formula(rule)
     if tree.sort == "number":
@@ -42,9 +38,8 @@ def rule_weighted(
     chosen = order[truth[order] > 0][:k].numpy()
     if not len(chosen):
         raise UserError(f"the rule {rule!r} is true of no node of this graph, so that no negative is left")
-    weights = truth[chosen].float()
-    return shared(context, chosen, "the rule holds of it to the degree {truth:.3f}", None, weights,
-                  truth=np.asarray(truth)[chosen])  # fmt: skip
+    because = "the rule holds of it to the degree {truth:.3f}"
+    return replace(shared(context, chosen, because, truth=np.asarray(truth)[chosen]), weights=truth[chosen].float())
 
 
 @SAMPLERS.register("debiased")
@@ -57,5 +52,5 @@ def debiased(context: SamplingContext, k: int, randomness: Randomness, class_pri
     if not 0 <= class_prior < 1:
         raise UserError(f"class_prior is {class_prior}; it must be at least 0 and below 1")
     order = torch.randperm(context.size, generator=randomness.generator("negatives"))[:k].numpy()
-    told = f"number {{draw}} of the nodes drawn at random, their sum corrected for a class prior of {class_prior:g}"
-    return shared(context, order, told, class_prior=class_prior, draw=np.arange(1, len(order) + 1))
+    because = f"number {{draw}} of the nodes drawn at random, their sum corrected for a class prior of {class_prior:g}"
+    return replace(shared(context, order, because, draw=np.arange(1, len(order) + 1)), class_prior=class_prior)
