@@ -18,7 +18,7 @@ class Plain(NamedTuple):
         layers: the arguments of `torch_geometric.nn.Sequential("x, edge_index", [...])` after the first, one a line, as
             source code, e.g. '(GCNConv(1433, 128), "x, edge_index -> x")'.
         state: its weights, by the names that such a module has.
-        imports: lines of import beyond torch, `nn` and `Sequential`.
+        imports: lines of import beyond torch and `nn`.
         definitions: source code of what PyG does not have, above the module.
         embeds: what x and edge_index are, for whoever calls the module.
     """

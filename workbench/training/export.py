@@ -1,5 +1,6 @@
 """Files for those who do not have this package: an encoder as a plain PyG module, embeddings in tables and lists."""
 
+import ast
 from pathlib import Path
 
 import pandas as pd
@@ -18,19 +19,22 @@ Embeddings are float [nodes, {dim}]. Needs torch and torch-geometric only.
 from pathlib import Path
 
 import torch
-from torch import nn
-from torch_geometric.nn import Sequential
+from torch import Tensor, nn
 {imports}
 {definitions}
 
+class Encoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        {layers}
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        {calls}
+
+
 def load() -> nn.Module:
     """Return the trained encoder in evaluation mode."""
-    model = Sequential(
-        "x, edge_index",
-        [
-            {layers},
-        ],
-    )
+    model = Encoder()
     model.load_state_dict(torch.load(Path(__file__).with_name("encoder.pt"), weights_only=True))
     return model.eval()
 '''
@@ -39,17 +43,36 @@ def load() -> nn.Module:
 def encoder(module: Encoder, title: str, dim: int, folder: Path) -> list[Path]:
     """Write an encoder into a folder: encoder.py, a module of PyG's own layers under a title, and its encoder.pt."""
     plain = module.plain()
+    layers, calls = _statements(plain.layers)
     source = _MODULE.format(
         title=title,
         dim=dim,
         embeds=plain.embeds,
         imports="\n".join(plain.imports),
         definitions=f"\n{plain.definitions}" if plain.definitions else "",
-        layers=",\n            ".join(plain.layers),
+        layers="\n        ".join(layers),
+        calls="\n        ".join(calls),
     )
     (folder / "encoder.py").write_text(source, encoding="utf-8")
     torch.save({name: weight.detach().clone() for name, weight in plain.state.items()}, folder / "encoder.pt")
     return [folder / "encoder.py", folder / "encoder.pt"]
+
+
+def _statements(layers: list[str]) -> tuple[list[str], list[str]]:
+    """Return the lines that make the layers of `Plain` and those that call them.
+
+    PyG's own Sequential is not used: one that is made in a module which can't be imported by its name computes the
+    `forward` of the last other one.
+    """
+    made, calls, results = [], [], "x"
+    for number, layer in enumerate(layers):
+        module, arguments = ast.parse(layer, mode="eval").body, results
+        if isinstance(module, ast.Tuple):
+            module, signature = module.elts
+            arguments, results = ast.literal_eval(signature).split(" -> ")
+        made.append(f"self.module_{number} = {ast.unparse(module)}")
+        calls.append(f"{results} = self.module_{number}({arguments})")
+    return made, [*calls, f"return {results}"]
 
 
 def embeddings(matrix: Tensor, names: list[str] | None, folder: Path, prefix: str = "") -> list[Path]:
