@@ -342,3 +342,22 @@ def test_a_notebook_shows_the_conditions_of_a_study() -> None:
     title, shown = study._repr_html_().split("<table", 1)
     assert title == "<b>What is &lt;it&gt;?</b><br>any data, 3 seeds, no scores"
     assert re.findall("<td>(.*?)</td>", shown) == ["first", "grace", "", "tau=0.2"]
+
+
+@pytest.mark.parametrize(
+    ("data", "method", "metric", "baseline"),
+    [("rings", "infograph", "accuracy", "sum-of-attributes"), ("tastes", "lightgcn", "recall@20", "popularity")],
+)
+def test_data_of_another_kind_are_scored_in_their_own_way(
+    data: str, method: str, metric: str, baseline: str, tmp_path: Path
+) -> None:
+    study = Study("s", conditions=(Condition("mine", method, "small", ()),), seeds=(0, 1), solver="fast")
+    rows = wb.studies.run(study, data, store=tmp_path, progress=False)
+    scored = rows[rows["metric"] == metric]
+    own = {"rings": "svc-10-folds", "tastes": "full-ranking"}[data]
+    assert set(scored["protocol"]) == {own} and {"mine", baseline, f"untrained {method}"} <= set(scored["condition"])
+    if metric == "accuracy":
+        summary = wb.studies.summary(rows, study.protocols[0]).set_index("condition")
+        assert summary.loc["mine", "seeds"] == 2 and summary.loc["mine", "accuracy"] > 40
+    with pytest.raises(UserError, match="learns on"):
+        wb.studies.run(study, "planted:200", store=tmp_path, progress=False)

@@ -7,6 +7,7 @@ import torch
 from torch_geometric.data import Data
 
 from workbench.contrast.negatives import selection
+from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
 from workbench.evaluation import BASELINES, evaluate, lens, protocols
 from workbench.studies.study import Study
@@ -77,21 +78,31 @@ def check_negatives(config: Any, data: Data) -> None:
 
 
 def _scores(scored: Any, study: Study, data: Data, facts: dict[str, Any]) -> list[dict[str, Any]]:
-    splits = study.large_splits if study.large_splits and (data.num_nodes or 0) >= LARGE else study.splits
+    splits = (
+        study.large_splits if study.large_splits and sum(kind_of(data).sizes(data).values()) >= LARGE else study.splits
+    )
     rows = []
     for protocol in _allowed(study, data):
-        scores = evaluate(scored, data, protocol, splits=splits, solver=study.solver, progress=False)
+        solver = study.solver if study.solver in protocols.get(protocol).solvers else None
+        scores = evaluate(scored, data, protocol, splits=splits, solver=solver, progress=False)
         metrics = [name for name in scores.measures if name in scores.per_split]
         long = scores.per_split.rename_axis("split").reset_index().melt("split", metrics, "metric")
         rows += [{**facts, "protocol": protocol, **row} for row in long.to_dict("records")]
     return rows
 
 
-def _allowed(study: Study, data: Data) -> list[str]:
-    """Return the protocols of a study that data allow; raise the first one's error where they allow none."""
-    refusals = {name: protocols.get(name).refusal(data) for name in study.protocols}
+def _allowed(study: Study, data: Any) -> list[str]:
+    """Return the protocols of a study that data allow; raise the first one's error where they allow none.
+
+    Where none is for data of this kind, it is the kind's own.
+    """
+    if not study.protocols:
+        return []
+    kind = kind_of(data)
+    of_kind = [name for name in study.protocols if kind.name in protocols.get(name).kinds] or [kind.protocol]
+    refusals = {name: protocols.get(name).refusal(data) for name in of_kind}
     allowed = [name for name, refusal in refusals.items() if refusal is None]
-    if refusals and not allowed:
+    if not allowed:
         raise next(refusal for refusal in refusals.values() if refusal)
     return allowed
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.datasets import names as graph_names
+from workbench.datasets.files.registry import kind_of_row, rows
+from workbench.datasets.kinds import KINDS, Kind, kind_of
 from workbench.errors import UserError, unknown
 from workbench.evaluation import BASELINES, protocols
 from workbench.methods import configure
@@ -56,6 +58,8 @@ def plan(
         is_file = bool(Path(name).suffix) or Path(name).exists()
         if name not in in_memory and not is_file and name.partition(":")[0] not in graph_names():
             raise unknown("graph", name, graph_names())
+        row = rows().get(name.partition(":")[0], {})
+        kind = kind_of(in_memory[name]) if name in in_memory else KINDS.get(kind_of_row(row))()
         known: list[Condition] = []
         for condition in study.conditions:
             try:
@@ -66,7 +70,7 @@ def plan(
                 left_out.append(str(error).split(";")[0])
         scored = bool(study.protocols) and not study.lens
         if scored and known:
-            tasks += [Task(Condition(baseline, "", ""), name, kind="baseline") for baseline in study.baselines]
+            tasks += [Task(Condition(baseline, "", ""), name, kind="baseline") for baseline in _baselines(study, kind)]
         first: dict[str, Condition] = {}
         for condition in known:
             first.setdefault(condition.method, condition)
@@ -78,6 +82,11 @@ def plan(
                     tasks.append(Task(start, name, seed, "untrained"))
             tasks += [Task(condition, name, seed) for condition in known]
     return tasks
+
+
+def _baselines(study: Study, kind: Kind) -> Sequence[str]:
+    """Return the study's baselines that are of a kind of data, or that kind's own where none is."""
+    return [name for name in study.baselines if name in kind.baselines] or (kind.baselines if study.baselines else ())
 
 
 def _checked(condition: Condition, name: str, data: Any) -> Condition:

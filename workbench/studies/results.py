@@ -96,13 +96,16 @@ def wide(rows: pd.DataFrame, protocol: str | None = None, curve: bool = False) -
     """Return one row a training, a column a metric (means over the splits), with its costs.
 
     Args:
-        rows: the long table. protocol: whose scores count; None for the only one, a UserError where there are several.
+        rows: the long table. protocol: whose scores count; for data that have none by it, and for None, those by their
+            only one, a UserError where there are several.
         curve: keep the points of learning curves apart, a row an epoch; else the last one counts.
     """
-    known = [name for name in rows["protocol"].unique() if name]
-    if protocol is None and len(known) > 1:
-        raise UserError(f"the rows are by {len(known)} protocols ({', '.join(known)}): say which by protocol=")
-    rows = rows[rows["protocol"].isin([protocol or next(iter(known), ""), ""])]
+    scored = rows[rows["protocol"] != ""]
+    others = scored[~scored["data"].isin(scored.loc[scored["protocol"] == protocol, "data"])]
+    for _, known in others.groupby("data", sort=False)["protocol"].unique().items():
+        if len(known) > 1:
+            raise UserError(f"the rows are by {len(known)} protocols ({', '.join(known)}): say which by protocol=")
+    rows = rows[rows["protocol"].isin([protocol, ""]) | rows["data"].isin(others["data"])]
     rows = rows.assign(seed=rows["seed"].fillna(-1))
     keys = [*TRAINING, "epochs"] if curve else TRAINING
     last = rows.groupby(TRAINING)["epochs"].transform("max")
