@@ -80,8 +80,7 @@ class Protocol:
             count: how many; where the splits come with the graph, at most as many as it has.
             seed: of the split draw, whole and not negative.
         """
-        labelled = int((labels_of(graph) >= 0).sum())
-        if labelled < self.least_nodes:
+        if (labelled := int((labels_of(graph) >= 0).sum())) < self.least_nodes:
             items = kind_of(graph).items[0]
             raise UserError(
                 f"protocol {self.name!r} wants at least {self.least_nodes} labelled {items} (5 to train on) and "
@@ -103,13 +102,12 @@ class Protocol:
 
     def refusal(self, graph: Any) -> UserError | None:
         """Return why data can't be split so, None where they can."""
-        if self.probe == "ranking":  # what is held out comes with the data
-            return None
         try:
-            self.splits(graph, 1)
+            if self.probe != "ranking":  # what is held out comes with the data
+                self.splits(graph, 1)
+            return None
         except UserError as error:
             return error
-        return None
 
 
 _PROTOCOLS: Registry[Protocol] = Registry("protocol")
