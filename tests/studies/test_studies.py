@@ -17,7 +17,7 @@ from workbench.cli import main
 from workbench.errors import UserError
 from workbench.evaluation import evaluate
 from workbench.plots import budget_chart, difference_chart
-from workbench.studies import Condition, Study, results
+from workbench.studies import Condition, Study, report, results
 from workbench.studies.study import from_table
 
 SMALL: dict[str, Any] = {"epochs": 2, "dim": 8, "projection": 8, "splits": 3, "progress": False}
@@ -351,13 +351,20 @@ def test_a_notebook_shows_the_conditions_of_a_study() -> None:
 def test_data_of_another_kind_are_scored_in_their_own_way(
     data: str, method: str, metric: str, baseline: str, tmp_path: Path
 ) -> None:
-    study = Study("s", conditions=(Condition("mine", method, "small", ()),), seeds=(0, 1), solver="fast")
+    pairs = (("mine", f"untrained {method}"),)
+    study = Study("s", "", (Condition("mine", method, "small"),), seeds=(0, 1), solver="fast", comparisons=pairs)
     rows = wb.studies.run(study, data, store=tmp_path, progress=False)
     scored = rows[rows["metric"] == metric]
     own = {"rings": "svc-10-folds", "tastes": "full-ranking"}[data]
     assert set(scored["protocol"]) == {own} and {"mine", baseline, f"untrained {method}"} <= set(scored["condition"])
-    if metric == "accuracy":
-        summary = wb.studies.summary(rows, study.protocols[0]).set_index("condition")
-        assert summary.loc["mine", "seeds"] == 2 and summary.loc["mine", "accuracy"] > 40
+    tables = report.study(study, rows)
+    summary, differences = tables["summary"].set_index("condition"), tables["differences"].iloc[0]
+    assert summary.loc["mine", "seeds"] == 2 and ("accuracy" in summary) == (metric == "accuracy")
+    means = scored.groupby("condition")["value"].mean()
+    assert summary.loc["mine", metric] == pytest.approx(means["mine"])
+    assert differences["difference"] == pytest.approx(means["mine"] - means[f"untrained {method}"])
+    other = rows.assign(protocol=rows["protocol"].replace({own: "another"}))
+    both = report.study(study, pd.concat([rows, other[other["protocol"] != ""]]))["summary"].set_index("condition")
+    assert both.loc["mine", metric] == pytest.approx(means["mine"]), "the first of several that it was not asked for"
     with pytest.raises(UserError, match="learns on"):
         wb.studies.run(study, "planted:200", store=tmp_path, progress=False)

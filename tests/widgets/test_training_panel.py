@@ -287,6 +287,7 @@ def test_what_cannot_be_asked_for_is_an_error_at_once(small_graph: Data) -> None
     for more, words in (
         ({"taw": 0.3}, "unknown parameter 'taw'"),
         ({"method": "grase"}, "did you mean 'grace'"),
+        ({"method": "lightgcn"}, "shows nodes of a graph, on which 'lightgcn' does not learn; use fit"),
         ({"preset": "quik"}, "did you mean 'quick'"),
         ({"seed": -1}, "seed is -1"),
         ({"every": 0}, "every is 0"),

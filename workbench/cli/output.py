@@ -42,7 +42,8 @@ def act(args: argparse.Namespace, actions: Mapping[str, tuple[Callable[[argparse
     words, needed = re.findall(r"[A-Z]+", takes), re.findall(r"[A-Z]+", takes.partition("[")[0])
     if len(args.words) < len(needed) or (len(args.words) > len(words) and "..." not in takes):
         wanted = f"workbench {args.command} {args.action} takes {takes or 'nothing more'}"
-        raise UserError(f"{wanted}, and {len(args.words)} words were given; see workbench {args.command} --help")
+        number = f"{len(args.words)} word{' was' if len(args.words) == 1 else 's were'} given"
+        raise UserError(f"{wanted}, and {number}; see workbench {args.command} --help")
     return do(args)
 
 

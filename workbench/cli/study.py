@@ -76,7 +76,7 @@ def conduct(args: argparse.Namespace, study: Any, data: list[str] | None, out: s
         print_json({"trainings": states(outcomes), "rows": rows, **tables})
     else:
         methods = ", ".join(dict.fromkeys(f"{c.method}, preset {c.preset}" for c in study.conditions))
-        protocols = ", ".join(study.protocols) or "no scores"
+        protocols = ", ".join(filter(None, rows["protocol"].unique())) or "no scores"
         print(f"{study.name}: {methods}; {len(study.seeds)} training seeds, {protocols}")
         _print(tables)
         table = states([outcome for outcome in outcomes if not finished([outcome])])

@@ -15,8 +15,8 @@ class Plain(NamedTuple):
     """An encoder in PyG's own words, for `Run.export`.
 
     Attributes:
-        layers: the arguments of `torch_geometric.nn.Sequential("x, edge_index", [...])` after the first, one a line, as
-            source code, e.g. '(GCNConv(1433, 128), "x, edge_index -> x")'.
+        layers: source code, one a line, e.g. '(GCNConv(1433, 128), "x, edge_index -> x")': the notation of PyG's
+            `Sequential("x, edge_index", [...])`, from which the export writes a module.
         state: its weights, by the names that such a module has.
         imports: lines of import beyond torch and `nn`.
         definitions: source code of what PyG does not have, above the module.

@@ -121,7 +121,7 @@ class Scores:
         rows = {LABELS.get(name, name): [f"{measure} %", measure.over] for name, measure in self.measures.items()}
         table = pd.DataFrame.from_dict(rows, "index", columns=["mean ± spread", "spread"]).to_html(border=0)
         flaw = f", FLAWED: {self.flawed}" if self.flawed else ""
-        return f"<b>{html.escape(f'{self.protocol}, {self.solver}{flaw}')}</b>{table}"
+        return f"<b>{html.escape(f'{self.protocol}, {self.fitted}{flaw}')}</b>{table}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values that JSON can hold."""

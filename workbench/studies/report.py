@@ -179,14 +179,15 @@ def _curves(rows: pd.DataFrame) -> list[str]:
 
 
 def _switches(folder: Path) -> list[str]:
-    if not len(results.read("switches", folder)):
+    rows = results.read("switches", folder)
+    if not len(rows):
         return ["Not run here."]
-    table = switches(folder)
+    table, protocols = switches(folder), ", ".join(filter(None, rows["protocol"].unique()))
     table["difference"] = [f"{row.difference:+.1f} [{row.low:+.1f}, {row.high:+.1f}]" for row in table.itertuples()]
     lines = table.drop(columns=["low", "high"]).to_numpy()
     return [
         "One change at a time against what the release does, each training with the quick preset, accuracy by "
-        f"{load('switches').protocols[0]}, mean difference with its 95 % t interval over training seeds, percentage "
+        f"{protocols}, mean difference with its 95 % t interval over training seeds, percentage "
         "points. The last row of each graph is the release against its own untrained encoder.",
         markdown(["method", "graph", "switch", "seeds", "difference", "verdict"], lines),
     ]

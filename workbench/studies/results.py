@@ -9,7 +9,7 @@ import pandas as pd
 from filelock import FileLock
 
 from workbench.errors import UserError
-from workbench.evaluation import protocols
+from workbench.evaluation import protocols, ranking
 from workbench.studies.measure import LENS
 
 FOLDER = Path(__file__).parents[2] / "docs" / "results"  # the results that are kept with the project, a file a study
@@ -96,16 +96,18 @@ def wide(rows: pd.DataFrame, protocol: str | None = None, curve: bool = False) -
     """Return one row a training, a column a metric (means over the splits), with its costs.
 
     Args:
-        rows: the long table. protocol: whose scores count; for data that have none by it, and for None, those by their
-            only one, a UserError where there are several.
+        rows: the long table.
+        protocol: whose scores count, of data that have none by it their first one's. None takes the only one of each; a
+            UserError where there are several.
         curve: keep the points of learning curves apart, a row an epoch; else the last one counts.
     """
-    scored = rows[rows["protocol"] != ""]
-    others = scored[~scored["data"].isin(scored.loc[scored["protocol"] == protocol, "data"])]
-    for _, known in others.groupby("data", sort=False)["protocol"].unique().items():
-        if len(known) > 1:
+    by_data = rows[rows["protocol"] != ""].groupby("data", sort=False)["protocol"].unique()
+    counted = dict[str, str]()
+    for data, known in by_data.items():
+        if protocol is None and len(known) > 1:
             raise UserError(f"the rows are by {len(known)} protocols ({', '.join(known)}): say which by protocol=")
-    rows = rows[rows["protocol"].isin([protocol, ""]) | rows["data"].isin(others["data"])]
+        counted[str(data)] = protocol if protocol and protocol in known else known[0]
+    rows = rows[(rows["protocol"] == "") | (rows["protocol"] == rows["data"].map(counted))]
     rows = rows.assign(seed=rows["seed"].fillna(-1))
     keys = [*TRAINING, "epochs"] if curve else TRAINING
     last = rows.groupby(TRAINING)["epochs"].transform("max")
@@ -142,18 +144,30 @@ def summary(rows: pd.DataFrame, protocol: str | None = None) -> pd.DataFrame:
     """Return one row a condition and data: data, condition, kind, seeds, and means over the seeds.
 
     Of accuracy and macro F1 in percent, with the spread over seeds and (pooled) over splits in percentage points, and
-    of the seconds of training; arguments and errors as for `wide`.
+    of the seconds of training; of rankings, recall and NDCG with the spread of the first. Arguments and errors as for
+    `wide`.
     """
-    groups = wide(rows, protocol).groupby(["data", "condition", "kind"], sort=False)
+    trainings = wide(rows, protocol)
+    groups = trainings.groupby(["data", "condition", "kind"], sort=False)
     columns = {
         "seeds": groups["seed"].count(),
         "accuracy": groups["accuracy"].mean(),
-        "spread over seeds": groups["accuracy"].std(),
+        "spread over seeds": groups[main(trainings)].std(),
         "spread over splits": groups["accuracy_std"].agg(lambda part: float(np.sqrt((part**2).mean()))),
         "macro F1": groups["macro_f1"].mean(),
+        **{name: groups[name].mean() for name in ranking.MEASURES if name in trainings},
         "seconds": groups["seconds"].mean(),
     }
-    return pd.DataFrame(columns).reset_index()
+    table = pd.DataFrame(columns).reset_index()
+    return (
+        table if main(trainings) == "accuracy" else table.drop(columns=["accuracy", "spread over splits", "macro F1"])
+    )
+
+
+def main(trainings: pd.DataFrame) -> str:
+    """Return the measure that trainings, a row each, are compared by: accuracy, or of rankings alone the first."""
+    ranked = [name for name in ranking.MEASURES if name in trainings and trainings["accuracy"].isna().all()]
+    return ranked[0] if ranked else "accuracy"
 
 
 def curves(rows: pd.DataFrame) -> pd.DataFrame:

@@ -113,9 +113,8 @@ class Study:
         """Show a line a condition in a notebook, below what is asked."""
         import pandas as pd
 
-        on = (
-            f"{', '.join(self.data) or 'any data'}, {len(self.seeds)} seeds, {', '.join(self.protocols) or 'no scores'}"
-        )
+        seeds = f"{len(self.seeds)} seed{'s' * (len(self.seeds) != 1)}"
+        on = f"{', '.join(self.data) or 'any data'}, {seeds}, {', '.join(self.protocols) or 'no scores'}"
         rows = [
             [c.name, c.method, c.preset or "", ", ".join(f"{name}={value}" for name, value in c.overrides)]
             for c in self.conditions

@@ -28,7 +28,9 @@ CLAIM = ["data", "first", "second", "seeds", "value", "low", "high", "unit", "ve
 
 
 def paired(rows: pd.DataFrame, pairs: Iterable[tuple[str, str]], protocol: str | None = None) -> pd.DataFrame:
-    """Return paired differences in accuracy, over the seeds that both conditions have, with 95 % t intervals.
+    """Return paired differences over the seeds that both conditions have, with 95 % t intervals.
+
+    They are in accuracy, or of rankings in the first measure.
 
     Args:
         rows: the long table of one study. protocol: whose scores count; None for the only one.
@@ -41,8 +43,9 @@ def paired(rows: pd.DataFrame, pairs: Iterable[tuple[str, str]], protocol: str |
     """
     differences = []
     for data, part in results.wide(rows, protocol).groupby("data", sort=False):
-        fixed = part[part["seed"].isna()].set_index("condition")["accuracy"]
-        by_seed = part.dropna(subset="seed").pivot(index="seed", columns="condition", values="accuracy").assign(**fixed)
+        measure = results.main(part)
+        fixed = part[part["seed"].isna()].set_index("condition")[measure]
+        by_seed = part.dropna(subset="seed").pivot(index="seed", columns="condition", values=measure).assign(**fixed)
         for first, second in pairs:
             if first not in by_seed or second not in by_seed:
                 continue

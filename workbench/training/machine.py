@@ -57,7 +57,11 @@ def peak_memory(device: torch.device) -> Iterator[Callable[[], float]]:
         trim(0)  # memory that was freed but not given back would hide what is used next
     start = highest = psutil.Process().memory_info().rss
     if _forget_peak():
-        yield lambda: (_kept_peak() - start) / 2**20
+        ended = list[int]()
+        try:
+            yield lambda: (ended[0] if ended else _kept_peak()) / 2**20 - start / 2**20
+        finally:
+            ended.append(_kept_peak())
         return
     done = threading.Event()
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from torch_geometric.data import Data
 
-from workbench.methods import Config, configure
+from workbench.errors import UserError
+from workbench.methods import METHODS, Config, configure
 from workbench.methods.presets import changes
 from workbench.randomness import Randomness
 
@@ -48,10 +49,17 @@ def checked(
     Parameters that are as the preset has them count as not given.
     """
     Randomness(seed)  # refuses what is no seed
+    if "nodes" not in METHODS.get(method).kinds:
+        raise UserError(f"the training panel shows nodes of a graph, on which {method!r} does not learn; use fit")
     label = str(graph.get("name") or "your graph") if isinstance(graph, Data) else graph
     full_name, config = configure(method, preset, label, parameters)
     changed = changes(method, full_name, config).changed
     return Request(graph, label, method, full_name, changed, config.epochs, seed), config
+
+
+def on_nodes() -> list[str]:
+    """Return the methods that learn on the nodes of a graph."""
+    return [name for name in METHODS.names() if "nodes" in METHODS.get(name).kinds]
 
 
 def explained(config_class: type[Config]) -> dict[str, str]:
