@@ -1,6 +1,7 @@
 """The forecast: against measured fits, what it grows with, the refusal, the memory that is left, the command."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -48,6 +49,8 @@ def drawn(nodes: int, features: int = 100) -> Data:
 
 def test_the_peak_is_that_of_a_fit(tmp_path: Path) -> None:
     # A process that has trained before takes again what it has freed, which hides a part of the peak: one a fit.
+    # Dask, where a test before this one has started it, leaves a word to malloc behind, by which less is kept.
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     started = []
     for number, (method, nodes, settings) in enumerate(FITS):
         graph = drawn(nodes)
@@ -55,7 +58,7 @@ def test_the_peak_is_that_of_a_fit(tmp_path: Path) -> None:
         place.mkdir()
         torch.save({"x": graph.x, "edge_index": graph.edge_index}, place / "graph.pt")
         words = [sys.executable, "-c", FIT, str(place), json.dumps([method, settings])]
-        started.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
+        started.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=usual))
     ratios = {}
     for (method, nodes, settings), process in zip(FITS, started, strict=True):
         measured = float(process.communicate()[0].split()[-1])
