@@ -557,7 +557,7 @@ def test_nobody_there_to_click_gets_the_same_pictures(small_graph: Data, monkeyp
     with pytest.raises(UserError, match="lower the learning rate"):
         widgets.training_panel(small_graph, epochs=50, lr=1e30)
     with pytest.raises(UserError, match="shows nodes of a graph, and tastes is users and items"):
-        widgets.training_panel("tastes", "lightgcn")
+        widgets.training_panel("tastes", "grace")
 
 
 # -------------------------------------------------------------------------------------------------- a real browser
