@@ -63,7 +63,9 @@ def test_a_normalised_encoder_equals_pyg_with_batch_norm_in_training_and_afterwa
         for weight in (*encoder.biases, *encoder.parameters()):
             weight.add_(0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(weight.numel())))
     plain, names = encoder.plain(), {"GCNConv": GCNConv, "nn": torch.nn}
-    theirs = Sequential("x, edge_index", [eval(layer, names) for layer in plain.layers])
+    theirs = Sequential(
+        "x, edge_index", [(eval(made, names), f"{takes} -> {gives}") for made, takes, gives in plain.layers]
+    )
     theirs.load_state_dict({name: value.clone() for name, value in plain.state.items()})
     for mode in (True, False):  # the first pass moves the running statistics, which the second goes by
         encoder.train(mode)

@@ -94,7 +94,9 @@ def test_the_encoder_is_that_of_the_release_written_in_pyg(graphs: GraphSet) -> 
         torch.testing.assert_close(encoder(graph.x, graph.edge_index), torch.cat(codes, 1))
     plain = encoder.plain()
     names = {"GINConv": GINConv, "nn": torch.nn, "torch": torch}
-    exported = Sequential("x, edge_index", [eval(layer, names) for layer in plain.layers])
+    exported = Sequential(
+        "x, edge_index", [(eval(made, names), f"{takes} -> {gives}") for made, takes, gives in plain.layers]
+    )
     exported.load_state_dict(plain.state)
     found = exported.eval()(graph.x, graph.edge_index)
     torch.testing.assert_close(found, encoder(graph.x, graph.edge_index))

@@ -11,19 +11,26 @@ from workbench.registry import Registry
 ENCODERS: Registry[Callable[..., "Encoder"]] = Registry("encoder", "workbench.encoders")
 
 
+class Layer(NamedTuple):
+    """A layer as source code, e.g. "GCNConv(1433, 128)", and the names of what it takes and gives."""
+
+    source: str
+    takes: str = "x"
+    gives: str = "x"
+
+
 class Plain(NamedTuple):
     """An encoder in PyG's own words, for `Run.export`.
 
     Attributes:
-        layers: source code, one a line, e.g. '(GCNConv(1433, 128), "x, edge_index -> x")': the notation of PyG's
-            `Sequential("x, edge_index", [...])`, from which the export writes a module.
+        layers: of the module, in the order in which they are called; the last one gives the embedding.
         state: its weights, by the names that such a module has.
         imports: lines of import beyond torch and `nn`.
         definitions: source code of what PyG does not have, above the module.
         embeds: what x and edge_index are, for whoever calls the module.
     """
 
-    layers: list[str]
+    layers: list[Layer]
     state: dict[str, Tensor]
     imports: list[str]
     definitions: str = ""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from workbench.encoders.base import ENCODERS, Encoder, Plain, source_of
+from workbench.encoders.base import ENCODERS, Encoder, Layer, Plain, source_of
 from workbench.encoders.graph import GraphTensors, View
 from workbench.errors import UserError
 
@@ -88,14 +88,14 @@ class GCN(Encoder):
     def plain(self) -> Plain:
         """Return the same encoder made of PyG's `GCNConv`."""
         layer = "GCNConv" if self.inference == "gcn" else "StarConv"
-        layers, state = list[str](), dict[str, Tensor]()
+        layers, state = list[Layer](), dict[str, Tensor]()
         for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             state |= {f"module_{len(layers)}.lin.weight": weight.T, f"module_{len(layers)}.bias": bias}
-            layers.append(f'({layer}({weight.shape[0]}, {weight.shape[1]}), "x, edge_index -> x")')
+            layers.append(Layer(f"{layer}({weight.shape[0]}, {weight.shape[1]})", "x, edge_index"))
             activation, norm = self._activation(number), self.norms[number] if self.norms else None
             for module in (activation,) if norm is None else (norm, activation):
                 state |= {f"module_{len(layers)}.{name}": value for name, value in module.state_dict().items()}
-                layers.append(source_of(module))
+                layers.append(Layer(source_of(module)))
         if self.inference == "gcn":
             return Plain(layers, state, ["from torch_geometric.nn import GCNConv"])
         imports = [

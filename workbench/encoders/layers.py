@@ -9,7 +9,7 @@ from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import global_add_pool, global_max_pool, global_mean_pool
 
-from workbench.encoders.base import Encoder, Plain, source_of
+from workbench.encoders.base import Encoder, Layer, Plain, source_of
 from workbench.errors import UserError
 
 Activation = Literal["prelu", "relu", "elu"]
@@ -88,18 +88,21 @@ class Layers(Encoder):
 
     def plain(self) -> Plain:
         """Return the same encoder of nodes made of PyG's layers; dropout, which embeds nothing, is left out."""
-        layers, state = list[str](), dict[str, Tensor]()
+        layers, state, codes = list[Layer](), dict[str, Tensor](), ["x"]
         for number, convolution in enumerate(self.convolutions):
-            rest = [*self.behind(number), *([nn.Identity()] if self.concatenate else [])]
-            sources = [f'({self.source(convolution)}, "x, edge_index -> x")', *map(source_of, rest)]
+            modules = [convolution, *self.behind(number)]
+            made = [
+                Layer(self.source(convolution), f"{codes[-1]}, edge_index"),
+                *map(Layer, map(source_of, modules[1:])),
+            ]
             if self.concatenate:
-                sources[-1] = f'(nn.Identity(), "x -> x{number}")'
-            for module, source in zip((convolution, *rest), sources, strict=True):
+                codes.append(f"x{number}")
+                made[-1] = made[-1]._replace(gives=codes[-1])
+            for module, layer in zip(modules, made, strict=True):
                 state |= {f"module_{len(layers)}.{name}": value for name, value in module.state_dict().items()}
-                layers.append(source)
+                layers.append(layer)
         if self.concatenate:
-            codes = ", ".join(f"x{number}" for number in range(len(self.convolutions)))
-            layers.append(f'(lambda *codes: torch.cat(codes, 1), "{codes} -> x")')
+            layers.append(Layer("lambda *codes: torch.cat(codes, 1)", ", ".join(codes[1:])))
         return Plain(layers, state, [f"from torch_geometric.nn import {type(self.convolutions[0]).__name__}"])
 
     def source(self, convolution: nn.Module) -> str:

@@ -6,10 +6,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
+from torch_geometric.nn.conv.gcn_conv import gcn_norm
+from torch_geometric.utils import to_torch_csr_tensor, to_undirected
 
 from workbench.datasets.bipartite import interactions
 from workbench.datasets.kinds import kind_of
-from workbench.encoders.base import Encoder, Plain
+from workbench.encoders.base import Encoder, Layer, Plain
 
 
 class SymmetricProduct(torch.autograd.Function):
@@ -33,14 +35,9 @@ def adjacency(data: HeteroData) -> Tensor:
     A repeated interaction counts once; a user or item without any has a row of zeros.
     """
     users, items = kind_of(data).shape(data).values()
-    user, item = torch.unique(interactions(data), dim=1)
-    source, target = torch.cat([user, item + users]), torch.cat([item + users, user])
-    order = (target * (users + items) + source).argsort()
-    source, target = source[order], target[order]
-    degree = torch.bincount(target, minlength=users + items)
-    pointer = torch.cat([degree.new_zeros(1), degree.cumsum(0)])
-    values = (degree[source] * degree[target]).float().rsqrt()
-    return torch.sparse_csr_tensor(pointer, source, values, (users + items,) * 2, check_invariants=False)
+    user, item = interactions(data)
+    pairs = to_undirected(torch.stack([user, item + users]), num_nodes=users + items)
+    return to_torch_csr_tensor(*gcn_norm(pairs, None, users + items, add_self_loops=False), (users + items,) * 2)
 
 
 class LightGCN(Encoder):
@@ -95,10 +92,10 @@ class LightGCN(Encoder):
         """Return the same encoder made of an embedding and PyG's `LGConv`."""
         users, count = self.sizes[0], sum(self.sizes)
         names = [f"x{layer}" for layer in range(self.depth + 1)]
-        layers = [f'(nn.Embedding({count}, {self.user.shape[1]}), "x -> x0")']
-        layers += [f'(LGConv(), "{before}, edge_index -> {after}")' for before, after in pairwise(names)]
+        layers = [Layer(f"nn.Embedding({count}, {self.user.shape[1]})", gives="x0")]
+        layers += [Layer("LGConv()", f"{before}, edge_index", after) for before, after in pairwise(names)]
         scale = f" / {len(names)}" if self.combine == "mean" else ""
-        layers.append(f'(lambda *layers: sum(layers){scale}, "{", ".join(names)} -> x")')
+        layers.append(Layer(f"lambda *layers: sum(layers){scale}", ", ".join(names)))
         state = {"module_0.weight": torch.cat([self.user, self.item])}
         embeds = (
             f"{users:,} users and then {count - users:,} items:\nx is torch.arange({count}), edge_index holds "

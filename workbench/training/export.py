@@ -1,13 +1,12 @@
 """Files for those who do not have this package: an encoder as a plain PyG module, embeddings in tables and lists."""
 
-import ast
 from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from workbench.encoders.base import Encoder
+from workbench.encoders.base import Encoder, Layer
 from workbench.errors import UserError
 
 _MODULE = '''"""{title}
@@ -58,21 +57,17 @@ def encoder(module: Encoder, title: str, dim: int, folder: Path) -> list[Path]:
     return [folder / "encoder.py", folder / "encoder.pt"]
 
 
-def _statements(layers: list[str]) -> tuple[list[str], list[str]]:
+def _statements(layers: list[Layer]) -> tuple[list[str], list[str]]:
     """Return the lines that make the layers of `Plain` and those that call them.
 
     PyG's own Sequential is not used: one that is made in a module which can't be imported by its name computes the
     `forward` of the last other one.
     """
-    made, calls, results = [], [], "x"
+    made, calls = [], []
     for number, layer in enumerate(layers):
-        module, arguments = ast.parse(layer, mode="eval").body, results
-        if isinstance(module, ast.Tuple):
-            module, signature = module.elts
-            arguments, results = ast.literal_eval(signature).split(" -> ")
-        made.append(f"self.module_{number} = {ast.unparse(module)}")
-        calls.append(f"{results} = self.module_{number}({arguments})")
-    return made, [*calls, f"return {results}"]
+        made.append(f"self.module_{number} = {layer.source}")
+        calls.append(f"{layer.gives} = self.module_{number}({layer.takes})")
+    return made, [*calls, f"return {layers[-1].gives}"]
 
 
 def embeddings(matrix: Tensor, names: list[str] | None, folder: Path, prefix: str = "") -> list[Path]:
