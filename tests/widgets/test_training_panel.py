@@ -140,6 +140,14 @@ def own(monkeypatch: pytest.MonkeyPatch) -> type[Own]:
 
 
 @pytest.mark.parametrize("method", methods.names())
+def test_every_parameter_is_explained(method: str) -> None:
+    kind = METHODS.get(method).Config
+    assert set(kind.main) <= set(explained(kind)) == set(kind().flat()) and len(kind.main) <= 8
+    for name, words in explained(kind).items():
+        assert not words.startswith(name), f"the docstrings of {kind.__name__} say nothing of {name}"
+
+
+@pytest.mark.parametrize("method", methods.names("nodes"))
 def test_the_fields_are_those_of_the_configuration(method: str, small_graph: Data) -> None:
     form = widgets.training_panel(small_graph, method).form
     kind = METHODS.get(method).Config
@@ -158,7 +166,6 @@ def test_the_fields_are_those_of_the_configuration(method: str, small_graph: Dat
     assert sorted(first + folded) == sorted(wanted) and form._folded.selected_index is None
     assert form._without.value == ""
     for name, words in explained(kind).items():
-        assert not words.startswith(name), f"the docstrings of {kind.__name__} say nothing of {name}"
         assert form.fields[name].tooltip == words
 
 

@@ -8,7 +8,7 @@ import torch
 
 from workbench.datasets.kinds import KINDS, Kind, kind_of
 from workbench.errors import UserError
-from workbench.methods import METHODS
+from workbench.methods import METHODS, names
 from workbench.methods.presets import changes, configure
 from workbench.randomness import Randomness
 from workbench.training import store as runs
@@ -137,7 +137,7 @@ def _check(method: str, kind: Kind, seed: int, snapshots: int) -> None:
     if not isinstance(snapshots, int) or isinstance(snapshots, bool) or snapshots < 0 or snapshots == 1:
         raise UserError(f"snapshots is {snapshots!r}; it must be 0, or 2 or more for the first embedding and the last")
     if kind.name not in METHODS.get(method).kinds:
-        others = [name for name in METHODS.names() if kind.name in METHODS.get(name).kinds]
+        others = names(kind.name)
         rather = f"methods for it: {', '.join(others)}" if others else "no method here learns on it yet"
         wanted = " or ".join(KINDS.get(name).words for name in METHODS.get(method).kinds)
         raise UserError(f"method {method!r} learns on {wanted}; this is {kind.words}; {rather}", kind="kind of data")

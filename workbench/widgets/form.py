@@ -14,8 +14,9 @@ from workbench.config import options_of
 from workbench.datasets.files.registry import usable
 from workbench.errors import UserError
 from workbench.methods import METHODS, Config, configure, preset_names
+from workbench.methods import names as method_names
 from workbench.widgets.live import Controls
-from workbench.widgets.request import Request, checked, explained, on_nodes
+from workbench.widgets.request import Request, checked, explained
 from workbench.widgets.shell import complaint, look
 
 WORDS = tuple[str, ...]
@@ -59,7 +60,7 @@ class Form(Controls, ipw.VBox):
         self.problem, self.fields, self.complaints = "", dict[str, Any](), dict[str, ipw.HTML]()
         common = look(LABEL, "auto")
         self.graph = ipw.Dropdown(options=list(self._graphs), description="graph", **common)
-        self.method = ipw.Dropdown(options=on_nodes(), value=method, description="method", **common)
+        self.method = ipw.Dropdown(options=method_names("nodes"), value=method, description="method", **common)
         presets = ["defaults", *preset_names(method)]
         self.preset = ipw.Dropdown(options=presets, value=asked.preset, description="preset", **common)
         self.seed = ipw.IntText(value=seed, description="seed", **common)

@@ -57,11 +57,6 @@ def checked(
     return Request(graph, label, method, full_name, changed, config.epochs, seed), config
 
 
-def on_nodes() -> list[str]:
-    """Return the methods that learn on the nodes of a graph."""
-    return [name for name in METHODS.names() if "nodes" in METHODS.get(name).kinds]
-
-
 def explained(config_class: type[Config]) -> dict[str, str]:
     """Return what is said of each parameter of a configuration class: its docstrings' words, and the limits."""
     about: dict[str, str] = {}
