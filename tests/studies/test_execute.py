@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psutil
 import pytest
@@ -152,9 +153,9 @@ def test_a_cluster_does_the_same_and_stands_the_loss_of_a_worker(tmp_path: Path)
     distributed = pytest.importorskip("distributed")
     study, asked = planned(3, epochs=EPOCHS, dim=8)
     found: list[list[Outcome]] = []
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", local_directory=str(tmp_path)
-    ) as cluster:
+    settings = {"threads_per_worker": 1, "dashboard_address": None, "local_directory": str(tmp_path)}
+    # Dask leaves words to malloc and to BLAS in the environment, by which later tests would train otherwise.
+    with mock.patch.dict(os.environ), distributed.LocalCluster(n_workers=2, host="127.0.0.1", **settings) as cluster:
         address = cluster.scheduler_address
         thread = threading.Thread(
             target=lambda: found.append(

@@ -1,7 +1,6 @@
 """The forecast: against measured fits, what it grows with, the refusal, the memory that is left, the command."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -14,10 +13,9 @@ import torch
 from torch_geometric.data import Data
 
 import workbench as wb
-from workbench import cli
+from workbench import cli, methods
 from workbench.contrast.negatives.selection import SAMPLERS, SHARED
 from workbench.errors import UserError
-from workbench.methods import METHODS
 from workbench.training import machine, memory
 
 FITS: list[tuple[str, int, dict[str, Any]]] = [
@@ -49,8 +47,6 @@ def drawn(nodes: int, features: int = 100) -> Data:
 
 def test_the_peak_is_that_of_a_fit(tmp_path: Path) -> None:
     # A process that has trained before takes again what it has freed, which hides a part of the peak: one a fit.
-    # Dask, where a test before this one has started it, leaves a word to malloc behind, by which less is kept.
-    usual = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     started = []
     for number, (method, nodes, settings) in enumerate(FITS):
         graph = drawn(nodes)
@@ -58,7 +54,7 @@ def test_the_peak_is_that_of_a_fit(tmp_path: Path) -> None:
         place.mkdir()
         torch.save({"x": graph.x, "edge_index": graph.edge_index}, place / "graph.pt")
         words = [sys.executable, "-c", FIT, str(place), json.dumps([method, settings])]
-        started.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=usual))
+        started.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
     ratios = {}
     for (method, nodes, settings), process in zip(FITS, started, strict=True):
         measured = float(process.communicate()[0].split()[-1])
@@ -67,7 +63,7 @@ def test_the_peak_is_that_of_a_fit(tmp_path: Path) -> None:
     assert all(1 / 1.5 < ratio < 1.5 for ratio in ratios.values()), ratios
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS.names() if "nodes" in METHODS.get(name).kinds])
+@pytest.mark.parametrize("method", methods.names("nodes"))
 def test_more_nodes_and_a_wider_embedding_take_more(method: str) -> None:
     peaks = [wb.forecast(method, drawn(nodes), "defaults").peak_mib for nodes in (700, 1500, 4000)]
     assert peaks[0] < peaks[1] < peaks[2]
