@@ -47,48 +47,19 @@ def parsed(capsys: pytest.CaptureFixture[str], *words: str) -> object:
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
+COMMANDS = ["graphs", "fit", "forecast", "encode", "evaluate", "export", "runs", "select", "budget", "study", "claims"]
+COMMANDS += ["sweep", "rules", "notebooks", "bench", "lab"]
+
+
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     for words in ((), ("--help",)):
         code, out, _ = said(capsys, *words)
         assert code == 0
-        for command in (
-            "graphs",
-            "fit",
-            "forecast",
-            "evaluate",
-            "runs",
-            "select",
-            "budget",
-            "study",
-            "claims",
-            "sweep",
-            "rules",
-            "notebooks",
-            "bench",
-            "lab",
-        ):
+        for command in COMMANDS:
             assert f"\n    {command}" in out
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "graphs",
-        "fit",
-        "forecast",
-        "evaluate",
-        "runs",
-        "select",
-        "budget",
-        "study",
-        "claims",
-        "sweep",
-        "rules",
-        "notebooks",
-        "bench",
-        "lab",
-    ],
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     code, out, _ = said(capsys, command, "--help")
     assert code == 0 and out.startswith(f"usage: workbench {command}")

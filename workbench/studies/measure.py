@@ -78,9 +78,8 @@ def check_negatives(config: Any, data: Data) -> None:
 
 
 def _scores(scored: Any, study: Study, data: Data, facts: dict[str, Any]) -> list[dict[str, Any]]:
-    splits = (
-        study.large_splits if study.large_splits and sum(kind_of(data).sizes(data).values()) >= LARGE else study.splits
-    )
+    items = sum(kind_of(data).sizes(data).values())
+    splits = study.large_splits if study.large_splits and items >= LARGE else study.splits
     rows = []
     for protocol in _allowed(study, data):
         solver = study.solver if study.solver in protocols.get(protocol).solvers else None

@@ -148,20 +148,19 @@ def summary(rows: pd.DataFrame, protocol: str | None = None) -> pd.DataFrame:
     `wide`.
     """
     trainings = wide(rows, protocol)
+    measure = main(trainings)
     groups = trainings.groupby(["data", "condition", "kind"], sort=False)
     columns = {
         "seeds": groups["seed"].count(),
         "accuracy": groups["accuracy"].mean(),
-        "spread over seeds": groups[main(trainings)].std(),
+        "spread over seeds": groups[measure].std(),
         "spread over splits": groups["accuracy_std"].agg(lambda part: float(np.sqrt((part**2).mean()))),
         "macro F1": groups["macro_f1"].mean(),
         **{name: groups[name].mean() for name in ranking.MEASURES if name in trainings},
         "seconds": groups["seconds"].mean(),
     }
     table = pd.DataFrame(columns).reset_index()
-    return (
-        table if main(trainings) == "accuracy" else table.drop(columns=["accuracy", "spread over splits", "macro F1"])
-    )
+    return table if measure == "accuracy" else table.drop(columns=["accuracy", "spread over splits", "macro F1"])
 
 
 def main(trainings: pd.DataFrame) -> str:

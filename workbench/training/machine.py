@@ -56,27 +56,31 @@ def peak_memory(device: torch.device) -> Iterator[Callable[[], float]]:
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         trim(0)  # memory that was freed but not given back would hide what is used next
     start = highest = psutil.Process().memory_info().rss
-    if _forget_peak():
-        ended = list[int]()
-        try:
-            yield lambda: (ended[0] if ended else _kept_peak()) / 2**20 - start / 2**20
-        finally:
-            ended.append(_kept_peak())
-        return
-    done = threading.Event()
+    kept, done = _forget_peak(), threading.Event()
+
+    def look() -> None:
+        nonlocal highest
+        highest = max(highest, _kept_peak() if kept else psutil.Process().memory_info().rss)
 
     def watch() -> None:
-        nonlocal highest
         while not done.wait(0.01):  # a busy machine misses short peaks in this way
-            highest = max(highest, psutil.Process().memory_info().rss)
+            look()
 
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
+    def peak() -> float:
+        if not done.is_set():
+            look()
+        return (highest - start) / 2**20
+
+    watcher = None if kept else threading.Thread(target=watch, daemon=True)
+    if watcher:
+        watcher.start()
     try:
-        yield lambda: (highest - start) / 2**20
+        yield peak
     finally:
+        look()
         done.set()
-        watcher.join()
+        if watcher:
+            watcher.join()
 
 
 def _forget_peak() -> bool:

@@ -131,7 +131,11 @@ class Plotly(anywidget.AnyWidget):
     """
 
     _esm = "export default {};"
-    code = Unicode(str(go.FigureWidget._esm)).tag(sync=True)
+    code = Unicode().tag(sync=True)
+
+    @default("code")
+    def _read(self) -> str:
+        return str(go.FigureWidget._esm)
 
 
 class Figure(go.FigureWidget):
