@@ -6,8 +6,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
+from torch_geometric.index import index2ptr
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
-from torch_geometric.utils import to_torch_csr_tensor, to_undirected
+from torch_geometric.utils import to_undirected
 
 from workbench.datasets.bipartite import interactions
 from workbench.datasets.kinds import kind_of
@@ -37,7 +38,9 @@ def adjacency(data: HeteroData) -> Tensor:
     users, items = kind_of(data).shape(data).values()
     user, item = interactions(data)
     pairs = to_undirected(torch.stack([user, item + users]), num_nodes=users + items)
-    return to_torch_csr_tensor(*gcn_norm(pairs, None, users + items, add_self_loops=False), (users + items,) * 2)
+    (row, column), values = gcn_norm(pairs, None, users + items, add_self_loops=False)
+    size = (users + items,) * 2
+    return torch.sparse_csr_tensor(index2ptr(row, size[0]), column, values, size, check_invariants=False)
 
 
 class LightGCN(Encoder):
