@@ -21,7 +21,7 @@ from workbench.errors import UserError
 from workbench.evaluation import projection
 from workbench.evaluation.strata import probe_errors
 from workbench.plots import network
-from workbench.widgets import atlas, shell
+from workbench.widgets import embedding_scene, shell
 from workbench.widgets.embedding_scene import EmbeddingScene
 
 
@@ -100,7 +100,7 @@ def test_a_click_lists_the_nearest_in_the_embedding_not_on_the_map(
     trace._dispatch_on_click(SimpleNamespace(point_inds=[2]), None)
     unit = torch.nn.functional.normalize(run.embeddings)
     cosines = {j: float(unit[node] @ unit[j]) for j in range(34) if j != node}
-    found = explorer.atlas.nearest(node, explorer.scene.drawn)
+    found = explorer.nearest
     best = sorted(cosines, key=cosines.get, reverse=True)[:15]  # type: ignore[arg-type]
     np.testing.assert_allclose(found["cosine"], [cosines[j] for j in best], atol=1e-6)
     links, points = to_networkx(graph, to_undirected=True), explorer.scene.drawn.points
@@ -170,7 +170,8 @@ def test_the_slider_shows_the_maps_of_the_epochs_and_edges_lie_below(
         assert places(explorer.map) == {n: tuple(map(float, drawn[epoch].points[n])) for n in range(34)}
         moment = f"after {epoch} epochs" if epoch else "untrained"
         assert moment in explorer.map.layout.title.text and marked(explorer.map) == set(explorer.selection)
-    found = explorer.atlas.nearest(4, drawn[0], 0)["node"].tolist()
+    explorer.epoch.value = 0
+    found = explorer.nearest["node"].tolist()
     unit = run.snapshots[0].float()
     assert set(found) == {j for j in (unit @ unit[4]).argsort(descending=True)[:16].tolist() if j != 4}
     explorer.links.value = "all"
@@ -206,7 +207,7 @@ def test_a_graph_without_labels_names_or_snapshots(small_graph: Data) -> None:
     run = wb.fit("grace", small_graph, "defaults", epochs=1, dim=8, progress=False)
     explorer = widgets.embedding_explorer(run, small_graph, method="pca")
     assert explorer.colour.value == "cluster" and "class" not in dict(explorer.colour.options).values()
-    assert explorer.epoch.disabled and len(explorer.map.data) == atlas.CLUSTERS
+    assert explorer.epoch.disabled and len(explorer.map.data) == embedding_scene.CLUSTERS
     explorer.node.value = "<i>59"
     assert explorer.chosen == 59 and "<i>" not in explorer.near.value and "<i>" not in explorer.table.value
     assert all("<i>" not in text for t in explorer.map.data for text in t.text)
@@ -237,7 +238,7 @@ def test_nobody_there_to_click_gets_the_same_pictures(
     figures = [one for one in shown if isinstance(one, go.Figure)]
     assert len(figures) == 5 and marked(figures[1]) == set(report.selection) == {5, *report.nearest["node"]}
     assert places(figures[0]) == places(
-        widgets.EmbeddingExplorer(EmbeddingScene(report.atlas, "class", "pca", None, "ntsc")).map
+        widgets.EmbeddingExplorer(EmbeddingScene(*trained, "class", "pca", None, "ntsc")).map
     )
     assert len(figures[-1].frames) == 3
 

@@ -1,45 +1,201 @@
-"""What the embedding explorer shows: the map of a run, some selected nodes, and who is near one of them."""
+"""What the embedding explorer looks at: maps by epoch, what nodes are coloured by, some nodes and who is near one."""
 
 import html
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
+from scipy.sparse import triu
+from scipy.sparse.csgraph import dijkstra
+from sklearn.cluster import KMeans
+from sklearn.preprocessing import normalize
+from torch_geometric.data import Data
 
+from workbench import rules
+from workbench.datasets.structure import adjacency
+from workbench.errors import node_number, unknown
+from workbench.evaluation import projection
+from workbench.evaluation.coloured import HITS, map_folder
+from workbench.evaluation.projection import Map
+from workbench.evaluation.scores import matrix_of
+from workbench.evaluation.strata import label_homophily, probe_errors
 from workbench.plots import maps, network
-from workbench.plots.negatives import called
-from workbench.widgets.atlas import CLASS, CLUSTER, ERROR, HITS, LABELS, Atlas, Ids
+from workbench.plots.negatives import called, classes
+from workbench.plots.style import class_name
+from workbench.randomness import Randomness
+from workbench.training.run import Run
+from workbench.widgets.brush import Ids
 
+LABELS = "uses labels to look, never to train"
+CLASS, CLUSTER, DEGREE, RULE, ERROR = "class", "cluster", "degree", "rule score", "probe error"
+CLUSTERS = 8  # where there are no classes to say how many
+FAR = 6  # edges; how far a path between two nodes is looked for
 NO_EDGES, OWN_EDGES, ALL_EDGES = "none", "of the selected nodes", "all"
-ROWS = 200  # of the table
 
 
 class EmbeddingScene:
-    """An atlas as it is looked at.
+    """A run on its graph, looked at node by node; arguments as for `embedding_explorer`.
 
     Attributes:
-        atlas: what is looked at.
+        classes: class of each node, -1 for none [nodes]; None without labels. names: a name for each node, or None.
+        epochs: after which an embedding was kept, ascending; empty for a run without snapshots.
         colour, rule: what nodes are coloured by, and the rule whose score that may be.
-        method, epoch: of the map; None for the trained embedding.
-        links: which edges are drawn on the map.
+        drawn: the map. method, epoch: of it; None for the trained embedding. edges: which of them are drawn on it.
         selection: the selected nodes, int64 [selected]. chosen: the node whose nearest are listed, or None.
     """
 
     widget = "embedding explorer"
+    drawn: Map
+    method: str
+    epoch: int | None
 
-    def __init__(self, atlas: Atlas, colour: str, method: str, node: int | None, rule: str):
-        self.atlas, self.colour, self.method, self.rule = atlas, colour, method, rule
-        self.epoch: int | None = None
-        self.links, self.chosen = NO_EDGES, node
+    def __init__(
+        self, run: Run, graph: Data, colour: str | None, method: str, node: int | None, rule: str, seed: int = 0
+    ):
+        matrix_of(run, graph)  # refuses another graph's run, and numbers that are not finite
+        Randomness(seed)  # refuses what is no seed
+        self.run, self.graph, self.seed = run, graph, seed
+        self.classes = classes(graph)
+        self.class_names: Sequence[str] | None = graph.get("class_names")
+        self.names: Sequence[object] | None = graph.get("node_names")
+        self.epochs = sorted(run.snapshots)
+        self.links = adjacency(graph)  # without directions
+        self.degree: Ids = np.asarray(self.links.sum(axis=1), np.int64).ravel()
+        self.nodes = len(self.degree)
+        known = [name for _, name in self.colours()]
+        self.colour, self.rule, self.edges = colour or known[0], rule, NO_EDGES
+        if self.colour not in known:
+            raise unknown("colour", self.colour, known, "of the embedding explorer on this graph")
+        projection.projections.get(method)
+        rules.formula(rule)
+        self.chosen = None if node is None else node_number(node, self.nodes)
         self.selection: Ids = np.empty(0, np.int64)
-        self.drawn = atlas.map(method)
+        self._maps: dict[tuple[str, int | None], Map] = {}
+        self._values: dict[tuple[str, str], NDArray[Any]] = {}
+        list(self.move(method))
+
+    def colours(self) -> list[tuple[str, str]]:
+        """Return what nodes can be coloured by, as (what is written, name)."""
+        written = {name: f"{name} — {LABELS}" for name in (CLASS, ERROR)} | {HITS: "neighbourhood hit of the map"}
+        names = (CLASS, CLUSTER, DEGREE, RULE, ERROR, HITS)
+        labelled = self.classes is not None
+        return [(written.get(name, name), name) for name in names if labelled or name not in (CLASS, ERROR)]
+
+    def move(self, method: str, epoch: int | None = None) -> Iterator[int | None]:
+        """Look at another map, yielding its epoch before each one on the way that has not been computed yet.
+
+        The map after an epoch follows those before; that of the trained embedding, of None, stands for itself.
+        """
+        before = None
+        for at in [None] if epoch is None else self.epochs[: self.epochs.index(epoch) + 1]:
+            if (method, at) not in self._maps:
+                yield at
+                rows = self.run.embeddings if at is None else self.run.snapshots[at]
+                self._maps[method, at] = projection.project(rows, method, self.seed, map_folder(self.run), before)
+            before = self._maps[method, at]
+        assert before is not None
+        self.method, self.epoch, self.drawn = method, epoch, before
+
+    def values(self, colour: str) -> tuple[NDArray[Any], str]:
+        """Return a value for each node [nodes] and what it is called; those of the map itself are nan where unmapped.
+
+        Errors as of a rule or a probe that can't be evaluated here.
+        """
+        if colour == HITS:
+            return self.drawn.hits_of(self.nodes), HITS
+        titles = {DEGREE: "degree, log10(1 + edges)", ERROR: "probe error, share of splits", RULE: self.rule}
+        key = colour, titles.get(colour, colour)
+        if key not in self._values:
+            self._values[key] = self._computed(colour)
+        return self._values[key], key[1]
+
+    def _computed(self, colour: str) -> NDArray[Any]:
+        if colour == DEGREE:
+            return np.log10(1 + self.degree)
+        if colour == RULE:
+            return rules.evaluate(self.rule, self.graph).double().cpu().numpy()
+        if colour == ERROR:
+            return probe_errors(self.run, self.graph, seed=self.seed)
+        if colour == CLASS and self.classes is not None:
+            return self.classes
+        count = CLUSTERS if self.classes is None else np.unique(self.classes[self.classes >= 0]).size
+        start = Randomness(self.seed).integer("clusters 0")
+        return KMeans(min(count, self.nodes), n_init=1, random_state=start).fit_predict(self._unit).astype(np.int64)
+
+    @cached_property
+    def _unit(self) -> NDArray[np.float32]:
+        """The trained embedding with rows of unit length [nodes, dim]."""
+        return normalize(self.run.embeddings.float().cpu().numpy())
+
+    @cached_property
+    def _homophily(self) -> NDArray[np.float64]:
+        return label_homophily(self.graph)
+
+    @cached_property
+    def _hover(self) -> list[str]:
+        """What is told of each node where the mouse is, besides its number and its colour, as HTML."""
+
+        def told(node: int) -> str:
+            name = "" if self.names is None else f"{html.escape(str(self.names[node]))}<br>"
+            kind = "" if self.classes is None else f", class {html.escape(self._class(node)) or 'unknown'}"
+            return f"{name}degree {self.degree[node]}{kind}"
+
+        return list(map(told, range(self.nodes)))
+
+    def _class(self, node: int) -> str:
+        """Return the class of a node in words, "" where there is none."""
+        if self.classes is None or self.classes[node] < 0:
+            return ""
+        return class_name(int(self.classes[node]), self.class_names)
+
+    def _who(self, nodes: Ids) -> pd.DataFrame:
+        """Return a row for each of some nodes: node, name and class, as far as there are any."""
+        table = pd.DataFrame({"node": nodes})
+        if self.names is not None:
+            table["name"] = [str(self.names[node]) for node in nodes]
+        if self.classes is not None:
+            table["class"] = list(map(self._class, nodes))
+        return table
+
+    def facts(self, rows: int | None = None) -> pd.DataFrame:
+        """Return the table of the selected nodes, one row a node, with the value on the screen; of the first `rows`."""
+        nodes = self.selection[:rows]
+        table = self._who(nodes)
+        if self.classes is not None:
+            table["neighbours of its class, share"] = self._homophily[nodes]
+        table["degree"] = self.degree[nodes]
+        for colour in (HITS, self.colour):
+            if colour not in (CLASS, DEGREE):
+                values, title = self.values(colour)
+                table[title] = values[nodes]
+        return table
 
     @property
     def nearest(self) -> pd.DataFrame:
-        """The nodes that are nearest to the chosen one in the embedding, see `Atlas.nearest`."""
-        assert self.chosen is not None
-        return self.atlas.nearest(self.chosen, self.drawn, self.epoch)
+        """The nodes that are nearest to the chosen one in the embedding, not on the map, the nearest first.
+
+        A row has node, name, class, cosine, "edges away" (nan beyond 6) and "rank on the map" (1 for the node's nearest
+        there, nan where either is not mapped).
+        """
+        node, drawn = self.chosen, self.drawn
+        assert node is not None
+        unit = self._unit if self.epoch is None else normalize(self.run.snapshots[self.epoch].float().cpu().numpy())
+        cosines = unit @ unit[node]
+        cosines[node] = -np.inf
+        near = np.argsort(-cosines, kind="stable")[: min(projection.NEIGHBOURS, self.nodes - 1)]
+        hops = dijkstra(self.links, indices=node, unweighted=True, limit=FAR)[near]
+        ranks = np.full(self.nodes, np.nan)
+        own = drawn.nodes == node
+        if own.any():
+            far = np.linalg.norm(drawn.points - drawn.points[own], axis=1)
+            far[own] = -1
+            ranks[drawn.nodes[np.argsort(far, kind="stable")]] = np.arange(len(far))
+        away = np.where(np.isfinite(hops), hops, np.nan)
+        return self._who(near).assign(**{"cosine": cosines[near], "edges away": away, "rank on the map": ranks[near]})
 
     def choose(self, node: int) -> None:
         """Choose a node, and select it with its nearest."""
@@ -48,60 +204,82 @@ class EmbeddingScene:
 
     def figures(self) -> dict[str, go.Figure]:
         """Draw "map", "faithfulness", "graph" and, for a run with snapshots, "epochs"; a node is chosen by the seed."""
-        atlas = self.atlas
-        seeded = int(np.random.default_rng(atlas.seed).choice(self.drawn.nodes))
+        seeded = int(np.random.default_rng(self.seed).choice(self.drawn.nodes))
         self.choose(seeded if self.chosen is None else self.chosen)
-        figures = {"map": self.map(), "faithfulness": self.map(HITS), "graph": self.graph()}
-        if atlas.epochs:
-            over = {epoch: atlas.map(self.method, epoch) for epoch in atlas.epochs}
-            values, title = atlas.values(CLASS if atlas.classes is not None else CLUSTER, self.rule, self.drawn)
-            classes = atlas.class_names if title == CLASS else None
-            figures["epochs"] = maps.epochs_figure(over, values, title, self._heading(), classes, atlas.names)
+        figures = {"map": self.draw_map(), "faithfulness": self.draw_map(HITS), "graph": self.draw_graph()}
+        if self.epochs:
+            over = dict(projection.over_epochs(self.run.snapshots, self.method, self.seed, map_folder(self.run)))
+            values, title = self.values(CLUSTER if self.classes is None else CLASS)
+            class_names = None if self.classes is None else self.class_names
+            figures["epochs"] = maps.epochs_figure(over, values, title, self._heading, class_names, self.names)
         return figures
 
     def page(self, figures: dict[str, go.Figure]) -> list[str | go.Figure]:
         """Return what the static twin shows."""
         marked = go.Figure(figures["map"])
         maps.mark(marked, self.selection)
-        text = f"<h4>{self.heading_of_chosen()}</h4>{table(self.nearest)}<p>{self.atlas.summary(self.selection)}</p>"
         rest = [figures[name] for name in ("graph", "faithfulness", "epochs") if name in figures]
-        return [figures["map"], text, marked, *rest]
+        return [figures["map"], f"{self.near()}<p>{self.summary()}</p>", marked, *rest]
 
-    def map(self, colour: str | None = None) -> go.Figure:
-        """Draw the map in a colour of `Atlas.colours`, None for the one that is set, with the edges that are set."""
-        atlas, colour = self.atlas, colour or self.colour
-        values, title = atlas.values(colour, self.rule, self.drawn)
-        after = atlas.run.epochs if self.epoch is None else self.epoch
-        heading = f"{self._heading()}, {f'after {maps.trained(after)}' if after else maps.trained(0)}"
+    def draw_map(self, colour: str | None = None) -> go.Figure:
+        """Draw the map in a colour, None for the one that is set, with the edges that are set."""
+        colour = colour or self.colour
+        values, title = self.values(colour)
+        after = self.run.epochs if self.epoch is None else self.epoch
+        heading = f"{self._heading}, {'after ' * (after > 0)}{maps.trained(after)}"
         note = f"colour {LABELS}" if colour in (CLASS, ERROR) else ""
-        classes = atlas.class_names if colour == CLASS else None
-        fig = maps.map_figure(self.drawn, values, title, heading, note, classes, atlas.hover(), 580)
-        if self.links != NO_EDGES and fig.data[0].customdata is not None:
-            fig.add_traces([atlas.overlay(self.drawn, self.selection if self.links == OWN_EDGES else None)])
+        class_names = self.class_names if colour == CLASS else None
+        fig = maps.map_figure(self.drawn, values, title, heading, note, class_names, self._hover, 580)
+        if self.edges != NO_EDGES and fig.data[0].customdata is not None:
+            fig.add_traces([self._overlay()])
             fig.data = (fig.data[-1], *fig.data[:-1])  # below the nodes
         return fig
 
-    def graph(self) -> go.Figure:
+    def _overlay(self) -> go.Scattergl:
+        """Return the edges between mapped nodes as lines on the map, all or those at the selected nodes."""
+        drawn = self.drawn
+        pairs = np.stack(triu(self.links[drawn.nodes][:, drawn.nodes]).nonzero())  # places of their ends
+        if self.edges == OWN_EDGES:
+            pairs = pairs[:, np.isin(drawn.nodes, self.selection)[pairs].any(axis=0)]
+        lines = network.lines(drawn.points.astype(float), pairs).to_plotly_json()
+        return go.Scattergl(**{**lines, "type": "scattergl", "name": "edges", "opacity": 0.7})
+
+    def draw_graph(self) -> go.Figure:
         """Draw where the selected nodes stand in the graph."""
-        atlas, nodes = self.atlas, self.selection if len(self.selection) else np.zeros(1, np.int64)
-        part = network.around(atlas.links, nodes, seed=atlas.seed)
-        return network.neighbourhood_map(part, nodes, atlas.classes, atlas.class_names, atlas.names)
+        nodes = self.selection if len(self.selection) else np.zeros(1, np.int64)
+        part = network.around(self.links, nodes, seed=self.seed)
+        return network.neighbourhood_map(part, nodes, self.classes, self.class_names, self.names)
 
+    @property
     def _heading(self) -> str:
-        run = self.atlas.run
-        return f"{run.method} on {run.graph}, seed {run.seed}"
+        return f"{self.run.method} on {self.run.graph}, seed {self.run.seed}"
 
-    def heading_of_chosen(self) -> str:
-        """Say whose nearest nodes are listed, as HTML."""
-        atlas, node = self.atlas, self.chosen
+    def near(self) -> str:
+        """Tell whose nearest nodes are listed, and who these are, as HTML."""
+        node = self.chosen
         assert node is not None
-        kind = f", class {atlas.called(node)}" if atlas.called(node) else ""
-        who = html.escape(f"{called(node, atlas.names)}{kind}")
-        return f"Nearest in the embedding to {who}, degree {atlas.degree[node]}"
+        kind = f", class {self._class(node)}" if self._class(node) else ""
+        who = html.escape(f"{called(node, self.names)}{kind}")
+        return f"<b>Nearest in the embedding to {who}, degree {self.degree[node]}</b>{table(self.nearest)}"
 
-    def facts(self, rows: int | None = None) -> pd.DataFrame:
-        """Return the table of the selected nodes, one row a node; of the first `rows`."""
-        return self.atlas.facts(self.selection[:rows], self.drawn, self.colour, self.rule)
+    def summary(self) -> str:
+        """Tell the selected nodes in one sentence, as HTML."""
+        nodes, count = self.selection, len(self.selection)
+        if not count:
+            return "Nothing is selected: draw a lasso or a box on the map, or click a node."
+        parts = [f"<b>{count:,} of {self.nodes:,} nodes</b> are selected"]
+        if self.classes is not None:
+            shares = pd.Series(self.classes[nodes]).value_counts(normalize=True)
+            most = shares[shares >= 0.01].head(4)
+            called = [html.escape(class_name(index, self.class_names, "class ")) for index in most.index]
+            named = [f"{share:.0%} {name}" for share, name in zip(most, called, strict=True)]
+            parts.append(", ".join([*named, "…"] if len(shares) > len(most) else named))
+        inside = int(self.links[nodes][:, nodes].nnz // 2)
+        out = int(self.degree[nodes].sum()) - 2 * inside
+        parts.append(f"{inside:,} edges among them, {out:,} to other nodes")
+        middle = self._unit[nodes].mean(axis=0)
+        cosine = float((count * middle @ middle - 1) / (count - 1)) if count > 1 else float("nan")  # of unit rows
+        return "; ".join([*parts, f"mean cosine of two of them {cosine:.2f}"]) + "."
 
 
 def table(facts: pd.DataFrame) -> str:

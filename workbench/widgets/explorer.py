@@ -1,7 +1,7 @@
 """The embedding explorer: brush a group on the map and see who they are, in a table and in the graph."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
@@ -9,20 +9,18 @@ import plotly.graph_objects as go
 from torch_geometric.data import Data
 
 from workbench import rules
-from workbench.errors import UserError, node_number, unknown
+from workbench.errors import UserError, node_number
 from workbench.evaluation import projection
-from workbench.widgets.atlas import RULE, Atlas
-from workbench.widgets.embedding_scene import ALL_EDGES, NO_EDGES, OWN_EDGES, ROWS, EmbeddingScene, table
+from workbench.training.run import Run
+from workbench.widgets.embedding_scene import ALL_EDGES, NO_EDGES, OWN_EDGES, RULE, EmbeddingScene, table
 from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, hint_of, look, row, small, wide
 
-if TYPE_CHECKING:
-    from workbench.training.run import Run
-
 TRAINED = "as trained"
+ROWS = 200  # of the table
 
 
 def embedding_explorer(
-    run: "Run",
+    run: Run,
     graph: Data,
     colour: str | None = None,
     method: str = "umap",
@@ -49,15 +47,7 @@ def embedding_explorer(
     Raises:
         UserError: a run of another graph, no such colour, map method, rule or node.
     """
-    atlas = Atlas(run, graph, seed)
-    known = [name for _, name in atlas.colours()]
-    colour = colour or known[0]
-    if colour not in known:
-        raise unknown("colour", colour, known, "of the embedding explorer on this graph")
-    projection.projections.get(method)
-    rules.formula(rule)
-    chosen = None if node is None else node_number(node, atlas.nodes)
-    scene = EmbeddingScene(atlas, colour, method, chosen, rule)
+    scene = EmbeddingScene(run, graph, colour, method, node, rule, seed)
     return Report(scene) if headless() else EmbeddingExplorer(scene)
 
 
@@ -74,31 +64,31 @@ class EmbeddingExplorer(Shell):
     def __init__(self, scene: EmbeddingScene) -> None:
         super().__init__(scene)
         self._make_controls()
-        self._show({"map": self._figure(), "graph": scene.graph()})
+        self._show({"map": self._figure(), "graph": scene.draw_graph()})
         self._brush(self._brushed, "map")
         self.children = self._arranged()
         self._observe(self._draw, self.colour, self.rule, self.links)
         self._observe(self._move, self.method, self.epoch)
         self._observe(self._typed, self.node)
-        if scene.chosen is not None:
-            self.choose(scene.chosen)
-        else:
+        if scene.chosen is None:
             self._tell()
+        else:
+            self.choose(scene.chosen)
 
     def _make_controls(self) -> None:
-        atlas, scene = self.atlas, self.scene
+        scene = self.scene
         usual: dict[str, Any] = {"value": scene.colour, "description": "coloured by"}
-        self.colour = ipw.Dropdown(options=atlas.colours(), **usual, **look(78, "2 1 370px"))
+        self.colour = ipw.Dropdown(options=scene.colours(), **usual, **look(78, "2 1 370px"))
         usual = {"value": scene.rule, "options": rules.names(), "disabled": scene.colour != RULE}
         self.rule = ipw.Combobox(description="rule", continuous_update=False, **usual, **look(32, "1 1 240px"))
         usual = {"value": scene.method, "description": "map"}
         self.method = ipw.Dropdown(options=projection.names(), **usual, **look(32, "150px"))
         usual = {"options": [NO_EDGES, OWN_EDGES, ALL_EDGES], "description": "edges"}
         self.links = ipw.Dropdown(**usual, **look(40, "220px"))
-        epochs = [(str(epoch), epoch) for epoch in atlas.epochs] + [(TRAINED, TRAINED)]
-        usual = {"value": TRAINED, "continuous_update": False, "disabled": not atlas.epochs}
+        epochs = [(str(epoch), epoch) for epoch in scene.epochs] + [(TRAINED, TRAINED)]
+        usual = {"value": TRAINED, "continuous_update": False, "disabled": not scene.epochs}
         self.epoch = ipw.SelectionSlider(options=epochs, description="epoch", **usual, **look(42, "1 1 300px"))
-        usual = {"placeholder": hint_of(atlas.names), "continuous_update": False}
+        usual = {"placeholder": hint_of(scene.names), "continuous_update": False}
         self.node = ipw.Text(description="node", **usual, **look(36, "240px"))
         self.message, self.told, self.near, self.table = (ipw.HTML() for _ in range(4))
         self._name("embedding", "colour", "rule", "method", "links", "epoch", "node", "message", "told", "near")
@@ -111,7 +101,7 @@ class EmbeddingExplorer(Shell):
         )
         if self.map.data[0].customdata is None:
             hint = "So many nodes are drawn as a density. Select them from Python: explorer.select(nodes)."
-        if not self.atlas.epochs:
+        if not self.scene.epochs:
             hint += " This run kept no embedding on the way: fit(..., snapshots=8) gives a slider over its epochs."
         near = ipw.Box([self.near], layout=ipw.Layout(max_height="500px", overflow="auto"))
         facts = ipw.Box([self.table], layout=wide("1 1 420px", max_height="420px", overflow="auto"))
@@ -129,22 +119,22 @@ class EmbeddingExplorer(Shell):
 
     def select(self, nodes: Iterable[int]) -> None:
         """Select nodes, as a lasso does."""
-        numbers = [node_number(node, self.atlas.nodes) for node in nodes]
+        numbers = [node_number(node, self.scene.nodes) for node in nodes]
         self.scene.selection = np.unique(np.array(numbers, np.int64))
         self._draw()
-        self._show_selection()
+        self._tell()
 
     def choose(self, node: int) -> None:
         """List the nearest nodes of one and select it with them, as a click on it does."""
-        self.scene.choose(node_number(node, self.atlas.nodes))
+        self.scene.choose(node_number(node, self.scene.nodes))
         with self._quietly():
             self.node.value = str(self.chosen)
         self._draw()
-        self._show_selection()
+        self._tell()
 
     def _typed(self) -> None:
         if self.node.value.strip():
-            self._typed_in(self.node.value, self.atlas.names, self.atlas.nodes, self.choose)
+            self._typed_in(self.node.value, self.scene.names, self.scene.nodes, self.choose)
 
     def _brushed(self, nodes: np.ndarray) -> None:
         self.scene.chosen, self.scene.selection = None, nodes
@@ -152,52 +142,45 @@ class EmbeddingExplorer(Shell):
             self.node.value = ""
         if self.links.value == OWN_EDGES:
             self._draw()
-        self._show_selection()
+        self._tell()
 
     def _move(self) -> None:
-        scene, epoch = self.scene, None if self.epoch.value == TRAINED else self.epoch.value
-        for lacking in self.atlas.maps(self.method.value, epoch):
-            self.message.value = f"computing the map {'of epoch ' + str(lacking) if lacking is not None else TRAINED} …"
-        self.message.value = ""
-        scene.method, scene.epoch = self.method.value, epoch
-        scene.drawn = self.atlas.map(scene.method, epoch)
+        for lacking in self.scene.move(self.method.value, None if self.epoch.value == TRAINED else self.epoch.value):
+            self.message.value = f"computing the map {TRAINED if lacking is None else f'of epoch {lacking}'} …"
         self._draw()
         self._tell()
 
     def _draw(self) -> None:
         self.rule.disabled = self.colour.value != RULE
         scene = self.scene
-        before = scene.colour, scene.rule, scene.links
+        before = scene.colour, scene.rule, scene.edges
         try:
             figure = self._figure()
         except UserError as error:
-            scene.colour, scene.rule, scene.links = before
+            scene.colour, scene.rule, scene.edges = before
             kept = self.map.layout.legend.title.text or "what it did"
             self.message.value = complaint(f"{error}. The map still shows {kept}.")
             return
-        if self.message.value:
-            self.message.value = ""
+        self.message.value = ""
         self._show({"map": figure})
         self._mark(self.selection)
 
     def _figure(self) -> go.Figure:
         scene = self.scene
-        scene.colour, scene.rule, scene.links = self.colour.value, self.rule.value, self.links.value
-        return scene.map().update_layout(dragmode="lasso", clickmode="event")
+        scene.colour, scene.rule, scene.edges = self.colour.value, self.rule.value, self.links.value
+        return scene.draw_map().update_layout(dragmode="lasso", clickmode="event")
 
     def _listen(self, name: str) -> None:
         if name == "map":  # a click in the graph chooses nothing
             super()._listen(name)
 
-    def _show_selection(self) -> None:
-        self._tell()
-        self._graph_box.layout.display = "" if len(self.selection) else "none"
-        if len(self.selection):
-            self._show({"graph": self.scene.graph()})
-
     def _tell(self) -> None:
-        scene, nodes = self.scene, self.selection
-        self.told.value = f'<p style="line-height:1.5">{self.atlas.summary(nodes)}</p>'
-        near = "" if self.chosen is None else f"<b>{scene.heading_of_chosen()}</b>{table(scene.nearest)}"
-        more = f"<p>{ROWS} of {len(nodes):,}; explorer.facts() has them all</p>" if len(nodes) > ROWS else ""
-        self.near.value, self.table.value = near, table(scene.facts(ROWS)) + more if len(nodes) else ""
+        """Tell of the selected nodes and of the chosen one."""
+        scene, count = self.scene, len(self.selection)
+        self.told.value = f'<p style="line-height:1.5">{scene.summary()}</p>'
+        self.near.value = "" if scene.chosen is None else scene.near()
+        more = f"<p>{ROWS} of {count:,}; explorer.facts() has them all</p>" if count > ROWS else ""
+        self.table.value = table(scene.facts(ROWS)) + more if count else ""
+        self._graph_box.layout.display = "" if count else "none"
+        if count:
+            self._show({"graph": scene.draw_graph()})
