@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,16 +16,13 @@ from torch_geometric.data import Data
 
 from workbench.config import check_options
 from workbench.contrast.audit import Audit, audit
-from workbench.contrast.negatives.context import Positions, SamplingContext
-from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, choose, compared, context_of
+from workbench.contrast.negatives.selection import SAMPLERS, Selection, choose, compared, context_of
 from workbench.contrast.pair_tables import projections_by_node
 from workbench.contrast.pairs import Contrast
 from workbench.errors import UserError
 from workbench.evaluation import projection
 from workbench.plots.negatives import Mapped, away, called, classes, shown_pairs
-
-if TYPE_CHECKING:
-    from workbench.training.run import Run
+from workbench.training.run import Run
 
 Options = Mapping[str, Mapping[str, Any]]
 TRAINED = "as trained"
@@ -48,55 +45,44 @@ class Look:
     @cached_property
     def table(self) -> pd.DataFrame:
         """One row a negative: the columns of the audit, the sampler's reasons ("reason_...") and the sentence."""
-        return self._table(self.chosen, self.audit.pairs).drop(columns="because")
+        return self._told(self.audit.pairs).drop(columns="because")
 
     @cached_property
     def shown(self) -> pd.DataFrame:
         """The rows of `table` that are shown one by one, of very many a sample, and "because", why each was chosen."""
-        pairs, chosen = shown_pairs(self.audit), self.chosen
-        if len(pairs) == len(self.audit.pairs):
-            return self._table(chosen, pairs)
-        places = np.flatnonzero(np.isin(chosen.negatives[0].numpy(), pairs["negative"]))
-        kept = torch.from_numpy(places)
+        return self._told(shown_pairs(self.audit))
 
-        def facts(rows: Positions) -> Facts:
-            shape = chosen.negatives.shape
-            return {name: np.broadcast_to(fact, shape)[:, places] for name, fact in chosen.facts(rows).items()}
-
-        negatives, weights = chosen.negatives[:, kept], chosen.weights[:, kept]
-        return self._table(replace(chosen, negatives=negatives, weights=weights, mixed=None, facts=facts), pairs)
-
-    def _table(self, chosen: Selection, pairs: pd.DataFrame) -> pd.DataFrame:
-        reasons = chosen.reasons.drop(columns="anchor", errors="ignore")
-        reasons = reasons.rename(columns={name: f"reason_{name}" for name in reasons.columns if name != "negative"})
-        table = pairs.merge(reasons.assign(because=chosen.sentences()), on="negative", how="left")
+    def _told(self, pairs: pd.DataFrame) -> pd.DataFrame:
+        reasons = self.chosen.reasons.drop(columns="anchor", errors="ignore").add_prefix("reason_")
+        kept = reasons["reason_negative"].isin(pairs["negative"])
+        reasons = reasons[kept].rename(columns={"reason_negative": "negative"})
+        table = pairs.merge(reasons.assign(because=self.chosen.sentences(kept)), on="negative", how="left")
         sentences = [words(pair, self.names) for pair in table.to_dict("records")]
         return table.assign(sentence=["".join(piece for piece, _ in pieces) for pieces in sentences])
 
 
 class Lens:
-    """Chooses and audits the negatives of one anchor after another, keeping what does not depend on it.
+    """Chooses and audits the negatives of one anchor after another; arguments as for `microscope`."""
 
-    Arguments as for `microscope`.
-    """
-
-    def __init__(self, graph: Data, embedding: "Run | Tensor | None", tau: float | None, options: Options):
+    def __init__(self, graph: Data, embedding: Run | Tensor | None, tau: float | None, options: Options):
         self.nodes = int(graph.num_nodes or 0)
         if not self.nodes:
             raise UserError("this graph has no nodes to look at")
-        self.contrast = _contrast_of(embedding, self.nodes)
+        contrast: Contrast | None = getattr(embedding, "contrast", None)
+        by_node = contrast and (contrast.nodes is not None or projections_by_node(embedding, self.nodes))
+        self.contrast = contrast if by_node else None  # of rows that stand for nodes of the graph
         own = self.contrast.tau if self.contrast else 0.5
         self.tau = Contrast(own if tau is None else tau).tau  # refuses what is no temperature
         self.graph, self.embedding = graph, embedding
         self.names: Sequence[object] | None = graph.get("node_names")
         self.options = {name: check_options(SAMPLERS, name, given) for name, given in options.items()}
-        self.context: SamplingContext = context_of(graph, embedding)
+        self.context = context_of(graph, embedding)
         self.bare = embedding is None and graph.x is None
         self.labelled = classes(graph) is not None
         self._lists: dict[object, Selection] = {}
-        self._looks: dict[object, Look | str] = {}
         self.maps: dict[str, Mapped | str] = {}
-        self._latest: tuple[int, SamplingContext] | None = None
+        self.look = lru_cache(8 * PANELS * TRIES)(self._look)
+        self._asked_by = lru_cache(1)(lambda anchor: self.context.for_anchors(torch.tensor([anchor])))
 
     @property
     def choices(self) -> list[str]:
@@ -106,7 +92,7 @@ class Lens:
     def checked(self, samplers: Sequence[str] | None) -> tuple[str, ...]:
         """Return the names of one to four different samplers; those that are shown at first where none are given."""
         if samplers is None:
-            return (*[TRAINED] * (self.contrast is not None), "uniform", "hop-far", "hardest", "e2neg")[:PANELS]
+            samplers = [*self.choices[: self.contrast is not None], "uniform", "hop-far", "hardest", "e2neg"][:PANELS]
         named = (samplers,) if isinstance(samplers, str) else tuple(samplers)
         for name in named:
             if name == TRAINED and self.contrast is None:
@@ -123,18 +109,13 @@ class Lens:
         options = ", ".join(f"{name}={value}" for name, value in self.options.get(sampler, {}).items())
         return f"{sampler} ({options})" if options else sampler
 
-    def look(self, sampler: str, anchor: int, k: int, seed: int) -> Look | str:
+    def _look(self, sampler: str, anchor: int, k: int, seed: int) -> Look | str:
         """Return whom a sampler chooses for an anchor, or the sentence that says why it can't."""
-        key = sampler, anchor, k, seed
-        if key not in self._looks:
-            if len(self._looks) >= 8 * PANELS * TRIES:
-                self._looks.clear()
-            try:
-                chosen = self._chosen(sampler, anchor, k, seed)
-                self._looks[key] = Look(chosen, self._audited(chosen), self.names)
-            except UserError as error:
-                self._looks[key] = str(error)
-        return self._looks[key]
+        try:
+            chosen = self._chosen(sampler, anchor, k, seed)
+            return Look(chosen, self._audited(chosen), self.names)
+        except UserError as error:
+            return str(error)
 
     def _chosen(self, sampler: str, anchor: int, k: int, seed: int) -> Selection:
         if sampler == TRAINED:
@@ -142,9 +123,7 @@ class Lens:
             return compared(self.contrast, anchor, self.nodes)
         key = sampler, k, seed
         if key not in self._lists:
-            if self._latest is None or self._latest[0] != anchor:
-                self._latest = anchor, self.context.for_anchors(torch.tensor([anchor]))
-            chosen = choose(self._latest[1], sampler, k, seed, **self.options.get(sampler, {}))
+            chosen = choose(self._asked_by(anchor), sampler, k, seed, **self.options.get(sampler, {}))
             if not chosen.shared:
                 return chosen.of(anchor)
             self._lists[key] = chosen  # it is the same list whoever the anchor is
@@ -201,21 +180,12 @@ class Lens:
     def drawn(self, generator: np.random.Generator, samplers: Sequence[str], k: int, seed: int) -> int:
         """Draw an anchor; one with a false or a coupled negative where a few draws find any."""
         rows = self.contrast.nodes if self.contrast and TRAINED in samplers else None
-        node = 0
         for _ in range(TRIES):
-            node = int(generator.integers(self.nodes)) if rows is None else int(generator.choice(rows.cpu().numpy()))
+            node = int(generator.choice(self.nodes if rows is None else rows.cpu().numpy()))
             looks = (self.look(name, node, k, seed) for name in samplers)
             if any(isinstance(look, Look) and look.audit.pairs[["false", "coupled"]].any(axis=None) for look in looks):
                 break
         return node
-
-
-def _contrast_of(embedding: "Run | Tensor | None", nodes: int) -> Contrast | None:
-    """Return the contrast of a run whose rows stand for nodes of the graph, else None."""
-    contrast: Contrast | None = getattr(embedding, "contrast", None)
-    if contrast is None or contrast.nodes is not None:
-        return contrast
-    return contrast if [len(rows) for rows in getattr(embedding, "projections", ())] == [nodes] * 2 else None
 
 
 def words(pair: Mapping[Any, Any], names: Sequence[object] | None) -> list[tuple[str, str]]:
@@ -229,7 +199,7 @@ def words(pair: Mapping[Any, Any], names: Sequence[object] | None) -> list[tuple
         share = 100 * pair["gradient_share"]
         percent = "under 0.1 %" if share < 0.05 else f"{share:.{0 if share >= 9.95 else 1}f} %"
         facts += [f"cosine {pair['cosine']:.2f}", f"takes {percent} of the gradient"]
-    known = pair["same_class"] is not None and pair["same_class"] == pair["same_class"]
-    kind = [] if not known else [("same class (false negative)", "false")] if pair["false"] else [("another class", "")]
+    kind = [("same class (false negative)", "false")] if pair["false"] else [("another class", "")]
+    kind = kind if pd.notna(pair["same_class"]) else []
     why = f": chosen because: {pair['because']} — {', '.join(facts)}{', ' if kind else ''}"
     return [(called(pair["negative"], names), "node"), (why, ""), *kind]

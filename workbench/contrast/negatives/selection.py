@@ -86,9 +86,9 @@ class Selection:
 
         return replace(part, negatives=self.negatives[kept][None], weights=self.weights[kept][None], facts=facts)
 
-    def sentences(self) -> list[str]:
-        """Return why each row of `reasons` was chosen, in its order; a missing quantity (-1, nan) is left out."""
-        return [_filled(self.because, row) for row in self.reasons.to_dict("records")]
+    def sentences(self, kept: Any = slice(None)) -> list[str]:
+        """Return why each row of `reasons`, or of some, was chosen; a missing quantity (-1, nan) is left out."""
+        return [_filled(self.because, row) for row in self.reasons[kept].to_dict("records")]
 
     def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """Return anchor, negative and weight of each pair that counts, never a node with itself [pairs] each."""
