@@ -1,28 +1,25 @@
 """The comparison of two embeddings: brush a group on the map of one and see where its nodes are on the other's."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
-import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch_geometric.data import Data
 
 from workbench.errors import node_number, unknown
 from workbench.evaluation import projection
+from workbench.evaluation.scores import Embeddings
 from workbench.plots import agreement as plots
-from workbench.widgets.live import live
+from workbench.widgets.brush import Ids
 from workbench.widgets.pair import MOVED, Pair, line, tables
 from workbench.widgets.shell import Report, Shell, column, fit, headless, hint_of, look, row, small
 
-if TYPE_CHECKING:
-    from workbench.evaluation.scores import Embeddings
-
 
 def comparison(
-    one: "Embeddings",
-    other: "Embeddings",
+    one: Embeddings,
+    other: Embeddings,
     graph: Data,
     k: int = 15,
     colour: str | None = None,
@@ -75,40 +72,37 @@ class Comparison(Shell):
 
     def __init__(self, pair: Pair):
         super().__init__(pair)
-        self._selection: NDArray[np.int64] = np.empty(0, np.int64)
         self._make_controls()
-        self._show(self._figures())
+        self._show(pair.drawn())
         self.maps = self.figures["one"], self.figures["other"]
-        self._brush(self._select, "one", "other")
-        self.classes = [live(figure) for figure in pair.by_class()]
-        self.figures |= {f"class {place}": figure for place, figure in enumerate(self.classes)}
+        self._brush(lambda nodes: self._select(nodes, pair.chosen), "one", "other")
+        self._show(pair.by_class())
+        self.classes = list(self.figures.values())[2:]
         self.children = self._arranged()
         self._tell()
         self._observe(self._draw, self.colour)
         self._observe(lambda: self._draw(moved=True), self.method)
         self._observe(self._typed, self.node)
-        self._observe(lambda: self._choose(self.moved.value), self.moved)
+        self._observe(lambda: self.choose(self.moved.value), self.moved)
         self.clear.on_click(lambda _: self._select([], None))
 
     @property
-    def selection(self) -> NDArray[np.int64]:
+    def selection(self) -> Ids:
         """The selected nodes, ascending, int64 [selected]; setting it selects them on both maps."""
-        return self._selection
+        return self.scene.selection
 
     @selection.setter
     def selection(self, nodes: Iterable[int]) -> None:
-        self._select([node_number(node, self.scene.nodes) for node in nodes])
+        self._select([node_number(node, self.scene.nodes) for node in nodes], self.scene.chosen)
 
     def _make_controls(self) -> None:
         pair = self.scene
         colours = plots.colours(pair.agreement)
         known = [(f"{name} — {plots.LOOK}" if name == plots.CLASS else name, name) for name in colours]
-        usual: dict[str, Any] = {"value": pair.colour, "description": "coloured by"}
-        self.colour = ipw.Dropdown(options=known, **usual, **look(78, "1 1 260px"))
-        usual = {"value": pair.method, "description": "maps"}
-        self.method = ipw.Dropdown(options=projection.names(), **usual, **look(40, "160px"))
-        usual = {"placeholder": hint_of(pair.node_names), "continuous_update": False}
-        self.node = ipw.Text(description="node", **usual, **look(40, "240px"))
+        self.colour = ipw.Dropdown(options=known, value=pair.colour, **look(78, "1 1 260px", "coloured by"))
+        self.method = ipw.Dropdown(options=projection.names(), value=pair.method, **look(40, "160px", "maps"))
+        hint = hint_of(pair.node_names)
+        self.node = ipw.Text(placeholder=hint, continuous_update=False, **look(40, "240px", "node"))
         self.clear = ipw.Button(description="select nothing", icon="times", layout=ipw.Layout(width="150px"))
         self.moved = ipw.Select(rows=10, layout=ipw.Layout(width="auto"))
         self.heading, self.message, self.told, self.numbers = (ipw.HTML() for _ in range(4))
@@ -134,55 +128,44 @@ class Comparison(Shell):
             ipw.HTML(by_class),
         ]
 
-    def choose(self, node: int) -> None:
-        """Ring a node and its nearest in either embedding, as the list does."""
-        self._choose(node_number(node, self.scene.nodes))
-
-    def _choose(self, node: int | None) -> None:
-        self.scene.chosen = node
+    def choose(self, node: int | None) -> None:
+        """Ring a node and its nearest in either embedding, as the list does; None for none."""
+        self.scene.chosen = None if node is None else node_number(node, self.scene.nodes)
         self._draw()
         self._tell()
 
     def _typed(self) -> None:
         if self.node.value:
-            self._typed_in(self.node.value, self.scene.node_names, self.scene.nodes, self._choose)
+            self._typed_in(self.node.value, self.scene.node_names, self.scene.nodes, self.choose)
         else:
             self.message.value = ""
-            self._choose(None)
+            self.choose(None)
 
     def _clicked(self, trace: Any, points: Any, _: Any) -> None:
         if points.point_inds:
             node = int(trace.customdata[points.point_inds[0]])
             self._select([node], node)
 
-    def _select(self, nodes: ArrayLike, *chosen: int | None) -> None:
-        self._selection = np.unique(np.asarray(nodes, np.int64))
-        self._choose(*chosen or (self.scene.chosen,))
-
-    def _figures(self) -> dict[str, go.Figure]:
-        self.scene.method, self.scene.colour = self.method.value, self.colour.value
-        drawn = dict(zip(("one", "other"), self.scene.drawn(), strict=True))
-        for figure in drawn.values():
-            figure.update_layout(dragmode="lasso", clickmode="event", uirevision="map")
-        return drawn
+    def _select(self, nodes: ArrayLike, chosen: int | None) -> None:
+        self.scene.selection = np.unique(np.asarray(nodes, np.int64))
+        self.choose(chosen)
 
     def _draw(self, moved: bool = False) -> None:
-        drawn = self._figures()
+        self.scene.method, self.scene.colour = self.method.value, self.colour.value
+        drawn = self.scene.drawn()
         for name, figure in {} if moved else drawn.items():  # what a hand has zoomed to stays
             shown = self.figures[name].layout
             figure.update_layout(xaxis_range=shown.xaxis.range, yaxis_range=shown.yaxis.range)
         self._show(drawn)
-        self._mark(self._selection)
+        self._mark(self.scene.selection)
 
     def _tell(self) -> None:
-        selection, pair = self._selection, self.scene
-        self.numbers.value = pair.numbers(selection)
+        pair = self.scene
+        self.numbers.value = pair.numbers()
         self.told.value = "" if pair.chosen is None else pair.of_node(pair.chosen)
-        self.heading.value = f"<b>{MOVED}{', of the selected' if len(selection) > 1 else ''}</b>"
-        rows = pair.moved_of(selection)
+        self.heading.value = f"<b>{MOVED}{', of the selected' if len(pair.selection) > 1 else ''}</b>"
+        rows = pair.moved
         with self._quietly():
             self.node.value = "" if pair.chosen is None else str(pair.chosen)
-            options = [(line(moved), int(moved["node"])) for moved in rows.to_dict("records")]
-            if options != list(self.moved.options):
-                self.moved.options = options
-            self.moved.value = pair.chosen if pair.chosen in rows["node"].to_numpy() else None
+            self.moved.options = [(line(moved), int(moved["node"])) for moved in rows.to_dict("records")]
+            self.moved.value = pair.chosen if pair.chosen in set(rows["node"]) else None

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from scipy.sparse import triu
 from scipy.sparse.csgraph import dijkstra
+from scipy.stats import rankdata
 from sklearn.cluster import KMeans
 from sklearn.preprocessing import normalize
 from torch_geometric.data import Data
@@ -18,11 +19,9 @@ from torch_geometric.data import Data
 from workbench import rules
 from workbench.datasets.structure import adjacency
 from workbench.errors import node_number, unknown
-from workbench.evaluation import projection
+from workbench.evaluation import projection, strata
 from workbench.evaluation.coloured import HITS, map_folder
-from workbench.evaluation.projection import Map
 from workbench.evaluation.scores import matrix_of
-from workbench.evaluation.strata import label_homophily, probe_errors
 from workbench.plots import maps, network
 from workbench.plots.negatives import called, classes
 from workbench.plots.style import class_name
@@ -49,7 +48,7 @@ class EmbeddingScene:
     """
 
     widget = "embedding explorer"
-    drawn: Map
+    drawn: projection.Map
     method: str
     epoch: int | None
 
@@ -59,6 +58,7 @@ class EmbeddingScene:
         matrix_of(run, graph)  # refuses another graph's run, and numbers that are not finite
         Randomness(seed)  # refuses what is no seed
         self.run, self.graph, self.seed = run, graph, seed
+        self._heading = f"{run.method} on {run.graph}, seed {run.seed}"
         self.classes = classes(graph)
         self.class_names: Sequence[str] | None = graph.get("class_names")
         self.names: Sequence[object] | None = graph.get("node_names")
@@ -74,9 +74,11 @@ class EmbeddingScene:
         rules.formula(rule)
         self.chosen = None if node is None else node_number(node, self.nodes)
         self.selection: Ids = np.empty(0, np.int64)
-        self._maps: dict[tuple[str, int | None], Map] = {}
+        self._maps: dict[tuple[str, int | None], projection.Map] = {}
         self._values: dict[tuple[str, str], NDArray[Any]] = {}
         list(self.move(method))
+        if self.chosen is not None:
+            self.choose(self.chosen)
 
     def colours(self) -> list[tuple[str, str]]:
         """Return what nodes can be coloured by, as (what is written, name)."""
@@ -119,7 +121,7 @@ class EmbeddingScene:
         if colour == RULE:
             return rules.evaluate(self.rule, self.graph).double().cpu().numpy()
         if colour == ERROR:
-            return probe_errors(self.run, self.graph, seed=self.seed)
+            return strata.probe_errors(self.run, self.graph, seed=self.seed)
         if colour == CLASS and self.classes is not None:
             return self.classes
         count = CLUSTERS if self.classes is None else np.unique(self.classes[self.classes >= 0]).size
@@ -132,41 +134,31 @@ class EmbeddingScene:
         return normalize(self.run.embeddings.float().cpu().numpy())
 
     @cached_property
-    def _homophily(self) -> NDArray[np.float64]:
-        return label_homophily(self.graph)
+    def _who(self) -> pd.DataFrame:
+        """A row for each node: node, name and class ("" for none), as far as there are any."""
+        table = pd.DataFrame({"node": np.arange(self.nodes)})
+        if self.names is not None:
+            table["name"] = list(map(str, self.names))
+        if self.classes is not None:
+            table["class"] = [class_name(i, self.class_names) if i >= 0 else "" for i in self.classes.tolist()]
+        return table
 
     @cached_property
     def _hover(self) -> list[str]:
         """What is told of each node where the mouse is, besides its number and its colour, as HTML."""
-
-        def told(node: int) -> str:
-            name = "" if self.names is None else f"{html.escape(str(self.names[node]))}<br>"
-            kind = "" if self.classes is None else f", class {html.escape(self._class(node)) or 'unknown'}"
-            return f"{name}degree {self.degree[node]}{kind}"
-
-        return list(map(told, range(self.nodes)))
-
-    def _class(self, node: int) -> str:
-        """Return the class of a node in words, "" where there is none."""
-        if self.classes is None or self.classes[node] < 0:
-            return ""
-        return class_name(int(self.classes[node]), self.class_names)
-
-    def _who(self, nodes: Ids) -> pd.DataFrame:
-        """Return a row for each of some nodes: node, name and class, as far as there are any."""
-        table = pd.DataFrame({"node": nodes})
-        if self.names is not None:
-            table["name"] = [str(self.names[node]) for node in nodes]
-        if self.classes is not None:
-            table["class"] = list(map(self._class, nodes))
-        return table
+        text = "degree " + pd.Series(self.degree).astype(str)
+        if "name" in self._who:
+            text = self._who["name"].map(html.escape) + "<br>" + text
+        if "class" in self._who:
+            text += ", class " + self._who["class"].map(html.escape).replace("", "unknown")
+        return text.tolist()
 
     def facts(self, rows: int | None = None) -> pd.DataFrame:
         """Return the table of the selected nodes, one row a node, with the value on the screen; of the first `rows`."""
         nodes = self.selection[:rows]
-        table = self._who(nodes)
+        table = self._who.iloc[nodes].reset_index(drop=True)
         if self.classes is not None:
-            table["neighbours of its class, share"] = self._homophily[nodes]
+            table["neighbours of its class, share"] = strata.label_homophily(self.graph)[nodes]
         table["degree"] = self.degree[nodes]
         for colour in (HITS, self.colour):
             if colour not in (CLASS, DEGREE):
@@ -191,21 +183,21 @@ class EmbeddingScene:
         ranks = np.full(self.nodes, np.nan)
         own = drawn.nodes == node
         if own.any():
-            far = np.linalg.norm(drawn.points - drawn.points[own], axis=1)
-            far[own] = -1
-            ranks[drawn.nodes[np.argsort(far, kind="stable")]] = np.arange(len(far))
+            far = np.where(own, -1, np.linalg.norm(drawn.points - drawn.points[own], axis=1))
+            ranks[drawn.nodes] = rankdata(far, "ordinal") - 1
         away = np.where(np.isfinite(hops), hops, np.nan)
-        return self._who(near).assign(**{"cosine": cosines[near], "edges away": away, "rank on the map": ranks[near]})
+        facts = {"cosine": cosines[near], "edges away": away, "rank on the map": ranks[near]}
+        return self._who.iloc[near].reset_index(drop=True).assign(**facts)
 
     def choose(self, node: int) -> None:
         """Choose a node, and select it with its nearest."""
-        self.chosen = node
+        self.chosen = node_number(node, self.nodes)
         self.selection = np.unique(np.append(node, self.nearest["node"].to_numpy()))
 
     def figures(self) -> dict[str, go.Figure]:
         """Draw "map", "faithfulness", "graph" and, for a run with snapshots, "epochs"; a node is chosen by the seed."""
-        seeded = int(np.random.default_rng(self.seed).choice(self.drawn.nodes))
-        self.choose(seeded if self.chosen is None else self.chosen)
+        if self.chosen is None:
+            self.choose(np.random.default_rng(self.seed).choice(self.drawn.nodes))
         figures = {"map": self.draw_map(), "faithfulness": self.draw_map(HITS), "graph": self.draw_graph()}
         if self.epochs:
             over = dict(projection.over_epochs(self.run.snapshots, self.method, self.seed, map_folder(self.run)))
@@ -250,16 +242,12 @@ class EmbeddingScene:
         part = network.around(self.links, nodes, seed=self.seed)
         return network.neighbourhood_map(part, nodes, self.classes, self.class_names, self.names)
 
-    @property
-    def _heading(self) -> str:
-        return f"{self.run.method} on {self.run.graph}, seed {self.run.seed}"
-
     def near(self) -> str:
         """Tell whose nearest nodes are listed, and who these are, as HTML."""
         node = self.chosen
         assert node is not None
-        kind = f", class {self._class(node)}" if self._class(node) else ""
-        who = html.escape(f"{called(node, self.names)}{kind}")
+        kind = self._who.iloc[node].get("class")
+        who = html.escape(called(node, self.names) + (f", class {kind}" if kind else ""))
         return f"<b>Nearest in the embedding to {who}, degree {self.degree[node]}</b>{table(self.nearest)}"
 
     def summary(self) -> str:

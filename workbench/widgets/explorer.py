@@ -70,26 +70,20 @@ class EmbeddingExplorer(Shell):
         self._observe(self._draw, self.colour, self.rule, self.links)
         self._observe(self._move, self.method, self.epoch)
         self._observe(self._typed, self.node)
-        if scene.chosen is None:
-            self._tell()
-        else:
-            self.choose(scene.chosen)
+        self._mark(scene.selection)
+        self._tell()
 
     def _make_controls(self) -> None:
         scene = self.scene
-        usual: dict[str, Any] = {"value": scene.colour, "description": "coloured by"}
-        self.colour = ipw.Dropdown(options=scene.colours(), **usual, **look(78, "2 1 370px"))
-        usual = {"value": scene.rule, "options": rules.names(), "disabled": scene.colour != RULE}
-        self.rule = ipw.Combobox(description="rule", continuous_update=False, **usual, **look(32, "1 1 240px"))
-        usual = {"value": scene.method, "description": "map"}
-        self.method = ipw.Dropdown(options=projection.names(), **usual, **look(32, "150px"))
-        usual = {"options": [NO_EDGES, OWN_EDGES, ALL_EDGES], "description": "edges"}
-        self.links = ipw.Dropdown(**usual, **look(40, "220px"))
+        self.colour = ipw.Dropdown(options=scene.colours(), value=scene.colour, **look(78, "2 1 370px", "coloured by"))
+        usual: dict[str, Any] = {"value": scene.rule, "disabled": scene.colour != RULE, "continuous_update": False}
+        self.rule = ipw.Combobox(options=rules.names(), **usual, **look(32, "1 1 240px", "rule"))
+        self.method = ipw.Dropdown(options=projection.names(), value=scene.method, **look(32, "150px", "map"))
+        self.links = ipw.Dropdown(options=[NO_EDGES, OWN_EDGES, ALL_EDGES], **look(40, "220px", "edges"))
+        usual = {"value": TRAINED, "disabled": not scene.epochs, "continuous_update": False}
         epochs = [(str(epoch), epoch) for epoch in scene.epochs] + [(TRAINED, TRAINED)]
-        usual = {"value": TRAINED, "continuous_update": False, "disabled": not scene.epochs}
-        self.epoch = ipw.SelectionSlider(options=epochs, description="epoch", **usual, **look(42, "1 1 300px"))
-        usual = {"placeholder": hint_of(scene.names), "continuous_update": False}
-        self.node = ipw.Text(description="node", **usual, **look(36, "240px"))
+        self.epoch = ipw.SelectionSlider(options=epochs, **usual, **look(42, "1 1 300px", "epoch"))
+        self.node = ipw.Text(placeholder=hint_of(scene.names), continuous_update=False, **look(36, "240px", "node"))
         self.message, self.told, self.near, self.table = (ipw.HTML() for _ in range(4))
         self._name("embedding", "colour", "rule", "method", "links", "epoch", "node", "message", "told", "near")
         self._name("embedding", "table")
@@ -126,9 +120,7 @@ class EmbeddingExplorer(Shell):
 
     def choose(self, node: int) -> None:
         """List the nearest nodes of one and select it with them, as a click on it does."""
-        self.scene.choose(node_number(node, self.scene.nodes))
-        with self._quietly():
-            self.node.value = str(self.chosen)
+        self.scene.choose(node)
         self._draw()
         self._tell()
 
@@ -138,8 +130,6 @@ class EmbeddingExplorer(Shell):
 
     def _brushed(self, nodes: np.ndarray) -> None:
         self.scene.chosen, self.scene.selection = None, nodes
-        with self._quietly():
-            self.node.value = ""
         if self.links.value == OWN_EDGES:
             self._draw()
         self._tell()
@@ -177,6 +167,8 @@ class EmbeddingExplorer(Shell):
     def _tell(self) -> None:
         """Tell of the selected nodes and of the chosen one."""
         scene, count = self.scene, len(self.selection)
+        with self._quietly():
+            self.node.value = "" if scene.chosen is None else str(scene.chosen)
         self.told.value = f'<p style="line-height:1.5">{scene.summary()}</p>'
         self.near.value = "" if scene.chosen is None else scene.near()
         more = f"<p>{ROWS} of {count:,}; explorer.facts() has them all</p>" if count > ROWS else ""

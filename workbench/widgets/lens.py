@@ -142,9 +142,8 @@ class Lens:
     @cached_property
     def _rows(self) -> Any:
         """Rows whose inner products are the cosines that the audit tells [nodes, dim]."""
-        run = self.embedding
-        views = None if run is None or isinstance(run, Tensor) else projections_by_node(run, self.nodes)
-        if views is None:
+        views = self.contrast and projections_by_node(self.embedding, self.nodes)
+        if not views:
             return self.context.features
         return sum(normalize(view.detach().cpu().double().numpy()) for view in views) / 2
 

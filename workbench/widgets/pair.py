@@ -1,26 +1,24 @@
 """What the comparison looks at: two embeddings of one graph, their maps, and what is told of them."""
 
 import html
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch_geometric.data import Data
 
 from workbench.evaluation import projection
 from workbench.evaluation.agreement import COLUMNS, SIDES, Agreement, agreement
 from workbench.evaluation.coloured import map_folder
-from workbench.evaluation.projection import Map
+from workbench.evaluation.scores import Embeddings
 from workbench.plots import agreement as plots
 from workbench.plots.style import run_labels
 from workbench.training.run import Run
+from workbench.widgets.brush import Ids
 from workbench.widgets.shell import small
-
-if TYPE_CHECKING:
-    from workbench.evaluation.scores import Embeddings
 
 DRAWN = 20_000  # of more nodes a sample is drawn: two maps of more take minutes, and lag behind the hand
 LISTED = 50
@@ -33,73 +31,75 @@ class Pair:
     Attributes:
         agreement: what is measured. names: what the two are called. node_names: a name for each node, or None.
         method, colour: of the maps. chosen: a node that is ringed on them with its nearest, or None.
+        selection: the selected nodes, ascending, int64 [selected].
     """
 
     widget = "comparison"
     method, colour = "umap", plots.OVERLAP
     chosen: int | None = None
 
-    def __init__(
-        self, one: "Embeddings", other: "Embeddings", graph: Data, k: int, groups: ArrayLike | None, seed: int
-    ):
+    def __init__(self, one: Embeddings, other: Embeddings, graph: Data, k: int, groups: ArrayLike | None, seed: int):
         self.agreement: Agreement = agreement(one, other, graph, k, groups, seed)
         self.names, self.node_names = _names(one, other), graph.get("node_names")
-        self._embeddings, self._seed, self._maps = (one, other), seed, dict[str, tuple[Map, Map]]()
+        self.nodes = len(self.agreement.nodes)
+        self.selection: Ids = np.empty(0, np.int64)
+        self._embeddings, self._seed, self._maps = (
+            (one, other),
+            seed,
+            dict[str, tuple[projection.Map, projection.Map]](),
+        )
 
-    @property
-    def nodes(self) -> int:
-        """How many nodes there are."""
-        return len(self.agreement.nodes)
-
-    def maps(self) -> tuple[Map, Map]:
+    def maps(self) -> tuple[projection.Map, projection.Map]:
         """Return the maps of the two, of the same nodes: up to 20,000, else a seeded sample."""
         if self.method not in self._maps:
             first, second = map(self._map, self._embeddings)
             self._maps[self.method] = first, projection.turned(second, first)
         return self._maps[self.method]
 
-    def _map(self, embedding: "Embeddings") -> Map:
+    def _map(self, embedding: Embeddings) -> projection.Map:
         run = embedding if isinstance(embedding, Run) else None
         matrix = torch.as_tensor(embedding) if run is None else run.embeddings
         return projection.project(matrix, self.method, self._seed, map_folder(run), limit=DRAWN)
 
-    def drawn(self) -> tuple[go.Figure, go.Figure]:
-        """Draw the two maps, see `plots.agreement.agreement_maps`."""
-        return plots.agreement_maps(self.agreement, self.maps(), self.colour, self.names, self.chosen, self.node_names)
+    def drawn(self) -> dict[str, go.Figure]:
+        """Draw the maps "one" and "other", see `plots.agreement.agreement_maps`; on the screen they take a lasso."""
+        more = self.colour, self.names, self.chosen, self.node_names
+        pictures = plots.agreement_maps(self.agreement, self.maps(), *more)
+        brushed = {"dragmode": "lasso", "clickmode": "event", "uirevision": "map"}
+        return {side: figure.update_layout(brushed) for side, figure in zip(SIDES, pictures, strict=True)}
 
     def figures(self) -> dict[str, go.Figure]:
         """Draw "maps" and, with classes, "classes" and "change"; the node that moved most is chosen where none is."""
         self.chosen = int(self.moved["node"].iloc[0]) if self.chosen is None else self.chosen
         title = f"{self.names[0]} and {self.names[1]}; node {self.chosen} and its nearest are ringed"
-        maps = plots.side_by_side(self.drawn(), title)
-        return {"maps": maps, **dict(zip(("classes", "change"), self.by_class(), strict=False))}
+        one, other = self.drawn().values()
+        return {"maps": plots.side_by_side((one, other), title), **self.by_class()}
 
     def page(self, figures: dict[str, go.Figure]) -> list[str | go.Figure]:
         """Return what the static twin shows."""
         assert self.chosen is not None
         maps, *rest = figures.values()
         listed = tables({MOVED: self.moved.head(15).rename(columns=self.headings)})
-        numbers = self.numbers(np.empty(0, np.int64))
-        return [maps, f"<p>{self.of_node(self.chosen)}</p>{numbers}", *rest, listed]
+        return [maps, f"<p>{self.of_node(self.chosen)}</p>{self.numbers()}", *rest, listed]
 
-    def by_class(self) -> list[go.Figure]:
-        """Draw what is told of classes; nothing where there are none."""
+    def by_class(self) -> dict[str, go.Figure]:
+        """Draw "classes" and "change"; nothing where there are no classes."""
         if self.agreement.classes.empty:
-            return []
-        return [draw(self.agreement, self.names) for draw in (plots.agreement_chart, plots.confusion_change)]
+            return {}
+        told = self.agreement, self.names
+        return {"classes": plots.agreement_chart(*told), "change": plots.confusion_change(*told)}
 
     @property
     def headings(self) -> dict[str, str]:
         """What the columns that are of one of the two are headed by: the measure and what that one is called."""
         return {column: f"{measure}, {self.names[place]}" for column, (measure, place) in COLUMNS.items()}
 
-    def numbers(self, selection: NDArray[np.int64]) -> str:
+    def numbers(self) -> str:
         """Tell of the whole, and of the selected nodes beside all, as HTML."""
-        whole = self.agreement.summary
-        shown = pd.DataFrame({"value": whole["value"].map("{:.3f}".format)})
-        spread = whole["low"].notna()
-        shown.loc[spread, "value"] += [f" [{a:.3f}, {b:.3f}]" for a, b in whole.loc[spread, ["low", "high"]].to_numpy()]
-        shown["by chance"] = whole["chance"].map("{:.3f}".format)
+        whole, selection = self.agreement.summary, self.selection
+        shown = whole[["value", "chance"]].map("{:.3f}".format).rename(columns={"chance": "by chance"})
+        for measure, (low, high) in whole[["low", "high"]].dropna().iterrows():
+            shown.loc[measure, "value"] += f" [{low:.3f}, {high:.3f}]"
         parts = {f"{self.names[0]} and {self.names[1]}, all {self.nodes:,} nodes": shown}
         if len(selection):
             both = pd.DataFrame({"selected": self.agreement.of(selection), "all": self.agreement.of(range(self.nodes))})
@@ -117,13 +117,9 @@ class Pair:
 
     @property
     def moved(self) -> pd.DataFrame:
-        """The rows of the 50 nodes that moved most."""
-        return self.agreement.nodes.head(LISTED)
-
-    def moved_of(self, selection: NDArray[np.int64]) -> pd.DataFrame:
-        """Return the rows of the 50 nodes that moved most of those that are selected, of all where none are."""
+        """The rows of the 50 nodes that moved most of those that are selected, of all where none are."""
         rows = self.agreement.nodes
-        return rows[rows["node"].isin(selection)].head(LISTED) if len(selection) else self.moved
+        return (rows[rows["node"].isin(self.selection)] if len(self.selection) else rows).head(LISTED)
 
     def of_node(self, node: int) -> str:
         """Tell of one node where its nearest are in either embedding, as HTML."""
@@ -136,15 +132,14 @@ class Pair:
         if pd.notna(row["class"]):
             own = [f"{row[f'own class, {side}']:.0%} in {called}" for side, called in zip(SIDES, names, strict=True)]
             text += f"; of its class {html.escape(str(row['class']))} are {' and '.join(own)}"
-        drawn = next(iter(self._maps.values()))[0].nodes  # any map has the same nodes
-        text += "." if node in drawn else ". It is not in the sample that the maps show."
+        text += "." if node in self.maps()[0].nodes else ". It is not in the sample that the maps show."
         for called, others in zip(names, near, strict=True):
             listed = ", ".join(f"<b>{other}</b>" if other in both else str(other) for other in others)
             text += f"<br>nearest in {called}: {listed}"
         return f'<div style="line-height:1.5">{text}</div>'
 
 
-def _names(*embeddings: "Embeddings") -> tuple[str, str]:
+def _names(*embeddings: Embeddings) -> tuple[str, str]:
     """Name two embeddings: runs by what tells them apart, matrices by their shape."""
     labels = iter(run_labels([run for run in embeddings if isinstance(run, Run)]))
     first, second = (next(labels) if isinstance(x, Run) else f"matrix {list(x.shape)}" for x in embeddings)
@@ -153,11 +148,9 @@ def _names(*embeddings: "Embeddings") -> tuple[str, str]:
 
 def line(row: dict[str, Any]) -> str:
     """Tell a node that moved in one line."""
-    parts = [f"node {row['node']}", *([row["name"]] if "name" in row else [])]
-    parts += [f"class {row['class']}"] if pd.notna(row["class"]) else []
-    return " · ".join(
-        [*parts, f"overlap {row['overlap']:.2f}", f"distance {row['distance']:.2f}", f"degree {row['degree']}"]
-    )
+    kind = f"class {row['class']}" if pd.notna(row["class"]) else None
+    measured = f"overlap {row['overlap']:.2f}", f"distance {row['distance']:.2f}", f"degree {row['degree']}"
+    return " · ".join(filter(None, (f"node {row['node']}", row.get("name"), kind, *measured)))
 
 
 def tables(parts: dict[str, pd.DataFrame]) -> str:

@@ -151,10 +151,11 @@ def hint_of(names: Sequence[object] | None) -> str:
     return "a node's number" if names is None else "number or part of a name"
 
 
-def look(room: int, width: str) -> dict[str, Any]:
+def look(room: int, width: str, description: str | None = None) -> dict[str, Any]:
     """Return style and layout of a control: pixels of its description, width such as "160px" or as for `wide`."""
     layout = wide(width) if " " in width else ipw.Layout(width=width)
-    return {"style": {"description_width": f"{room}px"}, "layout": layout}
+    named = {} if description is None else {"description": description}
+    return {"style": {"description_width": f"{room}px"}, "layout": layout, **named}
 
 
 def wide(flex: str, **more: str) -> ipw.Layout:

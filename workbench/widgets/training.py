@@ -2,20 +2,18 @@
 
 import html
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as ipw
 import plotly.graph_objects as go
 from torch_geometric.data import Data
 
 from workbench.errors import UserError
+from workbench.training.run import Run
 from workbench.widgets.form import Form
 from workbench.widgets.request import checked
 from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row, wide
 from workbench.widgets.thread import Training, under_way
-
-if TYPE_CHECKING:
-    from workbench.training.run import Run
 
 
 def training_panel(
@@ -93,20 +91,18 @@ class TrainingPanel(Shell):
         self.form, self._lock = form, threading.RLock()
         ends = {"value": every, "min": 1, "max": 10**6, "tooltip": "how often accuracy and map are made anew"}
         self.every = ipw.BoundedIntText(description="epochs between looks", **ends, **look(160, "236px"))
-        self.buttons = {
-            "start": ipw.Button(description="start", icon="play", button_style="primary"),
-            "pause": ipw.Button(),
-            "stop": ipw.Button(description="stop", icon="stop"),
-        }
+        icons = {"start": "play", "pause": "pause", "stop": "stop"}
+        self.buttons = {name: ipw.Button(description=name, icon=icon) for name, icon in icons.items()}
+        self.buttons["start"].button_style = "primary"
         self.progress = ipw.IntProgress(layout=wide("1 1 160px"))
         self.counter, self.message = ipw.HTML(layout=ipw.Layout(width="260px")), ipw.HTML()
         self.message.layout.min_height = "78px"  # of four lines, so that nothing below moves
-        self._show(self.scene.figures())
-        self._shown: dict[str, object] = {}
         for name, button in self.buttons.items():
             button.layout.width = "110px"
             button.add_class(f"training-{name}")
         self._name("training", "counter", "message")
+        self._shown: dict[str, object] = {}
+        self._follow(self.scene)
         left = column("1 1 400px", self.figures["losses"], self.figures["accuracy"])
         self.children = [
             form,
@@ -121,10 +117,9 @@ class TrainingPanel(Shell):
         self.buttons["stop"].on_click(lambda _: self.stop())
         self.every.observe(lambda change: setattr(self.scene, "every", change["new"]), "value")
         form.observe(lambda _: self._asked(), "asked")
-        self._tell()
 
     @property
-    def run(self) -> "Run | None":
+    def run(self) -> Run | None:
         """The run of what was started last, complete or not; None while there is none."""
         return self.scene.result
 
