@@ -43,14 +43,11 @@ class EmbeddingScene:
         classes: class of each node, -1 for none [nodes]; None without labels. names: a name for each node, or None.
         epochs: after which an embedding was kept, ascending; empty for a run without snapshots.
         colour, rule: what nodes are coloured by, and the rule whose score that may be.
-        drawn: the map. method, epoch: of it; None for the trained embedding. edges: which of them are drawn on it.
+        drawn: the map. method, epoch: of it; None for the trained embedding. edges: which edges it shows.
         selection: the selected nodes, int64 [selected]. chosen: the node whose nearest are listed, or None.
     """
 
     widget = "embedding explorer"
-    drawn: projection.Map
-    method: str
-    epoch: int | None
 
     def __init__(
         self, run: Run, graph: Data, colour: str | None, method: str, node: int | None, rule: str, seed: int = 0
@@ -64,7 +61,7 @@ class EmbeddingScene:
         self.names: Sequence[object] | None = graph.get("node_names")
         self.epochs = sorted(run.snapshots)
         self.links = adjacency(graph)  # without directions
-        self.degree: Ids = np.asarray(self.links.sum(axis=1), np.int64).ravel()
+        self.degree: Ids = np.diff(self.links.indptr).astype(np.int64)
         self.nodes = len(self.degree)
         known = [name for _, name in self.colours()]
         self.colour, self.rule, self.edges = colour or known[0], rule, NO_EDGES

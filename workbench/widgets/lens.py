@@ -68,9 +68,10 @@ class Lens:
         self.nodes = int(graph.num_nodes or 0)
         if not self.nodes:
             raise UserError("this graph has no nodes to look at")
-        contrast: Contrast | None = getattr(embedding, "contrast", None)
-        by_node = contrast and (contrast.nodes is not None or projections_by_node(embedding, self.nodes))
-        self.contrast = contrast if by_node else None  # of rows that stand for nodes of the graph
+        run: Any = embedding
+        contrast: Contrast | None = getattr(run, "contrast", None)
+        self._views = projections_by_node(run, self.nodes) if contrast else None
+        self.contrast = contrast if contrast and (contrast.nodes is not None or self._views) else None  # of nodes
         own = self.contrast.tau if self.contrast else 0.5
         self.tau = Contrast(own if tau is None else tau).tau  # refuses what is no temperature
         self.graph, self.embedding = graph, embedding
@@ -142,10 +143,9 @@ class Lens:
     @cached_property
     def _rows(self) -> Any:
         """Rows whose inner products are the cosines that the audit tells [nodes, dim]."""
-        views = self.contrast and projections_by_node(self.embedding, self.nodes)
-        if not views:
+        if not self._views:
             return self.context.features
-        return sum(normalize(view.detach().cpu().double().numpy()) for view in views) / 2
+        return sum(normalize(view.detach().cpu().double().numpy()) for view in self._views) / 2
 
     def cosines(self, anchor: int) -> NDArray[np.float64]:
         """Return the cosines of an anchor with all nodes, nan where there is nothing to compare [nodes]."""
