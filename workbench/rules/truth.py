@@ -22,13 +22,13 @@ from workbench.rules.formula import (
     Truth,
     Unary,
     Variable,
-    bodies,
-    brief,
+    Binding,
     factors,
     free_variables,
     rebuilt,
     thresholds,
 )
+from workbench.rules.printing import brief
 from workbench.rules.semantics import Guard, Semantics, Value, divided
 from workbench.rules.terms import Relation, Terms
 
@@ -176,17 +176,17 @@ class Evaluation:
 
     # ------------------------------------------------------------------------------- quantifiers and aggregates
 
-    def _bound(self, part: Quantifier | Aggregate) -> Value:
+    def _bound(self, part: Binding) -> Value:
         if part.domain.centre is None:
             return self._over_all(part)
         relation = self.terms.relation(part.domain.name)
         guard = Guard(relation, part.domain.centre, part.variable)
-        for body in bodies(part):
+        for body in part.parts:
             _check_reach(body, part, guard)
-        rows = [self.rows(body, guard) for body in bodies(part)]
+        rows = [self.rows(body, guard) for body in part.parts]
         return Value(self._reduced(part, rows, relation.centre, self.terms.nodes), (part.domain.centre,))
 
-    def _reduced(self, part: Quantifier | Aggregate, rows: list[Tensor], group: Tensor, groups: int) -> Tensor:
+    def _reduced(self, part: Binding, rows: list[Tensor], group: Tensor, groups: int) -> Tensor:
         """Reduce the rows of a quantifier's body, or of an aggregate's condition and term, to one number a group."""
         if isinstance(part, Quantifier):
             return self.semantics.all_of(part.kind, rows[0], group, groups)
@@ -203,10 +203,10 @@ class Evaluation:
         term, group = term[kept], group[kept]
         return term.new_zeros(groups).scatter_reduce(0, group, term, f"a{part.kind}", include_self=False)
 
-    def _over_all(self, part: Quantifier | Aggregate) -> Value:
+    def _over_all(self, part: Binding) -> Value:
         """Evaluate over V: where the body speaks of the running node alone, or is a sum that can be taken apart."""
         nodes = self.terms.nodes
-        inside = bodies(part)
+        inside = part.parts
         if frozenset[str]().union(*map(free_variables, inside)) <= {part.variable}:
             rows = [self.value(body, None) for body in inside]
             group = torch.zeros(nodes, dtype=torch.long, device=self.terms.edge_index.device)
@@ -286,7 +286,7 @@ def _as_tensor(moved: Tensor | Sequence[float]) -> Tensor:
     raise UserError(f"moved holds a number for each of the formula's thresholds, e.g. [1.0, 2.5], not {shown}")
 
 
-def _check_reach(body: Node, part: Quantifier | Aggregate, guard: Guard) -> None:
+def _check_reach(body: Node, part: Binding, guard: Guard) -> None:
     """Refuse a body that speaks of other nodes than the two that its quantifier ties together."""
     outside = free_variables(body) - {guard.centre, guard.other}
     if outside:
