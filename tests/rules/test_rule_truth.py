@@ -17,7 +17,7 @@ from torch_geometric.data import Data
 
 from workbench import rules
 from workbench.errors import UserError
-from workbench.rules import explanation, published, terms
+from workbench.rules import explanation, measures, published, terms
 from workbench.rules.formula import (
     Aggregate,
     Binary,
@@ -718,7 +718,7 @@ def test_pairs_are_looked_at_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     learned.x.requires_grad_()
     graphs = [sparse, learned, random_graph(6, 25)]
     meant = [rules.evaluate(text, graph) for graph in graphs for text in texts]
-    monkeypatch.setattr(terms, "BLOCK", 40)
+    monkeypatch.setattr(measures, "BLOCK", 40)
     found = [rules.evaluate(text, graph) for graph in graphs for text in texts]
     torch.testing.assert_close(found, meant)
 
@@ -825,7 +825,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         for name, compute in table.items():
             monkeypatch.setitem(table, name, count(name, compute))
     monkeypatch.setattr(terms, "principal_components", count("components", terms.principal_components))
-    monkeypatch.setattr(terms, "_triangles", count("_triangles", terms._triangles))
+    monkeypatch.setattr(terms, "count_triangles", count("count_triangles", terms.count_triangles))
     return calls
 
 

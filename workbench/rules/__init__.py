@@ -7,7 +7,6 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.errors import UserError
-from workbench.rules import measures  # noqa: F401  (enters the terms of the vocabulary)
 from workbench.rules.explanation import Explanation
 from workbench.rules.explanation import explain as _explain
 from workbench.rules.formula import Node, free_variables, subformulas, thresholds

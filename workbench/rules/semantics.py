@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from workbench.errors import UserError, unknown
-from workbench.rules.terms import Relation
+from workbench.rules.measures import Relation
 
 SEMANTICS = ("crisp", "product", "godel", "lukasiewicz")
 

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,25 +10,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
+from torch_geometric.utils import remove_self_loops
 
 from workbench.errors import UserError, nearest
+from workbench.rules.measures import NODE_TERMS, PAIR_TERMS, Relation, count_triangles
 from workbench.rules.published import dense, principal_components
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
-# Numbers looked at in one go when rows of attributes are compared: 64 MiB.
-BLOCK = 1 << 23
 SPARSE_BELOW = 0.2
 SHORTEST = 1e-12  # shorter rows of attributes are what rounding leaves of zeros
 MOST_PATHS = 50_000_000
-
-
-class Relation(NamedTuple):
-    """Pairs of nodes that a quantifier runs over: row i ties `centre[i]` to `other[i]`, int64 [rows] each."""
-
-    name: str
-    centre: Tensor
-    other: Tensor
+OF_ATTRIBUTES = ("cos", "dot", "jaccard", "norm", "pca", "unit")  # what changes with attributes that are learned
 
 
 class Terms:
@@ -49,7 +41,6 @@ class Terms:
         self.graph, self.nodes = graph, int(graph.num_nodes)
         self.edge_index = graph.edge_index
         self._kept: dict[tuple[object, ...], Tensor] = {}
-        self._finite = False
 
     @property
     def learning(self) -> bool:
@@ -59,29 +50,23 @@ class Terms:
     @property
     def x(self) -> Tensor:
         """The attributes, finite numbers [nodes, features]."""
-        x = self._given
-        if self.learning or not self._finite:
-            self._check_finite(x)
-            self._finite = True
-        return x
+        self._check_finite(self._stored_x)
+        return self._stored_x
 
     @property
-    def _given(self) -> Tensor:
-        """The attributes as they are [nodes, features]."""
+    def _stored_x(self) -> Tensor:
         if self.graph.x is None:
             raise UserError("the rule compares attributes, and this graph has none; use a rule of the topology alone")
         return self.graph.x
 
     def _check_finite(self, x: Tensor, first: int = 0) -> None:
         """Refuse attributes [nodes, any] of which one is no finite number; their first column has number `first`."""
-        stored = x if x.layout == torch.strided else x.to_sparse_coo().coalesce().values()
-        if bool(torch.isfinite(stored).all()):
+        columns = dense(x.detach()).T
+        broken = (~torch.isfinite(columns)).nonzero()
+        if not len(broken):
             return
-        columns = dense(x.detach())
-        broken = ~torch.isfinite(columns)
-        column = int(broken.any(0).nonzero()[0])
-        node = int(broken[:, column].nonzero()[0])
-        what = "NaN" if bool(columns[node, column].isnan()) else "infinity"
+        column, node = broken[0].tolist()
+        what = "NaN" if bool(columns[column, node].isnan()) else "infinity"
         names = getattr(self.graph, "feature_names", None)
         called = f" ({str(names[first + column])[:80]!r})" if names else ""
         raise UserError(
@@ -95,17 +80,17 @@ class Terms:
             assert argument is not None
             return self._attribute(argument)
         if name == "norm":
-            return self._keep(("norm", pca), lambda: self.rows(pca).norm(dim=1), attributes=True)
-        return self._keep((name,), lambda: NODE_TERMS[name](self).to(torch.float64))
+            return self._keep((name, pca), lambda: self.rows(pca).norm(dim=1))
+        return self._keep((name,), lambda: NODE_TERMS[name](self).to(self.edge_index.device, torch.float64))
 
     def pair(self, name: str, relation: Relation, pca: int | None = None) -> Tensor:
         """Return a term of each pair of a relation, float64 [rows]."""
+        device = self.edge_index.device
         compute = PAIR_TERMS[name]
-        attributes = name in ("cos", "dot", "jaccard")
-        return self._keep((name, relation.name, pca), lambda: compute(self, relation, pca), attributes)
+        return self._keep((name, relation.name, pca), lambda: compute(self, relation, pca).to(device, torch.float64))
 
-    def _keep(self, key: tuple[object, ...], compute: Callable[[], Tensor], attributes: bool = False) -> Tensor:
-        if attributes and self.learning:
+    def _keep(self, key: tuple[object, ...], compute: Callable[[], Tensor]) -> Tensor:
+        if self.learning and key[0] in OF_ATTRIBUTES:
             return compute()
         if key not in self._kept:
             self._kept[key] = compute()
@@ -113,7 +98,7 @@ class Terms:
 
     def _attribute(self, argument: float | str) -> Tensor:
         names = getattr(self.graph, "feature_names", None)
-        features = self._given.shape[1]
+        features = self._stored_x.shape[1]
         if isinstance(argument, str):
             if names is None:
                 raise UserError(f"the attributes of this graph have no names; use a number, 0 to {features - 1}")
@@ -126,14 +111,14 @@ class Terms:
             column = int(argument)
             if not 0 <= column < features:
                 raise UserError(f"there is no attribute {column}; this graph has {features}, from 0 to {features - 1}")
-        values = dense(self._given)[:, column]
+        values = dense(self._stored_x)[:, column]
         self._check_finite(values[:, None], column)
         return values.double()
 
     def rows(self, pca: int | None) -> Tensor:
         """Return attributes, or their principal components, dense float64 [nodes, any]."""
         if pca is not None:
-            return self._keep(("pca", pca), lambda: self._components(pca), attributes=True)
+            return self._keep(("pca", pca), lambda: self._components(pca))
         return dense(self.x).double()
 
     def _components(self, pca: int) -> Tensor:
@@ -151,7 +136,14 @@ class Terms:
 
     def unit(self, pca: int | None) -> Tensor:
         """Return attributes, or principal components, of length 1, rows of zeros as they are [nodes, any]."""
-        return self._keep(("unit", pca), lambda: unit_rows(self.rows(pca)), attributes=True)
+
+        def compute() -> Tensor:
+            # Division by infinity, so that rows of zeros get a gradient of 0 too.
+            rows = self.rows(pca)
+            length = rows.norm(dim=1, keepdim=True)
+            return rows / length.masked_fill(length <= SHORTEST, torch.inf)
+
+        return self._keep(("unit", pca), compute)
 
     @cached_property
     def sparse_x(self) -> sp.csr_matrix | None:
@@ -170,7 +162,7 @@ class Terms:
         if x is None:
             return None
         length = np.sqrt(x.multiply(x).sum(1)).A1
-        return (sp.diags_array(1 / np.where(length > SHORTEST, length, np.inf)) @ x).tocsr()
+        return sp.csr_matrix(sp.diags_array(1 / np.where(length > SHORTEST, length, np.inf)) @ x)
 
     def products_with_sum(self, weights: Tensor, pca: int | None, unit: bool) -> Tensor:
         """Return the inner product of each node's attributes with the weighted sum of all nodes' ones [nodes]."""
@@ -197,21 +189,20 @@ class Terms:
                 "N(v) instead"
             )
         reached = (links @ links).astype(bool)
-        pairs = (reached > reached.multiply(links)).tocoo()
-        apart = pairs.row != pairs.col
-        device = self.edge_index.device
-        centre, other = (torch.from_numpy(part[apart].astype(np.int64)).to(device) for part in (pairs.row, pairs.col))
+        pairs = np.stack((reached > reached.multiply(links)).nonzero()).astype(np.int64)
+        centre, other = torch.from_numpy(pairs[:, pairs[0] != pairs[1]]).to(self.edge_index.device)
         return Relation("N2", centre, other)
+
+    def count(self, nodes: Tensor) -> Tensor:
+        """Return how often each node is among some [nodes]."""
+        return torch.bincount(nodes, minlength=self.nodes)
 
     @cached_property
     def links(self) -> sp.csr_matrix:
         """Whether an edge leads from one node to another, each once, self-loops left out, CSR [nodes, nodes]."""
-        source, target = self.edge_index.cpu().numpy()
-        apart = source != target
-        shape = (self.nodes, self.nodes)
-        matrix = sp.csr_matrix((np.ones(apart.sum(), np.int32), (source[apart], target[apart])), shape=shape)
-        matrix.data[:] = 1  # repeated edges have been added up
-        return matrix
+        ends = remove_self_loops(self.edge_index.cpu())[0].numpy()
+        stored = sp.csr_matrix((np.ones(ends.shape[1], np.int32), ends), shape=(self.nodes, self.nodes))
+        return stored.sign()  # repeated edges have been added up
 
     @cached_property
     def undirected(self) -> sp.csr_matrix:
@@ -219,78 +210,6 @@ class Terms:
         return self.links.maximum(self.links.T).tocsr()
 
     @cached_property
-    def closed(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Keys low * nodes + high of the undirected edges, sorted; triangles on each; triangles through each node."""
-        return _triangles(self.undirected)
-
-
-NODE_TERMS: dict[str, Callable[[Terms], Tensor]] = {}
-PAIR_TERMS: dict[str, Callable[[Terms, Relation, int | None], Tensor]] = {}
-
-
-def node_term(compute: Callable[[Terms], Tensor]) -> Callable[[Terms], Tensor]:
-    """Enter a term of a node under its function's name."""
-    NODE_TERMS[compute.__name__] = compute
-    return compute
-
-
-def pair_term(compute: Callable[[Terms, Relation, int | None], Tensor]) -> Callable[..., Tensor]:
-    """Enter a term of a pair of nodes under its function's name."""
-    PAIR_TERMS[compute.__name__] = compute
-    return compute
-
-
-def unit_rows(rows: Tensor) -> Tensor:
-    """Return rows of length 1, those of zeros as they are [nodes, any]."""
-    # Division by infinity, so that rows of zeros get a gradient of 0 too.
-    length = rows.norm(dim=1, keepdim=True)
-    return rows / length.masked_fill(length <= SHORTEST, torch.inf)
-
-
-def _triangles(links: sp.csr_matrix) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Count triangles on each undirected edge and through each node, in O(edges^1.5) at worst.
-
-    Each edge is directed to its end of higher degree, which leaves few outgoing edges even at hubs; each triangle is
-    then met once, from its lowest node (Schank, Wagner, 2005).
-    """
-    nodes = np.int64(links.shape[0])
-    upper = sp.triu(links, k=1).tocoo()
-    low, high = upper.row.astype(np.int64), upper.col.astype(np.int64)
-    keys = low * nodes + high
-    order = keys.argsort()
-    keys, low, high = keys[order], low[order], high[order]
-    rank = np.empty(nodes, np.int64)
-    rank[np.lexsort((np.arange(nodes), np.diff(links.indptr)))] = np.arange(nodes)
-    flip = rank[low] > rank[high]
-    tail, head = np.where(flip, high, low), np.where(flip, low, high)
-    by_tail = tail.argsort(kind="stable")
-    tail, head = tail[by_tail], head[by_tail]
-    begin = np.searchsorted(tail, np.arange(nodes + 1))
-    out = np.diff(begin)
-    on_edge = np.zeros(len(keys), np.int64)
-    through = np.zeros(nodes, np.int64)
-
-    def edge_number(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.searchsorted(keys, np.minimum(a, b) * nodes + np.maximum(a, b))
-
-    # Pairs of outgoing edges of one node, as many at a time as fit a block.
-    work = out[tail]
-    ends = np.cumsum(work)
-    start = 0
-    while start < len(tail):
-        stop = max(start + 1, int(np.searchsorted(ends, (ends[start - 1] if start else 0) + BLOCK, side="right")))
-        sizes = work[start:stop]
-        a, b = np.repeat(tail[start:stop], sizes), np.repeat(head[start:stop], sizes)
-        within = np.arange(len(a)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        c = head[np.repeat(begin[tail[start:stop]], sizes) + within]
-        above = rank[c] > rank[b]
-        a, b, c = a[above], b[above], c[above]
-        third = edge_number(b, c)
-        met = keys[np.minimum(third, len(keys) - 1)] == np.minimum(b, c) * nodes + np.maximum(b, c)
-        a, b, c, third = a[met], b[met], c[met], third[met]
-        for number in (third, edge_number(a, b), edge_number(a, c)):
-            on_edge += np.bincount(number, minlength=len(keys))
-        for node in (a, b, c):
-            through += np.bincount(node, minlength=nodes)
-        start = stop
-    return keys, on_edge, through
+    def triangles(self) -> tuple[sp.csr_matrix, NDArray[np.int64]]:
+        """Triangles on each undirected edge, low to high, CSR [nodes, nodes]; triangles through each node [nodes]."""
+        return count_triangles(self.undirected)
