@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 from workbench.errors import node_number
 from workbench.rules.formula import (
-    Aggregate,
     Binary,
+    Binding,
     Call,
     Compare,
+    Guard,
     Node,
     Number,
     Quantifier,
@@ -19,7 +20,6 @@ from workbench.rules.formula import (
     free_variables,
 )
 from workbench.rules.printing import draw, head
-from workbench.rules.semantics import Guard
 from workbench.rules.truth import Evaluation
 
 MOST = 6
@@ -100,7 +100,7 @@ class _Explainer:
     def part(self, part: Node, nodes: dict[str, int], guard: Guard | None, row: int | None) -> Explanation:
         named = {name: nodes[name] for name in sorted(part.names) if name in nodes}
         whole = Explanation(part, self.at(part, nodes, guard, row), named)
-        if isinstance(part, Quantifier | Aggregate):
+        if isinstance(part, Binding):
             return self._bound(whole, part, nodes)
         if isinstance(part, Compare):
             return self._compared(whole, part, nodes, guard, row)
@@ -118,12 +118,12 @@ class _Explainer:
         inner = tuple(self.part(side, nodes, guard, row) for side in deeper if not isinstance(side, Number))
         return replace(whole, note=f"{_figure(sides[0])} {part.operator} {_figure(sides[1])}", inner=inner)
 
-    def _bound(self, whole: Explanation, part: Quantifier | Aggregate, nodes: dict[str, int]) -> Explanation:
-        if part.domain.centre is None:
+    def _bound(self, whole: Explanation, part: Binding, nodes: dict[str, int]) -> Explanation:
+        guard = part.guard
+        if guard is None:
             return replace(whole, note=f"over all {self.evaluation.terms.nodes:,} nodes")
         relation = self.evaluation.terms.relation(part.domain.name)
-        guard = Guard(relation, part.domain.centre, part.variable)
-        rows = (relation.centre == nodes[part.domain.centre]).nonzero().ravel()
+        rows = (relation.centre == nodes[guard.over[0]]).nonzero().ravel()
         shown = part.body if isinstance(part, Quantifier) else part.term or part.condition
         decides = part.body if isinstance(part, Quantifier) else part.condition
         note = f"over {len(rows)} node{'s' * (len(rows) != 1)} {part.variable}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from workbench.rules.vocabulary import TERMS
 
@@ -152,6 +152,13 @@ class Compare(Node):
     right: Node
 
 
+class Guard(NamedTuple):
+    """What ties two nodes below a quantifier: the name of its domain; the node it is around, and the running one."""
+
+    domain: str
+    over: tuple[str, str]
+
+
 @dataclass(frozen=True)
 class Binding(Node):
     """What binds a variable that runs over a domain."""
@@ -159,6 +166,11 @@ class Binding(Node):
     variable: str
     domain: Domain
     kind: str
+
+    @property
+    def guard(self) -> Guard | None:
+        """What ties its variable to the node that its domain is around; None over all nodes."""
+        return Guard(self.domain.name, (self.domain.centre, self.variable)) if self.domain.centre else None
 
 
 @dataclass(frozen=True)

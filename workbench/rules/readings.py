@@ -10,8 +10,7 @@ from torch_geometric.data import Data
 from workbench import rules
 from workbench.errors import UserError
 from workbench.rules import Evaluation, Terms
-from workbench.rules.formula import Aggregate, Node, Number, Quantifier, Text, Truth, free_variables
-from workbench.rules.semantics import Guard
+from workbench.rules.formula import Binding, Guard, Node, Number, Text, Truth, free_variables
 
 SCORE = "a score"
 TYPED = "the rule above"
@@ -58,19 +57,13 @@ def parts(evaluation: Evaluation) -> list[Part]:
 
     def visit(node: Node, guard: Guard | None, depth: int) -> None:
         if not isinstance(node, Number | Text | Truth):
-            pair = guard and (guard.relation.name, guard.centre, guard.other)
-            key = (node, pair if len(free_variables(node)) > 1 else None)
+            key = (node, guard if len(free_variables(node)) > 1 else None)
             try:
                 evaluation.value(node, guard)
                 listed.setdefault(key, Part(node, guard, depth))
             except UserError:  # it would need all pairs of nodes
                 pass
-        inner = guard
-        if isinstance(node, Quantifier | Aggregate):
-            domain = node.domain
-            inner = None
-            if domain.centre is not None:
-                inner = Guard(evaluation.terms.relation(domain.name), domain.centre, node.variable)
+        inner = node.guard if isinstance(node, Binding) else guard
         for part in node.parts:
             visit(part, inner, depth + 1)
 
@@ -94,12 +87,12 @@ def read(evaluation: Evaluation, part: Part | None = None) -> Reading:
         whole = part.depth == 0 or over[0] in free_variables(evaluation.formula)
         return Reading(text, values, kind, f"{what} of each node" + ("" if whole else f" taken as {over[0]}"))
     assert part.guard is not None
-    relation, centre, other = part.guard
-    group = relation.centre.cpu().numpy()
+    domain, (centre, other) = part.guard
+    group = evaluation.terms.relation(domain).centre.cpu().numpy()
     count = np.bincount(group, minlength=nodes)
     mean = np.where(count > 0, np.bincount(group, values, nodes) / np.maximum(count, 1), np.nan)
     share = "share of pairs that fulfil it" if kind == "truth" else f"mean {what}"
-    meaning = f"{share}: over the nodes {other} in {relation.name}({centre}) of each node {centre}"
+    meaning = f"{share}: over the nodes {other} in {domain}({centre}) of each node {centre}"
     return Reading(text, mean, "share" if kind == "truth" else kind, meaning)
 
 

@@ -1,13 +1,11 @@
-"""What the words of logic mean as arithmetic on truths, and what a part of a formula is on a graph."""
+"""What the words of logic mean as arithmetic on truths."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from workbench.errors import UserError, unknown
-from workbench.rules.measures import Relation
 
 SEMANTICS = ("crisp", "product", "godel", "lukasiewicz")
 
@@ -77,23 +75,3 @@ class Semantics:
     def all_of(self, kind: str, truth: Tensor, group: Tensor, groups: int) -> Tensor:
         """Return the truth of a quantifier in each group [groups]."""
         return self.every(truth, group, groups) if kind == "forall" else 1 - self.every(1 - truth, group, groups)
-
-
-class Value(NamedTuple):
-    """What a part of a formula is: a scalar (over no node), [nodes] (over one), or [rows] of a relation (over two)."""
-
-    data: Tensor
-    over: tuple[str, ...]
-
-
-class Guard(NamedTuple):
-    """The pairs that the nearest quantifier ties together, and the names of both nodes."""
-
-    relation: Relation
-    centre: str
-    other: str
-
-
-def divided(a: Tensor, b: Tensor) -> Tensor:
-    """Return a / b, and 0 where b is 0; the inner choice keeps the gradient there from being nan."""
-    return torch.where(b == 0, 0.0, a / torch.where(b == 0, 1.0, b))
