@@ -28,9 +28,6 @@ class Relation(NamedTuple):
     other: Tensor
 
 
-# ---------------------------------------------------------------------------------------------------- terms of a node
-
-
 def _self_loop(terms: Terms) -> Tensor:
     source, target = terms.edge_index
     return terms.count(source[source == target]) > 0
@@ -96,9 +93,6 @@ NODE_TERMS: dict[str, Callable[[Terms], Tensor]] = {
 }
 
 
-# ---------------------------------------------------------------------------------------------------- terms of a pair
-
-
 def _each_once(relation: Relation, nodes: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return the pairs of a relation, sorted, each once and in one order only, and where each row finds its own.
 
@@ -110,20 +104,18 @@ def _each_once(relation: Relation, nodes: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _products(terms: Terms, relation: Relation, pca: int | None, unit: bool) -> Tensor:
-    x = (terms.sparse_unit if unit else terms.sparse_x) if pca is None else None
+    x = terms.sparse_rows(unit) if pca is None else None
     if x is not None:
         return _sparse_products(x, relation)
-    rows = terms.unit(pca) if unit else terms.rows(pca)
+    rows = terms.rows(pca, unit)
     if rows.requires_grad:
-        step = max(1, BLOCK // max(1, rows.shape[1]))
-        pairs = zip(relation.centre.split(step), relation.other.split(step), strict=True)
-        return torch.cat([rows.new_zeros(0), *((rows[a] * rows[b]).sum(1) for a, b in pairs)])
+        return (rows[relation.centre] * rows[relation.other]).sum(1)
     # One pass over the pairs that keeps no rows of them; it wants them sorted, and each once.
     low, high, place = _each_once(relation, terms.nodes)
     begin = torch.searchsorted(low, torch.arange(terms.nodes + 1, device=low.device))
     shape, zeros = (terms.nodes, terms.nodes), rows.new_zeros(len(low))
-    pairs_of = torch.sparse_csr_tensor(begin, high, zeros, shape, check_invariants=False)
-    return torch.sparse.sampled_addmm(pairs_of, rows, rows.T, beta=0).values()[place]
+    pairs = torch.sparse_csr_tensor(begin, high, zeros, shape, check_invariants=False)
+    return torch.sparse.sampled_addmm(pairs, rows, rows.T, beta=0).values()[place]
 
 
 def _row_products(

@@ -1,6 +1,7 @@
 """What a rule and each of its parts say of the nodes, as arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,12 @@ class Part:
     depth: int
 
 
+def _walk(node: Node, guard: Guard | None = None, depth: int = 0) -> Iterator[Part]:
+    yield Part(node, guard, depth)
+    for part in node.parts:
+        yield from _walk(part, node.guard if isinstance(node, Binding) else guard, depth + 1)
+
+
 def parts(evaluation: Evaluation) -> list[Part]:
     """Return the parts of a rule that have a value of their own, each once, the whole first.
 
@@ -53,21 +60,12 @@ def parts(evaluation: Evaluation) -> list[Part]:
     pair.
     """
     evaluation.result()
-    listed: dict[tuple[object, ...], Part] = {}
-
-    def visit(node: Node, guard: Guard | None, depth: int) -> None:
-        if not isinstance(node, Number | Text | Truth):
-            key = (node, guard if len(free_variables(node)) > 1 else None)
-            try:
-                evaluation.value(node, guard)
-                listed.setdefault(key, Part(node, guard, depth))
-            except UserError:  # it would need all pairs of nodes
-                pass
-        inner = node.guard if isinstance(node, Binding) else guard
-        for part in node.parts:
-            visit(part, inner, depth + 1)
-
-    visit(evaluation.formula, None, 0)
+    listed: dict[tuple[Node, Guard | None], Part] = {}
+    for part in _walk(evaluation.formula):
+        if not isinstance(part.node, Number | Text | Truth):
+            with suppress(UserError):  # it would need all pairs of nodes
+                evaluation.value(part.node, part.guard)
+                listed.setdefault((part.node, part.guard if len(free_variables(part.node)) > 1 else None), part)
     return list(listed.values())
 
 

@@ -63,15 +63,11 @@ class Semantics:
             return 1 - self.both(a, 1 - b)
         return self.both(1 - self.both(a, 1 - b), 1 - self.both(b, 1 - a))
 
-    def every(self, truth: Tensor, group: Tensor, groups: int) -> Tensor:
-        """Return the truth of `forall` in each group, 1 in an empty one [groups]."""
+    def all_of(self, kind: str, truth: Tensor, group: Tensor, groups: int) -> Tensor:
+        """Return the truth of a quantifier in each group; of an empty one `forall` is 1 [groups]."""
+        if kind == "exists":
+            return 1 - self.all_of("forall", 1 - truth, group, groups)
         start = truth.new_ones(groups)
-        if self.name == "product":
-            return start.scatter_reduce(0, group, truth, "prod")
         if self.name == "lukasiewicz":
             return start.index_add(0, group, truth - 1).clamp(min=0)
-        return start.scatter_reduce(0, group, truth, "amin")
-
-    def all_of(self, kind: str, truth: Tensor, group: Tensor, groups: int) -> Tensor:
-        """Return the truth of a quantifier in each group [groups]."""
-        return self.every(truth, group, groups) if kind == "forall" else 1 - self.every(1 - truth, group, groups)
+        return start.scatter_reduce(0, group, truth, "prod" if self.name == "product" else "amin")

@@ -115,8 +115,10 @@ class Terms:
         self._check_finite(values[:, None], column)
         return values.double()
 
-    def rows(self, pca: int | None) -> Tensor:
-        """Return attributes, or their principal components, dense float64 [nodes, any]."""
+    def rows(self, pca: int | None, unit: bool = False) -> Tensor:
+        """Return attributes, or their principal components, dense float64 [nodes, any]; `unit` makes them that long."""
+        if unit:
+            return self._keep(("unit", pca), lambda: _unit(self.rows(pca)))
         if pca is not None:
             return self._keep(("pca", pca), lambda: self._components(pca))
         return dense(self.x).double()
@@ -134,42 +136,27 @@ class Terms:
         directions = torch.linalg.lstsq(centred, components.double().cpu(), driver="gelsd").solution
         return (self.x.double() - mean) @ directions.to(mean.device)
 
-    def unit(self, pca: int | None) -> Tensor:
-        """Return attributes, or principal components, of length 1, rows of zeros as they are [nodes, any]."""
-
-        def compute() -> Tensor:
-            # Division by infinity, so that rows of zeros get a gradient of 0 too.
-            rows = self.rows(pca)
-            length = rows.norm(dim=1, keepdim=True)
-            return rows / length.masked_fill(length <= SHORTEST, torch.inf)
-
-        return self._keep(("unit", pca), compute)
-
     @cached_property
-    def sparse_x(self) -> sp.csr_matrix | None:
-        """The attributes as a sparse matrix, or None where they are dense or learned."""
-        if self.learning:
-            return None
+    def _sparse_x(self) -> sp.csr_matrix | None:
         x = self.x.cpu()
-        if x.layout == torch.strided and int(x.count_nonzero()) >= SPARSE_BELOW * x.numel():
+        if self.learning or (x.layout == torch.strided and int(x.count_nonzero()) >= SPARSE_BELOW * x.numel()):
             return None
         return sp.csr_matrix(dense(x).numpy(), dtype=np.float64)
 
-    @cached_property
-    def sparse_unit(self) -> sp.csr_matrix | None:
-        """The sparse attributes with rows of length 1, or of zeros, or None where there are none."""
-        x = self.sparse_x
-        if x is None:
-            return None
+    def sparse_rows(self, unit: bool) -> sp.csr_matrix | None:
+        """Return attributes as a sparse matrix, of length 1 on request, or None where they are dense or learned."""
+        x = self._sparse_x
+        if x is None or not unit:
+            return x
         length = np.sqrt(x.multiply(x).sum(1)).A1
         return sp.csr_matrix(sp.diags_array(1 / np.where(length > SHORTEST, length, np.inf)) @ x)
 
     def products_with_sum(self, weights: Tensor, pca: int | None, unit: bool) -> Tensor:
         """Return the inner product of each node's attributes with the weighted sum of all nodes' ones [nodes]."""
-        x = (self.sparse_unit if unit else self.sparse_x) if pca is None and not weights.requires_grad else None
+        x = self.sparse_rows(unit) if pca is None and not weights.requires_grad else None
         if x is not None:
             return torch.from_numpy(x @ (x.T @ weights.cpu().numpy())).to(weights.device)
-        rows = self.unit(pca) if unit else self.rows(pca)
+        rows = self.rows(pca, unit)
         return rows @ (weights @ rows)
 
     def relation(self, name: str) -> Relation:
@@ -213,3 +200,9 @@ class Terms:
     def triangles(self) -> tuple[sp.csr_matrix, NDArray[np.int64]]:
         """Triangles on each undirected edge, low to high, CSR [nodes, nodes]; triangles through each node [nodes]."""
         return count_triangles(self.undirected)
+
+
+def _unit(rows: Tensor) -> Tensor:
+    # Division by infinity, so that rows of zeros stay and get a gradient of 0 too.
+    length = rows.norm(dim=1, keepdim=True)
+    return rows / length.masked_fill(length <= SHORTEST, torch.inf)
