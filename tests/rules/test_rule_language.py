@@ -16,7 +16,7 @@ from torch_geometric.data import Data
 from workbench import rules
 from workbench.errors import UserError
 from workbench.rules import language
-from workbench.rules.formula import (
+from workbench.rules.syntax import (
     AGGREGATES,
     Aggregate,
     Binary,

@@ -18,7 +18,7 @@ from torch_geometric.data import Data
 from workbench import rules
 from workbench.errors import UserError
 from workbench.rules import explanation, measures, published, terms
-from workbench.rules.formula import (
+from workbench.rules.syntax import (
     Aggregate,
     Binary,
     Call,

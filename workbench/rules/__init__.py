@@ -9,12 +9,12 @@ from torch_geometric.data import Data
 from workbench.errors import UserError
 from workbench.rules.explanation import Explanation
 from workbench.rules.explanation import explain as _explain
-from workbench.rules.formula import Node, free_variables, subformulas, thresholds
 from workbench.rules.grammar import FormulaError
 from workbench.rules.language import parse
 from workbench.rules.library import RULES, Rule, name_of
 from workbench.rules.printing import to_latex, to_text, to_tree
 from workbench.rules.semantics import SEMANTICS, Semantics
+from workbench.rules.syntax import Node, free_variables, subformulas, thresholds
 from workbench.rules.terms import Terms
 from workbench.rules.truth import Evaluation
 

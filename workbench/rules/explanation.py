@@ -6,21 +6,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from workbench.errors import node_number
-from workbench.rules.formula import (
-    Binary,
-    Binding,
-    Call,
-    Compare,
-    Guard,
-    Node,
-    Number,
-    Quantifier,
-    Text,
-    Truth,
-    Variable,
-    free_variables,
-)
+from workbench.rules import syntax
 from workbench.rules.printing import draw, head
+from workbench.rules.syntax import Node
 from workbench.rules.truth import Evaluation
 
 MOST = 6  # neighbours shown below a quantifier; half as many below one that stands in another, and so on
@@ -53,19 +41,19 @@ class Explanation:
 
     def __str__(self) -> str:
         """Draw the tree, one part a line."""
-        return draw(self, lambda part: part._line, lambda part: part.inner)
 
-    @property
-    def _line(self) -> str:
-        what = head(self.part) if self.inner else str(self.part)
-        return f"{self.shown}  {what}{f'   [{self.note}]' if self.note else ''}"
+        def line(part: Explanation) -> str:
+            what = head(part.part) if part.inner else str(part.part)
+            return f"{part.shown}  {what}{f'   [{part.note}]' if part.note else ''}"
+
+        return draw(self, line, lambda part: part.inner)
 
 
 class _Place(NamedTuple):
     """Where a part is looked at: the node that each name means, and the row of the pairs that a guard ties."""
 
     nodes: dict[str, int]
-    guard: Guard | None = None
+    guard: syntax.Guard | None = None
     row: int | None = None
     most: int = MOST
 
@@ -74,7 +62,7 @@ def explain(evaluation: Evaluation, node: int) -> Explanation:
     """Explain what a rule on a graph says of one node, by its number."""
     at = node_number(node, evaluation.terms.nodes)
     evaluation.result()
-    free = free_variables(evaluation.formula)
+    free = syntax.free_variables(evaluation.formula)
     return _explained(evaluation, evaluation.formula, _Place(dict.fromkeys(free, at)))
 
 
@@ -84,7 +72,7 @@ def _figure(value: float) -> str:
 
 def _chain(part: Node, operator: str) -> list[Node]:
     """Return the members of a chain of one connective: a, b and c of `a and b and c`."""
-    if isinstance(part, Binary) and part.operator == operator:
+    if isinstance(part, syntax.Binary) and part.operator == operator:
         return _chain(part.left, operator) + _chain(part.right, operator)
     return [part]
 
@@ -101,28 +89,28 @@ def _value(evaluation: Evaluation, part: Node, place: _Place) -> float:
 def _explained(evaluation: Evaluation, part: Node, place: _Place) -> Explanation:
     nodes = {name: place.nodes[name] for name in sorted(part.names)}
     whole, note = Explanation(part, _value(evaluation, part, place), nodes), ""
-    if isinstance(part, Binding):
+    if isinstance(part, syntax.Binding):
         return _bound(evaluation, whole, part, place)
     parts = list(part.parts)
-    if isinstance(part, Compare) and isinstance(part.left, Variable):
+    if isinstance(part, syntax.Compare) and isinstance(part.left, syntax.Variable):
         note = " and ".join(f"{name} is node {at}" for name, at in nodes.items())
-    elif isinstance(part, Compare):
+    elif isinstance(part, syntax.Compare):
         note = f" {part.operator} ".join(_figure(_value(evaluation, side, place)) for side in parts)
-        parts = [side for side in parts if side.parts or not isinstance(side, Call)]
-    elif isinstance(part, Binary) and part.operator in ("and", "or"):
+        parts = [side for side in parts if side.parts or not isinstance(side, syntax.Call)]
+    elif isinstance(part, syntax.Binary) and part.operator in ("and", "or"):
         parts = _chain(part, part.operator)
-    inner = (_explained(evaluation, p, place) for p in parts if not isinstance(p, Number | Text | Truth))
+    inner = (_explained(evaluation, p, place) for p in parts if not isinstance(p, syntax.WRITTEN))
     return replace(whole, note=note, inner=tuple(inner))
 
 
-def _bound(evaluation: Evaluation, whole: Explanation, part: Binding, place: _Place) -> Explanation:
+def _bound(evaluation: Evaluation, whole: Explanation, part: syntax.Binding, place: _Place) -> Explanation:
     guard, variable = part.guard, part.variable
     if guard is None:
         return replace(whole, note=f"over all {evaluation.terms.nodes:,} nodes")
     relation = evaluation.terms.relation(guard.domain)
     rows = (relation.centre == place.nodes[guard.over[0]]).nonzero().ravel()
     note = f"over {len(rows)} node{'s' * (len(rows) != 1)} {variable}"
-    decides, truth = part.body if isinstance(part, Quantifier) else part.condition, None
+    decides, truth = part.condition if isinstance(part, syntax.Aggregate) else part.parts[0], None
     if decides is not None:
         truth = evaluation.rows(decides, guard)
         # Those that decide come first: what breaks a forall, what fulfils an exists or a condition.

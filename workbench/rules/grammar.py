@@ -56,9 +56,9 @@ OPERATOR |= {"TIMES": "*", "DIVIDE": "/", "POWER": "^", "FORALL": "forall", "EXI
 
 
 class Mistake(Exception):
-    """What is wrong and where, in characters, before the text is at hand to show it."""
+    """What is wrong and where, in characters, None for where its part begins, before the text is at hand to show it."""
 
-    def __init__(self, sentence: str, at: int):
+    def __init__(self, sentence: str, at: int | None = None):
         self.sentence, self.at = sentence, at
 
 

@@ -3,22 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from workbench.rules.formula import (
-    Aggregate,
-    Binary,
-    Binding,
-    Call,
-    Compare,
-    Domain,
-    Node,
-    Number,
-    Operation,
-    Quantifier,
-    Text,
-    Truth,
-    Unary,
-    Variable,
-)
+from workbench.rules import syntax
+from workbench.rules.syntax import Node
 from workbench.rules.vocabulary import DOMAINS, FUNCTIONS, TERMS
 
 T = TypeVar("T")
@@ -60,23 +46,23 @@ def figure(value: float) -> str:
 def _text(node: Node) -> tuple[str, int]:
     """Return a part as text, and how tightly it binds."""
     match node:
-        case Number(value):
+        case syntax.Number(value):
             return figure(value), TIGHTEST if value >= 0 else SIGN
-        case Text(value):
+        case syntax.Text(value):
             return f'"{value}"', TIGHTEST
-        case Truth(value):
+        case syntax.Truth(value):
             return str(value).lower(), TIGHTEST
-        case Variable(name):
+        case syntax.Variable(name):
             return name, TIGHTEST
-        case Domain(name, centre):
+        case syntax.Domain(name, centre):
             return name + (f"({centre})" if centre else ""), TIGHTEST
-        case Call(name, arguments, options):
+        case syntax.Call(name, arguments, options):
             words = [*map(to_text, arguments), *(f"{key}={value}" for key, value in options)]
             return f"{name}({', '.join(words)})", TIGHTEST
-        case Aggregate(variable, domain, kind, term, condition):
+        case syntax.Aggregate(variable, domain, kind, term, condition):
             inner = f"{term} for " if term else ""
             return f"{kind}({inner}{variable} in {domain}{f' if {condition}' if condition else ''})", TIGHTEST
-        case Quantifier(variable, domain, kind, body):
+        case syntax.Quantifier(variable, domain, kind, body):
             # It reaches as far to the right as it can, so it stands in brackets wherever something might follow.
             return f"{kind} {variable} in {domain}: {body}", LOOSEST
     return _operation(node, to_text, _TEXT)
@@ -84,17 +70,17 @@ def _text(node: Node) -> tuple[str, int]:
 
 def _operation(node: Node, show: Callable[[Node, int], str], signs: Mapping[str, str]) -> tuple[str, int]:
     """Return operators and comparisons with their sides as `show` prints them, and how tightly they bind."""
-    assert isinstance(node, Operation | Compare)
+    assert isinstance(node, syntax.Operation | syntax.Compare)
     sign = signs.get(node.operator, node.operator)
-    if isinstance(node, Unary):
+    if isinstance(node, syntax.Unary):
         binds = BINDS["not"] if node.operator == "not" else SIGN
         return sign + show(node.operand, binds), binds
-    assert isinstance(node, Binary | Compare)
+    assert isinstance(node, syntax.Binary | syntax.Compare)
     binds = BINDS.get(node.operator, COMPARISON)
     before, after = binds, binds + 1
     if node.operator in ("implies", "^"):  # these group from the right
         before, after = binds + 1, min(binds, SIGN)
-    elif isinstance(node, Compare):
+    elif isinstance(node, syntax.Compare):
         before = binds + 1
     return f"{show(node.left, before)} {sign} {show(node.right, after)}", binds
 
@@ -103,7 +89,7 @@ def _variable(name: str) -> str:
     return name if len(name) == 1 else rf"\mathit{{{name.translate(_ESCAPED)}}}"
 
 
-def _running(part: Binding) -> str:
+def _running(part: syntax.Binding) -> str:
     centre = f"({_variable(part.domain.centre)})" if part.domain.centre else ""
     return rf"{_variable(part.variable)} \in {DOMAINS[part.domain.name].latex}{centre}"
 
@@ -111,53 +97,53 @@ def _running(part: Binding) -> str:
 def _latex(node: Node) -> tuple[str, int]:
     """Return a part as LaTeX, and how tightly it binds."""
     match node:
-        case Text(value):
+        case syntax.Text(value):
             return r"\text{" + value.translate(_ESCAPED) + "}", TIGHTEST
-        case Variable(name):
+        case syntax.Variable(name):
             return _variable(name), TIGHTEST
-        case Number(value):
+        case syntax.Number(value):
             digits, _, power = figure(value).partition("e")
             if power:
                 return rf"{digits} \cdot 10^{{{int(power)}}}", BINDS["*"]
             return digits, SIGN if value < 0 else TIGHTEST
-        case Truth(value):
+        case syntax.Truth(value):
             return (r"\top" if value else r"\bot"), TIGHTEST
-        case Call(name, arguments, options):
+        case syntax.Call(name, arguments, options):
             words = [*map(to_latex, arguments)]
             if name in ("abs", "sqrt"):
                 return (rf"\left|{words[0]}\right|" if name == "abs" else rf"\sqrt{{{words[0]}}}"), TIGHTEST
             under = ",".join(rf"\mathrm{{{key}}}={value}" for key, value in options)
             sign = (TERMS.get(name) or FUNCTIONS[name]).latex or rf"\mathrm{{{name.translate(_ESCAPED)}}}"
             return f"{sign}{f'_{{{under}}}' if under else ''}({', '.join(words)})", TIGHTEST
-        case Aggregate(_, _, kind, term, condition):
+        case syntax.Aggregate(_, _, kind, term, condition):
             under = _running(node) + (f": {to_latex(condition)}" if condition else "")
             if term is None:
                 return rf"\left|\left\{{{under}\right\}}\right|", TIGHTEST
             sign = r"\sum" if kind == "sum" else rf"\operatorname*{{{kind}}}"
             return rf"{sign}_{{{under}}} {to_latex(term, BINDS['*'])}", BINDS["+"]
-        case Quantifier(_, _, kind, body):
+        case syntax.Quantifier(_, _, kind, body):
             return rf"{_LATEX[kind]} {_running(node)}:\; {to_latex(body)}", LOOSEST
-        case Binary("/", left, right):
+        case syntax.Binary("/", left, right):
             return rf"\frac{{{to_latex(left)}}}{{{to_latex(right)}}}", TIGHTEST
-        case Binary("^", left, right):
+        case syntax.Binary("^", left, right):
             return f"{to_latex(left, BINDS['^'] + 1)}^{{{to_latex(right)}}}", BINDS["^"]
     return _operation(node, to_latex, _LATEX)
 
 
 def head(node: Node) -> str:
     """Return what a part does by itself, for a line of a tree: "and", "forall u in N(v)", or the whole of an atom."""
-    if isinstance(node, Binding):
-        condition = " …" if isinstance(node, Aggregate) and node.condition else ""
+    if isinstance(node, syntax.Binding):
+        condition = " …" if isinstance(node, syntax.Aggregate) and node.condition else ""
         return f"{node.kind} {node.variable} in {node.domain}{condition}"
-    return node.operator if isinstance(node, Operation) else to_text(node)
+    return node.operator if isinstance(node, syntax.Operation) else to_text(node)
 
 
 def to_tree(node: Node) -> str:
     """Print a formula as a tree, one part a line."""
 
     def inner(part: Node) -> list[Node]:
-        parts = [p for p in part.parts if not isinstance(p, Text)]
-        return [] if isinstance(part, Compare | Call) and not any(p.parts for p in parts) else parts
+        parts = [p for p in part.parts if not isinstance(p, syntax.Text)]
+        return [] if isinstance(part, syntax.Compare | syntax.Call) and not any(p.parts for p in parts) else parts
 
     return draw(node, head, inner)
 

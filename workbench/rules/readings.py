@@ -11,7 +11,7 @@ from torch_geometric.data import Data
 from workbench import rules
 from workbench.errors import UserError
 from workbench.rules import Evaluation, Terms
-from workbench.rules.formula import Binding, Guard, Node, Number, Text, Truth, free_variables
+from workbench.rules.syntax import WRITTEN, Binding, Guard, Node, free_variables
 
 SCORE = "a score"
 TYPED = "the rule above"
@@ -62,7 +62,7 @@ def parts(evaluation: Evaluation) -> list[Part]:
     evaluation.result()
     listed: dict[tuple[Node, Guard | None], Part] = {}
     for part in _walk(evaluation.formula):
-        if not isinstance(part.node, Number | Text | Truth):
+        if not isinstance(part.node, WRITTEN):
             with suppress(UserError):  # it would need all pairs of nodes
                 evaluation.value(part.node, part.guard)
                 listed.setdefault((part.node, part.guard if len(free_variables(part.node)) > 1 else None), part)

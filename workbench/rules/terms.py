@@ -39,7 +39,7 @@ class Terms:
         if getattr(graph, "edge_index", None) is None or graph.num_nodes is None:
             raise UserError("a rule needs edges (edge_index) and the number of nodes; load the graph with load_graph")
         self.graph, self.nodes = graph, int(graph.num_nodes)
-        self.edge_index = graph.edge_index
+        self.edge_index: Tensor = graph.edge_index
         self._kept: dict[tuple[object, ...], Tensor] = {}
 
     @property

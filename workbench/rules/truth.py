@@ -12,27 +12,11 @@ import torch
 from torch import Tensor
 
 from workbench.errors import UserError
-from workbench.rules.formula import (
-    Binary,
-    Binding,
-    Call,
-    Compare,
-    Guard,
-    Node,
-    Number,
-    Quantifier,
-    Text,
-    Truth,
-    Unary,
-    Variable,
-    factors,
-    free_variables,
-    rebuilt,
-    thresholds,
-)
+from workbench.rules import syntax
 from workbench.rules.measures import Relation
 from workbench.rules.printing import brief
 from workbench.rules.semantics import Semantics
+from workbench.rules.syntax import Node
 from workbench.rules.terms import Terms
 
 
@@ -48,9 +32,10 @@ def _divided(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(b == 0, 0.0, a / torch.where(b == 0, 1.0, b))
 
 
-_ARITHMETIC = {"+": torch.add, "-": torch.sub, "*": torch.mul, "/": _divided, "^": torch.pow}
-_ARITHMETIC |= {"abs": torch.abs, "ln": torch.log, "exp": torch.exp, "sqrt": torch.sqrt}
-_ARITHMETIC |= {"min": torch.minimum, "max": torch.maximum}
+_ARITHMETIC: dict[str, Callable[..., Tensor]] = {
+    **{"+": torch.add, "-": torch.sub, "*": torch.mul, "/": _divided, "^": torch.pow, "abs": torch.abs},
+    **{"ln": torch.log, "exp": torch.exp, "sqrt": torch.sqrt, "min": torch.minimum, "max": torch.maximum},
+}
 
 
 class Evaluation:
@@ -66,15 +51,13 @@ class Evaluation:
         self, formula: Node, terms: Terms, semantics: Semantics, moved: Tensor | Sequence[float] | None = None
     ):
         self.formula, self.terms, self.semantics = formula, terms, semantics
-        self._kept: dict[tuple[Node, Guard | None], Value] = {}
+        self._kept: dict[tuple[Node, syntax.Guard | None], Value] = {}
         self._moved: dict[int, Tensor] = {}
         if moved is not None:
-            places, values = thresholds(formula), _as_tensor(moved)
+            self.formula = syntax.rebuilt(formula)  # so that no part stands in it twice
+            places, values = syntax.thresholds(self.formula), _as_tensor(moved)
             if values.shape != (len(places),):
                 raise UserError(f"the formula has {len(places)} thresholds; values of shape {list(values.shape)} given")
-            if len({id(place) for place in places}) < len(places):
-                self.formula = rebuilt(formula)
-                places = thresholds(self.formula)
             values = values.to(terms.edge_index.device, torch.float64)
             self._moved = {id(place): values[i] for i, place in enumerate(places)}
 
@@ -88,49 +71,49 @@ class Evaluation:
             raise UserError(f"the score of node {node} is {float(data[node]):g}, which is outside the range of float32")
         return data
 
-    def value(self, part: Node, guard: Guard | None) -> Value:
+    def value(self, part: Node, guard: syntax.Guard | None) -> Value:
         """Return the value of a part below a quantifier, computed once."""
-        if self._moved and thresholds(part):
+        if self._moved and syntax.thresholds(part):
             return self._finite(part, guard)  # two equal parts may have different thresholds now
         if (part, guard) not in self._kept:
             self._kept[part, guard] = self._finite(part, guard)
         return self._kept[part, guard]
 
-    def rows(self, part: Node, guard: Guard) -> Tensor:
+    def rows(self, part: Node, guard: syntax.Guard) -> Tensor:
         """Return the value of a part for each pair that a quantifier ties together [rows of its relation]."""
         return self._spread(self.value(part, guard), guard.over, guard).expand(len(self._relation(guard).centre))
 
-    def _relation(self, guard: Guard) -> Relation:
+    def _relation(self, guard: syntax.Guard) -> Relation:
         return self.terms.relation(guard.domain)
 
-    def _finite(self, part: Node, guard: Guard | None) -> Value:
+    def _finite(self, part: Node, guard: syntax.Guard | None) -> Value:
         value = self._compute(part, guard)
         if part.sort == "number" and not bool(torch.isfinite(value.data).all()):
             raise UserError(f"`{brief(part)}` is no finite number somewhere; mend what stands in it, e.g. ln(1 + ...)")
         return value
 
-    def _compute(self, part: Node, guard: Guard | None) -> Value:
+    def _compute(self, part: Node, guard: syntax.Guard | None) -> Value:
         match part:
-            case Number() | Truth():
+            case syntax.Number() | syntax.Truth():
                 return self._number(float(part.value))
-            case Unary(operator):
+            case syntax.Unary(operator):
                 return self._joined(part, guard, (lambda a: 1 - a) if operator == "not" else torch.neg)
-            case Binary(operator):
+            case syntax.Binary(operator):
                 return self._joined(part, guard, _ARITHMETIC.get(operator) or partial(self.semantics.join, operator))
-            case Compare(_, Variable(), Variable()):
+            case syntax.Compare(_, syntax.Variable(), syntax.Variable()):
                 return self._same(part, guard)
-            case Compare():
+            case syntax.Compare():
                 return self._joined(part, guard, partial(self._compare, part))
-            case Call(name):
+            case syntax.Call(name):
                 return self._term(part, guard) if part.variables else self._joined(part, guard, _ARITHMETIC[name])
-            case Binding():
+            case syntax.Binding():
                 return self._bound(part)
         raise TypeError(f"{type(part).__name__} has no value")
 
     def _number(self, value: float) -> Value:
         return Value(torch.tensor(value, dtype=torch.float64, device=self.terms.edge_index.device), ())
 
-    def _joined(self, part: Node, guard: Guard | None, compute: Callable[..., Tensor]) -> Value:
+    def _joined(self, part: Node, guard: syntax.Guard | None, compute: Callable[..., Tensor]) -> Value:
         """Compute a value from those of its parts, which are brought to the same nodes or pairs."""
         values = [self.value(side, guard) for side in part.parts]
         over = tuple(dict.fromkeys(name for value in values for name in value.over))
@@ -139,7 +122,7 @@ class Evaluation:
             over = guard.over
         return Value(compute(*(self._spread(value, over, guard) for value in values)), over)
 
-    def _tied(self, part: Node, over: Collection[str], guard: Guard | None) -> Guard:
+    def _tied(self, part: Node, over: Collection[str], guard: syntax.Guard | None) -> syntax.Guard:
         """Return the guard, which must tie the nodes that a part speaks of."""
         if guard is not None and set(over) <= set(guard.over):
             return guard
@@ -151,14 +134,14 @@ class Evaluation:
             "such as max(... for w in V)"
         )
 
-    def _spread(self, value: Value, over: tuple[str, ...], guard: Guard | None) -> Tensor:
+    def _spread(self, value: Value, over: tuple[str, ...], guard: syntax.Guard | None) -> Tensor:
         if value.over in (over, ()):
             return value.data
         assert guard is not None
         relation = self._relation(guard)
         return value.data[relation.centre if value.over == guard.over[:1] else relation.other]
 
-    def _same(self, part: Compare, guard: Guard | None) -> Value:
+    def _same(self, part: syntax.Compare, guard: syntax.Guard | None) -> Value:
         """Compare two names of nodes."""
         if part.left == part.right:
             return self._number(float(part.operator == "="))
@@ -166,14 +149,14 @@ class Evaluation:
         _, centre, other = self._relation(guard)
         return Value((centre == other if part.operator == "=" else centre != other).double(), guard.over)
 
-    def _compare(self, part: Compare, a: Tensor, b: Tensor) -> Tensor:
+    def _compare(self, part: syntax.Compare, a: Tensor, b: Tensor) -> Tensor:
         a, b = (self._moved.get(id(side), data) for side, data in ((part.left, a), (part.right, b)))
         return self.semantics.compare(part.operator, *torch.broadcast_tensors(a, b))
 
-    def _term(self, part: Call, guard: Guard | None) -> Value:
+    def _term(self, part: syntax.Call, guard: syntax.Guard | None) -> Value:
         names, options = part.variables, dict(part.options)
         if len(names) == 1:
-            argument = next((a.value for a in part.arguments if isinstance(a, Number | Text)), None)
+            argument = next((a.value for a in part.arguments if isinstance(a, syntax.Number | syntax.Text)), None)
             return Value(self.terms.node(part.name, argument, **options), names)
         if names[0] == names[1]:
             nodes = torch.arange(self.terms.nodes, device=self.terms.edge_index.device)
@@ -184,16 +167,14 @@ class Evaluation:
             relation = Relation(f"{relation.name} turned", relation.other, relation.centre)
         return Value(self.terms.pair(part.name, relation, **options), guard.over)
 
-    # ------------------------------------------------------------------------------- quantifiers and aggregates
-
-    def _bound(self, part: Binding) -> Value:
+    def _bound(self, part: syntax.Binding) -> Value:
         guard = part.guard
         if guard is None:
             return self._over_all(part)
         centre, other = guard.over
         for body in part.parts:
             # It may speak of the two nodes only that are tied together.
-            if outside := free_variables(body) - {centre, other}:
+            if outside := syntax.free_variables(body) - {centre, other}:
                 name = min(outside)
                 raise UserError(
                     f"`{brief(body)}` speaks of {name} below `{other} in {part.domain}`, where only {centre} and "
@@ -203,10 +184,11 @@ class Evaluation:
         rows = [self.rows(body, guard) for body in part.parts]
         return Value(self._reduced(part, rows, self._relation(guard).centre, self.terms.nodes), (centre,))
 
-    def _reduced(self, part: Binding, rows: list[Tensor], group: Tensor, groups: int) -> Tensor:
+    def _reduced(self, part: syntax.Binding, rows: list[Tensor], group: Tensor, groups: int) -> Tensor:
         """Reduce the rows of a quantifier's body, or of an aggregate's condition and term, to one number a group."""
-        if isinstance(part, Quantifier):
+        if isinstance(part, syntax.Quantifier):
             return self.semantics.all_of(part.kind, rows[0], group, groups)
+        assert isinstance(part, syntax.Aggregate)
         held = rows[-1] if part.condition is not None else torch.ones_like(rows[0] if rows else group.double())
         count = held.new_zeros(groups).index_add(0, group, held)
         if part.kind == "count":
@@ -220,10 +202,10 @@ class Evaluation:
         term, group = term[kept], group[kept]
         return term.new_zeros(groups).scatter_reduce(0, group, term, f"a{part.kind}", include_self=False)
 
-    def _over_all(self, part: Binding) -> Value:
+    def _over_all(self, part: syntax.Binding) -> Value:
         """Evaluate over V: where the body speaks of the running node alone, or is a sum that can be taken apart."""
         nodes, apart = self.terms.nodes, list[Value]()
-        if free_variables(*part.parts) <= {part.variable}:
+        if syntax.free_variables(*part.parts) <= {part.variable}:
             rows = [self.value(body, None).data.expand(nodes) for body in part.parts]
             group = torch.zeros(nodes, dtype=torch.long, device=self.terms.edge_index.device)
             return Value(self._reduced(part, rows, group, 1)[0], ())
@@ -244,16 +226,16 @@ class Evaluation:
 
         The sum over w of f(w) g(v) <z_w, z_v> is g(v) <sum_w f(w) z_w, z_v>: of order nodes.
         """
-        if isinstance(term, Unary):
+        if isinstance(term, syntax.Unary):
             return [value._replace(data=-value.data) for value in self._taken_apart(term.operand, variable)]
-        if isinstance(term, Binary) and term.operator in "+-":
+        if isinstance(term, syntax.Binary) and term.operator in "+-":
             left = self._taken_apart(term.left, variable)
-            right = self._taken_apart(term.right if term.operator == "+" else Unary("-", term.right), variable)
+            right = self._taken_apart(term.right if term.operator == "+" else syntax.Unary("-", term.right), variable)
             return left + right if left and right else []
         inside, outside, joint = self._number(1.0).data, self._number(1.0), None
-        for factor, inverted in factors(term):
-            names, times = free_variables(factor), _divided if inverted else torch.mul
-            if isinstance(factor, Call) and factor.name in ("cos", "dot") and len(set(factor.variables)) == 2:
+        for factor, inverted in syntax.factors(term):
+            names, times = syntax.free_variables(factor), _divided if inverted else torch.mul
+            if isinstance(factor, syntax.Call) and factor.name in ("cos", "dot") and len(set(factor.variables)) == 2:
                 if joint is not None or inverted or variable not in names:
                     return []
                 joint = factor

@@ -18,7 +18,7 @@ from workbench.plots.negatives import called
 from workbench.plots.network import Piece
 from workbench.rules import Evaluation, Explanation, Semantics, Terms, readings
 from workbench.rules.explanation import explain
-from workbench.rules.formula import Compare, Node, Number, rebuilt
+from workbench.rules.syntax import Compare, Node, Number, rebuilt
 from workbench.widgets.live import digits, span
 
 if TYPE_CHECKING:

@@ -79,6 +79,9 @@ class Truth(Node):
     value: bool
 
 
+WRITTEN = Number | Text | Truth
+
+
 @dataclass(frozen=True)
 class Variable(Node):
     """A node of the graph by the name that the rule gives it."""
@@ -208,7 +211,7 @@ def walk(node: Node) -> Iterator[Node]:
 
 def subformulas(node: Node) -> list[Node]:
     """Return the parts that say something of a node or an edge, the whole first; numbers that are written are not."""
-    return list(dict.fromkeys(part for part in walk(node) if not isinstance(part, Number | Text | Truth)))
+    return list(dict.fromkeys(part for part in walk(node) if not isinstance(part, WRITTEN)))
 
 
 def thresholds(node: Node) -> list[Number]:
