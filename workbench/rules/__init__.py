@@ -18,6 +18,8 @@ from workbench.rules.syntax import Node, free_variables, subformulas, thresholds
 from workbench.rules.terms import Terms
 from workbench.rules.truth import Evaluation
 
+AnyRule = str | Rule | Node
+Moved = Tensor | Sequence[float]
 names = RULES.names
 
 
@@ -26,7 +28,7 @@ def get(name: str) -> Rule:
     return RULES.get(str(name).casefold())
 
 
-def formula(rule: str | Rule | Node) -> Node:
+def formula(rule: AnyRule) -> Node:
     """Return the syntax tree of a rule by its name ("ntsc", "NTSC"), as text or as a tree; or raise a FormulaError."""
     if isinstance(rule, Node):
         return rule
@@ -42,11 +44,7 @@ def formula(rule: str | Rule | Node) -> Node:
 
 
 def evaluation(
-    rule: str | Rule | Node,
-    graph: Data | Terms,
-    semantics: str = "crisp",
-    steepness: float = 10.0,
-    moved: Tensor | Sequence[float] | None = None,
+    rule: AnyRule, graph: Data | Terms, semantics: str = "crisp", steepness: float = 10.0, moved: Moved | None = None
 ) -> Evaluation:
     """Prepare the evaluation of a rule, which keeps the value of each of its parts; arguments as for `evaluate`."""
     terms = graph if isinstance(graph, Terms) else Terms(graph)
@@ -54,11 +52,7 @@ def evaluation(
 
 
 def evaluate(
-    rule: str | Rule | Node,
-    graph: Data | Terms,
-    semantics: str = "crisp",
-    steepness: float = 10.0,
-    moved: Tensor | Sequence[float] | None = None,
+    rule: AnyRule, graph: Data | Terms, semantics: str = "crisp", steepness: float = 10.0, moved: Moved | None = None
 ) -> Tensor:
     """Evaluate a rule on every node.
 
@@ -82,7 +76,7 @@ def evaluate(
 
 
 def explain(
-    rule: str | Rule | Node, graph: Data | Terms, node: int, semantics: str = "crisp", steepness: float = 10.0
+    rule: AnyRule, graph: Data | Terms, node: int, semantics: str = "crisp", steepness: float = 10.0
 ) -> Explanation:
     """Explain what a rule says of one node: the truth tree with numbers. `str` of the result draws it."""
     return _explain(evaluation(rule, graph, semantics, steepness), node)

@@ -12,8 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from workbench.rules.published import dense
-
 if TYPE_CHECKING:
     from workbench.rules.terms import Terms
 
@@ -135,7 +133,7 @@ def _sparse_products(x: sp.csr_matrix, relation: Relation) -> Tensor:
 
 
 def _jaccard(terms: Terms, relation: Relation, pca: int | None) -> Tensor:
-    present = sp.csr_matrix(dense(terms.x.detach().cpu()).numpy() != 0, dtype=np.float64)
+    present = sp.csr_matrix(terms.x.detach().cpu().to_dense().numpy() != 0, dtype=np.float64)
     filled = torch.from_numpy(present.getnnz(axis=1).astype(np.float64)).to(relation.centre.device)
     shared = _sparse_products(present, relation)
     return shared / (filled[relation.centre] + filled[relation.other] - shared).clamp(min=1)

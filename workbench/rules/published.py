@@ -84,11 +84,6 @@ def local_minus_global(
     return total / count.clamp(min=1) - overall
 
 
-def dense(x: Tensor) -> Tensor:
-    """Return attributes [nodes, features] as a dense tensor, which they may be already."""
-    return x if x.layout == torch.strided else x.to_dense()
-
-
 def principal_components(graph: Data, size: int = PCA_SIZE) -> Tensor:
     """Return the first principal components of the attributes, float32 [nodes, size].
 
@@ -102,7 +97,7 @@ def principal_components(graph: Data, size: int = PCA_SIZE) -> Tensor:
         raise UserError(
             f"pca={size} components were asked for; with {x.shape[1]} attributes it must be 1 to {x.shape[1]}"
         )
-    matrix = dense(x.detach().cpu()).numpy()
+    matrix = x.detach().cpu().to_dense().numpy()
     if 4 * size < min(matrix.shape):
         components = _leading_components(csr_matrix(matrix, dtype=np.float64), size)
     else:

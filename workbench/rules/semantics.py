@@ -18,13 +18,10 @@ class Semantics:
     becomes 4 s (1 - s) of that s, and the connectives are those of a t-norm T with its dual: `and` is T, `not` is
     1 - a, a or b is not (not a and not b), a implies b is not a or b, `forall` is T over all and `exists` its dual.
     T(a, b) is a b ("product"), min(a, b) ("godel") or max(0, a + b - 1) ("lukasiewicz"). Below a condition `sum`,
-    `mean` and `count` weigh each node by its truth, `max` and `min` take the nodes where it is 1/2 or more.
+    `mean` and `count` weigh each node by its truth, `max` and `min` take the nodes where it is 1/2 or more. The
+    steepness is in 1 / unit of what is compared, above 0.
 
     Source: van Krieken, Acar, van Harmelen, Analyzing Differentiable Fuzzy Logic Operators, 2022, sections 3 and 4.
-
-    Attributes:
-        name: "crisp", "product", "godel" or "lukasiewicz".
-        steepness: how sharply a graded comparison turns, in 1 / unit of what is compared; above 0.
     """
 
     name: str = "crisp"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import chain
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -20,15 +21,15 @@ class Node:
     Attributes:
         sort: "truth", "number", "node", "text" or "domain".
         at: where it begins in the text, in characters; two parts are equal wherever they stand.
-        depth: how many levels it has, its own included.
     """
 
     sort: ClassVar[str]
     at: int = field(default=0, compare=False, repr=False, kw_only=True)
-    depth: int = field(default=1, compare=False, repr=False, kw_only=True)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "depth", 1 + max((part.depth for part in self.parts), default=0))
+    @cached_property
+    def depth(self) -> int:
+        """How many levels it has, its own included."""
+        return 1 + max((part.depth for part in self.parts), default=0)
 
     def _below(self) -> list[Node]:
         values = chain.from_iterable(v if isinstance(v, tuple) else (v,) for v in vars(self).values())

@@ -14,7 +14,7 @@ from torch_geometric.utils import remove_self_loops
 
 from workbench.errors import UserError, nearest
 from workbench.rules.measures import NODE_TERMS, PAIR_TERMS, Relation, count_triangles
-from workbench.rules.published import dense, principal_components
+from workbench.rules.published import principal_components
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
@@ -61,7 +61,7 @@ class Terms:
 
     def _check_finite(self, x: Tensor, first: int = 0) -> None:
         """Refuse attributes [nodes, any] of which one is no finite number; their first column has number `first`."""
-        columns = dense(x.detach()).T
+        columns = x.detach().to_dense().T
         broken = (~torch.isfinite(columns)).nonzero()
         if not len(broken):
             return
@@ -111,7 +111,7 @@ class Terms:
             column = int(argument)
             if not 0 <= column < features:
                 raise UserError(f"there is no attribute {column}; this graph has {features}, from 0 to {features - 1}")
-        values = dense(self._stored_x)[:, column]
+        values = self._stored_x.to_dense()[:, column]
         self._check_finite(values[:, None], column)
         return values.double()
 
@@ -121,7 +121,7 @@ class Terms:
             return self._keep(("unit", pca), lambda: _unit(self.rows(pca)))
         if pca is not None:
             return self._keep(("pca", pca), lambda: self._components(pca))
-        return dense(self.x).double()
+        return self.x.to_dense().double()
 
     def _components(self, pca: int) -> Tensor:
         if self.x.shape[0] < 2:
@@ -141,7 +141,7 @@ class Terms:
         x = self.x.cpu()
         if self.learning or (x.layout == torch.strided and int(x.count_nonzero()) >= SPARSE_BELOW * x.numel()):
             return None
-        return sp.csr_matrix(dense(x).numpy(), dtype=np.float64)
+        return sp.csr_matrix(x.to_dense().numpy(), dtype=np.float64)
 
     def sparse_rows(self, unit: bool) -> sp.csr_matrix | None:
         """Return attributes as a sparse matrix, of length 1 on request, or None where they are dense or learned."""

@@ -32,10 +32,10 @@ def _divided(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(b == 0, 0.0, a / torch.where(b == 0, 1.0, b))
 
 
-_ARITHMETIC: dict[str, Callable[..., Tensor]] = {
-    **{"+": torch.add, "-": torch.sub, "*": torch.mul, "/": _divided, "^": torch.pow, "abs": torch.abs},
-    **{"ln": torch.log, "exp": torch.exp, "sqrt": torch.sqrt, "min": torch.minimum, "max": torch.maximum},
-}
+_Compute = Callable[..., Tensor]
+_ARITHMETIC: dict[str, _Compute] = {"+": torch.add, "-": torch.sub, "*": torch.mul, "/": _divided, "^": torch.pow}
+_ARITHMETIC |= {"abs": torch.abs, "ln": torch.log, "exp": torch.exp, "sqrt": torch.sqrt}
+_ARITHMETIC |= {"min": torch.minimum, "max": torch.maximum}
 
 
 class Evaluation:
@@ -113,7 +113,7 @@ class Evaluation:
     def _number(self, value: float) -> Value:
         return Value(torch.tensor(value, dtype=torch.float64, device=self.terms.edge_index.device), ())
 
-    def _joined(self, part: Node, guard: syntax.Guard | None, compute: Callable[..., Tensor]) -> Value:
+    def _joined(self, part: Node, guard: syntax.Guard | None, compute: _Compute) -> Value:
         """Compute a value from those of its parts, which are brought to the same nodes or pairs."""
         values = [self.value(side, guard) for side in part.parts]
         over = tuple(dict.fromkeys(name for value in values for name in value.over))
