@@ -245,6 +245,6 @@ def _check_variables(tree: Node) -> None:
     look(tree, free)
     if len(free) > 1:
         names = sorted(free, key=lambda name: (name != "v", name))[:3]
-        which = next(part for part in syntax.walk(tree) if names[-1] in part.names)
+        which = next(part.node for part in syntax.walk(tree) if names[-1] in part.node.names)
         bound = f"bind {names[-1]!r}, e.g. exists {names[-1]} in N({names[0]}): ..."
         raise Mistake(f"a rule speaks of one node, but {' and '.join(names)} are left free; {bound}", which.at)

@@ -1,6 +1,6 @@
 """What a rule and each of its parts say of the nodes, as arrays."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from torch_geometric.data import Data
 from workbench import rules
 from workbench.errors import UserError
 from workbench.rules import Evaluation, Terms
-from workbench.rules.syntax import WRITTEN, Binding, Guard, Node, free_variables
+from workbench.rules.syntax import WRITTEN, Guard, Node, Part, free_variables, walk
 
 SCORE = "a score"
 TYPED = "the rule above"
@@ -33,26 +33,6 @@ class Reading:
     meaning: str
 
 
-@dataclass(frozen=True)
-class Part:
-    """A part of a rule that has a value of its own.
-
-    Attributes:
-        node: the part. depth: how deep it lies in the rule; 0 is the whole.
-        guard: the pairs of nodes that it is read on; None where it is not below a quantifier around a node.
-    """
-
-    node: Node
-    guard: Guard | None
-    depth: int
-
-
-def _walk(node: Node, guard: Guard | None = None, depth: int = 0) -> Iterator[Part]:
-    yield Part(node, guard, depth)
-    for part in node.parts:
-        yield from _walk(part, node.guard if isinstance(node, Binding) else guard, depth + 1)
-
-
 def parts(evaluation: Evaluation) -> list[Part]:
     """Return the parts of a rule that have a value of their own, each once, the whole first.
 
@@ -61,7 +41,7 @@ def parts(evaluation: Evaluation) -> list[Part]:
     """
     evaluation.result()
     listed: dict[tuple[Node, Guard | None], Part] = {}
-    for part in _walk(evaluation.formula):
+    for part in walk(evaluation.formula):
         if not isinstance(part.node, WRITTEN):
             with suppress(UserError):  # it would need all pairs of nodes
                 evaluation.value(part.node, part.guard)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import chain
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -203,35 +203,43 @@ def free_variables(*nodes: Node) -> frozenset[str]:
     return frozenset(free)
 
 
-def walk(node: Node) -> Iterator[Node]:
+class Part(NamedTuple):
+    """A part of a formula where it stands: below which guard, if any, and how deep; 0 is the whole."""
+
+    node: Node
+    guard: Guard | None
+    depth: int
+
+
+def walk(node: Node, guard: Guard | None = None, depth: int = 0) -> Iterator[Part]:
     """Yield a formula and all its parts in reading order."""
-    yield node
+    yield Part(node, guard, depth)
     for part in node.parts:
-        yield from walk(part)
+        yield from walk(part, node.guard if isinstance(node, Binding) else guard, depth + 1)
 
 
 def subformulas(node: Node) -> list[Node]:
     """Return the parts that say something of a node or an edge, the whole first; numbers that are written are not."""
-    return list(dict.fromkeys(part for part in walk(node) if not isinstance(part, WRITTEN)))
+    return list(dict.fromkeys(part.node for part in walk(node) if not isinstance(part.node, WRITTEN)))
 
 
 def thresholds(node: Node) -> list[Number]:
     """Return the numbers that a comparison compares with directly, in reading order; they can be moved or learned."""
-    compared = (part for part in walk(node) if isinstance(part, Compare))
+    compared = (part.node for part in walk(node) if isinstance(part.node, Compare))
     return [side for part in compared for side in (part.left, part.right) if isinstance(side, Number)]
 
 
 def rebuilt(node: N, swap: Mapping[int, Node] | None = None) -> N:
     """Return an equal tree of different objects; `swap` says by its id which part makes room for another."""
+
+    def again(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(again, value))
+        return rebuilt(value, swap) if isinstance(value, Node) else value
+
     if swap and id(node) in swap:
         return swap[id(node)]  # type: ignore[return-value]
-    made: dict[str, Any] = {}
-    for name, value in vars(node).items():
-        if isinstance(value, Node):
-            made[name] = rebuilt(value, swap)
-        elif name == "arguments":
-            made[name] = tuple(rebuilt(part, swap) for part in value)
-    return replace(node, **made)
+    return replace(node, **{part.name: again(getattr(node, part.name)) for part in fields(node)})
 
 
 def factors(term: Node, inverted: bool = False) -> list[tuple[Node, bool]]:

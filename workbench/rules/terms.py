@@ -97,20 +97,18 @@ class Terms:
         return self._kept[key]
 
     def _attribute(self, argument: float | str) -> Tensor:
-        names = getattr(self.graph, "feature_names", None)
-        features = self._stored_x.shape[1]
+        names, features = getattr(self.graph, "feature_names", None), self._stored_x.shape[1]
         if isinstance(argument, str):
             if names is None:
                 raise UserError(f"the attributes of this graph have no names; use a number, 0 to {features - 1}")
-            column = next((i for i, name in enumerate(names) if str(name) == argument), None)
-            if column is None:
-                close = nearest(argument, map(str, names))
+            named = list(map(str, names))
+            if argument not in named:
+                close = nearest(argument, named)
                 hint = f"; did you mean {close!r}?" if close else f"; it has {features:,} others"
                 raise UserError(f"this graph has no attribute {argument[:80]!r}{hint}")
-        else:
-            column = int(argument)
-            if not 0 <= column < features:
-                raise UserError(f"there is no attribute {column}; this graph has {features}, from 0 to {features - 1}")
+            column = named.index(argument)
+        elif not 0 <= (column := int(argument)) < features:
+            raise UserError(f"there is no attribute {column}; this graph has {features}, from 0 to {features - 1}")
         values = self._stored_x.to_dense()[:, column]
         self._check_finite(values[:, None], column)
         return values.double()

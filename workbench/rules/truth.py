@@ -5,6 +5,7 @@ over. Nothing ever needs all pairs of nodes; a formula that would is refused wit
 """
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -73,11 +74,15 @@ class Evaluation:
 
     def value(self, part: Node, guard: syntax.Guard | None) -> Value:
         """Return the value of a part below a quantifier, computed once."""
-        if self._moved and syntax.thresholds(part):
-            return self._finite(part, guard)  # two equal parts may have different thresholds now
-        if (part, guard) not in self._kept:
-            self._kept[part, guard] = self._finite(part, guard)
-        return self._kept[part, guard]
+        moved = self._moved and syntax.thresholds(part)  # two equal parts may have different thresholds then
+        if not moved and (part, guard) in self._kept:
+            return self._kept[part, guard]
+        value = self._compute(part, guard)
+        if part.sort == "number" and not bool(torch.isfinite(value.data).all()):
+            raise UserError(f"`{brief(part)}` is no finite number somewhere; mend what stands in it, e.g. ln(1 + ...)")
+        if not moved:
+            self._kept[part, guard] = value
+        return value
 
     def rows(self, part: Node, guard: syntax.Guard) -> Tensor:
         """Return the value of a part for each pair that a quantifier ties together [rows of its relation]."""
@@ -85,12 +90,6 @@ class Evaluation:
 
     def _relation(self, guard: syntax.Guard) -> Relation:
         return self.terms.relation(guard.domain)
-
-    def _finite(self, part: Node, guard: syntax.Guard | None) -> Value:
-        value = self._compute(part, guard)
-        if part.sort == "number" and not bool(torch.isfinite(value.data).all()):
-            raise UserError(f"`{brief(part)}` is no finite number somewhere; mend what stands in it, e.g. ln(1 + ...)")
-        return value
 
     def _compute(self, part: Node, guard: syntax.Guard | None) -> Value:
         match part:
@@ -260,13 +259,11 @@ class Evaluation:
 
 def _as_tensor(moved: Tensor | Sequence[float]) -> Tensor:
     """Return the values of thresholds as a tensor, with the gradients that they require."""
-    try:
+    with suppress(TypeError, ValueError, RuntimeError):  # refused below
         if not isinstance(moved, Tensor):
             parts = [torch.as_tensor(value, dtype=torch.float64) for value in moved]
             moved = torch.stack(parts) if parts else torch.zeros(0)
         if not bool(moved.isnan().any()):
             return moved
-    except (TypeError, ValueError, RuntimeError):
-        pass  # refused below
     shown = " ".join(repr(moved).split())[:60]
     raise UserError(f"moved holds a number for each of the formula's thresholds, e.g. [1.0, 2.5], not {shown}")

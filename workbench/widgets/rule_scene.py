@@ -18,7 +18,7 @@ from workbench.plots.negatives import called
 from workbench.plots.network import Piece
 from workbench.rules import Evaluation, Explanation, Semantics, Terms, readings
 from workbench.rules.explanation import explain
-from workbench.rules.syntax import Compare, Node, Number, rebuilt
+from workbench.rules.syntax import Compare, Node, Number, Part, rebuilt
 from workbench.widgets.live import digits, span
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class RuleScene:
         self.graph, self.terms, self._seed, self._embedding = graph, Terms(graph), seed, embedding
         self._pieces: dict[object, Piece] = {}
         self._errors: tuple[np.ndarray | None, str] | None = None
-        self.parts: list[readings.Part] = []
+        self.parts: list[Part] = []
         self.part, self.view = 0, SAMPLE if node is None else NEIGHBOURHOOD
         self.mean(rules.formula(rule), semantics or Semantics())
         self.node = int(self._piece(node).nodes[0])
