@@ -70,10 +70,9 @@ class FormulaError(UserError):
     """
 
     def __init__(self, sentence: str, text: str, at: int):
-        at = min(at, len(text))
-        begin = text.rfind("\n", 0, at) + 1
-        shown = text[begin:].split("\n", 1)[0]
-        self.line, self.column = text.count("\n", 0, at) + 1, at - begin + 1
+        *above, before = text[:at].split("\n")
+        self.line, self.column = len(above) + 1, len(before) + 1
+        shown = before + text[at:].split("\n")[0]
         shown = "".join(sign if sign.isprintable() else " " for sign in shown)  # a tab would move the caret
         # A long line is cut around the place.
         cut = max(0, self.column - 60)

@@ -51,30 +51,23 @@ def _pagerank(terms: Terms) -> Tensor:
     return torch.from_numpy(rank)
 
 
-def count_triangles(links: sp.csr_matrix) -> tuple[sp.csr_matrix, NDArray[np.int64]]:
-    """Count triangles on each undirected edge [nodes, nodes], low to high, and through each node [nodes].
+def count_triangles(links: sp.csr_matrix) -> sp.csr_matrix:
+    """Count the triangles on each undirected edge, which stands from its lower node to the higher [nodes, nodes].
 
     Each edge is directed to its end of higher degree, which leaves few outgoing edges even at hubs; each triangle is
     then met once, from its lowest edge, in O(edges^1.5) at worst (Schank, Wagner, 2005).
     """
-    nodes = np.int64(links.shape[0])
     rank = links.getnnz(axis=1).argsort(kind="stable").argsort()
-    upper = sp.triu(links, k=1)
-    keys = np.sort(upper.row * nodes + upper.col)
-    low, high = keys // max(nodes, 1), keys % max(nodes, 1)
-    flip = rank[low] > rank[high]
-    tail, head = np.where(flip, high, low), np.where(flip, low, high)
-    onward = sp.csr_matrix((np.ones(len(keys)), (tail, head)), links.shape)
-    on_edge, through = np.zeros(len(keys), np.int64), np.zeros(nodes, np.int64)
+    low, high = sp.triu(links, k=1).nonzero()
+    tail, head = np.where(rank[low] < rank[high], (low, high), (high, low))
+    onward = sp.csr_matrix((np.ones(len(low)), (tail, head)), links.shape)
+    counts = sp.csr_matrix(links.shape, dtype=np.int64)
     for block, shared in _row_products(onward, tail, head):
-        edge, third = shared.nonzero()
-        a, b, c = tail[block][edge], head[block][edge], third
-        for ends in ((a, b), (a, c), (b, c)):
-            place = np.searchsorted(keys, np.minimum(*ends) * nodes + np.maximum(*ends))
-            on_edge += np.bincount(place, minlength=len(keys))
-        for corner in (a, b, c):
-            through += np.bincount(corner, minlength=nodes)
-    return sp.csr_matrix((on_edge, (low, high)), links.shape), through
+        edge, c = shared.nonzero()
+        a, b = tail[block][edge], head[block][edge]
+        sides = np.concatenate([(a, b), (a, c), (b, c)], axis=1)
+        counts += sp.csr_matrix((np.ones(3 * len(c), np.int64), (sides.min(0), sides.max(0))), links.shape)
+    return counts
 
 
 NODE_TERMS: dict[str, Callable[[Terms], Tensor]] = {
@@ -84,7 +77,7 @@ NODE_TERMS: dict[str, Callable[[Terms], Tensor]] = {
     "total_degree": lambda terms: terms.count(terms.edge_index.flatten()),
     "isolated": lambda terms: terms.count(terms.edge_index.flatten()) == 0,
     "self_loop": _self_loop,
-    "triangles": lambda terms: torch.from_numpy(terms.triangles[1]),
+    "triangles": lambda terms: torch.from_numpy((terms.triangles.sum(0).A1 + terms.triangles.sum(1).A1) // 2),
     "clustering": _clustering,
     "core": _core,
     "pagerank": _pagerank,
@@ -156,7 +149,7 @@ def _common_neighbours(terms: Terms, relation: Relation, pca: int | None) -> Ten
     if relation.name == "N2":
         return _sparse_products(terms.undirected, relation)
     around = torch.from_numpy(np.diff(terms.undirected.indptr)).to(centre.device)
-    on_edge = _entries(terms.triangles[0], torch.minimum(centre, other), torch.maximum(centre, other))
+    on_edge = _entries(terms.triangles, torch.minimum(centre, other), torch.maximum(centre, other))
     return torch.where(centre == other, around[centre], on_edge.to(centre.device))
 
 

@@ -150,14 +150,8 @@ def to_tree(node: Node) -> str:
 
 def draw(tree: T, line: Callable[[T], str], inner: Callable[[T], Sequence[T]]) -> str:
     """Draw a tree as text: what `line` says of each part, the parts that `inner` returns below it."""
-    lines: list[str] = []
-
-    def add(part: T, first: str, then: str) -> None:
-        lines.append(first + line(part))
-        below = inner(part)
-        for position, branch in enumerate(below):
-            last = position == len(below) - 1
-            add(branch, then + ("└─ " if last else "├─ "), then + ("   " if last else "│  "))
-
-    add(tree, "", "")
-    return "\n".join(lines)
+    text, below = line(tree), inner(tree)
+    for place, branch in enumerate(below, start=1):
+        first, then = ("└─ ", "   ") if place == len(below) else ("├─ ", "│  ")
+        text += "\n" + first + draw(branch, line, inner).replace("\n", "\n" + then)
+    return text

@@ -7,7 +7,6 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import remove_self_loops
@@ -195,8 +194,8 @@ class Terms:
         return self.links.maximum(self.links.T).tocsr()
 
     @cached_property
-    def triangles(self) -> tuple[sp.csr_matrix, NDArray[np.int64]]:
-        """Triangles on each undirected edge, low to high, CSR [nodes, nodes]; triangles through each node [nodes]."""
+    def triangles(self) -> sp.csr_matrix:
+        """Triangles on each undirected edge, from its lower node to the higher, CSR [nodes, nodes]."""
         return count_triangles(self.undirected)
 
 
