@@ -19,8 +19,7 @@ class Explanation:
     """What one part of a rule is at certain nodes.
 
     Attributes:
-        part: the part of the formula.
-        value: its truth in [0, 1] or its number.
+        part: the part of the formula. value: its truth in [0, 1] or its number.
         nodes: which node each name in it means, by name.
         note: the numbers behind it, e.g. "3 of 4 nodes u fulfil it"; "" where there is nothing to add.
         inner: what it is made of; for a quantifier some of the nodes it runs over, those that decide first.

@@ -71,12 +71,12 @@ def _check_outline(text: str) -> None:
     for bracket in re.finditer(r"[()]", bare):
         if bracket[0] == "(":
             opened.append(bracket.start())
-            if len(opened) > DEEPEST:
-                raise Mistake(f"brackets are nested more than {DEEPEST} deep", bracket.start())
-        elif not opened:
-            raise Mistake("this ')' closes nothing", bracket.start())
-        else:
+        elif opened:
             opened.pop()
+        else:
+            raise Mistake("this ')' closes nothing", bracket.start())
+        if len(opened) > DEEPEST:
+            raise Mistake(f"brackets are nested more than {DEEPEST} deep", bracket.start())
     if opened:
         raise Mistake("this '(' is never closed", opened[-1])
 

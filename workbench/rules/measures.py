@@ -26,11 +26,6 @@ class Relation(NamedTuple):
     other: Tensor
 
 
-def _self_loop(terms: Terms) -> Tensor:
-    source, target = terms.edge_index
-    return terms.count(source[source == target]) > 0
-
-
 def _clustering(terms: Terms) -> Tensor:
     degree = torch.from_numpy(np.diff(terms.undirected.indptr).astype(np.float64)).to(terms.edge_index.device)
     return terms.node("triangles") / (degree * (degree - 1) / 2).clamp(min=1)
@@ -76,7 +71,7 @@ NODE_TERMS: dict[str, Callable[[Terms], Tensor]] = {
     "in_degree": lambda terms: terms.count(terms.edge_index[1]),
     "total_degree": lambda terms: terms.count(terms.edge_index.flatten()),
     "isolated": lambda terms: terms.count(terms.edge_index.flatten()) == 0,
-    "self_loop": _self_loop,
+    "self_loop": lambda terms: terms.count(terms.edge_index[0][terms.edge_index[0] == terms.edge_index[1]]) > 0,
     "triangles": lambda terms: torch.from_numpy((terms.triangles.sum(0).A1 + terms.triangles.sum(1).A1) // 2),
     "clustering": _clustering,
     "core": _core,

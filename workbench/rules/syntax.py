@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import chain
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple
 
 from workbench.rules.vocabulary import TERMS
 
@@ -51,9 +51,6 @@ class Node:
         from workbench.rules.printing import to_text  # which looks at these classes
 
         return to_text(self)
-
-
-N = TypeVar("N", bound=Node)
 
 
 @dataclass(frozen=True)
@@ -229,7 +226,7 @@ def thresholds(node: Node) -> list[Number]:
     return [side for part in compared for side in (part.left, part.right) if isinstance(side, Number)]
 
 
-def rebuilt(node: N, swap: Mapping[int, Node] | None = None) -> N:
+def rebuilt(node: Node, swap: Mapping[int, Node] | None = None) -> Node:
     """Return an equal tree of different objects; `swap` says by its id which part makes room for another."""
 
     def again(value: Any) -> Any:
@@ -238,7 +235,7 @@ def rebuilt(node: N, swap: Mapping[int, Node] | None = None) -> N:
         return rebuilt(value, swap) if isinstance(value, Node) else value
 
     if swap and id(node) in swap:
-        return swap[id(node)]  # type: ignore[return-value]
+        return swap[id(node)]
     return replace(node, **{part.name: again(getattr(node, part.name)) for part in fields(node)})
 
 

@@ -1,11 +1,9 @@
 """The words of the rule language: terms, functions and domains, with what each means; terms.py computes them."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
-@dataclass(frozen=True)
-class Term:
+class Term(NamedTuple):
     """A number or a truth of one node or of two that the rule ties together.
 
     Attributes:
@@ -23,8 +21,7 @@ class Term:
     example: str = ""
 
 
-@dataclass(frozen=True)
-class Function:
+class Function(NamedTuple):
     """A function of numbers."""
 
     about: str
@@ -32,8 +29,7 @@ class Function:
     latex: str = ""
 
 
-@dataclass(frozen=True)
-class Around:
+class Around(NamedTuple):
     """What a variable may run over."""
 
     about: str
@@ -64,7 +60,7 @@ TERMS = {
     "multiplicity": Term("how often the edge from the first node to the second is stored", nodes=2),
 }  # fmt: skip
 TERMS = {
-    name: Term(**{**vars(term), "example": term.example or f"{name}({'v' if term.nodes == 1 else 'u, v'})"})
+    name: term._replace(example=term.example or f"{name}({'v' if term.nodes == 1 else 'u, v'})")
     for name, term in TERMS.items()
 }
 FUNCTIONS = {
