@@ -17,7 +17,7 @@ from torch_geometric.data import Data
 
 from workbench import rules
 from workbench.errors import UserError
-from workbench.rules import explanation, measures, published, terms
+from workbench.rules import explanation, published, terms
 from workbench.rules.syntax import (
     Aggregate,
     Binary,
@@ -718,7 +718,7 @@ def test_pairs_are_looked_at_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     learned.x.requires_grad_()
     graphs = [sparse, learned, random_graph(6, 25)]
     meant = [rules.evaluate(text, graph) for graph in graphs for text in texts]
-    monkeypatch.setattr(measures, "BLOCK", 40)
+    monkeypatch.setattr(terms, "BLOCK", 40)
     found = [rules.evaluate(text, graph) for graph in graphs for text in texts]
     torch.testing.assert_close(found, meant)
 

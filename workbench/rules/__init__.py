@@ -7,6 +7,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.errors import UserError
+from workbench.rules import measures  # noqa: F401  (enters the terms of the vocabulary)
 from workbench.rules.explanation import Explanation
 from workbench.rules.explanation import explain as _explain
 from workbench.rules.grammar import FormulaError

@@ -1,29 +1,12 @@
 """What each term of the vocabulary measures of a node [nodes] or of a pair of nodes [rows]."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
-
 import networkx as nx
 import numpy as np
 import scipy.sparse as sp
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from workbench.rules.terms import Terms
-
-BLOCK = 1 << 23  # numbers looked at in one go when rows are compared: 64 MiB
-
-
-class Relation(NamedTuple):
-    """Pairs of nodes that a quantifier runs over: row i ties `centre[i]` to `other[i]`, int64 [rows] each."""
-
-    name: str
-    centre: Tensor
-    other: Tensor
+from workbench.rules.terms import NODE_TERMS, PAIR_TERMS, Relation, Terms, row_products
 
 
 def _clustering(terms: Terms) -> Tensor:
@@ -46,26 +29,7 @@ def _pagerank(terms: Terms) -> Tensor:
     return torch.from_numpy(rank)
 
 
-def count_triangles(links: sp.csr_matrix) -> sp.csr_matrix:
-    """Count the triangles on each undirected edge, which stands from its lower node to the higher [nodes, nodes].
-
-    Each edge is directed to its end of higher degree, which leaves few outgoing edges even at hubs; each triangle is
-    then met once, from its lowest edge, in O(edges^1.5) at worst (Schank, Wagner, 2005).
-    """
-    rank = links.getnnz(axis=1).argsort(kind="stable").argsort()
-    low, high = sp.triu(links, k=1).nonzero()
-    tail, head = np.where(rank[low] < rank[high], (low, high), (high, low))
-    onward = sp.csr_matrix((np.ones(len(low)), (tail, head)), links.shape)
-    counts = sp.csr_matrix(links.shape, dtype=np.int64)
-    for block, shared in _row_products(onward, tail, head):
-        edge, c = shared.nonzero()
-        a, b = tail[block][edge], head[block][edge]
-        sides = np.concatenate([(a, b), (a, c), (b, c)], axis=1)
-        counts += sp.csr_matrix((np.ones(3 * len(c), np.int64), (sides.min(0), sides.max(0))), links.shape)
-    return counts
-
-
-NODE_TERMS: dict[str, Callable[[Terms], Tensor]] = {
+NODE_TERMS |= {
     "degree": lambda terms: terms.count(terms.edge_index[0]),
     "out_degree": lambda terms: terms.count(terms.edge_index[0]),
     "in_degree": lambda terms: terms.count(terms.edge_index[1]),
@@ -104,19 +68,9 @@ def _products(terms: Terms, relation: Relation, pca: int | None, unit: bool) -> 
     return torch.sparse.sampled_addmm(pairs, rows, rows.T, beta=0).values()[place]
 
 
-def _row_products(
-    x: sp.csr_matrix, a: NDArray[np.int64], b: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], sp.csr_matrix]]:
-    """Yield in blocks the numbers of pairs, and rows a of a sparse matrix times its rows b, entry by entry."""
-    filled = x.getnnz(axis=1).astype(np.int64)
-    block = np.cumsum(filled[a] + filled[b]) // BLOCK
-    for pairs in np.split(np.arange(len(a)), np.flatnonzero(np.diff(block)) + 1):
-        yield pairs, x[a[pairs]].multiply(x[b[pairs]])
-
-
 def _sparse_products(x: sp.csr_matrix, relation: Relation) -> Tensor:
     low, high, place = _each_once(relation, x.shape[0])
-    products = [shared.sum(1).A1 for _, shared in _row_products(x, low.cpu().numpy(), high.cpu().numpy())]
+    products = [shared.sum(1).A1 for _, shared in row_products(x, low.cpu().numpy(), high.cpu().numpy())]
     return torch.from_numpy(np.concatenate(products)).double().to(place.device)[place]
 
 
@@ -148,7 +102,7 @@ def _common_neighbours(terms: Terms, relation: Relation, pca: int | None) -> Ten
     return torch.where(centre == other, around[centre], on_edge.to(centre.device))
 
 
-PAIR_TERMS: dict[str, Callable[[Terms, Relation, int | None], Tensor]] = {
+PAIR_TERMS |= {
     "dot": lambda terms, relation, pca: _products(terms, relation, pca, unit=False),
     "cos": lambda terms, relation, pca: _products(terms, relation, pca, unit=True),
     "jaccard": _jaccard,

@@ -26,6 +26,9 @@ def to_text(node: Node, place: int = LOOSEST) -> str:
     return whole if place <= binds else f"({whole})"
 
 
+Node.__str__ = to_text  # type: ignore[method-assign, assignment]  # syntax.py can't import what looks at its classes
+
+
 def to_latex(node: Node, place: int = LOOSEST) -> str:
     """Print a formula as LaTeX, to stand between dollar signs, in brackets where its place asks for them."""
     whole, binds = _latex(node)

@@ -47,11 +47,6 @@ class Node:
         centres = {node.centre for node in below if isinstance(node, Domain) and node.centre}
         return frozenset(centres | {node.name for node in below if isinstance(node, Variable)})
 
-    def __str__(self) -> str:
-        from workbench.rules.printing import to_text  # which looks at these classes
-
-        return to_text(self)
-
 
 @dataclass(frozen=True)
 class Number(Node):

@@ -1,26 +1,36 @@
 """The terms of the rule language on a graph: each is computed once and kept, mostly in order nodes + edges."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import remove_self_loops
 
 from workbench.errors import UserError, nearest
-from workbench.rules.measures import NODE_TERMS, PAIR_TERMS, Relation, count_triangles
 from workbench.rules.published import principal_components
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
+BLOCK = 1 << 23  # numbers looked at in one go when rows are compared: 64 MiB
 SPARSE_BELOW = 0.2
 SHORTEST = 1e-12  # shorter rows of attributes are what rounding leaves of zeros
 MOST_PATHS = 50_000_000
 OF_ATTRIBUTES = ("cos", "dot", "jaccard", "norm", "pca", "unit")  # what changes with attributes that are learned
+
+
+class Relation(NamedTuple):
+    """Pairs of nodes that a quantifier runs over: row i ties `centre[i]` to `other[i]`, int64 [rows] each."""
+
+    name: str
+    centre: Tensor
+    other: Tensor
 
 
 class Terms:
@@ -203,3 +213,36 @@ def _unit(rows: Tensor) -> Tensor:
     # Division by infinity, so that rows of zeros stay and get a gradient of 0 too.
     length = rows.norm(dim=1, keepdim=True)
     return rows / length.masked_fill(length <= SHORTEST, torch.inf)
+
+
+NODE_TERMS: dict[str, Callable[[Terms], Tensor]] = {}  # measures.py enters what they are
+PAIR_TERMS: dict[str, Callable[[Terms, Relation, int | None], Tensor]] = {}
+
+
+def row_products(
+    x: sp.csr_matrix, a: NDArray[np.int64], b: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], sp.csr_matrix]]:
+    """Yield in blocks the numbers of pairs, and rows a of a sparse matrix times its rows b, entry by entry."""
+    filled = x.getnnz(axis=1).astype(np.int64)
+    block = np.cumsum(filled[a] + filled[b]) // BLOCK
+    for pairs in np.split(np.arange(len(a)), np.flatnonzero(np.diff(block)) + 1):
+        yield pairs, x[a[pairs]].multiply(x[b[pairs]])
+
+
+def count_triangles(links: sp.csr_matrix) -> sp.csr_matrix:
+    """Count the triangles on each undirected edge, which stands from its lower node to the higher [nodes, nodes].
+
+    Each edge is directed to its end of higher degree, which leaves few outgoing edges even at hubs; each triangle is
+    then met once, from its lowest edge, in O(edges^1.5) at worst (Schank, Wagner, 2005).
+    """
+    rank = links.getnnz(axis=1).argsort(kind="stable").argsort()
+    low, high = sp.triu(links, k=1).nonzero()
+    tail, head = np.where(rank[low] < rank[high], (low, high), (high, low))
+    onward = sp.csr_matrix((np.ones(len(low)), (tail, head)), links.shape)
+    counts = sp.csr_matrix(links.shape, dtype=np.int64)
+    for block, shared in row_products(onward, tail, head):
+        edge, c = shared.nonzero()
+        a, b = tail[block][edge], head[block][edge]
+        sides = np.concatenate([(a, b), (a, c), (b, c)], axis=1)
+        counts += sp.csr_matrix((np.ones(3 * len(c), np.int64), (sides.min(0), sides.max(0))), links.shape)
+    return counts

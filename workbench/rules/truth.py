@@ -14,11 +14,10 @@ from torch import Tensor
 
 from workbench.errors import UserError
 from workbench.rules import syntax
-from workbench.rules.measures import Relation
 from workbench.rules.printing import brief
 from workbench.rules.semantics import Semantics
 from workbench.rules.syntax import Node
-from workbench.rules.terms import Terms
+from workbench.rules.terms import Relation, Terms
 
 
 class Value(NamedTuple):
