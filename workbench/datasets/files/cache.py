@@ -1,9 +1,12 @@
 """The cache folder, where processed copies of graphs are kept; a data root is never written for that."""
 
+import contextlib
+import io
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -45,3 +48,12 @@ def publish(name: str, build: Callable[[Path], None]) -> Path:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return final
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what other packages print and warn of off the screen, such as PyG's 'Processing...'."""
+    sink = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
+        warnings.simplefilter("ignore")
+        yield
