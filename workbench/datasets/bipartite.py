@@ -40,7 +40,7 @@ class Bipartite(Kind):
             if pairs is None or pairs.dim() != 2 or len(pairs) != 2:
                 raise UserError(f"{key} of users and items must be a tensor of shape [2, interactions]")
             for ends, count, words in zip(pairs, _counts(data), ("users", "items"), strict=True):
-                if ends.numel() and not 0 <= int(ends.min()) <= int(ends.max()) < count:
+                if ((ends < 0) | (ends >= count)).any():
                     raise UserError(f"{key} names {words} outside 0 to {count - 1}; set num_nodes of both node types")
 
     def inputs(self, data: HeteroData) -> HeteroData:

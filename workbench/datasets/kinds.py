@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch_geometric.data import Data
 
 from workbench.errors import UserError
 from workbench.registry import Registry
@@ -15,7 +16,7 @@ from workbench.registry import Registry
 KINDS: Registry[type["Kind"]] = Registry("kind of data", "workbench.datasets")
 
 Contents = Mapping[str, Any]
-_HASHES: dict[tuple[Any, ...], tuple[Any, str]] = {}  # the latest ones, by what has been hashed
+_HASHES: dict[tuple[Any, ...], str] = {}  # the latest ones, by the state of what has been hashed
 _MOST_HASHES = 32
 
 
@@ -66,17 +67,13 @@ class Kind:
     def content_hash(self, data: Any) -> str:
         """Return the hash of what decides training and evaluation; computed anew only where a tensor has changed."""
         contents = self.contents(data)
-        tensors = {name: value for name, value in contents.items() if isinstance(value, Tensor)}
-        if any(tensor.is_inference() for tensor in tensors.values()):  # these keep no count of changes
-            return self.digest(contents)
-        key = (self.name, *map(id, tensors.values()))
-        others = {name: value for name, value in contents.items() if name not in tensors}
-        state = [*tensors], others, [_state(tensor) for tensor in tensors.values()]
-        known, digest = _HASHES.pop(key, (None, ""))
-        _HASHES[key] = state, digest if known == state else self.digest(contents)
-        while len(_HASHES) > _MOST_HASHES:
+        if any(isinstance(value, Tensor) and value.is_inference() for value in contents.values()):
+            return self.digest(contents)  # these keep no count of changes
+        state = (self.name, *((name, _state(value)) for name, value in contents.items()))
+        _HASHES[state] = _HASHES.pop(state, "") or self.digest(contents)
+        if len(_HASHES) > _MOST_HASHES:
             del _HASHES[next(iter(_HASHES))]
-        return _HASHES[key][1]
+        return _HASHES[state]
 
     def shape(self, inputs: Any) -> dict[str, int]:
         """Return the sizes that an encoder is made by, e.g. {"features": 1433}."""
@@ -98,12 +95,8 @@ class Kind:
         """Return what else the memory of a fit depends on: "edges", and "nonzeros" of the attributes."""
         return {}
 
-    def names_of(self, data: Any) -> list[str] | None:
-        """Return what the items are called by their owner; None where they have no names."""
-        return None
-
-    def columns_of(self, data: Any) -> list[str] | None:
-        """Return what the attribute columns are called; None where they have no names."""
+    def names_of(self, data: Any, key: str = "node_names") -> list[str] | None:
+        """Return what their owner calls the items, or by the key "feature_names" the attributes; None without names."""
         return None
 
 
@@ -138,6 +131,13 @@ def alone(tensor: Tensor) -> Tensor:
     return tensor if whole else tensor.clone()
 
 
-def _state(tensor: Tensor) -> tuple[Any, ...]:
+def only(graph: Data, *keys: str) -> Data:
+    """Return a graph that has nothing but tensors which stand under some keys."""
+    return Data(num_nodes=graph.num_nodes, **{key: alone(graph[key]) for key in keys if graph.get(key) is not None})
+
+
+def _state(value: Any) -> Any:
     """Return what differs once a tensor is another object, or has been written into or pointed at other memory."""
-    return weakref.ref(tensor), tensor._version, tensor.layout == torch.strided and tensor.data_ptr()
+    if not isinstance(value, Tensor):
+        return hash(repr(value))
+    return weakref.ref(value), value._version, value.layout == torch.strided and value.data_ptr()

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import homophily, is_undirected
 
-from workbench.datasets.kinds import KINDS, Contents, Kind, alone, content_hash
+from workbench.datasets.kinds import KINDS, Contents, Kind, content_hash, only
 from workbench.datasets.structure import adjacency
 from workbench.errors import UserError
 
@@ -40,7 +40,7 @@ class Nodes(Kind):
 
     def inputs(self, data: Data) -> Data:
         """Return attributes and edges alone."""
-        return Data(x=alone(data.x), edge_index=alone(data.edge_index), num_nodes=data.num_nodes)
+        return only(data, "x", "edge_index")
 
     def contents(self, data: Data) -> Contents:
         """Return attributes, edges and labels."""
@@ -84,13 +84,9 @@ class Nodes(Kind):
         nonzeros = x.count_nonzero() if x.layout == torch.strided else x.values().count_nonzero()
         return {"edges": int(data.edge_index.shape[1]), "nonzeros": int(nonzeros)}
 
-    def names_of(self, data: Data) -> list[str] | None:
-        """Return the names of the nodes."""
-        return None if data.get("node_names") is None else [*map(str, data.node_names)]
-
-    def columns_of(self, data: Data) -> list[str] | None:
-        """Return the names of the attributes."""
-        return None if data.get("feature_names") is None else [*map(str, data.feature_names)]
+    def names_of(self, data: Data, key: str = "node_names") -> list[str] | None:
+        """Return the names of the nodes, or under the key "feature_names" of the attributes."""
+        return None if data.get(key) is None else [*map(str, data[key])]
 
 
 def statistics(graph: Data) -> dict[str, Any]:
@@ -153,8 +149,9 @@ def check(graph: Data) -> None:
     if edge_index.dtype != torch.long:
         raise UserError(f"edge_index must hold node numbers as int64, not {edge_index.dtype}")
     nodes = x.size(0)
-    if edge_index.numel() and not 0 <= int(edge_index.min()) <= int(edge_index.max()) < nodes:
-        edge = int(((edge_index < 0) | (edge_index >= nodes)).any(0).nonzero()[0])
+    outside = ((edge_index < 0) | (edge_index >= nodes)).any(0)
+    if outside.any():
+        edge = int(outside.nonzero()[0])
         raise UserError(f"edge {edge} joins {edge_index[:, edge].tolist()}, but nodes are numbered 0 to {nodes - 1}")
     if y is not None:
         _check_labels(graph, y, nodes)
