@@ -46,7 +46,3 @@ class Arrays(Kind):
     def attributes(self, data: Any) -> Tensor | None:
         """Return each row as a vector."""
         return self.inputs(data).flatten(1)
-
-    def labels(self, data: Any) -> Tensor | None:
-        """Return the class of each row."""
-        return data[1] if isinstance(data, tuple) else None

@@ -85,11 +85,11 @@ class Kind:
 
     def attributes(self, data: Any) -> Tensor | None:
         """Return the attributes of each item [items, features], None where items have none."""
-        return None
+        return self.contents(data).get("x")
 
     def labels(self, data: Any) -> Tensor | None:
         """Return the class of each item [items], None where there are no labels."""
-        return None
+        return self.contents(data).get("y")
 
     def entries(self, data: Any) -> dict[str, int]:
         """Return what else the memory of a fit depends on: "edges", and "nonzeros" of the attributes."""

@@ -33,9 +33,9 @@ class Nodes(Kind):
     def check(self, data: Data) -> None:
         """Raise a UserError where attributes or edges are missing."""
         if data.x is None or data.edge_index is None:
-            missing = "attributes (x)" if data.x is None else "edges (edge_index)"
+            lacking = "attributes (x)" if data.x is None else "edges (edge_index)"
             raise UserError(
-                f"the graph has no {missing}; load it with load_graph, which adds or asks for what is missing"
+                f"the graph has no {lacking}; load it with load_graph, which adds or asks for what is missing"
             )
 
     def inputs(self, data: Data) -> Data:
@@ -69,14 +69,6 @@ class Nodes(Kind):
     def sizes(self, data: Data) -> dict[str, int]:
         """Return how many nodes there are."""
         return {"nodes": int(data.num_nodes or 0)}
-
-    def attributes(self, data: Data) -> Tensor | None:
-        """Return x."""
-        return data.get("x")
-
-    def labels(self, data: Data) -> Tensor | None:
-        """Return the class of each node."""
-        return data.get("y")
 
     def entries(self, data: Data) -> dict[str, int]:
         """Return how many edges and attributes other than zero there are."""

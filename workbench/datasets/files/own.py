@@ -10,12 +10,12 @@ import networkx
 import numpy as np
 import pandas
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
 from torch_geometric.data.storage import GlobalStorage
-from torch_geometric.transforms import OneHotDegree
-from torch_geometric.utils import degree, to_undirected
+from torch_geometric.utils import degree, one_hot, to_undirected
 
 from workbench.datasets.files.tables import TABLES, array_file, classes, node_table, numbers, read_table
 from workbench.datasets.nodes import check
@@ -24,7 +24,7 @@ from workbench.errors import UserError, nearest
 Features = str | os.PathLike[str] | Sequence[str] | np.ndarray | Tensor | None
 Labels = str | os.PathLike[str] | Sequence[Any] | np.ndarray | Tensor | None
 
-SUFFIXES = (".csv", ".tsv", ".graphml", ".gml", ".npz", ".pt")
+SUFFIXES = (*TABLES, ".graphml", ".gml", ".npz", ".pt")
 ALWAYS = ("degree", "identity")  # attributes that any graph has
 LABEL_ATTRIBUTES = ("y", "label", "class")  # looked for in this order where labels= isn't given
 VECTOR_ATTRIBUTES = ("x", "features")
@@ -41,9 +41,6 @@ def read_file(path: Path, features: Features = None, labels: Labels = None, dire
         features, labels: see load_graph; a file has the node's name in its first column, or is a .npy of [nodes,
             features] whose row i is node i.
         directed: for an edge list: keep the direction instead of adding the other one.
-
-    Raises:
-        UserError: no such file, an unknown format, or content that can't be used, naming the place.
     """
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: a graph file ends in one of {', '.join(SUFFIXES)}, not {path.suffix!r}")
@@ -51,15 +48,15 @@ def read_file(path: Path, features: Features = None, labels: Labels = None, dire
         others = [entry.name for entry in path.parent.glob("*") if entry.suffix in SUFFIXES]
         guess = nearest(path.name, others)
         raise UserError(f"there is no graph file {path}" + (f"; did you mean {guess!r}?" if guess else ""))
-    if path.suffix in (".csv", ".tsv"):
+    if path.suffix in TABLES:
         return _from_edge_list(path, features, labels, directed)
-    if path.suffix in (".graphml", ".gml"):
-        read = networkx.read_graphml if path.suffix == ".graphml" else networkx.read_gml
-        return from_networkx(_opened(path, lambda: read(path)), features, labels)
-    if path.suffix == ".npz":
-        return from_data(_opened(path, lambda: read_arrays(path)), features, labels)
-    with torch.serialization.safe_globals([DataEdgeAttr, DataTensorAttr, GlobalStorage]):  # what a Data is made of
-        loaded = _opened(path, lambda: torch.load(path, weights_only=True))  # never runs code from the file
+    try:
+        loaded = _READERS[path.suffix](path)
+    except Exception as error:  # each reader has errors of its own
+        detail = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise UserError(f"{path} can't be read as {path.suffix[1:]}: {detail}") from error
+    if isinstance(loaded, networkx.Graph):
+        return from_networkx(loaded, features, labels)
     if isinstance(loaded, dict):
         loaded = Data(**{key: value for key, value in loaded.items() if key in KEPT})
     if not isinstance(loaded, Data):
@@ -68,13 +65,11 @@ def read_file(path: Path, features: Features = None, labels: Labels = None, dire
 
 
 def from_networkx(graph: networkx.Graph, features: Features = None, labels: Labels = None) -> Data:
-    """Turn a networkx graph into a graph of this workbench; its node order stays.
+    """Turn a networkx graph into a graph of this workbench; node order and directions stay, weights aren't used.
 
-    Args:
-        graph: directed edges stay directed; weights aren't used.
-        features: see load_graph. None takes the node attribute "x" or "features" (a vector), else every numeric node
-            attribute that each node has, else the one-hot degree, with a warning.
-        labels: see load_graph. None takes the first of the node attributes "y", "label", "class" that each node has.
+    Without features, see load_graph, the node attribute "x" or "features" (a vector) is taken, else every numeric node
+    attribute that each node has, else the one-hot degree, with a warning; without labels, the first of the node
+    attributes "y", "label", "class" that each node has.
     """
     nodes = list(graph.nodes)
     index = {node: position for position, node in enumerate(nodes)}
@@ -115,11 +110,10 @@ def _columns(table: pandas.DataFrame, names: Sequence[str], shared: list[str]) -
     columns = [_column(table, name, shared) for name in names]
     what = "the node attributes " + ", ".join(names)
     try:
-        return numbers(np.array([np.hstack(row) for row in zip(*columns, strict=True)]), what)
+        values = np.array([np.hstack(row) for row in zip(*columns, strict=True)])
     except ValueError as error:
-        if isinstance(error, UserError):
-            raise
         raise UserError(f"{what} don't have the same length for each node") from error
+    return numbers(values, what)
 
 
 def from_data(source: Data, features: Features = None, labels: Labels = None) -> Data:
@@ -152,12 +146,13 @@ def _from_edge_list(path: Path, features: Features, labels: Labels, directed: bo
     tables = [node_table(source) for source in (features, labels)]
     names = np.unique(np.concatenate([ends.ravel(), *(table.index for table in tables if table is not None)]))
     names = np.array(sorted(names, key=int)) if all(name.isdecimal() for name in names) else names
-    arrays = (array_file(s) for s in (features, labels) if not isinstance(s, str) or s not in ALWAYS)
-    rows = [len(array) for array in arrays if array is not None]
-    if rows:  # arrays have no names: row i is node i
+    arrays = (
+        array_file(source) for source in (features, labels) if not isinstance(source, str) or source not in ALWAYS
+    )
+    if rows := [len(array) for array in arrays if array is not None]:  # arrays have no names: row i is node i
         if not all(name.isdecimal() and int(name) < rows[0] for name in names):
-            numbered = f"nodes must be numbered 0 to {rows[0] - 1}"
-            raise UserError(f"{path}: with attributes or labels by row number, {numbered}")
+            last = rows[0] - 1
+            raise UserError(f"{path}: with attributes or labels by row number, nodes must be numbered 0 to {last}")
         names = np.arange(rows[0]).astype(str)
     place = pandas.Series(np.arange(len(names)), index=names)
     data = _joined(names.tolist(), place[ends.ravel()].to_numpy().reshape(-1, 2), directed)
@@ -190,10 +185,8 @@ def _finished(data: Data, features: Features, labels: Labels) -> Data:
         if features == "identity":
             data.x = torch.eye(nodes)
         else:
-            largest = int(degree(data.edge_index[0], nodes).max())
-            bare = Data(edge_index=data.edge_index, num_nodes=nodes)
-            data.x = OneHotDegree(largest, cat=False)(bare).x.float()
-            data.feature_names = [f"degree {count}" for count in range(largest + 1)]
+            data.x = one_hot(degree(data.edge_index[0], nodes, dtype=torch.long))
+            data.feature_names = [f"degree {count}" for count in range(data.x.size(1))]
     elif features is not None:
         table = node_table(features)
         if table is not None:
@@ -241,27 +234,31 @@ def read_arrays(path: Path) -> Data:
     with np.load(path, allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
     if "adj_indptr" in arrays:
-        from scipy.sparse import csr_matrix
-
-        x = csr_matrix(tuple(arrays[f"attr_{part}"] for part in ("data", "indices", "indptr")), arrays["attr_shape"])
-        edges = csr_matrix(tuple(arrays[f"adj_{part}"] for part in ("data", "indices", "indptr")), arrays["adj_shape"])
-        arrays |= {"x": x.toarray(), "edge_index": np.stack(edges.nonzero())}
-        arrays |= {"y": arrays["labels"]} if "labels" in arrays else {}
+        x, edges = (
+            csr_matrix(tuple(arrays[f"{key}_{part}"] for part in ("data", "indices", "indptr")), arrays[f"{key}_shape"])
+            for key in ("attr", "adj")
+        )
+        arrays |= {"x": x.toarray(), "edge_index": np.stack(edges.nonzero()), "y": arrays.get("labels")}
     elif "edges" in arrays:
-        arrays |= {"edge_index": arrays["edges"].T, "x": arrays["node_features"]}
-        arrays |= {"y": arrays["node_labels"]} if "node_labels" in arrays else {}
-        masks = [part for part in ("train", "val", "test") if f"{part}_masks" in arrays]
-        arrays |= {f"{part}_mask": arrays[f"{part}_masks"].T for part in masks}
+        arrays |= {"x": arrays["node_features"], "edge_index": arrays["edges"].T, "y": arrays.get("node_labels")}
+        arrays |= {
+            key[:-1]: masks.T for key, masks in arrays.items() if key in ("train_masks", "val_masks", "test_masks")
+        }
     data = Data()
-    for key in (key for key in KEPT if key in arrays):
-        words = arrays[key].dtype.kind == "U"
-        data[key] = arrays[key].tolist() if words else torch.from_numpy(np.ascontiguousarray(arrays[key]))
+    for key in KEPT:
+        if (array := arrays.get(key)) is not None:
+            data[key] = array.tolist() if array.dtype.kind == "U" else torch.from_numpy(np.ascontiguousarray(array))
     return data
 
 
-def _opened(path: Path, read: Callable[[], Any]) -> Any:
-    try:
-        return read()
-    except Exception as error:  # each reader has errors of its own
-        detail = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-        raise UserError(f"{path} can't be read as {path.suffix[1:]}: {detail}") from error
+def _read_tensors(path: Path) -> Any:
+    with torch.serialization.safe_globals([DataEdgeAttr, DataTensorAttr, GlobalStorage]):  # what a Data is made of
+        return torch.load(path, weights_only=True)  # never runs code from the file
+
+
+_READERS: dict[str, Callable[[Path], Any]] = {
+    ".graphml": networkx.read_graphml,
+    ".gml": networkx.read_gml,
+    ".npz": read_arrays,
+    ".pt": _read_tensors,
+}

@@ -13,6 +13,7 @@ LEAST_NEIGHBOURS = 4  # of a node planted for LGTC: each has another neighbour, 
 LEAST_SUM = 7  # plain neighbour degrees of every other node sum to at least this
 INSIDE, OUTSIDE = 0.004, 0.016  # planted nodes lie this near to zero, every other node this far from it
 CANDIDATES, ROUNDS = 64, 60
+IMPOSSIBLE = "LGTC can't be planted with these numbers; more nodes, features or signal help, or commonsense=0"
 SLICE = 1 << 16
 
 
@@ -50,11 +51,9 @@ def planted(
         features: number of words. signal: how far the class profiles lie apart: standard deviation of their logarithms.
         degree_exponent: exponent of the power law of expected degrees, above 2; None: all equal.
         commonsense: share of nodes planted for each rule, up to 0.2; 0 plants nothing and adds no planted_ mask.
-        seed: same seed, same graph.
 
     Returns:
-        x float32 [nodes, features], edge_index int64 [2, edges], y int64 [nodes], class_names, and the masks
-        planted_ntsc, planted_lgtc bool [nodes].
+        x, edge_index, y, class_names, and the masks planted_ntsc, planted_lgtc bool [nodes].
 
     Raises:
         UserError: a number out of its range, or numbers at which the rules can't be planted.
@@ -186,7 +185,7 @@ class _Planting:
             tries, alike = self._tries(left, ordinary)
             best = self._with_one_more(left[:, None], alike).argmin(axis=1)
             self.add(left, tries[np.arange(len(left)), best])
-        raise _cannot()
+        raise UserError(f"planted graph: {IMPOSSIBLE}")
 
     def _push_from_zero(self, ordinary: np.ndarray) -> None:
         """Give ordinary nodes that LGTC would flag by chance a neighbour that is very like or unlike them."""
@@ -205,7 +204,7 @@ class _Planting:
             _, once = np.unique(np.where(gain.max(axis=1) > 0, chosen, -1), return_index=True)
             once = once[gain.max(axis=1)[once] > 0]
             self.add(left[once], chosen[once])
-        raise _cannot()
+        raise UserError(f"planted graph: {IMPOSSIBLE}")
 
     def _join(self, islands: np.ndarray) -> None:
         """Join planted nodes two by two, shuffling those pairs that LGTC would flag."""
@@ -217,10 +216,4 @@ class _Planting:
                 return self.add(first, second)
             near[self.generator.integers(len(near), size=3)] = True  # somebody to swap with
             second[near] = self.generator.permutation(second[near])
-        raise _cannot()
-
-
-def _cannot() -> UserError:
-    return UserError(
-        "planted graph: LGTC can't be planted with these numbers; more nodes, features or signal help, or commonsense=0"
-    )
+        raise UserError(f"planted graph: {IMPOSSIBLE}")
