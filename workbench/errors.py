@@ -6,16 +6,11 @@ from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """A mistake of the person, told in one sentence; notebooks and the command line show no traceback for it.
-
-    Attributes:
-        fields: what the sentence was made from, for those who act on it: "kind" and "word" of an unknown name,
-            "parameter", ...
-    """
+    """A mistake of the person, told in one sentence; notebooks and the command line show no traceback for it."""
 
     def __init__(self, sentence: str, **fields: object):
         super().__init__(sentence)
-        self.fields = fields
+        self.fields = fields  # what the sentence was made from: "kind" and "word" of an unknown name, "parameter", ...
 
     def _render_traceback_(self) -> list[str]:
         """Show one line where IPython would print a stack (IPython's own hook)."""

@@ -35,10 +35,6 @@ class Arrays(Kind):
         """Return rows and classes."""
         return {"x": data[0], "y": data[1]} if isinstance(data, tuple) else {"x": data}
 
-    def shape(self, inputs: Tensor) -> dict[str, int]:
-        """Return how many numbers a row has."""
-        return {"features": int(inputs[0].numel())}
-
     def sizes(self, data: Any) -> dict[str, int]:
         """Return how many rows there are."""
         return {"rows": len(self.contents(data)["x"])}

@@ -45,10 +45,7 @@ class Bipartite(Kind):
 
     def inputs(self, data: HeteroData) -> HeteroData:
         """Return the training interactions alone, as ("user", "interacts", "item")."""
-        inputs = HeteroData()
-        inputs["user"].num_nodes, inputs["item"].num_nodes = _counts(data)
-        inputs[RELATION].edge_index = alone(interactions(data))
-        return inputs
+        return as_users_and_items(*_counts(data), alone(interactions(data)))
 
     def contents(self, data: HeteroData) -> Contents:
         """Return how many users and items there are, and the training and held-out interactions."""

@@ -21,21 +21,13 @@ _MOST_HASHES = 32
 
 
 class Kind:
-    """One kind of data, in PyG's own types; a subclass a file, registered by its name.
-
-    Attributes:
-        name: e.g. "nodes".
-        words: what such data are, for a sentence, e.g. "one graph with attributes".
-        items: what an embedding has a row for, one or several names, e.g. ("nodes",).
-        baselines: names of what is scored without any training, see `workbench.evaluation.baselines`.
-        protocol: name of the protocol that scores an embedding of this kind unless another is asked for.
-    """
+    """One kind of data, in PyG's own types; a subclass a file, registered by its name."""
 
     name: str
-    words: str
-    items: tuple[str, ...]
-    baselines: tuple[str, ...] = ()
-    protocol: str = ""
+    words: str  # what such data are, for a sentence, e.g. "one graph with attributes"
+    items: tuple[str, ...]  # what an embedding has a row for, e.g. ("nodes",)
+    baselines: tuple[str, ...] = ()  # what is scored without any training, see `workbench.evaluation.baselines`
+    protocol: str = ""  # what scores an embedding of this kind unless another is asked for
 
     def recognises(self, data: Any) -> bool:
         """Return whether data are of this kind, by their type and keys; they may still be faulty."""
@@ -76,8 +68,9 @@ class Kind:
         return _HASHES[state]
 
     def shape(self, inputs: Any) -> dict[str, int]:
-        """Return the sizes that an encoder is made by, e.g. {"features": 1433}."""
-        raise NotImplementedError
+        """Return the sizes that an encoder is made by, unless others are said how many attributes an item has."""
+        x = self.attributes(inputs)
+        return {"features": 0 if x is None else int(x.shape[1])}
 
     def sizes(self, data: Any) -> dict[str, int]:
         """Return how many there are of each item."""
@@ -109,10 +102,8 @@ def kind_of(data: Any) -> Kind:
     if isinstance(data, str | os.PathLike):
         raise UserError(f"{str(data)!r} names data; load them first, load_graph({str(data)!r})", kind="kind of data")
     known = "; ".join(f"{name}: {KINDS.get(name).words}" for name in KINDS.names())
-    raise UserError(
-        f"{type(data).__name__} is no data that a method learns on, and nothing that load_graph takes (a name, file, "
-        f"networkx graph ...). Known are {known}"
-    )
+    rejected = f"{type(data).__name__} is no data that a method learns on, and nothing that load_graph takes"
+    raise UserError(f"{rejected} (a name, file, networkx graph ...). Known are {known}")
 
 
 def content_hash(data: Any) -> str:

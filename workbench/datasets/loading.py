@@ -49,10 +49,9 @@ def load_graph(
         directed: None keeps what the source says (an edge list counts as undirected); False stores each edge both ways.
 
     Returns:
-        x float32 [nodes, features], edge_index int64 [2, edges] without repeats and sorted, y int64 [nodes] where there
-        are labels, masks where the source has them; and name, with class_names, node_names and feature_names where they
-        are known. Of other kinds, see `workbench.datasets.kinds`: a list of Data, whose attributes are one-hot degrees
-        where the set has none, or a HeteroData.
+        x float32 [nodes, features], edge_index int64 [2, edges] without repeats and sorted, y int64 [nodes], masks,
+        class_names, node_names and feature_names where they are known, and name. Of other kinds: a list of Data, whose
+        attributes are one-hot degrees where the set has none, or a HeteroData.
 
     Raises:
         UserError: unknown name, missing or damaged file, or something in a graph of yours that can't be trained on.

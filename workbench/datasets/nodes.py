@@ -62,10 +62,6 @@ class Nodes(Kind):
                 digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
         return digest.hexdigest()
 
-    def shape(self, inputs: Data) -> dict[str, int]:
-        """Return how many attributes a node has."""
-        return {"features": int(inputs.x.shape[1])}
-
     def sizes(self, data: Data) -> dict[str, int]:
         """Return how many nodes there are."""
         return {"nodes": int(data.num_nodes or 0)}

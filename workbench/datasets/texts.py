@@ -34,7 +34,3 @@ class Texts(Nodes):
     def contents(self, data: Data) -> Contents:
         """Return texts, attributes, edges and labels."""
         return {"text": tuple(data.text), **super().contents(data)}
-
-    def shape(self, inputs: Data) -> dict[str, int]:
-        """Return how many attributes a node has besides its text."""
-        return {"features": 0 if inputs.x is None else int(inputs.x.shape[1])}

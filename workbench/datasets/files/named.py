@@ -32,15 +32,9 @@ Loaded: TypeAlias = Data | GraphSet | HeteroData
 
 
 def load_files(name: str, root: Path) -> Loaded:
-    """Load a named graph from its files, downloading them into the root where they are missing.
+    """Load a named graph, as PyG gives it, from its files; where they are missing, they are downloaded into the root.
 
-    Args:
-        name: a set whose facts name a PyG class, an npz file or a reader of plain files.
-        root: folder laid out by family (Planetoid/Cora/raw, Amazon/Photo/raw, ...); not written when it has the files.
-
-    Returns:
-        The data as PyG gives them; a graph has x float32 [nodes, features], edge_index [2, edges], y [nodes], and masks
-        where it has; a set of graphs without attributes gets degrees.
+    The root is laid out by family (Planetoid/Cora/raw, Amazon/Photo/raw, ...) and not written when it has the files.
     """
     row = facts(name)
     plain = root / row["npz" if "npz" in row else "folder"]

@@ -17,7 +17,7 @@ from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
 from torch_geometric.data.storage import GlobalStorage
 from torch_geometric.utils import degree, one_hot, to_undirected
 
-from workbench.datasets.files.tables import TABLES, array_file, classes, node_table, numbers, read_table
+from workbench.datasets.files.tables import TABLES, classes, numbers, read_beside, read_table
 from workbench.datasets.nodes import check
 from workbench.errors import UserError, nearest
 
@@ -34,13 +34,11 @@ KEPT = ("x", "edge_index", "y", "train_mask", "val_mask", "test_mask", "class_na
 def read_file(path: Path, features: Features = None, labels: Labels = None, directed: bool = False) -> Data:
     """Read a graph from a file; it is checked, its attributes not yet normalised.
 
-    Args:
-        path: .csv or .tsv: one edge a line, two columns of node names, whole numbers or not, with or without a header;
-            .graphml, .gml: as networkx reads them; .npz: arrays x, edge_index and y, or node_features, edges and
-            node_labels, or the compressed matrices of the gnn-benchmark layout; .pt: PyG Data or a mapping of tensors.
-        features, labels: see load_graph; a file has the node's name in its first column, or is a .npy of [nodes,
-            features] whose row i is node i.
-        directed: for an edge list: keep the direction instead of adding the other one.
+    A .csv or .tsv has one edge a line, two columns of node names, with or without a header, and is undirected unless
+    said otherwise. .graphml and .gml are as networkx reads them. An .npz has arrays x, edge_index and y, or
+    node_features, edges and node_labels, or the compressed matrices of the gnn-benchmark layout; a .pt is PyG Data or a
+    mapping of tensors. Files of features and labels have the node's name in their first column, or are a .npy whose
+    row i is node i.
     """
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: a graph file ends in one of {', '.join(SUFFIXES)}, not {path.suffix!r}")
@@ -102,7 +100,7 @@ def from_networkx(graph: networkx.Graph, features: Features = None, labels: Labe
 def _names_attributes(source: Any) -> bool:
     """Return whether a source of features or labels names attributes of the nodes, not a file or numbers."""
     if isinstance(source, str):
-        return source not in ALWAYS and Path(source).suffix not in (*TABLES, ".npy")
+        return not _is_word(source) and Path(source).suffix not in (*TABLES, ".npy")
     return isinstance(source, list | tuple) and bool(source) and all(isinstance(name, str) for name in source)
 
 
@@ -143,13 +141,12 @@ def _from_edge_list(path: Path, features: Features, labels: Labels, directed: bo
     blank = (ends == "").any(axis=1)
     if blank.any():
         raise UserError(f"{path}: edge {int(blank.argmax()) + 1} has only one end")
-    tables = [node_table(source) for source in (features, labels)]
-    names = np.unique(np.concatenate([ends.ravel(), *(table.index for table in tables if table is not None)]))
+    sources = (source for source in (features, labels) if source is not None and not _is_word(source))
+    beside = [read_beside(source) for source in sources]
+    tables = [table.index for table in beside if isinstance(table, pandas.DataFrame)]
+    names = np.unique(np.concatenate([ends.ravel(), *tables]))
     names = np.array(sorted(names, key=int)) if all(name.isdecimal() for name in names) else names
-    arrays = (
-        array_file(source) for source in (features, labels) if not isinstance(source, str) or source not in ALWAYS
-    )
-    if rows := [len(array) for array in arrays if array is not None]:  # arrays have no names: row i is node i
+    if rows := [len(array) for array in beside if isinstance(array, np.ndarray)]:  # no names: row i is node i
         if not all(name.isdecimal() and int(name) < rows[0] for name in names):
             last = rows[0] - 1
             raise UserError(f"{path}: with attributes or labels by row number, nodes must be numbered 0 to {last}")
@@ -179,7 +176,7 @@ def _finished(data: Data, features: Features, labels: Labels) -> Data:
             'features= takes others ("degree" and "identity" among them)',
             stacklevel=2,
         )
-    if isinstance(features, str) and features in ALWAYS:
+    if _is_word(features):
         data.x = torch.ones(nodes, 1)
         check(data)  # the edges, before anything is counted on them
         if features == "identity":
@@ -188,36 +185,38 @@ def _finished(data: Data, features: Features, labels: Labels) -> Data:
             data.x = one_hot(degree(data.edge_index[0], nodes, dtype=torch.long))
             data.feature_names = [f"degree {count}" for count in range(data.x.size(1))]
     elif features is not None:
-        table = node_table(features)
-        if table is not None:
-            data.feature_names = [str(column) for column in table.columns]
-            data.x = numbers(_rows(table, data, f"attributes in {features}").to_numpy(), str(features))
-        else:
-            data.x = numbers(array_file(features), "the attributes given")
-        _same_length("attributes", len(data.x), nodes)
+        values = _by_node(features, data, "attributes", "attributes")
+        named = isinstance(values, pandas.DataFrame)
+        data.x = numbers(values, str(features) if named else "the attributes given")
+        if named:
+            data.feature_names = [str(column) for column in values.columns]
     if labels is not None:
-        table = node_table(labels)
-        values: Any = array_file(labels) if table is None else _rows(table, data, f"label in {labels}").iloc[:, 0]
-        _same_length("labels", len(values), nodes)
+        values = _by_node(labels, data, "label", "labels")
+        values = values.iloc[:, 0] if isinstance(values, pandas.DataFrame) else values
         data.y, data.class_names = classes(values, data.get("node_names") or range(nodes))
     del data.num_nodes
     check(data)
     return data
 
 
-def _rows(table: pandas.DataFrame, data: Data, what: str) -> pandas.DataFrame:
-    """Return the rows of a table with node names in the order of the graph's nodes."""
-    names = pandas.Index(data.get("node_names") or [str(node) for node in range(int(data.num_nodes))])
-    for missing in names.difference(table.index):
-        raise UserError(f"node {missing!r} has no {what}")
-    for stranger in table.index.difference(names):
-        raise UserError(f"{stranger!r} has {what}, but the graph has no such node")
-    return table.loc[names]
+def _is_word(source: Any) -> bool:
+    """Return whether a source of attributes is a word for those that any graph has."""
+    return isinstance(source, str) and source in ALWAYS
 
 
-def _same_length(what: str, count: int, nodes: int) -> None:
-    if count != nodes:
-        raise UserError(f"there are {what} for {count} nodes, but the graph has {nodes}")
+def _by_node(source: Any, data: Data, what: str, several: str) -> pandas.DataFrame | np.ndarray:
+    """Return what stands beside the graph in the order of its nodes, a row a node."""
+    values, nodes = read_beside(source), int(data.num_nodes)
+    if isinstance(values, pandas.DataFrame):
+        names = pandas.Index(data.get("node_names") or [str(node) for node in range(nodes)])
+        for missing in names.difference(values.index):
+            raise UserError(f"node {missing!r} has no {what} in {source}")
+        for stranger in values.index.difference(names):
+            raise UserError(f"{stranger!r} has {what} in {source}, but the graph has no such node")
+        return values.loc[names]
+    if values.ndim and len(values) != nodes:
+        raise UserError(f"there are {several} for {len(values)} nodes, but the graph has {nodes}")
+    return values
 
 
 def _column(table: pandas.DataFrame, name: str, shared: list[str]) -> pandas.Series:
@@ -238,16 +237,16 @@ def read_arrays(path: Path) -> Data:
             csr_matrix(tuple(arrays[f"{key}_{part}"] for part in ("data", "indices", "indptr")), arrays[f"{key}_shape"])
             for key in ("attr", "adj")
         )
-        arrays |= {"x": x.toarray(), "edge_index": np.stack(edges.nonzero()), "y": arrays.get("labels")}
+        arrays |= {"x": x.toarray(), "edge_index": np.stack(edges.nonzero())}
+        arrays |= {"y": arrays["labels"]} if "labels" in arrays else {}
     elif "edges" in arrays:
-        arrays |= {"x": arrays["node_features"], "edge_index": arrays["edges"].T, "y": arrays.get("node_labels")}
-        arrays |= {
-            key[:-1]: masks.T for key, masks in arrays.items() if key in ("train_masks", "val_masks", "test_masks")
-        }
+        arrays |= {"x": arrays["node_features"], "edge_index": arrays["edges"].T}
+        arrays |= {"y": arrays["node_labels"]} if "node_labels" in arrays else {}
+        arrays |= {key.removesuffix("s"): masks.T for key, masks in arrays.items() if key.endswith("_masks")}
     data = Data()
-    for key in KEPT:
-        if (array := arrays.get(key)) is not None:
-            data[key] = array.tolist() if array.dtype.kind == "U" else torch.from_numpy(np.ascontiguousarray(array))
+    for key in (key for key in KEPT if key in arrays):
+        words = arrays[key].dtype.kind == "U"
+        data[key] = arrays[key].tolist() if words else torch.from_numpy(np.ascontiguousarray(arrays[key]))
     return data
 
 

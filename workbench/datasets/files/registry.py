@@ -44,17 +44,17 @@ def facts(name: str) -> dict[str, Any]:
     return dict(rows().get(name, {"title": name}))
 
 
-def present(root: Path, kind: str | None = None) -> list[str]:
-    """Return the names whose files lie in a root, or those of one kind of data."""
+def present(root: Path) -> list[str]:
+    """Return the names whose files lie in a root."""
 
     def lies(row: dict[str, Any]) -> bool:
         if "npz" in row and (root / row["npz"]).is_file():
             return True
         return "folder" in row and any((root / row["folder"] / ("" if "reader" in row else "raw")).glob("*"))
 
-    return [name for name in names(kind) if lies(facts(name))]
+    return [name for name, row in sorted(rows().items()) if lies(row)]
 
 
 def usable(root: Path, kind: str | None = None) -> list[str]:
     """Return the names that need no files, then those whose files lie in a root; or those of one kind of data."""
-    return [*(name for name in BUILDERS.names() if name in names(kind)), *present(root, kind)]
+    return [name for name in (*BUILDERS.names(), *present(root)) if name in names(kind)]

@@ -89,12 +89,12 @@ def _build() -> dict[str, Any]:
     kept = _with_edges_in_large_classes(pairs, labels)
     nodes = [name for name in names if name in kept]
     place = {name: position for position, name in enumerate(nodes)}
-    edges = np.array(sorted((place[a], place[b]) for a, b in pairs if a in kept and b in kept)).T
+    edges = torch.tensor(sorted((place[a], place[b]) for a, b in pairs if a in kept and b in kept)).T
     class_names, y = np.unique([labels[name] for name in nodes], return_inverse=True)
     x, words = _attributes([docs[name].text for name in nodes], class_names.tolist())
     return {
         "x": x,
-        "edge_index": to_undirected(torch.from_numpy(edges).long(), num_nodes=len(nodes)).numpy(),
+        "edge_index": to_undirected(edges, num_nodes=len(nodes)).numpy(),
         "y": y,
         "class_names": class_names,
         "node_names": np.array(nodes),
@@ -198,12 +198,9 @@ def _attributes(texts: list[str], class_names: list[str]) -> tuple[np.ndarray, l
     telling = {part for label in class_names for word in label.split(".") for part in word.split("_")} | set(SHORT)
     dotted = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+")
     cleaned = [dotted.sub(" ", _SECTION.sub("", text)) for text in texts]
+    ignored = sorted(telling | ENGLISH_STOP_WORDS)
     vectoriser = TfidfVectorizer(
-        token_pattern=r"[A-Za-z]{3,}",
-        stop_words=sorted(telling | ENGLISH_STOP_WORDS),
-        min_df=5,
-        max_features=WORDS,
-        sublinear_tf=True,
+        token_pattern=r"[A-Za-z]{3,}", stop_words=ignored, min_df=5, max_features=WORDS, sublinear_tf=True
     )
     x = vectoriser.fit_transform(cleaned).toarray()
     return (np.round(x * STEP) / STEP).astype(np.float32), vectoriser.get_feature_names_out().tolist()
