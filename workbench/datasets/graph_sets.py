@@ -70,8 +70,7 @@ class GraphSets(Kind):
 
     def entries(self, data: Any) -> dict[str, int]:
         """Return how many nodes and entries of edge_index there are in all."""
-        edges = sum(int(graph.edge_index.size(1)) for graph in data)
-        return {"nodes": sum(int(graph.num_nodes) for graph in data), "edges": edges}
+        return {"nodes": sum(graph.num_nodes for graph in data), "edges": sum(graph.num_edges for graph in data)}
 
     def labels(self, data: Any) -> Tensor | None:
         """Return the class of each graph."""

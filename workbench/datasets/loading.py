@@ -16,7 +16,6 @@ from workbench.datasets.files.registry import BUILDERS, FIGURES, facts, names
 from workbench.datasets.graph_sets import GraphSet, with_attributes
 from workbench.datasets.kinds import content_hash, kind_of
 from workbench.datasets.synthetic import embedded  # noqa: F401  (enters the embedded graphs into the table of builders)
-from workbench.datasets.synthetic.planting import planted
 from workbench.errors import UserError, unknown
 
 Normalise = bool | Literal["columns"]
@@ -82,7 +81,13 @@ def _fetch(source: Any, root: Any, features: Features, labels: Labels, directed:
     if isinstance(source, str) and (source in names() or source.startswith("planted:")):
         if features is not None or labels is not None:
             raise UserError(f"features and labels can be given for a graph of your own only, not for {source!r}")
-        return _named(source, root)
+        name, _, size = source.partition(":")
+        if size and not size.isdecimal():
+            raise UserError(f"after 'planted:' comes the number of nodes, as in 'planted:100000', not {size!r}")
+        if name in BUILDERS.names():
+            return BUILDERS.get(name)(**{"nodes": int(size)} if size else {}), name
+        folder = root or os.environ.get("WORKBENCH_DATA") or "data"
+        return load_files(name, Path(folder).expanduser()), name
     if isinstance(source, Data):
         return from_data(source, features, labels), str(source.get("name") or "data")
     if isinstance(source, str | os.PathLike):
@@ -94,18 +99,6 @@ def _fetch(source: Any, root: Any, features: Features, labels: Labels, directed:
     data = with_attributes(GraphSet(graph.clone() for graph in source)) if kind.name == "graph-sets" else source
     kind.check(data)
     return data, str(getattr(source, "name", None) or "data")
-
-
-def _named(source: str, root: Any) -> tuple[Any, str]:
-    name, _, size = source.partition(":")
-    if size:
-        if not size.isdecimal():
-            raise UserError(f"after 'planted:' comes the number of nodes, as in 'planted:100000', not {size!r}")
-        return planted(nodes=int(size)), name
-    if name in BUILDERS.names():
-        return BUILDERS.get(name)(), name
-    folder = root or os.environ.get("WORKBENCH_DATA") or "data"
-    return load_files(name, Path(folder).expanduser()), name
 
 
 def _normalised(x: Tensor, how: Normalise) -> Tensor:

@@ -175,19 +175,18 @@ class _Planting:
         self.everywhere = self.unit @ self.unit.mean(axis=0)  # mean similarity with all nodes
         self.similarity = np.zeros(nodes)  # sum over neighbours
         self.degree = np.zeros(nodes, dtype=np.int64)
-        self.known = self.added = np.empty(0, dtype=np.int64)  # keys of edges, sorted: the model's, and further ones
+        self.edges = np.empty(0, dtype=np.int64)  # their keys, sorted
         self.add(*edges)
-        self.known, self.added = self.added, self.known
 
     def add(self, first: np.ndarray, second: np.ndarray) -> None:
         """Add edges; those that are there already and self-loops are skipped."""
-        new = np.setdiff1d(np.setdiff1d(_edge_keys(first, second, self.nodes), self.known), self.added)
+        new = np.setdiff1d(_edge_keys(first, second, self.nodes), self.edges)
         ends = np.divmod(new, self.nodes)
         alike = self.alike(*ends)
         for end in ends:
             self.similarity += np.bincount(end, alike, self.nodes)
             self.degree += np.bincount(end, minlength=self.nodes)
-        self.added = np.union1d(self.added, new)
+        self.edges = np.union1d(self.edges, new)
 
     def alike(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return cos(z_first, z_second); in slices, so that nothing of [edges, 8] is kept."""
@@ -197,9 +196,10 @@ class _Planting:
             np.einsum("ek,ek->e", self.unit[first[part]], self.unit[second[part]], out=cosines[part])
         return cosines
 
-    def difference(self, nodes: np.ndarray) -> np.ndarray:
-        """Return local minus global mean similarity of nodes."""
-        return self.similarity[nodes] / np.maximum(self.degree[nodes], 1) - self.everywhere[nodes]
+    def difference(self, nodes: np.ndarray, alike: np.ndarray | float = 0.0, more: int = 0) -> np.ndarray:
+        """Return how far local and global mean similarity lie apart, with so many `more` neighbours so `alike`."""
+        local = (self.similarity[nodes] + alike) / np.maximum(self.degree[nodes] + more, 1)
+        return np.abs(local - self.everywhere[nodes])
 
     def plant(self, islands: np.ndarray, ambiguous: np.ndarray, ordinary: np.ndarray, degree: float) -> np.ndarray:
         """Return the edges [2, edges] of the whole graph."""
@@ -209,15 +209,12 @@ class _Planting:
         self._bring_to_zero(ambiguous, ordinary)
         self._push_from_zero(ordinary)
         self._join(islands)
-        return self._edges()
-
-    def _edges(self) -> np.ndarray:
-        return np.stack(np.divmod(np.concatenate([self.known, self.added]), self.nodes))
+        return np.stack(np.divmod(self.edges, self.nodes))
 
     def _lift_sums(self, ordinary: np.ndarray) -> None:
         """Join each ordinary node whose neighbours have few neighbours with one that has many."""
         for _ in range(ROUNDS):
-            first, second = self._edges()
+            first, second = np.divmod(self.edges, self.nodes)
             sums = np.bincount(first, self.degree[second], self.nodes)
             sums += np.bincount(second, self.degree[first], self.nodes)
             low = ordinary[sums[ordinary] < LEAST_SUM]
@@ -236,19 +233,15 @@ class _Planting:
         tries = pool[self.generator.integers(len(pool), size=(len(nodes), CANDIDATES))]
         return tries, self.alike(np.repeat(nodes, CANDIDATES), tries.ravel()).reshape(tries.shape)
 
-    def _with_one_more(self, nodes: np.ndarray, alike: np.ndarray) -> np.ndarray:
-        """Return how far nodes would be from zero with one more neighbour of the given similarity."""
-        return np.abs((self.similarity[nodes] + alike) / (self.degree[nodes] + 1) - self.everywhere[nodes])
-
     def _bring_to_zero(self, ambiguous: np.ndarray, ordinary: np.ndarray) -> None:
         """Give ambiguous nodes neighbours until local and global similarity agree."""
         for _ in range(ROUNDS):
-            far = np.abs(self.difference(ambiguous)) > INSIDE
-            left = ambiguous[far | (self.degree[ambiguous] < LEAST_NEIGHBOURS)]
+            unfinished = (self.difference(ambiguous) > INSIDE) | (self.degree[ambiguous] < LEAST_NEIGHBOURS)
+            left = ambiguous[unfinished]
             if not len(left):
                 return
             tries, alike = self._tries(left, ordinary)
-            best = self._with_one_more(left[:, None], alike).argmin(axis=1)
+            best = self.difference(left[:, None], alike, more=1).argmin(axis=1)
             self.add(left, tries[np.arange(len(left)), best])
         raise UserError(f"planted graph: {IMPOSSIBLE}")
 
@@ -256,13 +249,13 @@ class _Planting:
         """Give ordinary nodes that LGTC would flag by chance a neighbour that is very like or unlike them."""
         near = np.zeros(self.nodes, dtype=bool)
         for _ in range(ROUNDS):
-            near[ordinary] = np.abs(self.difference(ordinary)) < OUTSIDE
+            near[ordinary] = self.difference(ordinary) < OUTSIDE
             left = np.flatnonzero(near)
             if not len(left):
                 return
             tries, alike = self._tries(left, ordinary)
-            allowed = ~near[tries] & (self._with_one_more(tries, alike) >= OUTSIDE)
-            gain = np.where(allowed, self._with_one_more(left[:, None], alike), -1)
+            allowed = ~near[tries] & (self.difference(tries, alike, more=1) >= OUTSIDE)
+            gain = np.where(allowed, self.difference(left[:, None], alike, more=1), -1)
             best = gain.argmax(axis=1)
             chosen = tries[np.arange(len(left)), best]
             # A partner's own sums were looked at for one new edge, so each takes one a round.
