@@ -52,8 +52,7 @@ class Registry(Generic[T]):
     @cached_property
     def _others(self) -> dict[str, importlib.metadata.EntryPoint]:
         """The entries of other distributions by name."""
-        group = importlib.metadata.entry_points(group=self._package) if self._package else ()
-        return {entry.name: entry for entry in group}
+        return {entry.name: entry for entry in importlib.metadata.entry_points(group=self._package or "")}
 
     def names(self) -> list[str]:
         """Return every name, sorted."""

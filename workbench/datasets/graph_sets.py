@@ -78,10 +78,9 @@ class GraphSets(Kind):
 
 
 def with_attributes(graphs: GraphSet) -> GraphSet:
-    """Return the set with the one-hot degree as attributes [nodes, largest degree + 1] where a graph has none.
+    """Return the set with one-hot degrees as attributes where a graph has none, as the field does for IMDB and COLLAB.
 
-    This is what the field does for IMDB and COLLAB. The number of columns is that of the set, and so an encoder that
-    was trained on them takes no graph with a larger degree.
+    There are as many columns as the set's largest degree + 1: an encoder trained on them takes no larger degree.
     """
     if all(graph.get("x") is not None for graph in graphs):
         return graphs

@@ -68,7 +68,7 @@ class Kind:
         return _HASHES[state]
 
     def shape(self, inputs: Any) -> dict[str, int]:
-        """Return the sizes that an encoder is made by, unless others are said how many attributes an item has."""
+        """Return the sizes that an encoder is made by: how many attributes an item has, where a kind says no others."""
         x = self.attributes(inputs)
         return {"features": 0 if x is None else int(x.shape[1])}
 
@@ -95,13 +95,13 @@ class Kind:
 
 def kind_of(data: Any) -> Kind:
     """Return the kind of data; a UserError where they are of no kind that is known."""
-    for name in KINDS.names():
-        kind = KINDS.get(name)()
+    kinds = [KINDS.get(name)() for name in KINDS.names()]
+    for kind in kinds:
         if kind.recognises(data):
             return kind
     if isinstance(data, str | os.PathLike):
         raise UserError(f"{str(data)!r} names data; load them first, load_graph({str(data)!r})", kind="kind of data")
-    known = "; ".join(f"{name}: {KINDS.get(name).words}" for name in KINDS.names())
+    known = "; ".join(f"{kind.name}: {kind.words}" for kind in kinds)
     rejected = f"{type(data).__name__} is no data that a method learns on, and nothing that load_graph takes"
     raise UserError(f"{rejected} (a name, file, networkx graph ...). Known are {known}")
 

@@ -186,9 +186,8 @@ def _finished(data: Data, features: Features, labels: Labels) -> Data:
             data.feature_names = [f"degree {count}" for count in range(data.x.size(1))]
     elif features is not None:
         values = _by_node(features, data, "attributes", "attributes")
-        named = isinstance(values, pandas.DataFrame)
-        data.x = numbers(values, str(features) if named else "the attributes given")
-        if named:
+        data.x = numbers(values, str(features) if isinstance(values, pandas.DataFrame) else "the attributes given")
+        if isinstance(values, pandas.DataFrame):
             data.feature_names = [str(column) for column in values.columns]
     if labels is not None:
         values = _by_node(labels, data, "label", "labels")

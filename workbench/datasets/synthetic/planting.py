@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from sklearn.decomposition import PCA
 from torch_geometric.data import Data
+from torch_geometric.utils import to_undirected
 
 from workbench.errors import UserError
 
@@ -34,7 +35,7 @@ def planted(
     row-normalised, and load_graph's normalise=True leaves them as they are.
 
     A share `commonsense` of the nodes is planted for each of the two hard rules (NTSC and LGTC, old release of
-    Str-GCL), with a margin, so that exactly the planted nodes are flagged:
+    Str-GCL), with a margin, so that exactly the planted nodes are flagged; two masks, bool [nodes], say which:
 
     - planted_ntsc: sum over neighbours u of 2·degree(u) <= 6. Planted nodes are islands of two (sum 2); the neighbour
       degrees of every other node sum to at least 7 undoubled, so the rule read with plain degrees gives the same.
@@ -46,14 +47,10 @@ def planted(
     Args:
         nodes, classes: how many, at least 20 nodes a class; classes are equally likely.
         degree: mean degree of the ordinary nodes before the planting.
-        homophily: probability that an edge of theirs joins two nodes of the same class; the planting lowers the share
-            in the whole graph by a few points.
+        homophily: probability that an edge of theirs joins two of a class; the planting lowers it by a few points.
         features: number of words. signal: how far the class profiles lie apart: standard deviation of their logarithms.
         degree_exponent: exponent of the power law of expected degrees, above 2; None: all equal.
         commonsense: share of nodes planted for each rule, up to 0.2; 0 plants nothing and adds no planted_ mask.
-
-    Returns:
-        x, edge_index, y, class_names, and the masks planted_ntsc, planted_lgtc bool [nodes].
 
     Raises:
         UserError: a number out of its range, or numbers at which the rules can't be planted.
@@ -87,14 +84,12 @@ def planted(
     edges = blocks.edges(round(degree * len(ordinary) / 2))
     if half:
         edges = _Planting(generator, x, blocks, edges).plant(islands, ambiguous, np.sort(ordinary), degree)
-    edges = np.concatenate([edges, edges[::-1]], axis=1)
-    edges = edges[:, np.argsort(edges[0] * nodes + edges[1])]
-    data = Data(x=torch.from_numpy(x), edge_index=torch.from_numpy(edges), y=torch.from_numpy(y))
+    edge_index = to_undirected(torch.from_numpy(edges), num_nodes=nodes)
+    data = Data(x=torch.from_numpy(x), edge_index=edge_index, y=torch.from_numpy(y))
     data.class_names = [f"block {label}" for label in range(classes)]
     if half:
-        for name, members in (("planted_ntsc", islands), ("planted_lgtc", ambiguous)):
-            data[name] = torch.zeros(nodes, dtype=torch.bool)
-            data[name][torch.from_numpy(members.ravel())] = True
+        data.planted_ntsc = torch.from_numpy(np.isin(np.arange(nodes), islands))
+        data.planted_lgtc = torch.from_numpy(np.isin(np.arange(nodes), ambiguous))
     return data
 
 

@@ -56,14 +56,11 @@ def pydocs() -> Data:
     A node is a documented public function, class or method; objects with the same docstring are one node. Edges are
     the references of numpydoc's "See Also" sections, looked up as written, then within the class, the module and the
     package; both directions are stored. The label is the sub-package: the first two public parts of the module that
-    defines the object. Sub-packages with fewer than 30 nodes are left out, and so is each node without
-    an edge. Attributes are TF-IDF weights of the 2,000 commonest words of the docstrings, l2-normalised; the See Also
-    section, every dotted name of a public object, and the words that spell a label or a package's usual short name
-    are removed first, since they would give edge or label away.
-
-    Returns:
-        x float32 [nodes, words], edge_index, y, class_names, node_names (dotted) and feature_names (words); the same
-        for the same versions of the packages and of Python. load_graph adds content_hash.
+    defines the object. Sub-packages with fewer than 30 nodes are left out, and so is each node without an edge.
+    Attributes are TF-IDF weights of the 2,000 commonest words of the docstrings, l2-normalised; the See Also section,
+    every dotted name of a public object, and the words that spell a label or a package's usual short name are removed
+    first, since they would give edge or label away. The graph is the same for the same versions of the packages and of
+    Python; node_names are dotted names, feature_names are words.
     """
     seal = hashlib.sha256(Path(__file__).read_bytes())
     seal.update(f"{platform.python_version()} {platform.system()} {platform.machine()}".encode())
