@@ -30,8 +30,8 @@ from workbench.methods import METHODS, Config, Method, Step, base
 from workbench.randomness import Randomness
 from workbench.training.fit import Progress
 from workbench.widgets import shell, thread
+from workbench.widgets.form import checked, explained
 from workbench.widgets.looks import Looks
-from workbench.widgets.request import checked, explained
 from workbench.widgets.thread import Training, under_way
 
 SMALL = {"dim": 8, "projection": 8}

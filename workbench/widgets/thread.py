@@ -19,8 +19,8 @@ from workbench.plots.losses import History, term_curves
 from workbench.training.fit import fit
 from workbench.training.loop import Progress
 from workbench.training.run import Run
+from workbench.widgets.form import Request
 from workbench.widgets.looks import PROTOCOL, Looks
-from workbench.widgets.request import Request
 
 SNAPSHOTS = 8
 DRAWN = 1_000  # points of a curve at most
