@@ -36,24 +36,18 @@ class Request:
 
     Attributes:
         graph: the graph, or what `load_graph` loads it by. label: what it is called. method: its name.
-        preset: its full name. changed: parameters that differ from it. epochs: how many in all. seed: the master seed.
+        preset: with the parameters that differ from it. epochs: how many in all. seed: the master seed.
     """
 
     graph: Data | str
     label: str
     method: str
-    preset: str
-    changed: dict[str, Any]
+    preset: Preset
     epochs: int
     seed: int
 
-    @property
-    def parameters(self) -> str:
-        """The preset and what differs from it."""
-        return f"preset {Preset(self.preset, self.changed)}"
-
     def __str__(self) -> str:
-        return f"{self.method} on {self.label}, {self.parameters}, seed {self.seed}"
+        return f"{self.method} on {self.label}, preset {self.preset}, seed {self.seed}"
 
 
 def checked(
@@ -68,8 +62,7 @@ def checked(
         raise UserError(f"the training panel shows nodes of a graph, on which {method!r} does not learn; use fit")
     label = str(graph.get("name") or "your graph") if isinstance(graph, Data) else graph
     full_name, config = configure(method, preset, label, parameters)
-    changed = changes(method, full_name, config).changed
-    return Request(graph, label, method, full_name, changed, config.epochs, seed), config
+    return Request(graph, label, method, changes(method, full_name, config), config.epochs, seed), config
 
 
 def explained(config_class: type[Config]) -> dict[str, str]:
@@ -106,7 +99,7 @@ class Form(Controls, ipw.VBox):
         self.graph = ipw.Dropdown(options=list(self._graphs), description="graph", **common)
         self.method = ipw.Dropdown(options=method_names("nodes"), value=method, description="method", **common)
         presets = ["defaults", *preset_names(method)]
-        self.preset = ipw.Dropdown(options=presets, value=asked.preset, description="preset", **common)
+        self.preset = ipw.Dropdown(options=presets, value=asked.preset.name, description="preset", **common)
         self.seed = ipw.IntText(value=seed, description="seed", **common)
         self.summary, self._without = ipw.HTML(), ipw.HTML()
         self._name("training", "graph", "method", "preset", "seed", "summary")
@@ -232,5 +225,5 @@ class Form(Controls, ipw.VBox):
         if self._cells.get(blamed) in self._more.children:
             self._folded.selected_index = 0  # or the sentence would not be seen
         below = "" if blamed in self.complaints else self.problem
-        self.summary.value = html.escape(asked.parameters) if asked else complaint(below)
+        self.summary.value = html.escape(f"preset {asked.preset}") if asked else complaint(below)
         self.asked = asked

@@ -56,10 +56,7 @@ class Scene:
     def figures(
         self, colour: str | None = None, method: str = "pca", chosen: int | None = None
     ) -> dict[str, go.Figure]:
-        """Draw the negatives on "rings" of hops, among all "cosines" and on a "map" of all nodes by a method.
-
-        The rings are in a colour of `plots.negative_rings`, and a chosen node is ringed.
-        """
+        """Draw the negatives on "rings" of hops, among all "cosines" and on a "map" of all nodes; one may be ringed."""
         lens, panels, who = self.lens, self.panels, (self.anchor, chosen, self.lens.names)
         rings = plots.negative_rings(panels, lens.graph, self.anchor, colour, chosen, lens.context.links)
         cosines = plots.negative_cosines(panels, lens.cosines(self.anchor), *who)
@@ -101,14 +98,12 @@ class Scene:
         path = Path(path).expanduser()
         if path.suffix not in (".csv", ".parquet"):
             raise unknown("ending", path.suffix, (".csv", ".parquet"), f"of {path.name!r}")
-        import fastparquet  # half a second, which only this needs
-
         table = self.table()
         try:
             if path.suffix == ".csv":
                 table.to_csv(path, index=False)
             else:  # of a column of objects the writer would make numbers
-                fastparquet.write(str(path), table.astype({"same_class": "boolean"}), write_index=False)
+                table.astype({"same_class": "boolean"}).to_parquet(path, index=False)
         except OSError as error:
             raise UserError(f"{path} can't be written: {error.strerror or error}") from error
         return path
@@ -118,28 +113,26 @@ class Scene:
         look = self.looks[label]
         if isinstance(look, str):
             return f'<p style="line-height:1.5">{html.escape(label)}: {html.escape(look)}</p>'
-        shown, whole, sample = look.shown, len(look.audit.pairs), ""
-        if len(shown) < whole:
-            sample = f"<p>A sample: {len(shown)} of the {whole:,} negatives, drawn at random with seed 0.</p>"
+        shown, whole = look.shown, len(look.audit.pairs)
+        if not whole:
+            return "<p>It chose nobody for this anchor.</p>"
         cell = "text-align:left;padding:3px 8px;border-top:1px solid rgba(128,128,128,.25)"
         bright = ";background:rgba(128,128,128,.08);box-shadow:inset 4px 0 currentColor"
         rows = "".join(
             f'<tr><td style="{cell}{bright if node == chosen else ""}">{self._marked(pair)}</td></tr>'
             for node, pair in zip(shown["negative"], shown.to_dict("records"), strict=True)
         )
-        if not rows:
-            sample = "<p>It chose nobody for this anchor.</p>"
+        sample = f"<p>A sample: {len(shown)} of the {whole:,} negatives, drawn at random with seed 0.</p>"
         table = f'<table style="width:100%;font-size:12px;line-height:1.45;border-collapse:collapse">{rows}</table>'
-        return f"{sample}{table}"
+        return sample + table if len(shown) < whole else table
 
     def of_chosen(self, chosen: int | None) -> str:
         """Return the sentences of one node in all panels as HTML."""
         lines, box = [], "display:inline-block;width:10px;height:10px;border:1px solid"  # a border is seen on any page
         for place, (label, look) in enumerate(self.looks.items()):
-            if isinstance(look, str) or chosen is None:
+            if isinstance(look, str):
                 continue
-            mine = look.shown[look.shown["negative"] == chosen]
-            for pair in mine.to_dict("records"):
+            for pair in look.shown[look.shown["negative"] == chosen].to_dict("records"):
                 square = f'<span style="{box};background:{sampler_colour(place)}"></span>'
                 lines.append(f"{square} <b>{html.escape(label)}</b>, {self._marked(pair)}")
         return f'<div style="line-height:1.5">{"<br>".join(lines)}</div>' if lines else ""
@@ -155,10 +148,11 @@ class Scene:
         # What is told of timing, sampling and synthetic negatives is meant for whole selections.
         beside = ("sample", "synthetic", "time")
         notes = [note for look in looks.values() for name, note in look.audit.notes.items() if name not in beside]
-        for label, look in looks.items():
-            if look.chosen.mixed:
-                made_up = look.chosen.mixed.share.numel()
-                notes.append(f"{label} also makes {made_up} synthetic negatives, which are not shown.")
+        notes += [
+            f"{label} also makes {look.chosen.mixed.share.numel()} synthetic negatives, which are not shown."
+            for label, look in looks.items()
+            if look.chosen.mixed
+        ]
         return small(html.escape(" ".join(dict.fromkeys(notes))))
 
 
