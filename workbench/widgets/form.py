@@ -5,7 +5,7 @@ import html
 import inspect
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -116,7 +116,6 @@ class Form(Controls, ipw.VBox):
         self._observe(self._choose_method, self.method)
         self._observe(self._fill, self.preset)
         self._observe(self._read, self.seed)
-        self._read()
 
     @property
     def _kind(self) -> type[Config]:
@@ -128,24 +127,25 @@ class Form(Controls, ipw.VBox):
         self._drop(list(self.fields))
         for name, type_ in kind.types().items():
             self._add(name, type_, getattr(config, name), about[name])
-        self._observe(self._choose_part, *(self.fields[name] for name in kind.parts()))
+        self._observe(self._make_options, *(self.fields[name] for name in kind.parts()))
         self._more.children = [cell for name, cell in self._cells.items() if name not in kind.main]
         without = [name for name in about if name not in self.fields]
         self._without.value = f"Set in code only: {', '.join(without)}." if without else ""
-        self._make_options(config.flat())
+        self._make_options(config)
 
-    def _make_options(self, values: Mapping[str, Any]) -> None:
-        """Make a field for each option of the parts that are chosen, with its value by flat name or its default."""
+    def _make_options(self, config: Config | None = None) -> None:
+        """Make a field for each option of the parts that are chosen, set as in a configuration or its default."""
         self._drop([name for name in self.fields if "." in name])
-        self._usual: dict[str, Any] = {}
+        values, self._usual = config.flat() if config else {}, dict[str, Any]()
         for part, registry in self._kind.parts().items():
             chosen = self.fields[part].value
             for option, default in options_of(registry, chosen).items():
-                name = f"{part}.{option}"
+                name, about = f"{part}.{option}", f"option of {chosen}, by default {default}"
                 self._usual[name] = default
-                self._add(name, type(default), values.get(name, default), f"option of {chosen}, by default {default}")
+                self._add(name, type(default), values.get(name, default), about)
         shown = [self._cells[name] for name in (*self._kind.main, *self._usual) if name in self._cells]
         self._main.children = [*self._fixed, *shown]
+        self._read()
 
     def _add(self, name: str, kind: Any, value: Any, about: str) -> None:
         """Add the field of a parameter, with the place for what is wrong with it; none for a type that has no control.
@@ -178,12 +178,6 @@ class Form(Controls, ipw.VBox):
             self.preset.options = ["defaults", *preset_names(self.method.value)]
             self.preset.value = full_name
         self._make_fields(config)
-        self._read()
-
-    def _choose_part(self) -> None:
-        """Show the options of the parts that are chosen now."""
-        self._make_options({})
-        self._read()
 
     def _choose_graph(self) -> None:
         """Take the authors' preset for the graph, unless one was chosen that is for any graph."""
@@ -199,8 +193,7 @@ class Form(Controls, ipw.VBox):
                 value = getattr(config, name)
                 words = "\n".join(value) if isinstance(value, tuple) else getattr(value, "name", value)
                 self.fields[name].value = words
-            self._make_options(config.flat())
-        self._read()
+            self._make_options(config)
 
     def _values(self) -> dict[str, Any]:
         """Return what stands in the fields; options that are as their part has them count as not given."""
@@ -215,11 +208,11 @@ class Form(Controls, ipw.VBox):
     def _read(self) -> None:
         """Read what is asked for, or say what is wrong with it."""
         graph, method = self._graphs[self.graph.value], self.method.value
-        asked, self.problem, blamed = None, "", None
+        asked, self.problem, blamed = None, "", ""
         try:
             asked, _ = checked(graph, method, self.preset.value, self.seed.value, self._values())
         except UserError as error:
-            self.problem, blamed = str(error), error.fields.get("parameter")
+            self.problem, blamed = str(error), str(error.fields.get("parameter"))
         for name, beside in self.complaints.items():
             beside.value = complaint(self.problem if name == blamed else "")
         if self._cells.get(blamed) in self._more.children:

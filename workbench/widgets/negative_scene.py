@@ -82,16 +82,14 @@ class Scene:
 
     def table(self) -> pd.DataFrame:
         """Return one row a sampler and negative: the audit, the sampler's reasons ("reason_...") and the sentence."""
-        looks = self.looks.items()
-        tables = [look.table.assign(sampler=label) for label, look in looks if isinstance(look, Look)]
+        tables = {label: look.table for label, look in self.looks.items() if isinstance(look, Look)}
         if not tables:
             return pd.DataFrame(columns=["sampler", "anchor", "negative", "same_class", "sentence"])
-        whole = pd.concat(tables, ignore_index=True)
+        whole = pd.concat(tables, names=["sampler", None]).reset_index("sampler").reset_index(drop=True)
         for name in whole.columns[whole.columns.str.startswith("reason_")]:
-            if all(table[name].dtype.kind in "iu" for table in tables if name in table):
+            if all(table[name].dtype.kind in "iu" for table in tables.values() if name in table):
                 whole[name] = whole[name].astype("Int64")  # counts stay whole where other samplers have none
-        between = whole.columns.drop(["sampler", "sentence"])
-        return whole[["sampler", *between, "sentence"]]
+        return whole.assign(sentence=whole.pop("sentence"))
 
     def export(self, path: str | Path) -> Path:
         """Write the table as .csv or .parquet, by the ending; a UserError where that can't be done."""

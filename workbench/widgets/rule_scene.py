@@ -85,21 +85,19 @@ class RuleScene:
     def figures(self) -> dict[str, go.Figure]:
         """Draw "graph", "values", "overlap" (of crisp truths always), and "labels" where the graph has labels."""
         overlap, labels = self.overlap(self.truths, name_of(self.text) or self.text), self.labels()
-        drawn = {"graph": self.map(), "values": self.values(), "overlap": overlap, "labels": labels}
-        return {name: figure for name, figure in drawn.items() if isinstance(figure, go.Figure)}
+        more = {"overlap": overlap, "labels": labels}
+        return self.drawn() | {name: figure for name, figure in more.items() if figure is not None}
 
     def page(self, figures: dict[str, go.Figure]) -> list[str | go.Figure]:
         """Return what the static twin shows."""
         shown = [card(self.text) + self.tree(), *(figures[name] for name in ("graph", "values", "overlap"))]
         return [*shown, f"<h4>{LABELS_TITLE}</h4>", figures.get("labels", f"<p>{NO_LABELS}</p>")]
 
-    def map(self) -> go.Figure:
-        """Draw a piece of the graph."""
-        return plots.rule_map(self._reading(), self._piece(self.node), self.node, self.graph.get("node_names"))
-
-    def values(self) -> go.Figure:
-        """Draw how the values are spread over all nodes."""
-        return plots.rule_values(self._reading(), self.node)
+    def drawn(self) -> dict[str, go.Figure]:
+        """Draw a piece of the graph, "graph", and how the values are spread over all nodes, "values"."""
+        reading = readings.read(self.evaluation, self.parts[self.part])
+        graph = plots.rule_map(reading, self._piece(self.node), self.node, self.graph.get("node_names"))
+        return {"graph": graph, "values": plots.rule_values(reading, self.node)}
 
     def overlap(self, compared: Sequence[str], ours: str) -> go.Figure | None:
         """Draw how far rules and ours, a name or a formula, hold of the same nodes; None for fewer than two."""
@@ -123,20 +121,16 @@ class RuleScene:
         who = html.escape(called(self.node, self.graph.get("node_names")))
         return f"<b>Why, for {who}</b>{plots.truth_tree(self.explanation)}"
 
-    def _reading(self) -> readings.Reading:
-        return readings.read(self.evaluation, self.parts[self.part])
-
     def _piece(self, node: int | None) -> Piece:
         """Return the piece to draw; each layout is made once."""
-        whole, links = self._pieces.get(SAMPLE), self.terms.undirected
-        if self.view == SAMPLE:
-            if whole is None or (node is not None and node not in whole.nodes):
-                self._pieces[SAMPLE] = network.piece(links, seed=self._seed, start=node)
-            return self._pieces[SAMPLE]
-        assert node is not None
-        if node not in self._pieces:
-            self._pieces[node] = network.ego(links, node, seed=self._seed)
-        return self._pieces[node]
+        pieces, links = self._pieces, self.terms.undirected
+        if node is not None and self.view == NEIGHBOURHOOD:
+            if node not in pieces:
+                pieces[node] = network.ego(links, node, seed=self._seed)
+            return pieces[node]
+        if SAMPLE not in pieces or (node is not None and node not in pieces[SAMPLE].nodes):
+            pieces[SAMPLE] = network.piece(links, seed=self._seed, start=node)
+        return pieces[SAMPLE]
 
     def range(self) -> tuple[str, float, tuple[float, float, int]] | None:
         """Return the first comparison with a threshold as text, the threshold, and its slider as of `span`."""

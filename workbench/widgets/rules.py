@@ -59,7 +59,7 @@ class RuleExplorer(Shell):
         self._digits = 0  # of the slider's steps
         self._broken: UserError | None = None  # what is wrong with the text, while it is no formula
         self._make_controls(name_of(scene.text))
-        self._show({"graph": scene.map(), "values": scene.values()})
+        self._show(scene.drawn())
         self.children = self._arranged()
         self._show_rule()
         self._observe(self._named, self.rule)
@@ -188,7 +188,7 @@ class RuleExplorer(Shell):
     def _draw(self) -> None:
         scene = self.scene
         scene.part, scene.view, scene.node = self.part.index or 0, self.view.value, self.node.value
-        self._show({"graph": scene.map(), "values": scene.values()})
+        self._show(scene.drawn())
         self.tree.value = scene.tree()
 
     def _draw_section(self) -> None:
