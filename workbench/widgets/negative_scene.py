@@ -65,7 +65,7 @@ class Scene:
     def page(self, figures: dict[str, go.Figure]) -> list[str | go.Figure]:
         """Return what the static twin shows."""
         titles = {label: html.escape(f"{label}: {numbers(audit)}") for label, audit in self.panels.items()}
-        text = "".join(f"<h4>{title}</h4>{scrolled(self.sentences(label))}" for label, title in titles.items())
+        text = "".join(f"<h4>{title}</h4>{self.sentences(label)}" for label, title in titles.items())
         return [self.origin(), *figures.values(), text + self.note()]
 
     def origin(self) -> str:
@@ -107,7 +107,7 @@ class Scene:
         return path
 
     def sentences(self, label: str, chosen: int | None = None) -> str:
-        """Return the sentences of one panel as HTML, the chosen node's highlighted."""
+        """Return the sentences of one panel as HTML in a box that scrolls, the chosen node's highlighted."""
         look = self.looks[label]
         if isinstance(look, str):
             return f'<p style="line-height:1.5">{html.escape(label)}: {html.escape(look)}</p>'
@@ -122,7 +122,7 @@ class Scene:
         )
         sample = f"<p>A sample: {len(shown)} of the {whole:,} negatives, drawn at random with seed 0.</p>"
         table = f'<table style="width:100%;font-size:12px;line-height:1.45;border-collapse:collapse">{rows}</table>'
-        return sample + table if len(shown) < whole else table
+        return f'<div style="max-height:340px;overflow:auto">{sample if len(shown) < whole else ""}{table}</div>'
 
     def of_chosen(self, chosen: int | None) -> str:
         """Return the sentences of one node in all panels as HTML."""
@@ -152,8 +152,3 @@ class Scene:
             if look.chosen.mixed
         ]
         return small(html.escape(" ".join(dict.fromkeys(notes))))
-
-
-def scrolled(text: str) -> str:
-    """Return HTML in a box that scrolls."""
-    return f'<div style="max-height:340px;overflow:auto">{text}</div>'

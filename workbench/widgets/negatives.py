@@ -17,7 +17,7 @@ from workbench.plots.rings import COLOURS
 from workbench.randomness import Randomness
 from workbench.training.run import Run
 from workbench.widgets.lens import PANELS, Lens, Look, Options
-from workbench.widgets.negative_scene import NONE, Scene, scrolled
+from workbench.widgets.negative_scene import NONE, Scene
 from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, hint_of, look, row, small
 
 SUGGESTED = 3_000  # names that are offered while one is typed
@@ -201,7 +201,7 @@ class Microscope(Shell):
 
     def _tell(self) -> None:
         scene, labels = self.scene, list(self.scene.looks)
-        texts = [scrolled(scene.sentences(label, self.chosen)) for label in labels]
+        texts = [scene.sentences(label, self.chosen) for label in labels]
         if len(texts) != len(self.tables.children):
             self.tables.children = [ipw.HTML() for _ in texts]
         for shown, text in zip(self.tables.children, texts, strict=True):
