@@ -118,8 +118,8 @@ class Mass(torch.autograd.Function):
         for start in range(0, len(anchors), block):
             rows = slice(start, start + block)
             logits, _ = Mass._logits(anchors[rows], start, bank, bias, ids, scale)
-            if right is not None:
-                logits += _pair_weights(left, right, rows).log()
+            if left is not None and right is not None:
+                logits += (left[rows] @ right.T).log()
             masses.append(torch.logsumexp(logits, 1) if len(bank) else anchors.new_full((len(logits),), -math.inf))
         mass = torch.cat(masses) if masses else anchors.new_empty(0)
         ctx.save_for_backward(anchors, bank, left, right, bias, ids, mass)
@@ -132,35 +132,25 @@ class Mass(torch.autograd.Function):
         anchors, bank, left, right, bias, ids, mass = ctx.saved_tensors
         scale, block = ctx.constants
         danchors, dbank = torch.zeros_like(anchors), torch.zeros_like(bank)
-        dleft = None if left is None else torch.zeros_like(left)
-        dright = None if right is None else torch.zeros_like(right)
-        dbias = None if bias is None else torch.zeros_like(bias)
+        learned: list[Any] = [None if part is None else torch.zeros_like(part) for part in (left, right, bias)]
+        dleft, dright, dbias = learned
         for start in range(0, len(anchors), block):
             rows = slice(start, start + block)
             logits, own = Mass._logits(anchors[rows], start, bank, bias, ids, scale)
             # A row without any weighted pair has log-mass minus infinity and no gradient.
             finite = mass[rows, None].isfinite()
             share = gradients[0][rows, None].where(finite, 0.0)
-            unweighted = (
-                logits.sub_(mass[rows, None].where(finite, 0.0)).exp_().masked_fill_(own | ~finite, 0.0) * share
-            )
-            weighted = unweighted
-            if right is not None and dright is not None:
-                weighted = unweighted * _pair_weights(left, right, rows)
-                if left is not None and dleft is not None:
-                    dleft[rows] = unweighted @ right
-                    dright += unweighted.T @ left[rows]
-                else:
-                    dright += unweighted.sum(0)[:, None]
+            centred = logits.sub_(mass[rows, None].where(finite, 0.0))
+            weighted = unweighted = centred.exp_().masked_fill_(own | ~finite, 0.0) * share
+            if right is not None:
+                weighted = unweighted * (left[rows] @ right.T)
+                dleft[rows] = unweighted @ right
+                dright += unweighted.T @ left[rows]
             if dbias is not None:
                 dbias += weighted.sum(0)
             danchors[rows] = weighted @ bank
             dbank += weighted.T @ anchors[rows]
         return danchors.mul_(scale), dbank.mul_(scale), dleft, dright, dbias, None, None, None
-
-
-def _pair_weights(left: Tensor | None, right: Tensor, rows: slice) -> Tensor:
-    return right.T if left is None else left[rows] @ right.T
 
 
 class Lists:

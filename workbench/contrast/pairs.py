@@ -59,7 +59,7 @@ class Contrast:
         bias: B per candidate row [rows], not paired [others]; None for 0. It acts on positive and negative pairs alike.
         similarity: "cosine" or "dot".
         class_prior: assumed probability that a negative is of the anchor's class, in [0, 1): above 0 the sum over the
-            negatives is corrected for it, see `workbench.contrast.corrections.debiased`.
+            negatives is corrected for it, see `workbench.contrast.ratio`.
         mixed: synthetic negatives beside the listed ones; they push the anchor and are not moved themselves.
     """
 
@@ -103,34 +103,30 @@ class Contrast:
         if self.positives is None and rows != others:
             raise UserError(f"{rows} anchors are compared with {others} other things; the contrast must say positives")
         columns = others if self.candidates is None else self.candidates.shape[-1]
-        wanted_shapes: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {
-            "nodes": (self.nodes, (rows,)),
-            "bias": (self.bias, (others,)),
-        }
-        if isinstance(self.weights, tuple):
-            rank = self.weights[0].shape[-1]
-            wanted_shapes["left factor of weights"] = (self.weights[0], (rows, rank))
-            wanted_shapes["right factor of weights"] = (self.weights[1], (columns, rank))
-        elif self.weights is not None:
-            wanted_shapes["weights"] = (self.weights, (rows, columns) if self.listed else (columns,))
-        if self.listed:
-            wanted_shapes["candidates"] = (self.candidates, (rows, columns))
-        if self.mixed is not None:
-            wanted_shapes["second row of mixed"] = (self.mixed.second, tuple(self.mixed.first.shape))
-        for name, (tensor, shape) in wanted_shapes.items():
-            if tensor is not None and tuple(tensor.shape) != shape:
-                raise UserError(f"{name} of the contrast has shape {list(tensor.shape)}; {list(shape)} is needed")
+        left, right = self.weights if isinstance(self.weights, tuple) else (None, None)
+        weights = None if isinstance(self.weights, tuple) else self.weights
+        rank = 0 if left is None else left.shape[-1]
+        each = (rows, columns) if self.listed else (columns,)
         anchors, matches = (None, None) if self.positives is None else self.positives[0]
         first, second = self.mixed[:2] if self.mixed else (None, None)
-        for name, index, size in (
-            ("candidates", self.candidates, others),
-            ("anchors of positives", anchors, rows),
-            ("positives", matches, others),
-            ("first of mixed", first, rows),
-            ("second of mixed", second, rows),
+        for name, tensor, shape, end in (
+            ("nodes", self.nodes, (rows,), None),
+            ("bias", self.bias, (others,), None),
+            ("left factor of weights", left, (rows, rank), None),
+            ("right factor of weights", right, (columns, rank), None),
+            ("weights", weights, each, None),
+            ("candidates", self.candidates, each, others),
+            ("anchors of positives", anchors, None, rows),
+            ("positives", matches, None, others),
+            ("first of mixed", first, None, rows),
+            ("second of mixed", second, None if first is None else first.shape, rows),
         ):
-            if index is not None and index.numel() and not 0 <= int(index.min()) <= int(index.max()) < size:
-                raise UserError(f"{name} of the contrast name rows outside 0..{size - 1}")
+            if tensor is not None and shape is not None and tensor.shape != shape:
+                raise UserError(f"{name} of the contrast has shape {list(tensor.shape)}; {list(shape)} is needed")
+            if tensor is None or end is None or not tensor.numel():
+                continue
+            if not 0 <= int(tensor.min()) <= int(tensor.max()) < end:
+                raise UserError(f"{name} of the contrast name rows outside 0..{end - 1}")
 
     def directions(self, u: Tensor, v: Tensor | None) -> list[tuple[Tensor, list[Tensor]]]:
         """Return the matrices of anchors, each with those of its candidates, the positives' first."""

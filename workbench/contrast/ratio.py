@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 
-from workbench.contrast.corrections import debiased, mixed_log_mass
 from workbench.contrast.kernels import Lists, Mass, PairSimilarity, SymmetricMass
 from workbench.contrast.pairs import Contrast
 from workbench.errors import UserError
@@ -28,9 +27,8 @@ def ratio_loss(
     """Return -log of the ratio of each anchor, exactly, without keeping all pairs: what objectives are made from.
 
     Args:
-        contrast: which pairs count and how much; it says what u and v may be.
-        u: rows that are anchors [rows, dim].
-        v: the same rows in a second view [rows, dim], or other things [others, dim]; None for one view.
+        contrast: which pairs count and how much; it says what u [rows, dim] and v may be.
+        u, v: as for `workbench.objectives.infonce.infonce`.
         budget_mib: memory that blocks of pairs may take, 512 by default; less means smaller blocks and recomputation.
         positive_weight: W of a row with itself in the denominator, where the contrast is not paired the factor of W of
             its positive pairs: 1 as in InfoNCE, 0 for decoupled contrast.
@@ -56,9 +54,9 @@ def ratio_loss(
         own = own if contrast.bias is None else own + contrast.bias
     mass = _log_mass(contrast, u, v, positive_weight, BUDGET_MIB if budget_mib is None else budget_mib)
     if contrast.mixed is not None:
-        mass = _joined(mass, mixed_log_mass(contrast, u, v))
+        mass = _joined(mass, _mixed_log_mass(contrast, u, v))
     if contrast.class_prior:
-        mass = debiased(contrast, mass, own, len(directions[0][1]))
+        mass = _debiased(contrast, mass, own, len(directions[0][1]))
     if contrast.paired and positive_weight > 0:
         mass = torch.logaddexp(mass, (own + math.log(positive_weight)).repeat(views))
     if contrast.positives is None:
@@ -84,22 +82,23 @@ def _log_mass(contrast: Contrast, u: Tensor, v: Tensor | None, positive_weight: 
     if contrast.listed or (not contrast.paired and positive_weight != 1):
         return by_rows(contrast, u, v, _log_sum, budget_mib, positive_weight)
     scale = 1 / contrast.tau
-    left, right = contrast.weights if isinstance(contrast.weights, tuple) else (None, contrast.weights)
-    if right is not None and right.dim() == 1:
-        right = right[:, None]
+    left = right = None
+    if isinstance(contrast.weights, tuple):
+        left, right = contrast.weights
+    elif contrast.weights is not None:
+        left, right = u.new_ones(len(u), 1), contrast.weights[:, None]
     if contrast.paired and contrast.candidates is None and (contrast.same_view or v is None):
         z = u if v is None else torch.cat([u, v])
         bound = 1.0 if contrast.similarity == "cosine" else float(z.detach().square().sum(1).max()) if len(z) else 0.0
         bias = contrast.bias
-        spread = 2 * bound * scale + (0.0 if bias is None else float(bias.detach().max() - bias.detach().min()))
+        low, peak = (0.0, 0.0) if bias is None else map(float, bias.detach().aminmax())
         # Beyond this range a tile-wide shift would underflow and the row-wise kernel is needed.
-        if spread < 0.7 * -math.log(torch.finfo(z.dtype).tiny):
-            peak = 0.0 if bias is None else float(bias.detach().max())
-            ones, views = z.new_ones(len(u), 1), 1 if v is None else 2
-            right = ones if right is None else right
+        if 2 * bound * scale + peak - low < 0.7 * -math.log(torch.finfo(z.dtype).tiny):
+            views = 1 if v is None else 2
+            if left is None or right is None:
+                left = right = z.new_ones(len(u), 1)
             if bias is not None:
                 right = right * (bias - peak).exp()[:, None]
-            left = ones.expand_as(right) if left is None else left
             left, right = left.repeat(views, 1), right.repeat(views, 1)
             return SymmetricMass.apply(z, left, right, len(u), scale, bound * scale, budget_mib) + peak
     chosen = contrast.candidates
@@ -175,16 +174,11 @@ def by_rows(
     # Logits, weights and what autograd keeps of them: about six numbers a pair.
     each = 6 * u.element_size() * (pairs if contrast.paired else max(pairs, others))
     block = max(1, int((BUDGET_MIB if budget_mib is None else budget_mib) * 2**20 / each))
-    if block >= rows * len(directions):
-        return torch.cat([reduced(anchors, 0, rows, *banks) for anchors, banks in directions])
-    blocks = [
-        checkpoint(
-            reduced, anchors, start, min(start + block, rows), *banks, use_reentrant=False, preserve_rng_state=False
-        )
-        for anchors, banks in directions
-        for start in range(0, rows, block)
-    ]
-    return torch.cat(blocks)
+    whole = block >= rows * len(directions)
+    reduced_block = reduced if whole else partial(checkpoint, reduced, use_reentrant=False, preserve_rng_state=False)
+    starts = range(0, max(rows, 1), block)
+    parts = (reduced_block(a, start, min(start + block, rows), *banks) for a, banks in directions for start in starts)
+    return torch.cat([*parts])
 
 
 def _factors(contrast: Contrast, start: int, stop: int, like: Tensor, others: int, positive_weight: float) -> Tensor:
@@ -220,3 +214,62 @@ def _log_positives(contrast: Contrast, u: Tensor, v: Tensor) -> Tensor:
         logits = logits + contrast.bias[candidate]
     peak = torch.zeros_like(u[:, 0]).scatter_reduce(0, anchor, logits.detach(), "amax", include_self=False)
     return torch.zeros_like(peak).index_add(0, anchor, (logits - peak[anchor]).exp()).log() + peak
+
+
+def _mixed_log_mass(contrast: Contrast, u: Tensor, v: Tensor | None) -> Tensor:
+    """Return the log-mass of `contrast.mixed` [views * rows], first view first; only anchors have a gradient of it.
+
+    Source: Kalantidis and others, Hard Negative Mixing for Contrastive Learning, NeurIPS 2020.
+    """
+    assert contrast.mixed is not None
+    first, second, share = contrast.mixed
+    share, itself = share.expand(first.shape), second == torch.arange(len(u), device=u.device)[:, None]
+    lists, masses = [Lists(parent, len(u)) for parent in (first, second)], []
+    for anchors, banks in contrast.directions(u, v):
+        logits = []
+        for bank in (matrix.detach() for matrix in banks):
+            fixed = anchors.detach()
+            a, b = (PairSimilarity.apply(anchors, bank, parents) for parents in lists)
+            b = torch.where(itself, (anchors * fixed).sum(1, keepdim=True), b)
+            # Two mixed vectors of unit length have this inner product, and their mix this length.
+            near = torch.stack([(bank[i] * bank[j]).sum(1) for i, j in zip(first.T, second.T, strict=True)], 1)
+            near = torch.where(itself, a.detach(), near)
+            length = (share**2 + (1 - share) ** 2 + 2 * share * (1 - share) * near).clamp(min=1e-12).sqrt()
+            logits.append((share * a + (1 - share) * b) / length / contrast.tau)
+        masses.append(torch.cat(logits, 1).logsumexp(1))
+    return torch.cat(masses)
+
+
+def _debiased(contrast: Contrast, mass: Tensor, own: Tensor, banks: int) -> Tensor:
+    """Return the log-denominator `mass`, log U, corrected for negatives of the anchor's own class [views * rows].
+
+    With M negatives in `banks` views, prior p and positive logit s+ (`own` [rows]) the sum of exponentials U becomes
+
+        max( (U - p M exp(s+)) / (1 - p), M exp(-1/tau) ),
+
+    the second being the least that M cosines can give. Source: Chuang and others, Debiased Contrastive Learning,
+    NeurIPS 2020.
+    """
+    views, prior = len(mass) // max(len(own), 1), contrast.class_prior
+    count = _negative_mass(contrast, own, banks).repeat(views)
+    alone = mass == -math.inf
+    safe = mass.masked_fill(alone, 0.0)
+    left = 1 - prior * count * (own.repeat(views) - safe).exp()
+    corrected = safe + left.clamp(min=torch.finfo(own.dtype).tiny).log() - math.log1p(-prior)
+    least = count.clamp(min=torch.finfo(own.dtype).tiny).log() - 1 / contrast.tau
+    return torch.maximum(corrected, least).masked_fill(alone, -math.inf)
+
+
+def _negative_mass(contrast: Contrast, like: Tensor, banks: int) -> Tensor:
+    """Return the summed weight of each anchor's negatives [rows]."""
+    rows = torch.arange(len(like), device=like.device)
+    columns = rows if contrast.candidates is None else contrast.candidates
+    if isinstance(contrast.weights, tuple):
+        left, right = contrast.weights
+        total, own = left @ right.sum(0), (left[columns] * right).sum(1)
+    else:
+        weights = torch.ones(columns.shape, device=like.device) if contrast.weights is None else contrast.weights
+        if contrast.listed:
+            return ((weights * (columns != rows[:, None])).sum(1) * banks).to(like.dtype)
+        total, own = weights.sum().expand(len(like)), weights
+    return ((total - own.new_zeros(len(like)).index_add(0, columns, own)) * banks).to(like.dtype)

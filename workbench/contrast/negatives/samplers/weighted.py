@@ -47,7 +47,7 @@ def debiased(context: SamplingContext, k: int, randomness: Randomness, class_pri
     """K nodes drawn uniformly, shared, whose sum is corrected for the share of them that is of the anchor's class.
 
     Source: Chuang and others, Debiased Contrastive Learning, NeurIPS 2020; `class_prior` is their tau+. The correction
-    is made in the loss, see `workbench.contrast.corrections.debiased`.
+    is made in the loss, see `workbench.contrast.ratio`.
     """
     if not 0 <= class_prior < 1:
         raise UserError(f"class_prior is {class_prior}; it must be at least 0 and below 1")
