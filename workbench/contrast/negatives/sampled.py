@@ -48,12 +48,11 @@ class SampledContrast(nn.Module):
 
     def forward(self, u: Tensor, v: Tensor) -> Contrast:
         """Return the contrast for this step, given projections in both views [rows, dim], detached."""
-        due = self.steps == 0 or (self.redraw > 0 and self.steps % self.redraw == 0)
+        due = self.steps % self.redraw == 0 if self.redraw else self.steps == 0
         if due and not self.settled:
             u, v = u.detach(), v.detach()
             # Inner products of these are means of the four cosines of two nodes in two views.
-            rows = (normalize(u, dim=1) + normalize(v, dim=1)) / 2
-            self.context.see(rows, cosine_similarity(u, v).cpu())
+            self.context.see((normalize(u, dim=1) + normalize(v, dim=1)) / 2, cosine_similarity(u, v).cpu())
             stream = self.randomness.generator("negatives")
             before = stream.get_state()
             k = min(self.k, max(self.context.size - 1, 1))
@@ -75,22 +74,17 @@ class SampledContrast(nn.Module):
         if mixed is not None:
             first, second = (torch.from_numpy(self.context.positions(part)) for part in mixed[:2])
             mixed = Mixed(first.to(device), second.to(device), mixed.share.to(device))
-        return dataclasses.replace(
-            self.filled,
-            candidates=places.to(device),
-            weights=None if bool((weights == 1).all()) else weights.to(device),
-            mixed=mixed,
-            class_prior=chosen.class_prior,
-        )
+        candidates, weights = places.to(device), None if bool((weights == 1).all()) else weights.to(device)
+        changed = {"candidates": candidates, "weights": weights, "mixed": mixed, "class_prior": chosen.class_prior}
+        return dataclasses.replace(self.filled, **changed)
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return what a checkpoint must hold for the next step to be the same."""
-        held = {name: getattr(self.filled, name) for name in ("candidates", "weights", "class_prior")}
-        mixed = None if self.filled.mixed is None else list(self.filled.mixed)
-        return {"steps": self.steps, "settled": self.settled, "mixed": mixed, **held}
+        filled = {name: getattr(self.filled, name) for name in ("candidates", "weights", "class_prior")}
+        mixed = self.filled.mixed and list(self.filled.mixed)
+        return {"steps": self.steps, "settled": self.settled, "mixed": mixed, "filled": filled}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Go on from what `get_extra_state` returned."""
         self.steps, self.settled, mixed = state["steps"], state["settled"], state["mixed"]
-        held = {name: state[name] for name in ("candidates", "weights", "class_prior")}
-        self.filled = dataclasses.replace(self.filled, mixed=None if mixed is None else Mixed(*mixed), **held)
+        self.filled = dataclasses.replace(self.filled, mixed=mixed and Mixed(*mixed), **state["filled"])
