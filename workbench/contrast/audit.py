@@ -4,7 +4,6 @@ Labels are looked at here only, to judge a choice afterwards; they never reach a
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -76,11 +75,7 @@ class Audit:
             One row a group, by name: "pairs", "labelled" (pairs of two labelled nodes), "rate" of false negatives among
             these in %, and its interval "low" and "high".
         """
-        ways: dict[str, Callable[[], tuple[list[Any], Positions]]]
-        ways = {"hops": self._by_hops, "degree": self._by_degree, "class": self._by_class}
-        if column not in ways:
-            raise unknown("column", column, ways, "to group negatives by")
-        names, group = ways[column]()
+        names, group = self._groups(column)
         cell, shape = self._place * len(names) + group, (len(self.anchors), len(names))
         labelled = self.pairs["same_class"].notna()
         pairs, known, false = (
@@ -92,21 +87,22 @@ class Audit:
         columns = {**counts, "rate": rate, "low": low, "high": high}
         return pd.DataFrame(columns, pd.Index(names, name=column))
 
-    def _by_hops(self) -> tuple[list[Any], Positions]:
-        hops = self.pairs["hops"].to_numpy()
-        return ["1", "2", "3", "4+", "none"], np.where(hops < 0, 4, np.minimum(hops, 4) - 1)
-
-    def _by_degree(self) -> tuple[list[Any], Positions]:
-        degree = self.pairs["degree"]
-        inner = np.unique(degree.quantile([0.25, 0.5, 0.75]).dropna())
-        group = np.unique(np.searchsorted(inner, degree), return_inverse=True)[1]
-        ranges = degree.groupby(group).agg(["min", "max"]).to_numpy()
-        return [f"{low}" if low == high else f"{low} to {high}" for low, high in ranges], group
-
-    def _by_class(self) -> tuple[list[Any], Positions]:
-        labels = self.labels[self.pairs["anchor"].to_numpy()]
-        names = np.unique(labels[labels >= 0])
-        return names.tolist(), np.where(labels >= 0, np.searchsorted(names, labels), -1)
+    def _groups(self, column: str) -> tuple[list[Any], Positions]:
+        """Return the names of the groups and the number of each pair's group, negative for none [pairs]."""
+        if column == "hops":
+            hops = self.pairs["hops"].to_numpy()
+            return ["1", "2", "3", "4+", "none"], np.where(hops < 0, 4, np.minimum(hops, 4) - 1)
+        if column == "degree":
+            degree = self.pairs["degree"]
+            inner = np.unique(degree.quantile([0.25, 0.5, 0.75]).dropna())
+            group = np.unique(np.searchsorted(inner, degree), return_inverse=True)[1]
+            ranges = degree.groupby(group).agg(["min", "max"]).to_numpy()
+            return [f"{low}" if low == high else f"{low} to {high}" for low, high in ranges], group
+        if column == "class":
+            labels = self.labels[self.pairs["anchor"].to_numpy()]
+            names = np.unique(labels[labels >= 0])
+            return names.tolist(), np.where(labels >= 0, np.searchsorted(names, labels), -1)
+        raise unknown("column", column, ("hops", "degree", "class"), "to group negatives by")
 
     @cached_property
     def _place(self) -> Positions:
@@ -139,8 +135,8 @@ class Audit:
             name: [np.bincount(self._place, part, len(q)).astype(np.float64) for part in both]
             for name, both in of_pairs.items()
         }
-        sums |= {"negatives per anchor (mean)": [count, np.ones(len(q))]}
-        sums |= {"coupling factor q (mean)": [np.nan_to_num(q), np.isfinite(q).astype(np.float64)]}
+        sums["negatives per anchor (mean)"] = [count, np.ones(len(q))]
+        sums["coupling factor q (mean)"] = [np.nan_to_num(q), np.isfinite(q).astype(np.float64)]
         upper, lower = (np.stack(side, 1) for side in zip(*sums.values(), strict=True))
         ratios: list[tuple[Any, ...]] = list(zip(sums, *resampled(upper, lower, self.seed), strict=True))
         classes = np.unique(self.labels[self.labels >= 0], return_counts=True)[1]
@@ -201,8 +197,8 @@ def audit(
         embedding: what similarities are of: a run, whose projections of both views are taken where they have one row a
             node, else its embeddings; a matrix [nodes, dim] for both views; a pair of them; None for the attributes.
         tau: temperature of the InfoNCE loss whose gradient is looked at.
-        anchors: how many anchors are audited at most, a sample where there are more; None for all. They are fewer where
-            they have more than 200,000 pairs, but at least 10.
+        anchors: most anchors that are audited, else a sample; None for all. They are fewer where they have more than
+            200,000 pairs, but at least 10.
         seed: of the samples and the bootstrap. receptive: hops of a receptive field, as many as the encoder has layers.
 
     Raises:
@@ -223,18 +219,19 @@ def audit(
     missing = int((labels < 0).sum())
     notes = {
         "sample": sampled,
-        "similarities": " ".join(compared),
+        "similarities": compared,
         "classes": "Without labels, one whole number a node, nothing is said of classes." if missing == nodes else "",
         "labels": f"{missing:,} nodes have no label; their pairs are left out of rates." if 0 < missing < nodes else "",
         "synthetic": "Synthetic negatives are left out of all but the seconds." if chosen.mixed else "",
-        "prior": chosen.class_prior and "Gradients and q are of plain InfoNCE, not corrected for the class prior.",
+        "prior": "Gradients and q are of plain InfoNCE, not corrected for the class prior."
+        if chosen.class_prior
+        else "",
         "rank": _too_wide(views[0]),
         "time": _untimed(chosen, views[0]),
     }
     tables = tables_of(part, graph, labels, views, tau, receptive)
-    return Audit(
-        *tables, {name: str(note) for name, note in notes.items() if note}, chosen, graph, labels, views, tau, seed
-    )
+    notes = {name: note for name, note in notes.items() if note}
+    return Audit(*tables, notes, chosen, graph, labels, views, tau, seed)
 
 
 def _sample(chosen: Selection, anchors: int | None, seed: int) -> tuple[Selection, str]:
@@ -248,11 +245,8 @@ def _sample(chosen: Selection, anchors: int | None, seed: int) -> tuple[Selectio
         rows = rows[np.sort(order[: min(asked, most)])]
         few = f"; {asked:,} would have more than {MOST_PAIRS:,} pairs" if most < asked else ""
         note = f"{len(rows):,} of {there:,} anchors are audited, drawn with seed {seed}{few}."
-    kept = torch.from_numpy(rows)
-    part = replace(chosen, anchors=chosen.anchors[kept])
-    if not chosen.shared:
-        part = replace(part, negatives=chosen.negatives[kept], weights=chosen.weights[kept])
-    return part, note
+    lists = {} if chosen.shared else {"negatives": chosen.negatives[rows], "weights": chosen.weights[rows]}
+    return replace(chosen, anchors=chosen.anchors[rows], **lists), note
 
 
 def _logits(chosen: Selection) -> int:

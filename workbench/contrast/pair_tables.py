@@ -66,37 +66,37 @@ def tables_of(
     })  # fmt: skip
 
 
-def views_of(embedding: Any, graph: Data, tau: float) -> tuple[Views, list[str]]:
-    """Return both views [nodes, dim], or the one matrix that stands for both, and what they are."""
+def views_of(embedding: Any, graph: Data, tau: float) -> tuple[Views, str]:
+    """Return both views [nodes, dim], or the one matrix that stands for both, and what they are in words."""
     nodes = int(graph.num_nodes or 0)
     if embedding is None:
         if graph.x is None:
             raise UserError("the audit compares attributes, and the graph has none; pass an embedding")
-        u, v, notes = graph.x, graph.x, ["Similarities are of the attributes, which stand for both views."]
+        u, v, note = graph.x, graph.x, "Similarities are of the attributes, which stand for both views."
     elif isinstance(embedding, Tensor | np.ndarray):
-        embedding = torch.as_tensor(embedding)
-        u, v, notes = embedding, embedding, ["Similarities are of the matrix given, which stands for both views."]
+        u = v = torch.as_tensor(embedding)
+        note = "Similarities are of the matrix given, which stands for both views."
     elif isinstance(embedding, tuple | list):
         if len(embedding) != 2:
             raise UserError(f"two views are two matrices [nodes, dim], not {len(embedding)}")
-        (u, v), notes = map(torch.as_tensor, embedding), ["Similarities are of the two matrices given, one a view."]
+        (u, v), note = map(torch.as_tensor, embedding), "Similarities are of the two matrices given, one a view."
     elif not hasattr(embedding, "projections"):
         raise UserError(f"an embedding is a run or a matrix [nodes, dim], not {type(embedding).__name__}")
     else:
-        contrast, by_node = embedding.contrast, projections_by_node(embedding, nodes)
+        by_node = projections_by_node(embedding, nodes)
         u, v = by_node or [embedding.embeddings] * 2
-        notes = ["Similarities are of both views' projections, which the run's last step compared."]
+        note = "Similarities are of both views' projections, which the run's last step compared."
         if not by_node:
-            notes = ["The run has no projections of two views with one row a node: its embeddings stand for both."]
-        if contrast is not None and contrast.tau != tau:
-            notes.append(f"Gradients and q are at a temperature of {tau}; the run was trained at {contrast.tau}.")
+            note = "The run has no projections of two views with one row a node: its embeddings stand for both."
+        if embedding.contrast is not None and embedding.contrast.tau != tau:
+            note += f" Gradients and q are at a temperature of {tau}; the run was trained at {embedding.contrast.tau}."
     if u.dim() != 2 or len(u) != nodes or u.shape != v.shape:
         raise UserError(f"an audit compares rows [{nodes}, dim] in each view, not {list(u.shape)} and {list(v.shape)}")
-    stored = (rows.coalesce() if rows.is_sparse else rows for rows in (u, v))
-    if not all((rows if rows.layout == torch.strided else rows.values()).isfinite().all() for rows in stored):
+    stored = (rows if rows.layout == torch.strided else rows.to_sparse_coo().coalesce().values() for rows in (u, v))
+    if not all(rows.isfinite().all() for rows in stored):
         raise UserError("the embedding holds numbers that are not finite, so an audit can't compare nodes by it")
     same = u is v or torch.equal(u, v)
-    return tuple(rows.detach().cpu() for rows in ((u,) if same else (u, v))), notes
+    return tuple(rows.detach().cpu() for rows in ((u,) if same else (u, v))), note
 
 
 def _rows(matrix: Tensor, nodes: Positions) -> Tensor:
