@@ -89,16 +89,13 @@ class Mass(torch.autograd.Function):
     """
 
     @staticmethod
-    def _logits(
-        a: Tensor, start: int, bank: Tensor, bias: Tensor | None, ids: Tensor | None, scale: float
-    ) -> tuple[Tensor, Tensor | bool]:
+    def _logits(a: Tensor, start: int, bank: Tensor, bias: Tensor | None, ids: Tensor | None, scale: float) -> Tensor:
         logits = (a @ bank.T).mul_(scale)
         if bias is not None:
             logits += bias
-        if ids is None:
-            return logits, False
-        own = torch.arange(start, start + len(a), device=a.device)[:, None] == ids
-        return logits.masked_fill_(own, -math.inf), own
+        if ids is not None:
+            logits.masked_fill_(torch.arange(start, start + len(a), device=a.device)[:, None] == ids, -math.inf)
+        return logits
 
     @staticmethod
     def forward(
@@ -114,14 +111,13 @@ class Mass(torch.autograd.Function):
     ) -> Tensor:
         """Compute the value, see the class."""
         block = max(1, int(budget_mib * 2**20 / (4 * anchors.element_size() * max(len(bank), 1))))
-        masses = []
+        mass = anchors.new_empty(len(anchors))
         for start in range(0, len(anchors), block):
             rows = slice(start, start + block)
-            logits, _ = Mass._logits(anchors[rows], start, bank, bias, ids, scale)
+            logits = Mass._logits(anchors[rows], start, bank, bias, ids, scale)
             if left is not None and right is not None:
                 logits += (left[rows] @ right.T).log()
-            masses.append(torch.logsumexp(logits, 1) if len(bank) else anchors.new_full((len(logits),), -math.inf))
-        mass = torch.cat(masses) if masses else anchors.new_empty(0)
+            mass[rows] = torch.logsumexp(logits, 1)
         ctx.save_for_backward(anchors, bank, left, right, bias, ids, mass)
         ctx.constants = scale, block
         return mass
@@ -136,12 +132,11 @@ class Mass(torch.autograd.Function):
         dleft, dright, dbias = learned
         for start in range(0, len(anchors), block):
             rows = slice(start, start + block)
-            logits, own = Mass._logits(anchors[rows], start, bank, bias, ids, scale)
+            logits = Mass._logits(anchors[rows], start, bank, bias, ids, scale)
             # A row without any weighted pair has log-mass minus infinity and no gradient.
             finite = mass[rows, None].isfinite()
             share = gradients[0][rows, None].where(finite, 0.0)
-            centred = logits.sub_(mass[rows, None].where(finite, 0.0))
-            weighted = unweighted = centred.exp_().masked_fill_(own | ~finite, 0.0) * share
+            weighted = unweighted = logits.sub_(mass[rows, None]).exp_().masked_fill_(~finite, 0.0) * share
             if right is not None:
                 weighted = unweighted * (left[rows] @ right.T)
                 dleft[rows] = unweighted @ right
@@ -154,12 +149,7 @@ class Mass(torch.autograd.Function):
 
 
 class Lists:
-    """Which rows of a bank each anchor lists, as a sparse pattern, by anchor and turned round.
-
-    Args:
-        columns: rows of the bank [anchors, k]; repeats count.
-        bank: how many rows the bank has.
-    """
+    """Which rows of a bank each anchor lists [anchors, k], as a sparse pattern, by anchor and turned round."""
 
     def __init__(self, columns: Tensor, bank: int):
         self.columns, self.shape = columns, (len(columns), bank)
@@ -204,3 +194,11 @@ class PairSimilarity(torch.autograd.Function):
         moved = ctx.lists.table(gradients[0]) @ bank if ctx.needs_input_grad[0] else None
         pulled = ctx.lists.turned(gradients[0]) @ anchors if ctx.needs_input_grad[1] else None
         return moved, pulled, None
+
+
+def log_sums(logits: Tensor, anchor: Tensor, anchors: int) -> Tensor:
+    """Return the log of each anchor's sum of exp(logits) [..., pairs], minus infinity without a pair [..., anchors]."""
+    index = anchor.expand(logits.shape)
+    peak = logits.new_full((*logits.shape[:-1], anchors), -math.inf).scatter_reduce(-1, index, logits.detach(), "amax")
+    peak = peak.masked_fill(peak == -math.inf, 0.0)
+    return torch.zeros_like(peak).scatter_add(-1, index, (logits - peak.gather(-1, index)).exp()).log() + peak

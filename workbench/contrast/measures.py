@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch_geometric.utils import softmax
 
+from workbench.contrast.kernels import log_sums
 from workbench.contrast.negatives.context import Positions
 from workbench.randomness import Randomness
 
@@ -16,24 +17,12 @@ _BLOCK = 1 << 22  # numbers looked at in one go: 32 MiB
 _DRAWS = 1_000  # of a bootstrap
 
 
-def _log_masses(logits: Tensor, weight: Tensor, anchor: Tensor, anchors: int) -> Tensor:
-    """Return the log of each anchor's U = sum of W exp(s / tau), minus infinity without a pair [views, anchors]."""
-    terms = logits.logsumexp(1) + weight.log()
-    index = anchor.expand(len(terms), -1)
-    peak = terms.new_full((len(terms), anchors), -torch.inf).scatter_reduce(1, index, terms, "amax")
-    peak = peak.masked_fill(peak == -torch.inf, 0.0)
-    return torch.zeros_like(peak).scatter_add(1, index, (terms - peak.gather(1, index)).exp()).log() + peak
-
-
 def gradient_shares(logits: Tensor, positive: Tensor, weight: Tensor, anchor: Tensor) -> Tensor:
     """Return each negative's share of what the gradient of its anchor's InfoNCE puts on all its negatives [pairs].
 
     With the positive's logit s+ the derivative of an anchor's loss in one view by the logit s_j of a negative is
-
-        W_j exp(s_j) / (exp(s+) + sum_k W_k exp(s_k)).
-
-    For a pair it is summed over both views as the anchor's and both as the negative's, and divided by the anchor's
-    total, so that shares sum to 1. Source: the proof of E2Neg's theorem 2.
+    W_j exp(s_j) / (exp(s+) + sum_k W_k exp(s_k)). For a pair it is summed over both views as the anchor's and both as
+    the negative's, and divided by the anchor's total, so that shares sum to 1. Source: the proof of E2Neg's theorem 2.
 
     Args:
         logits: s / tau of each pair, by the anchor's view and by the negative's [views, banks, pairs].
@@ -41,8 +30,9 @@ def gradient_shares(logits: Tensor, positive: Tensor, weight: Tensor, anchor: Te
         weight: W of each pair, above 0 [pairs].
         anchor: number of each pair's anchor [pairs].
     """
-    total = torch.logaddexp(positive, _log_masses(logits, weight, anchor, positive.shape[1]))
-    slope = (logits.logsumexp(1) + weight.log() - total[:, anchor]).logsumexp(0)
+    terms = logits.logsumexp(1) + weight.log()
+    total = torch.logaddexp(positive, log_sums(terms, anchor, positive.shape[1]))
+    slope = (terms - total[:, anchor]).logsumexp(0)
     return softmax(slope, anchor, num_nodes=positive.shape[1])
 
 
@@ -52,7 +42,7 @@ def coupling(logits: Tensor, positive: Tensor, weight: Tensor, anchor: Tensor) -
     U is the weighted sum of exp(s) over its negatives in both views; without any q is 0. Arguments as for
     `gradient_shares`. Source: Yeh and others, Decoupled Contrastive Learning, ECCV 2022.
     """
-    return (_log_masses(logits, weight, anchor, positive.shape[1]) - positive).sigmoid()
+    return (log_sums(logits.logsumexp(1) + weight.log(), anchor, positive.shape[1]) - positive).sigmoid()
 
 
 def alignment(u: Tensor, v: Tensor) -> float:

@@ -3,20 +3,17 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from workbench.errors import UserError, unknown
 
-SIMILARITIES = ("cosine", "dot")
-
 
 class Mixed(NamedTuple):
-    """Synthetic negatives: each the normalised mix share * first + (1 - share) * second of two rows.
+    """Synthetic negatives: each the normalised mix share * first + (1 - share) * second of two rows [rows, synthetic].
 
-    Attributes:
-        first: rows [rows, synthetic].
-        second: rows [rows, synthetic]; where it is the anchor's own row, the anchor itself is mixed in.
-        share: weight of the first row, in [0, 1], float [rows, synthetic] or anything that expands to it.
+    Where the second is the anchor's own row, the anchor itself is mixed in. A share is in [0, 1], and its shape is that
+    of the rows or anything that expands to it.
     """
 
     first: Tensor
@@ -78,8 +75,8 @@ class Contrast:
     def __post_init__(self) -> None:
         if not isinstance(self.tau, int | float) or not self.tau > 0:
             raise UserError(f"the temperature tau of a contrast is {self.tau!r}; it must be a number above 0")
-        if self.similarity not in SIMILARITIES:
-            raise unknown("similarity", self.similarity, SIMILARITIES, "of a contrast")
+        if self.similarity not in ("cosine", "dot"):
+            raise unknown("similarity", self.similarity, ("cosine", "dot"), "of a contrast")
         if not 0 <= self.class_prior < 1:
             raise UserError(f"class_prior of a contrast is {self.class_prior}; it must be at least 0 and below 1")
         if (self.mixed or self.class_prior) and (self.similarity == "dot" or not self.paired):
@@ -91,6 +88,10 @@ class Contrast:
     def listed(self) -> bool:
         """Whether each anchor lists candidates of its own."""
         return self.candidates is not None and self.candidates.dim() == 2
+
+    def chosen(self, rows: Tensor) -> Tensor:
+        """Return which of these rows are candidates, all in order where none are listed [k] or [rows, k]."""
+        return torch.arange(len(rows), device=rows.device) if self.candidates is None else self.candidates
 
     def check(self, u: Tensor, v: Tensor | None) -> None:
         """Raise a UserError that names what doesn't fit the matrices of an objective."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 
-from workbench.contrast.kernels import Lists, Mass, PairSimilarity, SymmetricMass
+from workbench.contrast.kernels import Lists, Mass, PairSimilarity, SymmetricMass, log_sums
 from workbench.contrast.pairs import Contrast
 from workbench.errors import UserError
 
@@ -42,11 +42,11 @@ def ratio_loss(
     if positive_weight < 0:
         raise UserError(f"positive_weight is {positive_weight}; it must not be negative", parameter="positive_weight")
     u, v = prepared(contrast, u, v)
-    columns = len(u if v is None else v) if contrast.candidates is None else contrast.candidates.shape[-1]
-    if positive_weight == 0 and contrast.paired and (len(u) < 2 or not (columns or contrast.mixed)):
-        raise UserError("a decoupled contrast (positive_weight=0) needs at least one negative per anchor")
     directions = contrast.directions(u, v)
     views, other = len(directions), directions[0][1][0]
+    columns = contrast.chosen(other).shape[-1]
+    if positive_weight == 0 and contrast.paired and (len(u) < 2 or not (columns or contrast.mixed)):
+        raise UserError("a decoupled contrast (positive_weight=0) needs at least one negative per anchor")
     # In this order: it decides in which order autograd adds up gradients, and with it the bits.
     own = u.new_empty(0)
     if contrast.paired or contrast.positives is None:
@@ -101,9 +101,7 @@ def _log_mass(contrast: Contrast, u: Tensor, v: Tensor | None, positive_weight: 
                 right = right * (bias - peak).exp()[:, None]
             left, right = left.repeat(views, 1), right.repeat(views, 1)
             return SymmetricMass.apply(z, left, right, len(u), scale, bound * scale, budget_mib) + peak
-    chosen = contrast.candidates
-    if chosen is None:
-        chosen = torch.arange(len(u if v is None else v), device=u.device)
+    chosen = contrast.chosen(u if v is None else v)
     column_bias = None if contrast.bias is None else contrast.bias[chosen]
     # A row's pair with itself is left out; where the candidates are other things, there is none.
     ids = chosen if contrast.paired else None
@@ -131,20 +129,14 @@ def by_rows(
     """Reduce the pairs of each anchor to one number, by blocks of anchors [views * rows], first view first.
 
     Args:
-        contrast: which pairs count and how much.
-        u: prepared rows that are anchors [rows, dim].
-        v: the second view [rows, dim], or other things [others, dim]; None for one view.
+        contrast: which pairs of the rows `prepared` count and how much; other arguments as for `ratio_loss`.
         reduce: takes logits s/tau + B [anchors, pairs] and weights [anchors, pairs] of a block of anchors against all
             their candidates in each view that counts, and returns one number an anchor [anchors]. The weight of a
             row's pair with itself is 0.
-        budget_mib: memory that a block may take, 512 by default. Where all blocks together take more, each is
-            recomputed in the backward pass.
-        positive_weight: factor of W of the positive pairs where the contrast is not paired.
+        budget_mib: memory that a block may take. Where all together take more, each is recomputed in the backward pass.
     """
-    directions, chosen = contrast.directions(u, v), contrast.candidates
-    rows, others = len(u), len(directions[0][1][0])
-    if chosen is None:
-        chosen = torch.arange(others, device=u.device)
+    directions = contrast.directions(u, v)
+    chosen, rows, others = contrast.chosen(directions[0][1][0]), len(u), len(directions[0][1][0])
     pairs = chosen.shape[-1] * len(directions[0][1])
     lists = cache(lambda start, stop: Lists(chosen[start:stop], others))  # serves each view and the backward pass
 
@@ -212,8 +204,7 @@ def _log_positives(contrast: Contrast, u: Tensor, v: Tensor) -> Tensor:
     logits = (u[anchor] * v[candidate]).sum(1) / contrast.tau + mass.log()
     if contrast.bias is not None:
         logits = logits + contrast.bias[candidate]
-    peak = torch.zeros_like(u[:, 0]).scatter_reduce(0, anchor, logits.detach(), "amax", include_self=False)
-    return torch.zeros_like(peak).index_add(0, anchor, (logits - peak[anchor]).exp()).log() + peak
+    return log_sums(logits, anchor, len(u))
 
 
 def _mixed_log_mass(contrast: Contrast, u: Tensor, v: Tensor | None) -> Tensor:
@@ -262,14 +253,14 @@ def _debiased(contrast: Contrast, mass: Tensor, own: Tensor, banks: int) -> Tens
 
 def _negative_mass(contrast: Contrast, like: Tensor, banks: int) -> Tensor:
     """Return the summed weight of each anchor's negatives [rows]."""
-    rows = torch.arange(len(like), device=like.device)
-    columns = rows if contrast.candidates is None else contrast.candidates
+    columns = contrast.chosen(like)
     if isinstance(contrast.weights, tuple):
         left, right = contrast.weights
         total, own = left @ right.sum(0), (left[columns] * right).sum(1)
     else:
         weights = torch.ones(columns.shape, device=like.device) if contrast.weights is None else contrast.weights
         if contrast.listed:
+            rows = torch.arange(len(like), device=like.device)
             return ((weights * (columns != rows[:, None])).sum(1) * banks).to(like.dtype)
         total, own = weights.sum().expand(len(like)), weights
     return ((total - own.new_zeros(len(like)).index_add(0, columns, own)) * banks).to(like.dtype)

@@ -187,8 +187,7 @@ def compared(contrast: Contrast, anchor: int, nodes: int) -> Selection:
     rows = torch.nonzero(ids == anchor).flatten()
     if not len(rows):
         raise UserError(f"the training never compared node {anchor}: its anchors are {len(ids):,} of {nodes:,} nodes")
-    row, columns, own = int(rows[0]), contrast.candidates, contrast.weights
-    columns = torch.arange(len(ids)) if columns is None else columns
+    row, columns, own = int(rows[0]), contrast.chosen(ids), contrast.weights
     if isinstance(own, tuple):
         own = own[1] @ own[0][row]
     elif own is None:
