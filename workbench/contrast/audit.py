@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench.contrast.measures import Values, alignment, effective_rank, resampled, uniformity
+from workbench.contrast import measures
+from workbench.contrast.measures import Values, Views
 from workbench.contrast.negatives.context import Positions
 from workbench.contrast.negatives.sampled import SampledContrast
 from workbench.contrast.negatives.selection import Selection
-from workbench.contrast.pair_tables import Views, node_classes, tables_of, views_of
 from workbench.contrast.pairs import Contrast
 from workbench.contrast.ratio import ratio_loss
 from workbench.errors import UserError, unknown
@@ -65,15 +65,11 @@ class Audit:
     seed: int = 0
 
     def by(self, column: str) -> pd.DataFrame:
-        """Return the rate of false negatives by a property of the pair.
+        """Return the rate of false negatives by a property of the pair: one row a group, by its name.
 
-        Args:
-            column: "hops" (1, 2, 3, 4+, none), "degree" (of the negative, between its quartiles, fewer groups where
-                many tie) or "class" (of the anchor; anchors without a label are left out).
-
-        Returns:
-            One row a group, by name: "pairs", "labelled" (pairs of two labelled nodes), "rate" of false negatives among
-            these in %, and its interval "low" and "high".
+        The properties are "hops" (1, 2, 3, 4+, none), "degree" (of the negative, between its quartiles, fewer groups
+        where many tie) and "class" (of the anchor, if any). The columns are "pairs", "labelled" (pairs of two labelled
+        nodes), "rate" of false negatives among these in %, and its interval "low" and "high".
         """
         names, group = self._groups(column)
         cell, shape = self._place * len(names) + group, (len(self.anchors), len(names))
@@ -82,7 +78,7 @@ class Audit:
             np.bincount(cell[(group >= 0) & kept], minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
             for kept in (True, labelled, self.pairs["false"])
         )
-        rate, low, high = (100 * ratio for ratio in resampled(false, known, self.seed))
+        rate, low, high = (100 * ratio for ratio in measures.resampled(false, known, self.seed))
         counts = {"pairs": pairs.sum(0).astype(int), "labelled": known.sum(0).astype(int)}
         columns = {**counts, "rate": rate, "low": low, "high": high}
         return pd.DataFrame(columns, pd.Index(names, name=column))
@@ -113,8 +109,7 @@ class Audit:
     def summary(self) -> pd.DataFrame:
         """One row a quantity, named with its unit: "value", "low" and "high", nan where no interval makes sense.
 
-        Computed when first asked for, since it times a loss and looks at the whole embedding: alignment, uniformity and
-        effective rank are of all nodes, the latter two the mean of both views.
+        Alignment, uniformity and effective rank are of all nodes, the latter two the mean of both views.
         """
         pairs = self.pairs
         false, known = (part.to_numpy(np.float64) for part in (pairs["false"], pairs["same_class"].notna()))
@@ -138,7 +133,7 @@ class Audit:
         sums["negatives per anchor (mean)"] = [count, np.ones(len(q))]
         sums["coupling factor q (mean)"] = [np.nan_to_num(q), np.isfinite(q).astype(np.float64)]
         upper, lower = (np.stack(side, 1) for side in zip(*sums.values(), strict=True))
-        ratios: list[tuple[Any, ...]] = list(zip(sums, *resampled(upper, lower, self.seed), strict=True))
+        ratios: list[tuple[Any, ...]] = list(zip(sums, *measures.resampled(upper, lower, self.seed), strict=True))
         classes = np.unique(self.labels[self.labels >= 0], return_counts=True)[1]
         all_pairs = classes.sum() * (classes.sum() - 1)
         expected = 100 * (classes * (classes - 1)).sum() / all_pairs if all_pairs else np.nan
@@ -155,10 +150,10 @@ class Audit:
         """Return the quantities of the whole embedding, of memory and of time."""
         views = [rows.to_dense() for rows in self.views]
         lists = self.chosen.negatives.nbytes + self.chosen.weights.nbytes
-        uniform = [uniformity(rows, seed=self.seed) for rows in views]
-        ranks = [effective_rank(rows) if not _too_wide(rows) else np.nan for rows in views]
+        uniform = [measures.uniformity(rows, seed=self.seed) for rows in views]
+        ranks = [measures.effective_rank(rows) if not _too_wide(rows) else np.nan for rows in views]
         return {
-            "alignment (mean squared distance of both views)": alignment(*views) if len(views) > 1 else 0.0,
+            "alignment (mean squared distance of both views)": measures.alignment(*views) if len(views) > 1 else 0.0,
             "uniformity (log mean exp of -2 squared distance)": float(np.mean(uniform)),
             "effective rank (dimensions)": float(np.mean(ranks)),
             "lists of negatives and weights (MiB)": lists / 2**20,
@@ -214,7 +209,7 @@ def audit(
     nodes = int(graph.num_nodes or 0)
     if any(part.numel() and int(part.max()) >= nodes for part in (chosen.anchors, chosen.negatives)):
         raise UserError(f"the selection names nodes that a graph of {nodes:,} nodes doesn't have")
-    (views, compared), labels = views_of(embedding, graph, tau), node_classes(graph)
+    (views, compared), labels = measures.views_of(embedding, graph, tau), measures.node_classes(graph)
     part, sampled = _sample(chosen, anchors, seed)
     missing = int((labels < 0).sum())
     notes = {
@@ -229,7 +224,7 @@ def audit(
         "rank": _too_wide(views[0]),
         "time": _untimed(chosen, views[0]),
     }
-    tables = tables_of(part, graph, labels, views, tau, receptive)
+    tables = measures.tables_of(part, graph, labels, views, tau, receptive)
     notes = {name: note for name, note in notes.items() if note}
     return Audit(*tables, notes, chosen, graph, labels, views, tau, seed)
 

@@ -24,20 +24,13 @@ def ratio_loss(
     positive_weight: float = 1.0,
     positive_factor: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """Return -log of the ratio of each anchor, exactly, without keeping all pairs: what objectives are made from.
+    """Return -log of the ratio of each anchor in nats [rows], exactly: what objectives are made from.
 
-    Args:
-        contrast: which pairs count and how much; it says what u [rows, dim] and v may be.
-        u, v: as for `workbench.objectives.infonce.infonce`.
-        budget_mib: memory that blocks of pairs may take, 512 by default; less means smaller blocks and recomputation.
-        positive_weight: W of a row with itself in the denominator, where the contrast is not paired the factor of W of
-            its positive pairs: 1 as in InfoNCE, 0 for decoupled contrast.
-        positive_factor: takes the similarities of the positive pairs [rows] and returns the factor of each one's log in
-            the loss [rows]; None for 1.
-
-    Returns:
-        Loss per anchor in nats [rows], the mean of both directions where there are two views. It is differentiable with
-        respect to the matrices and, where they require it, `contrast.weights` and `contrast.bias`.
+    It is the mean of both directions where there are two views, and differentiable with respect to the matrices and,
+    where they require it, `contrast.weights` and `contrast.bias`. Arguments as for
+    `workbench.objectives.infonce.infonce`; `positive_weight` is W of a row with itself, where the contrast is not
+    paired the factor of W of its positive pairs, and `positive_factor` takes the similarities of the positive pairs
+    [rows] and returns the factor of each one's log in the loss [rows].
     """
     if positive_weight < 0:
         raise UserError(f"positive_weight is {positive_weight}; it must not be negative", parameter="positive_weight")

@@ -23,8 +23,8 @@ class SampledContrast(nn.Module):
 
     Args:
         base: the contrast to fill; its candidates, weights, mixed negatives and class prior are replaced.
-        graph: the graph without labels. randomness: draws from its stream "negatives".
-        sampler: names a sampler, with its options; "all" leaves the contrast as it is. k: most negatives of a row.
+        graph: looked at without labels. randomness: draws from its stream "negatives".
+        sampler: with its options; "all" leaves the contrast as it is. k: most negatives of a row.
         redraw: steps after which negatives are chosen anew; 0 keeps the first choice.
         ids: the nodes that the rows stand for; None for all, in order.
     """

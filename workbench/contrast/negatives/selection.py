@@ -100,11 +100,7 @@ class Selection:
 
 
 def _filled(because: str, row: Mapping[Any, Any]) -> str:
-    """Fill a sentence.
-
-    Of a part between semicolons that has an alternative after "|", the first is taken whose quantities are all there;
-    a part without any is dropped.
-    """
+    """Fill a sentence; of the alternatives between "|" of each part between ";", the first that lacks no quantity."""
     sentences = []
     for part in because.split(";"):
         for form in part.split("|"):
@@ -132,12 +128,11 @@ def select(
     """Choose negatives by a named sampler; what an anchor gets does not depend on which other anchors are asked.
 
     Args:
-        sampler: one of `names()`. graph: a graph with edge_index; its labels are not looked at.
+        sampler, options: one of `names()` and its options. graph: with edge_index; its labels are not looked at.
         k: how many negatives an anchor has at most, 1 or more; the sampler "all" does not look at it.
         seed: master seed of whatever is drawn.
         embedding: a run, or a matrix [nodes, dim], that similarities and clusters are of; None for the attributes.
         anchors: node ids to choose for; None for the sampler's own anchors, mostly all nodes.
-        **options: further options of the sampler.
 
     Raises:
         UserError: an unknown sampler or option, an anchor that isn't there, or a k that doesn't fit the graph.

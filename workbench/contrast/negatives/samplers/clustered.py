@@ -107,13 +107,10 @@ def _by_cluster(context: SamplingContext, k: int, randomness: Randomness, cluste
 
 
 def spectral_clusters(graph: Data, k: int, spectrum: Spectrum, randomness: Randomness) -> tuple[Tensor, Tensor]:
-    """Cluster nodes by singular vectors of the normalised Laplacian; the norm of a node's row is its centrality.
+    """Cluster nodes by k singular vectors of the normalised Laplacian; the norm of a node's row is its centrality.
 
-    Args:
-        graph: a graph with edge_index. k: vectors and clusters, at least 1 and below the number of nodes.
-        spectrum: "largest" singular vectors, as released (the most oscillating ones); "smallest" takes the smoothest
-            vectors of the largest component, in which clusters are communities. Nodes outside it are in no cluster.
-        randomness: seeds the eigensolver. Differs from the release, which leaves it unseeded.
+    The spectrum "largest", as released, takes the most oscillating vectors, "smallest" the smoothest of the largest
+    component, in which clusters are communities. Differs from the release, which leaves the eigensolver unseeded.
 
     Returns:
         Cluster of each node, -1 for none [nodes], and centrality, 0 outside clusters, float64 [nodes].

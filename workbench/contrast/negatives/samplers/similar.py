@@ -116,8 +116,7 @@ def _top(context: SamplingContext, k: int, score: Callable[[Tensor, Positions], 
     `score` takes cosines [block, size], minus infinity for an anchor with itself, and the anchors' positions [block];
     it gives minus infinity for whoever must not be chosen.
     """
-    top = np.full((len(context.anchors), k), -1)
-    done = 0
+    top, done = np.full((len(context.anchors), k), -1), 0
     for block in context.blocks():
         cosines = context.similarity(block)
         own = torch.arange(len(block)), torch.from_numpy(block)
@@ -133,10 +132,7 @@ def _top(context: SamplingContext, k: int, score: Callable[[Tensor, Positions], 
 def _cosines(
     context: SamplingContext, rows: Positions, chosen: Positions, ranked: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return cosines of anchors with what was chosen for them [rows, k], nan where nothing was.
-
-    And, where `ranked`, the percentage of the anchor's other nodes that are less similar [rows, k].
-    """
+    """Return cosines of anchors with those chosen, nan for none, and where `ranked` the % of others below [rows, k]."""
     cosines, below = np.full(chosen.shape, np.nan), np.full(chosen.shape, np.nan)
     for start in range(0, len(rows), context.step):
         part = slice(start, start + context.step)
