@@ -133,7 +133,8 @@ class Audit:
         sums["negatives per anchor (mean)"] = [count, np.ones(len(q))]
         sums["coupling factor q (mean)"] = [np.nan_to_num(q), np.isfinite(q).astype(np.float64)]
         upper, lower = (np.stack(side, 1) for side in zip(*sums.values(), strict=True))
-        ratios: list[tuple[Any, ...]] = list(zip(sums, *measures.resampled(upper, lower, self.seed), strict=True))
+        estimates = np.stack(measures.resampled(upper, lower, self.seed), 1)
+        ratios = pd.DataFrame(estimates, list(sums), ["value", "low", "high"])
         classes = np.unique(self.labels[self.labels >= 0], return_counts=True)[1]
         all_pairs = classes.sum() * (classes.sum() - 1)
         expected = 100 * (classes * (classes - 1)).sum() / all_pairs if all_pairs else np.nan
@@ -142,9 +143,8 @@ class Audit:
             "coupling factor q (standard deviation over anchors)": pd.Series(q).std(ddof=0),
             **self._whole(),
         }
-        single = [(name, number, np.nan, np.nan) for name, number in whole.items()]
-        rows = [ratios[0], single[0], *ratios[1:], *single[1:]]
-        return pd.DataFrame(rows, columns=["quantity", "value", "low", "high"]).set_index("quantity")
+        single = pd.DataFrame({"value": whole})
+        return pd.concat([ratios[:1], single[:1], ratios[1:], single[1:]]).rename_axis("quantity")
 
     def _whole(self) -> dict[str, float]:
         """Return the quantities of the whole embedding, of memory and of time."""
@@ -215,12 +215,10 @@ def audit(
     notes = {
         "sample": sampled,
         "similarities": compared,
-        "classes": "Without labels, one whole number a node, nothing is said of classes." if missing == nodes else "",
-        "labels": f"{missing:,} nodes have no label; their pairs are left out of rates." if 0 < missing < nodes else "",
-        "synthetic": "Synthetic negatives are left out of all but the seconds." if chosen.mixed else "",
-        "prior": "Gradients and q are of plain InfoNCE, not corrected for the class prior."
-        if chosen.class_prior
-        else "",
+        "classes": "Without labels, one whole number a node, nothing is said of classes." * (missing == nodes),
+        "labels": f"{missing:,} nodes have no label; their pairs are left out of rates." * (0 < missing < nodes),
+        "synthetic": "Synthetic negatives are left out of all but the seconds." * (chosen.mixed is not None),
+        "prior": "Gradients and q are of plain InfoNCE, not corrected for the class prior." * (chosen.class_prior > 0),
         "rank": _too_wide(views[0]),
         "time": _untimed(chosen, views[0]),
     }
@@ -240,8 +238,10 @@ def _sample(chosen: Selection, anchors: int | None, seed: int) -> tuple[Selectio
         rows = rows[np.sort(order[: min(asked, most)])]
         few = f"; {asked:,} would have more than {MOST_PAIRS:,} pairs" if most < asked else ""
         note = f"{len(rows):,} of {there:,} anchors are audited, drawn with seed {seed}{few}."
-    lists = {} if chosen.shared else {"negatives": chosen.negatives[rows], "weights": chosen.weights[rows]}
-    return replace(chosen, anchors=chosen.anchors[rows], **lists), note
+    part = replace(chosen, anchors=chosen.anchors[rows])
+    if not chosen.shared:
+        part = replace(part, negatives=chosen.negatives[rows], weights=chosen.weights[rows])
+    return part, note
 
 
 def _logits(chosen: Selection) -> int:

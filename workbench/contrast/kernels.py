@@ -12,6 +12,7 @@ The first two recompute their blocks in the backward pass instead of keeping the
 import math
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import combinations_with_replacement
 from typing import Any
 
 import torch
@@ -25,10 +26,7 @@ class SymmetricMass(torch.autograd.Function):
 
     @staticmethod
     def _tiles(rows: int, tile: int) -> Iterator[tuple[slice, slice]]:
-        starts = range(0, rows, tile)
-        for first in starts:
-            for second in starts[first // tile :]:
-                yield slice(first, min(first + tile, rows)), slice(second, min(second + tile, rows))
+        return combinations_with_replacement([slice(start, start + tile) for start in range(0, rows, tile)], 2)
 
     @staticmethod
     def _exponentials(z: Tensor, b: slice, c: slice, period: int, scale: float, shift: float) -> Tensor:

@@ -74,9 +74,13 @@ class SampledContrast(nn.Module):
         if mixed is not None:
             first, second = (torch.from_numpy(self.context.positions(part)) for part in mixed[:2])
             mixed = Mixed(first.to(device), second.to(device), mixed.share.to(device))
-        candidates, weights = places.to(device), None if bool((weights == 1).all()) else weights.to(device)
-        changed = {"candidates": candidates, "weights": weights, "mixed": mixed, "class_prior": chosen.class_prior}
-        return dataclasses.replace(self.filled, **changed)
+        return dataclasses.replace(
+            self.filled,
+            candidates=places.to(device),
+            weights=None if bool((weights == 1).all()) else weights.to(device),
+            mixed=mixed,
+            class_prior=chosen.class_prior,
+        )
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return what a checkpoint must hold for the next step to be the same."""
