@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from workbench.errors import UserError, unknown
 
@@ -93,8 +94,8 @@ class Contrast:
         """Return which of these rows are candidates, all in order where none are listed [k] or [rows, k]."""
         return torch.arange(len(rows), device=rows.device) if self.candidates is None else self.candidates
 
-    def check(self, u: Tensor, v: Tensor | None) -> None:
-        """Raise a UserError that names what doesn't fit the matrices of an objective."""
+    def prepared(self, u: Tensor, v: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return the matrices of an objective, of unit length for cosines; a UserError names what doesn't fit them."""
         if not self.paired and v is None:
             raise UserError("a contrast that isn't paired compares two matrices; only one was given")
         if v is not None and (v.shape != u.shape if self.paired else v.shape[1:] != u.shape[1:]):
@@ -122,17 +123,18 @@ class Contrast:
             ("first of mixed", first, None, rows),
             ("second of mixed", second, None if first is None else first.shape, rows),
         ):
-            if tensor is not None and shape is not None and tensor.shape != shape:
-                raise UserError(f"{name} of the contrast has shape {list(tensor.shape)}; {list(shape)} is needed")
-            if tensor is None or end is None or not tensor.numel():
+            if tensor is None:
                 continue
-            if not 0 <= int(tensor.min()) <= int(tensor.max()) < end:
+            if shape is not None and tensor.shape != shape:
+                raise UserError(f"{name} of the contrast has shape {list(tensor.shape)}; {list(shape)} is needed")
+            if end is not None and tensor.numel() and not 0 <= int(tensor.min()) <= int(tensor.max()) < end:
                 raise UserError(f"{name} of the contrast name rows outside 0..{end - 1}")
+        if self.similarity == "cosine":
+            u, v = normalize(u, dim=1), None if v is None else normalize(v, dim=1)
+        return u, v
 
     def directions(self, u: Tensor, v: Tensor | None) -> list[tuple[Tensor, list[Tensor]]]:
         """Return the matrices of anchors, each with those of its candidates, the positives' first."""
-        if v is None:
-            return [(u, [u])]
-        if not self.paired:
-            return [(u, [v])]
+        if v is None or not self.paired:
+            return [(u, [u if v is None else v])]
         return [(a, [b, a] if self.same_view else [b]) for a, b in ((u, v), (v, u))]

@@ -6,7 +6,6 @@ from functools import cache, partial
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 
 from workbench.contrast.kernels import Lists, Mass, PairSimilarity, SymmetricMass, log_sums
@@ -34,7 +33,7 @@ def ratio_loss(
     """
     if positive_weight < 0:
         raise UserError(f"positive_weight is {positive_weight}; it must not be negative", parameter="positive_weight")
-    u, v = prepared(contrast, u, v)
+    u, v = contrast.prepared(u, v)
     directions = contrast.directions(u, v)
     views, other = len(directions), directions[0][1][0]
     columns = contrast.chosen(other).shape[-1]
@@ -60,14 +59,6 @@ def ratio_loss(
         positive = positive * positive_factor(own * contrast.tau).repeat(views)
     alone = mass == -math.inf
     return torch.where(alone, 0.0, mass.masked_fill(alone, 0.0) - positive).view(views, len(u)).mean(0)
-
-
-def prepared(contrast: Contrast, u: Tensor, v: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Check matrices against a contrast and return them, of unit length where the similarity is the cosine."""
-    contrast.check(u, v)
-    if contrast.similarity == "cosine":
-        u, v = normalize(u, dim=1), None if v is None else normalize(v, dim=1)
-    return u, v
 
 
 def _log_mass(contrast: Contrast, u: Tensor, v: Tensor | None, positive_weight: float, budget_mib: float) -> Tensor:
@@ -122,7 +113,7 @@ def by_rows(
     """Reduce the pairs of each anchor to one number, by blocks of anchors [views * rows], first view first.
 
     Args:
-        contrast: which pairs of the rows `prepared` count and how much; other arguments as for `ratio_loss`.
+        contrast: which pairs of the rows that it `prepared` count and how much; other arguments as for `ratio_loss`.
         reduce: takes logits s/tau + B [anchors, pairs] and weights [anchors, pairs] of a block of anchors against all
             their candidates in each view that counts, and returns one number an anchor [anchors]. The weight of a
             row's pair with itself is 0.

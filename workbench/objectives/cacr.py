@@ -11,7 +11,7 @@ from torch import Tensor
 from torch_geometric.utils import softmax
 
 from workbench.contrast.pairs import Contrast
-from workbench.contrast.ratio import by_rows, prepared
+from workbench.contrast.ratio import by_rows
 from workbench.errors import UserError
 from workbench.objectives import OBJECTIVES
 
@@ -33,7 +33,7 @@ def cacr(
     """
     if contrast.similarity == "dot" or contrast.class_prior or contrast.mixed or contrast.bias is not None:
         raise UserError("the objective 'cacr' takes cosines, and no class_prior, mixed negatives or bias")
-    u, v = prepared(contrast, u, v)
+    u, v = contrast.prepared(u, v)
     pulled = torch.stack([_attraction(contrast, a, banks[0], attraction) for a, banks in contrast.directions(u, v)])
     pushed = by_rows(contrast, u, v, lambda logits, weights: _repulsion(contrast.tau, logits, weights), budget_mib)
     return (pulled - pushed.masked_fill(pushed == -math.inf, 0.0).view(pulled.shape)).mean(0)

@@ -97,10 +97,8 @@ class SamplingContext:
             for _ in range(hops):
                 ahead = np.diff(steps.indptr)[reached.indices].sum()  # at most; what it costs to look
                 if ahead > 20 * MOST_PAIRS or reached.nnz > MOST_PAIRS:
-                    raise UserError(
-                        f"within {hops} hops there are more than {MOST_PAIRS:,} pairs of nodes; ask for fewer hops, "
-                        "or for some anchors only"
-                    )
+                    many = f"within {hops} hops there are more than {MOST_PAIRS:,} pairs of nodes"
+                    raise UserError(f"{many}; ask for fewer hops, or for some anchors only")
                 before, reached = reached.nnz, reached @ steps
                 if reached.nnz == before:  # whole components
                     break

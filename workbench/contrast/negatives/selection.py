@@ -1,7 +1,7 @@
 """`Selection`: whom each anchor is compared with, and why; `select` asks a sampler, `compared` a training for one."""
 
-import string
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -101,18 +101,18 @@ class Selection:
 
 def _filled(because: str, row: Mapping[Any, Any]) -> str:
     """Fill a sentence; of the alternatives between "|" of each part between ";", the first that lacks no quantity."""
+    known = {
+        name: value
+        for name, value in row.items()
+        if pd.notna(value) and not (isinstance(value, int | np.integer) and value == -1)
+    }
     sentences = []
     for part in because.split(";"):
         for form in part.split("|"):
-            wanted = [row[name] for _, name, _, _ in string.Formatter().parse(form) if name]
-            if not any(_missing(value) for value in wanted):
-                sentences.append(form.format(**row).strip())
+            with suppress(KeyError):
+                sentences.append(form.format_map(known).strip())
                 break
     return "; ".join(sentences)
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value != value or (isinstance(value, int | np.integer) and value == -1)
 
 
 def select(

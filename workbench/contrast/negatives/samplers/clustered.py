@@ -11,7 +11,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.contrast.negatives.context import Positions, SamplingContext, walk
-from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, listed, shared
+from workbench.contrast.negatives.selection import SAMPLERS, Selection, listed, shared
 from workbench.datasets.structure import adjacency
 from workbench.errors import UserError
 from workbench.randomness import Randomness
@@ -99,11 +99,9 @@ def _by_cluster(context: SamplingContext, k: int, randomness: Randomness, cluste
     own = cluster[context.anchors]
     chosen = walk(context, k, randomness, lambda rows, seen: (cluster[seen] == own[rows]) == same)
     because = "of the anchor's cluster {cluster}" if same else "of cluster {cluster}, the anchor is of {own_cluster}"
-
-    def facts(rows: Positions) -> Facts:
-        return {"cluster": cluster[chosen[rows]], "own_cluster": own[rows][:, None]}
-
-    return listed(context, chosen, because, facts)
+    return listed(
+        context, chosen, because, lambda rows: {"cluster": cluster[chosen[rows]], "own_cluster": own[rows][:, None]}
+    )
 
 
 def spectral_clusters(graph: Data, k: int, spectrum: Spectrum, randomness: Randomness) -> tuple[Tensor, Tensor]:
