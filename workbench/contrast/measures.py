@@ -42,8 +42,7 @@ def tables_of(
     place = pd.Index(audited).get_indexer(anchor)
     nodes = np.unique(np.concatenate([audited, negative]))
     own, first, second = (np.searchsorted(nodes, ids) for ids in (audited, anchor, negative))
-    topology = Data(edge_index=graph.edge_index, num_nodes=graph.num_nodes)
-    context = SamplingContext(topology, anchors=torch.from_numpy(nodes))
+    context = SamplingContext(graph, anchors=torch.from_numpy(nodes))
     fewer = len(np.unique(negative)) < len(audited)  # the search goes from each first node once
     units = torch.stack([normalize(_rows(view, nodes).double(), dim=1) for view in views], 1)
     positive = (units[own, 0] * units[own, -1]).sum(1)

@@ -29,7 +29,7 @@ class SamplingContext:
     contrasts some nodes only (E2Neg) is as good as the whole graph. What is computed once is kept.
 
     Args:
-        graph: attributes x [nodes, features] where similarities are asked for, and edge_index [2, edges].
+        graph: its x [nodes, features], where similarities are asked for, and edge_index [2, edges]; no labels are kept.
         embedding: float [nodes, dim], what similarities and clusters are of; None for the attributes.
         anchors: node ids that negatives are chosen for; None leaves it to the sampler.
         ids: node ids that may be chosen [size]; None for all, in order.
@@ -42,7 +42,8 @@ class SamplingContext:
     def __init__(
         self, graph: Data, embedding: Tensor | None = None, anchors: Tensor | None = None, ids: Tensor | None = None
     ):
-        self.graph, self.nodes = graph, int(graph.num_nodes or 0)
+        self.nodes = int(graph.num_nodes or 0)
+        self.graph = Data(x=graph.x, edge_index=graph.edge_index.cpu(), num_nodes=self.nodes)
         self.terms: object | None = None
         if embedding is not None and (embedding.dim() != 2 or len(embedding) != self.nodes):
             wanted = f"one row a node [{self.nodes}, dim]"

@@ -42,8 +42,7 @@ class SampledContrast(nn.Module):
         super().__init__()
         self.filled, self.randomness = base, randomness
         self.sampler, self.k, self.redraw = sampler, k, redraw
-        inputs = Data(x=graph.x, edge_index=graph.edge_index.cpu(), num_nodes=graph.num_nodes)
-        self.context = SamplingContext(inputs, ids=ids)
+        self.context = SamplingContext(graph, ids=ids)
         self.steps, self.settled = 0, sampler.name == "all"
 
     def forward(self, u: Tensor, v: Tensor) -> Contrast:

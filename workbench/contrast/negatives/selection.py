@@ -161,7 +161,7 @@ def context_of(
         rows = torch.from_numpy(rows)
     if rows is not None and not isinstance(rows, Tensor):
         raise UserError(f"an embedding is a run or a matrix [nodes, dim], not {type(rows).__name__}")
-    return SamplingContext(Data(x=graph.x, edge_index=graph.edge_index, num_nodes=nodes), rows, anchors)
+    return SamplingContext(graph, rows, anchors)
 
 
 def choose(context: SamplingContext, sampler: str, k: int, seed: int = 0, **options: Any) -> Selection:
