@@ -113,8 +113,8 @@ class Mass(torch.autograd.Function):
         for start in range(0, len(anchors), block):
             rows = slice(start, start + block)
             logits = Mass._logits(anchors[rows], start, bank, bias, ids, scale)
-            if left is not None and right is not None:
-                logits += (left[rows] @ right.T).log()
+            if right is not None:
+                logits += (right.T if left is None else left[rows] @ right.T).log()
             mass[rows] = torch.logsumexp(logits, 1)
         ctx.save_for_backward(anchors, bank, left, right, bias, ids, mass)
         ctx.constants = scale, block
@@ -136,9 +136,10 @@ class Mass(torch.autograd.Function):
             share = gradients[0][rows, None].where(finite, 0.0)
             weighted = unweighted = logits.sub_(mass[rows, None]).exp_().masked_fill_(~finite, 0.0) * share
             if right is not None:
-                weighted = unweighted * (left[rows] @ right.T)
-                dleft[rows] = unweighted @ right
-                dright += unweighted.T @ left[rows]
+                weighted = unweighted * (right.T if left is None else left[rows] @ right.T)
+                dright += unweighted.sum(0)[:, None] if left is None else unweighted.T @ left[rows]
+                if left is not None:
+                    dleft[rows] = unweighted @ right
             if dbias is not None:
                 dbias += weighted.sum(0)
             danchors[rows] = weighted @ bank

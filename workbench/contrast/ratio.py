@@ -66,11 +66,9 @@ def _log_mass(contrast: Contrast, u: Tensor, v: Tensor | None, positive_weight: 
     if contrast.listed or (not contrast.paired and positive_weight != 1):
         return by_rows(contrast, u, v, _log_sum, budget_mib, positive_weight)
     scale = 1 / contrast.tau
-    left = right = None
-    if isinstance(contrast.weights, tuple):
-        left, right = contrast.weights
-    elif contrast.weights is not None:
-        left, right = u.new_ones(len(u), 1), contrast.weights[:, None]
+    left, right = contrast.weights if isinstance(contrast.weights, tuple) else (None, contrast.weights)
+    if right is not None and left is None:
+        right = right[:, None]
     if contrast.paired and contrast.candidates is None and (contrast.same_view or v is None):
         z = u if v is None else torch.cat([u, v])
         bound = 1.0 if contrast.similarity == "cosine" else float(z.detach().square().sum(1).max()) if len(z) else 0.0
@@ -78,9 +76,8 @@ def _log_mass(contrast: Contrast, u: Tensor, v: Tensor | None, positive_weight: 
         low, peak = (0.0, 0.0) if bias is None else map(float, bias.detach().aminmax())
         # Beyond this range a tile-wide shift would underflow and the row-wise kernel is needed.
         if 2 * bound * scale + peak - low < 0.7 * -math.log(torch.finfo(z.dtype).tiny):
-            views = 1 if v is None else 2
-            if left is None or right is None:
-                left = right = z.new_ones(len(u), 1)
+            ones, views = z.new_ones(len(u), 1), 1 if v is None else 2
+            left, right = ones if left is None else left, ones if right is None else right
             if bias is not None:
                 right = right * (bias - peak).exp()[:, None]
             left, right = left.repeat(views, 1), right.repeat(views, 1)
