@@ -1,6 +1,6 @@
 """Scores of embeddings under named protocols, with their spread, and comparisons that show the baselines."""
 
-from workbench.evaluation import other_kinds, protocols, statistics  # noqa: F401  (the first registers protocols)
+from workbench.evaluation import protocols, statistics
 from workbench.evaluation.agreement import Agreement, agreement
 from workbench.evaluation.baselines import BASELINES, propagated
 from workbench.evaluation.clustering import Clustering, clustering, neighbours

@@ -15,9 +15,7 @@ from sklearn.preprocessing import normalize
 from torch_geometric.data import Data
 
 from workbench.errors import UserError
-from workbench.evaluation import probes
-from workbench.evaluation.embeddings import Embeddings, matrix_of
-from workbench.evaluation.protocols import labels_of, name_of
+from workbench.evaluation.embeddings import Embeddings, Features, labels_of, matrix_of, name_of
 from workbench.evaluation.scores import Measure
 from workbench.randomness import Randomness
 
@@ -109,7 +107,7 @@ def neighbours(run_or_embeddings: Embeddings, graph: Data, ks: tuple[int, ...] =
     return pd.DataFrame(rows).set_index("k")
 
 
-def _labelled(run_or_embeddings: Embeddings, graph: Data) -> tuple[probes.Features, NDArray[np.int64]]:
+def _labelled(run_or_embeddings: Embeddings, graph: Data) -> tuple[Features, NDArray[np.int64]]:
     labels = labels_of(graph)
     kept = np.flatnonzero(labels >= 0)
     return normalize(matrix_of(run_or_embeddings, graph)[kept]), labels[kept]

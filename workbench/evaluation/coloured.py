@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 from workbench.datasets import load_graph
 from workbench.errors import UserError, unknown
 from workbench.evaluation import projection
-from workbench.evaluation.embeddings import check_same
+from workbench.evaluation.embeddings import Embeddings, check_same
 from workbench.evaluation.projection import Map
 from workbench.training.run import Run
 
@@ -68,9 +68,10 @@ def maps_of(run: Run, colour: Colour, graph: Data | None, method: str, seed: int
     return Coloured(maps, values, title, heading, class_names, getattr(graph, "node_names", None))
 
 
-def map_folder(run: Run | None) -> Path | None:
-    """Return where the maps of a run are kept, None where the run is not stored or there is none."""
-    return run.path / "maps" if run and run.path else None
+def map_folder(run: Embeddings | None) -> Path | None:
+    """Return where the maps of a run are kept, None where the run is not stored or is a matrix."""
+    path = getattr(run, "path", None)
+    return path / "maps" if path else None
 
 
 def _values(run: Run, colour: Colour, graph: Data | None) -> tuple[NDArray[Any], str]:

@@ -6,7 +6,7 @@ by a protocol that is flawed in just this.
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,9 +20,8 @@ from sklearn.svm import SVC
 from torch import Tensor
 
 from workbench.evaluation import logistic
-from workbench.evaluation.protocols import Nodes, Split
-
-Features = Any  # NDArray[np.float32] or scipy.sparse.csr_matrix, which carries no types
+from workbench.evaluation.embeddings import Features, Nodes
+from workbench.evaluation.protocols import Split
 
 GRID = tuple(2.0**power for power in range(-10, 10))
 FOLDS = 5

@@ -1,6 +1,5 @@
 """Two-dimensional maps of embeddings, aligned over epochs, with the numbers that say how far to trust them."""
 
-import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from sklearn.preprocessing import normalize
 from torch import Tensor
 
 from workbench.errors import UserError
-from workbench.evaluation.cache import write_whole
+from workbench.evaluation import cache
 from workbench.registry import Registry
 
 Floats = NDArray[np.float32]
@@ -156,14 +155,8 @@ def nearest(embeddings: Tensor, k: int = NEIGHBOURS, folder: Path | None = None)
         folder: where they are kept and looked up; None keeps nothing.
     """
     values = _checked(embeddings, 2)
-    kept = folder / f"nearest{k}-{_digest(values)}.npz" if folder else None
-    if kept and kept.exists():
-        with np.load(kept, allow_pickle=False) as file:
-            return Nearest(file["indices"], file["distances"])
-    near = _nearest(normalize(values), k)
-    if kept:
-        _write(kept, **near._asdict())
-    return near
+    file = folder / f"nearest{k}-{cache.digest(values)[:16]}.npz" if folder else None
+    return Nearest(**cache.arrays(file, lambda: _nearest(normalize(values), k)._asdict()))
 
 
 def _nearest(rows: Floats, k: int) -> Nearest:
@@ -197,25 +190,25 @@ def project(
     nodes = _sample(len(values), limit, seed)
     if before is not None and not np.array_equal(before.nodes, nodes):
         raise UserError(f"the map before shows {len(before.nodes)} nodes, not the {len(nodes)} that are to be mapped")
-    kept = None
+    file = None
     if folder:
-        after = f"-after-{_digest(before.points)}" if before else ""
+        after = f"-after-{cache.digest(before.points)[:16]}" if before else ""
         sample = f"-{limit}" if len(nodes) < len(values) else ""
-        kept = folder / f"{method}-seed{seed}{sample}-{_digest(values)}{after}.npz"
-    if kept and kept.exists():
-        with np.load(kept, allow_pickle=False) as file:
-            nodes, points, hits = (file[name] for name in ("nodes", "points", "hits"))
-            return Map(method, seed, nodes, points, hits, float(file["trust"]), int(file["judged"]))
-    near = nearest(embeddings[nodes] if len(nodes) < len(values) else embeddings, folder=folder)
-    rows = normalize(values[nodes])
-    points = draw(rows, seed, near, before.points if before else None)
-    if before:
-        points = align(points, before.points)
-    hits = shared(_nearest(points, NEIGHBOURS).indices, near.indices)
-    trust, judged = faithfulness(rows, points, seed)
-    if kept:
-        _write(kept, nodes=nodes, points=points, hits=hits, trust=np.float64(trust), judged=np.int64(judged))
-    return Map(method, seed, nodes, points, hits, trust, judged)
+        file = folder / f"{method}-seed{seed}{sample}-{cache.digest(values)[:16]}{after}.npz"
+
+    def compute() -> dict[str, Any]:
+        near = nearest(embeddings[nodes] if len(nodes) < len(values) else embeddings, folder=folder)
+        rows = normalize(values[nodes])
+        points = draw(rows, seed, near, before.points if before else None)
+        if before:
+            points = align(points, before.points)
+        hits = shared(_nearest(points, NEIGHBOURS).indices, near.indices)
+        trust, judged = faithfulness(rows, points, seed)
+        return {"points": points, "hits": hits, "trustworthiness": trust, "judged": judged}
+
+    drawn = cache.arrays(file, compute)
+    trust, judged = float(drawn["trustworthiness"]), int(drawn["judged"])
+    return Map(method, seed, nodes, drawn["points"], drawn["hits"], trust, judged)
 
 
 def over_epochs(
@@ -237,17 +230,7 @@ def _checked(embeddings: Tensor, least: int) -> Floats:
     return values
 
 
-def _digest(values: Floats) -> str:
-    return hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()[:16]
-
-
 def _sample(count: int, limit: int, seed: int) -> NDArray[np.int64]:
     if count <= limit:
         return np.arange(count)
     return np.sort(np.random.default_rng(seed).choice(count, limit, replace=False))
-
-
-def _write(path: Path, **arrays: Any) -> None:
-    write_whole(
-        path, lambda file: np.savez(file, **arrays), "the map was not kept, it will be computed again next time"
-    )

@@ -6,17 +6,27 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedKFold
 from torch_geometric.data import Data
 
 from workbench.datasets.kinds import Kind, kind_of
 from workbench.errors import UserError
+from workbench.evaluation.embeddings import Nodes, labels_of, name_of
 from workbench.randomness import Randomness
 from workbench.registry import Registry
 
-Nodes = NDArray[np.int64]
 LABELLED = ("nodes", "multiplex", "hetero", "texts", "arrays")  # kinds of data whose items a node protocol can score
 FOLDS = 10
+MASKS = ("train_mask", "val_mask", "test_mask")
+LINEAR_LAYER: dict[str, Any] = {"probe": "linear-layer", "solvers": ("adam",), "normalise": False, "steps": 10_000}
+SVC: dict[str, Any] = {
+    "kinds": ("graph-sets",),
+    "probe": "svc",
+    "solvers": ("svc",),
+    "normalise": False,
+    "deviation": "population",
+    "folds": True,
+}
 
 
 @dataclass(frozen=True)
@@ -73,12 +83,9 @@ class Protocol:
     grid: tuple[float, ...] = ()
 
     def splits(self, graph: Any, count: int = 10, seed: int = 0) -> list[Split]:
-        """Return the first `count` splits of data; split i depends on the seed and on i only.
+        """Return the first `count` splits of labelled data; split i depends on the seed and on i only.
 
-        Args:
-            graph: labelled data; items with a negative label belong to no part.
-            count: how many; where the splits come with the graph, at most as many as it has.
-            seed: of the split draw, whole and not negative.
+        Items with a negative label belong to no part. Where splits come with the graph, it may have fewer.
         """
         if (labelled := int((labels_of(graph) >= 0).sum())) < self.least_nodes:
             items = kind_of(graph).items[0]
@@ -92,12 +99,11 @@ class Protocol:
             raise UserError(f"seed of the splits must be a whole number from 0, not {seed!r}")
         if not self.drawn:
             count = min(count, public_splits(graph))
-        count = min(count, FOLDS) if self.folds else count
-        streams = ("split 0" if self.folds else f"split {number}" for number in range(count))
-        draws = (np.random.default_rng(Randomness(seed).integer(stream)) for stream in streams)
-        parts = [self.splitter(graph, number, draw) for number, draw in enumerate(draws)]
-        for split in parts:
-            _check(self.name, graph, split)
+        parts = []
+        for number in range(min(count, FOLDS) if self.folds else count):
+            stream = Randomness(seed).integer(f"split {0 if self.folds else number}")
+            parts.append(self.splitter(graph, number, np.random.default_rng(stream)))
+            _check(self.name, graph, parts[-1])
         return parts
 
     def refusal(self, graph: Any) -> UserError | None:
@@ -175,10 +181,7 @@ def _random_10_10_80(graph: Any, number: int, draw: np.random.Generator) -> Spli
     source="PyGCL's get_split(0.1, 0.8) with its LREvaluator at 10,000 steps, as the E2Neg release calls them",
     flawed="validation and test part are swapped: 80 % of the labels pick the step and 10 % are reported, "
     "so its spread is wider and its mean is not comparable with 10/10/80 numbers",
-    probe="linear-layer",
-    solvers=("adam",),
-    normalise=False,
-    steps=10_000,
+    **LINEAR_LAYER,
 )
 def _pygcl_swapped(graph: Any, number: int, draw: np.random.Generator) -> Split:
     """10 % of the nodes train one linear layer, 80 % pick its best step, the last 10 % are reported; rows as they are.
@@ -194,10 +197,7 @@ def _pygcl_swapped(graph: Any, number: int, draw: np.random.Generator) -> Split:
 @protocol(
     "linear-10-10-80",
     source="this workbench; PyGCL's LREvaluator on the shares that the literature after it states",
-    probe="linear-layer",
-    solvers=("adam",),
-    normalise=False,
-    steps=10_000,
+    **LINEAR_LAYER,
 )
 def _linear_10_10_80(graph: Any, number: int, draw: np.random.Generator) -> Split:
     """The splits of random-10-10-80, the linear layer of pygcl-swapped: the validation part picks the step."""
@@ -209,11 +209,8 @@ def _linear_10_10_80(graph: Any, number: int, draw: np.random.Generator) -> Spli
     source="no single paper; scripts that report the best epoch's test accuracy do this",
     flawed="the test part itself picks the step, so its accuracy is the highest that the layer passed through, "
     "an upper bound of linear-10-10-80 and no estimate for unseen nodes",
-    probe="linear-layer",
-    solvers=("adam",),
-    normalise=False,
     picks_on_test=True,
-    steps=10_000,
+    **LINEAR_LAYER,
 )
 def _best_on_test(graph: Any, number: int, draw: np.random.Generator) -> Split:
     """As linear-10-10-80, with the same splits and layers, but the test part picks the step; validation goes unused."""
@@ -229,59 +226,66 @@ def _best_on_test(graph: Any, number: int, draw: np.random.Generator) -> Split:
 )
 def _public(graph: Any, number: int, draw: np.random.Generator) -> Split:
     """The split, or splits, published with the graph; the probe and the choice of C are those of random-10-10-80."""
-    masks = (np.asarray(graph[f"{part}_mask"].cpu(), dtype=bool) for part in ("train", "val", "test"))
+    masks = (np.asarray(graph[name].cpu(), dtype=bool) for name in MASKS)
     labelled = labels_of(graph) >= 0
     return Split(*(np.flatnonzero((mask if mask.ndim == 1 else mask[:, number]) & labelled) for mask in masks))
 
 
 def public_splits(graph: Data) -> int:
     """Return how many splits come with a graph; a UserError names the mask that is missing."""
-    missing = [f"{part}_mask" for part in ("train", "val", "test") if graph.get(f"{part}_mask") is None]
-    if missing:
+    if missing := [name for name in MASKS if graph.get(name) is None]:
         raise UserError(
             f"protocol 'public' needs the masks of a published split and {name_of(graph)} has no "
             f"{' and no '.join(missing)}; use 'random-10-10-80', which draws its own splits"
         )
-    columns = [graph[f"{part}_mask"].size(1) for part in ("train", "val", "test") if graph[f"{part}_mask"].dim() == 2]
-    return min(columns, default=1)
+    return min((graph[name].size(1) for name in MASKS if graph[name].dim() == 2), default=1)
 
 
-def labels_of(graph: Any) -> Nodes:
-    """Return the class of each item [items], negative where it has none; refuse data of fewer than two classes."""
-    y, count = kind_of(graph).labels(graph), count_of(graph)
-    if y is None:
-        raise UserError(f"{name_of(graph)} has no labels (y), which every evaluation by classes needs")
-    labels = np.asarray(y.cpu()).reshape(-1)
-    if labels.size != count or not np.issubdtype(labels.dtype, np.integer):
-        raise UserError(
-            f"labels (y) of {name_of(graph)} must be one whole number a {kind_of(graph).items[0][:-1]} [{count}], "
-            f"not {y.dtype} {list(y.shape)}"
-        )
-    if np.unique(labels[labels >= 0]).size < 2:
-        raise UserError(
-            f"labels (y) of {name_of(graph)} hold fewer than two classes, so there is nothing to tell apart"
-        )
-    return labels.astype(np.int64)
+@protocol(
+    "svc-10-folds",
+    source="the InfoGraph release (Sun et al., 2020), and GraphCL's after it",
+    grid=(1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0),
+    **SVC,
+)
+def _svc_10_folds(graphs: Any, number: int, draw: np.random.Generator) -> Split:
+    """Ten stratified folds, each tested once by a SVC with an RBF kernel that the other nine trained.
+
+    Vectors are taken as they are. C is chosen from 1e-3 .. 1e3 by stratified 5-fold cross-validation inside the nine.
+    The releases score the graphs again after each epoch; whether the figures they print are the best of these was not
+    verified. Here the vectors of the last epoch count.
+    """
+    labels = labels_of(graphs)
+    known = np.flatnonzero(labels >= 0)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=int(draw.integers(2**31)))
+    train, test = list(folds.split(known, labels[known]))[number]
+    return Split(train=known[train], validation=None, test=known[test])
 
 
-def compact_labels(graph: Any) -> tuple[Nodes, int]:
-    """Return the labels as numbers of the classes that occur, -1 for none [items], and how many classes those are."""
-    labels = labels_of(graph)
-    truth = np.full(labels.size, -1)
-    classes, truth[labels >= 0] = np.unique(labels[labels >= 0], return_inverse=True)
-    return truth, classes.size
+@protocol(
+    "svc-10-folds-graphmae",
+    source="the GraphMAE release (Hou et al., 2022)",
+    grid=(1e-3, 1e-2, 1e-1, 1.0, 10.0),
+    **SVC,
+)
+def _svc_10_folds_graphmae(graphs: Any, number: int, draw: np.random.Generator) -> Split:
+    """As svc-10-folds, with the same folds, but C is chosen from 1e-3 .. 10."""
+    return _svc_10_folds(graphs, number, draw)
 
 
-def count_of(data: Any) -> int:
-    """Return how many items an embedding of the data has a row for."""
-    kind = kind_of(data)
-    return kind.sizes(data)[kind.items[0]]
+@protocol(
+    "full-ranking",
+    source="the LightGCN release (He et al., 2020); LightGCL's averages over blocks of users instead",
+    kinds=("bipartite",),
+    probe="ranking",
+    solvers=("dot product",),
+    normalise=False,
+)
+def _full_ranking(data: Any, number: int, draw: np.random.Generator) -> Split:
+    """Recall and NDCG at 20 and 40 of users' held-out items among all items but those of training, means over users.
 
-
-def name_of(data: Any) -> str:
-    """Return how an error message calls data."""
-    what, name = "graph" if isinstance(data, Data) else "data", getattr(data, "name", None)
-    return f"{what} {name!r}" if name else f"the {what}"
+    Nothing is trained: items are ranked by the dot product of the embeddings, see `workbench.evaluation.ranking`.
+    """
+    raise NotImplementedError("what is held out is the only split")
 
 
 def _shuffled(graph: Any, draw: np.random.Generator) -> Nodes:

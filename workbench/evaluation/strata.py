@@ -11,7 +11,7 @@ from torch_geometric.utils import remove_self_loops
 
 from workbench.errors import UserError
 from workbench.evaluation import probes, protocols
-from workbench.evaluation.embeddings import Embeddings, matrix_of
+from workbench.evaluation.embeddings import Embeddings, compact_labels, labels_of, matrix_of
 
 Values = NDArray[np.float64]
 DRAWS = 1_000
@@ -27,7 +27,7 @@ def label_homophily(graph: Data) -> Values:
 
     Neighbours are the nodes to which it has an edge, each as often as it is stored, without itself.
     """
-    labels = protocols.labels_of(graph)
+    labels = labels_of(graph)
     assert graph.edge_index is not None
     source, target = remove_self_loops(graph.edge_index)[0].cpu().numpy()
     both = (labels[source] >= 0) & (labels[target] >= 0)
@@ -48,7 +48,7 @@ def probe_errors(run_or_embeddings: Embeddings, graph: Data, splits: int = 10, s
         graph: the graph with its labels.
         splits: how many splits. seed: of the splits.
     """
-    truth, classes = protocols.compact_labels(graph)
+    truth, classes = compact_labels(graph)
     parts = protocols.get("random-10-10-80").splits(graph, splits, seed)
     x = normalize(matrix_of(run_or_embeddings, graph))
     asked, wrong = np.zeros(truth.size), np.zeros(truth.size)
