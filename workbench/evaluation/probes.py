@@ -12,9 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.model_selection import GridSearchCV, KFold, PredefinedSplit
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import SVC
 from torch import Tensor
@@ -46,24 +45,25 @@ def liblinear(x: Features, known: Nodes, split: Split, classes: int) -> Predicti
             part exactly as in GRACE's release (targets one-hot, hence unstratified folds and exact-match scores).
         classes: how many there are; one without a training node is never predicted.
     """
-    targets = _one_hot(known[split.train], classes)
     # the primal solver draws nothing, but scikit-learn would take an unused number from the global generator
     model = OneVsRestClassifier(LogisticRegression(solver="liblinear", random_state=0))
+    tuned, folds, scoring = split.train, FOLDS, None
+    if split.validation is not None:
+        tuned = np.concatenate([split.train, split.validation])
+        folds = PredefinedSplit(np.repeat([-1, 0], [split.train.size, split.validation.size]))
+        scoring = _accuracy
+    search = GridSearchCV(
+        model, {"estimator__C": list(GRID)}, cv=folds, scoring=scoring, refit=False, error_score="raise"
+    )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Label .* is present in all training examples")
-        if split.validation is None:
-            search = GridSearchCV(model, {"estimator__C": list(GRID)}, cv=FOLDS, error_score="raise")
-            search.fit(x[split.train], targets)
-            best, chosen = search.best_estimator_, float(search.best_params_["estimator__C"])
-        else:
-            highest = -1.0
-            for strength in GRID:
-                trial = clone(model).set_params(estimator__C=strength).fit(x[split.train], targets)
-                guess = trial.predict_proba(x[split.validation]).argmax(axis=1)
-                accuracy = float((guess == known[split.validation]).mean())
-                if accuracy > highest:
-                    best, chosen, highest = trial, strength, accuracy
-    return Prediction(best.predict_proba(x[split.test]).argmax(axis=1), chosen)
+        search.fit(x[tuned], _one_hot(known[tuned], classes))
+        model.set_params(**search.best_params_).fit(x[split.train], _one_hot(known[split.train], classes))
+    return Prediction(model.predict_proba(x[split.test]).argmax(axis=1), float(search.best_params_["estimator__C"]))
+
+
+def _accuracy(model: OneVsRestClassifier, x: Features, targets: NDArray[np.bool_]) -> float:
+    return float((model.predict_proba(x).argmax(axis=1) == targets.argmax(axis=1)).mean())
 
 
 def fast(x: Features, known: Nodes, split: Split, classes: int) -> Prediction:
@@ -72,9 +72,7 @@ def fast(x: Features, known: Nodes, split: Split, classes: int) -> Prediction:
     count = split.train.size
     masks = [np.ones(count, dtype=bool)]
     if split.validation is None:
-        for _, held_out in KFold(FOLDS).split(targets):
-            masks.append(np.ones(count, dtype=bool))
-            masks[-1][held_out] = False
+        masks += [np.isin(np.arange(count), rest) for rest, _ in KFold(FOLDS).split(targets)]
     block = logistic.reduce(x[split.train])
     validation = None if split.validation is None else x[split.validation]
     signs = np.tile(np.where(targets, 1.0, -1.0), len(masks))

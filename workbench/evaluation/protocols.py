@@ -46,7 +46,7 @@ class Protocol:
     """One way to score an embedding.
 
     Attributes:
-        name: what it is asked for by. description: one paragraph for a reader. source: who evaluates like this.
+        description: one paragraph for a reader. source: who evaluates like this.
         splitter: makes split number i of data from a generator; of a protocol that ranks: what is held out decides.
         kinds: names of the kinds of data that it scores.
         flawed: the sentence that must stand beside its numbers, None where nothing is known to be wrong.
@@ -130,17 +130,23 @@ def of(kind: Kind, name: str | None = None) -> Protocol:
     """Return a protocol that scores a kind of data, None for the kind's own; refuse one that scores other data."""
     chosen = get(name or kind.protocol)
     if kind.name not in chosen.kinds:
-        fitting = ", ".join(name for name in names() if kind.name in get(name).kinds)
-        raise UserError(f"protocol {chosen.name!r} does not score {kind.words}; protocols for it: {fitting}")
+        raise UserError(
+            f"protocol {chosen.name!r} does not score {kind.words}; protocols for it: {', '.join(names_for(kind))}"
+        )
     return chosen
 
 
-def protocol(name: str, source: str, **facts: object) -> Callable[[Splitter], Splitter]:
-    """Register the decorated splitter; its docstring is the description, `facts` are the fields of `Protocol`."""
+def names_for(kind: Kind) -> list[str]:
+    """Return the names of the protocols that score a kind of data."""
+    return [name for name in names() if kind.name in get(name).kinds]
+
+
+def protocol(name: str, source: str, description: str = "", **facts: Any) -> Callable[[Splitter], Splitter]:
+    """Register a protocol of the decorated splitter, whose docstring is the description; `facts` are fields of it."""
 
     def enter(splitter: Splitter) -> Splitter:
-        description = " ".join((splitter.__doc__ or "").split())
-        _PROTOCOLS.register(name)(Protocol(name, description, source, splitter, **facts))  # type: ignore[arg-type]
+        text = description or " ".join((splitter.__doc__ or "").split())
+        _PROTOCOLS.register(name)(Protocol(name, text, source, splitter, **facts))
         return splitter
 
     return enter
@@ -165,6 +171,22 @@ def _random_10_90(graph: Any, number: int, draw: np.random.Generator) -> Split:
 
 
 @protocol("random-10-10-80", source="this workbench; the shares that the literature after PyGCL states")
+@protocol(
+    "linear-10-10-80",
+    source="this workbench; PyGCL's LREvaluator on the shares that the literature after it states",
+    description="The splits of random-10-10-80, the linear layer of pygcl-swapped: the validation part picks the step.",
+    **LINEAR_LAYER,
+)
+@protocol(
+    "best-on-test",
+    source="no single paper; scripts that report the best epoch's test accuracy do this",
+    description="As linear-10-10-80, with the same splits and layers, but the test part picks the step; validation "
+    "goes unused.",
+    flawed="the test part itself picks the step, so its accuracy is the highest that the layer passed through, "
+    "an upper bound of linear-10-10-80 and no estimate for unseen nodes",
+    picks_on_test=True,
+    **LINEAR_LAYER,
+)
 def _random_10_10_80(graph: Any, number: int, draw: np.random.Generator) -> Split:
     """10 % of the nodes train, a disjoint 10 % choose C, the remaining 80 % test; not stratified.
 
@@ -192,29 +214,6 @@ def _pygcl_swapped(graph: Any, number: int, draw: np.random.Generator) -> Split:
     nodes = _shuffled(graph, draw)
     train, picking = int(nodes.size * 0.1), int(nodes.size * 0.8)
     return Split(train=nodes[:train], validation=nodes[train : train + picking], test=nodes[train + picking :])
-
-
-@protocol(
-    "linear-10-10-80",
-    source="this workbench; PyGCL's LREvaluator on the shares that the literature after it states",
-    **LINEAR_LAYER,
-)
-def _linear_10_10_80(graph: Any, number: int, draw: np.random.Generator) -> Split:
-    """The splits of random-10-10-80, the linear layer of pygcl-swapped: the validation part picks the step."""
-    return _random_10_10_80(graph, number, draw)
-
-
-@protocol(
-    "best-on-test",
-    source="no single paper; scripts that report the best epoch's test accuracy do this",
-    flawed="the test part itself picks the step, so its accuracy is the highest that the layer passed through, "
-    "an upper bound of linear-10-10-80 and no estimate for unseen nodes",
-    picks_on_test=True,
-    **LINEAR_LAYER,
-)
-def _best_on_test(graph: Any, number: int, draw: np.random.Generator) -> Split:
-    """As linear-10-10-80, with the same splits and layers, but the test part picks the step; validation goes unused."""
-    return _random_10_10_80(graph, number, draw)
 
 
 @protocol(
@@ -247,6 +246,13 @@ def public_splits(graph: Data) -> int:
     grid=(1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0),
     **SVC,
 )
+@protocol(
+    "svc-10-folds-graphmae",
+    source="the GraphMAE release (Hou et al., 2022)",
+    description="As svc-10-folds, with the same folds, but C is chosen from 1e-3 .. 10.",
+    grid=(1e-3, 1e-2, 1e-1, 1.0, 10.0),
+    **SVC,
+)
 def _svc_10_folds(graphs: Any, number: int, draw: np.random.Generator) -> Split:
     """Ten stratified folds, each tested once by a SVC with an RBF kernel that the other nine trained.
 
@@ -259,17 +265,6 @@ def _svc_10_folds(graphs: Any, number: int, draw: np.random.Generator) -> Split:
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=int(draw.integers(2**31)))
     train, test = list(folds.split(known, labels[known]))[number]
     return Split(train=known[train], validation=None, test=known[test])
-
-
-@protocol(
-    "svc-10-folds-graphmae",
-    source="the GraphMAE release (Hou et al., 2022)",
-    grid=(1e-3, 1e-2, 1e-1, 1.0, 10.0),
-    **SVC,
-)
-def _svc_10_folds_graphmae(graphs: Any, number: int, draw: np.random.Generator) -> Split:
-    """As svc-10-folds, with the same folds, but C is chosen from 1e-3 .. 10."""
-    return _svc_10_folds(graphs, number, draw)
 
 
 @protocol(
@@ -294,11 +289,11 @@ def _shuffled(graph: Any, draw: np.random.Generator) -> Nodes:
 
 def _check(name: str, graph: Any, split: Split) -> None:
     parts = {"training": split.train, "validation": split.validation, "test": split.test}
-    for part, nodes in parts.items():
-        if nodes is not None and nodes.size == 0:
+    present = {part: nodes for part, nodes in parts.items() if nodes is not None}
+    for part, nodes in present.items():
+        if nodes.size == 0:
             raise UserError(f"protocol {name!r} finds no labelled node in the {part} part of {name_of(graph)}")
-    together = np.concatenate([nodes for nodes in parts.values() if nodes is not None])
-    if np.unique(together).size < together.size:
+    if np.unique(together := np.concatenate([*present.values()])).size < together.size:
         raise UserError(
             f"protocol {name!r}: a node of {name_of(graph)} is in two parts of one split, which leaks labels"
         )
