@@ -97,7 +97,6 @@ def agreement(
 
     Args:
         one, other: runs, or matrices [nodes, dim]; the dimensions may differ.
-        graph: the graph of both.
         k: how many nearest nodes are compared.
         groups: a whole number a node to take for its class [nodes], below 0 for none; None for the labels, if any. A
             node without a class is a neighbour, but is counted for no class.

@@ -42,7 +42,6 @@ def clustering(run_or_embeddings: Embeddings, graph: Data, repeats: int = 10, se
         run_or_embeddings: a run, or a matrix [nodes, dim].
         graph: the graph with its labels, which only score the clusters; nodes without a label are left out.
         repeats: independent k-means++ starts, all of them counted, none picked.
-        seed: of the starts.
 
     Returns:
         Normalised mutual information (arithmetic mean of the entropies), adjusted Rand index, and accuracy after the
@@ -73,14 +72,8 @@ def matched_accuracy(labels: NDArray[np.int64], clusters: NDArray[np.int64]) -> 
 def neighbours(run_or_embeddings: Embeddings, graph: Data, ks: tuple[int, ...] = (5, 10)) -> pd.DataFrame:
     """Return how often the nearest nodes by cosine similarity share a node's class.
 
-    Args:
-        run_or_embeddings: a run, or a matrix [nodes, dim].
-        graph: the graph with its labels; nodes without a label neither ask nor answer.
-        ks: how many neighbours are looked at.
-
-    Returns:
-        One row for each k: `same_class`, the mean share among the k nearest in percent, and `by_chance`, the share that
-        k random other nodes would give.
+    One row for each k: `same_class`, the mean share among the k nearest in percent, and `by_chance`, the share that k
+    random other nodes would give. Nodes without a label neither ask nor answer.
     """
     x, labels = _labelled(run_or_embeddings, graph)
     nodes = labels.size

@@ -40,7 +40,8 @@ def matrix_of(run_or_embeddings: Embeddings, data: Any) -> Features:
     x: Any = getattr(run_or_embeddings, "embeddings", run_or_embeddings)
     if isinstance(x, dict):
         raise UserError(f"embeddings of {', '.join(x)} are several matrices; {kind_of(data).words} take one")
-    return _matrix(x, count_of(data), kind_of(data).items[0][:-1], data)
+    items, count = next(iter(kind_of(data).sizes(data).items()))
+    return _matrix(x, count, items[:-1], data)
 
 
 def by_item(run_or_embeddings: Embeddings, data: Any) -> Any:
@@ -52,20 +53,20 @@ def by_item(run_or_embeddings: Embeddings, data: Any) -> Any:
     kind = kind_of(data)
     if not isinstance(x, dict) or set(x) != set(kind.items):
         raise UserError(f"embeddings of {kind.words} are one matrix by each of the names {', '.join(kind.items)}")
-    counts = zip(kind.items, kind.shape(data).values(), strict=True)
-    return {name: _matrix(x[name], count, name, data) for name, count in counts}
+    return {name: _matrix(x[name], count, name, data) for name, count in kind.sizes(data).items()}
 
 
 def labels_of(graph: Any) -> Nodes:
     """Return the class of each item [items], negative where it has none; refuse data of fewer than two classes."""
-    y, count = kind_of(graph).labels(graph), count_of(graph)
+    y = kind_of(graph).labels(graph)
     if y is None:
         raise UserError(f"{name_of(graph)} has no labels (y), which every evaluation by classes needs")
     labels = np.asarray(y.cpu()).reshape(-1)
+    items, count = next(iter(kind_of(graph).sizes(graph).items()))
     if labels.size != count or not np.issubdtype(labels.dtype, np.integer):
         raise UserError(
-            f"labels (y) of {name_of(graph)} must be one whole number a {kind_of(graph).items[0][:-1]} [{count}], "
-            f"not {y.dtype} {list(y.shape)}"
+            f"labels (y) of {name_of(graph)} must be one whole number a {items[:-1]} [{count}], not {y.dtype} "
+            f"{list(y.shape)}"
         )
     if np.unique(labels[labels >= 0]).size < 2:
         raise UserError(
@@ -80,12 +81,6 @@ def compact_labels(graph: Any) -> tuple[Nodes, int]:
     truth = np.full(labels.size, -1)
     classes, truth[labels >= 0] = np.unique(labels[labels >= 0], return_inverse=True)
     return truth, classes.size
-
-
-def count_of(data: Any) -> int:
-    """Return how many items an embedding of the data has a row for."""
-    kind = kind_of(data)
-    return kind.sizes(data)[kind.items[0]]
 
 
 def name_of(data: Any) -> str:

@@ -39,22 +39,20 @@ def liblinear(x: Features, known: Nodes, split: Split, classes: int) -> Predicti
     """One-vs-rest logistic regression by scikit-learn's liblinear, C chosen as the split allows.
 
     Args:
-        x: embeddings [nodes, dim], dense or sparse. known: class of each training and validation node, -1 elsewhere
-            [nodes].
+        x: embeddings [nodes, dim], dense or sparse.
+        known: class of each training and validation node, -1 elsewhere [nodes].
         split: with a validation part C is chosen by accuracy on it, without by 5-fold cross-validation of the training
             part exactly as in GRACE's release (targets one-hot, hence unstratified folds and exact-match scores).
         classes: how many there are; one without a training node is never predicted.
     """
     # the primal solver draws nothing, but scikit-learn would take an unused number from the global generator
     model = OneVsRestClassifier(LogisticRegression(solver="liblinear", random_state=0))
-    tuned, folds, scoring = split.train, FOLDS, None
+    tuned, options = split.train, {"cv": FOLDS}
     if split.validation is not None:
         tuned = np.concatenate([split.train, split.validation])
-        folds = PredefinedSplit(np.repeat([-1, 0], [split.train.size, split.validation.size]))
-        scoring = _accuracy
-    search = GridSearchCV(
-        model, {"estimator__C": list(GRID)}, cv=folds, scoring=scoring, refit=False, error_score="raise"
-    )
+        part = np.repeat([-1, 0], [split.train.size, split.validation.size])
+        options = {"cv": PredefinedSplit(part), "scoring": _accuracy}
+    search = GridSearchCV(model, {"estimator__C": list(GRID)}, refit=False, error_score="raise", **options)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Label .* is present in all training examples")
         search.fit(x[tuned], _one_hot(known[tuned], classes))
@@ -85,7 +83,8 @@ def fast(x: Features, known: Nodes, split: Split, classes: int) -> Prediction:
         if split.validation is None:
             scores = np.asarray(block.rows @ solved).reshape(count, len(masks), classes)
             folds = range(1, len(masks))
-            score = float(np.mean([_exact_match(scores[:, f], targets, ~masks[f], constant[f]) for f in folds]))
+            held_out = [_exact_match(scores[~masks[f], f], targets[~masks[f]], constant[f]) for f in folds]
+            score = float(np.mean(held_out))
         else:
             guess = _scores(validation, weights, constant[0]).argmax(axis=1)
             score = float((guess == known[split.validation]).mean())
@@ -157,10 +156,8 @@ def _scores(x: Features, weights: NDArray[np.float64], constant: NDArray[np.int6
     return scores
 
 
-def _exact_match(
-    scores: NDArray[np.float64], targets: NDArray[np.bool_], rows: NDArray[np.bool_], constant: NDArray[np.int64]
-) -> float:
+def _exact_match(scores: NDArray[np.float64], targets: NDArray[np.bool_], constant: NDArray[np.int64]) -> float:
     """Share of rows with every thresholded output right; `constant` a class: 1 always, -1 never, 0 fitted."""
     # scikit-learn thresholds all outputs at 0.5 instead of 0 when the first class has a constant answer
-    said = np.where(constant == 0, scores[rows] > (0.0 if constant[0] == 0 else 0.5), constant > 0)
-    return float((said == targets[rows]).all(axis=1).mean())
+    said = np.where(constant == 0, scores > (0.0 if constant[0] == 0 else 0.5), constant > 0)
+    return float((said == targets).all(axis=1).mean())

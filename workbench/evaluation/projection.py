@@ -60,19 +60,13 @@ class Map:
 
 
 class Nearest(NamedTuple):
-    """The nearest other rows of each row by cosine, the nearest first.
+    """The nearest other rows of each row by cosine, the nearest first, and their distances when of unit length."""
 
-    Attributes:
-        indices: int32 [n, k]. distances: float32 [n, k], between rows of unit length: the square root of 2 - 2 cosine.
-    """
-
-    indices: NDArray[np.int32]
-    distances: Floats
+    indices: NDArray[np.int32]  # [n, k]
+    distances: Floats  # [n, k], the square root of 2 - 2 cosine
 
 
 projections: Registry[Callable[[Floats, int, Nearest, Floats | None], Floats]] = Registry("map method")
-
-
 names = projections.names
 
 
@@ -88,7 +82,6 @@ def umap(rows: Floats, seed: int, near: Nearest, start: Floats | None) -> Floats
     """Map rows [n, dim] to [n, 2] by UMAP, single-threaded so that a seed fixes it.
 
     Args:
-        rows: rows of unit length [n, dim]. seed: of what it draws.
         near: the nearest of each row; the library's own search is slow below 4,096 points and compiles in each process.
         start: where the points begin [n, 2]; None for the two first principal components.
 
@@ -148,11 +141,9 @@ def shared(one: NDArray[np.int32], other: NDArray[np.int32]) -> Floats:
 
 
 def nearest(embeddings: Tensor, k: int = NEIGHBOURS, folder: Path | None = None) -> Nearest:
-    """Return the k nearest other nodes of each node by cosine, exactly; fewer where there are not so many.
+    """Return the k nearest other nodes of each node [nodes, dim] by cosine, exactly; fewer where there are not so many.
 
-    Args:
-        embeddings: float [nodes, dim], at least 2 nodes. k: how many, at least 1.
-        folder: where they are kept and looked up; None keeps nothing.
+    A folder is where they are kept and looked up.
     """
     values = _checked(embeddings, 2)
     file = folder / f"nearest{k}-{cache.digest(values)[:16]}.npz" if folder else None
@@ -160,7 +151,6 @@ def nearest(embeddings: Tensor, k: int = NEIGHBOURS, folder: Path | None = None)
 
 
 def _nearest(rows: Floats, k: int) -> Nearest:
-    """Return the k nearest other rows of each row by Euclidean distance; fewer where need be."""
     # The search without arguments leaves each row itself out, also where rows repeat.
     search = NearestNeighbors(n_neighbors=min(k, rows.shape[0] - 1), algorithm="auto" if rows.shape[1] < 3 else "brute")
     distances, indices = search.fit(rows).kneighbors()

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from workbench.datasets.bipartite import held_out, interactions
@@ -27,6 +28,12 @@ def dot_products(embeddings: Mapping[str, Any]) -> Scorer:
     return lambda block: users[block] @ items.T
 
 
+def user_items(pairs: Tensor, data: HeteroData) -> sp.csr_matrix:
+    """Return which pairs of user and item [2, pairs] there are, as True [users, items]."""
+    counts = tuple(kind_of(data).sizes(data).values())
+    return sp.csr_matrix((np.ones(pairs.size(1), bool), pairs.cpu().numpy()), counts)
+
+
 def ranked(scorer: Scorer, data: HeteroData) -> pd.DataFrame:
     """Rank all items for each user with held-out items, and measure how many stand near the top.
 
@@ -37,30 +44,24 @@ def ranked(scorer: Scorer, data: HeteroData) -> pd.DataFrame:
     The items that the user had in training are left out of the ranking. Of items with equal scores the one with the
     smaller number stands higher. Source: He et al., 2020 (LightGCN's release), whose sum is the same.
 
-    Args:
-        scorer: asked for a block of users at a time, so that scores of all users never exist together.
-        data: users and items with held-out interactions; a UserError where none are held out.
+    The scorer is asked for a block of users at a time, so that scores of all users never exist together.
 
     Returns:
-        One row a user with held-out items, in percent: `MEASURES`.
+        One row a user with held-out items, in percent: `MEASURES`. A UserError where none are held out.
     """
     test = held_out(data)
     if test is None or not test.size(1):
         raise UserError("no interactions are held out (test_edge_index), so there is nothing to rank for")
-    counts = tuple(kind_of(data).shape(data).values())
-    asked, known = (
-        sp.csr_matrix((np.ones(pairs.shape[1], bool), pairs), counts)
-        for pairs in (test.cpu().numpy(), interactions(data).cpu().numpy())
-    )
-    users = np.flatnonzero(np.diff(asked.indptr))
+    asked, known = user_items(test, data), user_items(interactions(data), data)
+    users, items = np.flatnonzero(np.diff(asked.indptr)), asked.shape[1]
     parts = []
-    for block in np.array_split(users, min(len(users), 1 + asked.nnz * counts[1] // BLOCK)):
+    for block in np.array_split(users, min(len(users), 1 + asked.nnz * items // BLOCK)):
         scores = np.array(scorer(block), dtype=np.float32)
         scores[known[block].nonzero()] = -np.inf
         row, item = asked[block].nonzero()
         own = scores[row, item][:, None]
         above = scores[row] > own
-        above |= (scores[row] == own) & (np.arange(counts[1]) < item[:, None])
+        above |= (scores[row] == own) & (np.arange(items) < item[:, None])
         parts.append(_measures(above.sum(axis=1) + 1, row, len(block)))
     return pd.DataFrame(np.vstack(parts), columns=MEASURES, index=pd.Index(users, name="user"))
 
