@@ -39,7 +39,6 @@ class Agreement:
     """What two embeddings of the same nodes have in common.
 
     Attributes:
-        k: how many nearest nodes make a neighbourhood.
         summary: one row a measure of the whole: "value"; "low" and "high", the 95 % percentile bootstrap interval over
             nodes, where it is a mean over nodes; "chance", the value for embeddings that have nothing to do with each
             other: k / (nodes - 1) for the overlap, for the others what shuffled rows of the second embedding give.
@@ -51,10 +50,9 @@ class Agreement:
             "abundance change".
         confusion: for each embedding the share of the neighbours of nodes of a class (row) that are of a class (column)
             [classes, classes]; rows add up to 1.
-        nearest: the neighbours in each embedding, the nearest first.
     """
 
-    k: int
+    k: int  # how many nearest nodes make a neighbourhood
     summary: pd.DataFrame
     nodes: pd.DataFrame
     classes: pd.DataFrame
@@ -110,10 +108,8 @@ def agreement(
     if not 1 <= k < count:
         raise UserError(f"k must lie between 1 and {count - 1}, the number of other nodes, not {k}")
     classes = _classes(graph, groups)
-    near = [
-        projection.nearest(torch.from_numpy(x), k, map_folder(embedding))
-        for embedding, x in zip((one, other), rows, strict=True)
-    ]
+    folders = map_folder(one), map_folder(other)
+    near = [projection.nearest(torch.from_numpy(x), k, folder) for x, folder in zip(rows, folders, strict=True)]
     unit = [normalize(x).astype(np.float64) for x in rows]
     shuffled = unit[1][np.random.default_rng(seed).permutation(count)]
     overlap = projection.shared(near[0].indices, near[1].indices).astype(np.float64)

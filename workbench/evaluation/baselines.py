@@ -11,6 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 from torch_geometric.data import Data, HeteroData
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
+from torch_geometric.utils import to_scipy_sparse_matrix
 
 from workbench.datasets.bipartite import interactions
 from workbench.datasets.graph_sets import GraphSet
@@ -56,8 +57,7 @@ def propagated(graph: Data, hops: int = 2) -> Any:
     Sparse attributes stay sparse as long as few entries are filled.
     """
     edges, weights = gcn_norm(graph.edge_index.cpu(), num_nodes=graph.num_nodes)
-    rows, columns = edges[1].numpy(), edges[0].numpy()
-    smoother = sp.csr_matrix((weights.numpy(), (rows, columns)), shape=(graph.num_nodes, graph.num_nodes))
+    smoother = to_scipy_sparse_matrix(edges.flip(0), weights, graph.num_nodes).tocsr()
     x = matrix_of(graph.x, graph)
     for _ in range(hops):
         x = smoother @ x

@@ -82,22 +82,19 @@ def neighbours(run_or_embeddings: Embeddings, graph: Data, ks: tuple[int, ...] =
             raise UserError(
                 f"k must lie between 1 and {nodes - 1} on {name_of(graph)} ({nodes} labelled nodes), not {k}"
             )
-    shares = {k: 0.0 for k in ks}
     step = max(1, CHUNK_MIB * 2**20 // (4 * nodes))
-    classes = torch.from_numpy(labels)
+    classes, same = torch.from_numpy(labels), []
     for first in range(0, nodes, step):
         similar = x[first : first + step] @ x.T
         cosines = torch.from_numpy(similar.toarray() if sp.issparse(similar) else similar)
         own = torch.arange(cosines.size(0))
         cosines[own, own + first] = -torch.inf
         nearest = cosines.topk(max(ks), dim=1).indices
-        same = (classes[nearest] == classes[first : first + step, None]).double()
-        for k in ks:
-            shares[k] += float(same[:, :k].mean(dim=1).sum())
-    sizes = np.bincount(labels)
+        same.append(classes[nearest] == classes[first : first + step, None])
+    hits, sizes = torch.cat(same).double(), np.bincount(labels)
     chance = 100 * float((sizes * (sizes - 1)).sum() / (nodes * (nodes - 1)))
-    rows = [{"k": k, "same_class": 100 * shares[k] / nodes, "by_chance": chance} for k in ks]
-    return pd.DataFrame(rows).set_index("k")
+    shares = (100 * float(hits[:, :k].mean(dim=1).sum()) / nodes for k in ks)
+    return pd.DataFrame({"same_class": shares, "by_chance": chance}, index=pd.Index(ks, name="k"))
 
 
 def _labelled(run_or_embeddings: Embeddings, graph: Data) -> tuple[Features, NDArray[np.int64]]:

@@ -1,6 +1,5 @@
 """Methods and baselines side by side under one protocol, and one embedding under every protocol."""
 
-import dataclasses
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -210,7 +209,7 @@ def grouped(runs: list[Any]) -> dict[str, list[Any]]:
     """Group runs that differ in the seed only, under a name that tells the groups of one method apart."""
     groups: dict[tuple[str, str], list[Any]] = {}
     for run in runs:
-        groups.setdefault((run.method, repr(_settings(run))), []).append(run)
+        groups.setdefault((run.method, repr(run.config)), []).append(run)
     named: dict[str, list[Any]] = {}
     for (method, _), members in groups.items():
         seeds = [run.seed for run in members]
@@ -219,12 +218,8 @@ def grouped(runs: list[Any]) -> dict[str, list[Any]]:
                 f"two runs of {method!r} have the same configuration and training seed {max(seeds, key=seeds.count)}, "
                 "which would count one result twice; leave one out or train with another seed"
             )
-        others = [_settings(group[0]) for (name, _), group in groups.items() if name == method]
-        mine = _settings(members[0])
-        differing = [f"{field}={mine.get(field)}" for field in mine if any(o.get(field) != mine[field] for o in others)]
+        others = [vars(group[0].config) for (name, _), group in groups.items() if name == method]
+        mine = vars(members[0].config).items()
+        differing = [f"{field}={value}" for field, value in mine if any(o.get(field) != value for o in others)]
         named[f"{method} ({', '.join(differing)})" if differing else method] = members
     return named
-
-
-def _settings(run: Any) -> dict[str, Any]:
-    return {name: value for name, value in dataclasses.asdict(run.config).items() if name != "seed"}

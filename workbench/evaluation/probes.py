@@ -107,18 +107,22 @@ def linear_layer(x: Features, known: Nodes, split: Split, classes: int, steps: i
     train, picking, test = map(_dense_where_faster, parts)
     targets = torch.from_numpy(_one_hot(known[split.train], classes)).float().T
     wanted = torch.from_numpy(known[split.validation])
+
+    def outputs(x: Features) -> Tensor:
+        return _times(weight, x.T) + bias
+
     optimiser = torch.optim.Adam([weight, bias], lr=0.01, fused=True)
     best, chosen, said = 0, 0, torch.zeros(split.test.size, dtype=torch.int64)
     for step in range(1, steps + 1):
         # the gradient of the mean log-softmax loss, written out class by row: several times faster than autograd's
         # node by row for a layer with so few classes
-        error = (torch.softmax(_outputs(weight, bias, train), dim=0) - targets) / targets.size(1)
+        error = (torch.softmax(outputs(train), dim=0) - targets) / targets.size(1)
         weight.grad, bias.grad = _times(error, train), error.sum(dim=1, keepdim=True)
         optimiser.step()
         if step % PICK_EVERY == 0:
-            right = int((_outputs(weight, bias, picking).argmax(dim=0) == wanted).sum())
+            right = int((outputs(picking).argmax(dim=0) == wanted).sum())
             if right > best:
-                best, chosen, said = right, step, _outputs(weight, bias, test).argmax(dim=0)
+                best, chosen, said = right, step, outputs(test).argmax(dim=0)
     return Prediction(said.numpy(), float(chosen))
 
 
@@ -133,10 +137,6 @@ def _dense_where_faster(x: Features) -> Features:
     if sp.issparse(x) and x.nnz < SPARSE_STEP_BELOW * x.shape[0] * x.shape[1]:
         return x
     return np.asarray(x.toarray() if sp.issparse(x) else x, dtype=np.float32)
-
-
-def _outputs(weight: Tensor, bias: Tensor, x: Features) -> Tensor:
-    return _times(weight, x.T) + bias
 
 
 def _times(left: Tensor, right: Features) -> Tensor:

@@ -29,23 +29,17 @@ NEIGHBOURS = 15
 class Map:
     """A map of an embedding.
 
-    Attributes:
-        method: "umap" or "pca". seed: of the map and of its samples.
-        nodes: int64 [drawn], the mapped nodes in ascending order; all of them up to 50,000, else a seeded sample.
-        points: float32 [drawn, 2], their places.
-        hits: float32 [drawn], the share of each node's 15 nearest on the map that are among its 15 nearest, by cosine,
-            in the embedding (both among the mapped nodes); 1 where the map shows a neighbourhood as it is.
-        trustworthiness: in [0, 1]; 1 means that the 15 nearest on the map are near in the embedding too.
-        judged: number of mapped nodes over which it was measured (a seeded sample above 3,000).
+    A node's hits are the share of its 15 nearest on the map that are among its 15 nearest, by cosine, in the embedding
+    (both among the mapped nodes); 1 where the map shows a neighbourhood as it is.
     """
 
-    method: str
-    seed: int
-    nodes: NDArray[np.int64]
-    points: Floats
-    hits: Floats
-    trustworthiness: float
-    judged: int
+    method: str  # "umap" or "pca"
+    seed: int  # of the map and of its samples
+    nodes: NDArray[np.int64]  # [drawn], those mapped, ascending; all of them up to 50,000, else a seeded sample
+    points: Floats  # [drawn, 2], their places
+    hits: Floats  # [drawn]
+    trustworthiness: float  # in [0, 1]; 1 means that the 15 nearest on the map are near in the embedding too
+    judged: int  # mapped nodes over which it was measured (a seeded sample above 3,000)
 
     @property
     def hit(self) -> float:

@@ -45,42 +45,27 @@ Splitter = Callable[[Any, int, np.random.Generator], Split]
 class Protocol:
     """One way to score an embedding.
 
-    Attributes:
-        description: one paragraph for a reader. source: who evaluates like this.
-        splitter: makes split number i of data from a generator; of a protocol that ranks: what is held out decides.
-        kinds: names of the kinds of data that it scores.
-        flawed: the sentence that must stand beside its numbers, None where nothing is known to be wrong.
-        probe: "logistic" regression, one "linear-layer" trained by gradient steps, a "svc", or "ranking": no probe.
-        solvers: what can fit the probe, the protocol's own first.
-        normalise: divide each embedding by its L2 norm first.
-        picks_on_test: the test part, not the validation part, picks the step of a linear layer, which is a flaw.
-        all_classes: macro F1 averages over every class of the graph, a class neither present nor predicted counting 0
-            (as one-hot targets do in scikit-learn); False: over the classes present or predicted in the test part.
-        deviation: which standard deviation over the splits is reported.
-        steps: gradient steps of a linear layer, None for logistic regression.
-        least_nodes: labelled nodes that it wants.
-        drawn: splits are drawn at random (True) or come with the graph (False).
-        folds: splits are the folds of one assignment, so all share one draw, and there are ten at most.
-        grid: values of C that a SVC chooses among.
+    With `all_classes` macro F1 averages over every class of the graph, a class neither present nor predicted counting 0
+    (as one-hot targets do in scikit-learn), else over the classes present or predicted in the test part.
     """
 
     name: str
-    description: str
-    source: str
-    splitter: Splitter
-    kinds: tuple[str, ...] = LABELLED
-    flawed: str | None = None
-    probe: Literal["logistic", "linear-layer", "svc", "ranking"] = "logistic"
-    solvers: tuple[str, ...] = ("fast", "liblinear")
-    normalise: bool = True
-    picks_on_test: bool = False
+    description: str  # one paragraph for a reader
+    source: str  # who evaluates like this
+    splitter: Splitter  # makes split number i of data from a generator; not asked by a protocol that ranks
+    kinds: tuple[str, ...] = LABELLED  # of data that it scores
+    flawed: str | None = None  # the sentence that must stand beside its numbers
+    probe: Literal["logistic", "linear-layer", "svc", "ranking"] = "logistic"  # of which "ranking" is none
+    solvers: tuple[str, ...] = ("fast", "liblinear")  # what can fit the probe, the protocol's own first
+    normalise: bool = True  # divide each embedding by its L2 norm first
+    picks_on_test: bool = False  # the test part, not the validation part, picks the step of a linear layer: a flaw
     all_classes: bool = False
-    deviation: Literal["population", "sample"] = "sample"
-    steps: int | None = None
-    least_nodes: int = 50
-    drawn: bool = True
-    folds: bool = False
-    grid: tuple[float, ...] = ()
+    deviation: Literal["population", "sample"] = "sample"  # which standard deviation over the splits is reported
+    steps: int | None = None  # gradient steps of a linear layer, None for other probes
+    least_nodes: int = 50  # labelled ones that it wants
+    drawn: bool = True  # splits are drawn at random; False: they come with the graph
+    folds: bool = False  # splits are the folds of one assignment: all share one draw, and there are ten at most
+    grid: tuple[float, ...] = ()  # values of C that a SVC chooses among
 
     def splits(self, graph: Any, count: int = 10, seed: int = 0) -> list[Split]:
         """Return the first `count` splits of labelled data; split i depends on the seed and on i only.

@@ -24,15 +24,10 @@ LABELS = {"macro_f1": "macro F1"}  # what a reader sees where it is not the name
 
 
 class Measure(float):
-    """A mean in percent that knows its spread.
+    """A mean in percent that knows its spread."""
 
-    Attributes:
-        std: standard deviation in percentage points, nan where there is nothing to spread over.
-        over: what the spread is over, and which deviation it is.
-    """
-
-    std: float
-    over: str
+    std: float  # standard deviation in percentage points, nan where there is nothing to spread over
+    over: str  # what the spread is over, and which deviation it is
 
     def __new__(cls, value: float, std: float, over: str) -> "Measure":
         """Make the number and attach its spread."""
@@ -57,26 +52,23 @@ class Measure(float):
 
 @dataclass(frozen=True)
 class Scores:
-    """What a protocol says of one embedding; solver, steps, normalised and flawed as in `Protocol`.
+    """What a protocol says of one embedding.
 
-    Attributes:
-        measures: means in percent by name: "accuracy" (equal to micro F1, since each item has one class) and "macro_f1"
-            over the splits, or "recall@20", "ndcg@20", ... over users.
-        per_split: one row a split: its measures in percent, the chosen C or step, the sizes of the parts, how many
-            classes have no training item (they are never predicted and count as wrong). For a ranking one row.
-        seed: of the splits.
-        seconds: wall time of the evaluation when it was computed.
+    Measures are "accuracy" (equal to micro F1, since each item has one class) and "macro_f1" over the splits, or
+    "recall@20", "ndcg@20", ... over users. A row of `per_split` holds the measures of a split in percent, the chosen C
+    or step, the sizes of the parts, and how many classes have no training item (they are never predicted and count as
+    wrong); a ranking has one row.
     """
 
-    measures: dict[str, Measure]
+    measures: dict[str, Measure]  # means in percent
     per_split: pd.DataFrame
     protocol: str
-    solver: str
-    steps: int | None
-    normalised: bool
-    seed: int
-    flawed: str | None
-    seconds: float
+    solver: str  # what fitted the probe: "liblinear", "fast", "adam" or "svc"; "dot product" where there is none
+    steps: int | None  # gradient steps of a linear layer, None for other probes
+    normalised: bool  # whether each embedding was divided by its L2 norm first
+    seed: int  # of the splits
+    flawed: str | None  # the protocol's flaw in a sentence
+    seconds: float  # wall time of the evaluation when it was computed
 
     @property
     def accuracy(self) -> Measure:
@@ -215,8 +207,8 @@ def _options(rules: Protocol, solver: str | None, steps: int | None) -> tuple[st
 
 
 def _ranked(x: Any, data: Any, normalise: bool) -> tuple[dict[str, Measure], pd.DataFrame]:
-    if not callable(x):
-        x = ranking.dot_products({name: normalize(part) for name, part in x.items()} if normalise else x)
+    if normalise and isinstance(x, dict):
+        x = {name: normalize(part) for name, part in x.items()}
     per_user = ranking.ranked(x, data)
     errors, over = per_user.sem(), f"standard error over {len(per_user):,} users of one embedding"
     measures = {name: Measure(per_user[name].mean(), errors[name], over) for name in per_user}

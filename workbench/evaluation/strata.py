@@ -31,10 +31,8 @@ def label_homophily(graph: Data) -> Values:
     assert graph.edge_index is not None
     source, target = remove_self_loops(graph.edge_index)[0].cpu().numpy()
     both = (labels[source] >= 0) & (labels[target] >= 0)
-    source, target = source[both], target[both]
-    neighbours = np.bincount(source, minlength=labels.size)
-    same = np.bincount(source[labels[source] == labels[target]], minlength=labels.size)
-    return np.where(neighbours > 0, same / np.maximum(neighbours, 1), np.nan)
+    same = pd.Series(labels[source] == labels[target])[both]
+    return same.groupby(source[both]).mean().reindex(range(labels.size)).to_numpy()
 
 
 def probe_errors(run_or_embeddings: Embeddings, graph: Data, splits: int = 10, seed: int = 0) -> Values:
