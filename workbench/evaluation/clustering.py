@@ -38,10 +38,7 @@ class Clustering:
 def clustering(run_or_embeddings: Embeddings, graph: Data, repeats: int = 10, seed: int = 0) -> Clustering:
     """Cluster L2-normalised embeddings by k-means, as many clusters as classes, and compare with the labels.
 
-    Args:
-        run_or_embeddings: a run, or a matrix [nodes, dim].
-        graph: the graph with its labels, which only score the clusters; nodes without a label are left out.
-        repeats: independent k-means++ starts, all of them counted, none picked.
+    Labels only score the clusters; nodes without one are left out. All of the independent k-means++ starts are counted.
 
     Returns:
         Normalised mutual information (arithmetic mean of the entropies), adjusted Rand index, and accuracy after the
@@ -79,9 +76,8 @@ def neighbours(run_or_embeddings: Embeddings, graph: Data, ks: tuple[int, ...] =
     nodes = labels.size
     for k in ks:
         if not 1 <= k < nodes:
-            raise UserError(
-                f"k must lie between 1 and {nodes - 1} on {name_of(graph)} ({nodes} labelled nodes), not {k}"
-            )
+            limits = f"between 1 and {nodes - 1} on {name_of(graph)} ({nodes} labelled nodes)"
+            raise UserError(f"k must lie {limits}, not {k}")
     step = max(1, CHUNK_MIB * 2**20 // (4 * nodes))
     classes, same = torch.from_numpy(labels), []
     for first in range(0, nodes, step):

@@ -38,7 +38,6 @@ def compare(
 
     Args:
         runs: one run or several, trained on `data`.
-        data: a graph with its labels, or what else the runs were trained on.
         baselines: add those of the kind of data, which train nothing, and each method's untrained encoder.
 
     Returns:
@@ -114,9 +113,7 @@ def lens(
 
     Args:
         run_or_embeddings: a run, a matrix [nodes, dim], or a list of runs that differ in the training seed only.
-        graph: the graph with its labels.
-        protocols: a name or several; None: all that the graph allows.
-        splits, seed, steps, progress: as for `evaluate`.
+        protocols: a name or several; None: all that the graph allows. The others are those of `evaluate`.
 
     Returns:
         One row a protocol and treatment of the rows: protocol; normalised; own, whether the protocol treats rows so;

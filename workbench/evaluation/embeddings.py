@@ -61,17 +61,13 @@ def labels_of(graph: Any) -> Nodes:
     y = kind_of(graph).labels(graph)
     if y is None:
         raise UserError(f"{name_of(graph)} has no labels (y), which every evaluation by classes needs")
-    labels = np.asarray(y.cpu()).reshape(-1)
+    labels, called = np.asarray(y.cpu()).reshape(-1), f"labels (y) of {name_of(graph)}"
     items, count = next(iter(kind_of(graph).sizes(graph).items()))
     if labels.size != count or not np.issubdtype(labels.dtype, np.integer):
-        raise UserError(
-            f"labels (y) of {name_of(graph)} must be one whole number a {items[:-1]} [{count}], not {y.dtype} "
-            f"{list(y.shape)}"
-        )
+        shape = f"{y.dtype} {list(y.shape)}"
+        raise UserError(f"{called} must be one whole number a {items[:-1]} [{count}], not {shape}")
     if np.unique(labels[labels >= 0]).size < 2:
-        raise UserError(
-            f"labels (y) of {name_of(graph)} hold fewer than two classes, so there is nothing to tell apart"
-        )
+        raise UserError(f"{called} hold fewer than two classes, so there is nothing to tell apart")
     return labels.astype(np.int64)
 
 

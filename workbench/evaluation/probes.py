@@ -6,7 +6,7 @@ by a protocol that is flawed in just this.
 
 import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -47,7 +47,7 @@ def liblinear(x: Features, known: Nodes, split: Split, classes: int) -> Predicti
     """
     # the primal solver draws nothing, but scikit-learn would take an unused number from the global generator
     model = OneVsRestClassifier(LogisticRegression(solver="liblinear", random_state=0))
-    tuned, options = split.train, {"cv": FOLDS}
+    tuned, options = split.train, dict[str, Any](cv=FOLDS)
     if split.validation is not None:
         tuned = np.concatenate([split.train, split.validation])
         part = np.repeat([-1, 0], [split.train.size, split.validation.size])

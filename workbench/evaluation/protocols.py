@@ -115,9 +115,8 @@ def of(kind: Kind, name: str | None = None) -> Protocol:
     """Return a protocol that scores a kind of data, None for the kind's own; refuse one that scores other data."""
     chosen = get(name or kind.protocol)
     if kind.name not in chosen.kinds:
-        raise UserError(
-            f"protocol {chosen.name!r} does not score {kind.words}; protocols for it: {', '.join(names_for(kind))}"
-        )
+        fitting = ", ".join(names_for(kind))
+        raise UserError(f"protocol {chosen.name!r} does not score {kind.words}; protocols for it: {fitting}")
     return chosen
 
 
@@ -273,12 +272,10 @@ def _shuffled(graph: Any, draw: np.random.Generator) -> Nodes:
 
 
 def _check(name: str, graph: Any, split: Split) -> None:
-    parts = {"training": split.train, "validation": split.validation, "test": split.test}
-    present = {part: nodes for part, nodes in parts.items() if nodes is not None}
-    for part, nodes in present.items():
-        if nodes.size == 0:
-            raise UserError(f"protocol {name!r} finds no labelled node in the {part} part of {name_of(graph)}")
-    if np.unique(together := np.concatenate([*present.values()])).size < together.size:
-        raise UserError(
-            f"protocol {name!r}: a node of {name_of(graph)} is in two parts of one split, which leaks labels"
-        )
+    called, parts = name_of(graph), [split.train, split.validation, split.test]
+    for part, nodes in zip(("training", "validation", "test"), parts, strict=True):
+        if nodes is not None and nodes.size == 0:
+            raise UserError(f"protocol {name!r} finds no labelled node in the {part} part of {called}")
+    together = np.concatenate([nodes for nodes in parts if nodes is not None])
+    if np.unique(together).size < together.size:
+        raise UserError(f"protocol {name!r}: a node of {called} is in two parts of one split, which leaks labels")

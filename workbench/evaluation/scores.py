@@ -155,9 +155,8 @@ def evaluate(
         protocol: name of a protocol that scores this kind of data; None for the kind's own.
         splits: how many; where the splits come with the graph, at most as many as it has, and ten folds at most.
         seed: of the splits and of the probe's initial weights.
-        solver: "liblinear" or "fast" for logistic regression; None: the protocol's own.
-        steps: gradient steps of a protocol that trains a linear layer; None: the protocol's own.
-        normalise: divide each embedding by its L2 norm first; None: as the protocol does.
+        solver, steps, normalise: "liblinear" or "fast" for logistic regression, gradient steps of a linear layer, and
+            whether each embedding is divided by its L2 norm first; None: as the protocol does.
         fresh: compute even where stored scores exist. progress: show a bar over the splits.
 
     Raises:
