@@ -1,14 +1,16 @@
-"""The negatives of one anchor of several samplers, on rings of hops around it."""
+"""The negatives of one anchor of several samplers, on rings of hops around it, with the paths that lead there."""
 
 import html
 import textwrap
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import scipy.sparse as sp
+from numpy.typing import NDArray
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 from scipy.sparse.csgraph import dijkstra
@@ -18,12 +20,27 @@ from workbench.contrast.audit import Audit
 from workbench.datasets.structure import adjacency
 from workbench.errors import unknown
 from workbench.plots import network, style
-from workbench.plots.ego import APART, Ego, radius_of
 from workbench.plots.negatives import NOWHERE, Ids, Panels, away, called, classes, numbers, sampler_colour, shown_pairs
 
 COLOURS = ("class", "hops", "gradient share")
 RINGS = 10  # farther nodes share the last ring
 NO_PATH = "no path"
+_AROUND = 16  # neighbours, and neighbours' neighbours, that are drawn beside the paths
+_APART = 0.5  # by which the ring of those without a path stands off
+_GAP = np.radians(24)  # to both sides of where the rings' labels stand
+
+
+class _Ego(NamedTuple):
+    """A tree of shortest paths from an anchor to its negatives, with some of its neighbourhood, laid out on rings.
+
+    The edges of the paths, and all others, are positions in `nodes` [2, edges]; the anchor is the first node.
+    """
+
+    nodes: Ids
+    places: NDArray[np.float64]  # [drawn, 2]
+    marked: NDArray[np.bool_]  # the anchor and its negatives [drawn]
+    paths: Ids
+    others: Ids
 
 
 def negative_rings(
@@ -63,18 +80,64 @@ def negative_rings(
     fig = _grid(len(panels), anchor, names, labels is not None)
     for place, (label, audit) in enumerate(panels.items()):
         nodes = pairs[label]["negative"].to_numpy(np.int64)
-        ego = Ego(links, hops, before.astype(np.int64), anchor, nodes, rings)
+        ego = _laid_out(links, hops, before.astype(np.int64), anchor, nodes, rings)
         empty = isinstance(audit, str)
         _frame(fig, place, label, audit, words)
         marker, text = _marker(pairs[label], coloured, top, scale), _hover(pairs[label], labels, graph)
         name = f"negatives {place + 1}, {colour}"
-        marks = style.points(ego.places[ego.position(nodes)], marker, text, nodes, name=name)
+        marks = style.points(ego.places[pd.Index(ego.nodes).get_indexer(nodes)], marker, text, nodes, name=name)
         traces = [*_surroundings(place, ego, empty, names), marks]
         traces += [] if empty else _ends(place, ego, chosen, coloured, names)
         fig.add_traces(traces, place // 2 + 1, place % 2 + 1)
     seen = np.concatenate([[anchor], *(some["negative"].to_numpy(np.int64) for some in pairs.values())])
     fig.add_traces(_legend(graph, labels, coloured, seen), 1, 1)
     return _bar(fig, colour, scale)
+
+
+def _laid_out(links: sp.csr_matrix, hops: Any, before: Ids, anchor: int, negatives: Ids, rings: int) -> _Ego:
+    """Lay out the paths that lead to some negatives, by hops [nodes] and who stands before a node on its path."""
+    paths = step = np.setdiff1d(negatives[np.isfinite(hops[negatives])], anchor)
+    while len(step := np.setdiff1d(before[step], anchor)):  # one hop nearer each time
+        paths = np.union1d(paths, step)
+    # The last ring holds whatever is farther, so no paths.
+    shown = np.append(paths[(hops[paths] < rings) | np.isin(paths, negatives)], anchor)
+    generator = np.random.default_rng(0)
+    for hop in (1, 2):
+        ring = np.setdiff1d(np.flatnonzero(hops == hop), shown)
+        ring = ring[np.isin(before[ring], shown)]
+        shown = np.append(shown, generator.permutation(ring)[:_AROUND])
+    inside = np.setdiff1d(np.union1d(paths, shown), anchor)
+    tree = nx.DiGraph(zip(before[inside].tolist(), inside.tolist(), strict=True))
+    tree.add_node(anchor)
+    walk = [*nx.dfs_preorder_nodes(tree, anchor)]
+    leaves = [node for node in walk if not tree[node]]
+    middle = dict(zip(leaves, _spread(np.where(np.isin(leaves, negatives), 1.0, 0.4)), strict=True))
+    below: dict[int, list[float]] = {}
+    for node in reversed(walk):  # a node stands in the middle of its leaves
+        below[node] = [angle for child in tree[node] for angle in below[child]] or [middle[node]]
+    drawn = [node for node in walk if node in shown]
+    apart = np.setdiff1d(negatives, drawn)
+    nodes = np.append(drawn, apart)
+    angles = np.append([np.mean(below[node]) for node in drawn], _spread(np.ones(len(apart))))
+    ring = np.minimum(hops[nodes], rings)
+    radius = np.where(np.isfinite(hops[nodes]), _radius(ring), _radius(rings + 1) + _APART) * (nodes != anchor)
+    places = radius[:, None] * np.stack([np.sin(angles), np.cos(angles)], axis=1)
+    links = sp.triu(links[nodes][:, nodes], k=1).tocoo()
+    one, two = nodes[links.row], nodes[links.col]
+    near = np.minimum(hops[one], hops[two]) < rings
+    leading = (before[one] == two) | (before[two] == one)
+    edges = np.stack([links.row, links.col])
+    marked = np.isin(nodes, [anchor, *negatives])
+    return _Ego(nodes, places, marked, edges[:, leading & near], edges[:, ~leading & near])
+
+
+def _spread(room: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the angles at which what takes some room each stands around the anchor."""
+    return _GAP + (2 * np.pi - 2 * _GAP) * (room.cumsum() - room / 2) / room.sum()
+
+
+def _radius(ring: Any) -> Any:
+    return (ring + 0.6) ** 0.85  # the inner rings are not to be crowded
 
 
 def _ring_names(pairs: Mapping[str, pd.DataFrame], hops: Any) -> list[str]:
@@ -107,9 +170,9 @@ def _grid(count: int, anchor: int, names: Any, labelled: bool) -> go.Figure:
 def _frame(fig: go.Figure, place: int, label: str, audit: Audit | str, words: list[str]) -> None:
     """Draw the rings of a panel, their labels and what is told of it."""
     axes = {"row": place // 2 + 1, "col": place % 2 + 1}
-    apart = APART * np.array([word == NO_PATH for word in words])
-    radii = radius_of(np.arange(1, len(words) + 1)) + apart
-    number, edge = str(place + 1) if place else "", radius_of(len(words)) + 0.9 + apart[-1]
+    apart = _APART * np.array([word == NO_PATH for word in words])
+    radii = _radius(np.arange(1, len(words) + 1)) + apart
+    number, edge = str(place + 1) if place else "", _radius(len(words)) + 0.9 + apart[-1]
     fig.update_xaxes(range=[-edge, edge], constrain="domain", **axes)
     fig.update_yaxes(range=[-edge, edge], constrain="domain", scaleanchor=f"x{number}", **axes)
     square, name = f'<span style="color:{sampler_colour(place)}">■</span>', html.escape(label)
@@ -131,10 +194,10 @@ def _frame(fig: go.Figure, place: int, label: str, audit: Audit | str, words: li
     fig.add_scatter(x=np.zeros(len(radii)), y=radii, name=f"labels {place + 1}", **written, **quiet)
 
 
-def _surroundings(place: int, ego: Ego, empty: bool, names: Any) -> list[go.Scatter]:
+def _surroundings(place: int, ego: _Ego, empty: bool, names: Any) -> list[go.Scatter]:
     """Return the neighbourhood and the paths of a panel, in grey."""
     traces = []
-    for word, edges, shade in (("other edges", ego.others, style.LINE), ("paths", ego.tree, style.FAINT)):
+    for word, edges, shade in (("other edges", ego.others, style.LINE), ("paths", ego.paths, style.FAINT)):
         lines = network.lines(ego.places, edges[:, :0] if empty else edges, shade)
         traces.append(lines.update(name=f"{word} {place + 1}"))
     plain = ~ego.marked & (not empty)
@@ -144,7 +207,7 @@ def _surroundings(place: int, ego: Ego, empty: bool, names: Any) -> list[go.Scat
     return [*traces, dots]
 
 
-def _ends(place: int, ego: Ego, chosen: int | None, labels: Ids | None, names: Any) -> list[go.Scatter]:
+def _ends(place: int, ego: _Ego, chosen: int | None, labels: Ids | None, names: Any) -> list[go.Scatter]:
     """Return the anchor of a panel, and a ring around the node that was chosen."""
     anchor, where = ego.nodes[:1], ego.nodes == chosen
     text = [f"the anchor, {html.escape(called(int(anchor[0]), names))}"]
