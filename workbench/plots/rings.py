@@ -71,25 +71,29 @@ def negative_rings(
     links = adjacency(graph) if links is None else links
     hops, before = dijkstra(links, directed=True, indices=anchor, unweighted=True, return_predecessors=True)
     pairs = {label: shown_pairs(audit) for label, audit in panels.items()}
-    words = _ring_names(pairs, hops)
+    whole = pd.concat([shown_pairs(""), *pairs.values()])
+    words = _ring_names(whole["hops"].to_numpy(np.int64), hops)
     rings = len(words) - (words[-1] == NO_PATH)
-    shares = np.concatenate([[], *(some["gradient_share"] for some in pairs.values())]).astype(float)
-    top = float(np.nanmax(shares)) if np.isfinite(shares).any() else 1.0
+    top = float(whole["gradient_share"].astype(float).max())
+    top = 1.0 if np.isnan(top) else top
     scale = {"class": None, "hops": (1.0, max(rings, 2.0)), "gradient share": (0.0, 100 * top)}[colour]
     coloured = labels if scale is None else None
-    fig = _grid(len(panels), anchor, names, labels is not None)
+    fig = _grid(len(panels), html.escape(called(anchor, names)), labels is not None)
     for place, (label, audit) in enumerate(panels.items()):
         nodes = pairs[label]["negative"].to_numpy(np.int64)
         ego = _laid_out(links, hops, before.astype(np.int64), anchor, nodes, rings)
         empty = isinstance(audit, str)
         _frame(fig, place, label, audit, words)
         marker, text = _marker(pairs[label], coloured, top, scale), _hover(pairs[label], labels, graph)
-        name = f"negatives {place + 1}, {colour}"
-        marks = style.points(ego.places[pd.Index(ego.nodes).get_indexer(nodes)], marker, text, nodes, name=name)
-        traces = [*_surroundings(place, ego, empty, names), marks]
-        traces += [] if empty else _ends(place, ego, chosen, coloured, names)
+        at, name = ego.places[pd.Index(ego.nodes).get_indexer(nodes)], f"negatives {place + 1}, {colour}"
+        traces = [*_surroundings(place, ego, empty, names), style.points(at, marker, text, nodes, name=name)]
+        if not empty:
+            star, ring = _star(coloured, anchor, 19), {**style.RING, "size": 27, "line": {"width": 2.5}}
+            text = [f"the anchor, {html.escape(called(anchor, names))}"]
+            traces.append(style.points(ego.places[:1], star, text, ego.nodes[:1], name=f"anchor {place + 1}"))
+            traces.append(style.points(ego.places[ego.nodes == chosen], ring, name=f"chosen {place + 1}"))
         fig.add_traces(traces, place // 2 + 1, place % 2 + 1)
-    seen = np.concatenate([[anchor], *(some["negative"].to_numpy(np.int64) for some in pairs.values())])
+    seen = np.append(anchor, whole["negative"].to_numpy(np.int64))
     fig.add_traces(_legend(graph, labels, coloured, seen), 1, 1)
     return _bar(fig, colour, scale)
 
@@ -140,12 +144,11 @@ def _radius(ring: Any) -> Any:
     return (ring + 0.6) ** 0.85  # the inner rings are not to be crowded
 
 
-def _ring_names(pairs: Mapping[str, pd.DataFrame], hops: Any) -> list[str]:
-    """Return what stands at each ring, the innermost first; the last is for nodes without a path where there are any.
+def _ring_names(far: Ids, hops: Any) -> list[str]:
+    """Return what stands at each ring, the innermost first; the last is for negatives without a path, if there are any.
 
-    `pairs` are the negatives that are shown, by sampler; `hops` are infinite without a path [nodes].
+    The negatives are `far` away, -1 without a path; `hops` are of all nodes, infinite without a path.
     """
-    far = np.concatenate([some["hops"].to_numpy(np.int64) for some in pairs.values()] or [np.empty(0, np.int64)])
     rings = int(np.clip(far.max(initial=1), min(2, np.max(hops[np.isfinite(hops)])), RINGS))
     words = ["1 hop", *map(str, range(2, rings + 1))][:rings]
     if far.max(initial=1) > RINGS:
@@ -153,10 +156,9 @@ def _ring_names(pairs: Mapping[str, pd.DataFrame], hops: Any) -> list[str]:
     return [*words, NO_PATH] if (far < 0).any() else words
 
 
-def _grid(count: int, anchor: int, names: Any, labelled: bool) -> go.Figure:
+def _grid(count: int, name: str, labelled: bool) -> go.Figure:
     rows, columns = max(1, (count + 1) // 2), min(max(count, 1), 2)
     base = make_subplots(rows, columns, horizontal_spacing=0.03, vertical_spacing=0.08)
-    name = html.escape(called(anchor, names))
     note = "One ring a hop; the more of the anchor's gradient a negative takes, the larger it is"
     if labelled:
         note += "; labels are used to look, never to train"
@@ -202,20 +204,8 @@ def _surroundings(place: int, ego: _Ego, empty: bool, names: Any) -> list[go.Sca
         traces.append(lines.update(name=f"{word} {place + 1}"))
     plain = ~ego.marked & (not empty)
     text = [f"{html.escape(called(node, names))}<br>no negative here" for node in ego.nodes[plain].tolist()]
-    marker = {"size": 5, "color": style.FAINT}
-    dots = style.points(ego.places[plain], marker, text, ego.nodes[plain], name=f"context {place + 1}")
-    return [*traces, dots]
-
-
-def _ends(place: int, ego: _Ego, chosen: int | None, labels: Ids | None, names: Any) -> list[go.Scatter]:
-    """Return the anchor of a panel, and a ring around the node that was chosen."""
-    anchor, where = ego.nodes[:1], ego.nodes == chosen
-    text = [f"the anchor, {html.escape(called(int(anchor[0]), names))}"]
-    star, ring = _star(labels, int(anchor[0]), 19), {**style.RING, "size": 27, "line": {"width": 2.5}}
-    return [
-        style.points(np.zeros((1, 2)), star, text, anchor, name=f"anchor {place + 1}"),
-        style.points(ego.places[where], ring, name=f"chosen {place + 1}"),
-    ]
+    marker, name = {"size": 5, "color": style.FAINT}, f"context {place + 1}"
+    return [*traces, style.points(ego.places[plain], marker, text, ego.nodes[plain], name=name)]
 
 
 def _star(labels: Ids | None, anchor: int, size: int) -> dict[str, Any]:
