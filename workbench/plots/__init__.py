@@ -1,10 +1,9 @@
 """Pure functions from data to plotly figures, all in one look."""
 
 from workbench.plots.agreement import agreement_chart, agreement_maps, confusion_change, side_by_side
-from workbench.plots.audits import audit_chart
 from workbench.plots.losses import loss_curves
 from workbench.plots.maps import embedding_epochs, embedding_map
-from workbench.plots.negatives import negative_cosines, negative_map
+from workbench.plots.negatives import audit_chart, negative_cosines, negative_map
 from workbench.plots.network import views
 from workbench.plots.rings import negative_rings
 from workbench.plots.rules import rule_map, rule_overlap, rule_scores, rule_strata, rule_values

@@ -55,10 +55,9 @@ def negative_rings(
 
     Args:
         panels: by sampler the audit of its negatives of this anchor, or a sentence that says why there is none.
-        graph: labels and names are looked at where it has them.
+        graph: labels and names are looked at where it has them. links: its undirected adjacency, where it is at hand.
         anchor: whose negatives. chosen: a node to ring.
         colour: "class", "hops" or "gradient share"; None for classes where there are labels, else hops.
-        links: the undirected adjacency [nodes, nodes], where it is at hand.
 
     Raises:
         UserError: no such colour, or classes of a graph without labels.
@@ -182,8 +181,8 @@ def _frame(fig: go.Figure, place: int, label: str, audit: Audit | str, words: li
     above = {"xref": f"x{number} domain", "yref": f"y{number} domain", "x": 0.5, "y": 1.0, "yanchor": "bottom"}
     fig.add_annotation(text=text, showarrow=False, font={"size": 12}, **above)
     if isinstance(audit, str):
-        why = "<br>".join(map(html.escape, textwrap.wrap(audit, 44)))
-        fig.add_annotation(x=0, y=0, text=why, showarrow=False, font={"size": 13, "color": style.MUTED}, **axes)
+        why, font = html.escape(textwrap.fill(audit, 44)).replace("\n", "<br>"), {"size": 13, "color": style.MUTED}
+        fig.add_annotation(x=0, y=0, text=why, showarrow=False, font=font, **axes)
         radii, apart, words = radii[:0], apart[:0], []
     circle = np.append(np.exp(1j * np.linspace(0, 2 * np.pi, 73)), np.nan)
     quiet: dict[str, Any] = {"showlegend": False, "hoverinfo": "skip", **axes}

@@ -256,8 +256,7 @@ def _bars(said: NDArray[np.float64], kind: str) -> tuple[NDArray, NDArray, float
     if kind == "truth":
         return np.array([0.0, 1.0]), np.array([(said == 0).sum(), (said == 1).sum()]), 0.7, ""
     if kind != "number":
-        counts, edges = np.histogram(said, bins=20, range=(0, 1))
-        return (edges[:-1] + edges[1:]) / 2, counts, 0.05, f"{_CALLED[kind]} (no unit)"
+        return *style.binned(said, 20, (0, 1)), f"{_CALLED[kind]} (no unit)"
     low, high = (said.min(), said.max()) if said.size else (0.0, 1.0)
     tail, title = float(np.quantile(said, 0.99)) if said.size else high, "number (no unit)"
     if high - low > 2 * (tail - low) > 0:  # a few far nodes would squeeze all others into one bar
@@ -266,5 +265,4 @@ def _bars(said: NDArray[np.float64], kind: str) -> tuple[NDArray, NDArray, float
     if high - low <= 60 and (said == np.round(said)).all():
         counts = np.bincount((said - low).astype(int), minlength=int(high - low) + 1)
         return low + np.arange(len(counts)), counts, 0.9, title
-    counts, edges = np.histogram(said, bins=40, range=(low, high))
-    return (edges[:-1] + edges[1:]) / 2, counts, float(edges[1] - edges[0]), title
+    return *style.binned(said, 40, (low, high)), title

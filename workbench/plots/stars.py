@@ -96,20 +96,14 @@ def _distributions(fig: go.Figure, table: pd.DataFrame) -> None:
     """Fill the bottom row: size of the stars, hops of their edges, share of the centre's class."""
     each = table.groupby("centre")
     hops = table["hops"].value_counts().sort_index()
-    _bars(fig, 1, *_counted(each.size().to_numpy()), "neighbours of a centre", "centres")
+    _bars(fig, 1, *style.binned(each.size(), 20)[:2], "neighbours of a centre", "centres")
     _bars(fig, 2, ["none" if hop < 0 else str(hop) for hop in hops.index], hops, "hops from the centre", "star edges")
     fig.update_xaxes(type="category", row=3, col=2)
     if table["same"].notna().any():
-        shares = 100 * each["same"].mean().to_numpy()
-        _bars(fig, 3, *_counted(shares, (0, 100)), "neighbours of the centre's class, %", "centres")
+        shares = 100 * each["same"].mean()
+        _bars(fig, 3, *style.binned(shares, 20, (0, 100))[:2], "neighbours of the centre's class, %", "centres")
     else:
         style.bare(fig, 3, 3)
-
-
-def _counted(values: np.ndarray, limits: tuple[float, float] | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the middles of 20 bins and how many values fall into each, the upper limit included."""
-    counts, edges = np.histogram(values, bins=20, range=limits)
-    return (edges[:-1] + edges[1:]) / 2, counts
 
 
 def _bars(fig: go.Figure, column: int, x: Any, y: Any, across: str, up: str) -> None:

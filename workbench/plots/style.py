@@ -133,6 +133,12 @@ def interval(middle: Any, low: Any, high: Any, thickness: float = 1.5, width: fl
     return {"type": "data", "symmetric": False, **ends, "thickness": thickness, "width": width}
 
 
+def binned(values: Any, bins: int, ends: tuple[float, float] | None = None) -> tuple[NDArray, NDArray, float]:
+    """Return of some bins the middles, how many values fall into each, and their width; the upper end is included."""
+    counts, edges = np.histogram(values, bins, ends)
+    return (edges[:-1] + edges[1:]) / 2, counts, float(edges[1] - edges[0])
+
+
 def class_marker(index: int) -> dict[str, str]:
     """Return the colour and symbol of a class, of a negative one that of "no label"; 32 classes can be told apart."""
     if index < 0:
