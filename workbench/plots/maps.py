@@ -14,6 +14,7 @@ from workbench.evaluation.projection import Map
 from workbench.plots import style
 from workbench.training.run import Run
 
+Names = Sequence[object] | None  # of nodes
 CELLS = 160  # of a density view, along the longer side
 LEGEND = 32  # classes; more cannot be told apart
 
@@ -24,11 +25,10 @@ def embedding_map(
     """Draw the embedding of a run as a map of its nodes.
 
     Args:
-        run: a trained run.
+        run: a trained run. graph: its graph; without it, a colour of "label" loads the graph of that name again.
         colour: "label", "neighbourhood hit" (how faithful the map is about each node), the name of an entry of
             `run.details` with one value a node, or such values [nodes] themselves. Whole numbers are drawn as classes,
             others on a colour scale.
-        graph: the graph of the run; without it, a colour of "label" loads the graph of that name again.
         method: "umap" or "pca". seed: of the map, not of the training.
 
     Returns:
@@ -66,28 +66,24 @@ def map_figure(
     heading: str,
     subtitle: str = "",
     class_names: Sequence[str] | None = None,
-    names: Sequence[object] | None = None,
+    names: Names = None,
     height: int = 560,
 ) -> go.Figure:
-    """Draw a map with its nodes coloured by a value.
+    """Draw a map with its nodes coloured by a value, one for each node of the graph [nodes], mapped or not.
+
+    Whole numbers are classes, below 0 none, and drawn as a trace each, the small classes on top; others as one trace on
+    a colour scale. `customdata` holds the node of each point. Where the graph has more nodes than are drawn as points,
+    squares stand for the nodes in a cell, the fuller the darker, and hold no nodes.
 
     Args:
-        drawn: the map.
-        values: one for each node of the graph [nodes], mapped or not; whole numbers are classes, below 0 none.
-        title: what the values are called; above the legend. heading: title of the figure.
-        subtitle: a line that stands before what is said of the map.
+        drawn, values: the map and the values. title: what these are called; above the legend.
+        heading, subtitle: of the figure; the second stands before what is said of the map.
         class_names, names: of the classes, and of the nodes of the graph, shown where the mouse is.
         height: pixels.
-
-    Returns:
-        A figure with a trace a class, the small classes on top, or one trace on a colour scale; `customdata` holds the
-        node of each point. Where the graph has more nodes than are drawn as points, squares stand for the nodes in a
-        cell, the fuller the darker, and hold no nodes.
     """
     fig = style.figure(heading, "<br>".join(filter(None, [subtitle, told(drawn, len(values))])), height)
-    axis = drawn.method.upper()
-    fig.update_xaxes(title=f"{axis} 1 (no unit)", showticklabels=False, ticks="")
-    fig.update_yaxes(title=f"{axis} 2 (no unit)", showticklabels=False, ticks="")
+    for number, axis in enumerate((fig.layout.xaxis, fig.layout.yaxis), start=1):
+        axis.update(title=f"{drawn.method.upper()} {number} (no unit)", showticklabels=False, ticks="")
     fig.update_layout(legend_title_text=title, margin_t=124 if subtitle else 104)
     shown = values[drawn.nodes]
     dense = len(drawn.nodes) < len(values) and len(drawn.nodes) >= projection.MAX_POINTS
@@ -104,7 +100,7 @@ def epochs_figure(
     title: str,
     heading: str,
     class_names: Sequence[str] | None = None,
-    names: Sequence[object] | None = None,
+    names: Names = None,
 ) -> go.Figure:
     """Draw maps by epoch with a slider that opens at the last; other arguments as for `map_figure`."""
     epochs = sorted(maps)
@@ -145,31 +141,24 @@ def mark(fig: go.Figure, nodes: Iterable[int] | None) -> None:
     chosen = None if nodes is None else np.fromiter(nodes, np.int64)
     for trace in fig.data:
         if trace.customdata is not None:
-            places = None if chosen is None else np.flatnonzero(np.isin(trace.customdata, chosen)).tolist()
-            trace.selectedpoints = places
+            trace.selectedpoints = (
+                None if chosen is None else np.flatnonzero(np.isin(trace.customdata, chosen)).tolist()
+            )
 
 
 def _nodes(
-    drawn: Map, mine: NDArray[np.bool_], marker: dict[str, Any], said: str, names: Sequence[object] | None, **more: Any
+    drawn: Map, mine: NDArray[np.bool_], marker: dict[str, Any], said: str, names: Names, **more: Any
 ) -> go.Scattergl:
     """Return some of the mapped nodes as points, which fade while others are marked; `said` follows who they are."""
     nodes, size = drawn.nodes[mine], 6 if len(mine) <= 4_000 else 4 if len(mine) <= 10_000 else 3
-    return style.points(
-        drawn.points[mine],
-        {"size": size, **marker},
-        None if names is None else [f"<br>{names[node]}" for node in nodes],
-        nodes,
-        gl=True,
-        hovertemplate=f"node %{{customdata}}{'' if names is None else '%{text}'}<br>{said}<extra></extra>",
-        selected={"marker": {"opacity": 1, "size": size + 2}},
-        unselected={"marker": {"opacity": 0.12}},
-        **more,
-    )
+    text = None if names is None else [f"<br>{names[node]}" for node in nodes]
+    hover = f"node %{{customdata}}{'' if names is None else '%{text}'}<br>{said}<extra></extra>"
+    marked = {"marker": {"opacity": 1, "size": size + 2}}
+    look = {"hovertemplate": hover, "selected": marked, "unselected": {"marker": {"opacity": 0.12}}, **more}
+    return style.points(drawn.points[mine], {"size": size, **marker}, text, nodes, gl=True, **look)
 
 
-def _numbers(
-    drawn: Map, shown: NDArray[Any], title: str, names: Sequence[object] | None, dense: bool
-) -> list[go.Scattergl]:
+def _numbers(drawn: Map, shown: NDArray[Any], title: str, names: Names, dense: bool) -> list[go.Scattergl]:
     scale = {"colorscale": style.SCALE, "colorbar": {"title": title}, "showscale": True}
     known = np.isfinite(shown)
     if dense:
@@ -187,12 +176,7 @@ def _numbers(
 
 
 def _by_class(
-    drawn: Map,
-    shown: NDArray[Any],
-    title: str,
-    class_names: Sequence[str] | None,
-    names: Sequence[object] | None,
-    dense: bool,
+    drawn: Map, shown: NDArray[Any], title: str, class_names: Sequence[str] | None, names: Names, dense: bool
 ) -> list[go.Scattergl]:
     classes, counts = np.unique(shown, return_counts=True)
     traces, full = [], {}

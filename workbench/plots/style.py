@@ -104,18 +104,13 @@ def points(
     gl: bool = False,
     **more: Any,
 ) -> go.Scatter | go.Scattergl:
-    """Return marks as one trace, without an entry in the legend unless asked for one.
+    """Return marks at some places [marks, 2] as one trace, without an entry in the legend unless asked for one.
 
-    Args:
-        places: where they stand [marks, 2], or the two columns.
-        marker: their look. text: what is told of each under the pointer, as HTML; None for nothing.
-        nodes: the node of each [marks], for clicks and selections.
-        gl: drawn by the graphics card, for very many.
-        **more: properties of the trace.
+    The text of each, as HTML, is told under the pointer; the node of each is there for clicks and selections. With `gl`
+    the graphics card draws them, for very many. All else are properties of the trace.
     """
-    hover = {"text": text, "hovertemplate": "%{text}<extra></extra>"}
-    if text is None and "hovertemplate" not in more:
-        hover = {"hoverinfo": "skip"}
+    untold = text is None and "hovertemplate" not in more
+    hover = {"hoverinfo": "skip"} if untold else {"text": text, "hovertemplate": "%{text}<extra></extra>"}
     trace = {"mode": "markers", "showlegend": False, "marker": marker, "customdata": nodes, **hover, **more}
     x, y = places if isinstance(places, tuple) else places.T
     return (go.Scattergl if gl else go.Scatter)(x=x, y=y, **trace)
@@ -159,14 +154,10 @@ def bare(fig: go.Figure, row: int | None = None, col: int | None = None) -> None
 
 def run_labels(runs: Sequence[Run]) -> list[str]:
     """Name each run by its method and by whatever else tells it from the other runs of that method."""
+    facts = [{"method": run.method, "graph": run.graph, "seed": run.seed, **run.config.flat()} for run in runs]
     labels = []
-    for run in runs:
-        facts = [_facts(other) for other in runs if other.method == run.method]
-        mine = _facts(run)
-        differing = [f"{key}={value}" for key, value in mine.items() if any(other[key] != value for other in facts)]
+    for run, mine in zip(runs, facts, strict=True):
+        others = [other for other in facts if other["method"] == run.method]
+        differing = [f"{key}={value}" for key, value in mine.items() if any(other[key] != value for other in others)]
         labels.append(f"{run.method} ({', '.join(differing)})" if differing else run.method)
     return labels
-
-
-def _facts(run: Run) -> dict[str, object]:
-    return {"graph": run.graph, "seed": run.seed, **run.config.flat()}
