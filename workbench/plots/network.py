@@ -1,8 +1,7 @@
 """A small piece of a graph, laid out for drawing: where some nodes stand in it, and which edges stay in a view."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import networkx as nx
 import numpy as np
@@ -22,20 +21,13 @@ BRANCHES = 5
 KINDS = (("dropped", style.LINE), ("one kept", style.COLOURS[1]), ("both directions kept", style.COLOURS[0]))
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A connected piece of a graph.
+class Piece(NamedTuple):
+    """A connected piece of a graph; the first node is the one that it was grown from."""
 
-    Attributes:
-        nodes: ids, int64 [shown]; the first is the one that the piece was grown from.
-        edges: positions in `nodes`, each undirected edge once, int64 [2, drawn]. places: float64 [shown, 2].
-        told: what is shown, in words.
-    """
-
-    nodes: NDArray[np.int64]
-    edges: NDArray[np.int64]
-    places: NDArray[np.float64]
-    told: str
+    nodes: NDArray[np.int64]  # [shown]
+    edges: NDArray[np.int64]  # positions in `nodes`, each undirected edge once [2, drawn]
+    places: NDArray[np.float64]  # [shown, 2]
+    told: str  # what is shown, in words
 
 
 def piece(graph: Data | sp.csr_matrix, size: int = 120, seed: int = 0, start: int | None = None) -> Piece:
@@ -134,12 +126,10 @@ def neighbourhood_map(
     class_names: Sequence[str] | None = None,
     names: Sequence[object] | None = None,
 ) -> go.Figure:
-    """Draw a piece of a graph in which some nodes are ringed.
+    """Draw a piece of a graph in which the selected nodes are ringed.
 
-    Args:
-        part: the piece, e.g. of `network.around`. selected: the nodes that are ringed.
-        classes: of each node of the graph [nodes], below 0 for none; None draws all nodes alike.
-        class_names, names: of the classes, and of the nodes of the graph.
+    Classes are of each node of the graph [nodes], below 0 for none; without them all nodes look alike. `class_names`
+    are of the classes, `names` of the nodes of the graph.
     """
     fig = style.figure("In the graph", part.told, 420)
     fig.add_trace(lines(part.places, part.edges))

@@ -15,6 +15,7 @@ from torch_geometric.data import Data
 
 from workbench.errors import UserError
 from workbench.plots import network, style
+from workbench.plots.negatives import called
 from workbench.rules.readings import SCORE, Reading
 
 FALSE, TRUE = style.COLOURS[1::-1]
@@ -27,12 +28,7 @@ _NOTHING = "nothing to say of it: no pairs"
 def rule_scores(graph: Data, scores: Tensor | Mapping[str, Tensor], seed: int = 0, size: int = 120) -> go.Figure:
     """Draw a score per node on a piece of the graph, `size` nodes, next to its distribution over all nodes.
 
-    Args:
-        graph: the graph that was scored.
-        scores: float [nodes], or several such by name, one row of panels each on the same piece of the graph.
-
-    Raises:
-        UserError: a score whose length is not the number of nodes.
+    The score is float [nodes], else a UserError; of several by name, each has a row of panels on the same piece.
     """
     named = {"score": scores} if isinstance(scores, Tensor) else dict(scores)
     for name, score in named.items():
@@ -45,11 +41,10 @@ def rule_scores(graph: Data, scores: Tensor | Mapping[str, Tensor], seed: int = 
         values = score.detach().cpu().double().numpy()
         reading = Reading(name, values, "number", "")
         bar = {"title": name, "x": 0.51, "y": 1 - (row - 0.5) / rows, "len": 0.85 / rows, "thickness": 12}
-        fig.add_traces(rule_map(reading, part).data, row, 1)
         scale = {"colorbar": bar, "cmin": values.min(), "cmax": values.max()}
-        fig.update_traces(marker=scale, selector={"mode": "markers"}, row=row, col=1)
+        fig.add_traces(rule_map(reading, part).update_traces(marker=scale, selector={"mode": "markers"}).data, row, 1)
         fig.add_traces(rule_values(reading).data, row, 2)
-        style.bare(fig, row=row, col=1)
+        style.bare(fig, row, 1)
         fig.update_xaxes(title=f"{name} (no unit)", row=row, col=2)
         fig.update_yaxes(title="nodes", row=row, col=2)
     return fig
@@ -58,10 +53,9 @@ def rule_scores(graph: Data, scores: Tensor | Mapping[str, Tensor], seed: int = 
 def rule_map(
     reading: Reading, part: network.Piece, chosen: int | None = None, names: Sequence[object] | None = None
 ) -> go.Figure:
-    """Colour a piece of a graph by what a rule, or a part of it, says of each node.
+    """Colour a piece of a graph by what a rule, or a part of it, says of each node, and ring a chosen one.
 
-    Args:
-        reading: what it says. part: the piece. chosen: a node to ring. names: of the nodes, shown under the pointer.
+    The names of the nodes are shown under the pointer.
     """
     scale, clipped = _scale(reading)
     title = textwrap.wrap(reading.text, 62, max_lines=2, placeholder=" …")
@@ -69,7 +63,7 @@ def rule_map(
     if part.edges.size:
         fig.add_trace(network.lines(part.places, part.edges))
     values = reading.values[part.nodes]
-    hover = [f"node {i}" + (f" ({_plain(str(names[i]))})" if names else "") for i in part.nodes]
+    hover = [f"{_plain(called(i, names))}<br>{_shown(reading.values[i], reading.kind)}" for i in part.nodes]
     bar = {"thickness": 12, "len": 0.6, "title": {"text": _CALLED[reading.kind]}, "tickmode": "auto"}
     if reading.kind == "truth":
         bar |= {"tickmode": "array", "tickvals": [0, 1], "ticktext": ["false", "true"], "len": 0.3}
@@ -77,10 +71,9 @@ def rule_map(
     nothing = {"size": 9, "symbol": "circle-open", "color": style.GREY}
     for name, mine, marker in (("nodes", ~np.isnan(values), scale), (_NOTHING, np.isnan(values), nothing)):
         if mine.any():
-            text = [f"{hover[i]}<br>{_shown(values[i], reading.kind)}" for i in np.flatnonzero(mine)]
-            look = {"color": values[mine], **marker}
-            trace = style.points(part.places[mine], look, text, part.nodes[mine], name=name)
-            fig.add_trace(trace.update(showlegend=name == _NOTHING))
+            text, look = np.array(hover)[mine].tolist(), {"color": values[mine], **marker}
+            legend = {"name": name, "showlegend": name == _NOTHING}
+            fig.add_trace(style.points(part.places[mine], look, text, part.nodes[mine], **legend))
     if chosen is not None and chosen in part.nodes:
         ring, name = {**style.RING, "size": 20, "line": {"width": 3}}, f"node {chosen}, chosen"
         fig.add_trace(style.points(part.places[part.nodes == chosen], ring, name=name, showlegend=True))
@@ -90,15 +83,12 @@ def rule_map(
 
 
 def rule_values(reading: Reading, chosen: int | None = None) -> go.Figure:
-    """Draw how what a rule says is spread over all nodes: two counts, or a histogram in the colours of the map.
-
-    The place of a chosen node is marked.
-    """
-    said = reading.values[np.isfinite(reading.values)]
+    """Draw how what a rule says is spread over all nodes, and where a chosen one stands: two counts, or a histogram."""
+    said, truth = reading.values[np.isfinite(reading.values)], reading.kind == "truth"
     without = f"; {len(reading.values) - len(said):,} have no value" if len(said) < len(reading.values) else ""
     fig = _figure(["All nodes"], [f"{len(reading.values):,} nodes{without}"], 300)
     x, counts, width, title = _bars(said, reading.kind)
-    if reading.kind == "truth":
+    if truth:
         words = zip(("false", "true"), counts, strict=True)
         ticks = [f"{word}<br>{count:,} ({count / max(len(said), 1):.0%})" for word, count in words]
         fig.update_xaxes(tickmode="array", tickvals=x, ticktext=ticks, range=[-0.6, 1.6])
@@ -110,10 +100,10 @@ def rule_values(reading: Reading, chosen: int | None = None) -> go.Figure:
     fig.add_bar(x=x, y=counts, width=width, marker=marker, text=hover, **look)
     top = 1.2 * max(int(counts.max()), 1)
     if chosen is not None and np.isfinite(reading.values[chosen]):
-        beyond = 0 if reading.kind == "truth" else width / 2  # what was gathered in the last bar is marked at its end
+        beyond = 0 if truth else width / 2  # what was gathered in the last bar is marked at its end
         value = float(np.clip(reading.values[chosen], x[0] - beyond, x[-1] + beyond))
         part = (value - x[0]) / max(x[-1] - x[0], width)
-        side = "center" if reading.kind == "truth" else "right" if part < 0.3 else "left" if part > 0.7 else "center"
+        side = "center" if truth else "right" if part < 0.3 else "left" if part > 0.7 else "center"
         line = {"color": style.INK, "width": 2, "dash": "dot"}
         text = ["", f"node {chosen}: {_shown(reading.values[chosen], reading.kind)}"]
         drawn = {"mode": "lines+text", "text": text, "textposition": f"top {side}", "line": line}
@@ -126,9 +116,8 @@ def rule_values(reading: Reading, chosen: int | None = None) -> go.Figure:
 def rule_overlap(held: Mapping[str, NDArray[np.bool_]], left_out: Mapping[str, str] | None = None) -> go.Figure:
     """Draw how far rules hold of the same nodes: the Jaccard index of each two sets of nodes.
 
-    Args:
-        held: by the name of a rule whether it holds of each node [nodes]; two rules at least, or it is a UserError.
-        left_out: by name, why other rules are not among them, as from `rules.readings.flags`.
+    By its name a rule holds of each node or not [nodes]; fewer than two rules are a UserError. Others were left out,
+    and the subtitle says why, as from `rules.readings.flags`.
     """
     if len(held) < 2:
         raise UserError(f"an overlap takes at least two rules that are true or false, not {len(held)}")
@@ -140,20 +129,19 @@ def rule_overlap(held: Mapping[str, NDArray[np.bool_]], left_out: Mapping[str, s
     shown = np.where(np.tri(len(sets), k=-1, dtype=bool), jaccard, np.nan)[1:, :-1]
     names = [_plain(name) for name in held]
     labels = [f"{name} ({int(count):,})" for name, count in zip(names, size, strict=True)]
-
-    def hover(i: int, j: int) -> str:
-        return f"{names[i]} and {names[j]}<br>{int(both[i, j]):,} nodes both, {int(either[i, j]):,} either"
-
     what = "Jaccard index of the crisp truths: nodes that both hold of over nodes that either holds of;"
     lines = [what, "in brackets the nodes of each"]
     lines += [line for why in _reasons(left_out or {}) for line in textwrap.wrap(why, 80)]
     fig = _figure(["Overlap between rules"], lines, 280 + 30 * len(names))
-    text = [[hover(i, j) for j in range(len(names) - 1)] for i in range(1, len(names))]
+    counts = np.vectorize("<br>{:,.0f} nodes both, {:,.0f} either".format)(both, either)
+    text = [
+        [f"{row} and {name}{counts[i, j]}" for j, name in enumerate(names[:-1])] for i, row in enumerate(names[1:], 1)
+    ]
     look = {"colorscale": [[0, style.LINE], [1, style.COOL]], "colorbar_title": "Jaccard", "texttemplate": "%{z:.2f}"}
-    hover_text = {"text": text, "hovertemplate": "%{text}<br>Jaccard %{z:.3f}<extra></extra>"}
-    fig.add_trace(style.squares(shown, labels[1:], labels[:-1], (0, 1), **look, **hover_text))
-    fig.update_yaxes(autorange="reversed", showgrid=False, ticks="", showline=False)
-    return fig.update_xaxes(showgrid=False, ticks="", showline=False, tickangle=-35)
+    look |= {"text": text, "hovertemplate": "%{text}<br>Jaccard %{z:.3f}<extra></extra>"}
+    fig.add_trace(style.squares(shown, labels[1:], labels[:-1], (0, 1), **look))
+    plain = {"showgrid": False, "ticks": "", "showline": False}
+    return fig.update_yaxes(autorange="reversed", **plain).update_xaxes(tickangle=-35, **plain)
 
 
 def rule_strata(
@@ -164,8 +152,7 @@ def rule_strata(
     Args:
         tables: by what was averaged the table of `evaluation.strata.strata`, or why there is none, which is written in
             its place, as from `evaluation.strata.label_tables`.
-        rule: what the groups are made by.
-        told: more for the subtitle.
+        rule: what the groups are made by. told: more for the subtitle.
         kind: what the groups are made of, as in `rules.readings.Reading`: those of a "truth" are called false and true.
     """
     base = make_subplots(1, len(tables), horizontal_spacing=0.12, subplot_titles=list(tables))
@@ -185,15 +172,13 @@ def rule_strata(
         ticks = [f"{_group(row.low, row.high, kind)}<br>{row.nodes:,} nodes" for row in table.itertuples()]
         mean, low, high = (100 * table[name] for name in ("mean", "from", "to"))
         hover = [f"{tick}<br>{value:.1f} %" for tick, value in zip(ticks, mean, strict=True)]
-        at = np.column_stack([place, mean])
-        fig.add_trace(
-            style.points(at, {"size": 10, "color": TRUE}, hover, error_y=style.interval(mean, low, high)), 1, column
-        )
+        bars = style.interval(mean, low, high)
+        fig.add_trace(style.points((place, mean), {"size": 10, "color": TRUE}, hover, error_y=bars), 1, column)
         # Visible, too, is said outright, since a figure on the screen keeps what it is not told to change.
-        fig.update_yaxes(title="mean, %", rangemode="tozero", visible=True, row=1, col=column)
-        fig.update_xaxes(title="score" if kind == "number" else "truth", visible=True, row=1, col=column)
-        fig.update_xaxes(range=[-0.6, len(table) - 0.4], row=1, col=column)
-        fig.update_xaxes(tickvals=place, ticktext=ticks, tickangle=0, tickfont_size=11, row=1, col=column)
+        axes = {"visible": True, "row": 1, "col": column}
+        fig.update_yaxes(title="mean, %", rangemode="tozero", **axes)
+        fig.update_xaxes(title="score" if kind == "number" else "truth", range=[-0.6, len(table) - 0.4], **axes)
+        fig.update_xaxes(tickvals=place, ticktext=ticks, tickangle=0, tickfont_size=11, **axes)
     return fig.update_layout(margin_t=fig.layout.margin.t + 30).update_annotations(font_size=13)
 
 
@@ -232,7 +217,7 @@ def _reasons(left_out: Mapping[str, str]) -> list[str]:
 
 def _group(low: float, high: float, kind: str) -> str:
     if kind == "truth":
-        return str(bool(low)).lower()
+        return _shown(low, kind)
     return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
 
 
