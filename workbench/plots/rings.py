@@ -2,7 +2,6 @@
 
 import html
 import textwrap
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import networkx as nx
