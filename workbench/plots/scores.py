@@ -244,7 +244,7 @@ def _negatives(rows: pd.DataFrame, study: Study, graph: str | None) -> pd.DataFr
 
 
 def _ends(values: pd.Series) -> tuple[float, float, float]:
-    """Return the mean of a measure and the ends of its bar: the 95 % t interval of the accuracy, the range of a cost."""
+    """Return the mean of a measure and the ends of its bar: a 95 % t interval of the accuracy, the range of a cost."""
     if len(values) < 2 or values.name != "accuracy":
         return float(values.mean()), float(values.min()), float(values.max())
     interval = mean_interval(values.tolist())
