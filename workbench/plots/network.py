@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
-from scipy.sparse.csgraph import breadth_first_order, connected_components
+from scipy.sparse.csgraph import breadth_first_order, connected_components, dijkstra
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -55,11 +55,8 @@ def ego(graph: Data | sp.csr_matrix, node: int, hops: int = 2, size: int = 120, 
     Arguments and errors as for `piece`.
     """
     links = adjacency(graph) if isinstance(graph, Data) else graph
-    rings, met = [np.array([node_number(node, links.shape[0])])], np.zeros(links.shape[0], bool)
-    for _ in range(hops):
-        met[rings[-1]] = True
-        around = np.unique(links[rings[-1]].indices)
-        rings.append(around[~met[around]])
+    away = dijkstra(links, indices=node_number(node, links.shape[0]), unweighted=True, limit=hops)
+    rings = [np.flatnonzero(away == hop) for hop in range(hops + 1)]
     generator, kept = np.random.default_rng(seed), [rings[0]]
     for hop, ring in enumerate(rings[1:], start=1):
         # A hub's own neighbours leave a third of the room to what lies behind them.
@@ -69,8 +66,7 @@ def ego(graph: Data | sp.csr_matrix, node: int, hops: int = 2, size: int = 120, 
     reached, whole = np.concatenate(kept), sum(map(len, rings))
     far = f"within {hops} edge{'s' * (hops > 1)} of node {node}"
     share = "all" if len(reached) == whole else f"a seeded part of the {whole:,}"
-    words = f"{len(reached)} of {links.shape[0]:,} nodes: {share} {far}"
-    return _laid_out(links, reached, seed, words)
+    return _laid_out(links, reached, seed, f"{len(reached)} of {links.shape[0]:,} nodes: {share} {far}")
 
 
 def around(graph: Data | sp.csr_matrix, nodes: NDArray[np.int64], size: int = 90, seed: int = 0) -> Piece:
@@ -152,14 +148,10 @@ def neighbourhood_map(
 
 
 def views(graph: Data, kept: Mapping[str, Tensor], seed: int = 0, size: int = 80) -> go.Figure:
-    """Draw which edges of a piece of the graph stay in each view, the views side by side on the same piece.
+    """Draw which edges of a piece of the graph, `size` nodes, stay in each view, the views side by side.
 
-    Args:
-        graph: the whole graph; `size` of its nodes are drawn.
-        kept: by the name of the view, non-zero where a stored edge stays [edges], as `views.keep_edges` gives.
-
-    Raises:
-        UserError: a view that does not have one value for each stored edge.
+    By its name a view is non-zero where a stored edge stays [edges], as `views.keep_edges` gives; of another length it
+    is a UserError.
     """
     part = piece(graph, size, seed)
     titles = []
@@ -180,6 +172,6 @@ def views(graph: Data, kept: Mapping[str, Tensor], seed: int = 0, size: int = 80
             fig.add_trace(drawn, row=1, col=column)
         hover = [f"node {node}" for node in part.nodes]
         fig.add_trace(style.points(part.places, {"size": 6, "color": style.MUTED}, hover), 1, column)
-        style.bare(fig, 1, column)
+    style.bare(fig)
     fig.update_layout(margin_t=100, legend={"orientation": "h", "y": -0.02, "x": 0})
     return fig.update_annotations(font_size=13)

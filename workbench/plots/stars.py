@@ -19,12 +19,8 @@ from workbench.training.run import Run
 def star_table(run: Run | Mapping[str, Tensor], graph: Data) -> pd.DataFrame:
     """List the edges of the stars of a run of "e2neg", or of its details "centres" [k] and "stars" [2, star_edges].
 
-    Returns:
-        One row a star edge: "centre", "neighbour", "hops" between them (-1: no path) and "same", whether their classes
-        agree (None without labels).
-
-    Raises:
-        UserError: the run has no stars.
+    A row has "centre", "neighbour", "hops" between them (-1: no path) and "same", whether their classes agree (None
+    without labels). A run without stars is a UserError.
     """
     details = run.details if isinstance(run, Run) else run
     if "stars" not in details or "centres" not in details:
@@ -38,12 +34,8 @@ def star_table(run: Run | Mapping[str, Tensor], graph: Data) -> pd.DataFrame:
 def stars(run: Run | Mapping[str, Tensor], graph: Data, shown: Sequence[int] | None = None) -> go.Figure:
     """Draw some stars of a run of "e2neg" or of its details, and three distributions over all of them.
 
-    Args:
-        run: see `star_table`. graph: where the stars come from; its labels, where it has any, colour the nodes.
-        shown: up to six centres (node ids); the first six when None.
-
-    Raises:
-        UserError: the run has no stars, or a node is not a centre.
+    Labels of the graph, where it has any, colour the nodes. Up to six centres are shown, the first six when None. A run
+    without stars, or a node that is no centre, is a UserError.
     """
     table = star_table(run, graph)
     centres = table["centre"].unique().tolist()
@@ -67,11 +59,10 @@ def stars(run: Run | Mapping[str, Tensor], graph: Data, shown: Sequence[int] | N
         for index in np.unique(classes[1:]):
             mine = 1 + np.flatnonzero(classes[1:] == index)
             name = style.class_name(int(index), graph.get("class_names"), "class ")
-            legend = {"name": name, "legendgroup": name, "legendrank": 1000 + int(index)}
-            more: dict[str, Any] = {"hovertemplate": f"%{{text}}<br>{name}<extra></extra>", **legend}
-            hover = [f"node {node}" for node in nodes[mine]]
-            marker = {"size": 7, **style.class_marker(int(index))}
-            fig.add_trace(style.points(places[mine], marker, hover, showlegend=name not in named, **more), row, column)
+            look: dict[str, Any] = {"name": name, "legendgroup": name, "legendrank": 1000 + int(index)}
+            look |= {"hovertemplate": f"%{{text}}<br>{name}<extra></extra>", "showlegend": name not in named}
+            hover, marker = [f"node {node}" for node in nodes[mine]], {"size": 7, **style.class_marker(int(index))}
+            fig.add_trace(style.points(places[mine], marker, hover, **look), row, column)
             named.add(name)
         marker = {"size": 16, "line": {"width": 2, "color": style.INK}, **style.class_marker(int(classes[0]))}
         fig.add_trace(style.points(places[:1], marker, [f"centre {centre}"]), row, column)
@@ -94,19 +85,17 @@ def _rings(hops: np.ndarray) -> np.ndarray:
 
 def _distributions(fig: go.Figure, table: pd.DataFrame) -> None:
     """Fill the bottom row: size of the stars, hops of their edges, share of the centre's class."""
-    each = table.groupby("centre")
-    hops = table["hops"].value_counts().sort_index()
-    _bars(fig, 1, *style.binned(each.size(), 20)[:2], "neighbours of a centre", "centres")
-    _bars(fig, 2, ["none" if hop < 0 else str(hop) for hop in hops.index], hops, "hops from the centre", "star edges")
-    fig.update_xaxes(type="category", row=3, col=2)
+    each, hops = table.groupby("centre"), table["hops"].value_counts().sort_index()
+    sizes, counts, _ = style.binned(each.size(), 20)
+    far = ["none" if hop < 0 else str(hop) for hop in hops.index]
+    bars = [(sizes, counts, "neighbours of a centre", "centres"), (far, hops, "hops from the centre", "star edges")]
     if table["same"].notna().any():
-        shares = 100 * each["same"].mean()
-        _bars(fig, 3, *style.binned(shares, 20, (0, 100))[:2], "neighbours of the centre's class, %", "centres")
+        shares, counts, _ = style.binned(100 * each["same"].mean(), 20, (0, 100))
+        bars.append((shares, counts, "neighbours of the centre's class, %", "centres"))
     else:
         style.bare(fig, 3, 3)
-
-
-def _bars(fig: go.Figure, column: int, x: Any, y: Any, across: str, up: str) -> None:
-    fig.add_bar(x=x, y=y, marker_color=style.COLOURS[0], showlegend=False, row=3, col=column)
-    fig.update_xaxes(title=across, row=3, col=column)
-    fig.update_yaxes(title=up, row=3, col=column)
+    for column, (x, y, across, up) in enumerate(bars, start=1):
+        fig.add_bar(x=x, y=y, marker_color=style.COLOURS[0], showlegend=False, row=3, col=column)
+        fig.update_xaxes(title=across, row=3, col=column)
+        fig.update_yaxes(title=up, row=3, col=column)
+    fig.update_xaxes(type="category", row=3, col=2)
