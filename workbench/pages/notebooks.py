@@ -123,7 +123,6 @@ def execute(
     *,
     html: bool = True,
     timeout: int | None = None,
-    progress: bool | None = None,
 ) -> Outcome:
     """Execute a notebook from top to bottom in a fresh kernel, in the current folder.
 
@@ -134,7 +133,6 @@ def execute(
         out_dir: folder for the executed notebook and its page; made where missing.
         html: also write a page whose figures show offline.
         timeout: seconds that one cell may take; None: as long as it likes.
-        progress: show a bar of cells on stderr; None: where stderr is a terminal.
 
     Raises:
         UserError: unknown notebook or parameter, a value of the wrong type, or `out_dir` holds the source itself.
@@ -162,7 +160,7 @@ def execute(
                 str(target),
                 parameters=values,
                 kernel_name=KERNEL,
-                progress_bar=sys.stderr.isatty() if progress is None else progress,
+                progress_bar=sys.stderr.isatty(),
                 execution_timeout=timeout,
                 # A kernel warns that its loopback connection is not encrypted, each time.
                 extra_arguments=["--IPKernelApp.log_level=40"],

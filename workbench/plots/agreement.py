@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from workbench.errors import UserError, unknown
 from workbench.evaluation.agreement import SIDES, Agreement
@@ -34,9 +33,9 @@ def agreement_chart(agreement: Agreement, names: tuple[str, str] = SIDES) -> go.
     """
     table, names = _classes(agreement), _escaped(names)
     rows = [f"{html.escape(str(name))} ({count:,})" for name, count in table["nodes"].items()]
-    base = make_subplots(1, 4, shared_yaxes=True, horizontal_spacing=0.04)
+    panels = {"rows": 1, "cols": 4, "shared_yaxes": True, "horizontal_spacing": 0.04}
     subtitle = f"k = {agreement.k} nearest by cosine; nodes of each class in brackets; {LOOK}"
-    fig = style.figure("On which classes do the embeddings agree?", subtitle, 210 + 24 * len(rows), base)
+    fig = style.figure("On which classes do the embeddings agree?", subtitle, 210 + 24 * len(rows), **panels)
     intervals = [f"overlap {x:.2f} [{low:.2f}, {high:.2f}]" for x, low, high in table[_INTERVAL].to_numpy()]
     bars = style.interval(*(table[name] for name in _INTERVAL))
     fig.add_trace(_dots(table["overlap"], rows, intervals, error_x=bars), 1, 1)
@@ -135,8 +134,8 @@ def agreement_maps(
 def side_by_side(figures: tuple[go.Figure, go.Figure], title: str) -> go.Figure:
     """Put two maps into one figure that needs no screen to change it."""
     titles = [side.layout.title.text for side in figures]
-    base = make_subplots(1, 2, horizontal_spacing=0.04, subplot_titles=titles)
-    fig = style.figure(html.escape(title), "", figures[0].layout.height + 40, base)
+    panels = {"rows": 1, "cols": 2, "horizontal_spacing": 0.04, "subplot_titles": titles}
+    fig = style.figure(html.escape(title), "", figures[0].layout.height + 40, **panels)
     for column, (side, note) in enumerate(zip(figures, fig.layout.annotations, strict=True), start=1):
         note.text += style.small(side.layout.title.subtitle.text)
         fig.add_traces(side.data, rows=1, cols=column)

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from workbench.errors import UserError
 from workbench.plots import style
@@ -45,8 +44,9 @@ def term_curves(histories: Sequence[History], heading: str, until: int | None = 
     rows = -(-len(panels) // columns)
     titles = [method if term == "loss" else f"{method}: {term}" for method, term in panels]
     across, down = (0.22, 0.36) if height else (0.09, 0.4)
-    base = make_subplots(rows, columns, subplot_titles=titles, horizontal_spacing=across, vertical_spacing=down / rows)
-    fig = style.figure(heading, "one panel a term, each with its own scale", height or 120 + 250 * rows, base)
+    grid = {"rows": rows, "cols": columns, "subplot_titles": titles}
+    grid |= {"horizontal_spacing": across, "vertical_spacing": down / rows}
+    fig = style.figure(heading, "one panel a term, each with its own scale", height or 120 + 250 * rows, **grid)
     for number, history in enumerate(histories):
         earlier = [other.method for other in histories[:number]].count(history.method)
         alone = [other.method for other in histories].count(history.method) == 1

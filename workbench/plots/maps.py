@@ -73,13 +73,8 @@ def map_figure(
 
     Whole numbers are classes, below 0 none, and drawn as a trace each, the small classes on top; others as one trace on
     a colour scale. `customdata` holds the node of each point. Where the graph has more nodes than are drawn as points,
-    squares stand for the nodes in a cell, the fuller the darker, and hold no nodes.
-
-    Args:
-        drawn, values: the map and the values. title: what these are called; above the legend.
-        heading, subtitle: of the figure; the second stands before what is said of the map.
-        class_names, names: of the classes, and of the nodes of the graph, shown where the mouse is.
-        height: pixels.
+    squares stand for the nodes in a cell, the fuller the darker, and hold no nodes. The title is that of the values, the
+    heading that of the figure; `names`, of the nodes of the graph, are shown where the mouse is.
     """
     fig = style.figure(heading, "<br>".join(filter(None, [subtitle, told(drawn, len(values))])), height)
     for number, axis in enumerate((fig.layout.xaxis, fig.layout.yaxis), start=1):
@@ -141,9 +136,8 @@ def mark(fig: go.Figure, nodes: Iterable[int] | None) -> None:
     chosen = None if nodes is None else np.fromiter(nodes, np.int64)
     for trace in fig.data:
         if trace.customdata is not None:
-            trace.selectedpoints = (
-                None if chosen is None else np.flatnonzero(np.isin(trace.customdata, chosen)).tolist()
-            )
+            marked = None if chosen is None else np.flatnonzero(np.isin(trace.customdata, chosen)).tolist()
+            trace.selectedpoints = marked
 
 
 def _nodes(

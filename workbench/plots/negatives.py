@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from plotly.subplots import make_subplots
 from torch_geometric.data import Data
 
 from workbench.contrast.audit import Audit
@@ -42,10 +41,10 @@ def audit_chart(audits: Mapping[str, Audit]) -> go.Figure:
     if not audits:
         raise UserError("there is no audit to draw; pass at least one, by the name of its sampler")
     names = list(audits)
-    base = make_subplots(1, len(PANELS), shared_yaxes=True, horizontal_spacing=0.03)
+    panels = {"rows": 1, "cols": len(PANELS), "shared_yaxes": True, "horizontal_spacing": 0.03}
     counts = sorted({len(audit.anchors) for audit in audits.values()})
     subtitle = f"{' or '.join(map(str, counts))} anchors, 95 % bootstrap intervals over them; labels are used to look"
-    fig = style.figure("What are these negatives like?", subtitle, 170 + 30 * len(names), base)
+    fig = style.figure("What are these negatives like?", subtitle, 170 + 30 * len(names), **panels)
     for column, (quantity, title) in enumerate(PANELS.items(), start=1):
         rows = [audit.summary.loc[quantity, ["value", "low", "high"]] for audit in audits.values()]
         value, low, high = np.array(rows, float).T
@@ -115,12 +114,12 @@ def negative_cosines(
 
     The cosines are those that the audit measures; a `chosen` node is marked; `names` are of the nodes.
     """
-    base = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.06)
+    axes = {"rows": 2, "cols": 1, "shared_xaxes": True, "row_heights": [0.6, 0.4], "vertical_spacing": 0.06}
     others = np.delete(cosines, anchor)
     said = others[np.isfinite(others)]
     every = f"grey: all {len(others):,} other nodes; a tick for each negative"
     note = every if len(said) else "nothing to compare: no attributes, and no embedding was given"
-    fig = style.figure("Where they lie among all cosines", note, 430, base)
+    fig = style.figure("Where they lie among all cosines", note, 430, **axes)
     low, high = (float(said.min()), float(said.max())) if len(said) else (0.0, 1.0)
     low, high = (low - 0.05, high + 0.05) if high - low < 1e-9 else (low, high)
     middles, counts, width = style.binned(said, 40, (low, high))

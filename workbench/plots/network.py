@@ -1,21 +1,22 @@
-"""A small piece of a graph, laid out for drawing: where some nodes stand in it, and which edges stay in a view."""
+"""Small pieces of a graph, laid out for drawing: around some nodes, with the edges of a view, or as stars of E2Neg."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from plotly.subplots import make_subplots
 from scipy.sparse.csgraph import breadth_first_order, connected_components, dijkstra
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench.datasets.structure import adjacency
+from workbench.datasets.structure import adjacency, hop_distances
 from workbench.errors import UserError, node_number
 from workbench.plots import style
+from workbench.training.run import Run
 
 BRANCHES = 5
 KINDS = (("dropped", style.LINE), ("one kept", style.COLOURS[1]), ("both directions kept", style.COLOURS[0]))
@@ -38,7 +39,7 @@ def piece(graph: Data | sp.csr_matrix, size: int = 120, seed: int = 0, start: in
     """
     links = adjacency(graph) if isinstance(graph, Data) else graph
     generator = np.random.default_rng(seed)
-    start = first(links, generator) if start is None else node_number(start, links.shape[0])
+    start = _first(links, generator) if start is None else node_number(start, links.shape[0])
     reached = [start]
     for node in reached:  # grows while it is walked; ends at `size`
         near = links.indices[links.indptr[node] : links.indptr[node + 1]]
@@ -77,7 +78,7 @@ def around(graph: Data | sp.csr_matrix, nodes: NDArray[np.int64], size: int = 90
     """
     links, nodes = adjacency(graph) if isinstance(graph, Data) else graph, np.unique(nodes)
     inside = links[nodes][:, nodes]
-    start = first(inside, np.random.default_rng(seed))
+    start = _first(inside, np.random.default_rng(seed))
     order = breadth_first_order(inside, start, directed=False, return_predecessors=False)
     order = np.concatenate([order, np.setdiff1d(np.arange(len(nodes)), order)])
     shown = nodes[order[: 2 * size // 3]]
@@ -91,7 +92,7 @@ def around(graph: Data | sp.csr_matrix, nodes: NDArray[np.int64], size: int = 90
     return _laid_out(links, np.concatenate([shown, near]), seed, f"{words}, {others} neighbours")
 
 
-def first(links: sp.csr_matrix, generator: np.random.Generator) -> int:
+def _first(links: sp.csr_matrix, generator: np.random.Generator) -> int:
     """Draw the node that a piece is grown from: one of the largest component of an undirected adjacency."""
     if not links.shape[0]:
         raise UserError("there is nothing to draw: this graph has no nodes")
@@ -159,8 +160,8 @@ def views(graph: Data, kept: Mapping[str, Tensor], seed: int = 0, size: int = 80
         if mask.shape != (graph.num_edges,):
             raise UserError(f"{name!r} has shape {list(mask.shape)}, the graph has {graph.num_edges} stored edges")
         titles.append(f"{name}: {float((mask != 0).float().mean()):.0%} of the directed edges kept")
-    base = make_subplots(1, len(kept), subplot_titles=titles, horizontal_spacing=0.04)
-    fig = style.figure("Edges that stay in a view", part.told, 440, base)
+    panels = {"rows": 1, "cols": len(kept), "subplot_titles": titles, "horizontal_spacing": 0.04}
+    fig = style.figure("Edges that stay in a view", part.told, 440, **panels)
     for column, mask in enumerate(kept.values(), start=1):
         values = (mask.cpu().numpy() != 0).astype(np.int8)
         left = sp.csr_matrix((values, tuple(graph.edge_index.cpu().numpy())), shape=(graph.num_nodes, graph.num_nodes))
@@ -175,3 +176,84 @@ def views(graph: Data, kept: Mapping[str, Tensor], seed: int = 0, size: int = 80
     style.bare(fig)
     fig.update_layout(margin_t=100, legend={"orientation": "h", "y": -0.02, "x": 0})
     return fig.update_annotations(font_size=13)
+
+
+def star_table(run: Run | Mapping[str, Tensor], graph: Data) -> pd.DataFrame:
+    """List the edges of the stars of a run of "e2neg", or of its details "centres" [k] and "stars" [2, star_edges].
+
+    A row has "centre", "neighbour", "hops" between them (-1: no path) and "same", whether their classes agree (None
+    without labels). A run without stars is a UserError.
+    """
+    details = run.details if isinstance(run, Run) else run
+    if "stars" not in details or "centres" not in details:
+        raise UserError("there are no stars here: only runs of 'e2neg' keep details 'centres' and 'stars'")
+    neighbour, centre = details["stars"].cpu().numpy()
+    hops = hop_distances(adjacency(graph), centre, neighbour)
+    same = None if graph.y is None else graph.y.cpu().numpy()[neighbour] == graph.y.cpu().numpy()[centre]
+    return pd.DataFrame({"centre": centre, "neighbour": neighbour, "hops": hops, "same": same})
+
+
+def stars(run: Run | Mapping[str, Tensor], graph: Data, shown: Sequence[int] | None = None) -> go.Figure:
+    """Draw some stars of a run of "e2neg" or of its details, and three distributions over all of them.
+
+    Labels of the graph, where it has any, colour the nodes. Up to six centres are shown, the first six when None. A run
+    without stars, or a node that is no centre, is a UserError.
+    """
+    table = star_table(run, graph)
+    centres = table["centre"].unique().tolist()
+    shown = centres[:6] if shown is None else list(shown)[:6]
+    if wrong := [node for node in shown if node not in centres]:
+        raise UserError(f"node {wrong[0]} is no centre of a star; the centres are {', '.join(map(str, centres))}")
+    titles = [f"centre {centre}" for centre in shown] + [""] * (6 - len(shown))
+    panels = {"rows": 3, "cols": 3, "subplot_titles": titles, "vertical_spacing": 0.09, "horizontal_spacing": 0.11}
+    counts = f"{len(centres)} stars, {len(table):,} star edges; shown: {len(shown)}, a ring a hop from the centre"
+    fig = style.figure(f"The stars of E2Neg on {getattr(graph, 'name', 'the graph')}", counts, 780, **panels)
+    labels = None if graph.y is None else graph.y.cpu().numpy()
+    named: set[str] = set()
+    for place, centre in enumerate(shown):
+        row, column = place // 3 + 1, place % 3 + 1
+        leaves = table[table["centre"] == centre]
+        places = _rings(leaves["hops"].to_numpy())
+        spokes = np.stack([np.arange(1, len(places)), np.zeros(len(places) - 1, int)])
+        fig.add_trace(lines(places, spokes, style.LINE), row=row, col=column)
+        nodes = np.concatenate([[centre], leaves["neighbour"].to_numpy()])
+        classes = np.full(len(nodes), -1) if labels is None else labels[nodes]
+        for index in np.unique(classes[1:]):
+            mine = 1 + np.flatnonzero(classes[1:] == index)
+            name = style.class_name(int(index), graph.get("class_names"), "class ")
+            look: dict[str, Any] = {"name": name, "legendgroup": name, "legendrank": 1000 + int(index)}
+            look |= {"hovertemplate": f"%{{text}}<br>{name}<extra></extra>", "showlegend": name not in named}
+            hover, marker = [f"node {node}" for node in nodes[mine]], {"size": 7, **style.class_marker(int(index))}
+            fig.add_trace(style.points(places[mine], marker, hover, **look), row, column)
+            named.add(name)
+        marker = {"size": 16, "line": {"width": 2, "color": style.INK}, **style.class_marker(int(classes[0]))}
+        fig.add_trace(style.points(places[:1], marker, [f"centre {centre}"]), row, column)
+        style.bare(fig, row, column)
+    _distributions(fig, table)
+    return fig.update_layout(bargap=0.08, margin_t=110).update_annotations(font_size=12)
+
+
+def _rings(hops: np.ndarray) -> np.ndarray:
+    """Place a centre at the origin and its leaves on one ring for each number of hops: [1 + leaves, 2]."""
+    ring = np.unique(hops, return_inverse=True)[1] + 1
+    alike = pd.Series(ring).groupby(ring)
+    angle = 2 * np.pi * alike.cumcount() / alike.transform("size") + 0.7 * ring
+    return np.vstack([[0, 0], np.stack([ring * np.cos(angle), ring * np.sin(angle)], axis=1)])
+
+
+def _distributions(fig: go.Figure, table: pd.DataFrame) -> None:
+    """Fill the bottom row: size of the stars, hops of their edges, share of the centre's class."""
+    each, hops = table.groupby("centre"), table["hops"].value_counts().sort_index()
+    sizes, counts, _ = style.binned(each.size(), 20)
+    far = ["none" if hop < 0 else str(hop) for hop in hops.index]
+    bars = [(sizes, counts, "neighbours of a centre", "centres"), (far, hops, "hops from the centre", "star edges")]
+    if table["same"].notna().any():
+        shares, counts, _ = style.binned(100 * each["same"].mean(), 20, (0, 100))
+        bars.append((shares, counts, "neighbours of the centre's class, %", "centres"))
+    else:
+        style.bare(fig, 3, 3)
+    for column, (x, y, across, up) in enumerate(bars, start=1):
+        fig.add_bar(x=x, y=y, marker_color=style.COLOURS[0], showlegend=False, row=3, col=column)
+        fig.update_xaxes(title=across, row=3, col=column)
+        fig.update_yaxes(title=up, row=3, col=column)
+    fig.update_xaxes(type="category", row=3, col=2)

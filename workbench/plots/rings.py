@@ -11,7 +11,6 @@ import plotly.graph_objects as go
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from plotly.colors import sample_colorscale
-from plotly.subplots import make_subplots
 from scipy.sparse.csgraph import dijkstra
 from torch_geometric.data import Data
 
@@ -156,11 +155,11 @@ def _ring_names(far: Ids, hops: Any) -> list[str]:
 
 def _grid(count: int, name: str, labelled: bool) -> go.Figure:
     rows, columns = max(1, (count + 1) // 2), min(max(count, 1), 2)
-    base = make_subplots(rows, columns, horizontal_spacing=0.03, vertical_spacing=0.08)
+    panels = {"rows": rows, "cols": columns, "horizontal_spacing": 0.03, "vertical_spacing": 0.08}
     note = "One ring a hop; the more of the anchor's gradient a negative takes, the larger it is"
     if labelled:
         note += "; labels are used to look, never to train"
-    fig = style.figure(f"The negatives of {name}", note, 230 + 430 * rows, base)
+    fig = style.figure(f"The negatives of {name}", note, 230 + 430 * rows, **panels)
     style.bare(fig)
     legend = {"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemclick": False, "itemdoubleclick": False}
     margin = {"l": 10, "r": 10, "t": 140, "b": 90}

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from plotly.subplots import make_subplots
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -37,8 +36,9 @@ def rule_scores(graph: Data, scores: Tensor | Mapping[str, Tensor], seed: int = 
         if score.shape != (graph.num_nodes,):
             raise UserError(f"score {name!r} has shape {list(score.shape)}, the graph has {graph.num_nodes} nodes")
     part, rows = network.piece(graph, size, seed), len(named)
-    base = make_subplots(rows, 2, column_widths=[0.6, 0.4], horizontal_spacing=0.16, vertical_spacing=0.22 / rows)
-    fig = style.figure("Rule scores of the nodes", f"left: {part.told}; right: all nodes", 100 + 330 * rows, base)
+    panels = {"rows": rows, "cols": 2, "horizontal_spacing": 0.16, "vertical_spacing": 0.22 / rows}
+    note, panels = f"left: {part.told}; right: all nodes", {**panels, "column_widths": [0.6, 0.4]}
+    fig = style.figure("Rule scores of the nodes", note, 100 + 330 * rows, **panels)
     for row, (name, score) in enumerate(named.items(), start=1):
         values = score.detach().cpu().double().numpy()
         reading = Reading(name, values, "number", "")
@@ -157,10 +157,10 @@ def rule_strata(
         rule: what the groups are made by. told: more for the subtitle.
         kind: what the groups are made of, as in `rules.readings.Reading`: those of a "truth" are called false and true.
     """
-    base = make_subplots(1, len(tables), horizontal_spacing=0.12, subplot_titles=list(tables))
+    panels = {"rows": 1, "cols": len(tables), "horizontal_spacing": 0.12, "subplot_titles": list(tables)}
     what = "mean over the nodes of a group with its 95 % bootstrap interval over these nodes"
     title = f"What labels say: {textwrap.shorten(rule, 60, placeholder=' …')}"
-    fig = _figure([title], [what, *textwrap.wrap(told, 100)], 400, base)
+    fig = _figure([title], [what, *textwrap.wrap(told, 100)], 400, **panels)
     for column, table in enumerate(tables.values(), start=1):
         if isinstance(table, str):
             # Placed on the paper, since the browser drops axes that nothing is drawn on.
@@ -211,13 +211,13 @@ def _plain(text: str) -> str:
     return html.escape(text, quote=False)  # what plotly would read as markup
 
 
-def _figure(title: Sequence[str], lines: Sequence[str], height: int, base: go.Figure | None = None) -> go.Figure:
+def _figure(title: Sequence[str], lines: Sequence[str], height: int, **panels: Any) -> go.Figure:
     """Return a figure with lines of title and of explanation in a margin that holds them.
 
     The explanation is part of the title: a subtitle of plotly's is put into the title where the figure is drawn hidden.
     """
     small = "".join(style.small(_plain(line)) for line in lines)
-    fig = style.figure("<br>".join(map(_plain, title)) + small, "", height, base)
+    fig = style.figure("<br>".join(map(_plain, title)) + small, "", height, **panels)
     place = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 20}}
     return fig.update_layout(title=place, margin_t=32 + 21 * (len(title) + len(lines)))
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from workbench.errors import UserError, unknown
 from workbench.evaluation import mean_interval, protocols
@@ -167,8 +166,8 @@ def budget_chart(rows: pd.DataFrame, study: Study, graph: str | None = None) -> 
         f"{int(table['epochs'].iloc[0])} epochs); bars: 95 % t interval of the accuracy, range of the costs"
         "<br>grey: all other nodes as negatives"
     )
-    base = make_subplots(1, len(MEASURES), horizontal_spacing=0.09)
-    fig = style.figure(f"How many negatives are enough on {table['data'].iloc[0]}?", subtitle, 430, base)
+    heading, panels = f"How many negatives are enough on {table['data'].iloc[0]}?", {"rows": 1, "cols": len(MEASURES)}
+    fig = style.figure(heading, subtitle, 430, horizontal_spacing=0.09, **panels)
     limited = table.dropna(subset="k")
     ticks = sorted(limited["k"].unique())
     for column, (measure, title) in enumerate(MEASURES.items(), start=1):
@@ -214,8 +213,7 @@ def claims_chart(verdicts: Sequence[tuple[Cell, Verdict]]) -> go.Figure:
     fig.add_vrect(x0=-MARGIN, x1=MARGIN, fillcolor=style.LINE, line_width=0, layer="below")
     fig.add_vline(x=0, line={"color": style.GREY, "width": 1})
     for word, (colour, symbol) in _LOOK.items():
-        mine = run[run["word"] == word]
-        if not len(mine):
+        if (mine := run[run["word"] == word]).empty:
             continue
         bars = style.interval(mine["off"], mine["low"].fillna(mine["off"]), mine["high"].fillna(mine["off"]))
         marker = {"color": colour, "symbol": symbol, "size": 10}

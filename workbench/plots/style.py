@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import plotly.io as pio
 from numpy.typing import NDArray
+from plotly.subplots import make_subplots
 
 from workbench.training.run import Run
 
@@ -84,9 +85,9 @@ def dark(fig: go.Figure) -> go.Figure:
     return copy
 
 
-def figure(title: str, subtitle: str = "", height: int = 420, base: go.Figure | None = None) -> go.Figure:
-    """Return `base`, or an empty figure, in the workbench's look; it takes the width of the page."""
-    fig = go.Figure() if base is None else base
+def figure(title: str, subtitle: str = "", height: int = 420, **panels: Any) -> go.Figure:
+    """Return an empty figure in the workbench's look, as wide as the page; `panels` are those of `make_subplots`."""
+    fig = make_subplots(**panels) if panels else go.Figure()
     fig.update_layout(template="workbench", height=height, title={"text": title, "subtitle": {"text": subtitle}})
     return fig
 
