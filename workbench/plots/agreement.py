@@ -1,7 +1,6 @@
 """Where two embeddings of the same nodes agree and where they don't: class by class, and on two maps."""
 
 import html
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -95,7 +94,7 @@ def agreement_maps(
     colour: str = OVERLAP,
     names: tuple[str, str] = SIDES,
     chosen: int | None = None,
-    node_names: Sequence[object] | None = None,
+    node_names: style.Names = None,
 ) -> tuple[go.Figure, go.Figure]:
     """Draw the maps of two embeddings, to stand side by side: same nodes, same colours, same axes.
 
@@ -112,9 +111,7 @@ def agreement_maps(
     ends = maps.spans([side.points for side in drawn])
     figures = []
     for place, (side, name) in enumerate(zip(drawn, names, strict=True)):
-        values = (classes.codes if colour == CLASS else nodes["overlap"]).to_numpy()
-        if colour == HITS:
-            values = side.hits_of(len(nodes))
+        values = np.asarray({CLASS: classes.codes, OVERLAP: nodes["overlap"], HITS: side.hits_of(len(nodes))}[colour])
         fig = maps.map_figure(side, values, colour, name, _TURNED[place], [*classes.categories], node_names)
         entries = 3 + sum(trace.showlegend is not False for trace in fig.data)
         scaled = [trace for trace in fig.data if trace.marker.showscale]

@@ -12,9 +12,9 @@ from workbench.evaluation import coloured, projection
 from workbench.evaluation.coloured import Colour
 from workbench.evaluation.projection import Map
 from workbench.plots import style
+from workbench.plots.style import Names
 from workbench.training.run import Run
 
-Names = Sequence[object] | None  # of nodes
 CELLS = 160  # of a density view, along the longer side
 LEGEND = 32  # classes; more cannot be told apart
 
@@ -22,7 +22,9 @@ LEGEND = 32  # classes; more cannot be told apart
 def embedding_map(
     run: Run, colour: Colour = "label", graph: Data | None = None, method: str = "umap", seed: int = 0
 ) -> go.Figure:
-    """Draw the embedding of a run as a map of its nodes.
+    """Draw the embedding of a run as a map of its nodes; the subtitle says how faithful it is.
+
+    Up to 50,000 nodes are drawn as points, of more the density of a seeded sample.
 
     Args:
         run: a trained run. graph: its graph; without it, a colour of "label" loads the graph of that name again.
@@ -30,10 +32,6 @@ def embedding_map(
             `run.details` with one value a node, or such values [nodes] themselves. Whole numbers are drawn as classes,
             others on a colour scale.
         method: "umap" or "pca". seed: of the map, not of the training.
-
-    Returns:
-        A figure whose subtitle says how faithful the map is. Up to 50,000 nodes are drawn as points, of more the
-        density of a seeded sample.
 
     Raises:
         UserError: unknown colour or map method, values of the wrong length, or a graph that cannot be loaded again.
@@ -65,7 +63,7 @@ def map_figure(
     title: str,
     heading: str,
     subtitle: str = "",
-    class_names: Sequence[str] | None = None,
+    class_names: Names = None,
     names: Names = None,
     height: int = 560,
 ) -> go.Figure:
@@ -73,8 +71,8 @@ def map_figure(
 
     Whole numbers are classes, below 0 none, and drawn as a trace each, the small classes on top; others as one trace on
     a colour scale. `customdata` holds the node of each point. Where the graph has more nodes than are drawn as points,
-    squares stand for the nodes in a cell, the fuller the darker, and hold no nodes. The title is that of the values, the
-    heading that of the figure; `names`, of the nodes of the graph, are shown where the mouse is.
+    squares stand for the nodes in a cell, the fuller the darker, and hold no nodes. The title is that of the values,
+    the heading that of the figure; `names`, of the nodes of the graph, are shown where the mouse is.
     """
     fig = style.figure(heading, "<br>".join(filter(None, [subtitle, told(drawn, len(values))])), height)
     for number, axis in enumerate((fig.layout.xaxis, fig.layout.yaxis), start=1):
@@ -94,7 +92,7 @@ def epochs_figure(
     values: NDArray[Any],
     title: str,
     heading: str,
-    class_names: Sequence[str] | None = None,
+    class_names: Names = None,
     names: Names = None,
 ) -> go.Figure:
     """Draw maps by epoch with a slider that opens at the last; other arguments as for `map_figure`."""
@@ -170,7 +168,7 @@ def _numbers(drawn: Map, shown: NDArray[Any], title: str, names: Names, dense: b
 
 
 def _by_class(
-    drawn: Map, shown: NDArray[Any], title: str, class_names: Sequence[str] | None, names: Names, dense: bool
+    drawn: Map, shown: NDArray[Any], title: str, class_names: Names, names: Names, dense: bool
 ) -> list[go.Scattergl]:
     classes, counts = np.unique(shown, return_counts=True)
     traces, full = [], {}
@@ -179,8 +177,7 @@ def _by_class(
         table = np.stack([np.bincount(cells[shown == index], minlength=len(within)) for index in classes])
         most, full = classes[table.argmax(0)], _square(within)
     for index in classes[np.argsort(-counts, kind="stable")].tolist():
-        nothing = "no label" if title == "class" else f"no {title}"
-        name = nothing if index < 0 else class_names[index] if class_names else str(index)
+        name = f"no {title}" if index < 0 and title != "class" else style.class_name(index, class_names)
         look = style.class_marker(index)
         legend = {"name": name, "legendrank": index + 1000, "showlegend": len(classes) <= LEGEND}
         if dense:

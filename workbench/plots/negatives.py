@@ -2,7 +2,7 @@
 
 import html
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,9 @@ from workbench.contrast.pair_tables import node_classes
 from workbench.errors import UserError
 from workbench.evaluation.projection import Map
 from workbench.plots import style
+from workbench.plots.style import Ids, Names
 
 Panels = Mapping[str, Audit | str]  # by sampler its audit, or a sentence that says why there is none
-Ids = NDArray[np.int64]
 Mapped = tuple[Map, str]  # a map and what it is of, in words
 MOST = 64  # negatives that are drawn or told one by one; of more, a sample
 NOWHERE = np.full((1, 2), None)  # of what stands in the legend alone
@@ -88,7 +88,7 @@ def classes(graph: Data) -> Ids | None:
     return labels if (labels >= 0).any() else None
 
 
-def called(node: int, names: Sequence[object] | None) -> str:
+def called(node: int, names: Names) -> str:
     """Return "node 12", with its name in brackets where it has one; not escaped."""
     return f"node {node}" + (f" ({names[node]})" if names is not None else "")
 
@@ -104,11 +104,7 @@ def away(hops: int) -> str:
 
 
 def negative_cosines(
-    panels: Panels,
-    cosines: NDArray[np.float64],
-    anchor: int,
-    chosen: int | None = None,
-    names: Sequence[object] | None = None,
+    panels: Panels, cosines: NDArray[np.float64], anchor: int, chosen: int | None = None, names: Names = None
 ) -> go.Figure:
     """Draw where the negatives of each sampler lie among an anchor's cosines with each node [nodes].
 
@@ -146,11 +142,7 @@ def negative_cosines(
 
 
 def negative_map(
-    panels: Panels,
-    mapped: Mapped | str,
-    anchor: int,
-    chosen: int | None = None,
-    names: Sequence[object] | None = None,
+    panels: Panels, mapped: Mapped | str, anchor: int, chosen: int | None = None, names: Names = None
 ) -> go.Figure:
     """Draw the negatives of each sampler on a map of all nodes; other arguments as for `negative_cosines`.
 

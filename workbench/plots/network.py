@@ -16,6 +16,7 @@ from torch_geometric.data import Data
 from workbench.datasets.structure import adjacency, hop_distances
 from workbench.errors import UserError, node_number
 from workbench.plots import style
+from workbench.plots.style import Ids, Names
 from workbench.training.run import Run
 
 BRANCHES = 5
@@ -25,8 +26,8 @@ KINDS = (("dropped", style.LINE), ("one kept", style.COLOURS[1]), ("both directi
 class Piece(NamedTuple):
     """A connected piece of a graph; the first node is the one that it was grown from."""
 
-    nodes: NDArray[np.int64]  # [shown]
-    edges: NDArray[np.int64]  # positions in `nodes`, each undirected edge once [2, drawn]
+    nodes: Ids  # [shown]
+    edges: Ids  # positions in `nodes`, each undirected edge once [2, drawn]
     places: NDArray[np.float64]  # [shown, 2]
     told: str  # what is shown, in words
 
@@ -70,7 +71,7 @@ def ego(graph: Data | sp.csr_matrix, node: int, hops: int = 2, size: int = 120, 
     return _laid_out(links, reached, seed, f"{len(reached)} of {links.shape[0]:,} nodes: {share} {far}")
 
 
-def around(graph: Data | sp.csr_matrix, nodes: NDArray[np.int64], size: int = 90, seed: int = 0) -> Piece:
+def around(graph: Data | sp.csr_matrix, nodes: Ids, size: int = 90, seed: int = 0) -> Piece:
     """Cut some nodes, at least one, and those of their neighbours that have the most edges to them.
 
     Of many nodes those are kept that one reaches first from a seeded one of the largest piece that they make up among
@@ -100,7 +101,7 @@ def _first(links: sp.csr_matrix, generator: np.random.Generator) -> int:
     return int(generator.choice(np.flatnonzero(component == np.bincount(component).argmax())))
 
 
-def _laid_out(links: sp.csr_matrix, nodes: NDArray[np.int64], seed: int, told: str) -> Piece:
+def _laid_out(links: sp.csr_matrix, nodes: Ids, seed: int, told: str) -> Piece:
     inside = sp.triu(links[nodes][:, nodes], k=1).tocoo()
     drawn = nx.empty_graph(len(nodes))
     drawn.add_edges_from(zip(inside.row.tolist(), inside.col.tolist(), strict=True))
@@ -108,7 +109,7 @@ def _laid_out(links: sp.csr_matrix, nodes: NDArray[np.int64], seed: int, told: s
     return Piece(nodes, np.stack([inside.row, inside.col]), np.array([*places.values()]), told)
 
 
-def lines(places: NDArray[np.float64], edges: NDArray[np.int64], colour: str = style.FAINT) -> go.Scatter:
+def lines(places: NDArray[np.float64], edges: Ids, colour: str = style.FAINT) -> go.Scatter:
     """Return edges [2, drawn] between places [shown, 2] as one trace."""
     ends = places[edges]  # [2, drawn, 2]
     broken = np.full((1, edges.shape[1]), np.nan)
@@ -117,11 +118,7 @@ def lines(places: NDArray[np.float64], edges: NDArray[np.int64], colour: str = s
 
 
 def neighbourhood_map(
-    part: Piece,
-    selected: NDArray[np.int64],
-    classes: NDArray[np.int64] | None = None,
-    class_names: Sequence[str] | None = None,
-    names: Sequence[object] | None = None,
+    part: Piece, selected: Ids, classes: Ids | None = None, class_names: Names = None, names: Names = None
 ) -> go.Figure:
     """Draw a piece of a graph in which the selected nodes are ringed.
 

@@ -18,7 +18,8 @@ from workbench.contrast.audit import Audit
 from workbench.datasets.structure import adjacency
 from workbench.errors import unknown
 from workbench.plots import network, style
-from workbench.plots.negatives import NOWHERE, Ids, Panels, away, called, classes, numbers, sampler_colour, shown_pairs
+from workbench.plots.negatives import NOWHERE, Panels, away, called, classes, numbers, sampler_colour, shown_pairs
+from workbench.plots.style import Ids
 
 COLOURS = ("class", "hops", "gradient share")
 RINGS = 10  # farther nodes share the last ring

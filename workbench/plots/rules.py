@@ -36,9 +36,9 @@ def rule_scores(graph: Data, scores: Tensor | Mapping[str, Tensor], seed: int = 
         if score.shape != (graph.num_nodes,):
             raise UserError(f"score {name!r} has shape {list(score.shape)}, the graph has {graph.num_nodes} nodes")
     part, rows = network.piece(graph, size, seed), len(named)
-    panels = {"rows": rows, "cols": 2, "horizontal_spacing": 0.16, "vertical_spacing": 0.22 / rows}
-    note, panels = f"left: {part.told}; right: all nodes", {**panels, "column_widths": [0.6, 0.4]}
-    fig = style.figure("Rule scores of the nodes", note, 100 + 330 * rows, **panels)
+    note, panels = f"left: {part.told}; right: all nodes", {"rows": rows, "cols": 2, "column_widths": [0.6, 0.4]}
+    space = {"horizontal_spacing": 0.16, "vertical_spacing": 0.22 / rows}
+    fig = style.figure("Rule scores of the nodes", note, 100 + 330 * rows, **panels, **space)
     for row, (name, score) in enumerate(named.items(), start=1):
         values = score.detach().cpu().double().numpy()
         reading = Reading(name, values, "number", "")
@@ -52,9 +52,7 @@ def rule_scores(graph: Data, scores: Tensor | Mapping[str, Tensor], seed: int = 
     return fig
 
 
-def rule_map(
-    reading: Reading, part: network.Piece, chosen: int | None = None, names: Sequence[object] | None = None
-) -> go.Figure:
+def rule_map(reading: Reading, part: network.Piece, chosen: int | None = None, names: style.Names = None) -> go.Figure:
     """Colour a piece of a graph by what a rule, or a part of it, says of each node, and ring a chosen one.
 
     The names of the nodes are shown under the pointer.
@@ -74,8 +72,8 @@ def rule_map(
     for name, mine, marker in (("nodes", ~np.isnan(values), scale), (_NOTHING, np.isnan(values), nothing)):
         if mine.any():
             text, look = np.array(hover)[mine].tolist(), {"color": values[mine], **marker}
-            legend = {"name": name, "showlegend": name == _NOTHING}
-            fig.add_trace(style.points(part.places[mine], look, text, part.nodes[mine], **legend))
+            trace = style.points(part.places[mine], look, text, part.nodes[mine], name=name)
+            fig.add_trace(trace.update(showlegend=name == _NOTHING))
     if chosen is not None and chosen in part.nodes:
         ring, name = {**style.RING, "size": 20, "line": {"width": 3}}, f"node {chosen}, chosen"
         fig.add_trace(style.points(part.places[part.nodes == chosen], ring, name=name, showlegend=True))

@@ -12,6 +12,8 @@ from plotly.subplots import make_subplots
 
 from workbench.training.run import Run
 
+Ids = NDArray[np.int64]
+Names = Sequence[object] | None  # of nodes, or of classes
 # The neutrals; like all colours here by their value on light paper, which `dark` turns into the one for dark paper.
 INK = "#222222"  # text, and outlines that are to stand out
 MUTED = "#5A5A5A"  # text beside the main one, and the outlines of marks
@@ -101,7 +103,7 @@ def points(
     places: NDArray[Any] | tuple[Any, Any],
     marker: dict[str, Any],
     text: Sequence[str] | None = None,
-    nodes: NDArray[np.int64] | None = None,
+    nodes: Ids | None = None,
     gl: bool = False,
     **more: Any,
 ) -> go.Scatter | go.Scattergl:
@@ -142,7 +144,7 @@ def class_marker(index: int) -> dict[str, str]:
     return {"color": COLOURS[index % len(COLOURS)], "symbol": SYMBOLS[index // len(COLOURS) % len(SYMBOLS)]}
 
 
-def class_name(index: int, names: Sequence[str] | None, otherwise: str = "") -> str:
+def class_name(index: int, names: Names, otherwise: str = "") -> str:
     """Return what a class is called in a figure; `otherwise` stands before the number of one without a name."""
     return "no label" if index < 0 else str(names[index]) if names else f"{otherwise}{index}"
 
