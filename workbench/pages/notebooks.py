@@ -18,7 +18,6 @@ from workbench.pages.html import FIGURE, as_page
 
 KERNEL = "python3"
 _WIDGET = "application/vnd.jupyter.widget-view+json"
-_UNKNOWN = object()  # the default of a parameter that is computed, so that its type can't be told without running it
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def find(notebook: str | Path) -> Path:
 
 
 def parameters(notebook: str | Path) -> dict[str, Any]:
-    """Return the parameters of a notebook with their defaults, read from its cell tagged "parameters"."""
+    """Return the parameters of a notebook with their defaults (None for a computed one), read from its tagged cell."""
     path = find(notebook)
     source = "\n".join(cell.source for cell in tagged(_read(path), "parameters"))
     try:
@@ -108,10 +107,10 @@ def check(notebooks: Sequence[str | Path], values: Mapping[str, Any]) -> None:
             raise UserError(f"parameter {key!r} {where}; name only the notebooks that have it")
         for name in have:
             default = known[name][key]
-            # A whole number will do for a float; None and computed defaults don't say what they take.
+            # A whole number will do for a float; None doesn't say what it takes.
             wanted = (float, int) if isinstance(default, float) else type(default)
             is_flag = isinstance(value, bool) and not isinstance(default, bool)
-            if default is not None and default is not _UNKNOWN and (is_flag or not isinstance(value, wanted)):
+            if default is not None and (is_flag or not isinstance(value, wanted)):
                 like, other = (f"{of!r} ({type(of).__name__})" for of in (default, value))
                 raise UserError(f"parameter {key!r} of notebook {name!r} takes a value like {like}, not {other}")
 
@@ -201,7 +200,7 @@ def _literal(node: ast.expr) -> Any:
     try:
         return ast.literal_eval(node)
     except ValueError:
-        return _UNKNOWN
+        return None
 
 
 def _last_line(text: str) -> str:

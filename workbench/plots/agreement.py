@@ -14,10 +14,8 @@ from workbench.plots import maps, style
 
 CLASS, OVERLAP = "class", "neighbourhood overlap"
 LOOK = "classes are used to look, never to train"
-_TURNED = (
-    "the other map is turned to lie as near as can be to this one",
-    "turned to lie as near as can be to the other",
-)
+_NEAR = "turned to lie as near as can be to"
+_TURNED = (f"the other map is {_NEAR} this one", f"{_NEAR} the other")
 _SYMBOLS = ("circle", "diamond")  # of the two embeddings, as are the first two colours
 _CHANGE = [[0, style.COOL], [0.5, style.LINE], [1, style.WARM]]  # which numbers can be read on
 _INTERVAL = ["overlap", "low", "high"]

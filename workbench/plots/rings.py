@@ -125,9 +125,9 @@ def _laid_out(links: sp.csr_matrix, hops: Any, before: Ids, anchor: int, negativ
     radius = np.where(np.isfinite(hops[nodes]), _radius(ring), _radius(rings + 1) + _APART) * (nodes != anchor)
     places = radius[:, None] * np.stack([np.sin(angles), np.cos(angles)], axis=1)
     links = sp.triu(links[nodes][:, nodes], k=1).tocoo()
-    one, two = nodes[links.row], nodes[links.col]
-    near = np.minimum(hops[one], hops[two]) < rings
-    leading = (before[one] == two) | (before[two] == one)
+    start, end = nodes[links.row], nodes[links.col]
+    near = np.minimum(hops[start], hops[end]) < rings
+    leading = (before[start] == end) | (before[end] == start)
     edges = np.stack([links.row, links.col])
     marked = np.isin(nodes, [anchor, *negatives])
     return _Ego(nodes, places, marked, edges[:, leading & near], edges[:, ~leading & near])

@@ -151,8 +151,7 @@ def class_name(index: int, names: Names, otherwise: str = "") -> str:
 
 def bare(fig: go.Figure, row: int | None = None, col: int | None = None) -> None:
     """Hide the axes of a panel in which places have no unit, and keep its aspect."""
-    fig.update_xaxes(visible=False, row=row, col=col)
-    fig.update_yaxes(visible=False, row=row, col=col)
+    fig.update_xaxes(visible=False, row=row, col=col).update_yaxes(visible=False, row=row, col=col)
 
 
 def run_labels(runs: Sequence[Run]) -> list[str]:
