@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch_geometric.data import Data
 
 from workbench.contrast.audit import Audit
-from workbench.contrast.pair_tables import node_classes
+from workbench.contrast.measures import node_classes
 from workbench.errors import UserError
 from workbench.evaluation.projection import Map
 from workbench.plots import style
