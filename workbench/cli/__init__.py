@@ -1,8 +1,8 @@
 """The command line: what is said of a wrong word, and the exit code.
 
-Each module of this package that declares `add(parser)` and `run(args)` is a command, by the module's name. The first
-line of its docstring is its help, and `KEPT` says what an interruption leaves. It takes --json unless its `JSON` is
-false. Nothing heavy is imported before a command runs.
+Each module of this package is a command that has `add(option)`, which declares its arguments, and `run(args)`, which
+returns the exit code, None where all is fine. The first line of its docstring is its help, and `KEPT` says what an
+interruption leaves. It takes --json unless its `JSON` is false. Nothing heavy is imported before a command runs.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
             parser.set_defaults(run=module.run, kept=getattr(module, "KEPT", "nothing was changed"))
             if getattr(module, "JSON", True):
                 parser.add_argument("--json", action="store_true", help="print the result as JSON")
-            module.add(parser)
+            module.add(parser.add_argument)
     return top, by_name
 
 
@@ -69,8 +69,7 @@ def _run(argv: list[str]) -> int:
     try:
         args = _parse(argv)
         kept = args.kept
-        code: int = args.run(args)
-        return code
+        return args.run(args) or FINE
     except UserError as error:
         print("workbench:", " ".join(str(error).split()), file=sys.stderr)
         if caret := getattr(error, "caret", None):  # a formula shows the place

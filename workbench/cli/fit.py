@@ -1,11 +1,11 @@
 """Train a method on a graph and store the run."""
 
-import argparse
 import sys
 import time
+from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from workbench.cli.output import FINE, INTERRUPTED, add_settings, facts_of, settings_of, show
+from workbench.cli.output import FINE, INTERRUPTED, Option, add_settings, facts_of, settings_of, show
 
 if TYPE_CHECKING:
     from workbench.training.run import Run
@@ -15,21 +15,18 @@ KEPT = "no run was stored"
 OWN = ("preset", "seed", "device", "fresh", "graph", "method", "callback", "store", "progress", "options")
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument("method", metavar="METHOD")
-    parser.add_argument("graph", metavar="GRAPH", help="a name or a file")
-    presets = "released, as-described, quick, or a graph's name (default: the authors' for this graph)"
-    parser.add_argument("--preset", help=presets)
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    add_settings(parser, "a setting, e.g. -p epochs=50")
-    parser.add_argument("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
-    parser.add_argument("--fresh", action="store_true", help="train even where the same run is stored")
-    parser.add_argument("--protocol", help="score the run at once")
+def add(option: Option) -> None:
+    option("method", metavar="METHOD")
+    option("graph", metavar="GRAPH", help="a name or a file")
+    option("--preset", help="released, as-described, quick, or a graph's name (default: the authors' for this graph)")
+    option("--seed", type=int, default=0, help="default: %(default)s")
+    add_settings(option, "a setting, e.g. -p epochs=50")
+    option("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
+    option("--fresh", action="store_true", help="train even where the same run is stored")
+    option("--protocol", help="score the run at once")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Train, or load the same run from the store, and print a summary."""
+def run(args: Namespace) -> int:
     from workbench import methods
     from workbench.datasets import load_graph
     from workbench.evaluation import evaluate, protocols

@@ -1,36 +1,29 @@
 """List or show named rules, evaluate a rule on a graph, or train Str-GCL with and without what rules say."""
 
-import argparse
+from argparse import Namespace
 from typing import Any
 
-from workbench.cli.output import FINE, act, print_json, show_facts, show_table
+from workbench.cli.output import Option, act, print_json, show_facts, show_table
 from workbench.cli.study import conduct
 from workbench.errors import UserError
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    add_option = parser.add_argument
-    add_option("action", metavar="ACTION", help="list | show RULE | eval RULE GRAPH | placebo GRAPH ...")
-    words = "a rule is a name or a formula in quotes, a graph a name or a file"
-    add_option("words", nargs="*", metavar="WORD", help=words)
-    top = "eval: nodes to show, the highest (default: %(default)s)"
-    add_option("--top", type=int, default=20, metavar="NODES", help=top)
-    add_option("--explain", type=int, metavar="NODE", help="eval: the truth tree of this node")
-    semantics = "eval: crisp, product, godel or lukasiewicz (default: %(default)s)"
-    add_option("--semantics", default="crisp", help=semantics)
-    steepness = "eval: of graded comparisons (default: %(default)s)"
-    add_option("--steepness", type=float, default=10.0, help=steepness)
-    rule = "placebo: train on this one; may be repeated (default: released)"
-    add_option("--rule", action="append", metavar="RULE", help=rule)
-    seeds = "placebo: training seeds of each condition (default: %(default)s)"
-    add_option("--seeds", type=int, default=5, help=seeds)
-    add_option("--preset", default="quick", help="placebo: of str-gcl (default: %(default)s)")
-    add_option("--out", metavar="FILE", help="placebo: add the rows to this CSV")
+def add(option: Option) -> None:
+    option("action", metavar="ACTION", help="list | show RULE | eval RULE GRAPH | placebo GRAPH ...")
+    option("words", nargs="*", metavar="WORD", help="a rule is a name or a formula in quotes, a graph a name or a file")
+    about = "eval: nodes to show, the highest (default: %(default)s)"
+    option("--top", type=int, default=20, metavar="NODES", help=about)
+    option("--explain", type=int, metavar="NODE", help="eval: the truth tree of this node")
+    option("--semantics", default="crisp", help="eval: crisp, product, godel or lukasiewicz (default: %(default)s)")
+    option("--steepness", type=float, default=10.0, help="eval: of graded comparisons (default: %(default)s)")
+    about = "placebo: train on this one; may be repeated (default: released)"
+    option("--rule", action="append", metavar="RULE", help=about)
+    option("--seeds", type=int, default=5, help="placebo: training seeds of each condition (default: %(default)s)")
+    option("--preset", default="quick", help="placebo: of str-gcl (default: %(default)s)")
+    option("--out", metavar="FILE", help="placebo: add the rows to this CSV")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Do what the action says."""
+def run(args: Namespace) -> int | None:
     actions = {
         "list": (_list_rules, ""),
         "show": (_show_rule, "RULE"),
@@ -40,15 +33,15 @@ def run(args: argparse.Namespace) -> int:
     return act(args, actions)
 
 
-def _list_rules(args: argparse.Namespace) -> int:
+def _list_rules(args: Namespace) -> None:
     from workbench import rules
 
     named = [rules.get(name) for name in rules.names()]
     rows = [vars(rule) if args.json else {"rule": rule.name, "what it says": rule.says} for rule in named]
-    return show_table(rows, args.json)
+    show_table(rows, args.json)
 
 
-def _show_rule(args: argparse.Namespace) -> int:
+def _show_rule(args: Namespace) -> None:
     from workbench import rules
 
     tree, word = rules.formula(args.words[0]), args.words[0].casefold()
@@ -59,10 +52,9 @@ def _show_rule(args: argparse.Namespace) -> int:
     else:
         show_facts({name: value for name, value in facts.items() if value})
         print(f"\n{rules.to_tree(tree)}")
-    return FINE
 
 
-def _eval_rule(args: argparse.Namespace) -> int:
+def _eval_rule(args: Namespace) -> None:
     from workbench import rules
     from workbench.datasets import load_graph
     from workbench.rules.explanation import explain
@@ -86,17 +78,16 @@ def _eval_rule(args: argparse.Namespace) -> int:
     explanation = None if args.explain is None else str(explain(evaluation, args.explain))
     if args.json:
         print_json({**facts, "top": rows, "explanation": explanation})
-        return FINE
+        return
     show_facts(facts)
     if explanation is not None:
         print(f"\nnode {args.explain}:\n{explanation}")
     if rows:
         print()
         show_table(rows)
-    return FINE
 
 
-def _placebo(args: argparse.Namespace) -> int:
+def _placebo(args: Namespace) -> int:
     from workbench import studies
 
     rules = {"rules": tuple(args.rule)} if args.rule else {}

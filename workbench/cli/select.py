@@ -1,29 +1,25 @@
 """Choose negatives by a sampler and say why each was chosen."""
 
-import argparse
+from argparse import Namespace
 from typing import Any
 
-from workbench.cli.output import FINE, add_settings, print_json, settings_of, show_table
+from workbench.cli.output import Option, add_settings, print_json, settings_of, show_table
 from workbench.errors import UserError
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument("sampler", metavar="SAMPLER")
-    parser.add_argument("graph", metavar="GRAPH", help="a name or a file")
-    k = "negatives for each anchor (default: 50, or half of a small graph's nodes)"
-    parser.add_argument("--k", type=int, help=k)
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    parser.add_argument("--anchor", type=int, metavar="NODE", help="choose for this anchor only")
-    explain = "say why in a sentence; with --anchor also what each is like"
-    parser.add_argument("--explain", action="store_true", help=explain)
-    add_settings(parser, "an option of it, e.g. -p hops=4")
-    parser.add_argument("--embedding", metavar="RUN", help="take similarities from this run instead of the attributes")
-    parser.add_argument("--rows", type=int, default=20, help="negatives to show (default: %(default)s)")
+def add(option: Option) -> None:
+    option("sampler", metavar="SAMPLER")
+    option("graph", metavar="GRAPH", help="a name or a file")
+    option("--k", type=int, help="negatives for each anchor (default: 50, or half of a small graph's nodes)")
+    option("--seed", type=int, default=0, help="default: %(default)s")
+    option("--anchor", type=int, metavar="NODE", help="choose for this anchor only")
+    option("--explain", action="store_true", help="say why in a sentence; with --anchor also what each is like")
+    add_settings(option, "an option of it, e.g. -p hops=4")
+    option("--embedding", metavar="RUN", help="take similarities from this run instead of the attributes")
+    option("--rows", type=int, default=20, help="negatives to show (default: %(default)s)")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print the negatives that were chosen."""
+def run(args: Namespace) -> None:
     from workbench.contrast.audit import audit
     from workbench.contrast.negatives import selection
     from workbench.datasets import load_graph
@@ -56,11 +52,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         arrays = {name: getattr(chosen, name) for name in ("anchors", "negatives", "weights")}
         print_json({**arrays, "reasons": reasons.to_dict("records")})
-        return FINE
+        return
     listed = f"{each} negatives {'shared by all' if shared else 'each, at most'}"
     print(f"{args.sampler} on {graph.name}, seed {args.seed}: {anchors} anchor{'s' * (anchors != 1)}, {listed}")
     show_table(reasons.head(args.rows))
     total = len(reasons) if shared or args.anchor is not None else anchors * each
     if total > args.rows:
         print(f"... and {total - args.rows:,} more; --rows N shows more, --json all")
-    return FINE

@@ -1,7 +1,7 @@
 """Studies: conditions × data × seeds × protocols in, one long table out, and what can be said of it."""
 
+from workbench.studies.execute import run
 from workbench.studies.results import read, summary
-from workbench.studies.running import run
 from workbench.studies.study import Claim, Condition, Study, load, names
 from workbench.studies.verdicts import claims, differences
 

@@ -1,10 +1,10 @@
-"""The executor: many trainings and their scores, here, on cores or on a cluster, whatever happens to a worker."""
+"""Studies are run: many trainings and their scores, here, on cores or on a cluster, whatever happens to a worker."""
 
 import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -23,16 +23,17 @@ from workbench import DISTRIBUTION
 from workbench.datasets import load_graph
 from workbench.errors import UserError
 from workbench.methods import configure
-from workbench.studies import measure
-from workbench.studies.plan import Task
-from workbench.studies.study import Study
+from workbench.studies import measure, results
+from workbench.studies.plan import Task, named, plan
+from workbench.studies.study import Study, load
 from workbench.training import store as runs
 from workbench.training.fit import fit
 from workbench.training.loop import Progress
 
 ATTEMPTS = 3  # of a training whose worker is killed each time
 STORED, TRAINED, UNFINISHED, FAILED, BUSY = "stored", "trained", "unfinished", "failed", "busy"
-Named = Mapping[str, Any]  # data in memory, by name
+Named = Mapping[str, Any]
+_loaded = cache(load_graph)
 
 
 @dataclass
@@ -42,7 +43,7 @@ class Outcome:
     Attributes:
         task: which. state: "stored", "trained", "unfinished", "failed" or "busy". reason: why it is none of the first.
         epochs, asked: that were trained, and that were asked for. seconds, peak_mib, device, folder: of the training.
-        rows: of the long table, see `workbench.studies.results`.
+        rows: of the long table.
     """
 
     task: Task
@@ -55,6 +56,66 @@ class Outcome:
     device: str = ""
     folder: str = ""
     rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+def run(
+    study: str | Study,
+    data: Any = None,
+    *,
+    workers: int | None = 0,
+    on: str | None = None,
+    deadline: float | None = None,
+    store: str | Path | None = None,
+    progress: bool = True,
+    **changes: Any,
+) -> pd.DataFrame:
+    """Run a study.
+
+    Each training is a stored run, so the same call goes on where an earlier one was interrupted.
+
+    Args:
+        study: a name of `names()`, a TOML file, or a value.
+        data: a graph, or several, each a name, a file or an object with a name; None for the study's own.
+        workers, on, deadline, store, progress: as for `execute`; by default one training follows the other in this
+            process.
+        **changes: what is other than in the study: its fields (seeds=2, splits=5, protocol="public"), conditions=[...],
+            preset, options of its family (ks=[4, 16]), and parameters of the methods (epochs=50).
+
+    Returns:
+        The long table, see `results.table`. Trainings that a deadline ended have a row "finished" of value 0.
+
+    Raises:
+        UserError: a mistake in what was asked, or a training that failed, or was interrupted.
+    """
+    study = load(study, **changes) if isinstance(study, str) else study.changed(**changes)
+    where = {"store": store, "workers": workers, "on": on, "deadline": deadline, "progress": progress}
+    return conduct(study, data, strict=True, **where)[1]
+
+
+def conduct(
+    study: Study, data: Any, strict: bool, left_out: list[str] | None = None, **where: Any
+) -> tuple[list["Outcome"], pd.DataFrame]:
+    """Return what became of each training of a study, and the long table.
+
+    Args:
+        study, data: as for `run`. left_out: as for `plan`. **where: as for `execute`.
+        strict: raise what failed, or what was interrupted without a deadline.
+    """
+    names, in_memory = named(study, data)
+    outcomes = execute(study, plan(study, names, in_memory, left_out), in_memory, **where)
+    rows, trained = list[dict[str, Any]](), dict[tuple[str, str], list[str]]()
+    for outcome in outcomes:
+        if strict and outcome.state == FAILED:
+            raise UserError(f"{outcome.task}: {outcome.reason}", kind="training")
+        if strict and outcome.state == UNFINISHED and where.get("deadline") is None:
+            raise UserError(f"interrupted in {outcome.task}; the same call goes on from there", kind="interrupted")
+        rows += outcome.rows
+        if study.lens and outcome.state in (STORED, TRAINED):
+            trained.setdefault((outcome.task.condition.name, outcome.task.data), []).append(outcome.folder)
+    for (condition, name), folders in trained.items():
+        scored = in_memory[name] if name in in_memory else _loaded(name)
+        rows += measure.through_lens(study, map(runs.load, folders), scored, condition)
+    return outcomes, results.table(rows)
 
 
 def execute(
@@ -99,7 +160,8 @@ def execute(
     shared["threads"] = None if on or not workers else max(1, cores // workers)
     outcomes: dict[Task, Outcome] = {}
     with tqdm(total=len(tasks), desc=study.name, unit="run", disable=not progress) as bar:
-        for outcome in _worked(tasks, workers, on, shared):
+        here = _here(tasks, workers, shared) if workers else _alone(tasks, shared)
+        for outcome in _on_cluster(tasks, on, shared) if on else here:
             outcomes[outcome.task] = outcome
             bar.set_postfix_str(f"{outcome.task}: {outcome.state}")
             bar.update()
@@ -124,7 +186,7 @@ def work(
     """Train and score one task in a worker.
 
     Args:
-        task: what to train. study: how to score. store: folder of runs. in_memory: data without a file, by name.
+        task, study, store, in_memory: as for `execute`.
         until: time at which to end, seconds since 1970; None for never. threads: of this process; None leaves them.
         wait: for another process that trains the same; else the outcome is "busy".
     """
@@ -160,23 +222,16 @@ def work(
     except UserError as error:
         return Outcome(task, FAILED, str(error))
     except Exception as error:  # a task that fails is not to take the others with it
-        return Outcome(task, FAILED, f"{type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}")
+        return Outcome(task, FAILED, _words(error))
 
 
-@cache
-def _loaded(word: str) -> Any:
-    return load_graph(word)
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}"
 
 
 def _lock(task: Task, store: str) -> str:
     training = (task.condition.method, task.condition.preset, task.condition.overrides, task.data, task.seed)
     return os.path.join(store, f".{hashlib.sha256(repr(training).encode()).hexdigest()[:16]}.lock")
-
-
-def _worked(tasks: list[Task], workers: int, on: str | None, shared: Named) -> Iterator[Outcome]:
-    if on:
-        return _on_cluster(tasks, on, shared)
-    return _here(tasks, workers, shared) if workers else _alone(tasks, shared)
 
 
 def _alone(tasks: list[Task], shared: Named) -> Iterator[Outcome]:
@@ -189,12 +244,26 @@ def _alone(tasks: list[Task], shared: Named) -> Iterator[Outcome]:
 
 
 def _here(tasks: list[Task], workers: int, shared: Named) -> Iterator[Outcome]:
-    """Work in this machine's processes; what a killed worker leaves is tried again."""
-    pools = _Pools(str(shared["threads"]))
-    threads = ThreadPoolExecutor(min(workers, len(tasks)) or 1)
+    """Work in a process for each thread of this one, so that a killed worker takes no other with it."""
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(shared["threads"]))
+    mine, pools = threading.local(), list[ProcessPoolExecutor]()
+
+    def start() -> None:
+        mine.pool = ProcessPoolExecutor(max_workers=1, env=limits)
+        pools.append(mine.pool)
+
+    def attempt(task: Task, waits: bool) -> Outcome:
+        for _ in range(ATTEMPTS):
+            try:
+                return mine.pool.submit(work, task, **shared, wait=waits).result()
+            except BrokenProcessPool:
+                start()
+        return Outcome(task, FAILED, f"its worker was killed {ATTEMPTS} times, perhaps for want of memory")
+
+    threads = ThreadPoolExecutor(min(workers, len(tasks)) or 1, initializer=start)
     try:
-        for wait in (False, True):  # what another process trains is left to the end
-            futures = [threads.submit(pools.work, task, {**shared, "wait": wait}) for task in tasks]
+        for waits in (False, True):  # what another process trains is left to the end
+            futures = [threads.submit(attempt, task, waits) for task in tasks]
             tasks = []
             for future in as_completed(futures):
                 outcome = future.result()
@@ -203,35 +272,8 @@ def _here(tasks: list[Task], workers: int, shared: Named) -> Iterator[Outcome]:
                 else:
                     yield outcome
     finally:
-        pools.end()
-        threads.shutdown(cancel_futures=True)
-
-
-class _Pools:
-    """A process for each thread of this one, so that a killed worker takes no other with it."""
-
-    def __init__(self, threads: str):
-        self.limits = {name: threads for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}
-        self.mine, self.all, self.ended = threading.local(), list[ProcessPoolExecutor](), False
-
-    def work(self, task: Task, options: Named) -> Outcome:
-        """Work in the process of the calling thread, in a new one where it is killed."""
-        for _ in range(ATTEMPTS):
-            if self.ended:
-                break
-            if getattr(self.mine, "pool", None) is None:
-                self.mine.pool = ProcessPoolExecutor(max_workers=1, env=self.limits)
-                self.all.append(self.mine.pool)
-            try:
-                return self.mine.pool.submit(work, task, **options).result()
-            except (BrokenProcessPool, RuntimeError):  # killed, or shut down in this moment
-                self.mine.pool = None
-        return Outcome(task, FAILED, f"its worker was killed {ATTEMPTS} times, perhaps for want of memory")
-
-    def end(self) -> None:
-        """End all processes."""
-        self.ended = True
-        for pool in self.all:
+        threads.shutdown(wait=False, cancel_futures=True)
+        for pool in pools:
             pool.shutdown(kill_workers=True)
 
 
@@ -247,14 +289,11 @@ def _on_cluster(tasks: list[Task], address: str, shared: Named) -> Iterator[Outc
         client = Client(address, timeout=10, set_as_default=False)
     except (OSError, ValueError) as error:
         raise UserError(f"no Dask scheduler answers at {address!r} ({str(error).splitlines()[0]})") from None
-    try:
-        submit: Callable[..., Any] = client.submit
-        futures = {submit(work, task, pure=False, retries=ATTEMPTS, wait=True, **shared): task for task in tasks}
+    with client:
+        options: Named = {"pure": False, "retries": ATTEMPTS, "wait": True, **shared}
+        futures = {client.submit(work, task, **options): task for task in tasks}
         for future in as_completed(list(futures), loop=client.loop):
             try:
                 yield future.result()
             except Exception as error:
-                words = next(iter(str(error).splitlines()), type(error).__name__)
-                yield Outcome(futures[future], FAILED, f"{type(error).__name__}: {words}")
-    finally:
-        client.close()
+                yield Outcome(futures[future], FAILED, _words(error))

@@ -92,11 +92,10 @@ def trainings(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
 def filled(claims: Iterable[Mapping[str, Any]], ks: Iterable[int]) -> list[dict[str, Any]]:
     """Return claims with their pairs of conditions; "{k}" in the names stands for each number of negatives."""
     spelt = []
-    for claim in claims:
-        claim = dict(claim)
+    for claim in map(dict, claims):
         if "pairs" not in claim:
-            first, second = claim.pop("first"), claim.pop("second")
-            claim["pairs"] = list(dict.fromkeys((first.format(k=k), second.format(k=k)) for k in ks or [0]))
+            ends = claim.pop("first"), claim.pop("second")
+            claim["pairs"] = [*dict.fromkeys(tuple(end.format(k=k) for end in ends) for k in ks or [0])]
         spelt.append(claim)
     return spelt
 

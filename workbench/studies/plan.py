@@ -1,6 +1,6 @@
 """The plan of a study: its tasks, each checked before anything is trained."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,19 @@ class Task:
         """Return what all its rows of the long table have."""
         facts = {"study": study.name, "condition": self.condition.name, "kind": self.kind, "data": self.data}
         return {**facts, "seed": self.seed, "preset": self.condition.preset}
+
+
+def named(study: Study, data: Any = None) -> tuple[list[str], dict[str, Any]]:
+    """Return the names of what a study is run on, by default its own data, and those data that are in memory."""
+    several = isinstance(data, Iterable) and not isinstance(data, str) and not hasattr(data, "num_nodes")
+    listed: list[Any] = [] if data is None else [*data] if several else [data]
+    listed = listed or [*study.data] or sorted({name for condition in study.conditions for name in condition.data})
+    names = [item if isinstance(item, str) else str(getattr(item, "name", None) or "graph") for item in listed]
+    if not names:
+        raise UserError(f"study {study.name!r} has no data of its own; name some, e.g. cora")
+    if len(set(names)) < len(names):
+        raise UserError(f"two of the data are called {max(names, key=names.count)!r}; each is trained on once")
+    return names, {name: item for name, item in zip(names, listed, strict=True) if not isinstance(item, str)}
 
 
 def plan(
