@@ -220,7 +220,7 @@ def test_trainings_are_scored_once_and_kept(labelled: Data, tmp_path: Path, monk
 
 
 def test_a_large_graph_has_fewer_splits(labelled: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.studies.measure.LARGE", 100)
+    monkeypatch.setattr("workbench.studies.tasks.LARGE", 100)
     study = wb.studies.load("placebo", conditions=["released"], large_splits=2, seeds=1, epochs=1, dim=4, projection=4)
     assert set(wb.studies.run(study, labelled, store=tmp_path, progress=False)["split"].dropna()) == {0, 1}
 

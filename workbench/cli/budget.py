@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+import workbench as wb
 from workbench.cli.output import Option, add_settings, settings_of
 from workbench.cli.study import KEPT as KEPT
 from workbench.cli.study import conduct
@@ -23,11 +24,9 @@ def add(option: Option) -> None:
 
 
 def run(args: Namespace) -> int:
-    from workbench import negatives, studies
-
     own = ("samplers", "ks", "objectives", "seeds", "method", "preset", "protocol")
     settings = settings_of(args.settings, own=(*own, "negatives", "objective", "seed"))
     if args.samplers == ["every"]:
-        args.samplers = negatives.names()
+        args.samplers = wb.negatives.names()
     changes = {name: getattr(args, name) for name in own}
-    return conduct(args, studies.load("negatives", **changes, **settings), args.graphs, args.out)
+    return conduct(args, wb.studies.load("negatives", **changes, **settings), args.graphs, args.out)

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+import workbench as wb
 from workbench.cli.output import Option, act, code_of, print_json, show_table
 from workbench.cli.study import KEPT as KEPT
 from workbench.cli.study import add_execution, add_results, conduct, folder_of, trained, write_page
@@ -17,8 +18,6 @@ def add(option: Option) -> None:
 
 
 def run(args: Namespace) -> int | None:
-    from workbench.studies import published
-
     actions = {
         "list": (_list, ""),
         "run": (_run, "CLAIM ..."),
@@ -27,21 +26,17 @@ def run(args: Namespace) -> int | None:
         "lens": (_run_study, "CLAIM ..."),
         "report": (write_page, ""),
     }
-    return act(args, actions, f"claims are {', '.join(published.runnable())}")
+    return act(args, actions, f"claims are {', '.join(wb.studies.published.runnable())}")
 
 
 def _list(args: Namespace) -> None:
-    from workbench.studies import report, results
-
-    table = report.cells(results.read("reproduction", folder_of(args)))
+    table = wb.studies.report.cells(wb.studies.read("reproduction", folder_of(args)))
     show_table(table if args.json else table.drop(columns="reason"), args.json)
     if not args.json:
         print("\nworkbench claims run CLAIM trains what one takes and says why its verdict is what it is")
 
 
 def _run_study(args: Namespace) -> int:
-    from workbench import studies
-
     name, changes, data = {
         "switches": ("switches", {"method": args.words[0]}, args.words[1:]),
         "cost": ("learning-curve", {}, args.words),
@@ -50,19 +45,19 @@ def _run_study(args: Namespace) -> int:
     if args.action != "lens":
         args.workers = 0  # one after the other, so that seconds can be compared
     file = folder_of(args) / f"{name}.csv"
-    code = conduct(args, studies.load(name, seeds=args.seeds, **changes), data, file)
+    code = conduct(args, wb.studies.load(name, seeds=args.seeds, **changes), data, file)
     if not args.json:
         print(f"\nkept in {file}; workbench claims report tells of it")
     return code
 
 
 def _run(args: Namespace) -> int:
-    from workbench import studies
-    from workbench.studies import execute, published, results, verdicts
+    from workbench.studies import published, verdicts
 
-    study = studies.load("reproduction", claims=args.words, seeds=args.seeds)
+    study = wb.studies.load("reproduction", claims=args.words, seeds=args.seeds)
     outcomes, rows = trained(args, study)
-    kept, states = results.add(rows, folder_of(args) / "reproduction.csv"), execute.table(outcomes)
+    states = wb.studies.execute.table(outcomes)
+    kept = wb.studies.results.add(rows, folder_of(args) / "reproduction.csv")
     cells = [claim for claim in map(published.find, args.words) if isinstance(claim, published.Cell)]
     judged = [{"claim": cell.id, "published": cell.value, **vars(verdicts.of_cell(cell, kept))} for cell in cells]
     means = rows[rows["metric"] == "accuracy"].groupby(["data", "protocol", "condition"], sort=False)["value"].mean()

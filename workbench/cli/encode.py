@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+import workbench as wb
 from workbench.cli.output import Option, add_run, check_out, show
 
 
@@ -12,13 +13,11 @@ def add(option: Option) -> None:
 
 
 def run(args: Namespace) -> None:
-    from workbench.datasets import load_graph
     from workbench.datasets.kinds import kind_of
-    from workbench.training import store as runs
     from workbench.training.export import table_of
 
     check_out(args.out)
-    run, data = runs.load(runs.find(args.run_name)), load_graph(args.data)
+    run, data = wb.runs.load(wb.runs.find(args.run_name)), wb.load_graph(args.data)
     embeddings, names = run.encode(data), kind_of(data).names_of(data)
     by_item = embeddings if isinstance(embeddings, dict) else {"": embeddings}
     files = [str(table_of(matrix, names, args.out, item)) for item, matrix in by_item.items()]

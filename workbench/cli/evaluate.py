@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+import workbench as wb
 from workbench.cli.output import Option, add_run, facts_of, show, show_table
 from workbench.errors import UserError
 
@@ -20,15 +21,11 @@ def add(option: Option) -> None:
 
 
 def run(args: Namespace) -> None:
-    from workbench.datasets import load_graph
-    from workbench.evaluation import check_same, compare, evaluate, format, protocols
-    from workbench.training import store as runs
-
     if args.protocol:
-        protocols.get(args.protocol)  # a misspelt word is told before anything is loaded
-    run = runs.load(runs.find(args.run_name))
+        wb.protocols.get(args.protocol)  # a misspelt word is told before anything is loaded
+    run = wb.runs.load(wb.runs.find(args.run_name))
     try:
-        check_same(run, graph := load_graph(args.graph or run.graph))
+        wb.evaluation.check_same(run, graph := wb.load_graph(args.graph or run.graph))
     except UserError as error:
         other = error.fields.get("kind") == "other data"
         if args.graph and not other:
@@ -37,9 +34,9 @@ def run(args: Namespace) -> None:
         raise UserError(f"{error} ({trained_on}--graph says where it is)") from None
     options = {"protocol": args.protocol, "splits": args.splits, "seed": args.seed, "solver": args.solver}
     if args.baselines:
-        table = compare(run, graph, **options)
-        show_table(table if args.json else format(table), args.json)
+        table = wb.compare(run, graph, **options)
+        show_table(table if args.json else wb.evaluation.format(table), args.json)
     else:
-        scores = evaluate(run, graph, **options)
+        scores = wb.evaluate(run, graph, **options)
         text = f"{run.method} on {run.graph}, preset {run.preset}, training seed {run.seed}: {scores}"
         show(args, {**facts_of(run), "scores": scores.as_dict()}, text)

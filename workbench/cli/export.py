@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+import workbench as wb
 from workbench.cli.output import Option, add_run, show
 
 
@@ -11,7 +12,5 @@ def add(option: Option) -> None:
 
 
 def run(args: Namespace) -> None:
-    from workbench.training import store as runs
-
-    files = [str(file) for file in runs.load(runs.find(args.run_name)).export(args.folder)]
+    files = [str(file) for file in wb.runs.load(wb.runs.find(args.run_name)).export(args.folder)]
     show(args, {"files": files}, "\n".join(files))

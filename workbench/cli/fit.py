@@ -3,12 +3,9 @@
 import sys
 import time
 from argparse import Namespace
-from typing import TYPE_CHECKING
 
+import workbench as wb
 from workbench.cli.output import FINE, INTERRUPTED, Option, add_settings, facts_of, settings_of, show
-
-if TYPE_CHECKING:
-    from workbench.training.run import Run
 
 KEPT = "no run was stored"
 # Arguments of `fit` that are no parameters of a method.
@@ -27,22 +24,23 @@ def add(option: Option) -> None:
 
 
 def run(args: Namespace) -> int:
-    from workbench import methods
-    from workbench.datasets import load_graph
-    from workbench.evaluation import evaluate, protocols
-    from workbench.training.fit import fit
-
-    methods.get(args.method)  # a misspelt word is told before anything is loaded or trained
+    wb.methods.get(args.method)  # a misspelt word is told before anything is loaded or trained
     if args.protocol:
-        protocols.get(args.protocol)
+        wb.protocols.get(args.protocol)
     settings = settings_of(args.settings, own=OWN)
-    graph, started = load_graph(args.graph), time.time()
-    run = fit(args.method, graph, args.preset, args.seed, device=args.device, fresh=args.fresh, **settings)
+    graph, started = wb.load_graph(args.graph), time.time()
+    run = wb.fit(args.method, graph, args.preset, args.seed, device=args.device, fresh=args.fresh, **settings)
     loaded = run.path is not None and (run.path / "run.json").stat().st_mtime < started
     facts = {**facts_of(run), "loaded": loaded}
-    lines = [_summary(run, loaded)]
+    state = "" if run.complete else f" of {run.config.epochs}"
+    loss = f", loss {run.history['loss'].iloc[-1]:.4f}" if run.epochs else ", untrained"
+    lines = [
+        f"{run.method} on {run.graph}, preset {run.preset}, seed {run.seed}: {run.epochs}{state} epochs in "
+        f"{run.seconds:.1f} s, peak {run.peak_mib:.0f} MiB on {run.device}{loss}; {run.path or 'not stored'}"
+        f"{'; loaded from the store, --fresh trains again' * loaded}"
+    ]
     if args.protocol and run.complete:
-        scores = evaluate(run, graph, args.protocol)
+        scores = wb.evaluate(run, graph, args.protocol)
         facts["scores"] = scores.as_dict()
         lines.append(str(scores))
     elif run.complete:
@@ -53,13 +51,3 @@ def run(args: Namespace) -> int:
         print(f"workbench: interrupted; the same command goes on after epoch {run.epochs}", file=sys.stderr)
         return INTERRUPTED
     return FINE
-
-
-def _summary(run: "Run", loaded: bool) -> str:
-    how = "; loaded from the store, --fresh trains again" if loaded else ""
-    state = "" if run.complete else f" of {run.config.epochs}"
-    loss = f", loss {run.history['loss'].iloc[-1]:.4f}" if run.epochs else ", untrained"
-    return (
-        f"{run.method} on {run.graph}, preset {run.preset}, seed {run.seed}: {run.epochs}{state} epochs in "
-        f"{run.seconds:.1f} s, peak {run.peak_mib:.0f} MiB on {run.device}{loss}; {run.path or 'not stored'}{how}"
-    )

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+import workbench as wb
 from workbench.cli.fit import OWN
 from workbench.cli.output import Option, add_settings, settings_of, show
 
@@ -14,10 +15,6 @@ def add(option: Option) -> None:
 
 
 def run(args: Namespace) -> None:
-    from workbench import methods
-    from workbench.datasets import load_graph
-    from workbench.training.memory import forecast
-
-    methods.get(args.method)
-    expected = forecast(args.method, load_graph(args.graph), args.preset, **settings_of(args.settings, own=OWN))
+    wb.methods.get(args.method)
+    expected = wb.forecast(args.method, wb.load_graph(args.graph), args.preset, **settings_of(args.settings, own=OWN))
     show(args, expected._asdict(), expected)

@@ -4,6 +4,7 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
+import workbench as wb
 from workbench.cli.output import Option, show_facts, show_table
 
 
@@ -12,17 +13,16 @@ def add(option: Option) -> None:
 
 
 def run(args: Namespace) -> None:
-    from workbench import datasets as graphs
     from workbench.datasets.files.registry import kind_of_row, present
 
     if args.graph is not None:
         from workbench.datasets.kinds import kind_of
 
-        data = graphs.load_graph(args.graph)
+        data = wb.load_graph(args.graph)
         kind = kind_of(data)
-        known = graphs.facts(data.name) if args.graph in graphs.names() else {}
+        known = wb.graphs.facts(data.name) if args.graph in wb.graphs.names() else {}
         if kind.name == "nodes":
-            figures = graphs.statistics(data)
+            figures = wb.graphs.statistics(data)
         else:
             shape = kind.shape(data)
             sizes = {name: count for name, count in kind.sizes(data).items() if f"{name}s" not in shape}
@@ -32,8 +32,8 @@ def run(args: Namespace) -> None:
         show_facts({"graph": data.name, "kind": kind.name, **figures, **rest}, args.json)
         return
     here, rows = present(Path(os.environ.get("WORKBENCH_DATA") or "data")), []
-    for name in graphs.names():
-        facts = graphs.facts(name)
+    for name in wb.graphs.names():
+        facts = wb.graphs.facts(name)
         figures = {key: facts.get(key) for key in ("nodes", "edges", "features", "classes")}
         files = "yes" if name in here else "no" if "folder" in facts or "npz" in facts else "none needed"
         first = {"graph": name, "kind": kind_of_row(facts)}

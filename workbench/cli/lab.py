@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from urllib.parse import quote
 
+import workbench as wb
 from workbench.cli.output import Option
 
 JSON = False
@@ -18,9 +19,7 @@ def add(option: Option) -> None:
 
 
 def run(args: Namespace) -> None:
-    from workbench.pages import notebooks
-
-    path, here = notebooks.find(args.notebook).resolve(), Path.cwd()
+    path, here = wb.notebooks.find(args.notebook).resolve(), Path.cwd()
     folder = here if path.is_relative_to(here) else path.parent
     command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={folder}"]
     command += [f"--LabApp.default_url=/lab/tree/{quote(path.relative_to(folder).as_posix())}"]

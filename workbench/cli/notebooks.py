@@ -4,6 +4,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+import workbench as wb
 from workbench.cli.output import FAILED, FINE, Option, add_settings, print_json, settings_of
 from workbench.errors import UserError
 
@@ -20,16 +21,14 @@ def add(option: Option) -> None:
 
 
 def run(args: Namespace) -> int:
-    from workbench.pages import notebooks
-
     parameters = settings_of(args.settings)
-    chosen = args.names or notebooks.names()
-    notebooks.check(chosen, parameters)  # before the first one starts
+    chosen = args.names or wb.notebooks.names()
+    wb.notebooks.check(chosen, parameters)  # before the first one starts
     if args.gallery and Path(args.gallery).exists() and not Path(args.gallery).is_dir():
         raise UserError(f"--gallery {args.gallery!r} is a file; name a folder")
     outcomes, html = [], not (args.no_html or args.gallery)
     for name in chosen:
-        outcome = notebooks.execute(name, parameters, args.out_dir, html=html, timeout=args.timeout)
+        outcome = wb.notebooks.execute(name, parameters, args.out_dir, html=html, timeout=args.timeout)
         outcomes.append(outcome)
         if not args.json:
             print(outcome, file=sys.stdout if outcome.ok else sys.stderr, flush=True)

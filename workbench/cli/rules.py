@@ -3,6 +3,7 @@
 from argparse import Namespace
 from typing import Any
 
+import workbench as wb
 from workbench.cli.output import Option, act, print_json, show_facts, show_table
 from workbench.cli.study import conduct
 from workbench.errors import UserError
@@ -34,36 +35,30 @@ def run(args: Namespace) -> int | None:
 
 
 def _list_rules(args: Namespace) -> None:
-    from workbench import rules
-
-    named = [rules.get(name) for name in rules.names()]
+    named = [wb.rules.get(name) for name in wb.rules.names()]
     rows = [vars(rule) if args.json else {"rule": rule.name, "what it says": rule.says} for rule in named]
     show_table(rows, args.json)
 
 
 def _show_rule(args: Namespace) -> None:
-    from workbench import rules
-
-    tree, word = rules.formula(args.words[0]), args.words[0].casefold()
-    facts = vars(rules.get(word)) if word in rules.names() else {}
-    facts = {**facts, "formula": str(tree), "latex": rules.to_latex(tree)}
+    tree, word = wb.rules.formula(args.words[0]), args.words[0].casefold()
+    facts = vars(wb.rules.get(word)) if word in wb.rules.names() else {}
+    facts = {**facts, "formula": str(tree), "latex": wb.rules.to_latex(tree)}
     if args.json:
-        print_json({**facts, "tree": rules.to_tree(tree)})
+        print_json({**facts, "tree": wb.rules.to_tree(tree)})
     else:
         show_facts({name: value for name, value in facts.items() if value})
-        print(f"\n{rules.to_tree(tree)}")
+        print(f"\n{wb.rules.to_tree(tree)}")
 
 
 def _eval_rule(args: Namespace) -> None:
-    from workbench import rules
-    from workbench.datasets import load_graph
     from workbench.rules.explanation import explain
 
     if args.top < 0:
         raise UserError(f"--top is {args.top}; it must be 0 or more")
-    tree, semantics = rules.formula(args.words[0]), rules.Semantics(args.semantics, args.steepness)
-    terms = rules.Terms(graph := load_graph(args.words[1]))
-    evaluation = rules.Evaluation(tree, terms, semantics)
+    tree, semantics = wb.rules.formula(args.words[0]), wb.rules.Semantics(args.semantics, args.steepness)
+    terms = wb.rules.Terms(graph := wb.load_graph(args.words[1]))
+    evaluation = wb.rules.Evaluation(tree, terms, semantics)
     values = evaluation.result()
     facts: dict[str, Any] = {"formula": str(tree), "graph": graph.name, "semantics": semantics.name}
     if tree.sort == "truth" and semantics.name == "crisp":
@@ -88,8 +83,6 @@ def _eval_rule(args: Namespace) -> None:
 
 
 def _placebo(args: Namespace) -> int:
-    from workbench import studies
-
     rules = {"rules": tuple(args.rule)} if args.rule else {}
-    study = studies.load("placebo", seeds=args.seeds, preset=args.preset, **rules)
+    study = wb.studies.load("placebo", seeds=args.seeds, preset=args.preset, **rules)
     return conduct(args, study, args.words, args.out)

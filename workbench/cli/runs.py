@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+import workbench as wb
 from workbench.cli.output import Option, show_table
 
 
@@ -10,10 +11,9 @@ def add(option: Option) -> None:
 
 
 def run(args: Namespace) -> None:
-    from workbench.training import store as runs
-
-    table = runs.table(args.root)
+    table = wb.runs.table(args.root)
     if args.json or len(table):
         show_table(table if args.json else table.round({"seconds": 1, "peak_mib": 0}), args.json)
     else:
-        print(f"no run is stored in {runs.root(args.root)}; train one, e.g. workbench fit grace pydocs --preset quick")
+        hint = "train one, e.g. workbench fit grace pydocs --preset quick"
+        print(f"no run is stored in {wb.runs.root(args.root)}; {hint}")

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from typing import Any
 
+import workbench as wb
 from workbench.cli.output import Option, add_settings, print_json, settings_of, show_table
 from workbench.errors import UserError
 
@@ -20,34 +21,28 @@ def add(option: Option) -> None:
 
 
 def run(args: Namespace) -> None:
-    from workbench.contrast.audit import audit
-    from workbench.contrast.negatives import selection
-    from workbench.datasets import load_graph
-    from workbench.evaluation import check_same
-    from workbench.training import store as runs
-
-    selection.SAMPLERS.get(args.sampler)  # a misspelt word is told before anything is loaded
+    wb.negatives.SAMPLERS.get(args.sampler)  # a misspelt word is told before anything is loaded
     options = settings_of(args.settings, own=("k", "seed", "anchor", "anchors", "graph", "sampler", "embedding"))
     if args.rows < 1:
         raise UserError(f"--rows is {args.rows}; it must be 1 or more")
-    graph = load_graph(args.graph)
+    graph = wb.load_graph(args.graph)
     if args.k is None:
         args.k = max(1, min(50, graph.num_nodes // 2))
-    embedding = None if args.embedding is None else runs.load(runs.find(args.embedding))
-    check_same(embedding, graph)
+    embedding = None if args.embedding is None else wb.runs.load(wb.runs.find(args.embedding))
+    wb.evaluation.check_same(embedding, graph)
     asked: dict[str, Any] = {"k": args.k, "seed": args.seed, "embedding": embedding, **options}
-    chosen = selection.select(args.sampler, graph, anchors=args.anchor, **asked)
+    chosen = wb.negatives.select(args.sampler, graph, anchors=args.anchor, **asked)
     anchors, shared, each = len(chosen.anchors), chosen.shared, chosen.negatives.shape[-1]
     if args.anchor is not None:
         chosen = chosen.of(args.anchor)
     elif not shared and not args.json:  # reasons of the anchors that are shown; those of all can take a while
-        chosen = selection.select(args.sampler, graph, anchors=chosen.anchors[: -(-args.rows // each)], **asked)
+        chosen = wb.negatives.select(args.sampler, graph, anchors=chosen.anchors[: -(-args.rows // each)], **asked)
     reasons = chosen.reasons
     if args.explain:
         reasons = reasons.assign(because=chosen.sentences())
         if args.anchor is not None:
             kept = ["hops", "cosine", "degree", "same_class", "gradient_share", "overlap"]
-            pairs = audit(chosen, graph, embedding, anchors=None).pairs[kept]
+            pairs = wb.audit(chosen, graph, embedding, anchors=None).pairs[kept]
             reasons = reasons.drop(columns=kept, errors="ignore").join(pairs)
     if args.json:
         arrays = {name: getattr(chosen, name) for name in ("anchors", "negatives", "weights")}

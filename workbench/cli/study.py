@@ -4,17 +4,8 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli.output import (
-    Option,
-    act,
-    add_settings,
-    check_out,
-    code_of,
-    print_json,
-    settings_of,
-    show,
-    show_table,
-)
+import workbench as wb
+from workbench.cli.output import Option, act, add_settings, check_out, code_of, print_json, settings_of, show_table
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,17 +48,13 @@ def add_results(option: Option) -> None:
 
 
 def run(args: Namespace) -> int | None:
-    from workbench import studies
-
     actions = {"list": (_list, ""), "run": (_run, "STUDY [GRAPH ...]"), "report": (_report, "[STUDY ...]")}
-    return act(args, actions, f"studies are {', '.join(studies.names())}")
+    return act(args, actions, f"studies are {', '.join(wb.studies.names())}")
 
 
 def folder_of(args: Namespace) -> Path:
     """Return where results are kept."""
-    from workbench.studies import results
-
-    folder = Path(args.results) if args.results else results.FOLDER
+    folder = Path(args.results) if args.results else wb.studies.results.FOLDER
     if not folder.is_dir():
         raise UserError(f"results are kept in {folder}, which is no folder; --results FOLDER names another")
     return folder
@@ -75,21 +62,19 @@ def folder_of(args: Namespace) -> Path:
 
 def conduct(args: Namespace, study: Any, data: list[str] | None, out: str | Path | None = None) -> int:
     """Run a study as the arguments say, add its rows to a file, and print its tables."""
-    from workbench.studies import execute, report, results
-
     check_out(out)
     outcomes, rows = trained(args, study, data)
     if out:
-        results.add(rows, Path(out))
-    tables = report.study(study, rows)
+        wb.studies.results.add(rows, Path(out))
+    tables = wb.studies.report.study(study, rows)
     if args.json:
-        print_json({"trainings": execute.table(outcomes), "rows": rows, **tables})
+        print_json({"trainings": wb.studies.execute.table(outcomes), "rows": rows, **tables})
     else:
         methods = ", ".join(dict.fromkeys(f"{c.method}, preset {c.preset}" for c in study.conditions))
         protocols = ", ".join(filter(None, rows["protocol"].unique())) or "no scores"
         print(f"{study.name}: {methods}; {len(study.seeds)} training seeds, {protocols}")
         _print(tables)
-        unfinished = execute.table(outcome for outcome in outcomes if code_of([outcome]))
+        unfinished = wb.studies.execute.table(outcome for outcome in outcomes if code_of([outcome]))
         if len(unfinished):
             print("\nnot finished\n")
             show_table(unfinished.drop(columns=["seconds", "peak_mib", "device", "folder"]))
@@ -100,13 +85,11 @@ def trained(
     args: Namespace, study: Any, data: list[str] | None = None, left_out: list[str] | None = None
 ) -> tuple[list["Outcome"], "pd.DataFrame"]:
     """Execute a study where the arguments say, and return what became of each training, and the long table."""
-    from workbench.studies import execute
-
     minutes, workers, on = getattr(args, "deadline", None), getattr(args, "workers", 0), getattr(args, "on", None)
     if minutes is not None and not minutes > 0:
         raise UserError(f"--deadline is {minutes:g} minutes; it must be above 0")
     where = {"workers": workers, "on": on, "deadline": minutes and 60 * minutes, "progress": not args.json}
-    return execute.conduct(study, data, strict=workers == 0 and on is None, left_out=left_out, **where)
+    return wb.studies.execute.conduct(study, data, strict=workers == 0 and on is None, left_out=left_out, **where)
 
 
 def _print(tables: dict[str, "pd.DataFrame"]) -> None:
@@ -116,41 +99,32 @@ def _print(tables: dict[str, "pd.DataFrame"]) -> None:
 
 
 def _list(args: Namespace) -> None:
-    from workbench import studies
-
     rows = [
         {"study": study.name, "conditions": len(study.conditions), "seeds": len(study.seeds), "asks": study.title}
-        for study in map(studies.load, studies.names())
+        for study in map(wb.studies.load, wb.studies.names())
     ]
     show_table(rows, args.json)
 
 
 def _run(args: Namespace) -> int:
-    from workbench import studies
-
     word, *data = args.words
     changes = settings_of(args.settings, own=("seeds", "data", "name"))
     changes |= {} if args.seeds is None else {"seeds": args.seeds}
-    return conduct(args, studies.load(word, **changes), data or None, args.out)
+    return conduct(args, wb.studies.load(word, **changes), data or None, args.out)
 
 
 def write_page(args: Namespace) -> None:
     """Write the page of all claims."""
-    from workbench.studies import report
-
-    path = report.write(folder_of(args))
-    show(args, {"page": path}, path)
+    path = wb.studies.report.write(folder_of(args))
+    print_json({"page": path}) if args.json else print(path)
 
 
 def _report(args: Namespace) -> None:
-    from workbench import studies
-    from workbench.studies import report, results
-
     if not args.words:
         write_page(args)
     for word in args.words:
-        study, rows = studies.load(word), results.read(word, folder_of(args))
+        study, rows = wb.studies.load(word), wb.studies.read(word, folder_of(args))
         if not len(rows):
             raise UserError(f"nothing is kept of study {word!r}; workbench study run {word} --out FILE keeps its rows")
-        tables = report.study(study, rows)
+        tables = wb.studies.report.study(study, rows)
         print_json(tables) if args.json else _print(tables)

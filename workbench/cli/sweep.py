@@ -3,6 +3,7 @@
 import sys
 from argparse import Namespace
 
+import workbench as wb
 from workbench.cli.output import Option, add_settings, check_out, code_of, settings_of, show_table
 from workbench.cli.study import KEPT as KEPT
 from workbench.cli.study import add_execution, trained
@@ -20,18 +21,16 @@ def add(option: Option) -> None:
 
 
 def run(args: Namespace) -> int:
-    from workbench.studies import execute
-    from workbench.studies.study import sweep
-
     check_out(args.out)
-    study = sweep(args.methods, args.preset, args.seeds, **settings_of(args.settings, own=("seeds", "preset")))
+    settings = settings_of(args.settings, own=("seeds", "preset"))
+    study = wb.studies.study.sweep(args.methods, args.preset, args.seeds, **settings)
     left_out: list[str] = []
     outcomes, _ = trained(args, study, args.graphs, left_out)
     for sentence in left_out:
         print(f"workbench: left out: {sentence}", file=sys.stderr)
     if not outcomes:
         raise UserError("no training is left: none of the methods has such a preset for any of the graphs")
-    table = execute.table(outcomes)
+    table = wb.studies.execute.table(outcomes)
     if args.out:
         table.to_csv(args.out, index=False, float_format="%.6g")
     show_table(table, args.json)

@@ -1,7 +1,7 @@
 """Studies are run: many trainings and their scores, here, on cores or on a cluster, whatever happens to a worker."""
 
 import hashlib
-import os
+import math
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,9 +23,9 @@ from workbench import DISTRIBUTION
 from workbench.datasets import load_graph
 from workbench.errors import UserError
 from workbench.methods import configure
-from workbench.studies import measure, results
-from workbench.studies.plan import Task, named, plan
+from workbench.studies import results
 from workbench.studies.study import Study, load
+from workbench.studies.tasks import Task, baseline, measured, named, plan, through_lens
 from workbench.training import store as runs
 from workbench.training.fit import fit
 from workbench.training.loop import Progress
@@ -41,9 +41,8 @@ class Outcome:
     """What became of a task.
 
     Attributes:
-        task: which. state: "stored", "trained", "unfinished", "failed" or "busy". reason: why it is none of the first.
-        epochs, asked: that were trained, and that were asked for. seconds, peak_mib, device, folder: of the training.
-        rows: of the long table.
+        state: "stored", "trained", "unfinished", "failed" or "busy". reason: why it is none of the first two.
+        epochs, asked: that were trained, and that were asked for. rows: of the long table.
     """
 
     task: Task
@@ -114,7 +113,7 @@ def conduct(
             trained.setdefault((outcome.task.condition.name, outcome.task.data), []).append(outcome.folder)
     for (condition, name), folders in trained.items():
         scored = in_memory[name] if name in in_memory else _loaded(name)
-        rows += measure.through_lens(study, map(runs.load, folders), scored, condition)
+        rows += through_lens(study, map(runs.load, folders), scored, condition)
     return outcomes, results.table(rows)
 
 
@@ -144,9 +143,6 @@ def execute(
 
     Returns:
         What became of each task, in their order. What fails doesn't take the others with it.
-
-    Raises:
-        UserError: no workers, or no such cluster.
     """
     cores = psutil.cpu_count(logical=False) or 1
     workers = cores if workers is None else workers
@@ -154,10 +150,10 @@ def execute(
         raise UserError(f"workers must be a whole number from 1, or 0 for this process, not {workers!r}")
     folder = runs.root(store).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    until = None if deadline is None else time.time() + deadline
+    until = time.time() + (math.inf if deadline is None else deadline)
+    threads = None if on or not workers else max(1, cores // workers)
+    shared = {"study": study, "store": folder, "until": until, "threads": threads, "in_memory": in_memory or {}}
     tasks = list(dict.fromkeys(tasks))
-    shared = {"study": study, "store": str(folder), "until": until, "in_memory": in_memory or {}}
-    shared["threads"] = None if on or not workers else max(1, cores // workers)
     outcomes: dict[Task, Outcome] = {}
     with tqdm(total=len(tasks), desc=study.name, unit="run", disable=not progress) as bar:
         here = _here(tasks, workers, shared) if workers else _alone(tasks, shared)
@@ -181,13 +177,13 @@ def table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
 
 
 def work(
-    task: Task, study: Study, store: str, until: float | None, threads: int | None, in_memory: Named, wait: bool = False
+    task: Task, study: Study, store: Path, until: float, threads: int | None, in_memory: Named, wait: bool = False
 ) -> Outcome:
     """Train and score one task in a worker.
 
     Args:
         task, study, store, in_memory: as for `execute`.
-        until: time at which to end, seconds since 1970; None for never. threads: of this process; None leaves them.
+        until: time at which to end, seconds since 1970. threads: of this process; None leaves them.
         wait: for another process that trains the same; else the outcome is "busy".
     """
     if threads:
@@ -197,41 +193,40 @@ def work(
 
     def go_on(progress: Progress) -> bool:
         epochs_trained.append(progress.epoch)
-        return until is None or time.time() < until
+        return time.time() < until
 
     try:
         data = in_memory[task.data] if task.data in in_memory else _loaded(task.data)
         if task.kind == "baseline":
-            return Outcome(task, STORED, rows=measure.baseline(task.facts(study), study, data))
+            return Outcome(task, STORED, rows=baseline(task, study, data))
         asked = configure(condition.method, condition.preset, str(data.name), overrides)[1].epochs
-        lock = FileLock(_lock(task, store))
-        with lock.acquire(timeout=0 if not wait else -1 if until is None else max(0.0, until - time.time())):
+        lock = _lock(task, store)
+        with lock.acquire(timeout=max(0.0, until - time.time()) if wait else 0):
             try:
-                if until is not None and time.time() >= until:
+                if time.time() >= until:
                     return Outcome(task, UNFINISHED, "not begun before the deadline", asked=asked)
                 options: Named = {"store": store, "progress": False, "snapshots": study.snapshots, **overrides}
                 run = fit(condition.method, data, condition.preset, int(task.seed or 0), callback=go_on, **options)
             finally:
                 Path(lock.lock_file).unlink(missing_ok=True)  # while it is held; only a killed process leaves one
         state = UNFINISHED if not run.complete else TRAINED if epochs_trained else STORED
-        reason = "" if run.complete else "interrupted" if until is None else "the deadline came"
-        rows, folder = measure.rows(task.facts(study), study, run, data, asked), str(run.path or "")
+        reason = "" if run.complete else "interrupted" if until == math.inf else "the deadline came"
+        rows, folder = measured(task, study, run, data, asked), str(run.path or "")
         return Outcome(task, state, reason, run.epochs, asked, run.seconds, run.peak_mib, run.device, folder, rows)
     except Timeout:
         return Outcome(task, UNFINISHED if wait else BUSY, "another process still trains it" if wait else "")
-    except UserError as error:
-        return Outcome(task, FAILED, str(error))
     except Exception as error:  # a task that fails is not to take the others with it
-        return Outcome(task, FAILED, _words(error))
+        return _failed(task, error)
 
 
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}"
+def _failed(task: Task, error: Exception) -> Outcome:
+    words = f"{type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}"
+    return Outcome(task, FAILED, str(error) if isinstance(error, UserError) else words)
 
 
-def _lock(task: Task, store: str) -> str:
+def _lock(task: Task, store: Path) -> FileLock:
     training = (task.condition.method, task.condition.preset, task.condition.overrides, task.data, task.seed)
-    return os.path.join(store, f".{hashlib.sha256(repr(training).encode()).hexdigest()[:16]}.lock")
+    return FileLock(store / f".{hashlib.sha256(repr(training).encode()).hexdigest()[:16]}.lock")
 
 
 def _alone(tasks: list[Task], shared: Named) -> Iterator[Outcome]:
@@ -239,7 +234,7 @@ def _alone(tasks: list[Task], shared: Named) -> Iterator[Outcome]:
     for task in tasks:
         outcome = work(task, **shared, wait=True)
         yield outcome
-        if outcome.state == FAILED or (outcome.state == UNFINISHED and shared["until"] is None):
+        if outcome.state == FAILED or (outcome.state == UNFINISHED and shared["until"] == math.inf):
             return
 
 
@@ -296,4 +291,4 @@ def _on_cluster(tasks: list[Task], address: str, shared: Named) -> Iterator[Outc
             try:
                 yield future.result()
             except Exception as error:
-                yield Outcome(futures[future], FAILED, _words(error))
+                yield _failed(futures[future], error)

@@ -32,13 +32,10 @@ def negatives(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
     chosen = [SHARED, EACH, *(name for name in samplers if name not in (SHARED, EACH, ALL))]
     conditions, comparisons = [], []
     for objective, (sampler, k) in product(objectives, [(ALL, math.nan), *product(chosen, ks)]):
-        name, number = negatives_name(sampler, k, objective), {} if math.isnan(k) else {method.Config.count: k}
+        name, number = negatives_name(sampler, k, objective), {} if sampler == ALL else {method.Config.count: k}
         conditions.append({"name": name, "overrides": {"negatives": sampler, "objective": objective, **number}})
-        rivals = [ALL] if sampler != ALL else []
-        if sampler == EACH:
-            rivals.append(SHARED)
-        elif sampler not in (ALL, SHARED):
-            rivals.append(SHARED if sampler in selection.SHARED else EACH)
+        random = SHARED if sampler == EACH or sampler in selection.SHARED else EACH
+        rivals = {ALL: [], SHARED: [ALL]}.get(sampler, [ALL, random])
         rivals += {"hop-near": ["hop-far"], "e2neg": ["random-centres"]}.get(sampler, [])
         comparisons += [(name, negatives_name(rival, k, objective)) for rival in rivals]
         if objective != objectives[0]:
@@ -48,7 +45,7 @@ def negatives(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
 
 def negatives_name(sampler: str, k: float, objective: str = "infonce") -> str:
     """Name a sampler with a number of negatives, e.g. "hop-far, k=64", and the objective unless it is InfoNCE."""
-    number = "" if sampler == ALL or math.isnan(k) else f", k={k}"
+    number = "" if sampler == ALL else f", k={k}"
     return f"{sampler}{number}" + ("" if objective == "infonce" else f", {objective}")
 
 

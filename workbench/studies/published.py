@@ -42,7 +42,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Training:
-    """Trainings that were planned beside the published numbers: method, graph, preset, and how many seeds."""
+    """Trainings that were planned beside the published numbers, and with how many seeds."""
 
     method: str
     graph: str
@@ -87,8 +87,7 @@ def runnable() -> list[str]:
 
 def find(word: str) -> Cell | Training:
     """Return a published number by its id, else a planned training; a UserError names the nearest where none is."""
-    known: dict[str, Cell | Training] = {training.id: training for training in trainings()}
-    known |= {cell.id: cell for cell in cells()}
+    known: dict[str, Cell | Training] = {claim.id: claim for claim in [*trainings(), *cells()]}
     if word not in known:
         raise unknown("claim", word, known)
     return known[word]
