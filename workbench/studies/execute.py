@@ -87,7 +87,7 @@ def run(
         UserError: a mistake in what was asked, or a training that failed, or was interrupted.
     """
     study = load(study, **changes) if isinstance(study, str) else study.changed(**changes)
-    where = {"store": store, "workers": workers, "on": on, "deadline": deadline, "progress": progress}
+    where: Named = {"store": store, "workers": workers, "on": on, "deadline": deadline, "progress": progress}
     return conduct(study, data, strict=True, **where)[1]
 
 

@@ -80,14 +80,18 @@ def switches(method: str) -> dict[str, dict[str, Any]]:
     return {entry["name"]: entry["set"] for name, entry in entries("switch") if name == method}
 
 
+def _known() -> dict[str, Cell | Training]:
+    return {**{training.id: training for training in trainings()}, **{cell.id: cell for cell in cells()}}
+
+
 def runnable() -> list[str]:
     """Return the ids of what can be trained here, sorted."""
-    return sorted({claim.id for claim in [*cells(), *trainings()] if not _refusal(claim)})
+    return sorted(name for name, claim in _known().items() if not _refusal(claim))
 
 
 def find(word: str) -> Cell | Training:
     """Return a published number by its id, else a planned training; a UserError names the nearest where none is."""
-    known: dict[str, Cell | Training] = {claim.id: claim for claim in [*trainings(), *cells()]}
+    known = _known()
     if word not in known:
         raise unknown("claim", word, known)
     return known[word]
