@@ -195,7 +195,8 @@ def test_fit_stores_loads_and_is_evaluated(capsys: pytest.CaptureFixture[str]) -
 
     assert "did you mean 'fast'?" in complaint(capsys, "evaluate", "grace/digits", "--solver", "fsat")
     assert "did you mean 'grace/digits'?" in complaint(capsys, "evaluate", "grace/digitss")
-    assert "differs from it in content" in complaint(capsys, "evaluate", "grace/digits", "--graph", "karate")
+    other = complaint(capsys, "evaluate", "grace/digits", "--graph", "karate")
+    assert "differs from it in content" in other and other.endswith(" (--graph says where it is)\n")
     rows = parsed(capsys, "evaluate", "grace/digits", *options, "--baselines")
     names = [row["name"] for row in rows]
     assert names[-1] == "grace" and "untrained grace" in names and "raw attributes" in names

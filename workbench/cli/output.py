@@ -13,8 +13,7 @@ from workbench.errors import UserError, unknown
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.studies.execute import Outcome
-    from workbench.training.run import Run
+    import workbench as wb
 
 FINE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 Option = Callable[..., object]  # `add_argument` of a command's parser
@@ -31,7 +30,7 @@ def add_settings(option: Option, about: str) -> None:
     option("-p", dest="settings", action="append", default=[], metavar="KEY=VALUE", help=about)
 
 
-def code_of(outcomes: Iterable["Outcome"]) -> int:
+def code_of(outcomes: Iterable["wb.studies.execute.Outcome"]) -> int:
     """Return the exit code: fine where no training failed or was cut short."""
     return FINE if all(outcome.state in ("stored", "trained") for outcome in outcomes) else FAILED
 
@@ -136,7 +135,7 @@ def show_facts(facts: Mapping[str, Any], as_json: bool = False) -> None:
     print_json(facts) if as_json else print("\n".join(lines))
 
 
-def facts_of(run: "Run") -> dict[str, Any]:
+def facts_of(run: "wb.Run") -> dict[str, Any]:
     """Return what is printed of a run as JSON."""
     last = run.history.iloc[-1].to_dict() if run.epochs else {}
     facts = {name: getattr(run, name) for name in ("method", "graph", "preset", "seed", "config", "epochs", "seconds")}

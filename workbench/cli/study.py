@@ -11,8 +11,6 @@ from workbench.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.studies.execute import Outcome
-
 KEPT = "the trainings that were finished are stored; the same command goes on"
 TITLES = {
     "summary": "accuracy in percent",
@@ -83,7 +81,7 @@ def conduct(args: Namespace, study: Any, data: list[str] | None, out: str | Path
 
 def trained(
     args: Namespace, study: Any, data: list[str] | None = None, left_out: list[str] | None = None
-) -> tuple[list["Outcome"], "pd.DataFrame"]:
+) -> tuple[list["wb.studies.execute.Outcome"], "pd.DataFrame"]:
     """Execute a study where the arguments say, and return what became of each training, and the long table."""
     minutes, workers, on = getattr(args, "deadline", None), getattr(args, "workers", 0), getattr(args, "on", None)
     if minutes is not None and not minutes > 0:

@@ -277,9 +277,8 @@ def _on_cluster(tasks: list[Task], address: str, shared: Named) -> Iterator[Outc
     try:
         from distributed import Client, as_completed
     except ImportError:
-        raise UserError(
-            f"a study on a cluster needs Dask, which is not installed: pip install '{DISTRIBUTION}[cluster]'"
-        ) from None
+        missing = f"which is not installed: pip install '{DISTRIBUTION}[cluster]'"
+        raise UserError(f"a study on a cluster needs Dask, {missing}") from None
     try:
         client = Client(address, timeout=10, set_as_default=False)
     except (OSError, ValueError) as error:

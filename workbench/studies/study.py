@@ -115,9 +115,12 @@ class Study:
 
         seeds = f"{len(self.seeds)} seed{'s' * (len(self.seeds) != 1)}"
         on = f"{', '.join(self.data) or 'any data'}, {seeds}, {', '.join(self.protocols) or 'no scores'}"
-        table = pd.DataFrame(map(vars, self.conditions)).drop(columns="data").rename(columns={"name": "condition"})
-        table["overrides"] = [", ".join(f"{name}={value}" for name, value in pairs) for pairs in table["overrides"]]
-        shown = table.fillna("").to_html(index=False, border=0)
+        rows = [
+            (c.name, c.method, c.preset or "", ", ".join(f"{name}={value}" for name, value in c.overrides))
+            for c in self.conditions
+        ]
+        table = pd.DataFrame(rows, columns=["condition", "method", "preset", "overrides"])
+        shown = table.to_html(index=False, border=0)
         return f"<b>{html.escape(self.title or self.name)}</b><br>{html.escape(on)}{shown}"
 
     def changed(self, conditions: Iterable[str] | None = None, preset: str | None = None, **changes: Any) -> "Study":
@@ -189,8 +192,8 @@ def load(word: str, **changes: Any) -> Study:
         options = values.pop(family)
         options |= {name: changes.pop(name) for name in options if name in changes}
         made = families.FAMILIES[family](usual, options)
-    entries = [{**usual, **entry} for entry in [*values.pop("conditions", []), *made["conditions"]]]
-    conditions = [_entry(Condition, {**e, "overrides": _pairs(e.get("overrides", {}))}) for e in entries]
+    entries = [*values.pop("conditions", []), *made["conditions"]]
+    conditions = [_entry(Condition, {**usual, **entry}) for entry in entries]
     claims = [_entry(Claim, claim) for claim in families.filled(values.pop("claims", []), made.get("ks", []))]
     comparisons = [*values.pop("comparisons", []), *made["comparisons"]]
     values |= {"conditions": conditions, "claims": claims, "comparisons": comparisons}
@@ -212,11 +215,9 @@ def _entry(made: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
-
-
-def _pairs(overrides: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple((name, _frozen(value)) for name, value in overrides.items())
+    """Return lists as tuples, and a mapping as its pairs."""
+    value = [*value.items()] if isinstance(value, Mapping) else value
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
 def _counted(value: Any, low: int) -> bool:
@@ -232,7 +233,7 @@ def _overridden(conditions: Iterable[Condition], overrides: Mapping[str, Any]) -
     for condition in conditions:
         mine = {name: value for name, value in overrides.items() if not _foreign(condition, name)}
         unused -= set(mine)
-        changed.append(replace(condition, overrides=(*condition.overrides, *_pairs(mine))))
+        changed.append(replace(condition, overrides=(*condition.overrides, *_frozen(mine))))
     if unused:
         raise UserError(f"{sorted(unused)[0]!r} is an option of parts that no condition chooses")
     return tuple(changed)

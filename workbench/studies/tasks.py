@@ -185,15 +185,12 @@ def _allowed(study: Study, data: Any) -> list[str]:
 
     Where none is for data of this kind, it is the kind's own.
     """
-    if not study.protocols:
-        return []
     kind = kind_of(data)
     of_kind = [name for name in study.protocols if kind.name in protocols.get(name).kinds] or [kind.protocol]
-    refusals = {name: protocols.get(name).refusal(data) for name in of_kind}
-    allowed = [name for name, refusal in refusals.items() if refusal is None]
-    if not allowed:
+    refusals = {name: protocols.get(name).refusal(data) for name in of_kind if study.protocols}
+    if refusals and all(refusals.values()):
         raise next(refusal for refusal in refusals.values() if refusal)
-    return allowed
+    return [name for name, refusal in refusals.items() if refusal is None]
 
 
 def _listed(run: Run) -> float:
