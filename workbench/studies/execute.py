@@ -241,7 +241,7 @@ def _alone(tasks: list[Task], shared: Named) -> Iterator[Outcome]:
 def _here(tasks: list[Task], workers: int, shared: Named) -> Iterator[Outcome]:
     """Work in a process for each thread of this one, so that a killed worker takes no other with it."""
     limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(shared["threads"]))
-    mine, pools = threading.local(), list[ProcessPoolExecutor]()
+    mine, pools, ended = threading.local(), list[ProcessPoolExecutor](), threading.Event()
 
     def start() -> None:
         mine.pool = ProcessPoolExecutor(max_workers=1, env=limits)
@@ -252,6 +252,8 @@ def _here(tasks: list[Task], workers: int, shared: Named) -> Iterator[Outcome]:
             try:
                 return mine.pool.submit(work, task, **shared, wait=waits).result()
             except BrokenProcessPool:
+                if ended.is_set():
+                    break
                 start()
         return Outcome(task, FAILED, f"its worker was killed {ATTEMPTS} times, perhaps for want of memory")
 
@@ -267,6 +269,7 @@ def _here(tasks: list[Task], workers: int, shared: Named) -> Iterator[Outcome]:
                 else:
                     yield outcome
     finally:
+        ended.set()
         threads.shutdown(wait=False, cancel_futures=True)
         for pool in pools:
             pool.shutdown(kill_workers=True)
