@@ -182,7 +182,6 @@ def work(
     """Train and score one task in a worker.
 
     Args:
-        task, study, store, in_memory: as for `execute`.
         until: time at which to end, seconds since 1970. threads: of this process; None leaves them.
         wait: for another process that trains the same; else the outcome is "busy".
     """

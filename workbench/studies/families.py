@@ -1,7 +1,7 @@
 """Families of conditions: what a study's file says in a few options is spelt out here, condition by condition."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import Any
 
@@ -97,5 +97,4 @@ def filled(claims: Iterable[Mapping[str, Any]], ks: Iterable[int]) -> list[dict[
     return spelt
 
 
-Family = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, list[Any]]]
-FAMILIES: dict[str, Family] = {"negatives": negatives, "switches": switches, "trainings": trainings}
+FAMILIES = {"negatives": negatives, "switches": switches, "trainings": trainings}

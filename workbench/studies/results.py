@@ -93,8 +93,8 @@ def _finished(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _among(rows: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
     """Return which rows are of a training that is among others."""
-    known = pd.MultiIndex.from_frame(others[TRAINING].fillna({"seed": -1}))
-    return pd.Series(pd.MultiIndex.from_frame(rows[TRAINING].fillna({"seed": -1})).isin(known), rows.index)
+    mine, known = (pd.MultiIndex.from_frame(part[TRAINING].fillna({"seed": -1})) for part in (rows, others))
+    return pd.Series(mine.isin(known), rows.index)
 
 
 def wide(rows: pd.DataFrame, protocol: str | None = None, curve: bool = False) -> pd.DataFrame:
@@ -137,10 +137,8 @@ def _check_apart(rows: pd.DataFrame) -> None:
     twice = pd.concat([rows[rows.duplicated([*POINT, "epochs"])], trainings[again]])
     if len(twice):
         data, condition = twice.iloc[0][["data", "condition"]]
-        raise UserError(
-            f"condition {condition!r} on {data!r} has two results for one seed; give each graph a name of its own "
-            '(graph.name = "...") and pass each result once'
-        )
+        hint = 'give each graph a name of its own (graph.name = "...") and pass each result once'
+        raise UserError(f"condition {condition!r} on {data!r} has two results for one seed; {hint}")
 
 
 def summary(rows: pd.DataFrame, protocol: str | None = None) -> pd.DataFrame:

@@ -98,9 +98,8 @@ class Study:
         seeds: Any = range(self.seeds) if _counted(self.seeds, 0) else self.seeds  # type: ignore[call-overload]
         listed = isinstance(seeds, Sequence) and not isinstance(seeds, str) and len(seeds)
         if not listed or not all(_counted(seed, 0) for seed in seeds):
-            raise UserError(
-                f"seeds are a number of them, at least 1, or a list of whole numbers from 0, not {self.seeds!r}"
-            )
+            wanted = "a number of them, at least 1, or a list of whole numbers from 0"
+            raise UserError(f"seeds are {wanted}, not {self.seeds!r}")
         object.__setattr__(self, "seeds", tuple(seeds))
         for name in ("data", "protocols", "baselines"):
             if isinstance(getattr(self, name), str):

@@ -121,19 +121,13 @@ def _check_negatives(config: Any, data: Data) -> None:
     sampler = getattr(config, "negatives", None)
     if sampler is not None and sampler.name != "all":
         context, k = selection.context_of(data, anchors=0), int(getattr(config, config.count))
-        if k >= context.size:
-            raise UserError(
-                f"k={k} negatives were asked for; a graph of {context.size} nodes gives 1 to {context.size - 1}"
-            )
+        if k >= (nodes := context.size):
+            raise UserError(f"k={k} negatives were asked for; a graph of {nodes} nodes gives 1 to {nodes - 1}")
         selection.choose(context, sampler.name, k, **dict(sampler.options))
 
 
 def measured(task: Task, study: Study, run: Run, data: Data, asked: int) -> list[dict[str, Any]]:
-    """Return what a training came to: its scores where it is complete, whether it is, and what its negatives were.
-
-    Args:
-        study: how to score. run: the training. data: with the labels. asked: epochs that were asked for.
-    """
+    """Return what a training came to: its scores where it is complete, whether it is, and what its negatives were."""
     costs = {"seconds": run.seconds, "peak_mib": run.peak_mib, "epochs": run.epochs, "device": run.device}
     facts = {**task.facts(study), **costs}
     if task.kind != "trained":
@@ -161,8 +155,7 @@ def baseline(task: Task, study: Study, data: Data) -> list[dict[str, Any]]:
 def through_lens(study: Study, runs: Iterable[Run], data: Data, condition: str) -> list[dict[str, Any]]:
     """Return the scores of runs that differ in the seed, taken together, by every protocol: rows without a seed."""
     scores = lens([*runs], data, list(study.protocols) or None, splits=study.splits, progress=False)
-    columns = scores.rename(columns=LENS)
-    numbers = columns.melt(["protocol", "normalised"], list(LENS.values()), "metric")
+    numbers = scores.rename(columns=LENS).melt(["protocol", "normalised"], list(LENS.values()), "metric")
     facts = {"study": study.name, "condition": condition, "kind": "trained", "data": str(data.name)}
     return [{**facts, **row} for row in numbers.astype({"value": float}).to_dict("records")]
 

@@ -183,9 +183,8 @@ def verdict(
     if table.size == 0 or not np.isfinite(table).all():
         raise UserError("a verdict takes a table of scores [seeds, splits] without holes")
     if trained and len(table) < 2:
-        raise UserError(
-            "a verdict on a training takes at least two training seeds, whose spread says what one is worth"
-        )
+        reason = "whose spread says what one is worth"
+        raise UserError(f"a verdict on a training takes at least two training seeds, {reason}")
     seeds, count = table.shape
     deviations = nested_spread(table)
     between = deviations.between_seeds if trained else 0.0
