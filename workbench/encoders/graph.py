@@ -6,6 +6,7 @@ normalised once per view and used by every layer of it.
 
 import warnings
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +21,7 @@ warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta"
 
 # Above this share of non-zero attributes a dense product is the faster one.
 SPARSE_BELOW = 0.2
+BLOCK = 1 << 23  # numbers that are looked at, or embedded, in one go: 32 MiB
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +31,10 @@ class View:
     x: Tensor
     columns: Tensor | None
     adjacency: Tensor
+
+    def first(self, rows: int) -> "View":
+        """Return the view without the attributes of other nodes than the first ones."""
+        return self if rows == len(self.x) else View(self.x[:rows], self.columns, self.adjacency)
 
     def linear(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Return X diag(columns) weight + bias [nodes, width]; rows of the weight are masked, not the attributes."""
@@ -41,18 +47,22 @@ class GraphTensors:
 
     Args:
         graph: attributes x [nodes, features], dense or sparse, and edge_index [2, edges]. Self-loops are replaced by
-            one per node, as in a graph convolution; a repeated edge counts as often as it is stored.
+            one per node, as in a graph convolution; a repeated edge counts as often as it is stored. A sampled batch
+            has batch_size: its first rows are the anchors.
+
+    Attributes:
+        anchors: how many rows a loss is of.
     """
 
     def __init__(self, graph: Data):
         x, edge_index = graph.x, graph.edge_index
         assert x is not None and edge_index is not None
         self.nodes, self.features = x.shape
+        self.anchors = int(graph.get("batch_size", self.nodes))
         self.edge_index = edge_index[:, edge_index[0] != edge_index[1]]
-        # Attributes that are learned themselves, such as a mask token, stay dense.
-        filled = x.numel() if x.requires_grad else int(x.count_nonzero()) if x.layout == torch.strided else 0
-        sparse = filled < SPARSE_BELOW * x.numel()
-        self.x = x.to_sparse_csr() if sparse else x
+        # Attributes that are learned themselves, such as a mask token, stay dense; so do those of a sampled batch.
+        dense = x.requires_grad or self.anchors < self.nodes
+        self.x = x if dense else _sparse_where_it_pays(x)
         loops = torch.arange(self.nodes, device=x.device).expand(2, -1)
         source, target = torch.cat([self.edge_index, loops], 1)
         # CSR rows are targets: a node collects from the sources of its incoming edges.
@@ -60,6 +70,10 @@ class GraphTensors:
         self._source, self._target = source[self._order], target[self._order]
         degree = torch.bincount(self._target, minlength=self.nodes)
         self._pointer = torch.cat([degree.new_zeros(1), degree.cumsum(0)])
+
+    def of_anchors(self, rows: Tensor) -> Tensor:
+        """Return the rows of the anchors [anchors, ..] among those of all nodes [nodes, ..]."""
+        return rows if self.anchors == len(rows) else rows[: self.anchors]
 
     @classmethod
     def of(cls, graph: Data) -> "GraphTensors":
@@ -117,6 +131,29 @@ class GraphTensors:
         keep = keep_edges(self.edge_index.shape[1], edge_drop, generator, pairs, device)
         columns = keep_columns(self.features, feature_drop, generator, device)
         return View(self.x, columns, self.adjacency(keep))
+
+
+def _sparse_where_it_pays(x: Tensor) -> Tensor:
+    """Return attributes [nodes, features] as CSR where few are not zero; looked at in blocks of rows."""
+    if x.layout != torch.strided:
+        return x.to_sparse_csr()
+    step = max(1, BLOCK // max(x.shape[1], 1))
+    filled = sum(int(block.count_nonzero()) for block in x.split(step))
+    return x.to_sparse_csr() if filled < SPARSE_BELOW * x.numel() else x
+
+
+def blocks_of(matrix: Tensor, step: int) -> Iterator[tuple[slice, Tensor]]:
+    """Yield a matrix [rows, columns], dense or CSR, in blocks of rows."""
+    for start in range(0, len(matrix), step):
+        rows = slice(start, min(start + step, len(matrix)))
+        if matrix.layout == torch.strided:
+            yield rows, matrix[rows]
+            continue
+        pointer = matrix.crow_indices()[rows.start : rows.stop + 1]
+        entries = slice(int(pointer[0]), int(pointer[-1]))
+        part = pointer - pointer[0], matrix.col_indices()[entries], matrix.values()[entries]
+        shape = (rows.stop - rows.start, matrix.shape[1])
+        yield rows, torch.sparse_csr_tensor(*part, shape, check_invariants=False)
 
 
 _PREPARED: dict[int, GraphTensors] = {}

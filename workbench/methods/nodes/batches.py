@@ -1,0 +1,175 @@
+"""Batches of a graph's nodes: some are anchors, others the sampled neighbours that their embeddings are made from."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.loader import NodeLoader
+from torch_geometric.sampler import BaseSampler, EdgeSamplerInput, NodeSamplerInput, SamplerOutput
+from torch_geometric.utils import remove_self_loops
+from torch_geometric.utils.sparse import index2ptr
+
+from workbench.contrast import Contrast
+from workbench.contrast.negatives.sampled import SampledContrast
+from workbench.errors import UserError
+from workbench.methods.base import PROCESS, Config, ContrastConfig, Method, at_least
+
+
+@dataclass(frozen=True)
+class BatchConfig(Config):
+    """How much of a graph a training step sees.
+
+    Attributes:
+        batch_size: anchors of a step, drawn without replacement until all nodes were; 0 takes the whole graph at once.
+        neighbours: most neighbours that are sampled of a node at each layer of the encoder.
+    """
+
+    batch_size: int = at_least(0, 0)
+    neighbours: int = at_least(1, 10)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch_size == 1:
+            raise UserError("batch_size is 1; it must be 0 (the whole graph) or at least 2", parameter="batch_size")
+
+
+class NodeMethod(Method):
+    """A method that learns on one graph, as a whole or by sampled batches of its nodes.
+
+    A step works on `GraphTensors.of(batch)`; its first `anchors` rows are the anchors, for which the loss is exact.
+    """
+
+    config: Any
+
+    negatives: SampledContrast  # of a method that contrasts nodes with negatives of one's choice
+
+    def contrast(self, batch: Data, u: Tensor, v: Tensor) -> Contrast:
+        """Return whom the anchors of a batch are compared with: others of its anchors, chosen on the whole graph.
+
+        Args:
+            batch: the graph, or a batch of it.
+            u, v: projections of the anchors in both views [anchors, dim].
+        """
+        if batch is self.inputs:
+            return self.negatives(u, v)
+        base, config = self.negatives.filled, self.config
+        assert isinstance(config, ContrastConfig)
+        chosen = config.sampled(base, self.inputs, self.randomness, batch.n_id[: len(u)])
+        if config.negatives.name != "all":
+            chosen.context.links = self.negatives.context.links  # is made once
+        return chosen(u, v)
+
+    @classmethod
+    def hops(cls, config: Any) -> int:
+        """Return from how far away attributes reach the loss of an anchor."""
+        return int(getattr(config, "layers", 1))
+
+    def batches(self) -> list[Data] | NodeLoader:
+        """Return the graph, or an epoch of its batches in a new order."""
+        return self._loader if self.config.batch_size else [self.inputs]
+
+    @cached_property
+    def _loader(self) -> NodeLoader:
+        inputs, config, generator = self.inputs, self.config, self.randomness.generator("batches")
+        x, nodes = inputs.x, int(inputs.num_nodes)
+
+        def attach(batch: Data) -> Data:
+            rows = batch.n_id.to(x.device)
+            batch.x = x[rows] if x.layout == torch.strided else x.index_select(0, rows).to_dense()
+            return batch
+
+        sampler = NeighbourSampler(inputs.edge_index.cpu(), nodes, config.neighbours, self.hops(config), generator)
+        drawn = _Anchors(nodes, max(1, nodes // config.batch_size), generator)
+        links = Data(edge_index=inputs.edge_index, num_nodes=nodes)
+        return NodeLoader(links, sampler, transform=attach, batch_sampler=drawn, filter_per_worker=False)
+
+    @classmethod
+    def peak(cls, config: Any, sizes: Mapping[str, int]) -> float:
+        """Return the peak of a batch with the sampler beside it, or of the embedding of the whole graph."""
+        if not config.batch_size or "graphs" in sizes:
+            return cls.memory(config, sizes)
+        anchors = min(config.batch_size, sizes["nodes"])
+        rows = min(anchors * sum(config.neighbours**hop for hop in range(cls.hops(config) + 1)), sizes["nodes"])
+        edges, features, dim = min(sizes["edges"], rows * config.neighbours), sizes["features"], config.dim
+        batch = {"nodes": rows, "rows": rows, "edges": edges, "features": features, "nonzeros": rows * features}
+        # The pairs are those of the anchors; all rows were counted.
+        pairs = config.pair_bytes(anchors) - config.pair_bytes(rows) if isinstance(config, ContrastConfig) else 0
+        training = cls.memory(config, batch) + pairs + 4 * rows * features + 16 * (sizes["edges"] + sizes["nodes"])
+        return max(training, cls.graph_bytes(sizes) + 4 * sizes["nodes"] * 4 * dim + PROCESS)
+
+
+class _Anchors(NamedTuple):
+    """All nodes in a random order, cut into parts of equal size."""
+
+    nodes: int
+    parts: int
+    generator: torch.Generator
+
+    def __iter__(self) -> Iterator[Tensor]:  # type: ignore[override]
+        return iter(torch.randperm(self.nodes, generator=self.generator).tensor_split(self.parts))
+
+    def __len__(self) -> int:
+        return self.parts
+
+
+class NeighbourSampler(BaseSampler):
+    """Uniform neighbours without replacement, as PyG's own sampler draws them, which needs a compiled package.
+
+    Args:
+        edge_index: [2, edges] on the CPU; neighbours of a node are the sources of its incoming edges.
+        nodes: how many there are.
+        neighbours: most of a node.
+        hops: how often neighbours are sampled, of those that the hop before was the first to reach.
+        generator: the stream to draw from.
+    """
+
+    def __init__(self, edge_index: Tensor, nodes: int, neighbours: int, hops: int, generator: torch.Generator):
+        sources, targets = remove_self_loops(edge_index)[0]
+        order = targets.argsort(stable=True)
+        self.sources, self.pointer = sources[order], index2ptr(targets[order], nodes)
+        self.neighbours, self.hops, self.generator = neighbours, hops, generator
+        self.place = torch.full((nodes,), -1)  # of each node in the batch under way
+
+    def sample_from_nodes(self, index: NodeSamplerInput, **kwargs: Any) -> SamplerOutput:
+        """Return the nodes of a batch, anchors first, and the sampled edges between them."""
+        reached, rows, columns = [index.node], [torch.empty(0, dtype=torch.long)], [torch.empty(0, dtype=torch.long)]
+        count = len(index.node)
+        self.place[index.node] = torch.arange(count)
+        for _ in range(self.hops):
+            sources, drawn_for = self.draw(reached[-1])
+            new = sources[self.place[sources] < 0].unique()
+            self.place[new] = torch.arange(count, count + len(new))
+            rows.append(self.place[sources])
+            columns.append(self.place[reached[-1]][drawn_for])
+            reached.append(new)
+            count += len(new)
+        nodes = torch.cat(reached)
+        self.place[nodes] = -1
+        found = SamplerOutput(nodes, torch.cat(rows), torch.cat(columns), None)
+        found.metadata = (index.input_id, index.time)
+        return found
+
+    def draw(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw neighbours of nodes: the neighbours [drawn], and for which of the nodes each was drawn [drawn]."""
+        start, size = self.pointer[nodes], self.pointer[nodes + 1] - self.pointer[nodes]
+        owner = torch.repeat_interleave(size)
+        first = size.cumsum(0) - size
+        rank = torch.arange(len(owner)) - first[owner]
+        entries = start[owner] + rank
+        many = size > self.neighbours
+        if many.any():
+            # In a random order within each owner, of which the first ones are kept.
+            among = many[owner]
+            key = owner[among] + torch.rand(int(among.sum()), generator=self.generator, dtype=torch.float64)
+            entries[among] = entries[among][key.argsort()]
+            kept = rank < self.neighbours
+            entries, owner = entries[kept], owner[kept]
+        return self.sources[entries], owner
+
+    def sample_from_edges(self, index: EdgeSamplerInput, **kwargs: Any) -> SamplerOutput:
+        """Refuse: no method here draws edges."""
+        raise TypeError("nodes are sampled here, not edges")
