@@ -62,7 +62,7 @@ class GCN(Encoder):
             nn.init.xavier_uniform_(weight)
 
     def forward(self, view: View, order: Tensor | None = None) -> Tensor:
-        """Return embeddings [nodes, width].
+        """Return embeddings [nodes, width], of a sampled batch those of the anchors.
 
         Args:
             view: attributes and adjacency.
@@ -71,7 +71,8 @@ class GCN(Encoder):
         h = view.linear(self.weights[0])
         h = h if order is None else h[order]
         for layer, bias in enumerate(self.biases):
-            h = view.adjacency @ (h if layer == 0 else h @ self.weights[layer]) + bias
+            adjacency = view.step(len(self.biases) - 1 - layer)
+            h = adjacency @ (h if layer == 0 else h @ self.weights[layer]) + bias
             h = self._activation(layer)(self.norms[layer](h) if self.norms else h)
         return h
 
@@ -92,7 +93,7 @@ class GCN(Encoder):
             return embedding
         for layer, bias in enumerate(self.biases):
             step = max(1, BLOCK // max(self.weights[layer].shape))
-            mixed = view.x.new_empty(graph.nodes, len(bias))
+            mixed = bias.new_empty(graph.nodes, len(bias))
             for rows, part in blocks_of(view.x if layer == 0 else embedding, step):
                 mixed[rows] = part @ self.weights[layer]
             embedding = torch.empty_like(mixed)

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -26,15 +27,29 @@ BLOCK = 1 << 23  # numbers that are looked at, or embedded, in one go: 32 MiB
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What an encoder sees: attributes [nodes, features], kept columns [features] or None, adjacency [nodes, nodes]."""
+    """What an encoder sees.
+
+    Attributes:
+        x: attributes [nodes, features].
+        columns: kept columns, 1 or 0 [features]; None for all.
+        adjacency: CSR [nodes, nodes].
+        reach: of a sampled batch how many nodes lie within 0, 1, ... hops of the anchors; they stand in that order.
+    """
 
     x: Tensor
     columns: Tensor | None
     adjacency: Tensor
+    reach: tuple[int, ...] = ()
+
+    def step(self, left: int) -> Tensor:
+        """Return the adjacency that a layer needs which so many layers follow: rows of nodes that reach the anchors."""
+        if not self.reach:
+            return self.adjacency
+        return rows_of(self.adjacency, slice(0, self.reach[left]), self.reach[left + 1])
 
     def first(self, rows: int) -> "View":
         """Return the view without the attributes of other nodes than the first ones."""
-        return self if rows == len(self.x) else View(self.x[:rows], self.columns, self.adjacency)
+        return self if rows == len(self.x) else View(self.x[:rows], self.columns, self.adjacency, self.reach)
 
     def linear(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Return X diag(columns) weight + bias [nodes, width]; rows of the weight are masked, not the attributes."""
@@ -48,7 +63,8 @@ class GraphTensors:
     Args:
         graph: attributes x [nodes, features], dense or sparse, and edge_index [2, edges]. Self-loops are replaced by
             one per node, as in a graph convolution; a repeated edge counts as often as it is stored. A sampled batch
-            has batch_size: its first rows are the anchors.
+            has num_sampled_nodes, a number a hop, anchors first, and `beyond`, how many more neighbours of each node
+            would have been sampled [nodes].
 
     Attributes:
         anchors: how many rows a loss is of.
@@ -58,7 +74,8 @@ class GraphTensors:
         x, edge_index = graph.x, graph.edge_index
         assert x is not None and edge_index is not None
         self.nodes, self.features = x.shape
-        self.anchors = int(graph.get("batch_size", self.nodes))
+        self.reach = tuple(accumulate(graph.get("num_sampled_nodes") or ()))
+        self.anchors, self._beyond = self.reach[0] if self.reach else self.nodes, graph.get("beyond")
         self.edge_index = edge_index[:, edge_index[0] != edge_index[1]]
         # Attributes that are learned themselves, such as a mask token, stay dense; so do those of a sampled batch.
         dense = x.requires_grad or self.anchors < self.nodes
@@ -70,10 +87,6 @@ class GraphTensors:
         self._source, self._target = source[self._order], target[self._order]
         degree = torch.bincount(self._target, minlength=self.nodes)
         self._pointer = torch.cat([degree.new_zeros(1), degree.cumsum(0)])
-
-    def of_anchors(self, rows: Tensor) -> Tensor:
-        """Return the rows of the anchors [anchors, ..] among those of all nodes [nodes, ..]."""
-        return rows if self.anchors == len(rows) else rows[: self.anchors]
 
     @classmethod
     def of(cls, graph: Data) -> "GraphTensors":
@@ -98,7 +111,10 @@ class GraphTensors:
         if keep is None:
             keep = torch.ones(self.edge_index.shape[1], device=self._order.device)
         kept = torch.cat([keep, keep.new_ones(self.nodes)])[self._order]
-        inverse_root = self._degree(kept).rsqrt()
+        degree = self._degree(kept)
+        if self._beyond is not None:  # as many of them are dropped
+            degree = degree + self._beyond * (keep.mean() if len(keep) else 1)
+        inverse_root = degree.rsqrt()
         return self._with(kept * inverse_root[self._source] * inverse_root[self._target])
 
     def star_adjacency(self) -> Tensor:
@@ -122,7 +138,7 @@ class GraphTensors:
     @cached_property
     def whole(self) -> View:
         """The graph as it is, nothing dropped or masked."""
-        return View(self.x, None, self.adjacency())
+        return View(self.x, None, self.adjacency(), self.reach)
 
     def view(self, edge_drop: float, feature_drop: float, generator: torch.Generator, undirected: bool = False) -> View:
         """Draw a view: edges dropped, then attribute columns masked (the augmentation of GRACE, section 3.2)."""
@@ -130,7 +146,7 @@ class GraphTensors:
         pairs = self.pairs if undirected else None
         keep = keep_edges(self.edge_index.shape[1], edge_drop, generator, pairs, device)
         columns = keep_columns(self.features, feature_drop, generator, device)
-        return View(self.x, columns, self.adjacency(keep))
+        return View(self.x, columns, self.adjacency(keep), self.reach)
 
 
 def _sparse_where_it_pays(x: Tensor) -> Tensor:
@@ -149,11 +165,15 @@ def blocks_of(matrix: Tensor, step: int) -> Iterator[tuple[slice, Tensor]]:
         if matrix.layout == torch.strided:
             yield rows, matrix[rows]
             continue
-        pointer = matrix.crow_indices()[rows.start : rows.stop + 1]
-        entries = slice(int(pointer[0]), int(pointer[-1]))
-        part = pointer - pointer[0], matrix.col_indices()[entries], matrix.values()[entries]
-        shape = (rows.stop - rows.start, matrix.shape[1])
-        yield rows, torch.sparse_csr_tensor(*part, shape, check_invariants=False)
+        yield rows, rows_of(matrix, rows, matrix.shape[1])
+
+
+def rows_of(matrix: Tensor, rows: slice, columns: int) -> Tensor:
+    """Return some rows of a CSR matrix, whose entries stand in its first columns [rows, columns]."""
+    pointer = matrix.crow_indices()[rows.start : rows.stop + 1]
+    entries = slice(int(pointer[0]), int(pointer[-1]))
+    part = pointer - pointer[0], matrix.col_indices()[entries], matrix.values()[entries]
+    return torch.sparse_csr_tensor(*part, (rows.stop - rows.start, columns), check_invariants=False)
 
 
 _PREPARED: dict[int, GraphTensors] = {}

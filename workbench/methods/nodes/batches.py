@@ -40,7 +40,7 @@ class BatchConfig(Config):
 class NodeMethod(Method):
     """A method that learns on one graph, as a whole or by sampled batches of its nodes.
 
-    A step works on `GraphTensors.of(batch)`; its first `anchors` rows are the anchors, for which the loss is exact.
+    A step works on `GraphTensors.of(batch)`; a `GCN` embeds its anchors, for which the loss is exact.
     """
 
     config: Any
@@ -75,11 +75,13 @@ class NodeMethod(Method):
     @cached_property
     def _loader(self) -> NodeLoader:
         inputs, config, generator = self.inputs, self.config, self.randomness.generator("batches")
-        x, nodes = inputs.x, int(inputs.num_nodes)
+        nodes = int(inputs.num_nodes)
+        x = inputs.x if inputs.x.layout == torch.strided else inputs.x.to_sparse_csr()
 
         def attach(batch: Data) -> Data:
-            rows = batch.n_id.to(x.device)
-            batch.x = x[rows] if x.layout == torch.strided else x.index_select(0, rows).to_dense()
+            batch.x = _dense_rows(x, batch.n_id.to(x.device))
+            sampled = torch.bincount(batch.edge_index[1].cpu(), minlength=len(batch.n_id))
+            batch.beyond = (sampler.most(batch.n_id) - sampled).to(batch.x)
             return batch
 
         sampler = NeighbourSampler(inputs.edge_index.cpu(), nodes, config.neighbours, self.hops(config), generator)
@@ -100,6 +102,24 @@ class NodeMethod(Method):
         pairs = config.pair_bytes(anchors) - config.pair_bytes(rows) if isinstance(config, ContrastConfig) else 0
         training = cls.memory(config, batch) + pairs + 4 * rows * features + 16 * (sizes["edges"] + sizes["nodes"])
         return max(training, cls.graph_bytes(sizes) + 4 * sizes["nodes"] * 4 * dim + PROCESS)
+
+
+def _entries(pointer: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return where entries of some CSR rows stand, which of the rows has each, and its rank there [entries] each."""
+    start, size = pointer[rows], pointer[rows + 1] - pointer[rows]
+    owner = torch.repeat_interleave(size)
+    rank = torch.arange(len(owner), device=owner.device) - (size.cumsum(0) - size)[owner]
+    return start[owner] + rank, owner, rank
+
+
+def _dense_rows(x: Tensor, rows: Tensor) -> Tensor:
+    """Return some rows of a matrix, dense or CSR, as a dense one [rows, columns]."""
+    if x.layout == torch.strided:
+        return x[rows]
+    entries, owner, _ = _entries(x.crow_indices(), rows)
+    dense = x.values().new_zeros(len(rows), x.shape[1])
+    dense[owner, x.col_indices()[entries]] = x.values()[entries]
+    return dense
 
 
 class _Anchors(NamedTuple):
@@ -149,17 +169,23 @@ class NeighbourSampler(BaseSampler):
             count += len(new)
         nodes = torch.cat(reached)
         self.place[nodes] = -1
-        found = SamplerOutput(nodes, torch.cat(rows), torch.cat(columns), None)
-        found.metadata = (index.input_id, index.time)
-        return found
+        return SamplerOutput(
+            nodes,
+            torch.cat(rows),
+            torch.cat(columns),
+            None,
+            num_sampled_nodes=[len(new) for new in reached],
+            metadata=(index.input_id, index.time),
+        )
+
+    def most(self, nodes: Tensor) -> Tensor:
+        """Return how many neighbours are sampled of nodes [nodes]."""
+        return (self.pointer[nodes + 1] - self.pointer[nodes]).clamp(max=self.neighbours)
 
     def draw(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
         """Draw neighbours of nodes: the neighbours [drawn], and for which of the nodes each was drawn [drawn]."""
-        start, size = self.pointer[nodes], self.pointer[nodes + 1] - self.pointer[nodes]
-        owner = torch.repeat_interleave(size)
-        first = size.cumsum(0) - size
-        rank = torch.arange(len(owner)) - first[owner]
-        entries = start[owner] + rank
+        entries, owner, rank = _entries(self.pointer, nodes)
+        size = self.pointer[nodes + 1] - self.pointer[nodes]
         many = size > self.neighbours
         if many.any():
             # In a random order within each owner, of which the first ones are kept.

@@ -105,11 +105,10 @@ class BGRL(NodeMethod):
 
     def step(self, batch: Data) -> Step:
         """Predict the target's embedding of each view from the encoder's of the other: 2 - cos - cos, 0 to 4."""
-        graph = GraphTensors.of(batch)
-        views = self.config.views(graph, self.generator)
-        first, second = (self.predictor(graph.of_anchors(self.encoder(view))) for view in views)
+        views = self.config.views(GraphTensors.of(batch), self.generator)
+        first, second = (self.predictor(self.encoder(view)) for view in views)
         with torch.no_grad():
-            target_of_first, target_of_second = (graph.of_anchors(self.target(view)) for view in views)
+            target_of_first, target_of_second = (self.target(view) for view in views)
         there, back = bootstrap(first, target_of_second).mean(), bootstrap(second, target_of_first).mean()
         return Step({"bootstrap": (there + back) / 2})
 

@@ -79,7 +79,7 @@ class DGI(NodeMethod):
         graph, order = GraphTensors.of(batch), None
         if self.config.corruption == "shuffle":
             order = shuffle(graph.nodes, self.generator, self.bias.device)
-        true, false = (graph.of_anchors(self.online(graph.whole, nodes)) for nodes in (None, order))
+        true, false = (self.online(graph.whole, nodes) for nodes in (None, order))
         loss = self.discriminate(true, false)
         self.losses.append(loss.detach())
         if len(self.losses) == len(self.batches()):

@@ -62,9 +62,8 @@ class Grace(NodeMethod):
 
     def step(self, batch: Data) -> Step:
         """Contrast two views of the graph."""
-        graph = GraphTensors.of(batch)
-        views = self.config.views(graph, self.generator)
-        u, v = (self.projector(graph.of_anchors(self.encoder(view))) for view in views)
+        views = self.config.views(GraphTensors.of(batch), self.generator)
+        u, v = (self.projector(self.encoder(view)) for view in views)
         contrast = self.contrast(batch, u, v)
         return Step(
             {"contrast": self.config.loss(contrast, u, v).mean()}, kept={"contrast": contrast, "projections": (u, v)}

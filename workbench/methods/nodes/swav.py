@@ -83,9 +83,8 @@ class SwAV(NodeMethod):
     def step(self, batch: Data) -> Step:
         """Predict the assignments of each view from the other."""
         config = self.config
-        graph = GraphTensors.of(batch)
-        views = config.views(graph, self.generator)
-        u, v = (self.projector(graph.of_anchors(self.encoder(view))) for view in views)
+        views = config.views(GraphTensors.of(batch), self.generator)
+        u, v = (self.projector(self.encoder(view)) for view in views)
         losses = swapped_cross_entropy(self.scores(u), self.scores(v), config.tau, config.epsilon, config.iterations)
         return Step({"clusters": losses.mean()}, kept={"projections": (u, v)})
 

@@ -86,7 +86,7 @@ class StrGCL(NodeMethod):
         """Contrast two views, and align the encoder with the rules in either way."""
         c, graph = self.config, GraphTensors.of(batch)
         views = c.views(graph, self.generator)
-        encoded = [graph.of_anchors(self.encoder(view)) for view in views]
+        encoded = [self.encoder(view) for view in views]
         projections = [self.projector(h) for h in encoded]
         contrast = self.contrast(batch, *projections)
         ids = None if batch is self.inputs else batch.n_id[: graph.anchors]
