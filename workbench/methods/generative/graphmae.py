@@ -93,8 +93,9 @@ class GraphMAE(NodeMethod):
     def before_epoch(self, epoch: int, optimiser: torch.optim.Optimizer) -> None:
         """Set the learning rate of the epoch."""
         for group in optimiser.param_groups:
-            falling = self.config.schedule == "cosine"
-            group["lr"] = self.config.lr * (cosine(epoch, self.config.epochs) if falling else 1)
+            group["lr"] = self.config.lr * (
+                cosine(epoch, self.config.epochs) if self.config.schedule == "cosine" else 1
+            )
 
     def batches(self) -> Any:
         """Return the graph or batches of it, or a set of graphs in batches, in a new order each epoch."""
