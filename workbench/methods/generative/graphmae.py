@@ -67,6 +67,7 @@ class GraphMAE(NodeMethod):
 
     Config = GraphMAEConfig
     kinds = ("nodes", "graph-sets")
+    beyond = 1  # the decoder's layer
 
     encoder: Encoder
 
@@ -85,17 +86,11 @@ class GraphMAE(NodeMethod):
         """Return the encoder that is named."""
         return config.encoder.call(ENCODERS, shape["features"], config.dim)
 
-    @classmethod
-    def hops(cls, config: GraphMAEConfig) -> int:
-        """Return from how far away attributes reach an anchor through the encoder, and one layer of the decoder."""
-        return int(config.encoder.all_options(ENCODERS).get("layers", 1)) + 1
-
     def before_epoch(self, epoch: int, optimiser: torch.optim.Optimizer) -> None:
         """Set the learning rate of the epoch."""
+        share = cosine(epoch, self.config.epochs) if self.config.schedule == "cosine" else 1
         for group in optimiser.param_groups:
-            group["lr"] = self.config.lr * (
-                cosine(epoch, self.config.epochs) if self.config.schedule == "cosine" else 1
-            )
+            group["lr"] = self.config.lr * share
 
     def batches(self) -> Any:
         """Return the graph or batches of it, or a set of graphs in batches, in a new order each epoch."""
@@ -147,6 +142,6 @@ class GraphMAE(NodeMethod):
         share = min(1.0, (config.batch_size or 32) / sizes.get("graphs", 1)) if "graphs" in sizes else 1.0
         nodes, features = share * sizes["nodes"], sizes["features"]
         links = share * sizes.get("edges", 0) + nodes
-        numbers = 4 * nodes * features + (cls.hops(config) - 1) * config.dim * (6 * nodes + 3 * links)
+        numbers = 4 * nodes * features + (cls.hops(config) - cls.beyond) * config.dim * (6 * nodes + 3 * links)
         numbers += config.mask * features * (3 * links + 4 * nodes)
         return PROCESS + 4 * (numbers + 6 * (cls.encoder_numbers(config, sizes) + config.dim * (config.dim + features)))

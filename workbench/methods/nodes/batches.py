@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from torch_geometric.utils.sparse import index2ptr
 
 from workbench.contrast import Contrast
 from workbench.contrast.negatives.sampled import SampledContrast
+from workbench.encoders.base import ENCODERS
 from workbench.errors import UserError
 from workbench.methods.base import PROCESS, Config, ContrastConfig, Method, at_least
 
@@ -44,6 +45,7 @@ class NodeMethod(Method):
     """
 
     config: Any
+    beyond: ClassVar[int] = 0  # layers behind the encoder that see neighbours
 
     negatives: SampledContrast  # of a method that contrasts nodes with negatives of one's choice
 
@@ -66,7 +68,8 @@ class NodeMethod(Method):
     @classmethod
     def hops(cls, config: Any) -> int:
         """Return from how far away attributes reach the loss of an anchor."""
-        return int(getattr(config, "layers", 1))
+        chosen = config.encoder.all_options(ENCODERS) if hasattr(config, "encoder") else {}
+        return cls.beyond + int(getattr(config, "layers", chosen.get("layers", 1)))
 
     def batches(self) -> list[Data] | NodeLoader:
         """Return the graph, or an epoch of its batches in a new order."""
