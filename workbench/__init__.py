@@ -3,33 +3,33 @@
 Importing this package is cheap: torch, plotly and everything else heavy are loaded by the first name that needs them.
 """
 
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 DISTRIBUTION = "graph-contrast-workbench"  # as a package index knows it, where `workbench` is somebody else's
 
 _PUBLIC = {
-    "load_graph": ("workbench.datasets", "load_graph"),
-    "fit": ("workbench.training.fit", "fit"),
-    "forecast": ("workbench.training.memory", "forecast"),
-    "evaluate": ("workbench.evaluation", "evaluate"),
-    "compare": ("workbench.evaluation", "compare"),
-    "Run": ("workbench.training.run", "Run"),
-    "UserError": ("workbench.errors", "UserError"),
-    "Contrast": ("workbench.contrast", "Contrast"),
-    "graphs": ("workbench.datasets", None),
-    "rules": ("workbench.rules", None),
-    "studies": ("workbench.studies", None),
-    "negatives": ("workbench.contrast.negatives.selection", None),
-    "audit": ("workbench.contrast.audit", "audit"),
-    "methods": ("workbench.methods", None),
-    "protocols": ("workbench.evaluation.protocols", None),
-    "plots": ("workbench.plots", None),
-    "runs": ("workbench.training.store", None),
-    "evaluation": ("workbench.evaluation", None),
-    "notebooks": ("workbench.pages.notebooks", None),
-    "widgets": ("workbench.widgets", None),
+    "load_graph": "workbench.datasets:load_graph",
+    "fit": "workbench.training.fit:fit",
+    "forecast": "workbench.training.memory:forecast",
+    "evaluate": "workbench.evaluation:evaluate",
+    "compare": "workbench.evaluation:compare",
+    "Run": "workbench.training.run:Run",
+    "UserError": "workbench.errors:UserError",
+    "Contrast": "workbench.contrast:Contrast",
+    "graphs": "workbench.datasets",
+    "rules": "workbench.rules",
+    "studies": "workbench.studies",
+    "negatives": "workbench.contrast.negatives.selection",
+    "audit": "workbench.contrast.audit:audit",
+    "methods": "workbench.methods",
+    "protocols": "workbench.evaluation.protocols",
+    "plots": "workbench.plots",
+    "runs": "workbench.training.store",
+    "evaluation": "workbench.evaluation",
+    "notebooks": "workbench.pages.notebooks",
+    "widgets": "workbench.widgets",
 }
 
 __all__ = [*_PUBLIC, "__version__"]
@@ -53,11 +53,7 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'workbench' has no attribute {name!r}")
-    module, attribute = _PUBLIC[name]
-    value = import_module(module)
-    if attribute:
-        value = getattr(value, attribute)
-    globals()[name] = value
+    globals()[name] = value = resolve_name(_PUBLIC[name])
     return value
 
 

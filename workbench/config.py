@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import math
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
@@ -11,6 +12,7 @@ from workbench.errors import UserError, unknown
 from workbench.registry import Registry
 
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+_LIMITS = {"low": ("at least", operator.ge), "above": ("above", operator.gt), "below": ("below", operator.lt)}
 
 
 def rate(default: float) -> Any:
@@ -35,39 +37,28 @@ def part(registry: Registry[Any], default: str) -> Any:
 
 @dataclass(frozen=True)
 class Part:
-    """A registered part chosen by name.
-
-    Attributes:
-        name: of the part, e.g. "hop-far".
-        options: those that were given as (name, value), sorted; the others have the part's defaults.
-    """
+    """A registered part chosen by name, e.g. "hop-far"; options that are left out have the part's defaults."""
 
     name: str
-    options: tuple[tuple[str, Any], ...] = ()
+    options: tuple[tuple[str, Any], ...] = ()  # (name, value), sorted
 
     def __str__(self) -> str:
-        given = ", ".join(f"{name}={value}" for name, value in self.options)
-        return f"{self.name}({given})" if given else self.name
+        options = ", ".join(f"{name}={value}" for name, value in self.options)
+        return f"{self.name}({options})" if options else self.name
 
     @classmethod
     def of(cls, value: Any, registry: Registry[Any]) -> "Part":
-        """Return a checked part.
-
-        Args:
-            value: a name, a part, or a mapping with "name" and the options.
-            registry: where the part stands.
+        """Return the checked part that a name, a part, or a mapping with "name" and the options says.
 
         Raises:
             UserError: no such part or option, or an option of another type than its default.
         """
-        if isinstance(value, Mapping):
-            given = {str(name): one for name, one in value.items() if name != "name"}
-            name = value.get("name")
-        else:
-            name, given = (value.name, dict(value.options)) if isinstance(value, Part) else (value, {})
+        plain = {"name": value.name, **dict(value.options)} if isinstance(value, Part) else value
+        options = dict(plain) if isinstance(plain, Mapping) else {"name": plain}
+        name = options.pop("name", None)
         if not isinstance(name, str):
             raise UserError(f"a {registry.kind} is chosen by its name, not by {value!r}", kind=registry.kind)
-        return cls(name, tuple(sorted(check_options(registry, name, given).items())))
+        return cls(name, tuple(sorted(check_options(registry, name, options).items())))
 
     def all_options(self, registry: Registry[Any]) -> dict[str, Any]:
         """Return every option of the part: those given, and the defaults of the others."""
@@ -79,13 +70,11 @@ class Part:
 
 
 def options_of(registry: Registry[Any], name: str) -> dict[str, Any]:
-    """Return the options of a part with their defaults: its arguments that default to a number, word or truth value.
-
-    Raises:
-        UserError: no such part.
-    """
-    known = inspect.signature(registry.get(name)).parameters.values()
-    return {one.name: one.default for one in known if isinstance(one.default, int | float | str)}
+    """Return the options of a part with their defaults: its arguments that default to a number, word or truth value."""
+    arguments = inspect.signature(registry.get(name)).parameters.values()
+    return {
+        argument.name: argument.default for argument in arguments if isinstance(argument.default, int | float | str)
+    }
 
 
 def check_options(registry: Registry[Any], name: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,39 +90,30 @@ def check_options(registry: Registry[Any], name: str, options: Mapping[str, Any]
             raise unknown("option", option, known, where)
         literal = get_origin(declared[option].annotation) is Literal
         wanted = declared[option].annotation if literal else type(known[option])
-        checked[option] = as_type(f"option {option!r}", value, wanted, where)
+        checked[option] = _as_type("option", option, value, wanted, where)
     return checked
 
 
-def as_type(what: str, value: Any, wanted: Any, where: str = "") -> Any:
-    """Return a value in the type that was declared; whole numbers may be written as floats and the other way round.
-
-    Args:
-        what: how a complaint names the value, e.g. "parameter 'tau'".
-        value: what was given.
-        wanted: int, float, bool, str, `tuple[str, ...]` or a Literal.
-        where: whose it is, e.g. "of method 'grace'".
-
-    Raises:
-        UserError: the value is of another type, or no finite number.
-    """
+def _as_type(kind: str, name: str, value: Any, wanted: Any, where: str) -> Any:
+    """Return a value in the type that was declared; whole numbers may be written as floats and the other way round."""
+    what = f"{kind} {name!r}"
     if get_origin(wanted) is Literal:
         if value not in get_args(wanted):
-            raise unknown(f"value of {what}", value, map(str, get_args(wanted)), where)
+            raise unknown(f"value of {what}", value, map(str, get_args(wanted)), where, **{kind: name})
         return value
     what = f"{what} {where}".strip()
     if wanted == tuple[str, ...]:
-        if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
-            raise UserError(f"{what} is {value!r}; it must be a list of words")
+        if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
+            raise UserError(f"{what} is {value!r}; it must be a list of words", **{kind: name})
         return tuple(value)
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if wanted is int and isinstance(value, float) and value.is_integer():
         value = int(value)
     if type(value) is not wanted:
-        raise UserError(f"{what} is {value!r}; it must be {_WORDS[wanted]}")
+        raise UserError(f"{what} is {value!r}; it must be {_WORDS[wanted]}", **{kind: name})
     if wanted is float and not math.isfinite(value):
-        raise UserError(f"{what} is {value}; it must be a finite number")
+        raise UserError(f"{what} is {value}; it must be a finite number", **{kind: name})
     return value
 
 
@@ -152,91 +132,72 @@ class Parameters:
     main: ClassVar[tuple[str, ...]] = ()  # parameters that a person looks at first
 
     def __post_init__(self) -> None:
-        for one in dataclasses.fields(self):
-            value, limits = getattr(self, one.name), one.metadata
+        for declared in dataclasses.fields(self):
+            name, value, limits = declared.name, getattr(self, declared.name), declared.metadata
             if isinstance(value, list):
-                object.__setattr__(self, one.name, tuple(value))
+                object.__setattr__(self, name, tuple(value))
             if "registry" in limits:
-                object.__setattr__(self, one.name, Part.of(value, limits["registry"]))
-            for key, word, holds in (
-                ("low", "at least", lambda limit, v=value: v >= limit),
-                ("above", "above", lambda limit, v=value: v > limit),
-                ("below", "below", lambda limit, v=value: v < limit),
-            ):
-                if key in limits and not holds(limits[key]):
+                object.__setattr__(self, name, Part.of(value, limits["registry"]))
+            for key, (words, holds) in _LIMITS.items():
+                if key in limits and not holds(value, limits[key]):
                     raise UserError(
-                        f"parameter {one.name!r} is {value}; it must be {word} {limits[key]:g}", parameter=one.name
+                        f"parameter {name!r} is {value}; it must be {words} {limits[key]:g}", parameter=name
                     )
 
     def flat(self) -> dict[str, Any]:
         """Return every parameter by its flat name; the options of a part only where they were given."""
         values: dict[str, Any] = {}
-        for one in dataclasses.fields(self):
-            value = getattr(self, one.name)
-            values[one.name] = value.name if isinstance(value, Part) else value
+        for name in self.types():
+            value = getattr(self, name)
+            values[name] = value.name if isinstance(value, Part) else value
             if isinstance(value, Part):
-                values |= {f"{one.name}.{option}": given for option, given in value.options}
+                values |= {f"{name}.{option}": chosen for option, chosen in value.options}
         return values
 
     @classmethod
     def types(cls) -> dict[str, Any]:
         """Return the type of each parameter by name."""
         hints = get_type_hints(cls)
-        return {one.name: hints[one.name] for one in dataclasses.fields(cls)}
+        return {declared.name: hints[declared.name] for declared in dataclasses.fields(cls)}
 
     @classmethod
     def parts(cls) -> dict[str, Registry[Any]]:
         """Return the registry of each parameter that is a part, by name."""
-        fields = dataclasses.fields(cls)
-        return {one.name: one.metadata["registry"] for one in fields if "registry" in one.metadata}
+        metadata = {declared.name: declared.metadata for declared in dataclasses.fields(cls)}
+        return {name: facts["registry"] for name, facts in metadata.items() if "registry" in facts}
 
     @classmethod
     def from_flat(cls, values: Mapping[str, Any], where: str = "") -> Self:
-        """Return the parameters that flat values say.
+        """Return the parameters that flat values say, and defaults for the others.
 
-        An option may be named without its part where only one of the parts that are chosen has it, e.g. hops=3 beside
-        negatives="hop-far".
-
-        Args:
-            values: by flat name; what is not named has its default. A part may be a mapping as for `Part.of`.
-            where: whose they are, for a complaint, e.g. "of method 'grace'".
+        A part may be a mapping as for `Part.of`. An option may be named without its part where only one of the parts
+        that are chosen has it, e.g. hops=3 beside negatives="hop-far". `where` says whose they are, for a complaint,
+        e.g. "of method 'grace'".
 
         Raises:
             UserError: an unknown parameter or option, a value of the wrong type or outside its limits.
         """
         types, registries = cls.types(), cls.parts()
-        defaults = {one.name: one.default for one in dataclasses.fields(cls)}
-        checked: dict[str, Any] = {}
-        for name, value in values.items():
-            if name in types and name not in registries:
-                try:
-                    checked[name] = as_type(f"parameter {name!r}", value, types[name], where)
-                except UserError as error:
-                    error.fields.setdefault("parameter", name)
-                    raise
-        chosen = {name: Part.of(values.get(name, defaults[name]), one) for name, one in registries.items()}
-        given: dict[str, dict[str, Any]] = {name: dict(one.options) for name, one in chosen.items()}
-        own = {name: options_of(registries[name], one.name) for name, one in chosen.items()}
-        for name, value in values.items():
+        plain = {name: value for name, value in values.items() if name in types and name not in registries}
+        checked = {name: _as_type("parameter", name, value, types[name], where) for name, value in plain.items()}
+        defaults = {declared.name: declared.default for declared in dataclasses.fields(cls)}
+        chosen = {name: Part.of(values.get(name, defaults[name]), registry) for name, registry in registries.items()}
+        options = {name: dict(part.options) for name, part in chosen.items()}
+        known = {name: options_of(registries[name], part.name) for name, part in chosen.items()}
+        for name in (name for name in values if name not in types):
             holder, dot, option = name.partition(".")
-            if name in types:
-                continue
-            homes = [holder] if dot and holder in registries else [one for one in own if name in own[one]]
+            homes = [holder] if dot and holder in registries else [part for part in known if name in known[part]]
             if len(homes) != 1:
-                known = [*types, *(f"{one}.{option}" if dot else option for one in own for option in own[one])]
-                chosen_words = [f"{one} {str(chosen[one].name)!r}" for one in own if own[one] and one in values]
-                with_parts = f" with {' and '.join(chosen_words)}" if chosen_words else ""
-                raise _unknown_parameter(name, known, f"{where}{with_parts}".strip())
-            given[homes[0]][option or name] = value
-        for name, registry in registries.items():
-            checked[name] = Part.of({"name": chosen[name].name, **given[name]}, registry)
+                names = [*types, *(f"{part}.{option}" if dot else option for part in known for option in known[part])]
+                named = [f"{part} {str(chosen[part].name)!r}" for part in known if known[part] and part in values]
+                with_parts = f" with {' and '.join(named)}" if named else ""
+                raise unknown("parameter", name, names, f"{where}{with_parts}".strip(), parameter=name)
+            options[homes[0]][option or name] = values[name]
+        checked |= {
+            name: Part.of({"name": chosen[name].name, **options[name]}, registry)
+            for name, registry in registries.items()
+        }
         try:
             return cls(**checked)
         except UserError as error:
             raise UserError(f"{error} ({where.removeprefix('of ')})" if where else str(error), **error.fields) from None
-
-
-def _unknown_parameter(name: str, known: list[str], where: str) -> UserError:
-    error = unknown("parameter", name, known, where)
-    error.fields["parameter"] = name
-    return error

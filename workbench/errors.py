@@ -6,16 +6,11 @@ from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """A mistake of the person, told in one sentence; notebooks and the command line show no traceback for it.
-
-    Attributes:
-        fields: what the sentence was made from, for those who act on it: "kind" and "word" of an unknown name,
-            "parameter", ...
-    """
+    """A mistake of the person, told in one sentence; notebooks and the command line show no traceback for it."""
 
     def __init__(self, sentence: str, **fields: object):
         super().__init__(sentence)
-        self.fields = fields
+        self.fields = fields  # what the sentence was made from: "kind" and "word" of an unknown name, "parameter", ...
 
     def _render_traceback_(self) -> list[str]:
         """Show one line where IPython would print a stack (IPython's own hook)."""
@@ -30,37 +25,31 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
 
 
 def node_number(node: object, nodes: int) -> int:
-    """Return the number of a node as an int, any kind of integer being one.
-
-    Raises:
-        UserError: there is no such node among `nodes`.
-    """
-    try:
-        number = -1 if isinstance(node, bool) else operator.index(node)  # type: ignore[arg-type]
-    except TypeError:
-        number = -1
-    if not 0 <= number < nodes:
+    """Return the number of a node as an int, any kind of integer being one; a UserError where there is no such node."""
+    number = whole_number(node)
+    if number is None or not number < nodes:
         has = f"{nodes:,}, from 0 to {nodes - 1}" if nodes else "none"
         raise UserError(f"there is no node {repr(node)[:30]}; this graph has {has}")
     return number
 
 
-def unknown(kind: str, word: object, choices: Iterable[str], where: str = "") -> UserError:
-    """Make the error for a name that does not exist.
+def whole_number(value: object) -> int | None:
+    """Return an integer of any kind as an int; None for what is negative or no integer, and for true and false."""
+    try:
+        number = -1 if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+    return number if number >= 0 else None
 
-    Args:
-        kind: what the word should have been, e.g. "method".
-        word: what was given.
-        choices: every valid name.
-        where: what the names belong to, e.g. "of method 'grace'".
 
-    Returns:
-        An error whose message names the nearest valid choice first, then the others.
+def unknown(kind: str, word: object, choices: Iterable[str], where: str = "", **fields: object) -> UserError:
+    """Make the error for a word that names no choice of a kind, e.g. "method"; it names the nearest choice first.
+
+    `where` says what the choices belong to, e.g. "of method 'grace'".
     """
     names = sorted(choices)
     guess = nearest(str(word), names)
     hint = f"did you mean {guess!r}? " if guess else ""
     place = f" {where}" if where else ""
-    shown = str(word)[:80]
-    sentence = f"unknown {kind} {shown!r}{place}; {hint}valid: {', '.join(names) or 'none'}"
-    return UserError(sentence, kind=kind, word=word, nearest=guess)
+    sentence = f"unknown {kind} {str(word)[:80]!r}{place}; {hint}valid: {', '.join(names) or 'none'}"
+    return UserError(sentence, kind=kind, word=word, nearest=guess, **fields)

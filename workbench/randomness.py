@@ -1,32 +1,22 @@
 """One master seed, split by purpose, so that drawing more of one thing never moves another."""
 
-import operator
 import zlib
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.errors import UserError
+from workbench.errors import UserError, whole_number
 
 
 class Randomness:
-    """Independent random streams for a run: "init", "views", "negatives", "rules", ...
-
-    Args:
-        seed: master seed, 0 or above.
-
-    Raises:
-        UserError: the seed is something else.
-    """
+    """Independent random streams for a run, "init", "views", "negatives" ..., from a master seed, 0 or above."""
 
     def __init__(self, seed: int):
-        try:
-            self.seed = -1 if isinstance(seed, bool) else operator.index(seed)
-        except TypeError:
-            self.seed = -1
-        if self.seed < 0:
+        number = whole_number(seed)
+        if number is None:
             raise UserError(f"seed is {seed!r}; it must be a whole number, 0 or above", parameter="seed")
+        self.seed = number
         self._generators: dict[str, torch.Generator] = {}
 
     def integer(self, purpose: str) -> int:

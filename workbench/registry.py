@@ -2,9 +2,8 @@
 
 import importlib
 import importlib.metadata
-import pkgutil
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -15,13 +14,11 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """A table of named parts of one kind.
+    """A table of named parts of one kind, e.g. "method".
 
-    Args:
-        kind: what one entry is, in the words of an error message, e.g. "method".
-        package: the package below which the entries stand. A new file in it, at any depth, is enough to add an entry:
-            names are read from the `register("name")` lines of the sources, and a look-up imports one file. Other
-            distributions add entries by entry points of the group of the same name, e.g. "workbench.methods".
+    A new file at any depth of the package is enough to add an entry: names are read from the lines of the sources that
+    begin with `@REGISTRY.register("name")`, and a look-up imports one file. Other distributions add entries by entry
+    points of the group that is called like the package, e.g. "workbench.methods".
     """
 
     def __init__(self, kind: str, package: str | None = None):
@@ -43,32 +40,29 @@ class Registry(Generic[T]):
 
     @cached_property
     def _modules(self) -> dict[str, str]:
-        """The module of each entry of the package by the entry's name, without importing any."""
-        if self._package is None:
-            return {}
-        package = importlib.import_module(self._package)
-        return {name: module for path in package.__path__ for name, module in _registered(Path(path), self._package)}
+        """The module of each entry of the package by the entry's name, read from the sources without importing any."""
+        modules: dict[str, str] = {}
+        for folder in map(Path, importlib.import_module(self._package).__path__ if self._package else ()):
+            for file in folder.rglob("*.py"):
+                module = ".".join((str(self._package), *file.relative_to(folder).with_suffix("").parts))
+                names = re.findall(r'^@\w+\.register\("([^"]+)"\)', file.read_text(encoding="utf-8"), re.MULTILINE)
+                modules |= dict.fromkeys(names, module)
+        return modules
 
     @cached_property
     def _others(self) -> dict[str, importlib.metadata.EntryPoint]:
         """The entries of other distributions by name."""
-        group = importlib.metadata.entry_points(group=self._package) if self._package else ()
-        return {entry.name: entry for entry in group}
+        return {entry.name: entry for entry in importlib.metadata.entry_points(group=self._package or "")}
 
     def names(self) -> list[str]:
         """Return every name, sorted."""
         return sorted({*self._entries, *self._modules, *self._others})
 
     def get(self, name: str) -> T:
-        """Return the entry called `name`.
-
-        Raises:
-            UserError: no such name, and the message gives the nearest one; or another distribution's entry fails.
-        """
+        """Return the entry of a name; a UserError where there is none, or another distribution's can't be loaded."""
         if name not in self._entries and name in self._modules:
             importlib.import_module(self._modules[name])
-        elif name not in self._entries and name in self._others:
-            entry = self._others[name]
+        elif name not in self._entries and (entry := self._others.get(name)):
             try:
                 part = entry.load()
             except Exception as error:  # whatever another distribution does wrong
@@ -78,15 +72,3 @@ class Registry(Generic[T]):
         if name not in self._entries:
             raise unknown(self.kind, name, self.names())
         return self._entries[name]
-
-
-def _registered(folder: Path, package: str) -> Iterator[tuple[str, str]]:
-    """Yield the name and module of each entry below a folder: lines that begin with `@REGISTRY.register("name")`."""
-    for module in pkgutil.iter_modules([str(folder)]):
-        full = f"{package}.{module.name}"
-        if module.ispkg:
-            yield from _registered(folder / module.name, full)
-            continue
-        source = (folder / f"{module.name}.py").read_text(encoding="utf-8")
-        for name in re.findall(r'^@\w+\.register\("([^"]+)"\)', source, re.MULTILINE):
-            yield name, full

@@ -4,14 +4,8 @@ from typing import Any, Protocol
 
 
 class Trained(Protocol):
-    """A run as far as its embedding and its contrast are looked at.
+    """A run as far as its embedding and its contrast are looked at."""
 
-    Attributes:
-        embeddings: [items, dim].
-        contrast: the contrast that the last step used, or None.
-        projections: what it compared, a matrix a view [rows, dim].
-    """
-
-    embeddings: Any
-    contrast: Any
-    projections: Any
+    embeddings: Any  # [items, dim]
+    contrast: Any  # the one that the last step used, or None
+    projections: Any  # what it compared, a matrix a view [rows, dim]

@@ -30,8 +30,8 @@ from workbench.methods import METHODS, Config, Method, Step, base
 from workbench.randomness import Randomness
 from workbench.training.fit import Progress
 from workbench.widgets import shell, thread
+from workbench.widgets.form import checked, explained
 from workbench.widgets.looks import Looks
-from workbench.widgets.request import checked, explained
 from workbench.widgets.thread import Training, under_way
 
 SMALL = {"dim": 8, "projection": 8}
@@ -184,9 +184,9 @@ def test_a_method_that_registers_itself_is_there_with_its_parameters(own: type[O
     assert form.fields["kind"].options == ("one", "two") and form.preset.options == ("defaults",)
     form.fields["words"].value = " third, too \n\nfourth\n"
     form.fields["mirrored"].value = True
-    assert form.asked.changed == {"mirrored": True, "words": ("third, too", "fourth")}
+    assert form.asked.preset.changed == {"mirrored": True, "words": ("third, too", "fourth")}
     form.fields["words"].value = "first\nsecond, with a comma"
-    assert form.asked.changed == {"mirrored": True}
+    assert form.asked.preset.changed == {"mirrored": True}
     form.method.value = "grace"
     assert "tau" in form.fields and "width" not in form.fields and form.asked.method == "grace"
 
@@ -205,17 +205,17 @@ def test_a_method_that_names_no_main_parameters_still_has_some() -> None:
 
 def test_a_preset_fills_in_its_values_and_what_differs_is_told(small_graph: Data) -> None:
     form = widgets.training_panel(small_graph, preset="quick", tau=0.3).form
-    assert form.summary.value == "preset quick + tau=0.3" and form.asked.changed == {"tau": 0.3}
+    assert form.summary.value == "preset quick + tau=0.3" and form.asked.preset.changed == {"tau": 0.3}
     form.preset.value = "released/citeseer"
     _, config = methods.configure("grace", "citeseer", "small", {})
     assert config.flat() == {n: f.value for n, f in form.fields.items() if "." not in n}
-    assert form.summary.value == "preset released/citeseer" and form.asked.changed == {}
+    assert form.summary.value == "preset released/citeseer" and form.asked.preset.changed == {}
     form.fields["epochs"].value, form.fields["dim"].value = 7, 16
     assert form.summary.value == "preset released/citeseer + epochs=7, dim=16" and form.asked.epochs == 7
     form.fields["dim"].value = 256  # as the preset has it
-    assert form.asked.changed == {"epochs": 7}
+    assert form.asked.preset.changed == {"epochs": 7}
     form.graph.value = "karate"  # has no preset of the authors'
-    assert form.preset.value == "defaults" and form.asked.changed == {} and form.asked.graph == "karate"
+    assert form.preset.value == "defaults" and form.asked.preset.changed == {} and form.asked.graph == "karate"
     form.preset.value = "quick"
     form.graph.value = "small"  # one that is for any graph stays
     assert form.preset.value == "quick" and form.asked.graph is small_graph
@@ -276,18 +276,18 @@ def test_values_that_do_not_go_together_are_told_below(small_graph: Data) -> Non
 
 def test_options_of_a_part_have_fields_that_come_and_go_with_it(small_graph: Data) -> None:
     form = widgets.training_panel(small_graph, negatives="hop-far", hops=5).form
-    assert form.asked.changed == {"negatives": "hop-far", "negatives.hops": 5}
+    assert form.asked.preset.changed == {"negatives": "hop-far", "negatives.hops": 5}
     hops = form.fields["negatives.hops"]
     assert hops.value == 5 and hops in [cell.children[0] for cell in form._main.children if hasattr(cell, "children")]
     hops.value = 4
-    assert form.asked.changed == {"negatives": "hop-far", "negatives.hops": 4} and "hops=4" in form.summary.value
+    assert form.asked.preset.changed == {"negatives": "hop-far", "negatives.hops": 4} and "hops=4" in form.summary.value
     form.fields["negatives"].value = "uniform"
-    assert form.asked.changed == {"negatives": "uniform"} and not form.problem
+    assert form.asked.preset.changed == {"negatives": "uniform"} and not form.problem
     assert not [name for name in form.fields if name.startswith("negatives.")]
     form.fields["negatives"].value = "hop-near"
-    assert form.asked.changed == {"negatives": "hop-near"} and form.fields["negatives.hops"].value == 2
+    assert form.asked.preset.changed == {"negatives": "hop-near"} and form.fields["negatives.hops"].value == 2
     form.fields["negatives.hops"].value = 1
-    assert form.asked.changed == {"negatives": "hop-near", "negatives.hops": 1}
+    assert form.asked.preset.changed == {"negatives": "hop-near", "negatives.hops": 1}
 
 
 def test_what_cannot_be_asked_for_is_an_error_at_once(small_graph: Data) -> None:

@@ -266,14 +266,14 @@ def test_figures_are_dark_where_the_page_is(page: live.Fit, explorer: widgets.Ru
     explorer.formula.value = "degree(v) >= 4"  # what is drawn anew as well
     assert clothes(explorer.map) == turned
     assert (
-        not differing(explorer.map, plots.dark(explorer.scene.map()))
+        not differing(explorer.map, plots.dark(explorer.scene.drawn()["graph"]))
         and explorer.figures["values"].layout.template == DARK
     )
     explorer.sections.selected_index = 0  # and what is made later, also in a widget made later
     assert explorer.figures["overlap"].layout.template == DARK
     assert clothes(widgets.rule_explorer(load_graph("karate"), "ntsc").map) == turned and live.Fit().dark
     page.dark = False
-    assert clothes(explorer.map) == light and not differing(explorer.map, explorer.scene.map())
+    assert clothes(explorer.map) == light and not differing(explorer.map, explorer.scene.drawn()["graph"])
     assert explorer.figures["overlap"].layout.template == pio.templates["workbench"] and not live.Fit().dark
 
 
@@ -287,7 +287,7 @@ def test_a_figure_in_other_clothes_keeps_its_marks_and_whoever_listens(
     page.dark = True
     assert shown(explorer.map) == before and ringed(explorer.map) == ["node 5, chosen"]
     assert explorer.figures["values"].layout.yaxis.range == (0, 1) and trace.selectedpoints == (1,)
-    assert not live.update(explorer.map, explorer.scene.map())  # none was made anew
+    assert not live.update(explorer.map, explorer.scene.drawn()["graph"])  # none was made anew
     trace._dispatch_on_click(SimpleNamespace(point_inds=[list(trace.customdata).index(16)]), None)
     assert explorer.node.value == 16
 

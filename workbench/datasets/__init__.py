@@ -28,6 +28,5 @@ __all__ = ["check", "content_hash", "facts", "load_graph", "names", "planted", "
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'workbench.datasets' has no attribute {name!r}")
-    value = getattr(import_module(f"workbench.datasets.{_LAZY[name]}"), name)
-    globals()[name] = value
+    globals()[name] = value = getattr(import_module(f"workbench.datasets.{_LAZY[name]}"), name)
     return value

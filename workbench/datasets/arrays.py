@@ -35,10 +35,6 @@ class Arrays(Kind):
         """Return rows and classes."""
         return {"x": data[0], "y": data[1]} if isinstance(data, tuple) else {"x": data}
 
-    def shape(self, inputs: Tensor) -> dict[str, int]:
-        """Return how many numbers a row has."""
-        return {"features": int(inputs[0].numel())}
-
     def sizes(self, data: Any) -> dict[str, int]:
         """Return how many rows there are."""
         return {"rows": len(self.contents(data)["x"])}
@@ -46,7 +42,3 @@ class Arrays(Kind):
     def attributes(self, data: Any) -> Tensor | None:
         """Return each row as a vector."""
         return self.inputs(data).flatten(1)
-
-    def labels(self, data: Any) -> Tensor | None:
-        """Return the class of each row."""
-        return data[1] if isinstance(data, tuple) else None

@@ -40,15 +40,12 @@ class Bipartite(Kind):
             if pairs is None or pairs.dim() != 2 or len(pairs) != 2:
                 raise UserError(f"{key} of users and items must be a tensor of shape [2, interactions]")
             for ends, count, words in zip(pairs, _counts(data), ("users", "items"), strict=True):
-                if ends.numel() and not 0 <= int(ends.min()) <= int(ends.max()) < count:
+                if ((ends < 0) | (ends >= count)).any():
                     raise UserError(f"{key} names {words} outside 0 to {count - 1}; set num_nodes of both node types")
 
     def inputs(self, data: HeteroData) -> HeteroData:
         """Return the training interactions alone, as ("user", "interacts", "item")."""
-        inputs = HeteroData()
-        inputs["user"].num_nodes, inputs["item"].num_nodes = _counts(data)
-        inputs[RELATION].edge_index = alone(interactions(data))
-        return inputs
+        return as_users_and_items(*_counts(data), alone(interactions(data)))
 
     def contents(self, data: HeteroData) -> Contents:
         """Return how many users and items there are, and the training and held-out interactions."""

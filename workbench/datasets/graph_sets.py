@@ -8,7 +8,7 @@ from torch import Tensor
 from torch_geometric.data import Data, Dataset
 from torch_geometric.utils import degree, one_hot
 
-from workbench.datasets.kinds import KINDS, Contents, Kind, alone
+from workbench.datasets.kinds import KINDS, Contents, Kind, only
 from workbench.errors import UserError
 
 
@@ -48,16 +48,12 @@ class GraphSets(Kind):
                     f"the attributes x of graph {number} must be floating-point numbers [nodes, {data[0].x.size(-1)}] "
                     f"as those of graph 0, not {graph.x.dtype} {list(graph.x.shape)}"
                 )
-            ends = graph.edge_index
-            if ends.numel() and not 0 <= int(ends.min()) <= int(ends.max()) < len(graph.x):
+            if ((graph.edge_index < 0) | (graph.edge_index >= len(graph.x))).any():
                 raise UserError(f"an edge of graph {number} joins a node that it doesn't have ({len(graph.x)} nodes)")
 
     def inputs(self, data: Any) -> GraphSet:
         """Return each graph's attributes and edges alone."""
-        kept = ("x", "edge_index", "edge_attr")
-        return GraphSet(
-            Data(num_nodes=g.num_nodes, **{key: alone(g[key]) for key in kept if g.get(key) is not None}) for g in data
-        )
+        return GraphSet(only(graph, "x", "edge_index", "edge_attr") for graph in data)
 
     def contents(self, data: Any) -> Contents:
         """Return attributes, edges and class of each graph."""
@@ -74,8 +70,7 @@ class GraphSets(Kind):
 
     def entries(self, data: Any) -> dict[str, int]:
         """Return how many nodes and entries of edge_index there are in all."""
-        edges = sum(int(graph.edge_index.size(1)) for graph in data)
-        return {"nodes": sum(int(graph.num_nodes) for graph in data), "edges": edges}
+        return {"nodes": sum(graph.num_nodes for graph in data), "edges": sum(graph.num_edges for graph in data)}
 
     def labels(self, data: Any) -> Tensor | None:
         """Return the class of each graph."""
@@ -83,10 +78,9 @@ class GraphSets(Kind):
 
 
 def with_attributes(graphs: GraphSet) -> GraphSet:
-    """Return the set with the one-hot degree as attributes [nodes, largest degree + 1] where a graph has none.
+    """Return the set with one-hot degrees as attributes where a graph has none, as the field does for IMDB and COLLAB.
 
-    This is what the field does for IMDB and COLLAB. The number of columns is that of the set, and so an encoder that
-    was trained on them takes no graph with a larger degree.
+    There are as many columns as the set's largest degree + 1: an encoder trained on them takes no larger degree.
     """
     if all(graph.get("x") is not None for graph in graphs):
         return graphs

@@ -49,8 +49,7 @@ class Hetero(Kind):
 
     def entries(self, data: HeteroData) -> dict[str, int]:
         """Return how many nodes of all types and entries of all edge_index there are."""
-        edges = sum(int(data[relation].edge_index.size(1)) for relation in data.edge_types)
-        return {"nodes": int(data.num_nodes or 0), "edges": edges}
+        return {"nodes": int(data.num_nodes or 0), "edges": int(data.num_edges)}
 
     def attributes(self, data: HeteroData) -> Tensor | None:
         """Return the attributes of each node of the type that has labels."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch_geometric.data import Data
 
 from workbench.errors import UserError
 from workbench.registry import Registry
@@ -15,26 +16,18 @@ from workbench.registry import Registry
 KINDS: Registry[type["Kind"]] = Registry("kind of data", "workbench.datasets")
 
 Contents = Mapping[str, Any]
-_HASHES: dict[tuple[Any, ...], tuple[Any, str]] = {}  # the latest ones, by what has been hashed
+_HASHES: dict[tuple[Any, ...], str] = {}  # the latest ones, by the state of what has been hashed
 _MOST_HASHES = 32
 
 
 class Kind:
-    """One kind of data, in PyG's own types; a subclass a file, registered by its name.
-
-    Attributes:
-        name: e.g. "nodes".
-        words: what such data are, for a sentence, e.g. "one graph with attributes".
-        items: what an embedding has a row for, one or several names, e.g. ("nodes",).
-        baselines: names of what is scored without any training, see `workbench.evaluation.baselines`.
-        protocol: name of the protocol that scores an embedding of this kind unless another is asked for.
-    """
+    """One kind of data, in PyG's own types; a subclass a file, registered by its name."""
 
     name: str
-    words: str
-    items: tuple[str, ...]
-    baselines: tuple[str, ...] = ()
-    protocol: str = ""
+    words: str  # what such data are, for a sentence, e.g. "one graph with attributes"
+    items: tuple[str, ...]  # what an embedding has a row for, e.g. ("nodes",)
+    baselines: tuple[str, ...] = ()  # what is scored without any training, see `workbench.evaluation.baselines`
+    protocol: str = ""  # what scores an embedding of this kind unless another is asked for
 
     def recognises(self, data: Any) -> bool:
         """Return whether data are of this kind, by their type and keys; they may still be faulty."""
@@ -66,21 +59,18 @@ class Kind:
     def content_hash(self, data: Any) -> str:
         """Return the hash of what decides training and evaluation; computed anew only where a tensor has changed."""
         contents = self.contents(data)
-        tensors = {name: value for name, value in contents.items() if isinstance(value, Tensor)}
-        if any(tensor.is_inference() for tensor in tensors.values()):  # these keep no count of changes
-            return self.digest(contents)
-        key = (self.name, *map(id, tensors.values()))
-        others = {name: value for name, value in contents.items() if name not in tensors}
-        state = [*tensors], others, [_state(tensor) for tensor in tensors.values()]
-        known, digest = _HASHES.pop(key, (None, ""))
-        _HASHES[key] = state, digest if known == state else self.digest(contents)
-        while len(_HASHES) > _MOST_HASHES:
+        if any(isinstance(value, Tensor) and value.is_inference() for value in contents.values()):
+            return self.digest(contents)  # these keep no count of changes
+        state = (self.name, *((name, _state(value)) for name, value in contents.items()))
+        _HASHES[state] = _HASHES.pop(state, "") or self.digest(contents)
+        if len(_HASHES) > _MOST_HASHES:
             del _HASHES[next(iter(_HASHES))]
-        return _HASHES[key][1]
+        return _HASHES[state]
 
     def shape(self, inputs: Any) -> dict[str, int]:
-        """Return the sizes that an encoder is made by, e.g. {"features": 1433}."""
-        raise NotImplementedError
+        """Return the sizes that an encoder is made by: how many attributes an item has, where a kind says no others."""
+        x = self.attributes(inputs)
+        return {"features": 0 if x is None else int(x.shape[1])}
 
     def sizes(self, data: Any) -> dict[str, int]:
         """Return how many there are of each item."""
@@ -88,38 +78,32 @@ class Kind:
 
     def attributes(self, data: Any) -> Tensor | None:
         """Return the attributes of each item [items, features], None where items have none."""
-        return None
+        return self.contents(data).get("x")
 
     def labels(self, data: Any) -> Tensor | None:
         """Return the class of each item [items], None where there are no labels."""
-        return None
+        return self.contents(data).get("y")
 
     def entries(self, data: Any) -> dict[str, int]:
         """Return what else the memory of a fit depends on: "edges", and "nonzeros" of the attributes."""
         return {}
 
-    def names_of(self, data: Any) -> list[str] | None:
-        """Return what the items are called by their owner; None where they have no names."""
-        return None
-
-    def columns_of(self, data: Any) -> list[str] | None:
-        """Return what the attribute columns are called; None where they have no names."""
+    def names_of(self, data: Any, key: str = "node_names") -> list[str] | None:
+        """Return what their owner calls the items, or by the key "feature_names" the attributes; None without names."""
         return None
 
 
 def kind_of(data: Any) -> Kind:
     """Return the kind of data; a UserError where they are of no kind that is known."""
-    for name in KINDS.names():
-        kind = KINDS.get(name)()
+    kinds = [KINDS.get(name)() for name in KINDS.names()]
+    for kind in kinds:
         if kind.recognises(data):
             return kind
     if isinstance(data, str | os.PathLike):
         raise UserError(f"{str(data)!r} names data; load them first, load_graph({str(data)!r})", kind="kind of data")
-    known = "; ".join(f"{name}: {KINDS.get(name).words}" for name in KINDS.names())
-    raise UserError(
-        f"{type(data).__name__} is no data that a method learns on, and nothing that load_graph takes (a name, file, "
-        f"networkx graph ...). Known are {known}"
-    )
+    known = "; ".join(f"{kind.name}: {kind.words}" for kind in kinds)
+    rejected = f"{type(data).__name__} is no data that a method learns on, and nothing that load_graph takes"
+    raise UserError(f"{rejected} (a name, file, networkx graph ...). Known are {known}")
 
 
 def content_hash(data: Any) -> str:
@@ -138,6 +122,13 @@ def alone(tensor: Tensor) -> Tensor:
     return tensor if whole else tensor.clone()
 
 
-def _state(tensor: Tensor) -> tuple[Any, ...]:
+def only(graph: Data, *keys: str) -> Data:
+    """Return a graph that has nothing but tensors which stand under some keys."""
+    return Data(num_nodes=graph.num_nodes, **{key: alone(graph[key]) for key in keys if graph.get(key) is not None})
+
+
+def _state(value: Any) -> Any:
     """Return what differs once a tensor is another object, or has been written into or pointed at other memory."""
-    return weakref.ref(tensor), tensor._version, tensor.layout == torch.strided and tensor.data_ptr()
+    if not isinstance(value, Tensor):
+        return hash(repr(value))
+    return weakref.ref(value), value._version, value.layout == torch.strided and value.data_ptr()

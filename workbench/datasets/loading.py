@@ -16,7 +16,6 @@ from workbench.datasets.files.registry import BUILDERS, FIGURES, facts, names
 from workbench.datasets.graph_sets import GraphSet, with_attributes
 from workbench.datasets.kinds import content_hash, kind_of
 from workbench.datasets.synthetic import embedded  # noqa: F401  (enters the embedded graphs into the table of builders)
-from workbench.datasets.synthetic.planting import planted
 from workbench.errors import UserError, unknown
 
 Normalise = bool | Literal["columns"]
@@ -49,17 +48,16 @@ def load_graph(
         directed: None keeps what the source says (an edge list counts as undirected); False stores each edge both ways.
 
     Returns:
-        x float32 [nodes, features], edge_index int64 [2, edges] without repeats and sorted, y int64 [nodes] where there
-        are labels, masks where the source has them; and name, with class_names, node_names and feature_names where they
-        are known. Of other kinds, see `workbench.datasets.kinds`: a list of Data, whose attributes are one-hot degrees
-        where the set has none, or a HeteroData.
+        x float32 [nodes, features], edge_index int64 [2, edges] without repeats and sorted, y int64 [nodes], masks,
+        class_names, node_names and feature_names where they are known, and name. Of other kinds: a list of Data, whose
+        attributes are one-hot degrees where the set has none, or a HeteroData.
 
     Raises:
         UserError: unknown name, missing or damaged file, or something in a graph of yours that can't be trained on.
     """
     if normalise not in (True, False, "columns"):
         raise unknown("value of normalise", normalise, ("True", "False", "columns"))
-    data, name, own = _fetch(source, root, features, labels, directed)
+    data, name = _fetch(source, root, features, labels, directed)
     if isinstance(data, Data):
         if normalise == "columns" and "planted_lgtc" in data:
             raise UserError(f'graph {name!r}: normalise="columns" would change which nodes the planted rules flag')
@@ -69,45 +67,38 @@ def load_graph(
         if directed is False:
             data.edge_index = to_undirected(data.edge_index, num_nodes=data.x.size(0))
     data.name = name
-    if not own:
+    if isinstance(source, str) and source in names():
         _compare_with_facts(name, data, directed)
     if name == "pydocs":  # its content depends on what is installed
         data.content_hash = content_hash(data)
     return data
 
 
-def _fetch(source: Any, root: Any, features: Features, labels: Labels, directed: bool | None) -> tuple[Any, str, bool]:
-    """Return the data as their source gives them, their name, and whether they are the person's own."""
+def _fetch(source: Any, root: Any, features: Features, labels: Labels, directed: bool | None) -> tuple[Any, str]:
+    """Return the data as their source gives them, and their name."""
     if isinstance(source, networkx.Graph):
-        data = from_networkx(source, features, labels)
-        return data, str(source.name or "networkx"), True
+        return from_networkx(source, features, labels), str(source.name or "networkx")
     if isinstance(source, str) and (source in names() or source.startswith("planted:")):
         if features is not None or labels is not None:
             raise UserError(f"features and labels can be given for a graph of your own only, not for {source!r}")
-        return _named(source, root)
+        name, _, size = source.partition(":")
+        if size and not size.isdecimal():
+            raise UserError(f"after 'planted:' comes the number of nodes, as in 'planted:100000', not {size!r}")
+        if name in BUILDERS.names():
+            return BUILDERS.get(name)(**{"nodes": int(size)} if size else {}), name
+        folder = root or os.environ.get("WORKBENCH_DATA") or "data"
+        return load_files(name, Path(folder).expanduser()), name
     if isinstance(source, Data):
-        return from_data(source, features, labels), str(source.get("name") or "data"), True
+        return from_data(source, features, labels), str(source.get("name") or "data")
     if isinstance(source, str | os.PathLike):
         path = Path(source).expanduser()
         if isinstance(source, str) and path.suffix not in SUFFIXES and "/" not in source and os.sep not in source:
             raise unknown("graph", source, names())
-        return read_file(path, features, labels, bool(directed)), path.stem, True
+        return read_file(path, features, labels, bool(directed)), path.stem
     kind = kind_of(source)
     data = with_attributes(GraphSet(graph.clone() for graph in source)) if kind.name == "graph-sets" else source
     kind.check(data)
-    return data, str(getattr(source, "name", None) or "data"), True
-
-
-def _named(source: str, root: Any) -> tuple[Any, str, bool]:
-    name, _, size = source.partition(":")
-    if size:
-        if not size.isdecimal():
-            raise UserError(f"after 'planted:' comes the number of nodes, as in 'planted:100000', not {size!r}")
-        return planted(nodes=int(size)), name, True
-    if name in BUILDERS.names():
-        return BUILDERS.get(name)(), name, False
-    folder = root or os.environ.get("WORKBENCH_DATA") or "data"
-    return load_files(name, Path(folder).expanduser()), name, False
+    return data, str(getattr(source, "name", None) or "data")
 
 
 def _normalised(x: Tensor, how: Normalise) -> Tensor:
@@ -127,9 +118,9 @@ def _compare_with_facts(name: str, data: Any, directed: bool | None) -> None:
     row, kind = facts(name), kind_of(data)
     labels, seen = kind.labels(data), kind.sizes(data) | kind.entries(data) | kind.shape(data)
     seen["classes"] = 0 if labels is None else int(labels.max()) + 1
+    if directed is False and row.get("directed"):
+        row.pop("edges", None)
     for key in FIGURES:
-        if key == "edges" and directed is False and row.get("directed"):
-            continue
         if key in row and row[key] != seen.get(key, 0):
             raise UserError(
                 f"graph {name!r} should have {row[key]:,} {key}, but the one loaded has {seen.get(key, 0):,}: "

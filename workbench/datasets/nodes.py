@@ -11,7 +11,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import homophily, is_undirected
 
-from workbench.datasets.kinds import KINDS, Contents, Kind, alone, content_hash
+from workbench.datasets.kinds import KINDS, Contents, Kind, content_hash, only
 from workbench.datasets.structure import adjacency
 from workbench.errors import UserError
 
@@ -33,14 +33,14 @@ class Nodes(Kind):
     def check(self, data: Data) -> None:
         """Raise a UserError where attributes or edges are missing."""
         if data.x is None or data.edge_index is None:
-            missing = "attributes (x)" if data.x is None else "edges (edge_index)"
+            lacking = "attributes (x)" if data.x is None else "edges (edge_index)"
             raise UserError(
-                f"the graph has no {missing}; load it with load_graph, which adds or asks for what is missing"
+                f"the graph has no {lacking}; load it with load_graph, which adds or asks for what is missing"
             )
 
     def inputs(self, data: Data) -> Data:
         """Return attributes and edges alone."""
-        return Data(x=alone(data.x), edge_index=alone(data.edge_index), num_nodes=data.num_nodes)
+        return only(data, "x", "edge_index")
 
     def contents(self, data: Data) -> Contents:
         """Return attributes, edges and labels."""
@@ -62,21 +62,9 @@ class Nodes(Kind):
                 digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
         return digest.hexdigest()
 
-    def shape(self, inputs: Data) -> dict[str, int]:
-        """Return how many attributes a node has."""
-        return {"features": int(inputs.x.shape[1])}
-
     def sizes(self, data: Data) -> dict[str, int]:
         """Return how many nodes there are."""
         return {"nodes": int(data.num_nodes or 0)}
-
-    def attributes(self, data: Data) -> Tensor | None:
-        """Return x."""
-        return data.get("x")
-
-    def labels(self, data: Data) -> Tensor | None:
-        """Return the class of each node."""
-        return data.get("y")
 
     def entries(self, data: Data) -> dict[str, int]:
         """Return how many edges and attributes other than zero there are."""
@@ -84,13 +72,9 @@ class Nodes(Kind):
         nonzeros = x.count_nonzero() if x.layout == torch.strided else x.values().count_nonzero()
         return {"edges": int(data.edge_index.shape[1]), "nonzeros": int(nonzeros)}
 
-    def names_of(self, data: Data) -> list[str] | None:
-        """Return the names of the nodes."""
-        return None if data.get("node_names") is None else [*map(str, data.node_names)]
-
-    def columns_of(self, data: Data) -> list[str] | None:
-        """Return the names of the attributes."""
-        return None if data.get("feature_names") is None else [*map(str, data.feature_names)]
+    def names_of(self, data: Data, key: str = "node_names") -> list[str] | None:
+        """Return the names of the nodes, or under the key "feature_names" of the attributes."""
+        return None if data.get(key) is None else [*map(str, data[key])]
 
 
 def statistics(graph: Data) -> dict[str, Any]:
@@ -153,8 +137,9 @@ def check(graph: Data) -> None:
     if edge_index.dtype != torch.long:
         raise UserError(f"edge_index must hold node numbers as int64, not {edge_index.dtype}")
     nodes = x.size(0)
-    if edge_index.numel() and not 0 <= int(edge_index.min()) <= int(edge_index.max()) < nodes:
-        edge = int(((edge_index < 0) | (edge_index >= nodes)).any(0).nonzero()[0])
+    outside = ((edge_index < 0) | (edge_index >= nodes)).any(0)
+    if outside.any():
+        edge = int(outside.nonzero()[0])
         raise UserError(f"edge {edge} joins {edge_index[:, edge].tolist()}, but nodes are numbered 0 to {nodes - 1}")
     if y is not None:
         _check_labels(graph, y, nodes)

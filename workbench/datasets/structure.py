@@ -27,12 +27,7 @@ def degree(graph: Data) -> Positions:
 
 
 def hop_distances(links: sp.csr_matrix, first: Positions, second: Positions) -> Positions:
-    """Return the hops between nodes, -1 where no path joins them.
-
-    Args:
-        links: undirected adjacency [nodes, nodes].
-        first: nodes [pairs]; the search goes from each of them once. second: nodes [pairs].
-    """
+    """Return the hops between first and second nodes [pairs] on undirected links [nodes, nodes], -1 without a path."""
     starts, which = np.unique(first, return_inverse=True)
     hops, step = np.full(len(first), -1), max(1, _BLOCK // links.shape[0])
     for begin in range(0, len(starts), step):

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch_geometric.data import Data
 
-from workbench.datasets.kinds import KINDS, Contents, Kind, alone
+from workbench.datasets.kinds import KINDS, Contents, Kind, only
 from workbench.datasets.nodes import Nodes
 from workbench.errors import UserError
 
@@ -29,15 +29,8 @@ class Texts(Nodes):
 
     def inputs(self, data: Data) -> Data:
         """Return texts, edges and attributes alone."""
-        inputs = Data(text=[*data.text], edge_index=alone(data.edge_index), num_nodes=data.num_nodes)
-        if data.x is not None:
-            inputs.x = alone(data.x)
-        return inputs
+        return only(data, "edge_index", "x").update({"text": [*data.text]})
 
     def contents(self, data: Data) -> Contents:
         """Return texts, attributes, edges and labels."""
         return {"text": tuple(data.text), **super().contents(data)}
-
-    def shape(self, inputs: Data) -> dict[str, int]:
-        """Return how many attributes a node has besides its text."""
-        return {"features": 0 if inputs.x is None else int(inputs.x.shape[1])}

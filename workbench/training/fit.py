@@ -112,7 +112,7 @@ def fit(
         kind=kind.name,
         shape=kind.shape(inputs),
         names=kind.names_of(data),
-        columns=kind.columns_of(data),
+        columns=kind.names_of(data, "feature_names"),
         weights=weights_of(model),
     )
     if not complete:

@@ -126,7 +126,7 @@ class Run:
         for name, size in kind.shape(inputs).items():
             if size != self.shape[name]:
                 raise UserError(f"this encoder was trained on {self.shape[name]:,} {name}; these data have {size:,}")
-        columns = kind.columns_of(data)
+        columns = kind.names_of(data, "feature_names")
         if columns is not None and self.columns is not None and columns != self.columns:
             place = next(i for i, pair in enumerate(zip(columns, self.columns, strict=True)) if pair[0] != pair[1])
             raise UserError(

@@ -1,8 +1,12 @@
-"""The form in which a training is asked for: its fields are those of the method's configuration class."""
+"""The form in which a training is asked for, what stands in it, and what is said of a method's parameters."""
 
+import dataclasses
 import html
+import inspect
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -15,28 +19,63 @@ from workbench.datasets.files.registry import usable
 from workbench.errors import UserError
 from workbench.methods import METHODS, Config, configure, preset_names
 from workbench.methods import names as method_names
+from workbench.methods.presets import Preset, changes
+from workbench.randomness import Randomness
 from workbench.widgets.live import Controls
-from workbench.widgets.request import Request, checked, explained
 from workbench.widgets.shell import complaint, look
 
 WORDS = tuple[str, ...]
 LABEL = 108  # pixels of what stands before a control
+CONTROLS = {bool: ipw.Checkbox, int: ipw.IntText, float: ipw.FloatText, str: ipw.Text}
+LIMITS = {"low": "at least", "above": "above", "below": "below"}
 
 
-def control(name: str, kind: Any, value: Any, config_class: type[Config], about: str) -> ipw.Widget | None:
-    """Make the control of a parameter; None for a type that has none.
+@dataclass(frozen=True)
+class Request:
+    """What is to be trained.
 
-    Numbers are typed into boxes that take any, since a bounded box would change what was typed without a word.
+    Attributes:
+        graph: the graph, or what `load_graph` loads it by. label: what it is called. method: its name.
+        preset: with the parameters that differ from it. epochs: how many in all. seed: the master seed.
     """
-    common = {"value": value, "description": name, "tooltip": about}
-    if name in config_class.parts():
-        return ipw.Dropdown(options=config_class.parts()[name].names(), **common | {"value": value.name})
-    if get_origin(kind) is Literal:
-        return ipw.Dropdown(options=get_args(kind), **common)
-    if kind == WORDS:
-        return ipw.Textarea(rows=2, placeholder="one a line", **common | {"value": "\n".join(value)})
-    made = {bool: ipw.Checkbox, int: ipw.IntText, float: ipw.FloatText, str: ipw.Text}.get(kind)
-    return made and made(**common)
+
+    graph: Data | str
+    label: str
+    method: str
+    preset: Preset
+    epochs: int
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.method} on {self.label}, preset {self.preset}, seed {self.seed}"
+
+
+def checked(
+    graph: Data | str, method: str, preset: str | None, seed: int, parameters: dict[str, Any]
+) -> tuple[Request, Config]:
+    """Check what is asked for, as for `fit`, without loading the graph; return it, and the configuration that it means.
+
+    Parameters that are as the preset has them count as not given.
+    """
+    Randomness(seed)  # refuses what is no seed
+    if "nodes" not in METHODS.get(method).kinds:
+        raise UserError(f"the training panel shows nodes of a graph, on which {method!r} does not learn; use fit")
+    label = str(graph.get("name") or "your graph") if isinstance(graph, Data) else graph
+    full_name, config = configure(method, preset, label, parameters)
+    return Request(graph, label, method, changes(method, full_name, config), config.epochs, seed), config
+
+
+def explained(config_class: type[Config]) -> dict[str, str]:
+    """Return what is said of each parameter of a configuration class: its docstrings' words, and the limits."""
+    about: dict[str, str] = {}
+    for base in reversed(config_class.__mro__):
+        _, _, section = inspect.cleandoc(base.__doc__ or "").partition("Attributes:\n")
+        for names, text in re.findall(r"^    ([\w, ]+): (.+(?:\n {5,}.+)*)", section, re.MULTILINE):
+            about |= dict.fromkeys(names.split(", "), " ".join(text.split()))
+    for field in dataclasses.fields(config_class):
+        limits = ", ".join(f"{word} {field.metadata[key]:g}" for key, word in LIMITS.items() if key in field.metadata)
+        about[field.name] = " · ".join(filter(None, [about.get(field.name, field.name), limits]))
+    return about
 
 
 class Form(Controls, ipw.VBox):
@@ -55,14 +94,12 @@ class Form(Controls, ipw.VBox):
         super().__init__()
         asked, config = checked(graph, method, preset, seed, parameters)
         here = usable(Path(os.environ.get("WORKBENCH_DATA") or "data").expanduser(), "nodes")
-        names = sorted({*here} - {asked.label})
-        self._graphs = {asked.label: graph} | {name: name for name in names}
-        self.problem, self.fields, self.complaints = "", dict[str, Any](), dict[str, ipw.HTML]()
+        self._graphs = {asked.label: graph} | {name: name for name in sorted({*here} - {asked.label})}
         common = look(LABEL, "auto")
         self.graph = ipw.Dropdown(options=list(self._graphs), description="graph", **common)
         self.method = ipw.Dropdown(options=method_names("nodes"), value=method, description="method", **common)
         presets = ["defaults", *preset_names(method)]
-        self.preset = ipw.Dropdown(options=presets, value=asked.preset, description="preset", **common)
+        self.preset = ipw.Dropdown(options=presets, value=asked.preset.name, description="preset", **common)
         self.seed = ipw.IntText(value=seed, description="seed", **common)
         self.summary, self._without = ipw.HTML(), ipw.HTML()
         self._name("training", "graph", "method", "preset", "seed", "summary")
@@ -71,56 +108,69 @@ class Form(Controls, ipw.VBox):
         self._main, self._more = (ipw.GridBox(layout=grid) for _ in range(2))
         self._folded = ipw.Accordion([ipw.VBox([self._more, self._without])], titles=["more parameters"])
         self.children = [self._main, self._folded, self.summary]
+        self.fields, self.complaints = dict[str, ipw.Widget](), {"seed": ipw.HTML()}
+        self._cells: dict[str, ipw.VBox] = {}  # a field and the place for what is wrong with it
+        self._fixed = self.graph, self.method, self.preset, ipw.VBox([self.seed, self.complaints["seed"]])
         self._make_fields(config)
         self._observe(self._choose_graph, self.graph)
         self._observe(self._choose_method, self.method)
         self._observe(self._fill, self.preset)
         self._observe(self._read, self.seed)
-        self._read()
+
+    @property
+    def _kind(self) -> type[Config]:
+        return METHODS.get(self.method.value).Config
 
     def _make_fields(self, config: Config) -> None:
         """Make a field for each parameter of a configuration, those of its `main` first and the others folded."""
-        kind, about, types = type(config), explained(type(config)), type(config).types()
-        gone = (*self._main.children[3:], *self._more.children, *self.fields.values(), *self.complaints.values())
-        made = {name: control(name, type_, getattr(config, name), kind, about[name]) for name, type_ in types.items()}
-        self.fields = {name: field for name, field in made.items() if field is not None}
-        self.complaints = {"seed": ipw.HTML()}
-        cells = {name: self._cell(name, field) for name, field in self.fields.items()}
-        self._observe(self._choose_part, *(self.fields[name] for name in kind.parts()))
-        fixed = [self.graph, self.method, self.preset, ipw.VBox([self.seed, self.complaints["seed"]])]
-        self._main.children = [*fixed, *(cells[name] for name in kind.main if name in cells)]
-        self._more.children = [cell for name, cell in cells.items() if name not in kind.main]
-        without = [name for name, field in made.items() if field is None]
+        kind, about = type(config), explained(type(config))
+        self._drop(list(self.fields))
+        for name, type_ in kind.types().items():
+            self._add(name, type_, getattr(config, name), about[name])
+        self._observe(self._make_options, *(self.fields[name] for name in kind.parts()))
+        self._more.children = [cell for name, cell in self._cells.items() if name not in kind.main]
+        without = [name for name in about if name not in self.fields]
         self._without.value = f"Set in code only: {', '.join(without)}." if without else ""
-        self._options: dict[str, ipw.VBox] = {}
-        self._make_options(config.flat())
-        for widget in gone:
-            widget.close()
+        self._make_options(config)
 
-    def _cell(self, name: str, field: ipw.Widget) -> ipw.VBox:
-        """Return a field with the place for what is wrong with it."""
-        field.style.description_width, field.layout.width = f"{LABEL}px", "auto"
+    def _make_options(self, config: Config | None = None) -> None:
+        """Make a field for each option of the parts that are chosen, set as in a configuration or its default."""
+        self._drop([name for name in self.fields if "." in name])
+        values, self._usual = config.flat() if config else {}, dict[str, Any]()
+        for part, registry in self._kind.parts().items():
+            chosen = self.fields[part].value
+            for option, default in options_of(registry, chosen).items():
+                name, about = f"{part}.{option}", f"option of {chosen}, by default {default}"
+                self._usual[name] = default
+                self._add(name, type(default), values.get(name, default), about)
+        shown = [self._cells[name] for name in (*self._kind.main, *self._usual) if name in self._cells]
+        self._main.children = [*self._fixed, *shown]
+        self._read()
+
+    def _add(self, name: str, kind: Any, value: Any, about: str) -> None:
+        """Add the field of a parameter, with the place for what is wrong with it; none for a type that has no control.
+
+        Numbers are typed into boxes that take any, since a bounded box would change what was typed without a word.
+        """
+        more: dict[str, Any] = {"value": value}
+        if name in self._kind.parts():
+            make, more = ipw.Dropdown, {"value": value.name, "options": self._kind.parts()[name].names()}
+        elif get_origin(kind) is Literal:
+            make, more["options"] = ipw.Dropdown, get_args(kind)
+        elif kind == WORDS:
+            make, more = ipw.Textarea, {"value": "\n".join(value), "rows": 2, "placeholder": "one a line"}
+        elif (make := CONTROLS.get(kind)) is None:
+            return
+        field = self.fields[name] = make(description=name, tooltip=about, **more, **look(LABEL, "auto"))
         field.add_class(f"training-field-{name.replace('.', '-')}")
         self._observe(self._read, field)
         self.complaints[name] = ipw.HTML()
-        return ipw.VBox([field, self.complaints[name]])
+        self._cells[name] = ipw.VBox([field, self.complaints[name]])
 
-    def _make_options(self, values: Mapping[str, Any]) -> None:
-        """Make a field for each option of the parts that are chosen, with its value by flat name or its default."""
-        kind = METHODS.get(self.method.value).Config
-        kept = [cell for cell in self._main.children if cell not in self._options.values()]
-        for name, cell in self._options.items():
-            self.fields.pop(name).close()
-            self.complaints.pop(name).close()
-            cell.close()
-        self._options, self._usual = {}, dict[str, Any]()
-        for part, registry in kind.parts().items():
-            for option, default in options_of(registry, self.fields[part].value).items():
-                name, about = f"{part}.{option}", f"option of {self.fields[part].value}, by default {default}"
-                field = control(name, type(default), values.get(name, default), kind, about)
-                assert field is not None
-                self.fields[name], self._options[name], self._usual[name] = field, self._cell(name, field), default
-        self._main.children = [*kept, *self._options.values()]
+    def _drop(self, names: Iterable[str]) -> None:
+        for name in names:
+            for kept in (self.fields, self.complaints, self._cells):
+                kept.pop(name).close()
 
     def _choose_method(self) -> None:
         full_name, config = configure(self.method.value, None, self.graph.value, {})
@@ -128,12 +178,6 @@ class Form(Controls, ipw.VBox):
             self.preset.options = ["defaults", *preset_names(self.method.value)]
             self.preset.value = full_name
         self._make_fields(config)
-        self._read()
-
-    def _choose_part(self) -> None:
-        """Show the options of the parts that are chosen now."""
-        self._make_options({})
-        self._read()
 
     def _choose_graph(self) -> None:
         """Take the authors' preset for the graph, unless one was chosen that is for any graph."""
@@ -149,12 +193,11 @@ class Form(Controls, ipw.VBox):
                 value = getattr(config, name)
                 words = "\n".join(value) if isinstance(value, tuple) else getattr(value, "name", value)
                 self.fields[name].value = words
-            self._make_options(config.flat())
-        self._read()
+            self._make_options(config)
 
     def _values(self) -> dict[str, Any]:
         """Return what stands in the fields; options that are as their part has them count as not given."""
-        types, values = METHODS.get(self.method.value).Config.types(), {}
+        types, values = self._kind.types(), {}
         for name, field in self.fields.items():
             if types.get(name) == WORDS:
                 values[name] = tuple(filter(None, map(str.strip, field.value.splitlines())))
@@ -165,15 +208,15 @@ class Form(Controls, ipw.VBox):
     def _read(self) -> None:
         """Read what is asked for, or say what is wrong with it."""
         graph, method = self._graphs[self.graph.value], self.method.value
-        asked, self.problem, parameter = None, "", None
+        asked, self.problem, blamed = None, "", ""
         try:
             asked, _ = checked(graph, method, self.preset.value, self.seed.value, self._values())
         except UserError as error:
-            self.problem, parameter = str(error), error.fields.get("parameter")
-        blamed = [name for name in self.complaints if name == parameter]
+            self.problem, blamed = str(error), str(error.fields.get("parameter"))
         for name, beside in self.complaints.items():
-            beside.value = complaint(self.problem if name in blamed else "")
-        if set(blamed) - {"seed", *METHODS.get(method).Config.main, *self._options}:
+            beside.value = complaint(self.problem if name == blamed else "")
+        if self._cells.get(blamed) in self._more.children:
             self._folded.selected_index = 0  # or the sentence would not be seen
-        self.summary.value = html.escape(asked.parameters) if asked else complaint("" if blamed else self.problem)
+        below = "" if blamed in self.complaints else self.problem
+        self.summary.value = html.escape(f"preset {asked.preset}") if asked else complaint(below)
         self.asked = asked

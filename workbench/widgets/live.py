@@ -28,14 +28,10 @@ class Controls:
         finally:
             self._quiet = before
 
-    def _unless_quiet(self, act: Callable[[], object]) -> None:
-        if not self._quiet:
-            act()
-
-    def _observe(self, act: Callable[[], object], *controls: ipw.Widget) -> None:
-        """Run a handler whenever the value of one of some controls is changed, unless it is set quietly."""
+    def _observe(self, act: Callable[[], object], *controls: ipw.Widget, trait: str = "value") -> None:
+        """Run a handler whenever a trait of one of some controls is changed, unless it is set quietly."""
         for control in controls:
-            control.observe(lambda _: self._unless_quiet(act), "value")
+            control.observe(lambda _: None if self._quiet else act(), trait)
 
     def _name(self, widget: str, *names: str) -> None:
         """Give controls, which are attributes, class names on the page, e.g. "explorer-rule"."""
@@ -55,13 +51,6 @@ class _Page:
         """Return a figure as it is shown on the page."""
         return plots.dark(figure) if self.dark else figure
 
-    def redress(self, shown: go.FigureWidget) -> None:
-        """Change the colours of a figure that is shown, and nothing else: a hand may have zoomed or selected."""
-        both = shown._light, plots.dark(shown._light)
-        before, after = both if self.dark else both[::-1]
-        with shown.batch_update():
-            _set((figure.layout, *figure.data) for figure in (shown, before, after))
-
 
 _page = _Page()
 
@@ -77,18 +66,18 @@ class Fit(anywidget.AnyWidget):
     _esm = """
     export default {
       render({ model, el }) {
+        const ending = new AbortController(), { signal } = ending;
         const fit = () => requestAnimationFrame(() => window.dispatchEvent(new Event("resize")));
         const room = new ResizeObserver(fit);
         room.observe(el);
-        document.addEventListener("plotlywidget-after-render", fit);
 
         // plotly tells the kernel of each point the mouse passes over, in the place where it tells of clicks and
         // selections, so that one that comes while the kernel is busy would be lost under the next. None is needed.
         const hush = (plot) => plot?.layout?.meta?.workbench
           && ["plotly_hover", "plotly_unhover"].forEach((name) => plot.removeAllListeners(name));
-        const hushed = (event) => hush(event.detail.element);
-        document.addEventListener("plotlywidget-after-render", hushed);
         document.querySelectorAll(".js-plotly-plot").forEach(hush);
+        const drawn = ({ detail }) => { fit(); hush(detail.element); };
+        document.addEventListener("plotlywidget-after-render", drawn, { signal });
 
         const system = window.matchMedia("(prefers-color-scheme: dark)");
         const look = () => {
@@ -98,14 +87,12 @@ class Fit(anywidget.AnyWidget):
         };
         const theme = new MutationObserver(look);
         theme.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
-        system.addEventListener("change", look);
+        system.addEventListener("change", look, { signal });
         look();
         return () => {
           room.disconnect();
-          document.removeEventListener("plotlywidget-after-render", fit);
-          document.removeEventListener("plotlywidget-after-render", hushed);
           theme.disconnect();
-          system.removeEventListener("change", look);
+          ending.abort();
         };
       },
     };
@@ -118,10 +105,14 @@ class Fit(anywidget.AnyWidget):
 
     @observe("dark")
     def _follow(self, _: Any) -> None:
-        if _page.dark != self.dark:
-            _page.dark = self.dark
-            for shown in list(_page.figures.values()):
-                _page.redress(shown)
+        """Change the colours of the figures that are shown, and nothing else: a hand may have zoomed or selected."""
+        if _page.dark == self.dark:
+            return
+        shown = [(figure, _page.dressed(figure._light)) for figure in list(_page.figures.values())]
+        _page.dark = self.dark
+        for figure, before in shown:
+            with figure.batch_update():
+                _set((part.layout, *part.data) for part in (figure, before, _page.dressed(figure._light)))
 
 
 class Plotly(anywidget.AnyWidget):
@@ -154,17 +145,15 @@ class Figure(go.FigureWidget):
     };
 
     export default () => {
-      let drawn;
+      let drawn, waiting = true;
       return {
         initialize({ model }) {
           const missed = [], id = model.get("plotly").replace("IPY_MODEL_", "");
-          const keep = Object.fromEntries(
-            NAMES.map((name) => [name, () => model.get(name) && missed.push([name, model.get(name)])]),
-          );
-          NAMES.forEach((name) => model.on(`change:${name}`, keep[name]));
+          const keep = (name) => waiting && model.get(name) && missed.push([name, model.get(name)]);
+          NAMES.forEach((name) => model.on(`change:${name}`, () => keep(name)));
           drawn = (loaded[id] ??= load(model, id)).then((make) => {
             const figure = make();
-            NAMES.forEach((name) => model.off(`change:${name}`, keep[name]));
+            waiting = false;
             figure.initialize({ model });
             for (const [name, value] of missed) {
               model.set(name, value);
@@ -256,21 +245,3 @@ def _same(first: Any, second: Any) -> bool:
         return bool(first == second)
     first, second = np.asarray(first), np.asarray(second)
     return np.array_equal(first, second, equal_nan=first.dtype.kind == second.dtype.kind == "f")  # lines break at nan
-
-
-def span(data: np.ndarray, value: float) -> tuple[float, float, float]:
-    """Return the ends and the step of a slider over what a threshold is compared with."""
-    # A few far nodes would make the slider too coarse for all others.
-    low, high = (float(end) for end in np.quantile(data, [0, 0.95])) if data.size else (value, value)
-    low, high = min(low, value), max(high, value)
-    if low == high:
-        low, high = low - 1, high + 1
-    whole = value == round(value) and (data == np.round(data)).all()
-    places = 0 if whole else int(-np.floor(np.log10((high - low) / 200)))
-    step = 10.0**-places
-    return round(np.floor(low / step) * step, places), round(np.ceil(high / step) * step, places), round(step, places)
-
-
-def digits(step: float) -> int:
-    """Return how many digits after the point a power of ten has, none for a whole number."""
-    return max(0, round(-np.log10(step)))

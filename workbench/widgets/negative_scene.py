@@ -56,10 +56,7 @@ class Scene:
     def figures(
         self, colour: str | None = None, method: str = "pca", chosen: int | None = None
     ) -> dict[str, go.Figure]:
-        """Draw the negatives on "rings" of hops, among all "cosines" and on a "map" of all nodes by a method.
-
-        The rings are in a colour of `plots.negative_rings`, and a chosen node is ringed.
-        """
+        """Draw the negatives on "rings" of hops, among all "cosines" and on a "map" of all nodes; one may be ringed."""
         lens, panels, who = self.lens, self.panels, (self.anchor, chosen, self.lens.names)
         rings = plots.negative_rings(panels, lens.graph, self.anchor, colour, chosen, lens.context.links)
         cosines = plots.negative_cosines(panels, lens.cosines(self.anchor), *who)
@@ -68,7 +65,7 @@ class Scene:
     def page(self, figures: dict[str, go.Figure]) -> list[str | go.Figure]:
         """Return what the static twin shows."""
         titles = {label: html.escape(f"{label}: {numbers(audit)}") for label, audit in self.panels.items()}
-        text = "".join(f"<h4>{title}</h4>{scrolled(self.sentences(label))}" for label, title in titles.items())
+        text = "".join(f"<h4>{title}</h4>{self.sentences(label)}" for label, title in titles.items())
         return [self.origin(), *figures.values(), text + self.note()]
 
     def origin(self) -> str:
@@ -85,61 +82,55 @@ class Scene:
 
     def table(self) -> pd.DataFrame:
         """Return one row a sampler and negative: the audit, the sampler's reasons ("reason_...") and the sentence."""
-        looks = self.looks.items()
-        tables = [look.table.assign(sampler=label) for label, look in looks if isinstance(look, Look)]
+        tables = {label: look.table for label, look in self.looks.items() if isinstance(look, Look)}
         if not tables:
             return pd.DataFrame(columns=["sampler", "anchor", "negative", "same_class", "sentence"])
-        whole = pd.concat(tables, ignore_index=True)
+        whole = pd.concat(tables, names=["sampler", None]).reset_index("sampler").reset_index(drop=True)
         for name in whole.columns[whole.columns.str.startswith("reason_")]:
-            if all(table[name].dtype.kind in "iu" for table in tables if name in table):
+            if all(table[name].dtype.kind in "iu" for table in tables.values() if name in table):
                 whole[name] = whole[name].astype("Int64")  # counts stay whole where other samplers have none
-        between = whole.columns.drop(["sampler", "sentence"])
-        return whole[["sampler", *between, "sentence"]]
+        return whole.assign(sentence=whole.pop("sentence"))
 
     def export(self, path: str | Path) -> Path:
         """Write the table as .csv or .parquet, by the ending; a UserError where that can't be done."""
         path = Path(path).expanduser()
         if path.suffix not in (".csv", ".parquet"):
             raise unknown("ending", path.suffix, (".csv", ".parquet"), f"of {path.name!r}")
-        import fastparquet  # half a second, which only this needs
-
         table = self.table()
         try:
             if path.suffix == ".csv":
                 table.to_csv(path, index=False)
             else:  # of a column of objects the writer would make numbers
-                fastparquet.write(str(path), table.astype({"same_class": "boolean"}), write_index=False)
+                table.astype({"same_class": "boolean"}).to_parquet(path, index=False)
         except OSError as error:
             raise UserError(f"{path} can't be written: {error.strerror or error}") from error
         return path
 
     def sentences(self, label: str, chosen: int | None = None) -> str:
-        """Return the sentences of one panel as HTML, the chosen node's highlighted."""
+        """Return the sentences of one panel as HTML in a box that scrolls, the chosen node's highlighted."""
         look = self.looks[label]
         if isinstance(look, str):
             return f'<p style="line-height:1.5">{html.escape(label)}: {html.escape(look)}</p>'
-        shown, whole, sample = look.shown, len(look.audit.pairs), ""
-        if len(shown) < whole:
-            sample = f"<p>A sample: {len(shown)} of the {whole:,} negatives, drawn at random with seed 0.</p>"
+        shown, whole = look.shown, len(look.audit.pairs)
+        if not whole:
+            return "<p>It chose nobody for this anchor.</p>"
         cell = "text-align:left;padding:3px 8px;border-top:1px solid rgba(128,128,128,.25)"
         bright = ";background:rgba(128,128,128,.08);box-shadow:inset 4px 0 currentColor"
         rows = "".join(
             f'<tr><td style="{cell}{bright if node == chosen else ""}">{self._marked(pair)}</td></tr>'
             for node, pair in zip(shown["negative"], shown.to_dict("records"), strict=True)
         )
-        if not rows:
-            sample = "<p>It chose nobody for this anchor.</p>"
+        sample = f"<p>A sample: {len(shown)} of the {whole:,} negatives, drawn at random with seed 0.</p>"
         table = f'<table style="width:100%;font-size:12px;line-height:1.45;border-collapse:collapse">{rows}</table>'
-        return f"{sample}{table}"
+        return f'<div style="max-height:340px;overflow:auto">{sample if len(shown) < whole else ""}{table}</div>'
 
     def of_chosen(self, chosen: int | None) -> str:
         """Return the sentences of one node in all panels as HTML."""
         lines, box = [], "display:inline-block;width:10px;height:10px;border:1px solid"  # a border is seen on any page
         for place, (label, look) in enumerate(self.looks.items()):
-            if isinstance(look, str) or chosen is None:
+            if isinstance(look, str):
                 continue
-            mine = look.shown[look.shown["negative"] == chosen]
-            for pair in mine.to_dict("records"):
+            for pair in look.shown[look.shown["negative"] == chosen].to_dict("records"):
                 square = f'<span style="{box};background:{sampler_colour(place)}"></span>'
                 lines.append(f"{square} <b>{html.escape(label)}</b>, {self._marked(pair)}")
         return f'<div style="line-height:1.5">{"<br>".join(lines)}</div>' if lines else ""
@@ -155,13 +146,9 @@ class Scene:
         # What is told of timing, sampling and synthetic negatives is meant for whole selections.
         beside = ("sample", "synthetic", "time")
         notes = [note for look in looks.values() for name, note in look.audit.notes.items() if name not in beside]
-        for label, look in looks.items():
-            if look.chosen.mixed:
-                made_up = look.chosen.mixed.share.numel()
-                notes.append(f"{label} also makes {made_up} synthetic negatives, which are not shown.")
+        notes += [
+            f"{label} also makes {look.chosen.mixed.share.numel()} synthetic negatives, which are not shown."
+            for label, look in looks.items()
+            if look.chosen.mixed
+        ]
         return small(html.escape(" ".join(dict.fromkeys(notes))))
-
-
-def scrolled(text: str) -> str:
-    """Return HTML in a box that scrolls."""
-    return f'<div style="max-height:340px;overflow:auto">{text}</div>'

@@ -4,7 +4,6 @@ import html
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import ipywidgets as ipw
 import numpy as np
@@ -16,12 +15,10 @@ from workbench.evaluation import projection
 from workbench.plots.negatives import MOST
 from workbench.plots.rings import COLOURS
 from workbench.randomness import Randomness
+from workbench.training.run import Run
 from workbench.widgets.lens import PANELS, Lens, Look, Options
-from workbench.widgets.negative_scene import NONE, Scene, scrolled
+from workbench.widgets.negative_scene import NONE, Scene
 from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, hint_of, look, row, small
-
-if TYPE_CHECKING:
-    from workbench.training.run import Run
 
 SUGGESTED = 3_000  # names that are offered while one is typed
 LABELS = "class — uses labels to look, never to train"
@@ -33,7 +30,7 @@ def microscope(
     anchor: int | None = None,
     k: int = 12,
     seed: int = 0,
-    embedding: "Run | Tensor | None" = None,
+    embedding: Run | Tensor | None = None,
     tau: float | None = None,
     options: Options | None = None,
 ) -> "Microscope | Report":
@@ -146,7 +143,7 @@ class Microscope(Shell):
     def _typed(self) -> None:
         lens = self.scene.lens
         kept = f"Node {self.scene.anchor} is still shown."
-        self._typed_in(self.anchor.value, lens.names, lens.nodes, self.move_to, kept)
+        self._typed_in(self.anchor.value, lens.names, lens.nodes, self._look_at, kept)
 
     def _again(self) -> None:
         """Look at the same anchor by other samplers, another k or another seed."""
@@ -158,8 +155,10 @@ class Microscope(Shell):
         """Make a node the anchor."""
         node = node_number(node, self.scene.lens.nodes)
         with self._quietly():
-            if self.scene.lens.names is None or self.anchor.value.strip().isdecimal():
-                self.anchor.value = str(node)
+            self.anchor.value = str(node)
+        self._look_at(node)
+
+    def _look_at(self, node: int) -> None:
         self.chosen, self.message.value = None, ""
         self.scene = replace(self.scene, anchor=node)
         self._draw()
@@ -168,10 +167,7 @@ class Microscope(Shell):
         """Move to a drawn anchor, as the button "surprise me" does."""
         scene = self.scene
         named = [name for name in scene.samplers if name != NONE]
-        node = scene.lens.drawn(self._draws, named, scene.k, scene.seed)
-        with self._quietly():
-            self.anchor.value = str(node)
-        self.move_to(node)
+        self.move_to(scene.lens.drawn(self._draws, named, scene.k, scene.seed))
 
     def choose(self, node: int) -> None:
         """Look at a negative, as a click on it does; a node that is none, or the one looked at, becomes the anchor."""
@@ -192,11 +188,10 @@ class Microscope(Shell):
         try:
             if Path(name).suffix != ".csv":
                 raise UserError(f"the button writes CSV, so the file's name ends in .csv, not {name[-20:]!r}")
-            path = self.export(name).resolve()
+            path = html.escape(str(self.export(name).resolve()))
+            self.saved.value = f"{len(self.table()):,} rows written to <code>{path}</code>"
         except UserError as error:
             self.saved.value = complaint(str(error))
-            return
-        self.saved.value = f"{len(self.table()):,} rows written to <code>{html.escape(str(path))}</code>"
 
     def _draw(self) -> None:
         method = self.method.value
@@ -206,7 +201,7 @@ class Microscope(Shell):
 
     def _tell(self) -> None:
         scene, labels = self.scene, list(self.scene.looks)
-        texts = [scrolled(scene.sentences(label, self.chosen)) for label in labels]
+        texts = [scene.sentences(label, self.chosen) for label in labels]
         if len(texts) != len(self.tables.children):
             self.tables.children = [ipw.HTML() for _ in texts]
         for shown, text in zip(self.tables.children, texts, strict=True):

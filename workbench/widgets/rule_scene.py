@@ -3,7 +3,6 @@
 import html
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,17 +11,13 @@ from torch_geometric.data import Data
 from workbench import plots, rules
 from workbench.errors import UserError
 from workbench.evaluation import strata
-from workbench.evaluation.scores import matrix_of
+from workbench.evaluation.scores import Embeddings, matrix_of
 from workbench.plots import network
 from workbench.plots.negatives import called
 from workbench.plots.network import Piece
 from workbench.rules import Evaluation, Explanation, Semantics, Terms, readings
 from workbench.rules.explanation import explain
 from workbench.rules.formula import Compare, Node, Number, rebuilt
-from workbench.widgets.live import digits, span
-
-if TYPE_CHECKING:
-    from workbench.evaluation.scores import Embeddings
 
 NEIGHBOURHOOD, SAMPLE = "neighbourhood of the chosen node", "a piece of the graph"
 LABELS_TITLE = "What labels say — labels are used here to look, never to train"
@@ -33,9 +28,9 @@ class RuleScene:
     """A rule on a graph, of which a node and a part of the rule are looked at; arguments as for `rule_explorer`.
 
     Attributes:
-        graph, terms: the graph, and what rules are made of on it.
-        evaluation: the rule as it is evaluated; `mean` sets it.
+        graph, terms: the graph, and what rules are made of on it. evaluation: of the rule; `mean` sets it.
         node: the chosen node. view: which piece of the graph is drawn, NEIGHBOURHOOD or SAMPLE.
+        truths: the named rules that are true or false.
         parts: of the rule. part: which of them is drawn, by its place; 0 is the whole.
     """
 
@@ -47,7 +42,7 @@ class RuleScene:
         rule: str = "ntsc",
         node: int | None = None,
         seed: int = 0,
-        embedding: "Embeddings | None" = None,
+        embedding: Embeddings | None = None,
         semantics: Semantics | None = None,
     ):
         if not graph.num_nodes:
@@ -57,6 +52,7 @@ class RuleScene:
         self.graph, self.terms, self._seed, self._embedding = graph, Terms(graph), seed, embedding
         self._pieces: dict[object, Piece] = {}
         self._errors: tuple[np.ndarray | None, str] | None = None
+        self.truths = [name for name in rules.names() if rules.formula(name).sort == "truth"]
         self.parts: list[readings.Part] = []
         self.part, self.view = 0, SAMPLE if node is None else NEIGHBOURHOOD
         self.mean(rules.formula(rule), semantics or Semantics())
@@ -84,34 +80,29 @@ class RuleScene:
     @property
     def measured(self) -> bool:
         """Whether the errors of a probe are known, so that labels can be looked at without a pause."""
-        return self._embedding is None or self._errors is not None
+        return self.graph.y is None or self._embedding is None or self._errors is not None
 
     def figures(self) -> dict[str, go.Figure]:
         """Draw "graph", "values", "overlap" (of crisp truths always), and "labels" where the graph has labels."""
-        names = rules.names()
-        truths = [name for name in names if rules.formula(name).sort == "truth"]
-        overlap, labels = self.overlap(truths, name_of(self.text) or self.text), self.labels()
-        drawn = {"graph": self.map(), "values": self.values(), "overlap": overlap, "labels": labels}
-        return {name: figure for name, figure in drawn.items() if isinstance(figure, go.Figure)}
+        overlap, labels = self.overlap(self.truths, name_of(self.text) or self.text), self.labels()
+        more = {"overlap": overlap, "labels": labels}
+        return self.drawn() | {name: figure for name, figure in more.items() if figure is not None}
 
     def page(self, figures: dict[str, go.Figure]) -> list[str | go.Figure]:
         """Return what the static twin shows."""
         shown = [card(self.text) + self.tree(), *(figures[name] for name in ("graph", "values", "overlap"))]
         return [*shown, f"<h4>{LABELS_TITLE}</h4>", figures.get("labels", f"<p>{NO_LABELS}</p>")]
 
-    def map(self) -> go.Figure:
-        """Draw a piece of the graph."""
-        return plots.rule_map(self._reading(), self._piece(self.node), self.node, self.graph.get("node_names"))
-
-    def values(self) -> go.Figure:
-        """Draw how the values are spread over all nodes."""
-        return plots.rule_values(self._reading(), self.node)
+    def drawn(self) -> dict[str, go.Figure]:
+        """Draw a piece of the graph, "graph", and how the values are spread over all nodes, "values"."""
+        reading = readings.read(self.evaluation, self.parts[self.part])
+        graph = plots.rule_map(reading, self._piece(self.node), self.node, self.graph.get("node_names"))
+        return {"graph": graph, "values": plots.rule_values(reading, self.node)}
 
     def overlap(self, compared: Sequence[str], ours: str) -> go.Figure | None:
         """Draw how far rules and ours, a name or a formula, hold of the same nodes; None for fewer than two."""
-        names = [*compared, ours] if ours not in compared else compared
-        held, left_out = readings.flags(self.terms, names)
-        left_out |= {name: readings.SCORE for name in rules.names() if rules.formula(name).sort == "number"}
+        scores = set(rules.names()) - set(self.truths)
+        held, left_out = readings.flags(self.terms, list(dict.fromkeys([*compared, ours, *sorted(scores)])))
         return plots.rule_overlap(held, left_out) if len(held) > 1 else None
 
     def labels(self) -> go.Figure | None:
@@ -130,26 +121,19 @@ class RuleScene:
         who = html.escape(called(self.node, self.graph.get("node_names")))
         return f"<b>Why, for {who}</b>{plots.truth_tree(self.explanation)}"
 
-    def _reading(self) -> readings.Reading:
-        return readings.read(self.evaluation, self.parts[self.part])
-
     def _piece(self, node: int | None) -> Piece:
         """Return the piece to draw; each layout is made once."""
-        whole, links = self._pieces.get(SAMPLE), self.terms.undirected
-        if self.view == SAMPLE:
-            if whole is None or (node is not None and node not in whole.nodes):
-                self._pieces[SAMPLE] = network.piece(links, seed=self._seed, start=node)
-            return self._pieces[SAMPLE]
-        assert node is not None
-        if node not in self._pieces:
-            self._pieces[node] = network.ego(links, node, seed=self._seed)
-        return self._pieces[node]
+        pieces, links = self._pieces, self.terms.undirected
+        if node is not None and self.view == NEIGHBOURHOOD:
+            if node not in pieces:
+                pieces[node] = network.ego(links, node, seed=self._seed)
+            return pieces[node]
+        if SAMPLE not in pieces or (node is not None and node not in pieces[SAMPLE].nodes):
+            pieces[SAMPLE] = network.piece(links, seed=self._seed, start=node)
+        return pieces[SAMPLE]
 
-    def range(self) -> tuple[str, float, tuple[float, float, float]] | None:
-        """Return the comparison with the first threshold as text, the threshold, and ends and step of a slider.
-
-        None where the formula has no threshold.
-        """
+    def range(self) -> tuple[str, float, tuple[float, float, int]] | None:
+        """Return the first comparison with a threshold as text, the threshold, and its slider as of `span`."""
         movable = rules.thresholds(self.evaluation.formula)
         for part in self.parts:
             node = part.node
@@ -160,13 +144,23 @@ class RuleScene:
         return None
 
 
-def moved(tree: Node, value: float, step: float) -> Node:
-    """Return a formula with its first threshold where a slider is.
+def span(data: np.ndarray, value: float) -> tuple[float, float, int]:
+    """Return the ends of a slider over what a threshold is compared with, and the digits of its steps."""
+    # A few far nodes would make the slider too coarse for all others.
+    low, high = (float(end) for end in np.quantile(data, [0, 0.95])) if data.size else (value, value)
+    low, high = min(low, value), max(high, value)
+    if low == high:
+        low, high = low - 1, high + 1
+    whole = value == round(value) and (data == np.round(data)).all()
+    digits = 0 if whole else int(-np.floor(np.log10((high - low) / 200)))
+    step = 10.0**-digits
+    return round(np.floor(low / step) * step, digits), round(np.ceil(high / step) * step, digits), digits
 
-    The number is replaced in the tree, so that every text that is shown has the number that counts.
-    """
+
+def moved(tree: Node, value: float, digits: int) -> Node:
+    """Return a formula with its first threshold where a slider is, in the tree, so that all texts have the number."""
     movable = rules.thresholds(tree)
-    near = round(value, digits(step))  # the screen gives back numbers such as 6.000000000000001
+    near = round(value, digits)  # the screen gives back numbers such as 6.000000000000001
     if not movable or movable[0].value in (value, near):
         return tree
     return rebuilt(tree, {id(movable[0]): Number(near, at=movable[0].at)})

@@ -1,7 +1,6 @@
 """The rule explorer: write a rule and see at once what it says of which node of a graph, and why."""
 
 import html
-from typing import TYPE_CHECKING
 
 import ipywidgets as ipw
 import plotly.graph_objects as go
@@ -9,13 +8,10 @@ from torch_geometric.data import Data
 
 from workbench import rules
 from workbench.errors import UserError
+from workbench.evaluation.scores import Embeddings
 from workbench.rules import SEMANTICS, FormulaError, Semantics
-from workbench.widgets.live import digits
 from workbench.widgets.rule_scene import LABELS_TITLE, NEIGHBOURHOOD, NO_LABELS, SAMPLE, RuleScene, card, moved, name_of
-from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row
-
-if TYPE_CHECKING:
-    from workbench.evaluation.scores import Embeddings
+from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row, small
 
 TYPED = "(typed)"
 
@@ -25,7 +21,7 @@ def rule_explorer(
     rule: str = "ntsc",
     node: int | None = None,
     seed: int = 0,
-    embedding: "Embeddings | None" = None,
+    embedding: Embeddings | None = None,
 ) -> "RuleExplorer | Report":
     """Explore rules on a graph: type a formula and see at once what it says of which node, and why.
 
@@ -60,12 +56,19 @@ class RuleExplorer(Shell):
     def __init__(self, scene: RuleScene) -> None:
         super().__init__(scene)
         self._tree = scene.evaluation.formula  # as typed; the scene's has its threshold where the slider is
+        self._digits = 0  # of the slider's steps
         self._broken: UserError | None = None  # what is wrong with the text, while it is no formula
         self._make_controls(name_of(scene.text))
-        self._show({"graph": scene.map(), "values": scene.values()})
+        self._show(scene.drawn())
         self.children = self._arranged()
         self._show_rule()
-        self._connect()
+        self._observe(self._named, self.rule)
+        self._observe(self._typed, self.formula)
+        self._observe(self._again, self.semantics, self.steepness, self.threshold)
+        self._observe(self._draw, self.part, trait="index")
+        self._observe(self._draw, self.view, self.node)
+        self._observe(self._draw_section, self.sections, trait="selected_index")
+        self._observe(self._draw_section, self.compared)
 
     @property
     def map(self) -> go.FigureWidget:
@@ -84,13 +87,13 @@ class RuleExplorer(Shell):
         self.steepness = ipw.FloatLogSlider(description="steepness", disabled=True, **ends, **usual)
         self.threshold = ipw.FloatSlider(description="threshold", **usual)
         self.message, self.card, self.moves, self.tree = (ipw.HTML() for _ in range(4))
+        self.moves.layout.margin = "0 0 0 96px"
         self.latex = ipw.HTMLMath(layout=ipw.Layout(overflow="auto hidden", max_width="100%", padding="0 0 12px 0"))
         self.part = ipw.Select(rows=5, description="coloured by", **usual)
         self.view = ipw.Dropdown(options=[NEIGHBOURHOOD, SAMPLE], value=scene.view, description="shown", **usual)
         last = scene.terms.nodes - 1
         self.node = ipw.BoundedIntText(value=scene.node, min=0, max=last, description="node", **usual)
-        truths = [name for name in rules.names() if rules.formula(name).sort == "truth"]
-        listed = {"options": truths, "value": truths, "rows": min(len(truths), 12), "description": "rules"}
+        listed = {"options": scene.truths, "value": scene.truths, "rows": 12, "description": "rules"}
         self.compared = ipw.SelectMultiple(**listed, **look(40, "230px"))
         self._overlap_box, self._labels_box = ipw.VBox(), ipw.VBox()
         self.sections = ipw.Accordion([self._overlap_box, self._labels_box], selected_index=None)
@@ -106,17 +109,6 @@ class RuleExplorer(Shell):
         graph, values = column("1 1 460px", self._fit, self.map), column("1 1 380px", tree, self.figures["values"])
         top = [self.rule, self.formula, self.message, row(left, right, align="flex-start"), self.card, self.latex]
         return [*top, row(graph, values, align="flex-start"), self.sections]
-
-    def _connect(self) -> None:
-        self._observe(self._named, self.rule)
-        self._observe(self._typed, self.formula)
-        self._observe(self._meant, self.semantics)
-        self._observe(self._again, self.steepness, self.threshold)
-        self.part.observe(lambda _: self._unless_quiet(self._draw), "index")
-        self._observe(self._draw, self.view)
-        self._observe(self._draw_chosen, self.node)
-        self.sections.observe(lambda _: self._draw_sections(), "selected_index")
-        self._observe(self._draw_sections, self.compared)
 
     def _named(self) -> None:
         if self.rule.value != TYPED:
@@ -134,22 +126,19 @@ class RuleExplorer(Shell):
         except UserError as error:
             self._broken = error
             self._complain(error)
-            return
-        self._tree, self._broken = tree, None
-        self._show_rule()
-
-    def _meant(self) -> None:
-        self.steepness.disabled = self.semantics.value == "crisp"
-        self._again()
+        else:
+            self._tree, self._broken = tree, None
+            self._show_rule()
 
     def _again(self) -> None:
         """Evaluate the same formula under other settings."""
+        self.steepness.disabled = self.semantics.value == "crisp"
         try:
-            self.scene.mean(moved(self._tree, self.threshold.value, self.threshold.step), self._semantics())
+            self.scene.mean(moved(self._tree, self.threshold.value, self._digits), self._semantics())
         except UserError as error:
             self._complain(error)
-            return
-        self._show_evaluation()
+        else:
+            self._show_evaluation()
 
     def _semantics(self) -> Semantics:
         return Semantics(self.semantics.value, self.steepness.value)
@@ -158,12 +147,12 @@ class RuleExplorer(Shell):
         """Choose a node, as a click on it does."""
         self.node.value = node
 
-    def _complain(self, error: UserError) -> None:
+    def _complain(self, error: UserError | None) -> None:
         caret = ""
         if isinstance(error, FormulaError):
             caret = f'<pre style="margin:4px 0 0 0;line-height:1.25">{html.escape(error.caret)}</pre>'
         kept = f"<i>The picture still shows</i> <code>{html.escape(self.scene.text)}</code>"
-        self.message.value = complaint(str(error), 92, caret + kept)
+        self.message.value = complaint(str(error or ""), 92, caret + kept)
 
     def _show_rule(self) -> None:
         with self._quietly():
@@ -172,44 +161,37 @@ class RuleExplorer(Shell):
         self._show_evaluation()
 
     def _show_evaluation(self) -> None:
-        self.message.value = ""
-        if self._broken:
-            self._complain(self._broken)
         scene = self.scene
+        self._complain(self._broken)
         self.latex.value = rf"$\displaystyle {html.escape(rules.to_latex(scene.evaluation.formula))}$"
         with self._quietly():
             place = scene.part
             # A list box drops blanks in front, so depth is drawn by blanks that don't break.
             self.part.options = [("\u00a0" * 3 * part.depth + str(part.node), i) for i, part in enumerate(scene.parts)]
             self.part.index = place
-        self._draw_chosen()
-        self._draw_sections()
+        self._draw()
+        self._draw_section()
 
     def _set_threshold(self) -> None:
         """Put the slider around the first threshold of the formula, over what it is compared with."""
         slider, threshold = self.threshold, self.scene.range()
         slider.disabled = threshold is None
         if threshold is None:
-            self.moves.value = _hint("the formula compares with no number that could be moved")
+            self.moves.value = small("the formula compares with no number that could be moved")
             return
-        text, value, (low, high, step) = threshold
-        slider.min, slider.max = min(slider.min, low), max(slider.max, high)  # never crossed on the way
-        slider.value = value
-        slider.min, slider.max, slider.step = low, high, step
-        slider.readout_format = f".{digits(step)}f"
-        slider.value = value
-        self.moves.value = _hint(f"moves the {value:g} in <code>{html.escape(text)}</code>")
+        text, value, (low, high, self._digits) = threshold
+        with slider.hold_trait_notifications():  # or the ends might cross on the way
+            slider.min, slider.max, slider.step, slider.value = low, high, 10.0**-self._digits, value
+        slider.readout_format = f".{max(self._digits, 0)}f"
+        self.moves.value = small(f"moves the {value:g} in <code>{html.escape(text)}</code>")
 
     def _draw(self) -> None:
         scene = self.scene
         scene.part, scene.view, scene.node = self.part.index or 0, self.view.value, self.node.value
-        self._show({"graph": scene.map(), "values": scene.values()})
+        self._show(scene.drawn())
+        self.tree.value = scene.tree()
 
-    def _draw_chosen(self) -> None:
-        self._draw()
-        self.tree.value = self.scene.tree()
-
-    def _draw_sections(self) -> None:
+    def _draw_section(self) -> None:
         """Bring the section that is open up to date; a closed one costs nothing."""
         if self.sections.selected_index is not None:
             (self._draw_overlap, self._draw_labels)[self.sections.selected_index]()
@@ -225,15 +207,11 @@ class RuleExplorer(Shell):
         self._overlap_box.children = (row(self.compared, shown, align="stretch"),)
 
     def _draw_labels(self) -> None:
-        if self.scene.graph.y is not None and not self.scene.measured:
+        if not self.scene.measured:
             self._labels_box.children = (ipw.HTML("Training a probe on ten splits, once …"),)
         drawn = self.scene.labels()
         if drawn is None:
             self._labels_box.children = (ipw.HTML(NO_LABELS),)
-            return
-        self._show({"labels": drawn})
-        self._labels_box.children = (self._fit, self.figures["labels"])
-
-
-def _hint(text: str) -> str:
-    return f'<div style="margin-left:96px;opacity:0.75;font-size:12px;line-height:1.3">{text}</div>'
+        else:
+            self._show({"labels": drawn})
+            self._labels_box.children = (self._fit, self.figures["labels"])

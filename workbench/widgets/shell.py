@@ -3,6 +3,7 @@
 import html
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import ipywidgets as ipw
@@ -86,7 +87,7 @@ class Shell(Controls, ipw.VBox):
                 self._listen(name)
 
     def _listen(self, name: str) -> None:
-        """Listen to the clicks on the nodes of a figure."""
+        """Listen to what a hand does to the nodes of a figure."""
         for trace in self.figures[name].data:
             if trace.customdata is not None:
                 trace.on_click(self._clicked)
@@ -151,6 +152,9 @@ def hint_of(names: Sequence[object] | None) -> str:
     return "a node's number" if names is None else "number or part of a name"
 
 
+fit = partial(Fit, layout={"width": "100%"})
+
+
 def look(room: int, width: str) -> dict[str, Any]:
     """Return style and layout of a control: pixels of its description, width such as "160px" or as for `wide`."""
     layout = wide(width) if " " in width else ipw.Layout(width=width)
@@ -170,11 +174,6 @@ def column(flex: str, *parts: ipw.Widget) -> ipw.VBox:
 def row(*parts: ipw.Widget, align: str = "center") -> ipw.HBox:
     """Return widgets beside one another, below where there is too little room."""
     return ipw.HBox(parts, layout=ipw.Layout(flex_flow="row wrap", align_items=align))
-
-
-def fit() -> "Fit":
-    """Return what tells the figures beside it how much room there is."""
-    return Fit(layout=ipw.Layout(width="100%"))
 
 
 def complaint(text: str, indent: int = 0, more: str = "") -> str:

@@ -19,8 +19,8 @@ from workbench.plots.losses import History, term_curves
 from workbench.training.fit import fit
 from workbench.training.loop import Progress
 from workbench.training.run import Run
+from workbench.widgets.form import Request
 from workbench.widgets.looks import PROTOCOL, Looks
-from workbench.widgets.request import Request
 
 SNAPSHOTS = 8
 DRAWN = 1_000  # points of a curve at most
@@ -48,8 +48,7 @@ class Training(threading.Thread):
     the attributes, which only the training itself changes.
 
     Args:
-        request: what to train.
-        every: epochs from one look at accuracy and map to the next; may be changed on the way.
+        request: what to train. every: epochs from one look to the next; may be changed on the way.
         tell: called with the training where there is something new to show.
         before: an earlier training; where it was of the same request, its curves go on.
 
@@ -126,8 +125,7 @@ class Training(threading.Thread):
     @property
     def history(self) -> pd.DataFrame:
         """One row an epoch so far, one column a loss term, and "seconds"."""
-        rows = list(self.rows)
-        return pd.DataFrame(rows, columns=list(rows[0]) if rows else ["epoch", "loss", "seconds"]).set_index("epoch")
+        return pd.DataFrame(list(self.rows) or {"epoch": [], "loss": [], "seconds": []}).set_index("epoch")
 
     def run(self) -> None:
         """Train, and tell what goes wrong instead of raising it."""
@@ -162,7 +160,7 @@ class Training(threading.Thread):
             return
         self._enter("preparing")
         usual: dict[str, Any] = {"callback": self._after_epoch, "snapshots": SNAPSHOTS, "progress": False}
-        run = fit(asked.method, self.graph, asked.preset, asked.seed, **usual, **asked.changed)
+        run = fit(asked.method, self.graph, asked.preset.name, asked.seed, **usual, **asked.preset.changed)
         stored = self.phase == "preparing" and run.epochs > 0
         self.result, self.rows = run, run.history.reset_index().to_dict("records")
         self._enter("measuring")

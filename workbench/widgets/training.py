@@ -9,8 +9,7 @@ import plotly.graph_objects as go
 from torch_geometric.data import Data
 
 from workbench.errors import UserError
-from workbench.widgets.form import Form
-from workbench.widgets.request import checked
+from workbench.widgets.form import Form, checked
 from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row, wide
 from workbench.widgets.thread import Training, under_way
 

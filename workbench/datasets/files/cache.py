@@ -1,9 +1,12 @@
 """The cache folder, where processed copies of graphs are kept; a data root is never written for that."""
 
+import contextlib
+import io
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -11,30 +14,24 @@ from platformdirs import user_cache_path
 from workbench.errors import UserError
 
 
-def cache_folder() -> Path:
-    """Return the folder for processed graphs: env WORKBENCH_CACHE, else this system's own place for caches."""
-    chosen = os.environ.get("WORKBENCH_CACHE")
-    return Path(chosen).expanduser().resolve() if chosen else user_cache_path("workbench", appauthor=False)
-
-
 def publish(name: str, build: Callable[[Path], None]) -> Path:
-    """Return the cached folder `name`, built first where it does not exist.
+    """Return the folder `name` below env WORKBENCH_CACHE, else this system's place for caches; built if it is missing.
 
     `build` fills a private folder, which then appears under its name in one step: two processes that build the same
     thing at once, or one that is killed, never leave a half-filled folder. The name must change whenever the content
     would.
     """
-    final = cache_folder() / name
+    chosen = os.environ.get("WORKBENCH_CACHE")
+    cache = Path(chosen).expanduser().resolve() if chosen else user_cache_path("workbench", appauthor=False)
+    final = cache / name
     if final.exists():
         return final
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".building-", dir=final.parent))
     except OSError as error:
-        raise UserError(
-            f"the cache folder {cache_folder()} can't be written ({error.strerror}); "
-            "set WORKBENCH_CACHE to a folder that can"
-        ) from error
+        reason = f"the cache folder {cache} can't be written ({error.strerror})"
+        raise UserError(f"{reason}; set WORKBENCH_CACHE to a folder that can") from error
     try:
         build(staging)
         try:
@@ -45,3 +42,12 @@ def publish(name: str, build: Callable[[Path], None]) -> Path:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return final
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what other packages print and warn of off the screen, such as PyG's 'Processing...'."""
+    sink = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
+        warnings.simplefilter("ignore")
+        yield

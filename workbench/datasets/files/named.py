@@ -3,13 +3,9 @@
 import contextlib
 import errno
 import hashlib
-import io
-import shutil
 import socket
 import sys
 import tempfile
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,7 +16,7 @@ from torch_geometric import datasets
 from torch_geometric.data import Data, HeteroData, InMemoryDataset
 from torch_geometric.utils import to_undirected
 
-from workbench.datasets.files.cache import publish
+from workbench.datasets.files.cache import publish, quiet
 from workbench.datasets.files.own import read_arrays
 from workbench.datasets.files.registry import facts, kind_of_row, usable
 from workbench.datasets.files.sets import READERS, collab
@@ -32,39 +28,25 @@ from workbench.errors import UserError
 DOWNLOAD_SECONDS = 30  # a connection that says nothing for longer counts as none
 
 
-def sparse_attributes(data: Data) -> Data:
-    """Keep x as COO on disk where less than a tenth is filled: bags of words are 20 to 100 times smaller that way."""
-    if torch.count_nonzero(data.x) * 10 < data.x.numel():
-        data.x = data.x.to_sparse()
-    return data
-
-
 Loaded: TypeAlias = Data | GraphSet | HeteroData
 
 
 def load_files(name: str, root: Path) -> Loaded:
-    """Load a named graph from its files, downloading them into the root where they are missing.
+    """Load a named graph, as PyG gives it, from its files; where they are missing, they are downloaded into the root.
 
-    Args:
-        name: a set whose facts name a PyG class, an npz file or a reader of plain files.
-        root: folder laid out by family (Planetoid/Cora/raw, Amazon/Photo/raw, ...); not written when it has the files.
-
-    Returns:
-        The data as PyG gives them; a graph has x float32 [nodes, features], edge_index [2, edges], y [nodes], and masks
-        where it has; a set of graphs without attributes gets degrees.
+    The root is laid out by family (Planetoid/Cora/raw, Amazon/Photo/raw, ...) and not written when it has the files.
     """
     row = facts(name)
-    npz = root / row["npz"] if "npz" in row else None
+    plain = root / row["npz" if "npz" in row else "folder"]
     if "pyg_class" not in row:
-        plain = npz or root / row["folder"]
         if not plain.exists():
             raise _missing(name, root, f"{plain}, which no PyG class can download")
         return _read(name, row, plain)
     raw_paths = _raw_paths(row, root)
     raw = raw_paths[0].parent
     here = [path for path in raw_paths if path.is_file()]
-    if not here and npz is not None and npz.is_file():
-        return _read(name, row, npz)
+    if not here and plain.is_file():
+        return _read(name, row, plain)
     if not here:
         _download(name, row, root, raw)
     elif len(here) < len(raw_paths):
@@ -73,7 +55,7 @@ def load_files(name: str, root: Path) -> Loaded:
             f"graph {name!r}: {raw} has {len(here)} of its {len(raw_paths)} files and lacks {lacking!r}; "
             "complete the folder, or remove it to download the graph anew"
         )
-    return _through_cache(name, row, raw_paths)
+    return _through_cache(name, row, root, raw_paths)
 
 
 def _raw_paths(row: dict[str, Any], root: Path) -> list[Path]:
@@ -83,10 +65,14 @@ def _raw_paths(row: dict[str, Any], root: Path) -> list[Path]:
     return [*paths, *sorted({*others} - {*paths})]
 
 
-def _only(row: dict[str, Any], root: Path, *steps: str) -> InMemoryDataset:
-    """Make the PyG dataset of a graph, which takes only the named ones of its steps _download, _process and load."""
-    changed: dict[str, Any] = {s: _nothing for s in ("_download", "_process", "load") if s not in steps}
-    if row["pyg_class"] == "TUDataset" and "load" not in steps:
+def _only(row: dict[str, Any], root: Path, *steps: str, **folders: str) -> InMemoryDataset:
+    """Make the PyG dataset of a graph, which takes only the named ones of its steps _download, _process and load.
+
+    Its raw_dir and processed_dir may be other folders than those below the root.
+    """
+    left_out = {"_download", "_process", "load"}.difference(steps)
+    changed: dict[str, Any] = dict.fromkeys(left_out, lambda *_, **__: None) | folders
+    if row["pyg_class"] == "TUDataset" and "load" in left_out:
         changed["__init__"] = _without_load
     if "url" in row:
         changed["url"] = row["url"]
@@ -95,55 +81,51 @@ def _only(row: dict[str, Any], root: Path, *steps: str) -> InMemoryDataset:
     return kind(str(root / row["family"]), **row.get("arguments", {}), **options)
 
 
-def _nothing(*_: object, **__: object) -> None:
-    """Stand in for a step that is left out."""
-
-
 def _without_load(self: Any, root: str, name: str) -> None:
     """Stand in for TUDataset.__init__, which loads in any case."""
     self.name, self.cleaned = name, False
     InMemoryDataset.__init__(self, root)
 
 
-def _through_cache(name: str, row: dict[str, Any], raw_paths: list[Path]) -> Loaded:
-    """Let the PyG class process links to the raw files inside the cache folder, and load what it made there."""
+def sparse_attributes(data: Data) -> Data:
+    """Keep x as COO on disk where less than a tenth is filled: bags of words are 20 to 100 times smaller that way."""
+    if torch.count_nonzero(data.x) * 10 < data.x.numel():
+        data.x = data.x.to_sparse()
+    return data
+
+
+def _through_cache(name: str, row: dict[str, Any], root: Path, raw_paths: list[Path]) -> Loaded:
+    """Let the PyG class process the raw files into the cache folder, and load what it made there."""
     raw = raw_paths[0].parent.resolve()
-    seal = hashlib.sha256(f"{torch_geometric.__version__} {raw}".encode())
+    seal = hashlib.sha256(f"{raw} {torch_geometric.__version__}".encode())
     for path in raw_paths:
         status = path.stat()
         seal.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
 
+    def load(folder: Path) -> Loaded:
+        dataset = _only(row, root, "_process", "load", raw_dir=str(raw), processed_dir=str(folder))
+        return with_attributes(GraphSet(dataset)) if kind_of_row(row) == "graph-sets" else dataset[0]
+
     def process(folder: Path) -> None:
         if row["pyg_class"] == "Planetoid":  # pickles, which run code when opened: only the published ones are
             _check_sums(name, row, raw_paths)
-        place = _raw_paths(row, folder)[0].parent
-        place.mkdir(parents=True, exist_ok=True)
-        for path in raw_paths:
-            _link(path.resolve(), place / path.name)
-        _only(row, folder, "_process")
         try:
-            _check(_loaded(row, folder))
+            _check(load(folder))
         except UserError as error:
             raise _damaged(name, raw, error) from error
 
     try:
-        with _quiet():
-            folder = publish(f"graphs/{name}-{seal.hexdigest()[:16]}", process)
-            data = _loaded(row, folder)
+        with quiet():
+            data = load(publish(f"graphs/{name}-{seal.hexdigest()[:16]}", process))
     except UserError:
         raise
     except Exception as error:
         raise _damaged(name, raw, error) from error
-    if not isinstance(data, Data):
-        return data
-    if data.x.is_sparse:
+    if isinstance(data, Data):
         data.x = data.x.to_dense()
-    return _with_names(data, raw_paths)
-
-
-def _loaded(row: dict[str, Any], folder: Path) -> Loaded:
-    dataset = _only(row, folder, "load")
-    return with_attributes(GraphSet(dataset)) if kind_of_row(row) == "graph-sets" else dataset[0]
+        if raw_paths[0].suffix == ".npz":
+            _add_names(data, raw_paths[0])
+    return data
 
 
 def _check(data: Loaded) -> None:
@@ -153,21 +135,12 @@ def _check(data: Loaded) -> None:
         kind_of(data).check(data)
 
 
-def _link(path: Path, target: Path) -> None:
-    try:
-        target.symlink_to(path)
-    except OSError:  # a file system or an account that knows no links
-        shutil.copy2(path, target)
-
-
-def _with_names(data: Data, raw_paths: list[Path]) -> Data:
+def _add_names(data: Data, path: Path) -> None:
     """Add the names of classes and features where the file holds them beside its numbers."""
-    if len(raw_paths) == 1 and raw_paths[0].suffix == ".npz":
-        with np.load(raw_paths[0], allow_pickle=False) as file:
-            for key, attribute in (("class_names", "class_names"), ("attr_names", "feature_names")):
-                if key in file.files:
-                    data[attribute] = [str(word) for word in file[key]]
-    return data
+    with np.load(path, allow_pickle=False) as file:
+        for key, attribute in (("class_names", "class_names"), ("attr_names", "feature_names")):
+            if key in file.files:
+                data[attribute] = file[key].astype(str).tolist()
 
 
 def _read(name: str, row: dict[str, Any], path: Path) -> Loaded:
@@ -193,15 +166,14 @@ def _download(name: str, row: dict[str, Any], root: Path, raw: Path) -> None:
     if root.is_dir() and not root.stat().st_mode & 0o222:  # so marked; a superuser could write there all the same
         raise _missing(name, root, f"{raw}, and the root is read-only")
     print(f"graph {name!r}: downloading into {raw}", file=sys.stderr)
-    was_there = root.is_dir()
+    was_there, usual = root.is_dir(), socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_SECONDS)  # PyG's download sets no limit of its own
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as staging, _quiet(), _timeout():
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as staging, quiet():
             fetched = [Path(path) for path in _only(row, Path(staging), "_download").raw_paths]
             raw.parent.mkdir(parents=True, exist_ok=True)
             fetched[0].parent.rename(raw)
-    except UserError:
-        raise
     except Exception as error:
         if not was_there:
             with contextlib.suppress(OSError):
@@ -209,6 +181,8 @@ def _download(name: str, row: dict[str, Any], root: Path, raw: Path) -> None:
         closed = getattr(error, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS)
         reason = "the root can't be written" if closed else "downloading failed"
         raise _missing(name, root, f"{raw}, and {reason} ({type(error).__name__})") from error
+    finally:
+        socket.setdefaulttimeout(usual)
 
 
 def _check_sums(name: str, row: dict[str, Any], paths: list[Path]) -> None:
@@ -231,23 +205,3 @@ def _damaged(name: str, path: Path, error: Exception) -> UserError:
 
 def _missing(name: str, root: Path, what: str) -> UserError:
     return UserError(f"graph {name!r} is not here: looked for {what}; usable now: {', '.join(usable(root))}")
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep PyG's 'Processing...' and 'Downloading ...' off the screen."""
-    sink = io.StringIO()
-    with warnings.catch_warnings(), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
-        warnings.simplefilter("ignore")
-        yield
-
-
-@contextlib.contextmanager
-def _timeout() -> Iterator[None]:
-    """Give up on a silent connection; PyG's download sets no limit of its own."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_SECONDS)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

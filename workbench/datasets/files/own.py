@@ -10,21 +10,21 @@ import networkx
 import numpy as np
 import pandas
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
 from torch_geometric.data.storage import GlobalStorage
-from torch_geometric.transforms import OneHotDegree
-from torch_geometric.utils import degree, to_undirected
+from torch_geometric.utils import degree, one_hot, to_undirected
 
-from workbench.datasets.files.tables import TABLES, array_file, classes, node_table, numbers, read_table
+from workbench.datasets.files.tables import TABLES, classes, numbers, read_beside, read_table
 from workbench.datasets.nodes import check
 from workbench.errors import UserError, nearest
 
 Features = str | os.PathLike[str] | Sequence[str] | np.ndarray | Tensor | None
 Labels = str | os.PathLike[str] | Sequence[Any] | np.ndarray | Tensor | None
 
-SUFFIXES = (".csv", ".tsv", ".graphml", ".gml", ".npz", ".pt")
+SUFFIXES = (*TABLES, ".graphml", ".gml", ".npz", ".pt")
 ALWAYS = ("degree", "identity")  # attributes that any graph has
 LABEL_ATTRIBUTES = ("y", "label", "class")  # looked for in this order where labels= isn't given
 VECTOR_ATTRIBUTES = ("x", "features")
@@ -34,16 +34,11 @@ KEPT = ("x", "edge_index", "y", "train_mask", "val_mask", "test_mask", "class_na
 def read_file(path: Path, features: Features = None, labels: Labels = None, directed: bool = False) -> Data:
     """Read a graph from a file; it is checked, its attributes not yet normalised.
 
-    Args:
-        path: .csv or .tsv: one edge a line, two columns of node names, whole numbers or not, with or without a header;
-            .graphml, .gml: as networkx reads them; .npz: arrays x, edge_index and y, or node_features, edges and
-            node_labels, or the compressed matrices of the gnn-benchmark layout; .pt: PyG Data or a mapping of tensors.
-        features, labels: see load_graph; a file has the node's name in its first column, or is a .npy of [nodes,
-            features] whose row i is node i.
-        directed: for an edge list: keep the direction instead of adding the other one.
-
-    Raises:
-        UserError: no such file, an unknown format, or content that can't be used, naming the place.
+    A .csv or .tsv has one edge a line, two columns of node names, with or without a header, and is undirected unless
+    said otherwise. .graphml and .gml are as networkx reads them. An .npz has arrays x, edge_index and y, or
+    node_features, edges and node_labels, or the compressed matrices of the gnn-benchmark layout; a .pt is PyG Data or a
+    mapping of tensors. Files of features and labels have the node's name in their first column, or are a .npy whose
+    row i is node i.
     """
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: a graph file ends in one of {', '.join(SUFFIXES)}, not {path.suffix!r}")
@@ -51,15 +46,15 @@ def read_file(path: Path, features: Features = None, labels: Labels = None, dire
         others = [entry.name for entry in path.parent.glob("*") if entry.suffix in SUFFIXES]
         guess = nearest(path.name, others)
         raise UserError(f"there is no graph file {path}" + (f"; did you mean {guess!r}?" if guess else ""))
-    if path.suffix in (".csv", ".tsv"):
+    if path.suffix in TABLES:
         return _from_edge_list(path, features, labels, directed)
-    if path.suffix in (".graphml", ".gml"):
-        read = networkx.read_graphml if path.suffix == ".graphml" else networkx.read_gml
-        return from_networkx(_opened(path, lambda: read(path)), features, labels)
-    if path.suffix == ".npz":
-        return from_data(_opened(path, lambda: read_arrays(path)), features, labels)
-    with torch.serialization.safe_globals([DataEdgeAttr, DataTensorAttr, GlobalStorage]):  # what a Data is made of
-        loaded = _opened(path, lambda: torch.load(path, weights_only=True))  # never runs code from the file
+    try:
+        loaded = _READERS[path.suffix](path)
+    except Exception as error:  # each reader has errors of its own
+        detail = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise UserError(f"{path} can't be read as {path.suffix[1:]}: {detail}") from error
+    if isinstance(loaded, networkx.Graph):
+        return from_networkx(loaded, features, labels)
     if isinstance(loaded, dict):
         loaded = Data(**{key: value for key, value in loaded.items() if key in KEPT})
     if not isinstance(loaded, Data):
@@ -68,13 +63,11 @@ def read_file(path: Path, features: Features = None, labels: Labels = None, dire
 
 
 def from_networkx(graph: networkx.Graph, features: Features = None, labels: Labels = None) -> Data:
-    """Turn a networkx graph into a graph of this workbench; its node order stays.
+    """Turn a networkx graph into a graph of this workbench; node order and directions stay, weights aren't used.
 
-    Args:
-        graph: directed edges stay directed; weights aren't used.
-        features: see load_graph. None takes the node attribute "x" or "features" (a vector), else every numeric node
-            attribute that each node has, else the one-hot degree, with a warning.
-        labels: see load_graph. None takes the first of the node attributes "y", "label", "class" that each node has.
+    Without features, see load_graph, the node attribute "x" or "features" (a vector) is taken, else every numeric node
+    attribute that each node has, else the one-hot degree, with a warning; without labels, the first of the node
+    attributes "y", "label", "class" that each node has.
     """
     nodes = list(graph.nodes)
     index = {node: position for position, node in enumerate(nodes)}
@@ -107,7 +100,7 @@ def from_networkx(graph: networkx.Graph, features: Features = None, labels: Labe
 def _names_attributes(source: Any) -> bool:
     """Return whether a source of features or labels names attributes of the nodes, not a file or numbers."""
     if isinstance(source, str):
-        return source not in ALWAYS and Path(source).suffix not in (*TABLES, ".npy")
+        return not _is_word(source) and Path(source).suffix not in (*TABLES, ".npy")
     return isinstance(source, list | tuple) and bool(source) and all(isinstance(name, str) for name in source)
 
 
@@ -115,11 +108,10 @@ def _columns(table: pandas.DataFrame, names: Sequence[str], shared: list[str]) -
     columns = [_column(table, name, shared) for name in names]
     what = "the node attributes " + ", ".join(names)
     try:
-        return numbers(np.array([np.hstack(row) for row in zip(*columns, strict=True)]), what)
+        values = np.array([np.hstack(row) for row in zip(*columns, strict=True)])
     except ValueError as error:
-        if isinstance(error, UserError):
-            raise
         raise UserError(f"{what} don't have the same length for each node") from error
+    return numbers(values, what)
 
 
 def from_data(source: Data, features: Features = None, labels: Labels = None) -> Data:
@@ -149,15 +141,15 @@ def _from_edge_list(path: Path, features: Features, labels: Labels, directed: bo
     blank = (ends == "").any(axis=1)
     if blank.any():
         raise UserError(f"{path}: edge {int(blank.argmax()) + 1} has only one end")
-    tables = [node_table(source) for source in (features, labels)]
-    names = np.unique(np.concatenate([ends.ravel(), *(table.index for table in tables if table is not None)]))
+    sources = (source for source in (features, labels) if source is not None and not _is_word(source))
+    beside = [read_beside(source) for source in sources]
+    tables = [table.index for table in beside if isinstance(table, pandas.DataFrame)]
+    names = np.unique(np.concatenate([ends.ravel(), *tables]))
     names = np.array(sorted(names, key=int)) if all(name.isdecimal() for name in names) else names
-    arrays = (array_file(s) for s in (features, labels) if not isinstance(s, str) or s not in ALWAYS)
-    rows = [len(array) for array in arrays if array is not None]
-    if rows:  # arrays have no names: row i is node i
+    if rows := [len(array) for array in beside if isinstance(array, np.ndarray)]:  # no names: row i is node i
         if not all(name.isdecimal() and int(name) < rows[0] for name in names):
-            numbered = f"nodes must be numbered 0 to {rows[0] - 1}"
-            raise UserError(f"{path}: with attributes or labels by row number, {numbered}")
+            last = rows[0] - 1
+            raise UserError(f"{path}: with attributes or labels by row number, nodes must be numbered 0 to {last}")
         names = np.arange(rows[0]).astype(str)
     place = pandas.Series(np.arange(len(names)), index=names)
     data = _joined(names.tolist(), place[ends.ravel()].to_numpy().reshape(-1, 2), directed)
@@ -184,47 +176,46 @@ def _finished(data: Data, features: Features, labels: Labels) -> Data:
             'features= takes others ("degree" and "identity" among them)',
             stacklevel=2,
         )
-    if isinstance(features, str) and features in ALWAYS:
+    if _is_word(features):
         data.x = torch.ones(nodes, 1)
         check(data)  # the edges, before anything is counted on them
         if features == "identity":
             data.x = torch.eye(nodes)
         else:
-            largest = int(degree(data.edge_index[0], nodes).max())
-            bare = Data(edge_index=data.edge_index, num_nodes=nodes)
-            data.x = OneHotDegree(largest, cat=False)(bare).x.float()
-            data.feature_names = [f"degree {count}" for count in range(largest + 1)]
+            data.x = one_hot(degree(data.edge_index[0], nodes, dtype=torch.long))
+            data.feature_names = [f"degree {count}" for count in range(data.x.size(1))]
     elif features is not None:
-        table = node_table(features)
-        if table is not None:
-            data.feature_names = [str(column) for column in table.columns]
-            data.x = numbers(_rows(table, data, f"attributes in {features}").to_numpy(), str(features))
-        else:
-            data.x = numbers(array_file(features), "the attributes given")
-        _same_length("attributes", len(data.x), nodes)
+        values = _by_node(features, data, "attributes", "attributes")
+        data.x = numbers(values, str(features) if isinstance(values, pandas.DataFrame) else "the attributes given")
+        if isinstance(values, pandas.DataFrame):
+            data.feature_names = [str(column) for column in values.columns]
     if labels is not None:
-        table = node_table(labels)
-        values: Any = array_file(labels) if table is None else _rows(table, data, f"label in {labels}").iloc[:, 0]
-        _same_length("labels", len(values), nodes)
+        values = _by_node(labels, data, "label", "labels")
+        values = values.iloc[:, 0] if isinstance(values, pandas.DataFrame) else values
         data.y, data.class_names = classes(values, data.get("node_names") or range(nodes))
     del data.num_nodes
     check(data)
     return data
 
 
-def _rows(table: pandas.DataFrame, data: Data, what: str) -> pandas.DataFrame:
-    """Return the rows of a table with node names in the order of the graph's nodes."""
-    names = pandas.Index(data.get("node_names") or [str(node) for node in range(int(data.num_nodes))])
-    for missing in names.difference(table.index):
-        raise UserError(f"node {missing!r} has no {what}")
-    for stranger in table.index.difference(names):
-        raise UserError(f"{stranger!r} has {what}, but the graph has no such node")
-    return table.loc[names]
+def _is_word(source: Any) -> bool:
+    """Return whether a source of attributes is a word for those that any graph has."""
+    return isinstance(source, str) and source in ALWAYS
 
 
-def _same_length(what: str, count: int, nodes: int) -> None:
-    if count != nodes:
-        raise UserError(f"there are {what} for {count} nodes, but the graph has {nodes}")
+def _by_node(source: Any, data: Data, what: str, several: str) -> pandas.DataFrame | np.ndarray:
+    """Return what stands beside the graph in the order of its nodes, a row a node."""
+    values, nodes = read_beside(source), int(data.num_nodes)
+    if isinstance(values, pandas.DataFrame):
+        names = pandas.Index(data.get("node_names") or [str(node) for node in range(nodes)])
+        for missing in names.difference(values.index):
+            raise UserError(f"node {missing!r} has no {what} in {source}")
+        for stranger in values.index.difference(names):
+            raise UserError(f"{stranger!r} has {what} in {source}, but the graph has no such node")
+        return values.loc[names]
+    if values.ndim and len(values) != nodes:
+        raise UserError(f"there are {several} for {len(values)} nodes, but the graph has {nodes}")
+    return values
 
 
 def _column(table: pandas.DataFrame, name: str, shared: list[str]) -> pandas.Series:
@@ -241,17 +232,16 @@ def read_arrays(path: Path) -> Data:
     with np.load(path, allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
     if "adj_indptr" in arrays:
-        from scipy.sparse import csr_matrix
-
-        x = csr_matrix(tuple(arrays[f"attr_{part}"] for part in ("data", "indices", "indptr")), arrays["attr_shape"])
-        edges = csr_matrix(tuple(arrays[f"adj_{part}"] for part in ("data", "indices", "indptr")), arrays["adj_shape"])
+        x, edges = (
+            csr_matrix(tuple(arrays[f"{key}_{part}"] for part in ("data", "indices", "indptr")), arrays[f"{key}_shape"])
+            for key in ("attr", "adj")
+        )
         arrays |= {"x": x.toarray(), "edge_index": np.stack(edges.nonzero())}
         arrays |= {"y": arrays["labels"]} if "labels" in arrays else {}
     elif "edges" in arrays:
-        arrays |= {"edge_index": arrays["edges"].T, "x": arrays["node_features"]}
+        arrays |= {"x": arrays["node_features"], "edge_index": arrays["edges"].T}
         arrays |= {"y": arrays["node_labels"]} if "node_labels" in arrays else {}
-        masks = [part for part in ("train", "val", "test") if f"{part}_masks" in arrays]
-        arrays |= {f"{part}_mask": arrays[f"{part}_masks"].T for part in masks}
+        arrays |= {key.removesuffix("s"): masks.T for key, masks in arrays.items() if key.endswith("_masks")}
     data = Data()
     for key in (key for key in KEPT if key in arrays):
         words = arrays[key].dtype.kind == "U"
@@ -259,9 +249,14 @@ def read_arrays(path: Path) -> Data:
     return data
 
 
-def _opened(path: Path, read: Callable[[], Any]) -> Any:
-    try:
-        return read()
-    except Exception as error:  # each reader has errors of its own
-        detail = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-        raise UserError(f"{path} can't be read as {path.suffix[1:]}: {detail}") from error
+def _read_tensors(path: Path) -> Any:
+    with torch.serialization.safe_globals([DataEdgeAttr, DataTensorAttr, GlobalStorage]):  # what a Data is made of
+        return torch.load(path, weights_only=True)  # never runs code from the file
+
+
+_READERS: dict[str, Callable[[Path], Any]] = {
+    ".graphml": networkx.read_graphml,
+    ".gml": networkx.read_gml,
+    ".npz": read_arrays,
+    ".pt": _read_tensors,
+}

@@ -23,15 +23,14 @@ def collab(path: Path) -> GraphSet:
     Self-loops are dropped, as PyG does for a TUDataset.
     """
     with np.load(path, allow_pickle=False) as file:
-        labels, nodes, degrees, neighbours = (file[k] for k in ("labels", "num_nodes", "degrees", "neighbors"))
-    ends = np.cumsum(nodes, dtype=np.int64)[:-1]
-    counts = np.split(degrees.astype(np.int64), ends)
-    targets = np.split(neighbours.astype(np.int64), np.cumsum([degree.sum() for degree in counts])[:-1])
+        keys = ("labels", "num_nodes", "degrees", "neighbors")
+        labels, nodes, degrees, neighbours = (torch.from_numpy(file[key].astype(np.int64)) for key in keys)
+    counts = degrees.split(nodes.tolist())
+    targets = neighbours.split([int(count.sum()) for count in counts])
     made = GraphSet([])
-    for label, degree, target in zip(labels, counts, targets, strict=True):
-        edge_index = torch.from_numpy(np.stack([np.repeat(np.arange(len(degree)), degree), target]))
-        edge_index = remove_self_loops(edge_index)[0]
-        made.append(Data(edge_index=edge_index, num_nodes=len(degree), y=torch.tensor([int(label)])))
+    for label, count, target in zip(labels.tolist(), counts, targets, strict=True):
+        ends = torch.stack([torch.arange(len(count)).repeat_interleave(count), target])
+        made.append(Data(edge_index=remove_self_loops(ends)[0], num_nodes=len(count), y=torch.tensor([label])))
     return made
 
 

@@ -40,34 +40,27 @@ def read_table(path: Path) -> pandas.DataFrame:
     return table
 
 
-def node_table(source: Any) -> pandas.DataFrame | None:
-    """Read a table whose first column names nodes; None where the source isn't such a file."""
-    if not isinstance(source, str | os.PathLike) or Path(source).suffix not in TABLES:
-        return None
-    table = read_table(Path(source).expanduser())
+def read_beside(source: Any) -> pandas.DataFrame | np.ndarray:
+    """Read attributes or labels that stand beside a graph: a table by the names of nodes, or an array, a row a node."""
+    if isinstance(source, Tensor):
+        return source.detach().cpu().numpy()
+    if not isinstance(source, str | os.PathLike):
+        return np.asarray(source)
+    path = Path(source).expanduser()
+    if path.suffix == ".npy":
+        try:
+            return np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} can't be read as an array: {error}") from error
+    if path.suffix not in TABLES:
+        raise UserError(f"attributes and labels are read from .csv, .tsv or .npy, not from {str(source)!r}")
+    table = read_table(path)
     if table.shape[1] < 2:
         raise UserError(f"{source}: the first column names the node, and at least one more must follow")
     table = table.set_index(table.columns[0])
     if not table.index.is_unique:
         raise UserError(f"{source} has two lines for node {table.index[table.index.duplicated()][0]!r}")
     return table
-
-
-def array_file(source: Any) -> np.ndarray | None:
-    """Return an array as it is, or from a .npy file; None where the source is something else."""
-    if isinstance(source, Tensor):
-        return source.detach().cpu().numpy()
-    if isinstance(source, str | os.PathLike):
-        path = Path(source).expanduser()
-        if path.suffix in TABLES:
-            return None
-        if path.suffix != ".npy":
-            raise UserError(f"attributes and labels are read from .csv, .tsv or .npy, not from {str(source)!r}")
-        try:
-            return np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} can't be read as an array: {error}") from error
-    return None if source is None else np.asarray(source)
 
 
 def numbers(values: Any, what: str) -> Tensor:

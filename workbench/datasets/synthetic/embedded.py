@@ -24,10 +24,8 @@ def digits() -> Data:
     near = kneighbors_graph(images.data, NEIGHBOURS)
     edge_index = to_undirected(from_scipy_sparse_matrix(near)[0], num_nodes=len(images.data))
     x, y = torch.from_numpy(images.data).float(), torch.from_numpy(images.target).long()
-    data = Data(x=x, edge_index=edge_index, y=y)
-    data.class_names = [str(digit) for digit in images.target_names]
-    data.feature_names = list(images.feature_names)
-    return data
+    names = {"class_names": [str(digit) for digit in images.target_names], "feature_names": [*images.feature_names]}
+    return Data(x=x, edge_index=edge_index, y=y, **names)
 
 
 @register("karate")

@@ -4,15 +4,17 @@ import numpy as np
 import torch
 from sklearn.decomposition import PCA
 from torch_geometric.data import Data
+from torch_geometric.utils import to_undirected
 
-from workbench.datasets.synthetic.blocks import Blocks, edge_keys, expected_degrees, word_shares
 from workbench.errors import UserError
 
+WORDS_PER_NODE = 60
 LGTC_COMPONENTS = 8  # principal components of the attributes, whose cosines are compared
 LEAST_NEIGHBOURS = 4  # of a node planted for LGTC: each has another neighbour, so their degrees sum to 8 or more
 LEAST_SUM = 7  # plain neighbour degrees of every other node sum to at least this
 INSIDE, OUTSIDE = 0.004, 0.016  # planted nodes lie this near to zero, every other node this far from it
 CANDIDATES, ROUNDS = 64, 60
+IMPOSSIBLE = "LGTC can't be planted with these numbers; more nodes, features or signal help, or commonsense=0"
 SLICE = 1 << 16
 
 
@@ -33,7 +35,7 @@ def planted(
     row-normalised, and load_graph's normalise=True leaves them as they are.
 
     A share `commonsense` of the nodes is planted for each of the two hard rules (NTSC and LGTC, old release of
-    Str-GCL), with a margin, so that exactly the planted nodes are flagged:
+    Str-GCL), with a margin, so that exactly the planted nodes are flagged; two masks, bool [nodes], say which:
 
     - planted_ntsc: sum over neighbours u of 2·degree(u) <= 6. Planted nodes are islands of two (sum 2); the neighbour
       degrees of every other node sum to at least 7 undoubled, so the rule read with plain degrees gives the same.
@@ -45,16 +47,10 @@ def planted(
     Args:
         nodes, classes: how many, at least 20 nodes a class; classes are equally likely.
         degree: mean degree of the ordinary nodes before the planting.
-        homophily: probability that an edge of theirs joins two nodes of the same class; the planting lowers the share
-            in the whole graph by a few points.
+        homophily: probability that an edge of theirs joins two of a class; the planting lowers it by a few points.
         features: number of words. signal: how far the class profiles lie apart: standard deviation of their logarithms.
         degree_exponent: exponent of the power law of expected degrees, above 2; None: all equal.
         commonsense: share of nodes planted for each rule, up to 0.2; 0 plants nothing and adds no planted_ mask.
-        seed: same seed, same graph.
-
-    Returns:
-        x float32 [nodes, features], edge_index int64 [2, edges], y int64 [nodes], class_names, and the masks
-        planted_ntsc, planted_lgtc bool [nodes].
 
     Raises:
         UserError: a number out of its range, or numbers at which the rules can't be planted.
@@ -81,28 +77,91 @@ def planted(
     islands, ambiguous, ordinary = order[: 2 * half].reshape(2, half), order[2 * half : 4 * half], order[4 * half :]
     same = generator.random(half) < homophily
     y[islands[1, same]] = y[islands[0, same]]
-    x = word_shares(generator, y, ambiguous, classes, features, signal)
+    x = _word_shares(generator, y, ambiguous, classes, features, signal)
     weight = np.zeros(nodes)
-    weight[ordinary] = expected_degrees(generator, len(ordinary), degree_exponent)
-    blocks = Blocks(generator, y, weight, homophily)
+    weight[ordinary] = _expected_degrees(generator, len(ordinary), degree_exponent)
+    blocks = _Blocks(generator, y, weight, homophily)
     edges = blocks.edges(round(degree * len(ordinary) / 2))
     if half:
         edges = _Planting(generator, x, blocks, edges).plant(islands, ambiguous, np.sort(ordinary), degree)
-    edges = np.concatenate([edges, edges[::-1]], axis=1)
-    edges = edges[:, np.argsort(edges[0] * nodes + edges[1])]
-    data = Data(x=torch.from_numpy(x), edge_index=torch.from_numpy(edges), y=torch.from_numpy(y))
+    edge_index = to_undirected(torch.from_numpy(edges), num_nodes=nodes)
+    data = Data(x=torch.from_numpy(x), edge_index=edge_index, y=torch.from_numpy(y))
     data.class_names = [f"block {label}" for label in range(classes)]
     if half:
-        for name, members in (("planted_ntsc", islands), ("planted_lgtc", ambiguous)):
-            data[name] = torch.zeros(nodes, dtype=torch.bool)
-            data[name][torch.from_numpy(members.ravel())] = True
+        data.planted_ntsc = torch.from_numpy(np.isin(np.arange(nodes), islands))
+        data.planted_lgtc = torch.from_numpy(np.isin(np.arange(nodes), ambiguous))
     return data
+
+
+def _word_shares(
+    generator: np.random.Generator, y: np.ndarray, ambiguous: np.ndarray, classes: int, features: int, signal: float
+) -> np.ndarray:
+    """Draw word shares float32 [nodes, features]; ambiguous nodes have the mean profile of all classes."""
+    logits = generator.normal(size=features) + signal * generator.normal(size=(classes, features))
+    profiles = np.exp(logits)
+    profiles /= profiles.sum(axis=1, keepdims=True)
+    profiles = WORDS_PER_NODE * np.vstack([profiles, profiles.mean(axis=0)])
+    profile = y.copy()
+    profile[ambiguous] = classes
+    x = np.empty((len(y), features), dtype=np.float32)
+    for rows in np.array_split(np.arange(len(y)), 1 + len(y) // 100_000):
+        counts = generator.poisson(profiles[profile[rows]])
+        x[rows] = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return x
+
+
+def _expected_degrees(generator: np.random.Generator, count: int, exponent: float | None) -> np.ndarray:
+    """Draw relative expected degrees [count] from a power law, cut off where a node would get too many repeats."""
+    if exponent is None:
+        return np.ones(count)
+    return np.minimum((1 - generator.random(count)) ** (-1 / (exponent - 1)), np.sqrt(count))
+
+
+class _Blocks:
+    """Draws the ends of edges: in proportion to weight, within a class with probability `homophily`."""
+
+    def __init__(self, generator: np.random.Generator, y: np.ndarray, weight: np.ndarray, homophily: float):
+        self.generator, self.y, self.homophily = generator, y, homophily
+        self.by_class = np.argsort(y, kind="stable")
+        self.reached = np.concatenate([[0], np.cumsum(weight[self.by_class])])
+        bounds = self.reached[np.searchsorted(y[self.by_class], np.arange(y.max() + 2))]
+        self.start, self.size = bounds[:-1], np.diff(bounds)
+
+    def _at(self, point: np.ndarray) -> np.ndarray:
+        return self.by_class[np.minimum(np.searchsorted(self.reached, point, side="right"), len(self.y)) - 1]
+
+    def partners(self, nodes: np.ndarray) -> np.ndarray:
+        """Draw one partner for each of the nodes."""
+        label, total = self.y[nodes], self.reached[-1]
+        inside = self.generator.random(len(nodes)) < self.homophily
+        share = self.generator.random(len(nodes))
+        outside = share * (total - self.size[label])
+        outside += np.where(outside < self.start[label], 0, self.size[label])
+        return self._at(np.where(inside, self.start[label] + share * self.size[label], outside))
+
+    def edges(self, count: int) -> np.ndarray:
+        """Draw `count` different edges [2, count] without self-loops (fewer where the graph is too dense for them)."""
+        keys = np.empty(0, dtype=np.int64)
+        for _ in range(20):
+            points = np.sort(self.generator.random(count - len(keys) + 16))  # sorted points are found faster
+            first = self._at(points * self.reached[-1])
+            keys = np.union1d(keys, _edge_keys(first, self.partners(first), len(self.y)))
+            if len(keys) >= count:
+                keys = np.delete(keys, self.generator.choice(len(keys), len(keys) - count, replace=False))
+                break
+        return np.stack(np.divmod(keys, len(self.y)))
+
+
+def _edge_keys(first: np.ndarray, second: np.ndarray, nodes: int) -> np.ndarray:
+    """Return one number an undirected edge, smaller end first; self-loops are left out."""
+    kept = first != second
+    return np.minimum(first, second)[kept] * nodes + np.maximum(first, second)[kept]
 
 
 class _Planting:
     """Adds edges until exactly the planted nodes satisfy the two rules, keeping each node's sums up to date."""
 
-    def __init__(self, generator: np.random.Generator, x: np.ndarray, blocks: Blocks, edges: np.ndarray):
+    def __init__(self, generator: np.random.Generator, x: np.ndarray, blocks: _Blocks, edges: np.ndarray):
         nodes = len(x)
         self.generator, self.blocks, self.nodes = generator, blocks, nodes
         pca = PCA(min(LGTC_COMPONENTS, x.shape[1]), svd_solver="covariance_eigh")
@@ -111,19 +170,18 @@ class _Planting:
         self.everywhere = self.unit @ self.unit.mean(axis=0)  # mean similarity with all nodes
         self.similarity = np.zeros(nodes)  # sum over neighbours
         self.degree = np.zeros(nodes, dtype=np.int64)
-        self.known = self.added = np.empty(0, dtype=np.int64)  # keys of edges, sorted: the model's, and further ones
+        self.edges = np.empty(0, dtype=np.int64)  # their keys, sorted
         self.add(*edges)
-        self.known, self.added = self.added, self.known
 
     def add(self, first: np.ndarray, second: np.ndarray) -> None:
         """Add edges; those that are there already and self-loops are skipped."""
-        new = np.setdiff1d(np.setdiff1d(edge_keys(first, second, self.nodes), self.known), self.added)
+        new = np.setdiff1d(_edge_keys(first, second, self.nodes), self.edges)
         ends = np.divmod(new, self.nodes)
         alike = self.alike(*ends)
         for end in ends:
             self.similarity += np.bincount(end, alike, self.nodes)
             self.degree += np.bincount(end, minlength=self.nodes)
-        self.added = np.union1d(self.added, new)
+        self.edges = np.union1d(self.edges, new)
 
     def alike(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return cos(z_first, z_second); in slices, so that nothing of [edges, 8] is kept."""
@@ -133,9 +191,10 @@ class _Planting:
             np.einsum("ek,ek->e", self.unit[first[part]], self.unit[second[part]], out=cosines[part])
         return cosines
 
-    def difference(self, nodes: np.ndarray) -> np.ndarray:
-        """Return local minus global mean similarity of nodes."""
-        return self.similarity[nodes] / np.maximum(self.degree[nodes], 1) - self.everywhere[nodes]
+    def difference(self, nodes: np.ndarray, alike: np.ndarray | float = 0.0, more: int = 0) -> np.ndarray:
+        """Return how far local and global mean similarity lie apart, with so many `more` neighbours so `alike`."""
+        local = (self.similarity[nodes] + alike) / np.maximum(self.degree[nodes] + more, 1)
+        return np.abs(local - self.everywhere[nodes])
 
     def plant(self, islands: np.ndarray, ambiguous: np.ndarray, ordinary: np.ndarray, degree: float) -> np.ndarray:
         """Return the edges [2, edges] of the whole graph."""
@@ -145,15 +204,12 @@ class _Planting:
         self._bring_to_zero(ambiguous, ordinary)
         self._push_from_zero(ordinary)
         self._join(islands)
-        return self._edges()
-
-    def _edges(self) -> np.ndarray:
-        return np.stack(np.divmod(np.concatenate([self.known, self.added]), self.nodes))
+        return np.stack(np.divmod(self.edges, self.nodes))
 
     def _lift_sums(self, ordinary: np.ndarray) -> None:
         """Join each ordinary node whose neighbours have few neighbours with one that has many."""
         for _ in range(ROUNDS):
-            first, second = self._edges()
+            first, second = np.divmod(self.edges, self.nodes)
             sums = np.bincount(first, self.degree[second], self.nodes)
             sums += np.bincount(second, self.degree[first], self.nodes)
             low = ordinary[sums[ordinary] < LEAST_SUM]
@@ -172,40 +228,36 @@ class _Planting:
         tries = pool[self.generator.integers(len(pool), size=(len(nodes), CANDIDATES))]
         return tries, self.alike(np.repeat(nodes, CANDIDATES), tries.ravel()).reshape(tries.shape)
 
-    def _with_one_more(self, nodes: np.ndarray, alike: np.ndarray) -> np.ndarray:
-        """Return how far nodes would be from zero with one more neighbour of the given similarity."""
-        return np.abs((self.similarity[nodes] + alike) / (self.degree[nodes] + 1) - self.everywhere[nodes])
-
     def _bring_to_zero(self, ambiguous: np.ndarray, ordinary: np.ndarray) -> None:
         """Give ambiguous nodes neighbours until local and global similarity agree."""
         for _ in range(ROUNDS):
-            far = np.abs(self.difference(ambiguous)) > INSIDE
-            left = ambiguous[far | (self.degree[ambiguous] < LEAST_NEIGHBOURS)]
+            unfinished = (self.difference(ambiguous) > INSIDE) | (self.degree[ambiguous] < LEAST_NEIGHBOURS)
+            left = ambiguous[unfinished]
             if not len(left):
                 return
             tries, alike = self._tries(left, ordinary)
-            best = self._with_one_more(left[:, None], alike).argmin(axis=1)
+            best = self.difference(left[:, None], alike, more=1).argmin(axis=1)
             self.add(left, tries[np.arange(len(left)), best])
-        raise _cannot()
+        raise UserError(f"planted graph: {IMPOSSIBLE}")
 
     def _push_from_zero(self, ordinary: np.ndarray) -> None:
         """Give ordinary nodes that LGTC would flag by chance a neighbour that is very like or unlike them."""
         near = np.zeros(self.nodes, dtype=bool)
         for _ in range(ROUNDS):
-            near[ordinary] = np.abs(self.difference(ordinary)) < OUTSIDE
+            near[ordinary] = self.difference(ordinary) < OUTSIDE
             left = np.flatnonzero(near)
             if not len(left):
                 return
             tries, alike = self._tries(left, ordinary)
-            allowed = ~near[tries] & (self._with_one_more(tries, alike) >= OUTSIDE)
-            gain = np.where(allowed, self._with_one_more(left[:, None], alike), -1)
+            allowed = ~near[tries] & (self.difference(tries, alike, more=1) >= OUTSIDE)
+            gain = np.where(allowed, self.difference(left[:, None], alike, more=1), -1)
             best = gain.argmax(axis=1)
             chosen = tries[np.arange(len(left)), best]
             # A partner's own sums were looked at for one new edge, so each takes one a round.
             _, once = np.unique(np.where(gain.max(axis=1) > 0, chosen, -1), return_index=True)
             once = once[gain.max(axis=1)[once] > 0]
             self.add(left[once], chosen[once])
-        raise _cannot()
+        raise UserError(f"planted graph: {IMPOSSIBLE}")
 
     def _join(self, islands: np.ndarray) -> None:
         """Join planted nodes two by two, shuffling those pairs that LGTC would flag."""
@@ -217,10 +269,4 @@ class _Planting:
                 return self.add(first, second)
             near[self.generator.integers(len(near), size=3)] = True  # somebody to swap with
             second[near] = self.generator.permutation(second[near])
-        raise _cannot()
-
-
-def _cannot() -> UserError:
-    return UserError(
-        "planted graph: LGTC can't be planted with these numbers; more nodes, features or signal help, or commonsense=0"
-    )
+        raise UserError(f"planted graph: {IMPOSSIBLE}")

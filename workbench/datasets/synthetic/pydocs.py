@@ -3,14 +3,11 @@
 import hashlib
 import importlib
 import inspect
-import io
 import pkgutil
 import platform
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -18,12 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
 
-from workbench.datasets.files.cache import publish
+from workbench.datasets.files.cache import publish, quiet
+from workbench.datasets.files.own import read_arrays
 
 PACKAGES = {"numpy": "numpy", "scipy": "scipy", "networkx": "networkx", "sklearn": "scikit-learn", "pandas": "pandas"}
 SHORT = {"np": "numpy", "sp": "scipy", "nx": "networkx", "pd": "pandas"}
@@ -46,15 +43,11 @@ _SECTION = re.compile(r"^See [Aa]lso\n[-=]{3,} *\n(.*?)(?=^\S[^\n]*\n[-=]{3,} *$
 
 
 class _Doc(NamedTuple):
-    """One node to be: its docstring, its public names, simplest first, and the sub-package of each."""
+    """One node to be: its docstring, its public names, simplest first, and the sub-package of the simplest."""
 
     text: str
     names: list[str]
-    labels: dict[str, str]
-
-    @property
-    def label(self) -> str:
-        return self.labels[self.names[0]]
+    label: str
 
 
 def pydocs() -> Data:
@@ -63,35 +56,20 @@ def pydocs() -> Data:
     A node is a documented public function, class or method; objects with the same docstring are one node. Edges are
     the references of numpydoc's "See Also" sections, looked up as written, then within the class, the module and the
     package; both directions are stored. The label is the sub-package: the first two public parts of the module that
-    defines the object. Sub-packages with fewer than 30 nodes are left out, and so is each node without
-    an edge. Attributes are TF-IDF weights of the 2,000 commonest words of the docstrings, l2-normalised; the See Also
-    section, every dotted name of a public object, and the words that spell a label or a package's usual short name
-    are removed first, since they would give edge or label away.
-
-    Returns:
-        x float32 [nodes, words], edge_index, y, class_names, node_names (dotted) and feature_names (words); the same
-        for the same versions of the packages and of Python. load_graph adds content_hash.
+    defines the object. Sub-packages with fewer than 30 nodes are left out, and so is each node without an edge.
+    Attributes are TF-IDF weights of the 2,000 commonest words of the docstrings, l2-normalised; the See Also section,
+    every dotted name of a public object, and the words that spell a label or a package's usual short name are removed
+    first, since they would give edge or label away. The graph is the same for the same versions of the packages and of
+    Python; node_names are dotted names, feature_names are words.
     """
     seal = hashlib.sha256(Path(__file__).read_bytes())
+    seal.update(f"{platform.python_version()} {platform.system()} {platform.machine()}".encode())
     for package in PACKAGES.values():
         seal.update(f"{package} {version(package)}".encode())
-    seal.update(f"{platform.python_version()} {platform.system()} {platform.machine()}".encode())
-    folder = publish(f"graphs/pydocs-{seal.hexdigest()[:16]}", _save)
-    with np.load(folder / "graph.npz", allow_pickle=False) as file:
-        parts = {key: file[key] for key in file.files}
-    x = csr_matrix((parts["x_data"], parts["x_indices"], parts["x_indptr"]), parts["x_shape"])
-    data = Data(
-        x=torch.from_numpy(x.toarray()),
-        edge_index=torch.from_numpy(parts["edge_index"]),
-        y=torch.from_numpy(parts["y"]),
+    folder = publish(
+        f"graphs/pydocs-{seal.hexdigest()[:16]}", lambda fresh: np.savez_compressed(fresh / "graph.npz", **_build())
     )
-    for key in ("class_names", "node_names", "feature_names"):
-        data[key] = parts[key].tolist()
-    return data
-
-
-def _save(folder: Path) -> None:
-    np.savez_compressed(folder / "graph.npz", **_build())
+    return read_arrays(folder / "graph.npz")
 
 
 def _build() -> dict[str, Any]:
@@ -108,17 +86,14 @@ def _build() -> dict[str, Any]:
     kept = _with_edges_in_large_classes(pairs, labels)
     nodes = [name for name in names if name in kept]
     place = {name: position for position, name in enumerate(nodes)}
-    edges = np.array(sorted((place[a], place[b]) for a, b in pairs if a in kept and b in kept)).T
-    class_names = sorted({labels[name] for name in nodes})
-    x, words = _attributes([docs[name].text for name in nodes], class_names)
+    edges = torch.tensor(sorted((place[a], place[b]) for a, b in pairs if a in kept and b in kept)).T
+    class_names, y = np.unique([labels[name] for name in nodes], return_inverse=True)
+    x, words = _attributes([docs[name].text for name in nodes], class_names.tolist())
     return {
-        "x_data": x.data,
-        "x_indices": x.indices,
-        "x_indptr": x.indptr,
-        "x_shape": np.array(x.shape),
-        "edge_index": to_undirected(torch.from_numpy(edges).long(), num_nodes=len(nodes)).numpy(),
-        "y": np.array([class_names.index(labels[name]) for name in nodes], dtype=np.int64),
-        "class_names": np.array(class_names),
+        "x": x,
+        "edge_index": to_undirected(edges, num_nodes=len(nodes)).numpy(),
+        "y": y,
+        "class_names": class_names,
         "node_names": np.array(nodes),
         "feature_names": np.array(words),
     }
@@ -130,20 +105,21 @@ def _simplest(name: str) -> tuple[int, int, str]:
 
 def _collect() -> dict[str, _Doc]:
     """Return {simplest name: docstring, all names and label} of every documented public object."""
-    found: dict[tuple[str, str], dict[str, str]] = {}  # (package, docstring) -> {name: label}
-    spaces: set[str] = set()
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
+    labels: dict[tuple[str, str], dict[str, str]] = {}  # (package, docstring) -> {name: label}
+    with quiet():
         modules = [(package, module) for package in PACKAGES for module in _public_packages(package)]
-        spaces.update(module.__name__ for _, module in modules)
+        spaces = {module.__name__ for _, module in modules}
         for package, module in modules:
             for name, thing, home in _members(module, package):
                 # networkx appends the names of whatever backends are installed.
                 text = inspect.cleandoc(thing.__doc__).partition("Additional backends implement")[0].strip()
                 upper = ".".join(home.split(".")[:2])
-                found.setdefault((package, text), {})[name] = upper if upper in spaces else package
-    docs = [_Doc(text, sorted(labels, key=_simplest), labels) for (_, text), labels in found.items()]
-    return {doc.names[0]: doc for doc in docs}
+                labels.setdefault((package, text), {})[name] = upper if upper in spaces else package
+    docs = {}
+    for (_, text), by_name in labels.items():
+        names = sorted(by_name, key=_simplest)
+        docs[names[0]] = _Doc(text, names, by_name[names[0]])
+    return docs
 
 
 def _public_packages(name: str) -> Iterator[ModuleType]:
@@ -181,11 +157,7 @@ def _is_documented(thing: Any) -> bool:
 
 
 def see_also(doc: str) -> list[str]:
-    """Return the names in the "See Also" section of a numpydoc docstring, as written but for roles and backticks.
-
-    Args:
-        doc: a docstring without common indentation (inspect.cleandoc).
-    """
+    """Return the names in the "See Also" section of a docstring (cleaned), as written but for roles and backticks."""
     section = _SECTION.search(doc)
     names = []
     for line in inspect.cleandoc("\n" + section[1]).splitlines() if section else ():
@@ -218,19 +190,14 @@ def _with_edges_in_large_classes(pairs: set[tuple[str, str]], labels: dict[str, 
         kept = large
 
 
-def _attributes(texts: list[str], class_names: list[str]) -> tuple[csr_matrix, list[str]]:
+def _attributes(texts: list[str], class_names: list[str]) -> tuple[np.ndarray, list[str]]:
     """Return TF-IDF weights [nodes, words] of docstrings from which what gives edge or label away is taken out."""
     telling = {part for label in class_names for word in label.split(".") for part in word.split("_")} | set(SHORT)
     dotted = re.compile(r"[A-Za-z_]\w*(?:\.\w+)+")
     cleaned = [dotted.sub(" ", _SECTION.sub("", text)) for text in texts]
+    ignored = sorted(telling | ENGLISH_STOP_WORDS)
     vectoriser = TfidfVectorizer(
-        token_pattern=r"[A-Za-z]{3,}",
-        stop_words=sorted(telling | ENGLISH_STOP_WORDS),
-        min_df=5,
-        max_features=WORDS,
-        sublinear_tf=True,
+        token_pattern=r"[A-Za-z]{3,}", stop_words=ignored, min_df=5, max_features=WORDS, sublinear_tf=True
     )
-    x = vectoriser.fit_transform(cleaned)
-    x.data = (np.round(x.data * STEP) / STEP).astype(np.float32)
-    x.eliminate_zeros()
-    return csr_matrix(x, dtype=np.float32), vectoriser.get_feature_names_out().tolist()
+    x = vectoriser.fit_transform(cleaned).toarray()
+    return (np.round(x * STEP) / STEP).astype(np.float32), vectoriser.get_feature_names_out().tolist()
