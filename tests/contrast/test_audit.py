@@ -22,8 +22,7 @@ from workbench.contrast.audit import Audit, audit
 from workbench.contrast.measures import alignment, coupling, effective_rank, gradient_shares, uniformity
 from workbench.contrast.negatives.selection import Selection
 from workbench.errors import UserError
-from workbench.objectives.dcl import dcl
-from workbench.objectives.infonce import infonce
+from workbench.objectives.infonce import dcl, infonce
 
 K, TAU = 6, 0.4
 

@@ -21,8 +21,8 @@ import workbench as wb
 from workbench import methods, rules
 from workbench.config import Part, options_of
 from workbench.contrast.negatives.context import SamplingContext
+from workbench.contrast.negatives.samplers.clustered import spectral_clusters
 from workbench.contrast.negatives.selection import SAMPLERS, Selection
-from workbench.contrast.negatives.spectral import spectral_clusters
 from workbench.errors import UserError
 from workbench.randomness import Randomness
 from workbench.training.code_version import _version

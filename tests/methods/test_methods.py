@@ -10,7 +10,7 @@ from torch_geometric.data import Data
 import workbench as wb
 from benchmarks.plain import PlainE2Neg, PlainStrGCL
 from workbench import methods
-from workbench.contrast.negatives.spectral import most_central, spectral_clusters
+from workbench.contrast.negatives.samplers.clustered import most_central, spectral_clusters
 from workbench.datasets.structure import adjacency
 from workbench.encoders.graph import GraphTensors
 from workbench.errors import UserError

@@ -12,9 +12,8 @@ from workbench.objectives import OBJECTIVES, names
 from workbench.objectives.bootstrap import bootstrap
 from workbench.objectives.cacr import cacr
 from workbench.objectives.clusters import sinkhorn, swapped_cross_entropy
-from workbench.objectives.dcl import dcl, dclw
 from workbench.objectives.discriminator import binary_cross_entropy, jensen_shannon
-from workbench.objectives.infonce import infonce
+from workbench.objectives.infonce import dcl, dclw, infonce
 from workbench.objectives.ranking import bayesian_personalised_ranking
 from workbench.objectives.reconstruction import scaled_cosine_error
 

@@ -4,7 +4,6 @@ Labels are looked at here only, to judge a choice afterwards; they never reach a
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -15,11 +14,11 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench.contrast.measures import Values, alignment, effective_rank, resampled, uniformity
+from workbench.contrast import measures
+from workbench.contrast.measures import Values, Views
 from workbench.contrast.negatives.context import Positions
 from workbench.contrast.negatives.sampled import SampledContrast
 from workbench.contrast.negatives.selection import Selection
-from workbench.contrast.pair_tables import Views, node_classes, tables_of, views_of
 from workbench.contrast.pairs import Contrast
 from workbench.contrast.ratio import ratio_loss
 from workbench.errors import UserError, unknown
@@ -66,47 +65,40 @@ class Audit:
     seed: int = 0
 
     def by(self, column: str) -> pd.DataFrame:
-        """Return the rate of false negatives by a property of the pair.
+        """Return the rate of false negatives by a property of the pair: one row a group, by its name.
 
-        Args:
-            column: "hops" (1, 2, 3, 4+, none), "degree" (of the negative, between its quartiles, fewer groups where
-                many tie) or "class" (of the anchor; anchors without a label are left out).
-
-        Returns:
-            One row a group, by name: "pairs", "labelled" (pairs of two labelled nodes), "rate" of false negatives among
-            these in %, and its interval "low" and "high".
+        The properties are "hops" (1, 2, 3, 4+, none), "degree" (of the negative, between its quartiles, fewer groups
+        where many tie) and "class" (of the anchor, if any). The columns are "pairs", "labelled" (pairs of two labelled
+        nodes), "rate" of false negatives among these in %, and its interval "low" and "high".
         """
-        ways: dict[str, Callable[[], tuple[list[Any], Positions]]]
-        ways = {"hops": self._by_hops, "degree": self._by_degree, "class": self._by_class}
-        if column not in ways:
-            raise unknown("column", column, ways, "to group negatives by")
-        names, group = ways[column]()
+        names, group = self._groups(column)
         cell, shape = self._place * len(names) + group, (len(self.anchors), len(names))
         labelled = self.pairs["same_class"].notna()
         pairs, known, false = (
             np.bincount(cell[(group >= 0) & kept], minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
             for kept in (True, labelled, self.pairs["false"])
         )
-        rate, low, high = (100 * ratio for ratio in resampled(false, known, self.seed))
+        rate, low, high = (100 * ratio for ratio in measures.resampled(false, known, self.seed))
         counts = {"pairs": pairs.sum(0).astype(int), "labelled": known.sum(0).astype(int)}
         columns = {**counts, "rate": rate, "low": low, "high": high}
         return pd.DataFrame(columns, pd.Index(names, name=column))
 
-    def _by_hops(self) -> tuple[list[Any], Positions]:
-        hops = self.pairs["hops"].to_numpy()
-        return ["1", "2", "3", "4+", "none"], np.where(hops < 0, 4, np.minimum(hops, 4) - 1)
-
-    def _by_degree(self) -> tuple[list[Any], Positions]:
-        degree = self.pairs["degree"]
-        inner = np.unique(degree.quantile([0.25, 0.5, 0.75]).dropna())
-        group = np.unique(np.searchsorted(inner, degree), return_inverse=True)[1]
-        ranges = degree.groupby(group).agg(["min", "max"]).to_numpy()
-        return [f"{low}" if low == high else f"{low} to {high}" for low, high in ranges], group
-
-    def _by_class(self) -> tuple[list[Any], Positions]:
-        labels = self.labels[self.pairs["anchor"].to_numpy()]
-        names = np.unique(labels[labels >= 0])
-        return names.tolist(), np.where(labels >= 0, np.searchsorted(names, labels), -1)
+    def _groups(self, column: str) -> tuple[list[Any], Positions]:
+        """Return the names of the groups and the number of each pair's group, negative for none [pairs]."""
+        if column == "hops":
+            hops = self.pairs["hops"].to_numpy()
+            return ["1", "2", "3", "4+", "none"], np.where(hops < 0, 4, np.minimum(hops, 4) - 1)
+        if column == "degree":
+            degree = self.pairs["degree"]
+            inner = np.unique(degree.quantile([0.25, 0.5, 0.75]).dropna())
+            group = np.unique(np.searchsorted(inner, degree), return_inverse=True)[1]
+            ranges = degree.groupby(group).agg(["min", "max"]).to_numpy()
+            return [f"{low}" if low == high else f"{low} to {high}" for low, high in ranges], group
+        if column == "class":
+            labels = self.labels[self.pairs["anchor"].to_numpy()]
+            names = np.unique(labels[labels >= 0])
+            return names.tolist(), np.where(labels >= 0, np.searchsorted(names, labels), -1)
+        raise unknown("column", column, ("hops", "degree", "class"), "to group negatives by")
 
     @cached_property
     def _place(self) -> Positions:
@@ -117,8 +109,7 @@ class Audit:
     def summary(self) -> pd.DataFrame:
         """One row a quantity, named with its unit: "value", "low" and "high", nan where no interval makes sense.
 
-        Computed when first asked for, since it times a loss and looks at the whole embedding: alignment, uniformity and
-        effective rank are of all nodes, the latter two the mean of both views.
+        Alignment, uniformity and effective rank are of all nodes, the latter two the mean of both views.
         """
         pairs = self.pairs
         false, known = (part.to_numpy(np.float64) for part in (pairs["false"], pairs["same_class"].notna()))
@@ -139,10 +130,11 @@ class Audit:
             name: [np.bincount(self._place, part, len(q)).astype(np.float64) for part in both]
             for name, both in of_pairs.items()
         }
-        sums |= {"negatives per anchor (mean)": [count, np.ones(len(q))]}
-        sums |= {"coupling factor q (mean)": [np.nan_to_num(q), np.isfinite(q).astype(np.float64)]}
+        sums["negatives per anchor (mean)"] = [count, np.ones(len(q))]
+        sums["coupling factor q (mean)"] = [np.nan_to_num(q), np.isfinite(q).astype(np.float64)]
         upper, lower = (np.stack(side, 1) for side in zip(*sums.values(), strict=True))
-        ratios: list[tuple[Any, ...]] = list(zip(sums, *resampled(upper, lower, self.seed), strict=True))
+        estimates = np.stack(measures.resampled(upper, lower, self.seed), 1)
+        ratios = pd.DataFrame(estimates, list(sums), ["value", "low", "high"])
         classes = np.unique(self.labels[self.labels >= 0], return_counts=True)[1]
         all_pairs = classes.sum() * (classes.sum() - 1)
         expected = 100 * (classes * (classes - 1)).sum() / all_pairs if all_pairs else np.nan
@@ -151,18 +143,17 @@ class Audit:
             "coupling factor q (standard deviation over anchors)": pd.Series(q).std(ddof=0),
             **self._whole(),
         }
-        single = [(name, number, np.nan, np.nan) for name, number in whole.items()]
-        rows = [ratios[0], single[0], *ratios[1:], *single[1:]]
-        return pd.DataFrame(rows, columns=["quantity", "value", "low", "high"]).set_index("quantity")
+        single = pd.DataFrame({"value": whole})
+        return pd.concat([ratios[:1], single[:1], ratios[1:], single[1:]]).rename_axis("quantity")
 
     def _whole(self) -> dict[str, float]:
         """Return the quantities of the whole embedding, of memory and of time."""
         views = [rows.to_dense() for rows in self.views]
         lists = self.chosen.negatives.nbytes + self.chosen.weights.nbytes
-        uniform = [uniformity(rows, seed=self.seed) for rows in views]
-        ranks = [effective_rank(rows) if not _too_wide(rows) else np.nan for rows in views]
+        uniform = [measures.uniformity(rows, seed=self.seed) for rows in views]
+        ranks = [measures.effective_rank(rows) if not _too_wide(rows) else np.nan for rows in views]
         return {
-            "alignment (mean squared distance of both views)": alignment(*views) if len(views) > 1 else 0.0,
+            "alignment (mean squared distance of both views)": measures.alignment(*views) if len(views) > 1 else 0.0,
             "uniformity (log mean exp of -2 squared distance)": float(np.mean(uniform)),
             "effective rank (dimensions)": float(np.mean(ranks)),
             "lists of negatives and weights (MiB)": lists / 2**20,
@@ -201,8 +192,8 @@ def audit(
         embedding: what similarities are of: a run, whose projections of both views are taken where they have one row a
             node, else its embeddings; a matrix [nodes, dim] for both views; a pair of them; None for the attributes.
         tau: temperature of the InfoNCE loss whose gradient is looked at.
-        anchors: how many anchors are audited at most, a sample where there are more; None for all. They are fewer where
-            they have more than 200,000 pairs, but at least 10.
+        anchors: most anchors that are audited, else a sample; None for all. They are fewer where they have more than
+            200,000 pairs, but at least 10.
         seed: of the samples and the bootstrap. receptive: hops of a receptive field, as many as the encoder has layers.
 
     Raises:
@@ -218,23 +209,22 @@ def audit(
     nodes = int(graph.num_nodes or 0)
     if any(part.numel() and int(part.max()) >= nodes for part in (chosen.anchors, chosen.negatives)):
         raise UserError(f"the selection names nodes that a graph of {nodes:,} nodes doesn't have")
-    (views, compared), labels = views_of(embedding, graph, tau), node_classes(graph)
+    (views, compared), labels = measures.views_of(embedding, graph, tau), measures.node_classes(graph)
     part, sampled = _sample(chosen, anchors, seed)
     missing = int((labels < 0).sum())
     notes = {
         "sample": sampled,
-        "similarities": " ".join(compared),
-        "classes": "Without labels, one whole number a node, nothing is said of classes." if missing == nodes else "",
-        "labels": f"{missing:,} nodes have no label; their pairs are left out of rates." if 0 < missing < nodes else "",
-        "synthetic": "Synthetic negatives are left out of all but the seconds." if chosen.mixed else "",
-        "prior": chosen.class_prior and "Gradients and q are of plain InfoNCE, not corrected for the class prior.",
+        "similarities": compared,
+        "classes": "Without labels, one whole number a node, nothing is said of classes." * (missing == nodes),
+        "labels": f"{missing:,} nodes have no label; their pairs are left out of rates." * (0 < missing < nodes),
+        "synthetic": "Synthetic negatives are left out of all but the seconds." * (chosen.mixed is not None),
+        "prior": "Gradients and q are of plain InfoNCE, not corrected for the class prior." * (chosen.class_prior > 0),
         "rank": _too_wide(views[0]),
         "time": _untimed(chosen, views[0]),
     }
-    tables = tables_of(part, graph, labels, views, tau, receptive)
-    return Audit(
-        *tables, {name: str(note) for name, note in notes.items() if note}, chosen, graph, labels, views, tau, seed
-    )
+    tables = measures.tables_of(part, graph, labels, views, tau, receptive)
+    notes = {name: note for name, note in notes.items() if note}
+    return Audit(*tables, notes, chosen, graph, labels, views, tau, seed)
 
 
 def _sample(chosen: Selection, anchors: int | None, seed: int) -> tuple[Selection, str]:
@@ -248,10 +238,9 @@ def _sample(chosen: Selection, anchors: int | None, seed: int) -> tuple[Selectio
         rows = rows[np.sort(order[: min(asked, most)])]
         few = f"; {asked:,} would have more than {MOST_PAIRS:,} pairs" if most < asked else ""
         note = f"{len(rows):,} of {there:,} anchors are audited, drawn with seed {seed}{few}."
-    kept = torch.from_numpy(rows)
-    part = replace(chosen, anchors=chosen.anchors[kept])
+    part = replace(chosen, anchors=chosen.anchors[rows])
     if not chosen.shared:
-        part = replace(part, negatives=chosen.negatives[kept], weights=chosen.weights[kept])
+        part = replace(part, negatives=chosen.negatives[rows], weights=chosen.weights[rows])
     return part, note
 
 

@@ -12,6 +12,7 @@ The first two recompute their blocks in the backward pass instead of keeping the
 import math
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import combinations_with_replacement
 from typing import Any
 
 import torch
@@ -25,10 +26,7 @@ class SymmetricMass(torch.autograd.Function):
 
     @staticmethod
     def _tiles(rows: int, tile: int) -> Iterator[tuple[slice, slice]]:
-        starts = range(0, rows, tile)
-        for first in starts:
-            for second in starts[first // tile :]:
-                yield slice(first, min(first + tile, rows)), slice(second, min(second + tile, rows))
+        return combinations_with_replacement([slice(start, start + tile) for start in range(0, rows, tile)], 2)
 
     @staticmethod
     def _exponentials(z: Tensor, b: slice, c: slice, period: int, scale: float, shift: float) -> Tensor:
@@ -89,16 +87,13 @@ class Mass(torch.autograd.Function):
     """
 
     @staticmethod
-    def _logits(
-        a: Tensor, start: int, bank: Tensor, bias: Tensor | None, ids: Tensor | None, scale: float
-    ) -> tuple[Tensor, Tensor | bool]:
+    def _logits(a: Tensor, start: int, bank: Tensor, bias: Tensor | None, ids: Tensor | None, scale: float) -> Tensor:
         logits = (a @ bank.T).mul_(scale)
         if bias is not None:
             logits += bias
-        if ids is None:
-            return logits, False
-        own = torch.arange(start, start + len(a), device=a.device)[:, None] == ids
-        return logits.masked_fill_(own, -math.inf), own
+        if ids is not None:
+            logits.masked_fill_(torch.arange(start, start + len(a), device=a.device)[:, None] == ids, -math.inf)
+        return logits
 
     @staticmethod
     def forward(
@@ -114,14 +109,13 @@ class Mass(torch.autograd.Function):
     ) -> Tensor:
         """Compute the value, see the class."""
         block = max(1, int(budget_mib * 2**20 / (4 * anchors.element_size() * max(len(bank), 1))))
-        masses = []
+        mass = anchors.new_empty(len(anchors))
         for start in range(0, len(anchors), block):
             rows = slice(start, start + block)
-            logits, _ = Mass._logits(anchors[rows], start, bank, bias, ids, scale)
+            logits = Mass._logits(anchors[rows], start, bank, bias, ids, scale)
             if right is not None:
-                logits += _pair_weights(left, right, rows).log()
-            masses.append(torch.logsumexp(logits, 1) if len(bank) else anchors.new_full((len(logits),), -math.inf))
-        mass = torch.cat(masses) if masses else anchors.new_empty(0)
+                logits += (right.T if left is None else left[rows] @ right.T).log()
+            mass[rows] = torch.logsumexp(logits, 1)
         ctx.save_for_backward(anchors, bank, left, right, bias, ids, mass)
         ctx.constants = scale, block
         return mass
@@ -132,26 +126,20 @@ class Mass(torch.autograd.Function):
         anchors, bank, left, right, bias, ids, mass = ctx.saved_tensors
         scale, block = ctx.constants
         danchors, dbank = torch.zeros_like(anchors), torch.zeros_like(bank)
-        dleft = None if left is None else torch.zeros_like(left)
-        dright = None if right is None else torch.zeros_like(right)
-        dbias = None if bias is None else torch.zeros_like(bias)
+        learned: list[Any] = [None if part is None else torch.zeros_like(part) for part in (left, right, bias)]
+        dleft, dright, dbias = learned
         for start in range(0, len(anchors), block):
             rows = slice(start, start + block)
-            logits, own = Mass._logits(anchors[rows], start, bank, bias, ids, scale)
+            logits = Mass._logits(anchors[rows], start, bank, bias, ids, scale)
             # A row without any weighted pair has log-mass minus infinity and no gradient.
             finite = mass[rows, None].isfinite()
             share = gradients[0][rows, None].where(finite, 0.0)
-            unweighted = (
-                logits.sub_(mass[rows, None].where(finite, 0.0)).exp_().masked_fill_(own | ~finite, 0.0) * share
-            )
-            weighted = unweighted
-            if right is not None and dright is not None:
-                weighted = unweighted * _pair_weights(left, right, rows)
-                if left is not None and dleft is not None:
+            weighted = unweighted = logits.sub_(mass[rows, None]).exp_().masked_fill_(~finite, 0.0) * share
+            if right is not None:
+                weighted = unweighted * (right.T if left is None else left[rows] @ right.T)
+                dright += unweighted.sum(0)[:, None] if left is None else unweighted.T @ left[rows]
+                if left is not None:
                     dleft[rows] = unweighted @ right
-                    dright += unweighted.T @ left[rows]
-                else:
-                    dright += unweighted.sum(0)[:, None]
             if dbias is not None:
                 dbias += weighted.sum(0)
             danchors[rows] = weighted @ bank
@@ -159,17 +147,8 @@ class Mass(torch.autograd.Function):
         return danchors.mul_(scale), dbank.mul_(scale), dleft, dright, dbias, None, None, None
 
 
-def _pair_weights(left: Tensor | None, right: Tensor, rows: slice) -> Tensor:
-    return right.T if left is None else left[rows] @ right.T
-
-
 class Lists:
-    """Which rows of a bank each anchor lists, as a sparse pattern, by anchor and turned round.
-
-    Args:
-        columns: rows of the bank [anchors, k]; repeats count.
-        bank: how many rows the bank has.
-    """
+    """Which rows of a bank each anchor lists [anchors, k], as a sparse pattern, by anchor and turned round."""
 
     def __init__(self, columns: Tensor, bank: int):
         self.columns, self.shape = columns, (len(columns), bank)
@@ -214,3 +193,11 @@ class PairSimilarity(torch.autograd.Function):
         moved = ctx.lists.table(gradients[0]) @ bank if ctx.needs_input_grad[0] else None
         pulled = ctx.lists.turned(gradients[0]) @ anchors if ctx.needs_input_grad[1] else None
         return moved, pulled, None
+
+
+def log_sums(logits: Tensor, anchor: Tensor, anchors: int) -> Tensor:
+    """Return the log of each anchor's sum of exp(logits) [..., pairs], minus infinity without a pair [..., anchors]."""
+    index = anchor.expand(logits.shape)
+    peak = logits.new_full((*logits.shape[:-1], anchors), -math.inf).scatter_reduce(-1, index, logits.detach(), "amax")
+    peak = peak.masked_fill(peak == -math.inf, 0.0)
+    return torch.zeros_like(peak).scatter_add(-1, index, (logits - peak.gather(-1, index)).exp()).log() + peak

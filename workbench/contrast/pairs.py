@@ -3,20 +3,18 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from workbench.errors import UserError, unknown
 
-SIMILARITIES = ("cosine", "dot")
-
 
 class Mixed(NamedTuple):
-    """Synthetic negatives: each the normalised mix share * first + (1 - share) * second of two rows.
+    """Synthetic negatives: each the normalised mix share * first + (1 - share) * second of two rows [rows, synthetic].
 
-    Attributes:
-        first: rows [rows, synthetic].
-        second: rows [rows, synthetic]; where it is the anchor's own row, the anchor itself is mixed in.
-        share: weight of the first row, in [0, 1], float [rows, synthetic] or anything that expands to it.
+    Where the second is the anchor's own row, the anchor itself is mixed in. A share is in [0, 1], and its shape is that
+    of the rows or anything that expands to it.
     """
 
     first: Tensor
@@ -59,7 +57,7 @@ class Contrast:
         bias: B per candidate row [rows], not paired [others]; None for 0. It acts on positive and negative pairs alike.
         similarity: "cosine" or "dot".
         class_prior: assumed probability that a negative is of the anchor's class, in [0, 1): above 0 the sum over the
-            negatives is corrected for it, see `workbench.contrast.corrections.debiased`.
+            negatives is corrected for it, see `workbench.contrast.ratio`.
         mixed: synthetic negatives beside the listed ones; they push the anchor and are not moved themselves.
     """
 
@@ -78,8 +76,8 @@ class Contrast:
     def __post_init__(self) -> None:
         if not isinstance(self.tau, int | float) or not self.tau > 0:
             raise UserError(f"the temperature tau of a contrast is {self.tau!r}; it must be a number above 0")
-        if self.similarity not in SIMILARITIES:
-            raise unknown("similarity", self.similarity, SIMILARITIES, "of a contrast")
+        if self.similarity not in ("cosine", "dot"):
+            raise unknown("similarity", self.similarity, ("cosine", "dot"), "of a contrast")
         if not 0 <= self.class_prior < 1:
             raise UserError(f"class_prior of a contrast is {self.class_prior}; it must be at least 0 and below 1")
         if (self.mixed or self.class_prior) and (self.similarity == "dot" or not self.paired):
@@ -92,8 +90,12 @@ class Contrast:
         """Whether each anchor lists candidates of its own."""
         return self.candidates is not None and self.candidates.dim() == 2
 
-    def check(self, u: Tensor, v: Tensor | None) -> None:
-        """Raise a UserError that names what doesn't fit the matrices of an objective."""
+    def chosen(self, rows: Tensor) -> Tensor:
+        """Return which of these rows are candidates, all in order where none are listed [k] or [rows, k]."""
+        return torch.arange(len(rows), device=rows.device) if self.candidates is None else self.candidates
+
+    def prepared(self, u: Tensor, v: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return the matrices of an objective, of unit length for cosines; a UserError names what doesn't fit them."""
         if not self.paired and v is None:
             raise UserError("a contrast that isn't paired compares two matrices; only one was given")
         if v is not None and (v.shape != u.shape if self.paired else v.shape[1:] != u.shape[1:]):
@@ -103,39 +105,36 @@ class Contrast:
         if self.positives is None and rows != others:
             raise UserError(f"{rows} anchors are compared with {others} other things; the contrast must say positives")
         columns = others if self.candidates is None else self.candidates.shape[-1]
-        wanted_shapes: dict[str, tuple[Tensor | None, tuple[int, ...]]] = {
-            "nodes": (self.nodes, (rows,)),
-            "bias": (self.bias, (others,)),
-        }
-        if isinstance(self.weights, tuple):
-            rank = self.weights[0].shape[-1]
-            wanted_shapes["left factor of weights"] = (self.weights[0], (rows, rank))
-            wanted_shapes["right factor of weights"] = (self.weights[1], (columns, rank))
-        elif self.weights is not None:
-            wanted_shapes["weights"] = (self.weights, (rows, columns) if self.listed else (columns,))
-        if self.listed:
-            wanted_shapes["candidates"] = (self.candidates, (rows, columns))
-        if self.mixed is not None:
-            wanted_shapes["second row of mixed"] = (self.mixed.second, tuple(self.mixed.first.shape))
-        for name, (tensor, shape) in wanted_shapes.items():
-            if tensor is not None and tuple(tensor.shape) != shape:
-                raise UserError(f"{name} of the contrast has shape {list(tensor.shape)}; {list(shape)} is needed")
+        left, right = self.weights if isinstance(self.weights, tuple) else (None, None)
+        weights = None if isinstance(self.weights, tuple) else self.weights
+        rank = 0 if left is None else left.shape[-1]
+        each = (rows, columns) if self.listed else (columns,)
         anchors, matches = (None, None) if self.positives is None else self.positives[0]
         first, second = self.mixed[:2] if self.mixed else (None, None)
-        for name, index, size in (
-            ("candidates", self.candidates, others),
-            ("anchors of positives", anchors, rows),
-            ("positives", matches, others),
-            ("first of mixed", first, rows),
-            ("second of mixed", second, rows),
+        for name, tensor, shape, end in (
+            ("nodes", self.nodes, (rows,), None),
+            ("bias", self.bias, (others,), None),
+            ("left factor of weights", left, (rows, rank), None),
+            ("right factor of weights", right, (columns, rank), None),
+            ("weights", weights, each, None),
+            ("candidates", self.candidates, each, others),
+            ("anchors of positives", anchors, None, rows),
+            ("positives", matches, None, others),
+            ("first of mixed", first, None, rows),
+            ("second of mixed", second, None if first is None else first.shape, rows),
         ):
-            if index is not None and index.numel() and not 0 <= int(index.min()) <= int(index.max()) < size:
-                raise UserError(f"{name} of the contrast name rows outside 0..{size - 1}")
+            if tensor is None:
+                continue
+            if shape is not None and tensor.shape != shape:
+                raise UserError(f"{name} of the contrast has shape {list(tensor.shape)}; {list(shape)} is needed")
+            if end is not None and tensor.numel() and not 0 <= int(tensor.min()) <= int(tensor.max()) < end:
+                raise UserError(f"{name} of the contrast name rows outside 0..{end - 1}")
+        if self.similarity == "cosine":
+            u, v = normalize(u, dim=1), None if v is None else normalize(v, dim=1)
+        return u, v
 
     def directions(self, u: Tensor, v: Tensor | None) -> list[tuple[Tensor, list[Tensor]]]:
         """Return the matrices of anchors, each with those of its candidates, the positives' first."""
-        if v is None:
-            return [(u, [u])]
-        if not self.paired:
-            return [(u, [v])]
+        if v is None or not self.paired:
+            return [(u, [u if v is None else v])]
         return [(a, [b, a] if self.same_view else [b]) for a, b in ((u, v), (v, u))]

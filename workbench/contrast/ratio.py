@@ -2,15 +2,13 @@
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 
-from workbench.contrast.corrections import debiased, mixed_log_mass
-from workbench.contrast.kernels import Lists, Mass, PairSimilarity, SymmetricMass
+from workbench.contrast.kernels import Lists, Mass, PairSimilarity, SymmetricMass, log_sums
 from workbench.contrast.pairs import Contrast
 from workbench.errors import UserError
 
@@ -25,30 +23,22 @@ def ratio_loss(
     positive_weight: float = 1.0,
     positive_factor: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """Return -log of the ratio of each anchor, exactly, without keeping all pairs: what objectives are made from.
+    """Return -log of the ratio of each anchor in nats [rows], exactly: what objectives are made from.
 
-    Args:
-        contrast: which pairs count and how much; it says what u and v may be.
-        u: rows that are anchors [rows, dim].
-        v: the same rows in a second view [rows, dim], or other things [others, dim]; None for one view.
-        budget_mib: memory that blocks of pairs may take, 512 by default; less means smaller blocks and recomputation.
-        positive_weight: W of a row with itself in the denominator, where the contrast is not paired the factor of W of
-            its positive pairs: 1 as in InfoNCE, 0 for decoupled contrast.
-        positive_factor: takes the similarities of the positive pairs [rows] and returns the factor of each one's log in
-            the loss [rows]; None for 1.
-
-    Returns:
-        Loss per anchor in nats [rows], the mean of both directions where there are two views. It is differentiable with
-        respect to the matrices and, where they require it, `contrast.weights` and `contrast.bias`.
+    It is the mean of both directions where there are two views, and differentiable with respect to the matrices and,
+    where they require it, `contrast.weights` and `contrast.bias`. Arguments as for
+    `workbench.objectives.infonce.infonce`; `positive_weight` is W of a row with itself, where the contrast is not
+    paired the factor of W of its positive pairs, and `positive_factor` takes the similarities of the positive pairs
+    [rows] and returns the factor of each one's log in the loss [rows].
     """
     if positive_weight < 0:
         raise UserError(f"positive_weight is {positive_weight}; it must not be negative", parameter="positive_weight")
-    u, v = prepared(contrast, u, v)
-    columns = len(u if v is None else v) if contrast.candidates is None else contrast.candidates.shape[-1]
-    if positive_weight == 0 and contrast.paired and (len(u) < 2 or not (columns or contrast.mixed)):
-        raise UserError("a decoupled contrast (positive_weight=0) needs at least one negative per anchor")
+    u, v = contrast.prepared(u, v)
     directions = contrast.directions(u, v)
     views, other = len(directions), directions[0][1][0]
+    columns = contrast.chosen(other).shape[-1]
+    if positive_weight == 0 and contrast.paired and (len(u) < 2 or not (columns or contrast.mixed)):
+        raise UserError("a decoupled contrast (positive_weight=0) needs at least one negative per anchor")
     # In this order: it decides in which order autograd adds up gradients, and with it the bits.
     own = u.new_empty(0)
     if contrast.paired or contrast.positives is None:
@@ -56,9 +46,9 @@ def ratio_loss(
         own = own if contrast.bias is None else own + contrast.bias
     mass = _log_mass(contrast, u, v, positive_weight, BUDGET_MIB if budget_mib is None else budget_mib)
     if contrast.mixed is not None:
-        mass = _joined(mass, mixed_log_mass(contrast, u, v))
+        mass = _joined(mass, _mixed_log_mass(contrast, u, v))
     if contrast.class_prior:
-        mass = debiased(contrast, mass, own, len(directions[0][1]))
+        mass = _debiased(contrast, mass, own, len(directions[0][1]))
     if contrast.paired and positive_weight > 0:
         mass = torch.logaddexp(mass, (own + math.log(positive_weight)).repeat(views))
     if contrast.positives is None:
@@ -71,40 +61,28 @@ def ratio_loss(
     return torch.where(alone, 0.0, mass.masked_fill(alone, 0.0) - positive).view(views, len(u)).mean(0)
 
 
-def prepared(contrast: Contrast, u: Tensor, v: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Check matrices against a contrast and return them, of unit length where the similarity is the cosine."""
-    contrast.check(u, v)
-    if contrast.similarity == "cosine":
-        u, v = normalize(u, dim=1), None if v is None else normalize(v, dim=1)
-    return u, v
-
-
 def _log_mass(contrast: Contrast, u: Tensor, v: Tensor | None, positive_weight: float, budget_mib: float) -> Tensor:
     """Return the log-denominator [views * rows], first view first; in paired ones without a row's pair with itself."""
     if contrast.listed or (not contrast.paired and positive_weight != 1):
         return by_rows(contrast, u, v, _log_sum, budget_mib, positive_weight)
     scale = 1 / contrast.tau
     left, right = contrast.weights if isinstance(contrast.weights, tuple) else (None, contrast.weights)
-    if right is not None and right.dim() == 1:
+    if right is not None and left is None:
         right = right[:, None]
     if contrast.paired and contrast.candidates is None and (contrast.same_view or v is None):
         z = u if v is None else torch.cat([u, v])
         bound = 1.0 if contrast.similarity == "cosine" else float(z.detach().square().sum(1).max()) if len(z) else 0.0
         bias = contrast.bias
-        spread = 2 * bound * scale + (0.0 if bias is None else float(bias.detach().max() - bias.detach().min()))
+        low, peak = (0.0, 0.0) if bias is None else map(float, bias.detach().aminmax())
         # Beyond this range a tile-wide shift would underflow and the row-wise kernel is needed.
-        if spread < 0.7 * -math.log(torch.finfo(z.dtype).tiny):
-            peak = 0.0 if bias is None else float(bias.detach().max())
+        if 2 * bound * scale + peak - low < 0.7 * -math.log(torch.finfo(z.dtype).tiny):
             ones, views = z.new_ones(len(u), 1), 1 if v is None else 2
-            right = ones if right is None else right
+            left, right = ones if left is None else left, ones if right is None else right
             if bias is not None:
                 right = right * (bias - peak).exp()[:, None]
-            left = ones.expand_as(right) if left is None else left
             left, right = left.repeat(views, 1), right.repeat(views, 1)
             return SymmetricMass.apply(z, left, right, len(u), scale, bound * scale, budget_mib) + peak
-    chosen = contrast.candidates
-    if chosen is None:
-        chosen = torch.arange(len(u if v is None else v), device=u.device)
+    chosen = contrast.chosen(u if v is None else v)
     column_bias = None if contrast.bias is None else contrast.bias[chosen]
     # A row's pair with itself is left out; where the candidates are other things, there is none.
     ids = chosen if contrast.paired else None
@@ -132,20 +110,14 @@ def by_rows(
     """Reduce the pairs of each anchor to one number, by blocks of anchors [views * rows], first view first.
 
     Args:
-        contrast: which pairs count and how much.
-        u: prepared rows that are anchors [rows, dim].
-        v: the second view [rows, dim], or other things [others, dim]; None for one view.
+        contrast: which pairs of the rows that it `prepared` count and how much; other arguments as for `ratio_loss`.
         reduce: takes logits s/tau + B [anchors, pairs] and weights [anchors, pairs] of a block of anchors against all
             their candidates in each view that counts, and returns one number an anchor [anchors]. The weight of a
             row's pair with itself is 0.
-        budget_mib: memory that a block may take, 512 by default. Where all blocks together take more, each is
-            recomputed in the backward pass.
-        positive_weight: factor of W of the positive pairs where the contrast is not paired.
+        budget_mib: memory that a block may take. Where all together take more, each is recomputed in the backward pass.
     """
-    directions, chosen = contrast.directions(u, v), contrast.candidates
-    rows, others = len(u), len(directions[0][1][0])
-    if chosen is None:
-        chosen = torch.arange(others, device=u.device)
+    directions = contrast.directions(u, v)
+    chosen, rows, others = contrast.chosen(directions[0][1][0]), len(u), len(directions[0][1][0])
     pairs = chosen.shape[-1] * len(directions[0][1])
     lists = cache(lambda start, stop: Lists(chosen[start:stop], others))  # serves each view and the backward pass
 
@@ -175,16 +147,11 @@ def by_rows(
     # Logits, weights and what autograd keeps of them: about six numbers a pair.
     each = 6 * u.element_size() * (pairs if contrast.paired else max(pairs, others))
     block = max(1, int((BUDGET_MIB if budget_mib is None else budget_mib) * 2**20 / each))
-    if block >= rows * len(directions):
-        return torch.cat([reduced(anchors, 0, rows, *banks) for anchors, banks in directions])
-    blocks = [
-        checkpoint(
-            reduced, anchors, start, min(start + block, rows), *banks, use_reentrant=False, preserve_rng_state=False
-        )
-        for anchors, banks in directions
-        for start in range(0, rows, block)
-    ]
-    return torch.cat(blocks)
+    whole = block >= rows * len(directions)
+    reduced_block = reduced if whole else partial(checkpoint, reduced, use_reentrant=False, preserve_rng_state=False)
+    starts = range(0, max(rows, 1), block)
+    parts = (reduced_block(a, start, min(start + block, rows), *banks) for a, banks in directions for start in starts)
+    return torch.cat([*parts])
 
 
 def _factors(contrast: Contrast, start: int, stop: int, like: Tensor, others: int, positive_weight: float) -> Tensor:
@@ -218,5 +185,63 @@ def _log_positives(contrast: Contrast, u: Tensor, v: Tensor) -> Tensor:
     logits = (u[anchor] * v[candidate]).sum(1) / contrast.tau + mass.log()
     if contrast.bias is not None:
         logits = logits + contrast.bias[candidate]
-    peak = torch.zeros_like(u[:, 0]).scatter_reduce(0, anchor, logits.detach(), "amax", include_self=False)
-    return torch.zeros_like(peak).index_add(0, anchor, (logits - peak[anchor]).exp()).log() + peak
+    return log_sums(logits, anchor, len(u))
+
+
+def _mixed_log_mass(contrast: Contrast, u: Tensor, v: Tensor | None) -> Tensor:
+    """Return the log-mass of `contrast.mixed` [views * rows], first view first; only anchors have a gradient of it.
+
+    Source: Kalantidis and others, Hard Negative Mixing for Contrastive Learning, NeurIPS 2020.
+    """
+    assert contrast.mixed is not None
+    first, second, share = contrast.mixed
+    share, itself = share.expand(first.shape), second == torch.arange(len(u), device=u.device)[:, None]
+    lists, masses = [Lists(parent, len(u)) for parent in (first, second)], []
+    for anchors, banks in contrast.directions(u, v):
+        logits = []
+        for bank in (matrix.detach() for matrix in banks):
+            fixed = anchors.detach()
+            a, b = (PairSimilarity.apply(anchors, bank, parents) for parents in lists)
+            b = torch.where(itself, (anchors * fixed).sum(1, keepdim=True), b)
+            # Two mixed vectors of unit length have this inner product, and their mix this length.
+            near = torch.stack([(bank[i] * bank[j]).sum(1) for i, j in zip(first.T, second.T, strict=True)], 1)
+            near = torch.where(itself, a.detach(), near)
+            length = (share**2 + (1 - share) ** 2 + 2 * share * (1 - share) * near).clamp(min=1e-12).sqrt()
+            logits.append((share * a + (1 - share) * b) / length / contrast.tau)
+        masses.append(torch.cat(logits, 1).logsumexp(1))
+    return torch.cat(masses)
+
+
+def _debiased(contrast: Contrast, mass: Tensor, own: Tensor, banks: int) -> Tensor:
+    """Return the log-denominator `mass`, log U, corrected for negatives of the anchor's own class [views * rows].
+
+    With M negatives in `banks` views, prior p and positive logit s+ (`own` [rows]) the sum of exponentials U becomes
+
+        max( (U - p M exp(s+)) / (1 - p), M exp(-1/tau) ),
+
+    the second being the least that M cosines can give. Source: Chuang and others, Debiased Contrastive Learning,
+    NeurIPS 2020.
+    """
+    views, prior = len(mass) // max(len(own), 1), contrast.class_prior
+    count = _negative_mass(contrast, own, banks).repeat(views)
+    alone = mass == -math.inf
+    safe = mass.masked_fill(alone, 0.0)
+    left = 1 - prior * count * (own.repeat(views) - safe).exp()
+    corrected = safe + left.clamp(min=torch.finfo(own.dtype).tiny).log() - math.log1p(-prior)
+    least = count.clamp(min=torch.finfo(own.dtype).tiny).log() - 1 / contrast.tau
+    return torch.maximum(corrected, least).masked_fill(alone, -math.inf)
+
+
+def _negative_mass(contrast: Contrast, like: Tensor, banks: int) -> Tensor:
+    """Return the summed weight of each anchor's negatives [rows]."""
+    columns = contrast.chosen(like)
+    if isinstance(contrast.weights, tuple):
+        left, right = contrast.weights
+        total, own = left @ right.sum(0), (left[columns] * right).sum(1)
+    else:
+        weights = torch.ones(columns.shape, device=like.device) if contrast.weights is None else contrast.weights
+        if contrast.listed:
+            rows = torch.arange(len(like), device=like.device)
+            return ((weights * (columns != rows[:, None])).sum(1) * banks).to(like.dtype)
+        total, own = weights.sum().expand(len(like)), weights
+    return ((total - own.new_zeros(len(like)).index_add(0, columns, own)) * banks).to(like.dtype)

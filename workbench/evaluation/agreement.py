@@ -15,7 +15,7 @@ from scipy import spatial
 from sklearn.preprocessing import normalize
 from torch_geometric.data import Data
 
-from workbench.contrast.pair_tables import node_classes
+from workbench.contrast.measures import node_classes
 from workbench.datasets.structure import degree
 from workbench.errors import UserError
 from workbench.evaluation import projection

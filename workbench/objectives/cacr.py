@@ -11,38 +11,29 @@ from torch import Tensor
 from torch_geometric.utils import softmax
 
 from workbench.contrast.pairs import Contrast
-from workbench.contrast.ratio import by_rows, prepared
+from workbench.contrast.ratio import by_rows
 from workbench.errors import UserError
 from workbench.objectives import OBJECTIVES
 
 
 @OBJECTIVES.register("cacr")
 def cacr(
-    contrast: Contrast,
-    u: Tensor,
-    v: Tensor | None = None,
-    budget_mib: float | None = None,
-    attraction: float = 1.0,
+    contrast: Contrast, u: Tensor, v: Tensor | None = None, budget_mib: float | None = None, attraction: float = 1.0
 ) -> Tensor:
     """Return attraction minus repulsion of each anchor [rows], by squared distances c = 2 - 2 s.
 
         sum_j softmax_j(t+ c_ij) c_ij  over its positives  -  sum_j softmax_j(-t- c_ij) c_ij  over its negatives
 
-    t- is 1 / (2 tau), so that a negative weighs exp(s / tau) as in InfoNCE, and W multiplies it; with one positive an
-    anchor the attraction is plain alignment. Gradients go through both weightings. An anchor without negatives is
-    attracted only.
-
-    Args:
-        contrast: which pairs count and how much, by cosines, without bias, class prior or mixed negatives.
-        u, v, budget_mib: as for `infonce`.
-        attraction: t+.
+    t+ is `attraction`, t- is 1 / (2 tau), so that a negative weighs exp(s / tau) as in InfoNCE, and W multiplies it;
+    with one positive an anchor the attraction is plain alignment. Gradients go through both weightings. An anchor
+    without negatives is attracted only. Arguments as for `infonce`.
 
     Raises:
-        UserError: a contrast that it isn't defined for.
+        UserError: a contrast that it isn't defined for: inner products, bias, class prior or mixed negatives.
     """
     if contrast.similarity == "dot" or contrast.class_prior or contrast.mixed or contrast.bias is not None:
         raise UserError("the objective 'cacr' takes cosines, and no class_prior, mixed negatives or bias")
-    u, v = prepared(contrast, u, v)
+    u, v = contrast.prepared(u, v)
     pulled = torch.stack([_attraction(contrast, a, banks[0], attraction) for a, banks in contrast.directions(u, v)])
     pushed = by_rows(contrast, u, v, lambda logits, weights: _repulsion(contrast.tau, logits, weights), budget_mib)
     return (pulled - pushed.masked_fill(pushed == -math.inf, 0.0).view(pulled.shape)).mean(0)

@@ -14,13 +14,8 @@ from torch import Tensor
 def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
     """Return soft assignments that use all prototypes alike [rows, prototypes]; rows sum to 1, without a gradient.
 
-    Alternately scales exp(scores / epsilon) to equal sums by prototype and by row, in logarithms so that nothing
-    overflows.
-
-    Args:
-        scores: similarities of rows with prototypes [rows, prototypes].
-        epsilon: temperature; smaller is sharper.
-        iterations: how often both are scaled.
+    Alternately scales exp(scores / epsilon) [rows, prototypes] to equal sums by prototype and by row, so many times, in
+    logarithms so that nothing overflows. A smaller epsilon is sharper.
     """
     logs = scores / epsilon
     for _ in range(iterations):
@@ -32,13 +27,8 @@ def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3) -> Tens
 def swapped_cross_entropy(u: Tensor, v: Tensor, tau: float = 0.1, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
     """Return the cross-entropy of each row's prediction in one view with its assignment in the other [rows], in nats.
 
-    The mean of both directions; predictions are softmax(scores / tau).
-
-    Args:
-        u: scores of rows with prototypes in the first view [rows, prototypes].
-        v: the same in the second view.
-        tau: temperature of the predictions.
-        epsilon, iterations: of the assignments, see `sinkhorn`.
+    The mean of both directions. The scores of the rows with the prototypes in both views are u and v [rows,
+    prototypes], predictions softmax(scores / tau), and assignments by `sinkhorn`.
     """
     swapped = ((u, v), (v, u))
     losses = [-(sinkhorn(a, epsilon, iterations) * (b / tau).log_softmax(1)).sum(1) for a, b in swapped]

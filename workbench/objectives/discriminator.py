@@ -1,4 +1,4 @@
-"""Losses of a discriminator that tells true pairs from false ones by a logit."""
+"""Losses of a discriminator that tells true pairs from false ones by a logit, of any shape."""
 
 import math
 
@@ -12,10 +12,6 @@ def binary_cross_entropy(positive: Tensor, negative: Tensor) -> Tensor:
 
     -log sigmoid(t) of a true pair, -log (1 - sigmoid(t)) of a false one. Source: Velickovic and others, Deep Graph
     Infomax, ICLR 2019, eq. 1.
-
-    Args:
-        positive: logits of true pairs, any shape.
-        negative: logits of false pairs, any shape.
     """
     return torch.cat([softplus(-positive).flatten(), softplus(negative).flatten()]).mean()
 
@@ -25,9 +21,5 @@ def jensen_shannon(positive: Tensor, negative: Tensor) -> Tensor:
 
     The mean of softplus(-t) - ln 2 over true pairs plus the mean of softplus(t) - ln 2 over false ones. Source: Sun and
     others, InfoGraph, ICLR 2020, and its released code.
-
-    Args:
-        positive: logits of true pairs, any shape.
-        negative: logits of false pairs, any shape.
     """
     return softplus(-positive).mean() + softplus(negative).mean() - 2 * math.log(2)

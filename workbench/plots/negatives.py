@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 from torch_geometric.data import Data
 
 from workbench.contrast.audit import Audit
-from workbench.contrast.pair_tables import node_classes
+from workbench.contrast.measures import node_classes
 from workbench.evaluation.projection import Map
 from workbench.plots import style
 

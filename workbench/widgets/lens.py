@@ -16,9 +16,9 @@ from torch_geometric.data import Data
 
 from workbench.config import check_options
 from workbench.contrast.audit import Audit, audit
+from workbench.contrast.measures import projections_by_node
 from workbench.contrast.negatives.context import Positions, SamplingContext
 from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, choose, compared, context_of
-from workbench.contrast.pair_tables import projections_by_node
 from workbench.contrast.pairs import Contrast
 from workbench.errors import UserError
 from workbench.evaluation import projection

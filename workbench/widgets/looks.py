@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench.contrast.pair_tables import node_classes
+from workbench.contrast.measures import node_classes
 from workbench.errors import UserError
 from workbench.evaluation import Scores, evaluate
 from workbench.evaluation.projection import Map, project

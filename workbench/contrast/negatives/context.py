@@ -29,13 +29,12 @@ class SamplingContext:
     contrasts some nodes only (E2Neg) is as good as the whole graph. What is computed once is kept.
 
     Args:
-        graph: attributes x [nodes, features] where similarities are asked for, and edge_index [2, edges].
+        graph: its x [nodes, features], where similarities are asked for, and edge_index [2, edges]; no labels are kept.
         embedding: float [nodes, dim], what similarities and clusters are of; None for the attributes.
         anchors: node ids that negatives are chosen for; None leaves it to the sampler.
-        ids: node ids that may be chosen; None for all, in order.
+        ids: node ids that may be chosen [size]; None for all, in order.
 
     Attributes:
-        ids: node ids [size]. size: how many.
         looked: whether a sampler has asked for similarities since they were last set.
         terms: what rules have asked of the graph so far, a `workbench.rules.Terms`; None before the first.
     """
@@ -43,12 +42,12 @@ class SamplingContext:
     def __init__(
         self, graph: Data, embedding: Tensor | None = None, anchors: Tensor | None = None, ids: Tensor | None = None
     ):
-        self.graph, self.nodes = graph, int(graph.num_nodes or 0)
+        self.nodes = int(graph.num_nodes or 0)
+        self.graph = Data(x=graph.x, edge_index=graph.edge_index.cpu(), num_nodes=self.nodes)
         self.terms: object | None = None
         if embedding is not None and (embedding.dim() != 2 or len(embedding) != self.nodes):
-            raise UserError(
-                f"an embedding to choose by has one row a node [{self.nodes}, dim], not {list(embedding.shape)}"
-            )
+            wanted = f"one row a node [{self.nodes}, dim]"
+            raise UserError(f"an embedding to choose by has {wanted}, not {list(embedding.shape)}")
         self.embedding = embedding
         self.ids = torch.arange(self.nodes) if ids is None else ids.cpu()
         self.size = len(self.ids)
@@ -79,8 +78,6 @@ class SamplingContext:
         other.asked, other._within = self.positions(nodes), {}
         return other
 
-    # ------------------------------------------------------------------------------------------------- topology
-
     @cached_property
     def links(self) -> sp.csr_matrix:
         """The adjacency of the whole graph, directions and self-loops left out, 0/1 [nodes, nodes]."""
@@ -101,10 +98,8 @@ class SamplingContext:
             for _ in range(hops):
                 ahead = np.diff(steps.indptr)[reached.indices].sum()  # at most; what it costs to look
                 if ahead > 20 * MOST_PAIRS or reached.nnz > MOST_PAIRS:
-                    raise UserError(
-                        f"within {hops} hops there are more than {MOST_PAIRS:,} pairs of nodes; ask for fewer hops, "
-                        "or for some anchors only"
-                    )
+                    many = f"within {hops} hops there are more than {MOST_PAIRS:,} pairs of nodes"
+                    raise UserError(f"{many}; ask for fewer hops, or for some anchors only")
                 before, reached = reached.nnz, reached @ steps
                 if reached.nnz == before:  # whole components
                     break
@@ -113,13 +108,8 @@ class SamplingContext:
             self._within[hops] = reached
         return self._within[hops]
 
-    # ----------------------------------------------------------------------------------------------- similarity
-
     def see(self, rows: Tensor, positive: Tensor) -> None:
-        """Set what similarities are of from now on: inner products of rows, one a position [size, dim].
-
-        `positive` is the similarity of each position's positive pair [size].
-        """
+        """Set the rows whose inner products are similarities [size, dim], and those of positive pairs [size]."""
         self._rows, self._positive, self.looked = rows, positive, False
 
     @cached_property
@@ -132,8 +122,8 @@ class SamplingContext:
         if x.layout == torch.strided:
             rows = x.double().numpy()
         else:
-            x = x.to_sparse_coo().coalesce()
-            rows = sp.csr_matrix((x.values().double().numpy(), x.indices().numpy()), tuple(x.shape))
+            x = x.to_sparse_coo().coalesce().double()
+            rows = sp.csr_matrix((x.values().numpy(), x.indices().numpy()), tuple(x.shape))
         if not np.isfinite(rows.data if sp.issparse(rows) else rows).all():
             what = "attributes hold" if self.embedding is None else "embedding holds"
             raise UserError(f"the {what} numbers that are not finite, so nodes can't be compared by it")
@@ -144,8 +134,8 @@ class SamplingContext:
     def similarity(self, anchors: Positions) -> Tensor:
         """Return similarities of some positions with all [anchors, size]; for many, ask in `blocks`.
 
-        Inner products of the rows that were set last; before that cosines of the features, in float64 and rounded to
-        nine places, so that ties are ties whichever anchors are asked together.
+        Before rows are set, they are cosines of the features, in float64 and rounded to nine places, so that ties are
+        ties whichever anchors are asked together.
         """
         self.looked = True
         if self._rows is not None:
@@ -171,10 +161,7 @@ class SamplingContext:
             yield self.anchors[start : start + self.step]
 
     def clusters(self, count: int, randomness: Randomness) -> tuple[Positions, NDArray[np.float64]]:
-        """Return the k-means cluster of each position and its distance from that one's centre [size] each.
-
-        The features are clustered, the same way whoever asks with the same seed.
-        """
+        """Return the k-means cluster of the features of each position and its distance from the centre [size] each."""
         if not 1 <= count <= self.size:
             raise UserError(f"{count} clusters were asked for; {self.size} nodes give 1 to {self.size}")
         key = count, randomness.integer("clusters")
@@ -185,9 +172,6 @@ class SamplingContext:
             distance = model.transform(rows)[np.arange(self.size), clusters]
             self._clusters[key] = clusters, distance.astype(np.float64)
         return self._clusters[key]
-
-
-# ------------------------------------------------------------------------------------------------------ drawing
 
 
 def circle(context: SamplingContext, randomness: Randomness) -> tuple[Positions, Positions]:
@@ -208,7 +192,7 @@ def walk(
     """Draw up to k positions for each anchor among those that fit, when many do: [anchors, k], -1 where fewer fit.
 
     `fits` takes numbers of anchors in `context.anchors` [rows, 1] and positions [rows, seen] and returns which may be
-    chosen [rows, seen]; `randomness` draws the circle.
+    chosen [rows, seen].
     """
     order, place = circle(context, randomness)
     chosen, taken = np.full((len(context.anchors), k), -1), np.zeros(len(context.anchors), int)
@@ -229,10 +213,7 @@ def walk(
 
 
 def draw_listed(context: SamplingContext, k: int, randomness: Randomness, listed: sp.csr_matrix) -> Positions:
-    """Draw up to k of the positions that are listed for each anchor [anchors, size], itself left out; for short lists.
-
-    The result is [anchors, k], -1 where fewer are listed.
-    """
+    """Draw up to k others of the short list of each anchor [anchors, size]: [anchors, k], -1 where fewer are listed."""
     place = circle(context, randomness)[1]
     length = np.diff(listed.indptr)
     row = np.repeat(np.arange(len(length)), length)

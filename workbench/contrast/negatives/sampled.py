@@ -23,8 +23,8 @@ class SampledContrast(nn.Module):
 
     Args:
         base: the contrast to fill; its candidates, weights, mixed negatives and class prior are replaced.
-        graph: the graph without labels. randomness: draws from its stream "negatives".
-        sampler: names a sampler, with its options; "all" leaves the contrast as it is. k: most negatives of a row.
+        graph: looked at without labels. randomness: draws from its stream "negatives".
+        sampler: with its options; "all" leaves the contrast as it is. k: most negatives of a row.
         redraw: steps after which negatives are chosen anew; 0 keeps the first choice.
         ids: the nodes that the rows stand for; None for all, in order.
     """
@@ -42,18 +42,16 @@ class SampledContrast(nn.Module):
         super().__init__()
         self.filled, self.randomness = base, randomness
         self.sampler, self.k, self.redraw = sampler, k, redraw
-        inputs = Data(x=graph.x, edge_index=graph.edge_index.cpu(), num_nodes=graph.num_nodes)
-        self.context = SamplingContext(inputs, ids=ids)
+        self.context = SamplingContext(graph, ids=ids)
         self.steps, self.settled = 0, sampler.name == "all"
 
     def forward(self, u: Tensor, v: Tensor) -> Contrast:
         """Return the contrast for this step, given projections in both views [rows, dim], detached."""
-        due = self.steps == 0 or (self.redraw > 0 and self.steps % self.redraw == 0)
+        due = self.steps % self.redraw == 0 if self.redraw else self.steps == 0
         if due and not self.settled:
             u, v = u.detach(), v.detach()
             # Inner products of these are means of the four cosines of two nodes in two views.
-            rows = (normalize(u, dim=1) + normalize(v, dim=1)) / 2
-            self.context.see(rows, cosine_similarity(u, v).cpu())
+            self.context.see((normalize(u, dim=1) + normalize(v, dim=1)) / 2, cosine_similarity(u, v).cpu())
             stream = self.randomness.generator("negatives")
             before = stream.get_state()
             k = min(self.k, max(self.context.size - 1, 1))
@@ -85,12 +83,11 @@ class SampledContrast(nn.Module):
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return what a checkpoint must hold for the next step to be the same."""
-        held = {name: getattr(self.filled, name) for name in ("candidates", "weights", "class_prior")}
-        mixed = None if self.filled.mixed is None else list(self.filled.mixed)
-        return {"steps": self.steps, "settled": self.settled, "mixed": mixed, **held}
+        filled = {name: getattr(self.filled, name) for name in ("candidates", "weights", "class_prior")}
+        mixed = self.filled.mixed and list(self.filled.mixed)
+        return {"steps": self.steps, "settled": self.settled, "mixed": mixed, "filled": filled}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Go on from what `get_extra_state` returned."""
         self.steps, self.settled, mixed = state["steps"], state["settled"], state["mixed"]
-        held = {name: state[name] for name in ("candidates", "weights", "class_prior")}
-        self.filled = dataclasses.replace(self.filled, mixed=None if mixed is None else Mixed(*mixed), **held)
+        self.filled = dataclasses.replace(self.filled, mixed=mixed and Mixed(*mixed), **state["filled"])

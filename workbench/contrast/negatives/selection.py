@@ -1,8 +1,8 @@
 """`Selection`: whom each anchor is compared with, and why; `select` asks a sampler, `compared` a training for one."""
 
-import string
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -73,18 +73,19 @@ class Selection:
         places = torch.nonzero(self.anchors == anchor).flatten()
         if not len(places):
             raise UserError(f"node {anchor} is no anchor of this selection, which has {len(self.anchors):,} anchors")
-        row, part = int(places[0]), replace(self, anchors=self.anchors[places])
-        if not self.shared:
-            mixed = self.mixed and Mixed(*(part.expand(len(self.anchors), -1)[row : row + 1] for part in self.mixed))
-            part = replace(part, negatives=self.negatives[places], weights=self.weights[places], mixed=mixed)
-            return replace(part, facts=lambda rows: self.facts(np.full(len(rows), row)))
-        kept = self.negatives != anchor
+        row, shape = int(places[0]), (len(self.anchors), self.negatives.shape[-1])
+        negatives, weights = self.negatives.expand(shape)[row], self.weights.expand(shape)[row]
+        kept = negatives != anchor
+        mixed = self.mixed and Mixed(*(rows.expand(len(self.anchors), -1)[[row]] for rows in self.mixed))
 
         def facts(rows: Positions) -> Facts:
-            shared = self.facts(np.array([row]))
-            return {name: np.broadcast_to(v, self.negatives.shape)[kept.numpy()][None] for name, v in shared.items()}
+            decided = self.facts(np.full(len(rows), row))
+            return {
+                name: np.broadcast_to(fact, (len(rows), len(kept)))[:, kept.numpy()] for name, fact in decided.items()
+            }
 
-        return replace(part, negatives=self.negatives[kept][None], weights=self.weights[kept][None], facts=facts)
+        lists = negatives[kept][None], weights[kept][None]
+        return Selection(self.anchors[[row]], *lists, mixed, self.class_prior, self.because, facts)
 
     def sentences(self) -> list[str]:
         """Return why each row of `reasons` was chosen, in its order; a missing quantity (-1, nan) is left out."""
@@ -92,33 +93,26 @@ class Selection:
 
     def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """Return anchor, negative and weight of each pair that counts, never a node with itself [pairs] each."""
-        anchors = self.anchors.numpy()[:, None]
-        negatives, weights = (
-            part.numpy()[None] if self.shared else part.numpy() for part in (self.negatives, self.weights)
-        )
-        anchor, negative, weight = np.broadcast_arrays(anchors, negatives, weights)
+        anchors, negatives, weights = (part.numpy() for part in (self.anchors, self.negatives, self.weights))
+        anchor, negative, weight = np.broadcast_arrays(anchors[:, None], negatives, weights)
         kept = (negative >= 0) & (negative != anchor)
         return anchor[kept], negative[kept], weight[kept].astype(np.float64)
 
 
 def _filled(because: str, row: Mapping[Any, Any]) -> str:
-    """Fill a sentence.
-
-    Of a part between semicolons that has an alternative after "|", the first is taken whose quantities are all there;
-    a part without any is dropped.
-    """
+    """Fill a sentence; of the alternatives between "|" of each part between ";", the first that lacks no quantity."""
+    known = {
+        name: value
+        for name, value in row.items()
+        if pd.notna(value) and not (isinstance(value, int | np.integer) and value == -1)
+    }
     sentences = []
     for part in because.split(";"):
         for form in part.split("|"):
-            wanted = [row[name] for _, name, _, _ in string.Formatter().parse(form) if name]
-            if not any(_missing(value) for value in wanted):
-                sentences.append(form.format(**row).strip())
+            with suppress(KeyError):
+                sentences.append(form.format_map(known).strip())
                 break
     return "; ".join(sentences)
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value != value or (isinstance(value, int | np.integer) and value == -1)
 
 
 def select(
@@ -131,21 +125,14 @@ def select(
     anchors: int | list[int] | Tensor | None = None,
     **options: Any,
 ) -> Selection:
-    """Choose negatives by a named sampler.
-
-    What an anchor gets does not depend on which other anchors are asked.
+    """Choose negatives by a named sampler; what an anchor gets does not depend on which other anchors are asked.
 
     Args:
-        sampler: name of the sampler; `names()` lists them.
-        graph: a graph with edge_index; its labels are not looked at.
+        sampler, options: one of `names()` and its options. graph: with edge_index; its labels are not looked at.
         k: how many negatives an anchor has at most, 1 or more; the sampler "all" does not look at it.
         seed: master seed of whatever is drawn.
         embedding: a run, or a matrix [nodes, dim], that similarities and clusters are of; None for the attributes.
         anchors: node ids to choose for; None for the sampler's own anchors, mostly all nodes.
-        **options: further options of the sampler; an unknown one is an error.
-
-    Returns:
-        The choice and its reasons.
 
     Raises:
         UserError: an unknown sampler or option, an anchor that isn't there, or a k that doesn't fit the graph.
@@ -174,7 +161,7 @@ def context_of(
         rows = torch.from_numpy(rows)
     if rows is not None and not isinstance(rows, Tensor):
         raise UserError(f"an embedding is a run or a matrix [nodes, dim], not {type(rows).__name__}")
-    return SamplingContext(Data(x=graph.x, edge_index=graph.edge_index, num_nodes=nodes), rows, anchors)
+    return SamplingContext(graph, rows, anchors)
 
 
 def choose(context: SamplingContext, sampler: str, k: int, seed: int = 0, **options: Any) -> Selection:
@@ -188,20 +175,21 @@ def choose(context: SamplingContext, sampler: str, k: int, seed: int = 0, **opti
 def compared(contrast: Contrast, anchor: int, nodes: int) -> Selection:
     """Return the negatives of one anchor in a run's contrast, with weights; what is listed twice weighs twice.
 
-    Args:
-        contrast: of a run. anchor: node id; a UserError where no row stands for it. nodes: how many the graph has.
+    Raises:
+        UserError: no row stands for this node of the graph's.
     """
     ids = torch.arange(nodes) if contrast.nodes is None else contrast.nodes.cpu()
     rows = torch.nonzero(ids == anchor).flatten()
     if not len(rows):
         raise UserError(f"the training never compared node {anchor}: its anchors are {len(ids):,} of {nodes:,} nodes")
-    row, listed, weights = int(rows[0]), contrast.candidates, contrast.weights
-    each = listed is not None and listed.dim() == 2
-    columns = torch.arange(len(ids)) if listed is None else (listed[row] if each else listed).cpu()
-    if isinstance(weights, tuple):
-        own = (weights[1] @ weights[0][row]).cpu()
-    else:
-        own = torch.ones(len(columns)) if weights is None else (weights[row] if each else weights).cpu()
+    row, columns, own = int(rows[0]), contrast.chosen(ids), contrast.weights
+    if isinstance(own, tuple):
+        own = own[1] @ own[0][row]
+    elif own is None:
+        own = torch.ones(columns.shape)
+    if contrast.listed:
+        columns, own = columns[row], own[row]
+    columns, own = columns.cpu(), own.cpu()
     kept = (columns != row) & (own > 0)
     negatives, place = torch.unique(columns[kept], return_inverse=True)
     total = torch.zeros(len(negatives)).index_add(0, place, own[kept].float())
@@ -213,20 +201,14 @@ def compared(contrast: Contrast, anchor: int, nodes: int) -> Selection:
     return Selection(torch.tensor([anchor]), *lists, mixed, contrast.class_prior, because=COMPARED)
 
 
-# ------------------------------------------------------------------------------- what samplers make selections by
-
-
 def shared(
     context: SamplingContext, negatives: Positions, because: str, own_anchors: Positions | None = None, **facts: Any
 ) -> Selection:
-    """Return a selection of one list for all anchors from positions [k], each of weight 1.
+    """Return a selection of one list for all anchors from positions [k], each of weight 1, for samplers.
 
-    Args:
-        context: what was chosen from. negatives: positions [k].
-        because: the reason, a sentence with names of `facts` in braces; parts between semicolons are dropped where a
-            quantity is missing.
-        own_anchors: positions of the anchors where nobody asked for others; None for all.
-        **facts: what decided, a single value or [k] each.
+    `because` is the reason, a sentence with names of `facts` in braces, of which parts between semicolons are dropped
+    where a quantity is missing; `facts` are what decided, a single value or [k] each; `own_anchors` are the positions
+    of the anchors where nobody asked for others, None for all.
     """
     anchors = own_anchors if context.asked is None and own_anchors is not None else context.anchors
     weights = torch.ones(len(negatives))
@@ -238,8 +220,8 @@ def listed(
 ) -> Selection:
     """Return a selection of a list an anchor from positions [anchors, k], -1 where there is none.
 
-    `because` is as for `shared`; `facts` takes numbers of anchors [some] and gives what decided, each [some, k], only
-    asked when someone looks; `mixed` are synthetic negatives, by positions.
+    As for `shared`, but `facts` takes numbers of anchors [some] and gives what decided, each [some, k], only when
+    someone looks; `mixed` are synthetic negatives, by positions.
     """
     chosen = torch.from_numpy(negatives)
     nodes = torch.where(chosen >= 0, context.ids[chosen.clamp(min=0)], -1)

@@ -1,31 +1,37 @@
 """Samplers that cluster the nodes and choose representatives, or the anchor's own or another cluster."""
 
+from typing import Literal
+
 import numpy as np
+import scipy.sparse as sp
 import torch
+from scipy.sparse.linalg import eigsh
+from sklearn.cluster import MiniBatchKMeans
+from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.contrast.negatives.context import Positions, SamplingContext, walk
-from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, listed, shared
-from workbench.contrast.negatives.spectral import spectral_clusters
-from workbench.errors import unknown
+from workbench.contrast.negatives.selection import SAMPLERS, Selection, listed, shared
+from workbench.datasets.structure import adjacency
+from workbench.errors import UserError
 from workbench.randomness import Randomness
+
+Spectrum = Literal["largest", "smallest"]
 
 
 @SAMPLERS.register("e2neg")
-def e2neg(context: SamplingContext, k: int, randomness: Randomness, spectrum: str = "largest") -> Selection:
+def e2neg(context: SamplingContext, k: int, randomness: Randomness, spectrum: Spectrum = "largest") -> Selection:
     """The most central node of each of k spectral clusters; they are the anchors too where nobody asks for others.
 
     Source: Huang and others, E2Neg, AAAI 2025, stages 1 and 2. `spectrum` is "largest" (singular vectors of the
     Laplacian, as released) or "smallest" (corrected: the smoothest vectors of the largest component). Empty clusters
     give no node.
     """
-    if spectrum not in ("largest", "smallest"):
-        raise unknown("spectrum", spectrum, ("largest", "smallest"), "of sampler 'e2neg'")
-    graph: Data = context.graph
-    clusters, centrality = spectral_clusters(graph, k, spectrum, randomness)  # type: ignore[arg-type]
-    inside = clusters[context.ids].numpy(), centrality[context.ids].numpy()
+    clusters, centrality = (
+        part[context.ids].numpy() for part in spectral_clusters(context.graph, k, spectrum, randomness)
+    )
     because = "most central of the {cluster_size} nodes of spectral cluster {cluster}, centrality {centrality:.3f}"
-    return _centres(context, *inside, because, "centrality", 1.0)
+    return _centres(context, clusters, centrality, because, centrality=centrality)
 
 
 @SAMPLERS.register("kmeans-centres")
@@ -35,7 +41,8 @@ def kmeans_centres(context: SamplingContext, k: int, randomness: Randomness) -> 
     The control for E2Neg's spectral clusters that looks at attributes and not at the graph (k-means: Lloyd, 1982).
     """
     because = "nearest to the centre of k-means cluster {cluster} of {cluster_size} nodes, at {distance:.3f}"
-    return _centres(context, *context.clusters(k, randomness), because, "distance", -1.0)
+    clusters, distance = context.clusters(k, randomness)
+    return _centres(context, clusters, -distance, because, distance=distance)
 
 
 @SAMPLERS.register("random-centres")
@@ -63,19 +70,28 @@ def different_cluster(context: SamplingContext, k: int, randomness: Randomness, 
 
 
 def _centres(
-    context: SamplingContext, clusters: Positions, value: np.ndarray, because: str, name: str, sign: float
+    context: SamplingContext, clusters: Positions, score: np.ndarray, because: str, **measured: np.ndarray
 ) -> Selection:
-    """Choose the position of the highest sign * value in each cluster; what came second is displaced."""
-    order = np.lexsort((-sign * value, clusters))
-    order = order[clusters[order] >= 0]
-    sorted_clusters = clusters[order]
-    first = np.flatnonzero(np.r_[True, sorted_clusters[1:] != sorted_clusters[:-1]])
-    size = np.diff(np.r_[first, len(order)])
-    second = order[np.minimum(first + 1, len(order) - 1)]
-    centres = order[first]
-    facts = {"cluster": sorted_clusters[first], "cluster_size": size, name: value[centres]}
-    facts["displaced"] = np.where(size > 1, context.ids.numpy()[second], -1)
+    """Choose the position of the highest score in each cluster; what came second is displaced."""
+    order, first = _ranked(clusters, score)
+    centres, size = order[first], np.diff(np.r_[first, len(order)])
+    second = context.ids.numpy()[order[np.minimum(first + 1, len(order) - 1)]]
+    facts = {"cluster": clusters[centres], "cluster_size": size, **{name: of[centres] for name, of in measured.items()}}
+    facts["displaced"] = np.where(size > 1, second, -1)
     return shared(context, centres, because + "; displaced node {displaced}", centres, **facts)
+
+
+def _ranked(clusters: Positions, score: np.ndarray) -> tuple[Positions, Positions]:
+    """Return the positions in a cluster, by cluster and from the highest score, and where each cluster begins."""
+    order = np.lexsort((-score, clusters))
+    order = order[clusters[order] >= 0]
+    return order, np.unique(clusters[order], return_index=True)[1]
+
+
+def most_central(clusters: Tensor, centrality: Tensor) -> Tensor:
+    """Return the node of highest centrality in each non-empty cluster, by cluster [centres]."""
+    order, first = _ranked(clusters.numpy(), centrality.numpy())
+    return torch.from_numpy(order[first])
 
 
 def _by_cluster(context: SamplingContext, k: int, randomness: Randomness, clusters: int, same: bool) -> Selection:
@@ -83,8 +99,39 @@ def _by_cluster(context: SamplingContext, k: int, randomness: Randomness, cluste
     own = cluster[context.anchors]
     chosen = walk(context, k, randomness, lambda rows, seen: (cluster[seen] == own[rows]) == same)
     because = "of the anchor's cluster {cluster}" if same else "of cluster {cluster}, the anchor is of {own_cluster}"
+    return listed(
+        context, chosen, because, lambda rows: {"cluster": cluster[chosen[rows]], "own_cluster": own[rows][:, None]}
+    )
 
-    def facts(rows: Positions) -> Facts:
-        return {"cluster": cluster[chosen[rows]], "own_cluster": own[rows][:, None]}
 
-    return listed(context, chosen, because, facts)
+def spectral_clusters(graph: Data, k: int, spectrum: Spectrum, randomness: Randomness) -> tuple[Tensor, Tensor]:
+    """Cluster nodes by k singular vectors of the normalised Laplacian; the norm of a node's row is its centrality.
+
+    The spectrum "largest", as released, takes the most oscillating vectors, "smallest" the smoothest of the largest
+    component, in which clusters are communities. Differs from the release, which leaves the eigensolver unseeded.
+
+    Returns:
+        Cluster of each node, -1 for none [nodes], and centrality, 0 outside clusters, float64 [nodes].
+    """
+    a, nodes = adjacency(graph), int(graph.num_nodes or 0)
+    inside = np.arange(nodes)
+    if spectrum == "smallest":
+        labels = sp.csgraph.connected_components(a, directed=False)[1]
+        inside = np.flatnonzero(labels == np.bincount(labels).argmax())
+        a = a[inside][:, inside]
+    if not 1 <= k < len(inside):
+        raise UserError(f"{k} centres were asked for; the graph allows 1 to {len(inside) - 1} with this spectrum")
+    degree = np.asarray(a.sum(1)).ravel()
+    scale = sp.diags(np.divide(1.0, np.sqrt(degree), out=np.zeros_like(degree), where=degree > 0))
+    normalised = (scale @ a @ scale).tocsr()
+    # Small components repeat eigenvalues, where the solver restarts with random vectors: it needs the generator, too.
+    draw = np.random.default_rng(randomness.integer("spectrum"))
+    matrix = normalised if spectrum == "smallest" else sp.eye(len(inside), format="csr") - normalised
+    values, vectors = eigsh(matrix, k, which="LA", v0=draw.standard_normal(len(inside)), rng=draw)
+    vectors = vectors[:, np.argsort(-values, kind="stable")]
+    spread = vectors.std(0)
+    standardised = (vectors - vectors.mean(0)) / np.where(spread > 0, spread, 1.0)
+    clusters, centrality = np.full(nodes, -1), np.zeros(nodes)
+    clusters[inside] = MiniBatchKMeans(k, batch_size=2000, n_init=10, random_state=42).fit_predict(standardised)
+    centrality[inside] = np.linalg.norm(vectors, axis=1)
+    return torch.from_numpy(clusters), torch.from_numpy(centrality)

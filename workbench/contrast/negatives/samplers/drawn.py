@@ -1,5 +1,7 @@
 """Samplers that draw at random, from all nodes or by their place in the graph."""
 
+from dataclasses import replace
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -30,6 +32,20 @@ def uniform_each(context: SamplingContext, k: int, randomness: Randomness) -> Se
     chosen = walk(context, k, randomness, lambda rows, seen: np.ones_like(seen, bool))
     because = "number {draw} of the nodes drawn at random for this anchor"
     return listed(context, chosen, because, lambda rows: {"draw": np.arange(1, chosen.shape[1] + 1)})
+
+
+@SAMPLERS.register("debiased")
+def debiased(context: SamplingContext, k: int, randomness: Randomness, class_prior: float = 0.1) -> Selection:
+    """K nodes drawn as by `uniform`, whose sum is corrected for the share of them that is of the anchor's class.
+
+    Source: Chuang and others, Debiased Contrastive Learning, NeurIPS 2020; `class_prior` is their tau+. The correction
+    is made in the loss, see `workbench.contrast.ratio`.
+    """
+    if not 0 <= class_prior < 1:
+        raise UserError(f"class_prior is {class_prior}; it must be at least 0 and below 1")
+    drawn = uniform(context, k, randomness)
+    because = f"{drawn.because}, their sum corrected for a class prior of {class_prior:g}"
+    return replace(drawn, because=because, class_prior=class_prior)
 
 
 @SAMPLERS.register("degree-weighted")

@@ -35,13 +35,12 @@ def semi_hard(context: SamplingContext, k: int, randomness: Randomness, margin: 
         bound = context.positive[torch.from_numpy(block)][:, None] - margin
         return cosines.masked_fill(cosines >= bound, -math.inf)
 
-    def facts(rows: Positions) -> Facts:
-        positive = context.positive.numpy()[context.anchors[rows]][:, None]
-        return {**_ranked(context, ranked, rows), "positive": positive}
-
     ranked = _top(context, k + 1, below)
     because = "number {rank} by cosine, {cosine:.3f}, below the positive's {positive:.3f}; displaced node {displaced}"
-    return listed(context, ranked[:, :k], because, facts)
+    own = context.positive.numpy()[context.anchors, None]
+    return listed(
+        context, ranked[:, :k], because, lambda rows: {**_ranked(context, ranked, rows), "positive": own[rows]}
+    )
 
 
 @SAMPLERS.register("ring")
@@ -102,12 +101,8 @@ def mixing(
     second = torch.where(torch.arange(count) < synthetic, second, own)
     lonely = hard[:, :1] < 0
     mixed = Mixed(torch.where(lonely, own, first), torch.where(lonely, own, second), share)
-
-    def facts(rows: Positions) -> Facts:
-        return {"rank": np.arange(1, k + 1), "cosine": _cosines(context, rows, chosen[rows])[0]}
-
     because = "drawn at random for this anchor, number {rank} of the drawn by cosine, {cosine:.3f}"
-    return listed(context, chosen, because, facts, mixed if count else None)
+    return listed(context, chosen, because, lambda rows: _by_rank(context, chosen, rows), mixed if count else None)
 
 
 def _top(context: SamplingContext, k: int, score: Callable[[Tensor, Positions], Tensor]) -> Positions:
@@ -116,8 +111,7 @@ def _top(context: SamplingContext, k: int, score: Callable[[Tensor, Positions], 
     `score` takes cosines [block, size], minus infinity for an anchor with itself, and the anchors' positions [block];
     it gives minus infinity for whoever must not be chosen.
     """
-    top = np.full((len(context.anchors), k), -1)
-    done = 0
+    top, done = np.full((len(context.anchors), k), -1), 0
     for block in context.blocks():
         cosines = context.similarity(block)
         own = torch.arange(len(block)), torch.from_numpy(block)
@@ -133,10 +127,7 @@ def _top(context: SamplingContext, k: int, score: Callable[[Tensor, Positions], 
 def _cosines(
     context: SamplingContext, rows: Positions, chosen: Positions, ranked: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return cosines of anchors with what was chosen for them [rows, k], nan where nothing was.
-
-    And, where `ranked`, the percentage of the anchor's other nodes that are less similar [rows, k].
-    """
+    """Return cosines of anchors with those chosen, nan for none, and where `ranked` the % of others below [rows, k]."""
     cosines, below = np.full(chosen.shape, np.nan), np.full(chosen.shape, np.nan)
     for start in range(0, len(rows), context.step):
         part = slice(start, start + context.step)
@@ -152,7 +143,10 @@ def _cosines(
 
 def _ranked(context: SamplingContext, ranked: Positions, rows: Positions) -> Facts:
     """Return rank, cosine and the node that would have been next; `ranked` has one column more than was chosen."""
-    chosen, following = ranked[rows, :-1], ranked[rows, -1:]
+    following = ranked[rows, -1:]
     displaced = np.where(following >= 0, context.ids.numpy()[following], -1)
-    cosine = _cosines(context, rows, chosen)[0]
-    return {"rank": np.arange(1, chosen.shape[1] + 1), "cosine": cosine, "displaced": displaced}
+    return {**_by_rank(context, ranked[:, :-1], rows), "displaced": displaced}
+
+
+def _by_rank(context: SamplingContext, chosen: Positions, rows: Positions) -> Facts:
+    return {"rank": np.arange(1, chosen.shape[1] + 1), "cosine": _cosines(context, rows, chosen[rows])[0]}

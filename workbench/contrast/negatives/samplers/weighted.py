@@ -1,4 +1,4 @@
-"""Samplers that choose whom to push how much: by a rule, or corrected for negatives of the anchor's own class."""
+"""The sampler that chooses whom to push, and how much, by a rule."""
 
 from dataclasses import replace
 
@@ -40,17 +40,3 @@ def rule_weighted(
         raise UserError(f"the rule {rule!r} is true of no node of this graph, so that no negative is left")
     because = "the rule holds of it to the degree {truth:.3f}"
     return replace(shared(context, chosen, because, truth=np.asarray(truth)[chosen]), weights=truth[chosen].float())
-
-
-@SAMPLERS.register("debiased")
-def debiased(context: SamplingContext, k: int, randomness: Randomness, class_prior: float = 0.1) -> Selection:
-    """K nodes drawn uniformly, shared, whose sum is corrected for the share of them that is of the anchor's class.
-
-    Source: Chuang and others, Debiased Contrastive Learning, NeurIPS 2020; `class_prior` is their tau+. The correction
-    is made in the loss, see `workbench.contrast.corrections.debiased`.
-    """
-    if not 0 <= class_prior < 1:
-        raise UserError(f"class_prior is {class_prior}; it must be at least 0 and below 1")
-    order = torch.randperm(context.size, generator=randomness.generator("negatives"))[:k].numpy()
-    because = f"number {{draw}} of the nodes drawn at random, their sum corrected for a class prior of {class_prior:g}"
-    return replace(shared(context, order, because, draw=np.arange(1, len(order) + 1)), class_prior=class_prior)

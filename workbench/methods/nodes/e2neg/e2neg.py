@@ -16,7 +16,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.contrast import Contrast
-from workbench.contrast.negatives.spectral import most_central, spectral_clusters
+from workbench.contrast.negatives.samplers.clustered import most_central, spectral_clusters
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors
 from workbench.encoders.heads import projector
