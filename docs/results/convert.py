@@ -13,7 +13,7 @@ import pandas as pd
 
 from workbench.studies import results
 from workbench.studies.families import switch_name
-from workbench.studies.measure import LENS
+from workbench.studies.results import LENS
 
 MEANS = {"accuracy": "accuracy", "spread over splits": "accuracy_std", "macro F1": "macro_f1"}
 FACTS = {"negatives": "negatives", "ms an epoch": "ms_an_epoch"}

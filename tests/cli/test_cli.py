@@ -195,7 +195,8 @@ def test_fit_stores_loads_and_is_evaluated(capsys: pytest.CaptureFixture[str]) -
 
     assert "did you mean 'fast'?" in complaint(capsys, "evaluate", "grace/digits", "--solver", "fsat")
     assert "did you mean 'grace/digits'?" in complaint(capsys, "evaluate", "grace/digitss")
-    assert "differs from it in content" in complaint(capsys, "evaluate", "grace/digits", "--graph", "karate")
+    other = complaint(capsys, "evaluate", "grace/digits", "--graph", "karate")
+    assert "differs from it in content" in other and other.endswith(" (--graph says where it is)\n")
     rows = parsed(capsys, "evaluate", "grace/digits", *options, "--baselines")
     names = [row["name"] for row in rows]
     assert names[-1] == "grace" and "untrained grace" in names and "raw attributes" in names
@@ -222,7 +223,7 @@ def test_fit_with_a_protocol_scores_at_once(
         asked.append(protocol)
         return Scores()
 
-    monkeypatch.setattr("workbench.evaluation.evaluate", evaluate)
+    monkeypatch.setattr("workbench.evaluate", evaluate)
     words = ("fit", "grace", "karate", "-p", "epochs=1", "--protocol", "random-10-90")
     assert said(capsys, *words)[1].splitlines()[1] == "accuracy 80.0 ± 1.0 %"
     assert parsed(capsys, *words)["scores"] == {"accuracy": {"mean": 80.0, "std": None}}
@@ -382,13 +383,13 @@ def test_an_interrupted_fit_keeps_what_was_learned(
     def stopped(*args: object, **settings: object) -> object:
         return real_fit(*args, callback=lambda told: told.epoch < 2, **settings)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("workbench.training.fit.fit", stopped)
+    monkeypatch.setattr("workbench.fit", stopped)
     code, out, err = said(capsys, "fit", "grace", "karate", "-p", "epochs=4")
     assert code == 130 and "2 of 4 epochs" in out and "not stored" in out and "next:" not in out
     assert "workbench: interrupted; the same command goes on after epoch 2" in err
     code, out, _ = said(capsys, "fit", "grace", "karate", "-p", "epochs=4", "--json")
     assert code == 130 and json.loads(out)["complete"] is False
-    monkeypatch.setattr("workbench.training.fit.fit", real_fit)
+    monkeypatch.setattr("workbench.fit", real_fit)
     code, out, err = said(capsys, "fit", "grace", "karate", "-p", "epochs=4")
     assert code == 0 and "4 epochs" in out
 
@@ -399,7 +400,7 @@ def test_an_interruption_elsewhere_says_what_was_kept(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("workbench.datasets.load_graph", interrupted)
+    monkeypatch.setattr("workbench.load_graph", interrupted)
     code, _, err = said(capsys, "fit", "grace", "karate")
     assert (code, err) == (130, "\nworkbench: interrupted; no run was stored\n")
 

@@ -15,7 +15,7 @@ from workbench.errors import UserError
 from workbench.evaluation import coloured, projection
 from workbench.methods import Preset
 from workbench.plots import network, style
-from workbench.plots.audits import EXPECTED, PANELS
+from workbench.plots.negatives import EXPECTED, PANELS
 from workbench.training.run import Run
 
 

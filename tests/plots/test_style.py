@@ -12,7 +12,6 @@ import plotly.io as pio
 import pytest
 import torch
 from numpy.typing import NDArray
-from plotly.subplots import make_subplots
 from test_plots import comparison, made, ring
 from torch_geometric.data import Data
 
@@ -121,7 +120,7 @@ def test_no_colour_is_turned_twice_and_no_two_become_one() -> None:
 
 def test_dark_turns_a_colour_wherever_it_stands_and_leaves_the_figure_as_it_was() -> None:
     ink, paper = style.ON_DARK[style.INK], style.ON_DARK[style.PAPER]
-    fig = style.figure(f'title <span style="font-size:9px;color:{style.MUTED}">small</span>', base=make_subplots(1, 2))
+    fig = style.figure(f'title <span style="font-size:9px;color:{style.MUTED}">small</span>', rows=1, cols=2)
     marker = {"color": [style.FAINT, "rgb(1, 2, 3)"], "line": {"color": np.array([style.INK, "#123456"])}}
     fig.add_scatter(
         x=[1, 2], y=[0, 1], text=["#222222 of it", "b"], marker=marker, textfont_color=style.INK, row=1, col=1

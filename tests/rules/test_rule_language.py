@@ -16,7 +16,7 @@ from torch_geometric.data import Data
 from workbench import rules
 from workbench.errors import UserError
 from workbench.rules import language
-from workbench.rules.formula import (
+from workbench.rules.syntax import (
     AGGREGATES,
     Aggregate,
     Binary,
@@ -30,6 +30,7 @@ from workbench.rules.formula import (
     Truth,
     Unary,
     Variable,
+    walk,
 )
 from workbench.rules.vocabulary import DOMAINS, FUNCTIONS, TERMS
 
@@ -148,7 +149,7 @@ def test_what_is_printed_reads_back(node: Node) -> None:
 def test_mathematics_is_balanced_and_trees_have_a_line_a_part(node: Node) -> None:
     assert balanced(rules.to_latex(node))
     lines = rules.to_tree(node).split("\n")
-    assert len(lines) <= 1 + sum(1 for _ in language.walk(node)) and not re.match("[ │├└]", lines[0])
+    assert len(lines) <= 1 + sum(1 for _ in walk(node)) and not re.match("[ │├└]", lines[0])
     assert all(re.match("(│  |   )*(├─ |└─ )", line) for line in lines[1:])
 
 

@@ -18,7 +18,7 @@ from torch_geometric.data import Data
 from workbench import rules
 from workbench.errors import UserError
 from workbench.rules import explanation, published, terms
-from workbench.rules.formula import (
+from workbench.rules.syntax import (
     Aggregate,
     Binary,
     Call,
@@ -825,7 +825,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         for name, compute in table.items():
             monkeypatch.setitem(table, name, count(name, compute))
     monkeypatch.setattr(terms, "principal_components", count("components", terms.principal_components))
-    monkeypatch.setattr(terms, "_triangles", count("_triangles", terms._triangles))
+    monkeypatch.setattr(terms, "count_triangles", count("count_triangles", terms.count_triangles))
     return calls
 
 

@@ -220,7 +220,7 @@ def test_trainings_are_scored_once_and_kept(labelled: Data, tmp_path: Path, monk
 
 
 def test_a_large_graph_has_fewer_splits(labelled: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.studies.measure.LARGE", 100)
+    monkeypatch.setattr("workbench.studies.tasks.LARGE", 100)
     study = wb.studies.load("placebo", conditions=["released"], large_splits=2, seeds=1, epochs=1, dim=4, projection=4)
     assert set(wb.studies.run(study, labelled, store=tmp_path, progress=False)["split"].dropna()) == {0, 1}
 
@@ -295,9 +295,10 @@ def test_the_command_lists_runs_and_reports(
     assert code == 0 and "grace/cora" in out and "worse" in out and "not run here" in out
     code, out, _ = call("report")
     assert code == 0 and (tmp_path / report.PAGE).exists()
-    assert call("run")[0] == 2 and call("lst")[2].startswith(
-        "workbench: unknown action 'lst' of workbench claims; did you mean 'list'?"
-    )
+    code, _, told = call("run")
+    assert code == 2 and "takes CLAIM ..., and 0 words were given; claims are " in told
+    assert ", grace/cora, " in told and "dgi/cora," in told and "str-gcl/photo/dgi" not in told
+    assert call("lst")[2].startswith("workbench: unknown action 'lst' of workbench claims; did you mean 'list'?")
     assert "did you mean 'grace/cora'" in call("run", "grace/coro")[2]
     assert "DGI is not in the workbench" in call("run", "str-gcl/photo/dgi")[2]
     assert "can't be compared" in call("run", "str-gcl/photo/grace")[2]

@@ -1,6 +1,7 @@
 """The executor: what is planned, and that nothing is lost or broken when processes are killed."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -22,8 +23,8 @@ from workbench.cli import main
 from workbench.errors import UserError
 from workbench.studies import execute
 from workbench.studies.execute import Outcome
-from workbench.studies.plan import Task, plan
 from workbench.studies.study import Condition, sweep
+from workbench.studies.tasks import Task, plan
 from workbench.training import store as runs
 
 EPOCHS = 250  # a second or so on the karate club, more than a checkpoint needs
@@ -186,18 +187,18 @@ def test_without_dask_the_message_says_what_to_install(monkeypatch: pytest.Monke
 
 def test_after_the_deadline_a_training_ends_and_goes_on_another_time(tmp_path: Path) -> None:
     study, (task,) = planned([3], epochs=1000, dim=8)
-    store = str(tmp_path / "store")
-    Path(store).mkdir()
+    store = tmp_path / "store"
+    store.mkdir()
     outcome = execute.work(task, study, store, time.time() + 0.5, 1, {})
     assert (outcome.state, outcome.asked, outcome.reason) == ("unfinished", 1000, "the deadline came")
     assert outcome.epochs is not None and 0 < outcome.epochs < 1000
     facts = {row["metric"]: row["value"] for row in outcome.rows}
     assert facts == {"finished": 0, "asked_epochs": 1000}
-    assert len(list(Path(store).glob(".*.checkpoint"))) == 1
+    assert len(list(store.glob(".*.checkpoint"))) == 1
     late = execute.work(task, study, store, time.time() - 1, 1, {})
     assert (late.state, late.reason) == ("unfinished", "not begun before the deadline")
-    outcome = execute.work(task, study, store, None, 1, {})
-    assert outcome.state == "trained" and execute.work(task, study, store, None, 1, {}).state == "stored"
+    outcome = execute.work(task, study, store, math.inf, 1, {})
+    assert outcome.state == "trained" and execute.work(task, study, store, math.inf, 1, {}).state == "stored"
     plain = wb.fit("grace", wb.load_graph("karate"), "defaults", 3, store=tmp_path / "plain", progress=False,
                    epochs=1000, dim=8)  # fmt: skip
     assert torch.equal(runs.load(outcome.folder).embeddings, plain.embeddings)
@@ -205,11 +206,11 @@ def test_after_the_deadline_a_training_ends_and_goes_on_another_time(tmp_path: P
 
 def test_what_another_process_trains_is_waited_for(tmp_path: Path) -> None:
     study, (task,) = planned(1, dim=8, epochs=1)
-    with execute.FileLock(execute._lock(task, str(tmp_path))):
-        assert execute.work(task, study, str(tmp_path), None, 1, {}).state == "busy"
-        late = execute.work(task, study, str(tmp_path), time.time() + 0.2, 1, {}, wait=True)
+    with execute._lock(task, tmp_path):
+        assert execute.work(task, study, tmp_path, math.inf, 1, {}).state == "busy"
+        late = execute.work(task, study, tmp_path, time.time() + 0.2, 1, {}, wait=True)
         assert (late.state, late.reason) == ("unfinished", "another process still trains it")
-    assert execute.work(task, study, str(tmp_path), None, 1, {}, wait=True).state == "trained"
+    assert execute.work(task, study, tmp_path, math.inf, 1, {}, wait=True).state == "trained"
 
 
 def test_what_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None:
@@ -236,7 +237,7 @@ def test_a_plan_is_checked_before_anything_is_trained() -> None:
         "grace on cora, quick, epochs=7, seed 1", "e2neg on cora, quick, epochs=7, seed 1",
     ]  # fmt: skip
     with pytest.raises(UserError, match="did you mean 'grace'"):
-        sweep(["grce"], ["quick"])
+        plan(sweep(["grce"], ["quick"]), ["cora"])
     with pytest.raises(UserError, match="unknown graph 'coora'; did you mean 'cora'"):
         plan(study, ["cora", "coora"], left_out=[])
     named, whole = (plan(sweep(["grace"], [preset]), ["cora"]) for preset in ("released", "released/cora"))

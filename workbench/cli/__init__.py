@@ -1,8 +1,8 @@
 """The command line: what is said of a wrong word, and the exit code.
 
-Each module of this package that declares `add(parser)` and `run(args)` is a command, by the module's name. The first
-line of its docstring is its help, and `KEPT` says what an interruption leaves. It takes --json unless its `JSON` is
-false. Nothing heavy is imported before a command runs.
+Each module of this package is a command that has `add(option)`, which declares its arguments, and `run(args)`, which
+returns the exit code, None where all is fine. The first line of its docstring is its help, and `KEPT` says what an
+interruption leaves. It takes --json unless its `JSON` is false. Nothing heavy is imported before a command runs.
 """
 
 import argparse
@@ -14,9 +14,11 @@ import sys
 from dataclasses import fields
 from typing import NoReturn
 
-from workbench import __version__
+import workbench as wb
 from workbench.cli.output import FINE, INTERRUPTED, USER_MISTAKE
 from workbench.errors import UserError, nearest, unknown
+
+UNCHANGED = "nothing was changed"
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,28 +30,24 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command.
+    """Run the command of some words, None for those of the process, and return the exit code.
 
-    Args:
-        argv: words after the program's name; None takes them from the process.
-
-    Returns:
-        The exit code: 0 fine, 1 a notebook failed, 2 a mistake of the person, 130 interrupted.
+    It is 0 where all is fine, 1 where a notebook or a training failed, 2 for a mistake of the person, 130 interrupted.
     """
     try:
         code = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
+        return code
     except BrokenPipeError:  # the reader, e.g. `head`, has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = FINE
-    return code
+        return FINE
 
 
 def parsers() -> tuple[Parser, dict[str, Parser]]:
     """Return the parser of the whole command line, and that of each command by name."""
     top = Parser(prog="workbench", description="Contrastive learning on graphs, from the shell.", allow_abbrev=False)
-    top.add_argument("--version", action="version", version=__version__)
-    top.set_defaults(run=lambda _: top.parse_args(["--help"]), kept="nothing was changed", command=None)
+    top.add_argument("--version", action="version", version=wb.__version__)
+    top.set_defaults(run=lambda _: top.parse_args(["--help"]), kept=UNCHANGED, command=None)
     added = top.add_subparsers(metavar="COMMAND", dest="command", title="commands")
     by_name: dict[str, Parser] = {}
     for name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
@@ -57,20 +55,19 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
         if hasattr(module, "run"):
             about = (module.__doc__ or "").partition("\n")[0].rstrip(".")
             parser = by_name[name] = added.add_parser(name, help=about, description=f"{about}.", allow_abbrev=False)
-            parser.set_defaults(run=module.run, kept=getattr(module, "KEPT", "nothing was changed"))
+            parser.set_defaults(run=module.run, kept=getattr(module, "KEPT", UNCHANGED))
             if getattr(module, "JSON", True):
                 parser.add_argument("--json", action="store_true", help="print the result as JSON")
-            module.add(parser)
+            module.add(parser.add_argument)
     return top, by_name
 
 
 def _run(argv: list[str]) -> int:
-    kept = "nothing was changed"
+    kept = UNCHANGED
     try:
         args = _parse(argv)
         kept = args.kept
-        code: int = args.run(args)
-        return code
+        return args.run(args) or FINE
     except UserError as error:
         print("workbench:", " ".join(str(error).split()), file=sys.stderr)
         if caret := getattr(error, "caret", None):  # a formula shows the place
@@ -101,15 +98,12 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 def _unknown_option(flag: str, parser: Parser, args: argparse.Namespace) -> UserError:
     options = ["--help", *re.findall(r"--[\w-]+", parser.format_usage())]
     if hasattr(args, "method") and hasattr(args, "settings"):
-        from workbench import methods
-
         # A setting typed as an option: its value has then been taken for the method or the graph.
-        chosen = [args.method] if args.method in methods.names() else methods.names()
-        settings = {field.name for name in chosen for field in fields(methods.get(name).Config)}
+        chosen = [args.method] if args.method in wb.methods.names() else wb.methods.names()
+        settings = {field.name for name in chosen for field in fields(wb.methods.get(name).Config)}
         word = flag.lstrip("-").replace("-", "_")
         guess = nearest(word, [*settings, *(option.lstrip("-") for option in options)])
         if guess in settings:
-            return UserError(
-                f"unknown option {flag!r} of {parser.prog}; a method's setting is given as -p {guess}=VALUE"
-            )
+            given = f"a method's setting is given as -p {guess}=VALUE"
+            return UserError(f"unknown option {flag!r} of {parser.prog}; {given}")
     return unknown("option", flag, options, f"of {parser.prog}")

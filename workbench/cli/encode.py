@@ -1,26 +1,23 @@
 """Embed nodes or graphs that training never saw, by a stored run's encoder."""
 
-import argparse
+from argparse import Namespace
 
-from workbench.cli.output import add_run, check_out, show
-
-
-def add(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    add_run(parser)
-    parser.add_argument("data", metavar="GRAPH", help="a name or a file, with the attribute columns of the training")
-    parser.add_argument("--out", metavar="FILE", required=True, help="embeddings as .csv or .parquet, with names")
+import workbench as wb
+from workbench.cli.output import Option, add_run, check_out, show
 
 
-def run(args: argparse.Namespace) -> int:
-    """Write the embeddings and say what they are."""
-    from workbench.datasets import load_graph
+def add(option: Option) -> None:
+    add_run(option)
+    option("data", metavar="GRAPH", help="a name or a file, with the attribute columns of the training")
+    option("--out", metavar="FILE", required=True, help="embeddings as .csv or .parquet, with names")
+
+
+def run(args: Namespace) -> None:
     from workbench.datasets.kinds import kind_of
-    from workbench.training import store as runs
     from workbench.training.export import table_of
 
     check_out(args.out)
-    run, data = runs.load(runs.find(args.run_name)), load_graph(args.data)
+    run, data = wb.runs.load(wb.runs.find(args.run_name)), wb.load_graph(args.data)
     embeddings, names = run.encode(data), kind_of(data).names_of(data)
     by_item = embeddings if isinstance(embeddings, dict) else {"": embeddings}
     files = [str(table_of(matrix, names, args.out, item)) for item, matrix in by_item.items()]
@@ -28,4 +25,4 @@ def run(args: argparse.Namespace) -> int:
     facts = {"method": run.method, "trained_on": run.graph, "encoded": args.data, "shapes": shapes, "files": files}
     sizes = ", ".join(" x ".join(f"{size:,}" for size in shape) for shape in shapes)
     text = f"{args.data} embedded by {run.method} as trained on {run.graph}: {sizes}; {', '.join(files)}"
-    return show(args, facts, text)
+    show(args, facts, text)

@@ -1,51 +1,46 @@
 """Train a method on a graph and store the run."""
 
-import argparse
 import sys
 import time
-from typing import TYPE_CHECKING
+from argparse import Namespace
 
-from workbench.cli.output import FINE, INTERRUPTED, add_settings, facts_of, settings_of, show
-
-if TYPE_CHECKING:
-    from workbench.training.run import Run
+import workbench as wb
+from workbench.cli.output import FINE, INTERRUPTED, Option, add_settings, facts_of, settings_of, show
 
 KEPT = "no run was stored"
 # Arguments of `fit` that are no parameters of a method.
 OWN = ("preset", "seed", "device", "fresh", "graph", "method", "callback", "store", "progress", "options")
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument("method", metavar="METHOD")
-    parser.add_argument("graph", metavar="GRAPH", help="a name or a file")
-    presets = "released, as-described, quick, or a graph's name (default: the authors' for this graph)"
-    parser.add_argument("--preset", help=presets)
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    add_settings(parser, "a setting, e.g. -p epochs=50")
-    parser.add_argument("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
-    parser.add_argument("--fresh", action="store_true", help="train even where the same run is stored")
-    parser.add_argument("--protocol", help="score the run at once")
+def add(option: Option) -> None:
+    option("method", metavar="METHOD")
+    option("graph", metavar="GRAPH", help="a name or a file")
+    option("--preset", help="released, as-described, quick, or a graph's name (default: the authors' for this graph)")
+    option("--seed", type=int, default=0, help="default: %(default)s")
+    add_settings(option, "a setting, e.g. -p epochs=50")
+    option("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
+    option("--fresh", action="store_true", help="train even where the same run is stored")
+    option("--protocol", help="score the run at once")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Train, or load the same run from the store, and print a summary."""
-    from workbench import methods
-    from workbench.datasets import load_graph
-    from workbench.evaluation import evaluate, protocols
-    from workbench.training.fit import fit
-
-    methods.get(args.method)  # a misspelt word is told before anything is loaded or trained
+def run(args: Namespace) -> int:
+    wb.methods.get(args.method)  # a misspelt word is told before anything is loaded or trained
     if args.protocol:
-        protocols.get(args.protocol)
+        wb.protocols.get(args.protocol)
     settings = settings_of(args.settings, own=OWN)
-    graph, started = load_graph(args.graph), time.time()
-    run = fit(args.method, graph, args.preset, args.seed, device=args.device, fresh=args.fresh, **settings)
+    graph, started = wb.load_graph(args.graph), time.time()
+    run = wb.fit(args.method, graph, args.preset, args.seed, device=args.device, fresh=args.fresh, **settings)
     loaded = run.path is not None and (run.path / "run.json").stat().st_mtime < started
     facts = {**facts_of(run), "loaded": loaded}
-    lines = [_summary(run, loaded)]
+    state = "" if run.complete else f" of {run.config.epochs}"
+    loss = f", loss {run.history['loss'].iloc[-1]:.4f}" if run.epochs else ", untrained"
+    lines = [
+        f"{run.method} on {run.graph}, preset {run.preset}, seed {run.seed}: {run.epochs}{state} epochs in "
+        f"{run.seconds:.1f} s, peak {run.peak_mib:.0f} MiB on {run.device}{loss}; {run.path or 'not stored'}"
+        f"{'; loaded from the store, --fresh trains again' * loaded}"
+    ]
     if args.protocol and run.complete:
-        scores = evaluate(run, graph, args.protocol)
+        scores = wb.evaluate(run, graph, args.protocol)
         facts["scores"] = scores.as_dict()
         lines.append(str(scores))
     elif run.complete:
@@ -56,13 +51,3 @@ def run(args: argparse.Namespace) -> int:
         print(f"workbench: interrupted; the same command goes on after epoch {run.epochs}", file=sys.stderr)
         return INTERRUPTED
     return FINE
-
-
-def _summary(run: "Run", loaded: bool) -> str:
-    how = "; loaded from the store, --fresh trains again" if loaded else ""
-    state = "" if run.complete else f" of {run.config.epochs}"
-    loss = f", loss {run.history['loss'].iloc[-1]:.4f}" if run.epochs else ", untrained"
-    return (
-        f"{run.method} on {run.graph}, preset {run.preset}, seed {run.seed}: {run.epochs}{state} epochs in "
-        f"{run.seconds:.1f} s, peak {run.peak_mib:.0f} MiB on {run.device}{loss}; {run.path or 'not stored'}{how}"
-    )

@@ -1,25 +1,20 @@
 """Predict the peak memory of a fit on this machine's CPU."""
 
-import argparse
+from argparse import Namespace
 
+import workbench as wb
 from workbench.cli.fit import OWN
-from workbench.cli.output import add_settings, settings_of, show
+from workbench.cli.output import Option, add_settings, settings_of, show
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument("method", metavar="METHOD")
-    parser.add_argument("graph", metavar="GRAPH", help="a name or a file")
-    parser.add_argument("--preset", help="as for fit")
-    add_settings(parser, "a setting, e.g. -p epochs=50")
+def add(option: Option) -> None:
+    option("method", metavar="METHOD")
+    option("graph", metavar="GRAPH", help="a name or a file")
+    option("--preset", help="as for fit")
+    add_settings(option, "a setting, e.g. -p epochs=50")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print the forecast of one fit."""
-    from workbench import methods
-    from workbench.datasets import load_graph
-    from workbench.training.memory import forecast
-
-    methods.get(args.method)
-    expected = forecast(args.method, load_graph(args.graph), args.preset, **settings_of(args.settings, own=OWN))
-    return show(args, expected._asdict(), expected)
+def run(args: Namespace) -> None:
+    wb.methods.get(args.method)
+    expected = wb.forecast(args.method, wb.load_graph(args.graph), args.preset, **settings_of(args.settings, own=OWN))
+    show(args, expected._asdict(), expected)

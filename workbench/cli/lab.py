@@ -1,28 +1,25 @@
 """Open JupyterLab on a notebook, on this machine only, with its token."""
 
-import argparse
 import os
 import sys
+from argparse import Namespace
 from pathlib import Path
 from urllib.parse import quote
 
-from workbench.cli.output import FINE
+import workbench as wb
+from workbench.cli.output import Option
 
 JSON = False
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument("notebook", nargs="?", default="00_tour", metavar="NOTEBOOK", help="default: %(default)s")
-    parser.add_argument("--port", type=int, help="default: JupyterLab's")
-    parser.add_argument("--no-browser", action="store_true", help="print the address instead of opening it")
+def add(option: Option) -> None:
+    option("notebook", nargs="?", default="00_tour", metavar="NOTEBOOK", help="default: %(default)s")
+    option("--port", type=int, help="default: JupyterLab's")
+    option("--no-browser", action="store_true", help="print the address instead of opening it")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Become JupyterLab's process."""
-    from workbench.pages import notebooks
-
-    path, here = notebooks.find(args.notebook).resolve(), Path.cwd()
+def run(args: Namespace) -> None:
+    path, here = wb.notebooks.find(args.notebook).resolve(), Path.cwd()
     folder = here if path.is_relative_to(here) else path.parent
     command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={folder}"]
     command += [f"--LabApp.default_url=/lab/tree/{quote(path.relative_to(folder).as_posix())}"]
@@ -36,4 +33,3 @@ def run(args: argparse.Namespace) -> int:
         os.environ.setdefault(name, str(here / place))
     sys.stderr.flush()
     os.execv(sys.executable, command)
-    return FINE

@@ -1,38 +1,34 @@
 """Execute notebooks from top to bottom, without a browser."""
 
-import argparse
 import sys
+from argparse import Namespace
 from pathlib import Path
 
-from workbench.cli.output import FAILED, FINE, add_settings, print_json, settings_of
+import workbench as wb
+from workbench.cli.output import FAILED, FINE, Option, add_settings, print_json, settings_of
 from workbench.errors import UserError
 
 KEPT = "what was executed lies in the output folder"
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="a name or a path (default: all)")
-    add_settings(parser, "a parameter, e.g. -p graph=cora")
-    parser.add_argument("--out-dir", default="build/notebooks", metavar="FOLDER", help="default: %(default)s")
-    parser.add_argument("--no-html", action="store_true", help="write no pages")
-    about = "write the pages there, with an index that shows a picture of each"
-    parser.add_argument("--gallery", metavar="FOLDER", help=about)
-    parser.add_argument("--timeout", type=int, metavar="SECONDS", help="for each cell (default: none)")
+def add(option: Option) -> None:
+    option("names", nargs="*", metavar="NOTEBOOK", help="a name or a path (default: all)")
+    add_settings(option, "a parameter, e.g. -p graph=cora")
+    option("--out-dir", default="build/notebooks", metavar="FOLDER", help="default: %(default)s")
+    option("--no-html", action="store_true", help="write no pages")
+    option("--gallery", metavar="FOLDER", help="write the pages there, with an index that shows a picture of each")
+    option("--timeout", type=int, metavar="SECONDS", help="for each cell (default: none)")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Execute, and print the outcome of each."""
-    from workbench.pages import notebooks
-
+def run(args: Namespace) -> int:
     parameters = settings_of(args.settings)
-    chosen = args.names or notebooks.names()
-    notebooks.check(chosen, parameters)  # before the first one starts
+    chosen = args.names or wb.notebooks.names()
+    wb.notebooks.check(chosen, parameters)  # before the first one starts
     if args.gallery and Path(args.gallery).exists() and not Path(args.gallery).is_dir():
         raise UserError(f"--gallery {args.gallery!r} is a file; name a folder")
     outcomes, html = [], not (args.no_html or args.gallery)
     for name in chosen:
-        outcome = notebooks.execute(name, parameters, args.out_dir, html=html, timeout=args.timeout)
+        outcome = wb.notebooks.execute(name, parameters, args.out_dir, html=html, timeout=args.timeout)
         outcomes.append(outcome)
         if not args.json:
             print(outcome, file=sys.stdout if outcome.ok else sys.stderr, flush=True)

@@ -1,9 +1,9 @@
 """What the commands share: how they read settings and print results, and their exit codes."""
 
-import argparse
 import json
 import math
 import re
+from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,28 +13,35 @@ from workbench.errors import UserError, unknown
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.training.run import Run
+    import workbench as wb
 
 FINE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
+Option = Callable[..., object]  # `add_argument` of a command's parser
+Action = Callable[[Namespace], int | None]
 
 
-def add_run(parser: argparse.ArgumentParser) -> None:
+def add_run(option: Option) -> None:
     """Declare the stored run that a command is about."""
-    about = "folder of a run, start of its key, or METHOD/GRAPH for the newest"
-    parser.add_argument("run_name", metavar="RUN", help=about)
+    option("run_name", metavar="RUN", help="folder of a run, start of its key, or METHOD/GRAPH for the newest")
 
 
-def add_settings(parser: argparse.ArgumentParser, about: str) -> None:
+def add_settings(option: Option, about: str) -> None:
     """Declare -p KEY=VALUE, which `settings_of` reads."""
-    parser.add_argument("-p", dest="settings", action="append", default=[], metavar="KEY=VALUE", help=about)
+    option("-p", dest="settings", action="append", default=[], metavar="KEY=VALUE", help=about)
 
 
-def act(args: argparse.Namespace, actions: Mapping[str, tuple[Callable[[argparse.Namespace], int], str]]) -> int:
+def code_of(outcomes: Iterable["wb.studies.execute.Outcome"]) -> int:
+    """Return the exit code: fine where no training failed or was cut short."""
+    return FINE if all(outcome.state in ("stored", "trained") for outcome in outcomes) else FAILED
+
+
+def act(args: Namespace, actions: Mapping[str, tuple[Action, str]], runs: str = "") -> int | None:
     """Do what the first word of a command says.
 
     Args:
         args: with "command", "action" and the other "words".
         actions: by name what does it, and the words that it takes, e.g. "RULE [GRAPH ...]".
+        runs: what there is to run, said to who names nothing.
     """
     if args.action not in actions:
         raise unknown("action", args.action, actions, f"of workbench {args.command}")
@@ -43,7 +50,8 @@ def act(args: argparse.Namespace, actions: Mapping[str, tuple[Callable[[argparse
     if len(args.words) < len(needed) or (len(args.words) > len(words) and "..." not in takes):
         wanted = f"workbench {args.command} {args.action} takes {takes or 'nothing more'}"
         number = f"{len(args.words)} word{' was' if len(args.words) == 1 else 's were'} given"
-        raise UserError(f"{wanted}, and {number}; see workbench {args.command} --help")
+        hint = runs if args.action == "run" and runs else f"see workbench {args.command} --help"
+        raise UserError(f"{wanted}, and {number}; {hint}")
     return do(args)
 
 
@@ -103,34 +111,31 @@ def print_json(value: Any) -> None:
     print(json.dumps(plain(value), indent=2, ensure_ascii=False))
 
 
-def show(args: argparse.Namespace, result: Any, text: object) -> int:
-    """Print a result as JSON where that is asked for, else as text, and return the exit code."""
+def show(args: Namespace, result: Any, text: object) -> None:
+    """Print a result as JSON where that is asked for, else as text."""
     print_json(result) if args.json else print(text)
-    return FINE
 
 
-def show_table(table: "pd.DataFrame | list[dict[str, Any]]", as_json: bool = False) -> int:
-    """Print a table in columns, or as JSON: a list of rows; return the exit code."""
+def show_table(table: "pd.DataFrame | list[dict[str, Any]]", as_json: bool = False) -> None:
+    """Print a table in columns, or as JSON: a list of rows."""
     rows: list[dict[Any, Any]] = table if isinstance(table, list) else _records(table)
     if as_json:
         print_json(rows)
-        return FINE
+        return
     lines = [list(map(str, rows[0] if rows else ["nothing"])), *(list(map(_word, row.values())) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         print("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
-    return FINE
 
 
-def show_facts(facts: Mapping[str, Any], as_json: bool = False) -> int:
-    """Print named facts a line each, or as JSON; return the exit code."""
+def show_facts(facts: Mapping[str, Any], as_json: bool = False) -> None:
+    """Print named facts a line each, or as JSON."""
     width = max(map(len, facts))
     lines = [f"{name.ljust(width)}  {_word(value)}" for name, value in plain(facts).items()]
     print_json(facts) if as_json else print("\n".join(lines))
-    return FINE
 
 
-def facts_of(run: "Run") -> dict[str, Any]:
+def facts_of(run: "wb.Run") -> dict[str, Any]:
     """Return what is printed of a run as JSON."""
     last = run.history.iloc[-1].to_dict() if run.epochs else {}
     facts = {name: getattr(run, name) for name in ("method", "graph", "preset", "seed", "config", "epochs", "seconds")}

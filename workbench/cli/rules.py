@@ -1,36 +1,30 @@
 """List or show named rules, evaluate a rule on a graph, or train Str-GCL with and without what rules say."""
 
-import argparse
+from argparse import Namespace
 from typing import Any
 
-from workbench.cli.output import FINE, act, print_json, show_facts, show_table
+import workbench as wb
+from workbench.cli.output import Option, act, print_json, show_facts, show_table
 from workbench.cli.study import conduct
 from workbench.errors import UserError
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    add_option = parser.add_argument
-    add_option("action", metavar="ACTION", help="list | show RULE | eval RULE GRAPH | placebo GRAPH ...")
-    words = "a rule is a name or a formula in quotes, a graph a name or a file"
-    add_option("words", nargs="*", metavar="WORD", help=words)
-    top = "eval: nodes to show, the highest (default: %(default)s)"
-    add_option("--top", type=int, default=20, metavar="NODES", help=top)
-    add_option("--explain", type=int, metavar="NODE", help="eval: the truth tree of this node")
-    semantics = "eval: crisp, product, godel or lukasiewicz (default: %(default)s)"
-    add_option("--semantics", default="crisp", help=semantics)
-    steepness = "eval: of graded comparisons (default: %(default)s)"
-    add_option("--steepness", type=float, default=10.0, help=steepness)
-    rule = "placebo: train on this one; may be repeated (default: released)"
-    add_option("--rule", action="append", metavar="RULE", help=rule)
-    seeds = "placebo: training seeds of each condition (default: %(default)s)"
-    add_option("--seeds", type=int, default=5, help=seeds)
-    add_option("--preset", default="quick", help="placebo: of str-gcl (default: %(default)s)")
-    add_option("--out", metavar="FILE", help="placebo: add the rows to this CSV")
+def add(option: Option) -> None:
+    option("action", metavar="ACTION", help="list | show RULE | eval RULE GRAPH | placebo GRAPH ...")
+    option("words", nargs="*", metavar="WORD", help="a rule is a name or a formula in quotes, a graph a name or a file")
+    about = "eval: nodes to show, the highest (default: %(default)s)"
+    option("--top", type=int, default=20, metavar="NODES", help=about)
+    option("--explain", type=int, metavar="NODE", help="eval: the truth tree of this node")
+    option("--semantics", default="crisp", help="eval: crisp, product, godel or lukasiewicz (default: %(default)s)")
+    option("--steepness", type=float, default=10.0, help="eval: of graded comparisons (default: %(default)s)")
+    about = "placebo: train on this one; may be repeated (default: released)"
+    option("--rule", action="append", metavar="RULE", help=about)
+    option("--seeds", type=int, default=5, help="placebo: training seeds of each condition (default: %(default)s)")
+    option("--preset", default="quick", help="placebo: of str-gcl (default: %(default)s)")
+    option("--out", metavar="FILE", help="placebo: add the rows to this CSV")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Do what the action says."""
+def run(args: Namespace) -> int | None:
     actions = {
         "list": (_list_rules, ""),
         "show": (_show_rule, "RULE"),
@@ -40,38 +34,31 @@ def run(args: argparse.Namespace) -> int:
     return act(args, actions)
 
 
-def _list_rules(args: argparse.Namespace) -> int:
-    from workbench import rules
-
-    named = [rules.get(name) for name in rules.names()]
+def _list_rules(args: Namespace) -> None:
+    named = [wb.rules.get(name) for name in wb.rules.names()]
     rows = [vars(rule) if args.json else {"rule": rule.name, "what it says": rule.says} for rule in named]
-    return show_table(rows, args.json)
+    show_table(rows, args.json)
 
 
-def _show_rule(args: argparse.Namespace) -> int:
-    from workbench import rules
-
-    tree, word = rules.formula(args.words[0]), args.words[0].casefold()
-    facts = vars(rules.get(word)) if word in rules.names() else {}
-    facts = {**facts, "formula": str(tree), "latex": rules.to_latex(tree)}
+def _show_rule(args: Namespace) -> None:
+    tree, word = wb.rules.formula(args.words[0]), args.words[0].casefold()
+    facts = vars(wb.rules.get(word)) if word in wb.rules.names() else {}
+    facts = {**facts, "formula": str(tree), "latex": wb.rules.to_latex(tree)}
     if args.json:
-        print_json({**facts, "tree": rules.to_tree(tree)})
+        print_json({**facts, "tree": wb.rules.to_tree(tree)})
     else:
         show_facts({name: value for name, value in facts.items() if value})
-        print(f"\n{rules.to_tree(tree)}")
-    return FINE
+        print(f"\n{wb.rules.to_tree(tree)}")
 
 
-def _eval_rule(args: argparse.Namespace) -> int:
-    from workbench import rules
-    from workbench.datasets import load_graph
+def _eval_rule(args: Namespace) -> None:
     from workbench.rules.explanation import explain
 
     if args.top < 0:
         raise UserError(f"--top is {args.top}; it must be 0 or more")
-    tree, semantics = rules.formula(args.words[0]), rules.Semantics(args.semantics, args.steepness)
-    terms = rules.Terms(graph := load_graph(args.words[1]))
-    evaluation = rules.Evaluation(tree, terms, semantics)
+    tree, semantics = wb.rules.formula(args.words[0]), wb.rules.Semantics(args.semantics, args.steepness)
+    terms = wb.rules.Terms(graph := wb.load_graph(args.words[1]))
+    evaluation = wb.rules.Evaluation(tree, terms, semantics)
     values = evaluation.result()
     facts: dict[str, Any] = {"formula": str(tree), "graph": graph.name, "semantics": semantics.name}
     if tree.sort == "truth" and semantics.name == "crisp":
@@ -86,19 +73,16 @@ def _eval_rule(args: argparse.Namespace) -> int:
     explanation = None if args.explain is None else str(explain(evaluation, args.explain))
     if args.json:
         print_json({**facts, "top": rows, "explanation": explanation})
-        return FINE
+        return
     show_facts(facts)
     if explanation is not None:
         print(f"\nnode {args.explain}:\n{explanation}")
     if rows:
         print()
         show_table(rows)
-    return FINE
 
 
-def _placebo(args: argparse.Namespace) -> int:
-    from workbench import studies
-
+def _placebo(args: Namespace) -> int:
     rules = {"rules": tuple(args.rule)} if args.rule else {}
-    study = studies.load("placebo", seeds=args.seeds, preset=args.preset, **rules)
+    study = wb.studies.load("placebo", seeds=args.seeds, preset=args.preset, **rules)
     return conduct(args, study, args.words, args.out)

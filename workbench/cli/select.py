@@ -1,66 +1,56 @@
 """Choose negatives by a sampler and say why each was chosen."""
 
-import argparse
+from argparse import Namespace
 from typing import Any
 
-from workbench.cli.output import FINE, add_settings, print_json, settings_of, show_table
+import workbench as wb
+from workbench.cli.output import Option, add_settings, print_json, settings_of, show_table
 from workbench.errors import UserError
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument("sampler", metavar="SAMPLER")
-    parser.add_argument("graph", metavar="GRAPH", help="a name or a file")
-    k = "negatives for each anchor (default: 50, or half of a small graph's nodes)"
-    parser.add_argument("--k", type=int, help=k)
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    parser.add_argument("--anchor", type=int, metavar="NODE", help="choose for this anchor only")
-    explain = "say why in a sentence; with --anchor also what each is like"
-    parser.add_argument("--explain", action="store_true", help=explain)
-    add_settings(parser, "an option of it, e.g. -p hops=4")
-    parser.add_argument("--embedding", metavar="RUN", help="take similarities from this run instead of the attributes")
-    parser.add_argument("--rows", type=int, default=20, help="negatives to show (default: %(default)s)")
+def add(option: Option) -> None:
+    option("sampler", metavar="SAMPLER")
+    option("graph", metavar="GRAPH", help="a name or a file")
+    option("--k", type=int, help="negatives for each anchor (default: 50, or half of a small graph's nodes)")
+    option("--seed", type=int, default=0, help="default: %(default)s")
+    option("--anchor", type=int, metavar="NODE", help="choose for this anchor only")
+    option("--explain", action="store_true", help="say why in a sentence; with --anchor also what each is like")
+    add_settings(option, "an option of it, e.g. -p hops=4")
+    option("--embedding", metavar="RUN", help="take similarities from this run instead of the attributes")
+    option("--rows", type=int, default=20, help="negatives to show (default: %(default)s)")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print the negatives that were chosen."""
-    from workbench.contrast.audit import audit
-    from workbench.contrast.negatives import selection
-    from workbench.datasets import load_graph
-    from workbench.evaluation import check_same
-    from workbench.training import store as runs
-
-    selection.SAMPLERS.get(args.sampler)  # a misspelt word is told before anything is loaded
+def run(args: Namespace) -> None:
+    wb.negatives.SAMPLERS.get(args.sampler)  # a misspelt word is told before anything is loaded
     options = settings_of(args.settings, own=("k", "seed", "anchor", "anchors", "graph", "sampler", "embedding"))
     if args.rows < 1:
         raise UserError(f"--rows is {args.rows}; it must be 1 or more")
-    graph = load_graph(args.graph)
+    graph = wb.load_graph(args.graph)
     if args.k is None:
         args.k = max(1, min(50, graph.num_nodes // 2))
-    embedding = None if args.embedding is None else runs.load(runs.find(args.embedding))
-    check_same(embedding, graph)
+    embedding = None if args.embedding is None else wb.runs.load(wb.runs.find(args.embedding))
+    wb.evaluation.check_same(embedding, graph)
     asked: dict[str, Any] = {"k": args.k, "seed": args.seed, "embedding": embedding, **options}
-    chosen = selection.select(args.sampler, graph, anchors=args.anchor, **asked)
+    chosen = wb.negatives.select(args.sampler, graph, anchors=args.anchor, **asked)
     anchors, shared, each = len(chosen.anchors), chosen.shared, chosen.negatives.shape[-1]
     if args.anchor is not None:
         chosen = chosen.of(args.anchor)
     elif not shared and not args.json:  # reasons of the anchors that are shown; those of all can take a while
-        chosen = selection.select(args.sampler, graph, anchors=chosen.anchors[: -(-args.rows // each)], **asked)
+        chosen = wb.negatives.select(args.sampler, graph, anchors=chosen.anchors[: -(-args.rows // each)], **asked)
     reasons = chosen.reasons
     if args.explain:
         reasons = reasons.assign(because=chosen.sentences())
         if args.anchor is not None:
             kept = ["hops", "cosine", "degree", "same_class", "gradient_share", "overlap"]
-            pairs = audit(chosen, graph, embedding, anchors=None).pairs[kept]
+            pairs = wb.audit(chosen, graph, embedding, anchors=None).pairs[kept]
             reasons = reasons.drop(columns=kept, errors="ignore").join(pairs)
     if args.json:
         arrays = {name: getattr(chosen, name) for name in ("anchors", "negatives", "weights")}
         print_json({**arrays, "reasons": reasons.to_dict("records")})
-        return FINE
+        return
     listed = f"{each} negatives {'shared by all' if shared else 'each, at most'}"
     print(f"{args.sampler} on {graph.name}, seed {args.seed}: {anchors} anchor{'s' * (anchors != 1)}, {listed}")
     show_table(reasons.head(args.rows))
     total = len(reasons) if shared or args.anchor is not None else anchors * each
     if total > args.rows:
         print(f"... and {total - args.rows:,} more; --rows N shows more, --json all")
-    return FINE

@@ -1,12 +1,11 @@
 """Scores of embeddings under named protocols, with their spread, and comparisons that show the baselines."""
 
-from workbench.evaluation import other_kinds, protocols, statistics  # noqa: F401  (the first registers protocols)
+from workbench.evaluation import protocols, statistics
 from workbench.evaluation.agreement import Agreement, agreement
 from workbench.evaluation.baselines import BASELINES, propagated
 from workbench.evaluation.clustering import Clustering, clustering, neighbours
-from workbench.evaluation.comparison import compare, format
+from workbench.evaluation.comparison import compare, format, lens
 from workbench.evaluation.embeddings import check_same
-from workbench.evaluation.lens import lens
 from workbench.evaluation.scores import Measure, Scores, evaluate
 from workbench.evaluation.statistics import mean_interval, nested_spread, paired_difference
 

@@ -19,6 +19,7 @@ from workbench.contrast.measures import node_classes
 from workbench.datasets.structure import degree
 from workbench.errors import UserError
 from workbench.evaluation import projection
+from workbench.evaluation.coloured import map_folder
 from workbench.evaluation.embeddings import Embeddings, matrix_of
 from workbench.evaluation.projection import Nearest
 from workbench.evaluation.strata import strata
@@ -38,7 +39,6 @@ class Agreement:
     """What two embeddings of the same nodes have in common.
 
     Attributes:
-        k: how many nearest nodes make a neighbourhood.
         summary: one row a measure of the whole: "value"; "low" and "high", the 95 % percentile bootstrap interval over
             nodes, where it is a mean over nodes; "chance", the value for embeddings that have nothing to do with each
             other: k / (nodes - 1) for the overlap, for the others what shuffled rows of the second embedding give.
@@ -50,10 +50,9 @@ class Agreement:
             "abundance change".
         confusion: for each embedding the share of the neighbours of nodes of a class (row) that are of a class (column)
             [classes, classes]; rows add up to 1.
-        nearest: the neighbours in each embedding, the nearest first.
     """
 
-    k: int
+    k: int  # how many nearest nodes make a neighbourhood
     summary: pd.DataFrame
     nodes: pd.DataFrame
     classes: pd.DataFrame
@@ -65,12 +64,12 @@ class Agreement:
         held = np.zeros(len(self.nodes), bool)
         held[np.asarray(group, np.int64)] = True
         rows = self.nodes[held[self.nodes["node"]]]
-        means = {"nodes": float(len(rows)), "neighbourhood overlap": rows["overlap"].mean()}
+        means = {"nodes": len(rows), "neighbourhood overlap": rows["overlap"].mean()}
         means["Procrustes distance"] = rows["distance"].mean()
         means |= {f"{OF_GROUP[0]}, {side}": rows[f"own class, {side}"].mean() for side in SIDES}
         for side, near in zip(SIDES, self.nearest, strict=True):
             means[f"{OF_GROUP[1]}, {side}"] = held[near.indices[held]].mean()
-        return pd.Series(means)
+        return pd.Series(means, dtype=float)
 
 
 def agreement(
@@ -96,7 +95,6 @@ def agreement(
 
     Args:
         one, other: runs, or matrices [nodes, dim]; the dimensions may differ.
-        graph: the graph of both.
         k: how many nearest nodes are compared.
         groups: a whole number a node to take for its class [nodes], below 0 for none; None for the labels, if any. A
             node without a class is a neighbour, but is counted for no class.
@@ -110,10 +108,8 @@ def agreement(
     if not 1 <= k < count:
         raise UserError(f"k must lie between 1 and {count - 1}, the number of other nodes, not {k}")
     classes = _classes(graph, groups)
-    paths = [getattr(embedding, "path", None) for embedding in (one, other)]
-    near = [
-        projection.nearest(torch.from_numpy(x), k, path and path / "maps") for x, path in zip(rows, paths, strict=True)
-    ]
+    folders = map_folder(one), map_folder(other)
+    near = [projection.nearest(torch.from_numpy(x), k, folder) for x, folder in zip(rows, folders, strict=True)]
     unit = [normalize(x).astype(np.float64) for x in rows]
     shuffled = unit[1][np.random.default_rng(seed).permutation(count)]
     overlap = projection.shared(near[0].indices, near[1].indices).astype(np.float64)
@@ -121,10 +117,11 @@ def agreement(
     nodes = pd.DataFrame({"node": np.arange(count), "class": classes, "overlap": overlap, "distance": distance})
     if names := graph.get("node_names"):
         nodes.insert(1, "name", list(map(str, names)))
-    counts = [_around(neighbours.indices, classes) for neighbours in near]
+    member = pd.get_dummies(classes).to_numpy()  # [nodes, classes]
+    counts = [pd.DataFrame(member[side.indices].sum(axis=1), columns=classes.categories) for side in near]
     for measured, measure in (("own class", _shares), ("abundance", _log_ratios)):
         for side, around in zip(SIDES, counts, strict=True):
-            nodes[f"{measured}, {side}"] = _own(measure(around), classes)
+            nodes[f"{measured}, {side}"] = measure(around).where(member).sum(axis=1, min_count=1)
     nodes["degree"] = degree(graph)
     confusion = [_shares(around.groupby(classes, observed=True).sum()) for around in counts]
     whole = strata(np.zeros(count), overlap, seed=seed).loc[0]
@@ -184,15 +181,6 @@ def _classes(graph: Data, groups: ArrayLike | None) -> pd.Categorical:
     return pd.Categorical.from_codes(codes - none, [names[i] if names else str(i) for i in occurring[none:]])
 
 
-def _around(indices: NDArray[np.int32], classes: pd.Categorical) -> pd.DataFrame:
-    """Count the classes among the neighbours of each node [nodes, classes]."""
-    columns = len(classes.categories) + 1  # neighbours without a class are counted in a last one, which is dropped
-    codes = classes.codes.astype(np.int64) % columns
-    places = np.arange(len(codes))[:, None] * columns + codes[indices]
-    counts = np.bincount(places.ravel(), minlength=len(codes) * columns).reshape(-1, columns)
-    return pd.DataFrame(counts[:, :-1], columns=classes.categories)
-
-
 def _shares(counts: pd.DataFrame) -> pd.DataFrame:
     return counts.div(counts.sum(axis=1), axis=0)  # 0 / 0 is nan
 
@@ -200,12 +188,6 @@ def _shares(counts: pd.DataFrame) -> pd.DataFrame:
 def _log_ratios(counts: pd.DataFrame) -> pd.DataFrame:
     logs = np.log10(counts + 1)
     return logs.sub(logs.mean(axis=1), axis=0)
-
-
-def _own(values: pd.DataFrame, classes: pd.Categorical) -> Values:
-    """Return of values [nodes, classes] the one of each node's class, nan where it has none [nodes]."""
-    padded = np.column_stack([values, np.full(len(values), np.nan)])
-    return padded[np.arange(len(values)), classes.codes]
 
 
 def _by_class(nodes: pd.DataFrame, confusion: list[pd.DataFrame], seed: int) -> pd.DataFrame:

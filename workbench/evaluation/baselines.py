@@ -11,25 +11,27 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 from torch_geometric.data import Data, HeteroData
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
+from torch_geometric.utils import to_scipy_sparse_matrix
 
 from workbench.datasets.bipartite import interactions
 from workbench.datasets.graph_sets import GraphSet
 from workbench.datasets.kinds import kind_of
 from workbench.evaluation.embeddings import SPARSE_BELOW, matrix_of
+from workbench.evaluation.ranking import user_items
 from workbench.registry import Registry
+
+Embed = Callable[[Any], Any]
 
 
 class Baseline(NamedTuple):
     """What a table calls a baseline, and what makes of data something that `evaluate` scores."""
 
     label: str
-    embed: Callable[[Any], Any]
+    embed: Embed
 
 
 BASELINES: Registry[Baseline] = Registry("baseline")
 RANK = 64  # of "svd"
-WL_STEPS = 3
-Embed = Callable[[Any], Any]
 
 
 def baseline(name: str, label: str) -> Callable[[Embed], Embed]:
@@ -55,8 +57,7 @@ def propagated(graph: Data, hops: int = 2) -> Any:
     Sparse attributes stay sparse as long as few entries are filled.
     """
     edges, weights = gcn_norm(graph.edge_index.cpu(), num_nodes=graph.num_nodes)
-    rows, columns = edges[1].numpy(), edges[0].numpy()
-    smoother = sp.csr_matrix((weights.numpy(), (rows, columns)), shape=(graph.num_nodes, graph.num_nodes))
+    smoother = to_scipy_sparse_matrix(edges.flip(0), weights, graph.num_nodes).tocsr()
     x = matrix_of(graph.x, graph)
     for _ in range(hops):
         x = smoother @ x
@@ -90,7 +91,7 @@ def weisfeiler_lehman(graphs: GraphSet) -> sp.csr_matrix:
     draw = np.random.default_rng(0)
     label = np.unique(torch.cat([graph.x for graph in graphs]).cpu().numpy(), axis=0, return_inverse=True)[1].ravel()
     counts = []
-    for step in range(WL_STEPS + 1):
+    for step in range(4):
         if step:
             numbers, around = draw.integers(2**62, size=label.max() + 1), np.zeros(len(label), np.int64)
             np.add.at(around, target, numbers[label[source]])  # wraps around, the same in any order
@@ -126,7 +127,4 @@ def singular_vectors(data: HeteroData) -> dict[str, Any]:
 
 def _ratings(data: HeteroData) -> sp.csr_matrix:
     """Return the training interactions as 0/1 [users, items]."""
-    pairs, counts = interactions(data).cpu().numpy(), tuple(kind_of(data).shape(data).values())
-    ratings = sp.csr_matrix((np.ones(pairs.shape[1], np.float32), pairs), counts)
-    ratings.data[:] = 1
-    return ratings
+    return user_items(interactions(data), data).astype(np.float32)

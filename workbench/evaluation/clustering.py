@@ -15,9 +15,7 @@ from sklearn.preprocessing import normalize
 from torch_geometric.data import Data
 
 from workbench.errors import UserError
-from workbench.evaluation import probes
-from workbench.evaluation.embeddings import Embeddings, matrix_of
-from workbench.evaluation.protocols import labels_of, name_of
+from workbench.evaluation.embeddings import Embeddings, Features, labels_of, matrix_of, name_of
 from workbench.evaluation.scores import Measure
 from workbench.randomness import Randomness
 
@@ -40,11 +38,7 @@ class Clustering:
 def clustering(run_or_embeddings: Embeddings, graph: Data, repeats: int = 10, seed: int = 0) -> Clustering:
     """Cluster L2-normalised embeddings by k-means, as many clusters as classes, and compare with the labels.
 
-    Args:
-        run_or_embeddings: a run, or a matrix [nodes, dim].
-        graph: the graph with its labels, which only score the clusters; nodes without a label are left out.
-        repeats: independent k-means++ starts, all of them counted, none picked.
-        seed: of the starts.
+    Labels only score the clusters; nodes without one are left out. All of the independent k-means++ starts are counted.
 
     Returns:
         Normalised mutual information (arithmetic mean of the entropies), adjusted Rand index, and accuracy after the
@@ -75,41 +69,31 @@ def matched_accuracy(labels: NDArray[np.int64], clusters: NDArray[np.int64]) -> 
 def neighbours(run_or_embeddings: Embeddings, graph: Data, ks: tuple[int, ...] = (5, 10)) -> pd.DataFrame:
     """Return how often the nearest nodes by cosine similarity share a node's class.
 
-    Args:
-        run_or_embeddings: a run, or a matrix [nodes, dim].
-        graph: the graph with its labels; nodes without a label neither ask nor answer.
-        ks: how many neighbours are looked at.
-
-    Returns:
-        One row for each k: `same_class`, the mean share among the k nearest in percent, and `by_chance`, the share that
-        k random other nodes would give.
+    One row for each k: `same_class`, the mean share among the k nearest in percent, and `by_chance`, the share that k
+    random other nodes would give. Nodes without a label neither ask nor answer.
     """
     x, labels = _labelled(run_or_embeddings, graph)
     nodes = labels.size
     for k in ks:
         if not 1 <= k < nodes:
-            raise UserError(
-                f"k must lie between 1 and {nodes - 1} on {name_of(graph)} ({nodes} labelled nodes), not {k}"
-            )
-    shares = {k: 0.0 for k in ks}
+            limits = f"between 1 and {nodes - 1} on {name_of(graph)} ({nodes} labelled nodes)"
+            raise UserError(f"k must lie {limits}, not {k}")
     step = max(1, CHUNK_MIB * 2**20 // (4 * nodes))
-    classes = torch.from_numpy(labels)
+    classes, same = torch.from_numpy(labels), []
     for first in range(0, nodes, step):
         similar = x[first : first + step] @ x.T
         cosines = torch.from_numpy(similar.toarray() if sp.issparse(similar) else similar)
         own = torch.arange(cosines.size(0))
         cosines[own, own + first] = -torch.inf
         nearest = cosines.topk(max(ks), dim=1).indices
-        same = (classes[nearest] == classes[first : first + step, None]).double()
-        for k in ks:
-            shares[k] += float(same[:, :k].mean(dim=1).sum())
-    sizes = np.bincount(labels)
+        same.append(classes[nearest] == classes[first : first + step, None])
+    hits, sizes = torch.cat(same).double(), np.bincount(labels)
     chance = 100 * float((sizes * (sizes - 1)).sum() / (nodes * (nodes - 1)))
-    rows = [{"k": k, "same_class": 100 * shares[k] / nodes, "by_chance": chance} for k in ks]
-    return pd.DataFrame(rows).set_index("k")
+    shares = (100 * float(hits[:, :k].mean(dim=1).sum()) / nodes for k in ks)
+    return pd.DataFrame({"same_class": shares, "by_chance": chance}, index=pd.Index(ks, name="k"))
 
 
-def _labelled(run_or_embeddings: Embeddings, graph: Data) -> tuple[probes.Features, NDArray[np.int64]]:
+def _labelled(run_or_embeddings: Embeddings, graph: Data) -> tuple[Features, NDArray[np.int64]]:
     labels = labels_of(graph)
     kept = np.flatnonzero(labels >= 0)
     return normalize(matrix_of(run_or_embeddings, graph)[kept]), labels[kept]

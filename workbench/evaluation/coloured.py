@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 from workbench.datasets import load_graph
 from workbench.errors import UserError, unknown
 from workbench.evaluation import projection
-from workbench.evaluation.embeddings import check_same
+from workbench.evaluation.embeddings import Embeddings, check_same
 from workbench.evaluation.projection import Map
 from workbench.training.run import Run
 
@@ -23,36 +23,34 @@ Colour = str | Tensor | np.ndarray
 
 @dataclass(frozen=True)
 class Coloured:
-    """Maps of a run and a value for each node.
-
-    Attributes:
-        maps: by epoch, ascending.
-        values: one value for each node [nodes], mapped or not; whole numbers are classes, below 0 none.
-        title: what the values are called. heading: what run it is.
-        class_names: a name for each class. names: a name for each node [nodes].
-    """
+    """Maps of a run by epoch and a value for each node, mapped or not; whole numbers are classes, below 0 none."""
 
     maps: dict[int, Map]
-    values: NDArray[Any]
-    title: str
-    heading: str
+    values: NDArray[Any]  # [nodes]
+    title: str  # what the values are called
+    heading: str  # what run it is
     class_names: Sequence[str] | None
-    names: Sequence[object] | None
+    names: Sequence[object] | None  # of the nodes
 
 
 def maps_of(run: Run, colour: Colour, graph: Data | None, method: str, seed: int, snapshots: bool = False) -> Coloured:
-    """Map the trained embedding of a run, or what it kept on the way, each map following the one before.
+    """Map the trained embedding of a run, or its snapshots, each following the one before, and keep the maps beside it.
 
     Args:
-        run: a trained run, beside whose files its maps are kept.
         colour: "label", "neighbourhood hit" of a single map, the name of an entry of `run.details`, or values [nodes].
         graph: the graph of the run; without it, a colour of "label" loads the graph of that name again.
         method: of `projection.names()`. seed: of the map, not of the training.
-        snapshots: map what was kept on the way.
     """
     if snapshots and not run.snapshots:
         raise UserError("this run kept no embedding on the way: train it with fit(..., snapshots=8) to see its epochs")
-    graph = _graph_of(run, colour, graph)
+    if graph is None and isinstance(colour, str) and colour == "label":
+        try:
+            graph = load_graph(run.graph)
+        except UserError as error:
+            message = f"the labels of {run.graph!r} are not stored with the run: pass graph= ({error})"
+            raise UserError(message) from error
+    if graph is not None:
+        check_same(run, graph)
     values, title = _values(run, colour, graph)
     if snapshots and title == HITS:
         raise UserError("the neighbourhood hit belongs to one map: colour the epochs by 'label' or by values [nodes]")
@@ -68,9 +66,10 @@ def maps_of(run: Run, colour: Colour, graph: Data | None, method: str, seed: int
     return Coloured(maps, values, title, heading, class_names, getattr(graph, "node_names", None))
 
 
-def map_folder(run: Run | None) -> Path | None:
-    """Return where the maps of a run are kept, None where the run is not stored or there is none."""
-    return run.path / "maps" if run and run.path else None
+def map_folder(run: Embeddings | None) -> Path | None:
+    """Return where the maps of a run are kept, None where the run is not stored or is a matrix."""
+    path = getattr(run, "path", None)
+    return path / "maps" if path else None
 
 
 def _values(run: Run, colour: Colour, graph: Data | None) -> tuple[NDArray[Any], str]:
@@ -93,16 +92,3 @@ def _values(run: Run, colour: Colour, graph: Data | None) -> tuple[NDArray[Any],
         wanted = f"one value for each of the {len(run.embeddings)} nodes"
         raise UserError(f"{title} has shape {list(values.shape)}; a map is coloured by {wanted}")
     return values, title
-
-
-def _graph_of(run: Run, colour: Colour, graph: Data | None) -> Data | None:
-    """Return the graph of a run: the one given, or where its labels are asked for the one that its name loads."""
-    if graph is None and isinstance(colour, str) and colour == "label":
-        try:
-            graph = load_graph(run.graph)
-        except UserError as error:
-            message = f"the labels of {run.graph!r} are not stored with the run: pass graph= ({error})"
-            raise UserError(message) from error
-    if graph is not None:
-        check_same(run, graph)
-    return graph

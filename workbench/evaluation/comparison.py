@@ -1,8 +1,7 @@
-"""Methods side by side under one protocol, with the baselines that any method has to beat."""
+"""Methods and baselines side by side under one protocol, and one embedding under every protocol."""
 
-import dataclasses
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,13 @@ import pandas as pd
 
 from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
-from workbench.evaluation import protocols, ranking
+from workbench.evaluation import protocols as registered
+from workbench.evaluation import ranking
 from workbench.evaluation.baselines import BASELINES
-from workbench.evaluation.embeddings import check_same
+from workbench.evaluation.embeddings import Embeddings, check_same, labels_of
+from workbench.evaluation.protocols import Protocol
 from workbench.evaluation.scores import LABELS, Scores, evaluate
-from workbench.evaluation.statistics import nested_spread
+from workbench.evaluation.statistics import mean_interval, nested_spread
 from workbench.training.fit import untrained
 from workbench.training.run import Run
 
@@ -32,14 +33,12 @@ def compare(
 ) -> pd.DataFrame:
     """Score runs under one protocol and put the baselines beside them.
 
-    Runs of one method and configuration that differ in the training seed share a row.
+    Runs of one method and configuration that differ in the training seed share a row. Every row is scored on the same
+    splits; protocol, splits, seed, solver, steps and progress are those of `evaluate`.
 
     Args:
         runs: one run or several, trained on `data`.
-        data: a graph with its labels, or what else the runs were trained on.
-        protocol: name of a protocol; None for the one of this kind of data.
         baselines: add those of the kind of data, which train nothing, and each method's untrained encoder.
-        splits, seed, solver, steps, progress: as for `evaluate`; every row is scored on the same splits.
 
     Returns:
         One row a method or baseline: name; kind, "baseline", "untrained" or "trained"; the protocol's measures
@@ -91,11 +90,63 @@ def format(table: pd.DataFrame) -> pd.DataFrame:
             "seconds": list(map(number, table["seconds"])),
             "peak MiB": [number(value, 0) for value in table["peak MiB"]],
             "protocol": [
-                f"{name}, {solver}{', FLAWED' if protocols.get(name).flawed else ''}"
+                f"{name}, {solver}{', FLAWED' if registered.get(name).flawed else ''}"
                 for name, solver in zip(table["protocol"], table["solver"], strict=True)
             ],
         }
     )
+
+
+def lens(
+    run_or_embeddings: Embeddings | Sequence[Run],
+    graph: Any,
+    protocols: str | Iterable[str] | None = None,
+    splits: int = 10,
+    seed: int = 0,
+    steps: int | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Score the same embeddings by each protocol, with rows divided by their L2 norm and with rows as they are.
+
+    Logistic regression is fitted by the fast solver. One run takes a minute or more, nearly all of it for linear
+    layers; the scores of a run that lies in a store are kept.
+
+    Args:
+        run_or_embeddings: a run, a matrix [nodes, dim], or a list of runs that differ in the training seed only.
+        protocols: a name or several; None: all that the graph allows. The others are those of `evaluate`.
+
+    Returns:
+        One row a protocol and treatment of the rows: protocol; normalised; own, whether the protocol treats rows so;
+        flawed, the sentence that must stand beside the number, or ""; accuracy, mean in percent; spread over splits,
+        the protocol's deviation in percentage points (pooled over the runs); low and high, the ends of its interval in
+        percent (nan for one split of one run), and interval, what it is: for one embedding ± the deviation over splits,
+        which describes and tests nothing since splits share nodes; for several runs the 95 % t interval over training
+        seeds; macro F1, mean in percent; splits and training seeds, how many; solver, with the steps; seconds that the
+        evaluation took. `attrs["left out"]` maps each protocol that the graph can't have to the reason.
+    """
+    scored: list[Any] = [*run_or_embeddings] if isinstance(run_or_embeddings, list | tuple) else [run_or_embeddings]
+    if len(scored) != 1 and (not all(hasattr(run, "config") for run in scored) or len(grouped(scored)) != 1):
+        raise UserError("the lens takes one embedding, or a list of runs of one method that differ in the seed only")
+    if isinstance(protocols, str):
+        protocols = [protocols]
+    kind = kind_of(graph)
+    wanted = [registered.of(kind, name) for name in (registered.names_for(kind) if protocols is None else protocols)]
+    left_out = {}
+    if protocols is None:
+        labels_of(graph)  # no labels at all are no matter of a protocol
+        left_out = {rules.name: str(refusal) for rules in wanted if (refusal := rules.refusal(graph))}
+    if len(left_out) == len(wanted):
+        raise UserError(next(iter(left_out.values()), "the lens takes at least one protocol; None means all"))
+    rows = []
+    for rules in registered.in_order(rules.name for rules in wanted if rules.name not in left_out):
+        options: dict[str, Any] = {"splits": splits, "seed": seed, "progress": progress}
+        options |= {"solver": "fast"} if rules.probe == "logistic" else {"steps": steps}
+        for normalise in (rules.normalise, not rules.normalise):
+            scores = [evaluate(run, graph, rules.name, normalise=normalise, **options) for run in scored]
+            rows.append(_lens_row(rules, scores))
+    table = pd.DataFrame(rows)
+    table.attrs["left out"] = left_out
+    return table
 
 
 def _row(name: str, kind: str, scored: list[Scores], runs: list[Any], seconds: float = np.nan) -> dict[str, Any]:
@@ -107,7 +158,7 @@ def _row(name: str, kind: str, scored: list[Scores], runs: list[Any], seconds: f
         "name": name,
         "kind": kind,
         main: means.pop(main),
-        "spread over splits": float(np.sqrt(np.mean([scores.main.std**2 for scores in scored]))),
+        "spread over splits": _pooled(scored),
         "training seeds": len(runs),
         "spread over seeds": nested_spread(values).between_seeds,
         **means,
@@ -118,11 +169,44 @@ def _row(name: str, kind: str, scored: list[Scores], runs: list[Any], seconds: f
     }
 
 
+def _pooled(scored: list[Scores]) -> float:
+    """Return the spread over splits of the main measure, pooled over the runs."""
+    return float(np.sqrt(np.mean([scores.main.std**2 for scores in scored])))
+
+
+def _lens_row(rules: Protocol, scored: list[Scores]) -> dict[str, Any]:
+    first = scored[0]
+    means = [scores.accuracy.mean for scores in scored]
+    spread = _pooled(scored)
+    low, high, over = means[0] - spread, means[0] + spread, f"± {first.accuracy.over}"
+    if len(scored) > 1:
+        interval = mean_interval(means)
+        low, high, over = interval.low, interval.high, f"95 % t interval over {len(scored)} training seeds"
+    elif np.isnan(spread):
+        over = f"none: {first.accuracy.over}"
+    return {
+        "protocol": rules.name,
+        "normalised": first.normalised,
+        "own": first.normalised == rules.normalise,
+        "flawed": rules.flawed or "",  # None would become nan in a column of words
+        "accuracy": float(np.mean(means)),
+        "spread over splits": spread,
+        "low": low,
+        "high": high,
+        "interval": over,
+        "macro F1": float(np.mean([scores.macro_f1.mean for scores in scored])),
+        "splits": len(first.per_split),
+        "training seeds": len(scored),
+        "solver": first.fitted,
+        "seconds": float(sum(scores.seconds for scores in scored)),
+    }
+
+
 def grouped(runs: list[Any]) -> dict[str, list[Any]]:
     """Group runs that differ in the seed only, under a name that tells the groups of one method apart."""
     groups: dict[tuple[str, str], list[Any]] = {}
     for run in runs:
-        groups.setdefault((run.method, repr(_settings(run))), []).append(run)
+        groups.setdefault((run.method, repr(run.config)), []).append(run)
     named: dict[str, list[Any]] = {}
     for (method, _), members in groups.items():
         seeds = [run.seed for run in members]
@@ -131,12 +215,8 @@ def grouped(runs: list[Any]) -> dict[str, list[Any]]:
                 f"two runs of {method!r} have the same configuration and training seed {max(seeds, key=seeds.count)}, "
                 "which would count one result twice; leave one out or train with another seed"
             )
-        others = [_settings(group[0]) for (name, _), group in groups.items() if name == method]
-        mine = _settings(members[0])
-        differing = [f"{field}={mine.get(field)}" for field in mine if any(o.get(field) != mine[field] for o in others)]
+        others = [vars(group[0].config) for (name, _), group in groups.items() if name == method]
+        mine = vars(members[0].config).items()
+        differing = [f"{field}={value}" for field, value in mine if any(o.get(field) != value for o in others)]
         named[f"{method} ({', '.join(differing)})" if differing else method] = members
     return named
-
-
-def _settings(run: Any) -> dict[str, Any]:
-    return {name: value for name, value in dataclasses.asdict(run.config).items() if name != "seed"}

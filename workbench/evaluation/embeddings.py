@@ -1,15 +1,18 @@
-"""Embeddings to be scored: of a run, or a bare matrix, checked against the data that they belong to."""
+"""What is scored: the embeddings of a run, or a bare matrix, and labels, checked against the data they belong to."""
 
 from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 from torch import Tensor
+from torch_geometric.data import Data
 
 from workbench.datasets.kinds import content_hash, kind_of
 from workbench.errors import UserError
-from workbench.evaluation import probes, protocols
 
+Nodes = NDArray[np.int64]
+Features = Any  # NDArray[np.float32] or scipy.sparse.csr_matrix, which carries no types
 Embeddings: TypeAlias = Any
 """A run, or a tensor or array [items, dim]; of users and items one by each name, or a `ranking.Scorer`."""
 
@@ -24,20 +27,21 @@ def check_same(run: Any, data: Any) -> None:
     trained_on = getattr(run, "graph_hash", None)
     if trained_on is not None and content_hash(data) != trained_on:
         raise UserError(
-            f"this run of {run.method} was trained on {run.graph!r}, and {protocols.name_of(data)} differs from it in "
+            f"this run of {run.method} was trained on {run.graph!r}, and {name_of(data)} differs from it in "
             "content or in the order of its items; load what the run was trained on, or give the matrix "
             "run.encode(data) in place of the run",
             kind="other data",
         )
 
 
-def matrix_of(run_or_embeddings: Embeddings, data: Any) -> probes.Features:
+def matrix_of(run_or_embeddings: Embeddings, data: Any) -> Features:
     """Return the embeddings of a run, or a matrix, as float32 [items, dim], sparse where few entries are not zero."""
     check_same(run_or_embeddings, data)
     x: Any = getattr(run_or_embeddings, "embeddings", run_or_embeddings)
     if isinstance(x, dict):
         raise UserError(f"embeddings of {', '.join(x)} are several matrices; {kind_of(data).words} take one")
-    return _matrix(x, protocols.count_of(data), kind_of(data).items[0][:-1], data)
+    items, count = next(iter(kind_of(data).sizes(data).items()))
+    return _matrix(x, count, items[:-1], data)
 
 
 def by_item(run_or_embeddings: Embeddings, data: Any) -> Any:
@@ -49,16 +53,44 @@ def by_item(run_or_embeddings: Embeddings, data: Any) -> Any:
     kind = kind_of(data)
     if not isinstance(x, dict) or set(x) != set(kind.items):
         raise UserError(f"embeddings of {kind.words} are one matrix by each of the names {', '.join(kind.items)}")
-    counts = zip(kind.items, kind.shape(data).values(), strict=True)
-    return {name: _matrix(x[name], count, name, data) for name, count in counts}
+    return {name: _matrix(x[name], count, name, data) for name, count in kind.sizes(data).items()}
 
 
-def _matrix(x: Any, rows: int, item: str, data: Any) -> probes.Features:
+def labels_of(graph: Any) -> Nodes:
+    """Return the class of each item [items], negative where it has none; refuse data of fewer than two classes."""
+    y = kind_of(graph).labels(graph)
+    if y is None:
+        raise UserError(f"{name_of(graph)} has no labels (y), which every evaluation by classes needs")
+    labels, called = np.asarray(y.cpu()).reshape(-1), f"labels (y) of {name_of(graph)}"
+    items, count = next(iter(kind_of(graph).sizes(graph).items()))
+    if labels.size != count or not np.issubdtype(labels.dtype, np.integer):
+        shape = f"{y.dtype} {list(y.shape)}"
+        raise UserError(f"{called} must be one whole number a {items[:-1]} [{count}], not {shape}")
+    if np.unique(labels[labels >= 0]).size < 2:
+        raise UserError(f"{called} hold fewer than two classes, so there is nothing to tell apart")
+    return labels.astype(np.int64)
+
+
+def compact_labels(graph: Any) -> tuple[Nodes, int]:
+    """Return the labels as numbers of the classes that occur, -1 for none [items], and how many classes those are."""
+    labels = labels_of(graph)
+    truth = np.full(labels.size, -1)
+    classes, truth[labels >= 0] = np.unique(labels[labels >= 0], return_inverse=True)
+    return truth, classes.size
+
+
+def name_of(data: Any) -> str:
+    """Return how an error message calls data."""
+    what, name = "graph" if isinstance(data, Data) else "data", getattr(data, "name", None)
+    return f"{what} {name!r}" if name else f"the {what}"
+
+
+def _matrix(x: Any, rows: int, item: str, data: Any) -> Features:
     if isinstance(x, Tensor):
         x = x.detach().cpu().numpy()
     if x.ndim != 2 or x.shape[0] != rows:
         raise UserError(
-            f"embeddings must have one row a {item} [{rows}, dim] of {protocols.name_of(data)}, "
+            f"embeddings must have one row a {item} [{rows}, dim] of {name_of(data)}, "
             f"not {list(x.shape)}; a run is evaluated on the data it was trained on"
         )
     if not sp.issparse(x) and np.count_nonzero(x) < SPARSE_BELOW * x.size:

@@ -6,8 +6,7 @@ converges finds liblinear's weights; only the stopping point differs.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,17 +18,14 @@ Matrix = Any  # Array or scipy.sparse.csr_matrix, which carries no types
 WIDEST_EIGENPROBLEM = 2048  # a rotation of more columns than this costs more than it saves on sparse attributes
 
 
-@dataclass(frozen=True)
-class Block:
-    """Training rows in the coordinates where they are solved.
+class Block(NamedTuple):
+    """Training rows, intercept column included, in the coordinates where they are solved, their principal axes.
 
-    Attributes:
-        rows: the training block, intercept column included, rotated to its principal axes [rows, axes].
-        lift: what turns solved weights into weights on [x, 1], [features + 1, axes]; None where nothing was rotated.
+    `lift` turns weights on these into weights on [x, 1]; None where nothing was rotated.
     """
 
-    rows: Matrix
-    lift: Array | None
+    rows: Matrix  # [rows, axes]
+    lift: Array | None  # [features + 1, axes]
 
     def weights(self, solved: Array) -> Array:
         """Return weights on [x, 1] for weights on the rotated rows, [features + 1, problems]."""
@@ -60,18 +56,14 @@ def reduce(x: Matrix) -> Block:
 
 
 def path(rows: Matrix, signs: Array, used: Array, grid: Sequence[float], tolerance: float = 1e-5) -> Iterator[Array]:
-    """Solve every problem for each C of an ascending grid, each starting from the ones before.
+    """Yield the weights [axes, problems] for each C of an ascending grid, each found from the ones before.
 
     Args:
         rows: a `Block`'s rows [rows, axes].
         signs: +1 where a row is of the problem's class, else -1, [rows, problems].
         used: 1 where a row belongs to the problem's training fold, else 0, [rows, problems].
-        grid: inverse regularisation strengths C, ascending.
         tolerance: stop once the gradient is this small relative to that at zero weights (liblinear's own criterion with
             its default 1e-4 lies near this for one class in ten).
-
-    Yields:
-        For each C the weights [axes, problems].
     """
     squares = rows.multiply(rows).tocsr() if sp.issparse(rows) else rows * rows
     before = now = np.zeros((rows.shape[1], signs.shape[1]))

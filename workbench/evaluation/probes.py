@@ -12,17 +12,15 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.model_selection import GridSearchCV, KFold, PredefinedSplit
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import SVC
 from torch import Tensor
 
 from workbench.evaluation import logistic
-from workbench.evaluation.protocols import Nodes, Split
-
-Features = Any  # NDArray[np.float32] or scipy.sparse.csr_matrix, which carries no types
+from workbench.evaluation.embeddings import Features, Nodes
+from workbench.evaluation.protocols import Split
 
 GRID = tuple(2.0**power for power in range(-10, 10))
 FOLDS = 5
@@ -41,30 +39,29 @@ def liblinear(x: Features, known: Nodes, split: Split, classes: int) -> Predicti
     """One-vs-rest logistic regression by scikit-learn's liblinear, C chosen as the split allows.
 
     Args:
-        x: embeddings [nodes, dim], dense or sparse. known: class of each training and validation node, -1 elsewhere
-            [nodes].
+        x: embeddings [nodes, dim], dense or sparse.
+        known: class of each training and validation node, -1 elsewhere [nodes].
         split: with a validation part C is chosen by accuracy on it, without by 5-fold cross-validation of the training
             part exactly as in GRACE's release (targets one-hot, hence unstratified folds and exact-match scores).
         classes: how many there are; one without a training node is never predicted.
     """
-    targets = _one_hot(known[split.train], classes)
     # the primal solver draws nothing, but scikit-learn would take an unused number from the global generator
     model = OneVsRestClassifier(LogisticRegression(solver="liblinear", random_state=0))
+    tuned, options = split.train, dict[str, Any](cv=FOLDS)
+    if split.validation is not None:
+        tuned = np.concatenate([split.train, split.validation])
+        part = np.repeat([-1, 0], [split.train.size, split.validation.size])
+        options = {"cv": PredefinedSplit(part), "scoring": _accuracy}
+    search = GridSearchCV(model, {"estimator__C": list(GRID)}, refit=False, error_score="raise", **options)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Label .* is present in all training examples")
-        if split.validation is None:
-            search = GridSearchCV(model, {"estimator__C": list(GRID)}, cv=FOLDS, error_score="raise")
-            search.fit(x[split.train], targets)
-            best, chosen = search.best_estimator_, float(search.best_params_["estimator__C"])
-        else:
-            highest = -1.0
-            for strength in GRID:
-                trial = clone(model).set_params(estimator__C=strength).fit(x[split.train], targets)
-                guess = trial.predict_proba(x[split.validation]).argmax(axis=1)
-                accuracy = float((guess == known[split.validation]).mean())
-                if accuracy > highest:
-                    best, chosen, highest = trial, strength, accuracy
-    return Prediction(best.predict_proba(x[split.test]).argmax(axis=1), chosen)
+        search.fit(x[tuned], _one_hot(known[tuned], classes))
+        model.set_params(**search.best_params_).fit(x[split.train], _one_hot(known[split.train], classes))
+    return Prediction(model.predict_proba(x[split.test]).argmax(axis=1), float(search.best_params_["estimator__C"]))
+
+
+def _accuracy(model: OneVsRestClassifier, x: Features, targets: NDArray[np.bool_]) -> float:
+    return float((model.predict_proba(x).argmax(axis=1) == targets.argmax(axis=1)).mean())
 
 
 def fast(x: Features, known: Nodes, split: Split, classes: int) -> Prediction:
@@ -73,9 +70,7 @@ def fast(x: Features, known: Nodes, split: Split, classes: int) -> Prediction:
     count = split.train.size
     masks = [np.ones(count, dtype=bool)]
     if split.validation is None:
-        for _, held_out in KFold(FOLDS).split(targets):
-            masks.append(np.ones(count, dtype=bool))
-            masks[-1][held_out] = False
+        masks += [np.isin(np.arange(count), rest) for rest, _ in KFold(FOLDS).split(targets)]
     block = logistic.reduce(x[split.train])
     validation = None if split.validation is None else x[split.validation]
     signs = np.tile(np.where(targets, 1.0, -1.0), len(masks))
@@ -88,7 +83,8 @@ def fast(x: Features, known: Nodes, split: Split, classes: int) -> Prediction:
         if split.validation is None:
             scores = np.asarray(block.rows @ solved).reshape(count, len(masks), classes)
             folds = range(1, len(masks))
-            score = float(np.mean([_exact_match(scores[:, f], targets, ~masks[f], constant[f]) for f in folds]))
+            held_out = [_exact_match(scores[~masks[f], f], targets[~masks[f]], constant[f]) for f in folds]
+            score = float(np.mean(held_out))
         else:
             guess = _scores(validation, weights, constant[0]).argmax(axis=1)
             score = float((guess == known[split.validation]).mean())
@@ -111,18 +107,22 @@ def linear_layer(x: Features, known: Nodes, split: Split, classes: int, steps: i
     train, picking, test = map(_dense_where_faster, parts)
     targets = torch.from_numpy(_one_hot(known[split.train], classes)).float().T
     wanted = torch.from_numpy(known[split.validation])
+
+    def outputs(x: Features) -> Tensor:
+        return _times(weight, x.T) + bias
+
     optimiser = torch.optim.Adam([weight, bias], lr=0.01, fused=True)
     best, chosen, said = 0, 0, torch.zeros(split.test.size, dtype=torch.int64)
     for step in range(1, steps + 1):
         # the gradient of the mean log-softmax loss, written out class by row: several times faster than autograd's
         # node by row for a layer with so few classes
-        error = (torch.softmax(_outputs(weight, bias, train), dim=0) - targets) / targets.size(1)
+        error = (torch.softmax(outputs(train), dim=0) - targets) / targets.size(1)
         weight.grad, bias.grad = _times(error, train), error.sum(dim=1, keepdim=True)
         optimiser.step()
         if step % PICK_EVERY == 0:
-            right = int((_outputs(weight, bias, picking).argmax(dim=0) == wanted).sum())
+            right = int((outputs(picking).argmax(dim=0) == wanted).sum())
             if right > best:
-                best, chosen, said = right, step, _outputs(weight, bias, test).argmax(dim=0)
+                best, chosen, said = right, step, outputs(test).argmax(dim=0)
     return Prediction(said.numpy(), float(chosen))
 
 
@@ -137,10 +137,6 @@ def _dense_where_faster(x: Features) -> Features:
     if sp.issparse(x) and x.nnz < SPARSE_STEP_BELOW * x.shape[0] * x.shape[1]:
         return x
     return np.asarray(x.toarray() if sp.issparse(x) else x, dtype=np.float32)
-
-
-def _outputs(weight: Tensor, bias: Tensor, x: Features) -> Tensor:
-    return _times(weight, x.T) + bias
 
 
 def _times(left: Tensor, right: Features) -> Tensor:
@@ -160,10 +156,8 @@ def _scores(x: Features, weights: NDArray[np.float64], constant: NDArray[np.int6
     return scores
 
 
-def _exact_match(
-    scores: NDArray[np.float64], targets: NDArray[np.bool_], rows: NDArray[np.bool_], constant: NDArray[np.int64]
-) -> float:
+def _exact_match(scores: NDArray[np.float64], targets: NDArray[np.bool_], constant: NDArray[np.int64]) -> float:
     """Share of rows with every thresholded output right; `constant` a class: 1 always, -1 never, 0 fitted."""
     # scikit-learn thresholds all outputs at 0.5 instead of 0 when the first class has a constant answer
-    said = np.where(constant == 0, scores[rows] > (0.0 if constant[0] == 0 else 0.5), constant > 0)
-    return float((said == targets[rows]).all(axis=1).mean())
+    said = np.where(constant == 0, scores > (0.0 if constant[0] == 0 else 0.5), constant > 0)
+    return float((said == targets).all(axis=1).mean())

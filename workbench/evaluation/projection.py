@@ -1,6 +1,5 @@
 """Two-dimensional maps of embeddings, aligned over epochs, with the numbers that say how far to trust them."""
 
-import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from sklearn.preprocessing import normalize
 from torch import Tensor
 
 from workbench.errors import UserError
-from workbench.evaluation.cache import write_whole
+from workbench.evaluation import cache
 from workbench.registry import Registry
 
 Floats = NDArray[np.float32]
@@ -30,23 +29,17 @@ NEIGHBOURS = 15
 class Map:
     """A map of an embedding.
 
-    Attributes:
-        method: "umap" or "pca". seed: of the map and of its samples.
-        nodes: int64 [drawn], the mapped nodes in ascending order; all of them up to 50,000, else a seeded sample.
-        points: float32 [drawn, 2], their places.
-        hits: float32 [drawn], the share of each node's 15 nearest on the map that are among its 15 nearest, by cosine,
-            in the embedding (both among the mapped nodes); 1 where the map shows a neighbourhood as it is.
-        trustworthiness: in [0, 1]; 1 means that the 15 nearest on the map are near in the embedding too.
-        judged: number of mapped nodes over which it was measured (a seeded sample above 3,000).
+    A node's hits are the share of its 15 nearest on the map that are among its 15 nearest, by cosine, in the embedding
+    (both among the mapped nodes); 1 where the map shows a neighbourhood as it is.
     """
 
-    method: str
-    seed: int
-    nodes: NDArray[np.int64]
-    points: Floats
-    hits: Floats
-    trustworthiness: float
-    judged: int
+    method: str  # "umap" or "pca"
+    seed: int  # of the map and of its samples
+    nodes: NDArray[np.int64]  # [drawn], those mapped, ascending; all of them up to 50,000, else a seeded sample
+    points: Floats  # [drawn, 2], their places
+    hits: Floats  # [drawn]
+    trustworthiness: float  # in [0, 1]; 1 means that the 15 nearest on the map are near in the embedding too
+    judged: int  # mapped nodes over which it was measured (a seeded sample above 3,000)
 
     @property
     def hit(self) -> float:
@@ -61,19 +54,13 @@ class Map:
 
 
 class Nearest(NamedTuple):
-    """The nearest other rows of each row by cosine, the nearest first.
+    """The nearest other rows of each row by cosine, the nearest first, and their distances when of unit length."""
 
-    Attributes:
-        indices: int32 [n, k]. distances: float32 [n, k], between rows of unit length: the square root of 2 - 2 cosine.
-    """
-
-    indices: NDArray[np.int32]
-    distances: Floats
+    indices: NDArray[np.int32]  # [n, k]
+    distances: Floats  # [n, k], the square root of 2 - 2 cosine
 
 
 projections: Registry[Callable[[Floats, int, Nearest, Floats | None], Floats]] = Registry("map method")
-
-
 names = projections.names
 
 
@@ -89,7 +76,6 @@ def umap(rows: Floats, seed: int, near: Nearest, start: Floats | None) -> Floats
     """Map rows [n, dim] to [n, 2] by UMAP, single-threaded so that a seed fixes it.
 
     Args:
-        rows: rows of unit length [n, dim]. seed: of what it draws.
         near: the nearest of each row; the library's own search is slow below 4,096 points and compiles in each process.
         start: where the points begin [n, 2]; None for the two first principal components.
 
@@ -149,25 +135,16 @@ def shared(one: NDArray[np.int32], other: NDArray[np.int32]) -> Floats:
 
 
 def nearest(embeddings: Tensor, k: int = NEIGHBOURS, folder: Path | None = None) -> Nearest:
-    """Return the k nearest other nodes of each node by cosine, exactly; fewer where there are not so many.
+    """Return the k nearest other nodes of each node [nodes, dim] by cosine, exactly; fewer where there are not so many.
 
-    Args:
-        embeddings: float [nodes, dim], at least 2 nodes. k: how many, at least 1.
-        folder: where they are kept and looked up; None keeps nothing.
+    A folder is where they are kept and looked up.
     """
     values = _checked(embeddings, 2)
-    kept = folder / f"nearest{k}-{_digest(values)}.npz" if folder else None
-    if kept and kept.exists():
-        with np.load(kept, allow_pickle=False) as file:
-            return Nearest(file["indices"], file["distances"])
-    near = _nearest(normalize(values), k)
-    if kept:
-        _write(kept, **near._asdict())
-    return near
+    file = folder / f"nearest{k}-{cache.digest(values)[:16]}.npz" if folder else None
+    return Nearest(**cache.arrays(file, lambda: _nearest(normalize(values), k)._asdict()))
 
 
 def _nearest(rows: Floats, k: int) -> Nearest:
-    """Return the k nearest other rows of each row by Euclidean distance; fewer where need be."""
     # The search without arguments leaves each row itself out, also where rows repeat.
     search = NearestNeighbors(n_neighbors=min(k, rows.shape[0] - 1), algorithm="auto" if rows.shape[1] < 3 else "brute")
     distances, indices = search.fit(rows).kneighbors()
@@ -197,25 +174,25 @@ def project(
     nodes = _sample(len(values), limit, seed)
     if before is not None and not np.array_equal(before.nodes, nodes):
         raise UserError(f"the map before shows {len(before.nodes)} nodes, not the {len(nodes)} that are to be mapped")
-    kept = None
+    file = None
     if folder:
-        after = f"-after-{_digest(before.points)}" if before else ""
+        after = f"-after-{cache.digest(before.points)[:16]}" if before else ""
         sample = f"-{limit}" if len(nodes) < len(values) else ""
-        kept = folder / f"{method}-seed{seed}{sample}-{_digest(values)}{after}.npz"
-    if kept and kept.exists():
-        with np.load(kept, allow_pickle=False) as file:
-            nodes, points, hits = (file[name] for name in ("nodes", "points", "hits"))
-            return Map(method, seed, nodes, points, hits, float(file["trust"]), int(file["judged"]))
-    near = nearest(embeddings[nodes] if len(nodes) < len(values) else embeddings, folder=folder)
-    rows = normalize(values[nodes])
-    points = draw(rows, seed, near, before.points if before else None)
-    if before:
-        points = align(points, before.points)
-    hits = shared(_nearest(points, NEIGHBOURS).indices, near.indices)
-    trust, judged = faithfulness(rows, points, seed)
-    if kept:
-        _write(kept, nodes=nodes, points=points, hits=hits, trust=np.float64(trust), judged=np.int64(judged))
-    return Map(method, seed, nodes, points, hits, trust, judged)
+        file = folder / f"{method}-seed{seed}{sample}-{cache.digest(values)[:16]}{after}.npz"
+
+    def compute() -> dict[str, Any]:
+        near = nearest(embeddings[nodes] if len(nodes) < len(values) else embeddings, folder=folder)
+        rows = normalize(values[nodes])
+        points = draw(rows, seed, near, before.points if before else None)
+        if before:
+            points = align(points, before.points)
+        hits = shared(_nearest(points, NEIGHBOURS).indices, near.indices)
+        trust, judged = faithfulness(rows, points, seed)
+        return {"points": points, "hits": hits, "trustworthiness": trust, "judged": judged}
+
+    drawn = cache.arrays(file, compute)
+    trust, judged = float(drawn["trustworthiness"]), int(drawn["judged"])
+    return Map(method, seed, nodes, drawn["points"], drawn["hits"], trust, judged)
 
 
 def over_epochs(
@@ -237,17 +214,7 @@ def _checked(embeddings: Tensor, least: int) -> Floats:
     return values
 
 
-def _digest(values: Floats) -> str:
-    return hashlib.sha256(repr(values.shape).encode() + values.tobytes()).hexdigest()[:16]
-
-
 def _sample(count: int, limit: int, seed: int) -> NDArray[np.int64]:
     if count <= limit:
         return np.arange(count)
     return np.sort(np.random.default_rng(seed).choice(count, limit, replace=False))
-
-
-def _write(path: Path, **arrays: Any) -> None:
-    write_whole(
-        path, lambda file: np.savez(file, **arrays), "the map was not kept, it will be computed again next time"
-    )

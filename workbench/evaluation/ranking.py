@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from workbench.datasets.bipartite import held_out, interactions
@@ -21,13 +22,13 @@ MEASURES = ("recall@20", "ndcg@20", "recall@40", "ndcg@40")
 BLOCK = 1 << 23  # scores looked at in one go
 
 
-def dot_products(embeddings: Mapping[str, Any]) -> Scorer:
-    """Return the scorer of embeddings {"user": [users, dim], "item": [items, dim]}: their dot products."""
-    users, items = embeddings["user"], embeddings["item"]
-    return lambda block: users[block] @ items.T
+def user_items(pairs: Tensor, data: HeteroData) -> sp.csr_matrix:
+    """Return which pairs of user and item [2, pairs] there are, as True [users, items]."""
+    counts = tuple(kind_of(data).sizes(data).values())
+    return sp.csr_matrix((np.ones(pairs.size(1), bool), pairs.cpu().numpy()), counts)
 
 
-def ranked(scorer: Scorer, data: HeteroData) -> pd.DataFrame:
+def ranked(embeddings: Mapping[str, Any] | Scorer, data: HeteroData) -> pd.DataFrame:
     """Rank all items for each user with held-out items, and measure how many stand near the top.
 
     - Recall@k is the share of the user's held-out items among the first k.
@@ -37,41 +38,34 @@ def ranked(scorer: Scorer, data: HeteroData) -> pd.DataFrame:
     The items that the user had in training are left out of the ranking. Of items with equal scores the one with the
     smaller number stands higher. Source: He et al., 2020 (LightGCN's release), whose sum is the same.
 
-    Args:
-        scorer: asked for a block of users at a time, so that scores of all users never exist together.
-        data: users and items with held-out interactions; a UserError where none are held out.
+    Scores are the dot products of the embeddings, {"user": [users, dim], "item": [items, dim]}, or those of a scorer.
+    It is asked for a block of users at a time, so that scores of all users never exist together.
 
     Returns:
-        One row a user with held-out items, in percent: `MEASURES`.
+        One row a user with held-out items, in percent: `MEASURES`. A UserError where none are held out.
     """
     test = held_out(data)
     if test is None or not test.size(1):
         raise UserError("no interactions are held out (test_edge_index), so there is nothing to rank for")
-    counts = tuple(kind_of(data).shape(data).values())
-    asked, known = (
-        sp.csr_matrix((np.ones(pairs.shape[1], bool), pairs), counts)
-        for pairs in (test.cpu().numpy(), interactions(data).cpu().numpy())
-    )
-    users = np.flatnonzero(np.diff(asked.indptr))
+    asked, known = user_items(test, data), user_items(interactions(data), data)
+    users, items = np.flatnonzero(np.diff(asked.indptr)), asked.shape[1]
     parts = []
-    for block in np.array_split(users, min(len(users), 1 + asked.nnz * counts[1] // BLOCK)):
-        scores = np.array(scorer(block), dtype=np.float32)
+    for block in np.array_split(users, min(len(users), 1 + asked.nnz * items // BLOCK)):
+        scores = embeddings(block) if callable(embeddings) else embeddings["user"][block] @ embeddings["item"].T
+        scores = np.array(scores, dtype=np.float32)
         scores[known[block].nonzero()] = -np.inf
         row, item = asked[block].nonzero()
         own = scores[row, item][:, None]
         above = scores[row] > own
-        above |= (scores[row] == own) & (np.arange(counts[1]) < item[:, None])
-        parts.append(_measures(above.sum(axis=1) + 1, row, len(block)))
-    return pd.DataFrame(np.vstack(parts), columns=MEASURES, index=pd.Index(users, name="user"))
-
-
-def _measures(rank: NDArray[np.int64], user: NDArray[np.int64], users: int) -> NDArray[np.float64]:
-    """Return recall and NDCG at each cutoff in percent [users, measures], given ranks from 1 of held-out items."""
-    held = np.bincount(user, minlength=users)
-    best = np.cumsum(1 / np.log2(np.arange(2, max(CUTOFFS) + 2)))
-    columns = []
+        above |= (scores[row] == own) & (np.arange(items) < item[:, None])
+        parts.append(above.sum(axis=1) + 1)
+    rank, user = np.concatenate(parts), asked[users].nonzero()[0]
+    held, best = np.bincount(user), np.cumsum(1 / np.log2(np.arange(2, max(CUTOFFS) + 2)))
+    columns = {}
     for k in CUTOFFS:
         hit = rank <= k
-        gain = np.bincount(user, weights=hit / np.log2(rank + 1), minlength=users)
-        columns += [np.bincount(user, weights=hit, minlength=users) / held, gain / best[np.minimum(k, held) - 1]]
-    return 100 * np.stack(columns, axis=1)
+        columns[f"recall@{k}"] = 100 * (np.bincount(user, weights=hit) / held)
+        columns[f"ndcg@{k}"] = 100 * (
+            np.bincount(user, weights=hit / np.log2(rank + 1)) / best[np.minimum(k, held) - 1]
+        )
+    return pd.DataFrame(columns, index=pd.Index(users, name="user"))

@@ -2,6 +2,7 @@
 
 import html
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from tqdm.auto import tqdm
 from workbench.datasets.kinds import content_hash, kind_of
 from workbench.errors import UserError, unknown
 from workbench.evaluation import cache, probes, protocols, ranking
-from workbench.evaluation.embeddings import Embeddings, by_item, matrix_of
+from workbench.evaluation.embeddings import Embeddings, Features, by_item, compact_labels, labels_of, matrix_of
 from workbench.evaluation.protocols import Protocol, Split
 from workbench.randomness import Randomness
 
@@ -23,16 +24,10 @@ LABELS = {"macro_f1": "macro F1"}  # what a reader sees where it is not the name
 
 
 class Measure(float):
-    """A mean in percent that knows its spread.
+    """A mean in percent that knows its spread."""
 
-    Attributes:
-        mean: the value itself.
-        std: standard deviation in percentage points, nan where there is nothing to spread over.
-        over: what the spread is over, and which deviation it is.
-    """
-
-    std: float
-    over: str
+    std: float  # standard deviation in percentage points, nan where there is nothing to spread over
+    over: str  # what the spread is over, and which deviation it is
 
     def __new__(cls, value: float, std: float, over: str) -> "Measure":
         """Make the number and attach its spread."""
@@ -59,28 +54,21 @@ class Measure(float):
 class Scores:
     """What a protocol says of one embedding.
 
-    Attributes:
-        measures: means in percent by name: "accuracy" (equal to micro F1, since each item has one class) and "macro_f1"
-            over the splits, or "recall@20", "ndcg@20", ... over users.
-        per_split: one row a split: its measures in percent, the chosen C or step, the sizes of the parts, how many
-            classes have no training item (they are never predicted and count as wrong). For a ranking one row.
-        protocol: name of the protocol. seed: of the splits.
-        solver: what fitted the probe: "liblinear", "fast", "adam" or "svc"; "dot product" where there is none.
-        steps: gradient steps of a linear layer, None for other probes.
-        normalised: whether each embedding was divided by its L2 norm first.
-        flawed: the protocol's flaw in a sentence, None where none is known.
-        seconds: wall time of the evaluation when it was computed.
+    Measures are "accuracy" (equal to micro F1, since each item has one class) and "macro_f1" over the splits, or
+    "recall@20", "ndcg@20", ... over users. A row of `per_split` holds the measures of a split in percent, the chosen C
+    or step, the sizes of the parts, and how many classes have no training item (they are never predicted and count as
+    wrong); a ranking has one row.
     """
 
-    measures: dict[str, Measure]
+    measures: dict[str, Measure]  # means in percent
     per_split: pd.DataFrame
     protocol: str
-    solver: str
-    steps: int | None
-    normalised: bool
-    seed: int
-    flawed: str | None
-    seconds: float
+    solver: str  # what fitted the probe: "liblinear", "fast", "adam" or "svc"; "dot product" where there is none
+    steps: int | None  # gradient steps of a linear layer, None for other probes
+    normalised: bool  # whether each embedding was divided by its L2 norm first
+    seed: int  # of the splits
+    flawed: str | None  # the protocol's flaw in a sentence
+    seconds: float  # wall time of the evaluation when it was computed
 
     @property
     def accuracy(self) -> Measure:
@@ -167,9 +155,8 @@ def evaluate(
         protocol: name of a protocol that scores this kind of data; None for the kind's own.
         splits: how many; where the splits come with the graph, at most as many as it has, and ten folds at most.
         seed: of the splits and of the probe's initial weights.
-        solver: "liblinear" or "fast" for logistic regression; None: the protocol's own.
-        steps: gradient steps of a protocol that trains a linear layer; None: the protocol's own.
-        normalise: divide each embedding by its L2 norm first; None: as the protocol does.
+        solver, steps, normalise: "liblinear" or "fast" for logistic regression, gradient steps of a linear layer, and
+            whether each embedding is divided by its L2 norm first; None: as the protocol does.
         fresh: compute even where stored scores exist. progress: show a bar over the splits.
 
     Raises:
@@ -179,45 +166,31 @@ def evaluate(
     rules = protocols.of(kind_of(data), protocol)
     solver, steps = _options(rules, solver, steps)
     normalise = rules.normalise if normalise is None else normalise
-    asked = {"version": VERSION, "protocol": rules.name, "splits": splits, "seed": seed, "solver": solver}
-    asked |= {"steps": steps, "normalise": normalise}
     x: Any
     if rules.probe == "ranking":
         x, against = by_item(run_or_embeddings, data), content_hash(data)
     else:
-        labels, parts = protocols.labels_of(data), rules.splits(data, splits, seed)
+        labels, parts = labels_of(data), rules.splits(data, splits, seed)
         arrays = [part for split in parts for part in vars(split).values() if part is not None]
         x, against = matrix_of(run_or_embeddings, data), cache.digest(labels, *arrays)
-    file = None
-    if getattr(run_or_embeddings, "path", None) is not None:
-        digest = cache.digest(*(x.values() if isinstance(x, dict) else [x]))
-        asked |= {"embeddings": digest, "labels_and_splits": against}
-        file = cache.file_of(run_or_embeddings, asked)
-    stored = None if fresh or file is None else cache.load(file, asked)
-    if stored is not None:
-        return Scores.from_dict(stored)
-    began = time.perf_counter()
-    if rules.probe == "ranking":
-        x = {name: normalize(part) for name, part in x.items()} if normalise and isinstance(x, dict) else x
-        per_user = ranking.ranked(x if callable(x) else ranking.dot_products(x), data)
-        per_split = per_user.mean().to_frame().T.assign(users=len(per_user)).rename_axis("split")
-        errors, over = per_user.sem(), f"standard error over {len(per_user):,} users of one embedding"
-        measures = {name: Measure(per_user[name].mean(), errors[name], over) for name in per_user}
-    else:
-        x = normalize(x) if normalise else x
-        randomness = Randomness(seed)
-        bar = tqdm(parts, desc=rules.name, unit="split", leave=False, disable=None if progress else True)
-        truth = protocols.compact_labels(data)
-        seeds = (randomness.integer(f"probe {number}") for number in range(len(parts)))
-        rows = [_score(rules, x, *truth, split, solver, steps, seed) for split, seed in zip(bar, seeds, strict=True)]
-        per_split = pd.DataFrame(rows).rename_axis("split")
-        over = _over(rules, data, len(rows))
-        measures = {name: _measure(per_split[name], rules, over) for name in ("accuracy", "macro_f1")}
-    seconds = time.perf_counter() - began
-    scores = Scores(measures, per_split, rules.name, solver, steps, normalise, seed, rules.flawed, seconds)
-    if file is not None:
-        cache.store(file, asked, scores.as_dict())
-    return scores
+
+    def compute() -> Scores:
+        began = time.perf_counter()
+        if rules.probe == "ranking":
+            measures, per_split = _ranked(x, data, normalise)
+        else:
+            bar = tqdm(parts, desc=rules.name, unit="split", leave=False, disable=None if progress else True)
+            measures, per_split = _probed(rules, normalize(x) if normalise else x, data, bar, solver, steps, seed)
+        seconds = time.perf_counter() - began
+        return Scores(measures, per_split, rules.name, solver, steps, normalise, seed, rules.flawed, seconds)
+
+    path = getattr(run_or_embeddings, "path", None)
+    if path is None:
+        return compute()
+    asked = {"version": VERSION, "protocol": rules.name, "splits": splits, "seed": seed, "solver": solver}
+    asked |= {"steps": steps, "normalise": normalise, "labels_and_splits": against}
+    asked["embeddings"] = cache.digest(*(x.values() if isinstance(x, dict) else [x]))
+    return Scores.from_dict(cache.scores(path / "scores", asked, fresh, lambda: compute().as_dict()))
 
 
 def _options(rules: Protocol, solver: str | None, steps: int | None) -> tuple[str, int | None]:
@@ -232,50 +205,64 @@ def _options(rules: Protocol, solver: str | None, steps: int | None) -> tuple[st
     return solver or rules.solvers[0], steps
 
 
-def _score(
-    rules: Protocol,
-    x: probes.Features,
-    truth: protocols.Nodes,
-    classes: int,
-    split: Split,
-    solver: str,
-    steps: int | None,
-    seed: int,
-) -> dict[str, float]:
-    known = truth.copy()
-    if not rules.picks_on_test:
-        known[split.test] = -1
-    if steps is not None:
-        tuned = replace(split, validation=split.test) if rules.picks_on_test else split
-        predicted, chosen = probes.linear_layer(x, known, tuned, classes, steps, seed)
-    elif rules.probe == "svc":
-        predicted, chosen = probes.svc(x, known, split, rules.grid)
-    else:
-        predicted, chosen = (probes.fast if solver == "fast" else probes.liblinear)(x, known, split, classes)
-    wanted = truth[split.test]
+def _ranked(x: Any, data: Any, normalise: bool) -> tuple[dict[str, Measure], pd.DataFrame]:
+    if normalise and isinstance(x, dict):
+        x = {name: normalize(part) for name, part in x.items()}
+    per_user = ranking.ranked(x, data)
+    errors, over = per_user.sem(), f"standard error over {len(per_user):,} users of one embedding"
+    measures = {name: Measure(per_user[name].mean(), errors[name], over) for name in per_user}
+    return measures, per_user.mean().to_frame().T.assign(users=len(per_user)).rename_axis("split")
+
+
+def _probed(
+    rules: Protocol, x: Features, data: Any, parts: Iterable[Split], solver: str, steps: int | None, seed: int
+) -> tuple[dict[str, Measure], pd.DataFrame]:
+    truth, classes = compact_labels(data)
     averaged = np.arange(classes) if rules.all_classes else None
-    return {
-        "accuracy": 100 * float((predicted == wanted).mean()),
-        "macro_f1": 100 * float(f1_score(wanted, predicted, average="macro", labels=averaged, zero_division=0)),
-        "C" if steps is None else "step": chosen,
-        "train": split.train.size,
-        "validation": 0 if split.validation is None else split.validation.size,
-        "test": split.test.size,
-        "classes_without_training_node": classes - np.unique(known[split.train]).size,
-    }
+    rows = []
+    for number, split in enumerate(parts):
+        known = truth.copy()
+        if not rules.picks_on_test:
+            known[split.test] = -1
+        if steps is not None:
+            tuned = replace(split, validation=split.test) if rules.picks_on_test else split
+            start = Randomness(seed).integer(f"probe {number}")
+            predicted, chosen = probes.linear_layer(x, known, tuned, classes, steps, start)
+        elif rules.probe == "svc":
+            predicted, chosen = probes.svc(x, known, split, rules.grid)
+        else:
+            predicted, chosen = (probes.fast if solver == "fast" else probes.liblinear)(x, known, split, classes)
+        wanted = truth[split.test]
+        macro_f1 = f1_score(wanted, predicted, average="macro", labels=averaged, zero_division=0)
+        rows.append(
+            {
+                "accuracy": 100 * float((predicted == wanted).mean()),
+                "macro_f1": 100 * float(macro_f1),
+                "C" if steps is None else "step": chosen,
+                "train": split.train.size,
+                "validation": 0 if split.validation is None else split.validation.size,
+                "test": split.test.size,
+                "classes_without_training_node": classes - np.unique(known[split.train]).size,
+            }
+        )
+    per_split = pd.DataFrame(rows).rename_axis("split")
+    over, ddof = _over(rules, data, len(rows)), 0 if rules.deviation == "population" else 1
+    measures = {}
+    for name in ("accuracy", "macro_f1"):
+        deviation = per_split[name].std(ddof=ddof) if len(rows) > 1 else np.nan
+        measures[name] = Measure(per_split[name].mean(), deviation, over)
+    return measures, per_split
 
 
 def _over(rules: Protocol, graph: Any, count: int) -> str:
+    """Return what the spread is over, and which deviation it is where there is more than one split."""
     if rules.folds:
-        return f"{count} folds of one embedding"
-    if not rules.drawn:
-        available = protocols.public_splits(graph)
-        return "the one public split" if available == 1 else f"{count} of {available} public splits of one embedding"
-    return f"{count} random split{'s' if count > 1 else ''} of one embedding"
-
-
-def _measure(values: pd.Series, rules: Protocol, over: str) -> Measure:
-    if len(values) == 1:
-        return Measure(float(values.mean()), np.nan, over)
-    deviation = float(values.std(ddof=0 if rules.deviation == "population" else 1))
-    return Measure(float(values.mean()), deviation, f"{rules.deviation} std over {over}")
+        what = "folds"
+    elif rules.drawn:
+        what = "random splits" if count > 1 else "random split"
+    elif (available := protocols.public_splits(graph)) == 1:
+        return "the one public split"
+    else:
+        what = f"of {available} public splits"
+    over = f"{count} {what} of one embedding"
+    return f"{rules.deviation} std over {over}" if count > 1 else over

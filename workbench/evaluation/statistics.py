@@ -30,11 +30,7 @@ class Interval:
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Return the mean of independent values, such as one score a training seed, with its t interval.
-
-    Args:
-        values: at least two numbers [seeds]. confidence: the interval's coverage, between 0 and 1.
-    """
+    """Return the mean of two or more independent values, such as one score a training seed, with its t interval."""
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1 or numbers.size < 2:
         raise UserError(f"a confidence interval takes at least two values, one a training seed, not {numbers.size}")
@@ -45,15 +41,15 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     return Interval(mean, mean - half, mean + half, numbers.size, confidence)
 
 
-def paired_difference(first: Sequence[float], second: Sequence[float], confidence: float = 0.95) -> Interval:
+def paired_difference(first: Sequence[float], second: Sequence[float]) -> Interval:
     """Return the mean of first − second, scores of the same seeds in the same order [seeds], with its t interval."""
     if len(first) != len(second):
         raise UserError(f"a paired difference takes as many first as second values, not {len(first)} and {len(second)}")
-    return mean_interval(list(np.subtract(first, second)), confidence)
+    return mean_interval(list(np.subtract(first, second)))
 
 
 class Spread(NamedTuple):
-    """Sample standard deviations: of the seeds' means, and within a seed over its splits (pooled)."""
+    """Sample standard deviations: of the seeds' means, and within a seed over its splits (pooled); nan for one only."""
 
     between_seeds: float
     within_seed: float
@@ -62,9 +58,7 @@ class Spread(NamedTuple):
 def nested_spread(scores: ArrayLike) -> Spread:
     """Separate the spread between training seeds from the spread over splits, of scores [seeds, splits].
 
-    Returns:
-        Both standard deviations, nan where there is one seed or one split only. The deviation between seeds is that of
-        their means over the same splits, so it is what a repeated experiment would show.
+    The former is of means over the same splits, so it is what a repeated experiment would show.
     """
     table = np.asarray(scores, dtype=np.float64)
     if table.ndim != 2 or table.size == 0:

@@ -11,7 +11,7 @@ from torch_geometric.utils import remove_self_loops
 
 from workbench.errors import UserError
 from workbench.evaluation import probes, protocols
-from workbench.evaluation.embeddings import Embeddings, matrix_of
+from workbench.evaluation.embeddings import Embeddings, compact_labels, labels_of, matrix_of
 
 Values = NDArray[np.float64]
 DRAWS = 1_000
@@ -27,28 +27,21 @@ def label_homophily(graph: Data) -> Values:
 
     Neighbours are the nodes to which it has an edge, each as often as it is stored, without itself.
     """
-    labels = protocols.labels_of(graph)
+    labels = labels_of(graph)
     assert graph.edge_index is not None
     source, target = remove_self_loops(graph.edge_index)[0].cpu().numpy()
     both = (labels[source] >= 0) & (labels[target] >= 0)
-    source, target = source[both], target[both]
-    neighbours = np.bincount(source, minlength=labels.size)
-    same = np.bincount(source[labels[source] == labels[target]], minlength=labels.size)
-    return np.where(neighbours > 0, same / np.maximum(neighbours, 1), np.nan)
+    same = pd.Series(labels[source] == labels[target])[both]
+    return same.groupby(source[both]).mean().reindex(range(labels.size)).to_numpy()
 
 
 def probe_errors(run_or_embeddings: Embeddings, graph: Data, splits: int = 10, seed: int = 0) -> Values:
     """Return how often a probe that was trained on other nodes is wrong about each node [nodes].
 
-    The probe is the logistic regression of "random-10-10-80"; a node is asked in the splits that have it in their test
-    part, about eight of ten, and is nan where it never is.
-
-    Args:
-        run_or_embeddings: a run, or a matrix [nodes, dim].
-        graph: the graph with its labels.
-        splits: how many splits. seed: of the splits.
+    The probe is the logistic regression of "random-10-10-80" on a run or a matrix [nodes, dim]; a node is asked in the
+    splits that have it in their test part, about eight of ten, and is nan where it never is.
     """
-    truth, classes = protocols.compact_labels(graph)
+    truth, classes = compact_labels(graph)
     parts = protocols.get("random-10-10-80").splits(graph, splits, seed)
     x = normalize(matrix_of(run_or_embeddings, graph))
     asked, wrong = np.zeros(truth.size), np.zeros(truth.size)
@@ -60,19 +53,17 @@ def probe_errors(run_or_embeddings: Embeddings, graph: Data, splits: int = 10, s
     return np.where(asked > 0, wrong / np.maximum(asked, 1), np.nan)
 
 
-def strata(score: Values, value: Values, groups: int = 5, confidence: float = 0.95, seed: int = 0) -> pd.DataFrame:
-    """Average a value over groups of nodes of like score.
+def strata(score: Values, value: Values, groups: int = 5, seed: int = 0) -> pd.DataFrame:
+    """Average a value over groups of nodes of like score; nodes without either (nan) are left out.
 
     Args:
         score: what the nodes are grouped by [nodes]; one group a value where it has at most `groups` values, as a rule
             that is true or false has, else groups between its quantiles, fewer where many nodes tie.
-        value: what is averaged [nodes]; nodes without one (nan) are left out.
-        groups: how many quantile groups.
-        confidence: coverage of the interval. seed: of the bootstrap.
+        value: what is averaged [nodes].
 
     Returns:
         One row a group in ascending order of the score: "low" and "high" (its range), "nodes", "mean", and "from" and
-        "to", the percentile bootstrap interval of the mean over nodes (1,000 draws, nan below two nodes).
+        "to", the 95 % percentile bootstrap interval of the mean over nodes (1,000 draws, nan below two nodes).
     """
     score, value = np.asarray(score, np.float64), np.asarray(value, np.float64)
     if score.ndim != 1 or score.shape != value.shape:
@@ -94,7 +85,7 @@ def strata(score: Values, value: Values, groups: int = 5, confidence: float = 0.
             # How often each value is drawn is all that matters; a few values are quicker drawn by their counts.
             values, counts = np.unique(mine, return_counts=True)
             means = draw.multinomial(mine.size, counts / mine.size, size=DRAWS) @ values / mine.size
-            low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+            low, high = np.quantile(means, [0.025, 0.975])
         rows.append((scored.min(), scored.max(), mine.size, mine.mean(), low, high))
     return pd.DataFrame(rows, columns=["low", "high", "nodes", "mean", "from", "to"])
 
@@ -102,9 +93,7 @@ def strata(score: Values, value: Values, groups: int = 5, confidence: float = 0.
 def errors_of(embedding: Embeddings | None, graph: Data, seed: int = 0) -> tuple[Values | None, str]:
     """Return how often a probe is wrong about each node [nodes], None where that can't be said, and a sentence on it.
 
-    Args:
-        embedding: a run, or a matrix [nodes, dim]; None where there is none.
-        graph: the graph with its labels. seed: of the splits.
+    The embedding is a run, or a matrix [nodes, dim]; None where there is none.
     """
     if embedding is None:
         return None, "pass embedding= (a run, or a matrix [nodes, dim]) to see the errors of a probe along the score"
@@ -120,9 +109,7 @@ def label_tables(
 ) -> Mapping[str, pd.DataFrame | str]:
     """Return what labels say of groups of nodes of like value, a table a question, or a sentence why there is none.
 
-    Args:
-        values: what the groups are made by [nodes]. graph: with its labels. seed: of the bootstrap.
-        errors: how often a probe is wrong about each node, from `probe_errors` [nodes].
+    Nodes are grouped by `values` [nodes]; `errors` [nodes] are those of `probe_errors`.
     """
     tables: dict[str, pd.DataFrame | str] = {}
     try:

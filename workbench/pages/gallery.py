@@ -16,26 +16,20 @@ from nbformat import NotebookNode
 from plotly.offline import get_plotlyjs
 
 from workbench.pages.html import FIGURE, as_page, exporter, heading, height_of
-from workbench.pages.notebooks import Outcome
+from workbench.pages.notebooks import Outcome, tagged
 
 WIDTH = 720  # pixels that a figure is laid out for at least; where there are fewer, it is shown smaller
 
 
 @dataclass(frozen=True)
 class Card:
-    """What the gallery's index shows of one notebook.
-
-    Attributes:
-        outcome: what became of it. notebook: as far as it was executed.
-        title: its heading, without markup. says: one sentence on what it shows, as HTML.
-        figure: the one whose picture stands on the card, in plotly's form; empty where there is none.
-    """
+    """What the gallery's index shows of one notebook."""
 
     outcome: Outcome
-    notebook: NotebookNode
-    title: str
-    says: str
-    figure: dict[str, Any]
+    notebook: NotebookNode  # as far as it was executed
+    title: str  # its heading, without markup
+    says: str  # one sentence on what it shows, as HTML
+    figure: dict[str, Any]  # the one whose picture stands on the card, in plotly's form; empty where there is none
 
     @property
     def page(self) -> str:
@@ -55,14 +49,9 @@ class Card:
 
 
 def build(outcomes: Sequence[Outcome], folder: str | Path) -> Path:
-    """Write a page for each notebook, and an index with a card for each, those that failed included.
+    """Write a page for each notebook, in reading order, and return an index with a card for each, also a failed one.
 
-    Args:
-        outcomes: what became of the notebooks, in reading order.
-        folder: made where missing; what an earlier gallery left there of these notebooks is replaced.
-
-    Returns:
-        The index.
+    The folder is made where missing; what an earlier gallery left there of these notebooks is replaced.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,10 +76,11 @@ def build(outcomes: Sequence[Outcome], folder: str | Path) -> Path:
 
 def _richest(notebook: NotebookNode) -> dict[str, Any]:
     """Return the figure with the most data among those of the cells tagged "thumbnail", else among all."""
-    outputs = [(cell, output) for cell in notebook.cells for output in cell.get("outputs", [])]
-    figures = [(cell, output.data[FIGURE]) for cell, output in outputs if FIGURE in output.get("data", {})]
-    tagged = [figure for cell, figure in figures if "thumbnail" in cell.metadata.get("tags", [])]
-    return max(tagged or [figure for _, figure in figures], key=lambda figure: len(json.dumps(figure)), default={})
+    for cells in (tagged(notebook, "thumbnail"), notebook.cells):
+        outputs = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
+        if figures := [data[FIGURE] for data in outputs if FIGURE in data]:
+            return max(figures, key=lambda figure: len(json.dumps(figure)))
+    return {}
 
 
 def _draw(cards: Sequence[Card], folder: Path) -> str:

@@ -20,16 +20,10 @@ HEIGHT = 450  # pixels of a figure that doesn't say how high it is
 
 
 def as_page(notebook: NotebookNode, name: str, links: Mapping[str, Any] | None = None) -> str:
-    """Write an executed notebook as a page whose figures and formulas show offline.
+    """Return an executed notebook as a page whose figures and formulas show offline; its name is a title if need be.
 
-    Args:
-        notebook: executed, with its figures in plotly's own form.
-        name: stands for its title where it has none.
-        links: the cards of the "previous" and the "next" notebook in a gallery, beside whose plotly.min.js the page
-            will lie; None for a page that stands alone and holds plotly.js itself.
-
-    Returns:
-        HTML that asks for nothing from elsewhere.
+    Its links are the cards of the "previous" and the "next" notebook in a gallery, beside whose plotly.min.js the page
+    will lie; without any the page stands alone and holds plotly.js itself.
     """
     shown = nbformat.from_dict(notebook)
     for cell in shown.cells:

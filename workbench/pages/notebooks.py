@@ -18,29 +18,19 @@ from workbench.pages.html import FIGURE, as_page
 
 KERNEL = "python3"
 _WIDGET = "application/vnd.jupyter.widget-view+json"
-_UNKNOWN = object()  # the default of a parameter that is computed, so that its type can't be told without running it
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one notebook.
-
-    Attributes:
-        notebook: its name. path: the executed notebook, kept whether it failed or not.
-        html: its page with figures that show offline; None where it failed or none was asked for.
-        seconds: wall time of the execution, without the page.
-        results: what the cell tagged "results" showed, as text; "" where there is none.
-        failed_cell: which cell stopped it, counted from 1 in the notebook as committed; None where all went well.
-        error: one line, the type and the last line of the message; None where all went well.
-    """
+    """What became of one notebook."""
 
     notebook: str
-    path: Path
-    html: Path | None
-    seconds: float
-    results: str = ""
-    failed_cell: int | None = None
-    error: str | None = None
+    path: Path  # the executed notebook, kept whether it failed or not
+    html: Path | None  # its page with figures that show offline; None where it failed or none was asked for
+    seconds: float  # wall time of the execution, without the page
+    results: str = ""  # what the cells tagged "results" showed, as text
+    failed_cell: int | None = None  # which cell stopped it, counted from 1 in the notebook as committed
+    error: str | None = None  # one line, the type and the last line of the message
 
     @property
     def ok(self) -> bool:
@@ -87,21 +77,19 @@ def find(notebook: str | Path) -> Path:
 
 
 def parameters(notebook: str | Path) -> dict[str, Any]:
-    """Return the parameters of a notebook with their defaults, read from its cell tagged "parameters"."""
+    """Return the parameters of a notebook with their defaults (None for a computed one), read from its tagged cell."""
     path = find(notebook)
+    source = "\n".join(cell.source for cell in tagged(_read(path), "parameters"))
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError as error:
+        raise UserError(f"{path}: the cell tagged 'parameters' is not plain Python: {error.msg}") from error
     defaults: dict[str, Any] = {}
-    for cell in _read(path).cells:
-        if "parameters" not in cell.metadata.get("tags", []):
-            continue
-        try:
-            statements = ast.parse(cell.source).body
-        except SyntaxError as error:
-            raise UserError(f"{path}: the cell tagged 'parameters' is not plain Python: {error.msg}") from error
-        for statement in statements:
-            if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
-                targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-                value = _literal(statement.value)
-                defaults |= {target.id: value for target in targets if isinstance(target, ast.Name)}
+    for statement in statements:
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            value = _literal(statement.value)
+            defaults |= {target.id: value for target in targets if isinstance(target, ast.Name)}
     return defaults
 
 
@@ -114,20 +102,17 @@ def check(notebooks: Sequence[str | Path], values: Mapping[str, Any]) -> None:
         if lack and not have:
             raise unknown("parameter", key, known[lack[0]], f"of notebook {lack[0]!r}")
         if lack:
-            guess = nearest(key, known[lack[0]])
-            hint = f" (nearest there: {guess!r})" if guess else ""
+            hint = f" (nearest there: {guess!r})" if (guess := nearest(key, known[lack[0]])) else ""
             where = f"is known to {', '.join(have)} but not to {', '.join(lack)}{hint}"
             raise UserError(f"parameter {key!r} {where}; name only the notebooks that have it")
         for name in have:
             default = known[name][key]
-            # A whole number will do for a float; None and computed defaults don't say what they take.
+            # A whole number will do for a float; None doesn't say what it takes.
             wanted = (float, int) if isinstance(default, float) else type(default)
             is_flag = isinstance(value, bool) and not isinstance(default, bool)
-            if default is not None and default is not _UNKNOWN and (is_flag or not isinstance(value, wanted)):
-                raise UserError(
-                    f"parameter {key!r} of notebook {name!r} takes a value like {default!r} "
-                    f"({type(default).__name__}), not {value!r} ({type(value).__name__})"
-                )
+            if default is not None and (is_flag or not isinstance(value, wanted)):
+                like, other = (f"{of!r} ({type(of).__name__})" for of in (default, value))
+                raise UserError(f"parameter {key!r} of notebook {name!r} takes a value like {like}, not {other}")
 
 
 def execute(
@@ -137,20 +122,16 @@ def execute(
     *,
     html: bool = True,
     timeout: int | None = None,
-    progress: bool | None = None,
 ) -> Outcome:
     """Execute a notebook from top to bottom in a fresh kernel, in the current folder.
 
+    A cell that fails is told in the outcome, not raised.
+
     Args:
-        notebook: name or path.
-        parameters: values for names in its cell tagged "parameters".
+        notebook: name or path. parameters: values for names in its cell tagged "parameters".
         out_dir: folder for the executed notebook and its page; made where missing.
         html: also write a page whose figures show offline.
         timeout: seconds that one cell may take; None: as long as it likes.
-        progress: show a bar of cells on stderr; None: where stderr is a terminal.
-
-    Returns:
-        The outcome; a cell that fails is told there, not raised.
 
     Raises:
         UserError: unknown notebook or parameter, a value of the wrong type, or `out_dir` holds the source itself.
@@ -178,7 +159,7 @@ def execute(
                 str(target),
                 parameters=values,
                 kernel_name=KERNEL,
-                progress_bar=sys.stderr.isatty() if progress is None else progress,
+                progress_bar=sys.stderr.isatty(),
                 execution_timeout=timeout,
                 # A kernel warns that its loopback connection is not encrypted, each time.
                 extra_arguments=["--IPKernelApp.log_level=40"],
@@ -190,13 +171,22 @@ def execute(
     seconds = time.perf_counter() - start
 
     executed = _read(target)
-    _drop_widgets(executed)
+    # A widget is dead without its kernel, and stores megabytes of JavaScript in the metadata.
+    executed.metadata.pop("widgets", None)
+    for cell in executed.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if _WIDGET not in output.get("data", {})]
     nbformat.write(executed, target)
     if error is not None:
         return Outcome(source.stem, target, None, seconds, "", _failed_cell(_read(source), executed), error)
     if html:
         page.write_text(as_page(executed, source.stem), encoding="utf-8")
     return Outcome(source.stem, target, page if html else None, seconds, _results(executed))
+
+
+def tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
+    """Return the cells with a tag."""
+    return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
 
 
 def _read(path: Path) -> NotebookNode:
@@ -210,7 +200,7 @@ def _literal(node: ast.expr) -> Any:
     try:
         return ast.literal_eval(node)
     except ValueError:
-        return _UNKNOWN
+        return None
 
 
 def _last_line(text: str) -> str:
@@ -221,22 +211,13 @@ def _last_line(text: str) -> str:
 @contextlib.contextmanager
 def _environment(**variables: str) -> Iterator[None]:
     """Set environment variables, which a kernel inherits, and put the old ones back."""
-    before = {name: os.environ[name] for name in variables if name in os.environ}
+    before = dict(os.environ)
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name in variables.keys() - before.keys():
-            del os.environ[name]
+        os.environ.clear()
         os.environ.update(before)
-
-
-def _drop_widgets(notebook: NotebookNode) -> None:
-    """Take out widgets, which are dead without their kernel: each stores megabytes of JavaScript in the metadata."""
-    notebook.metadata.pop("widgets", None)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if _WIDGET not in output.get("data", {})]
 
 
 def _failed_cell(source: NotebookNode, executed: NotebookNode) -> int | None:
@@ -249,10 +230,9 @@ def _failed_cell(source: NotebookNode, executed: NotebookNode) -> int | None:
 def _results(notebook: NotebookNode) -> str:
     """Return the text that the cells tagged "results" showed, figures left out."""
     texts = []
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []) if "results" in cell.metadata.get("tags", []) else []:
-            if output.output_type == "stream" and output.name == "stdout":
-                texts.append(output.text)
-            elif FIGURE not in output.get("data", {}):
-                texts.append(output.get("data", {}).get("text/plain", ""))
+    for output in (output for cell in tagged(notebook, "results") for output in cell.get("outputs", [])):
+        if output.output_type == "stream" and output.name == "stdout":
+            texts.append(output.text)
+        elif FIGURE not in output.get("data", {}):
+            texts.append(output.get("data", {}).get("text/plain", ""))
     return "\n".join(text.rstrip("\n") for text in texts if text)

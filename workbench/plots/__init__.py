@@ -1,18 +1,14 @@
 """Pure functions from data to plotly figures, all in one look."""
 
 from workbench.plots.agreement import agreement_chart, agreement_maps, confusion_change, side_by_side
-from workbench.plots.audits import audit_chart
 from workbench.plots.losses import loss_curves
 from workbench.plots.maps import embedding_epochs, embedding_map
-from workbench.plots.negatives import negative_cosines, negative_map
-from workbench.plots.network import views
+from workbench.plots.negatives import audit_chart, negative_cosines, negative_map
+from workbench.plots.network import star_table, stars, views
 from workbench.plots.rings import negative_rings
-from workbench.plots.rules import rule_map, rule_overlap, rule_scores, rule_strata, rule_values
-from workbench.plots.scores import protocol_lens, results_chart
-from workbench.plots.stars import star_table, stars
-from workbench.plots.studies import budget_chart, claims_chart, difference_chart
+from workbench.plots.rules import rule_map, rule_overlap, rule_scores, rule_strata, rule_values, truth_tree
+from workbench.plots.scores import budget_chart, claims_chart, difference_chart, protocol_lens, results_chart
 from workbench.plots.style import dark
-from workbench.plots.trees import truth_tree
 
 __all__ = [
     "agreement_chart",

@@ -1,12 +1,10 @@
 """Where two embeddings of the same nodes agree and where they don't: class by class, and on two maps."""
 
 import html
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from workbench.errors import UserError, unknown
 from workbench.evaluation.agreement import SIDES, Agreement
@@ -16,10 +14,8 @@ from workbench.plots import maps, style
 
 CLASS, OVERLAP = "class", "neighbourhood overlap"
 LOOK = "classes are used to look, never to train"
-_TURNED = (
-    "the other map is turned to lie as near as can be to this one",
-    "turned to lie as near as can be to the other",
-)
+_NEAR = "turned to lie as near as can be to"
+_TURNED = (f"the other map is {_NEAR} this one", f"{_NEAR} the other")
 _SYMBOLS = ("circle", "diamond")  # of the two embeddings, as are the first two colours
 _CHANGE = [[0, style.COOL], [0.5, style.LINE], [1, style.WARM]]  # which numbers can be read on
 _INTERVAL = ["overlap", "low", "high"]
@@ -27,25 +23,20 @@ _WRITTEN = 12  # classes; the cells of more are too small to write in
 
 
 def agreement_chart(agreement: Agreement, names: tuple[str, str] = SIDES) -> go.Figure:
-    """Draw a row a class how far two embeddings, called by `names`, agree on it.
+    """Draw a row a class how far two embeddings, called by `names`, agree on it; without classes it is a UserError.
 
-    Returns:
-        Four panels: the mean neighbourhood overlap with its 95 % bootstrap interval over nodes and, dashed, what chance
-        would give; the confusion in both embeddings; how alike the other classes around it are; its abundance in both.
-
-    Raises:
-        UserError: there are no classes.
+    Four panels: the mean neighbourhood overlap with its 95 % bootstrap interval over nodes and, dashed, what chance
+    would give; the confusion in both embeddings; how alike the other classes around it are; its abundance in both.
     """
     table, names = _classes(agreement), _escaped(names)
     rows = [f"{html.escape(str(name))} ({count:,})" for name, count in table["nodes"].items()]
-    base = make_subplots(1, 4, shared_yaxes=True, horizontal_spacing=0.04)
+    panels = {"rows": 1, "cols": 4, "shared_yaxes": True, "horizontal_spacing": 0.04}
     subtitle = f"k = {agreement.k} nearest by cosine; nodes of each class in brackets; {LOOK}"
-    fig = style.figure("On which classes do the embeddings agree?", subtitle, 210 + 24 * len(rows), base)
+    fig = style.figure("On which classes do the embeddings agree?", subtitle, 210 + 24 * len(rows), **panels)
     intervals = [f"overlap {x:.2f} [{low:.2f}, {high:.2f}]" for x, low, high in table[_INTERVAL].to_numpy()]
     bars = style.interval(*(table[name] for name in _INTERVAL))
     fig.add_trace(_dots(table["overlap"], rows, intervals, error_x=bars), 1, 1)
-    cosines = [f"cosine {x:.3f}" for x in table["neighbourhood"]]
-    fig.add_trace(_dots(table["neighbourhood"], rows, cosines), 1, 3)
+    fig.add_trace(_dots(table["neighbourhood"], rows, [f"cosine {x:.3f}" for x in table["neighbourhood"]]), 1, 3)
     for column, measure in ((2, "confusion"), (4, "abundance")):
         pair = [table[f"{measure}, {side}"] for side in SIDES]
         between = np.column_stack([*pair, np.full(len(rows), np.nan)]).ravel()
@@ -70,14 +61,10 @@ def agreement_chart(agreement: Agreement, names: tuple[str, str] = SIDES) -> go.
 
 
 def confusion_change(agreement: Agreement, names: tuple[str, str] = SIDES) -> go.Figure:
-    """Draw how the classes around the nodes of each class differ between two embeddings; arguments as for the chart.
+    """Draw how the classes around the nodes of each class differ between two embeddings, as for `agreement_chart`.
 
-    Returns:
-        A square a pair of classes: by how many percentage points the share of the neighbours of a class (row) that are
-        of a class (column) is larger in the second embedding.
-
-    Raises:
-        UserError: there are no classes.
+    A square a pair of classes says by how many percentage points the share of the neighbours of a class (row) that are
+    of a class (column) is larger in the second embedding.
     """
     table, names = _classes(agreement), _escaped(names)
     change = 100 * (agreement.confusion[1] - agreement.confusion[0]).to_numpy()
@@ -105,16 +92,15 @@ def agreement_maps(
     colour: str = OVERLAP,
     names: tuple[str, str] = SIDES,
     chosen: int | None = None,
-    node_names: Sequence[object] | None = None,
+    node_names: style.Names = None,
 ) -> tuple[go.Figure, go.Figure]:
     """Draw the maps of two embeddings, to stand side by side: same nodes, same colours, same axes.
 
     Args:
-        agreement: from `evaluation.agreement`. names: what the two embeddings are called.
+        agreement: from `evaluation.agreement`. names: of the two embeddings. node_names: of the nodes of the graph.
         drawn: their maps, of the same nodes, the second turned to lie as near as can be to the first.
         colour: one of `colours`; a UserError where there is no such one.
         chosen: a node that is ringed on both maps, with its nearest nodes in either embedding.
-        node_names: of the nodes of the graph, shown where the mouse is.
     """
     if colour not in colours(agreement):
         raise unknown("colour", colour, colours(agreement), "" if CLASS in colours(agreement) else "without classes")
@@ -123,9 +109,7 @@ def agreement_maps(
     ends = maps.spans([side.points for side in drawn])
     figures = []
     for place, (side, name) in enumerate(zip(drawn, names, strict=True)):
-        values = (classes.codes if colour == CLASS else nodes["overlap"]).to_numpy()
-        if colour == HITS:
-            values = side.hits_of(len(nodes))
+        values = np.asarray({CLASS: classes.codes, OVERLAP: nodes["overlap"], HITS: side.hits_of(len(nodes))}[colour])
         fig = maps.map_figure(side, values, colour, name, _TURNED[place], [*classes.categories], node_names)
         entries = 3 + sum(trace.showlegend is not False for trace in fig.data)
         scaled = [trace for trace in fig.data if trace.marker.showscale]
@@ -145,18 +129,16 @@ def agreement_maps(
 def side_by_side(figures: tuple[go.Figure, go.Figure], title: str) -> go.Figure:
     """Put two maps into one figure that needs no screen to change it."""
     titles = [side.layout.title.text for side in figures]
-    base = make_subplots(1, 2, horizontal_spacing=0.04, subplot_titles=titles)
-    fig = style.figure(html.escape(title), "", figures[0].layout.height + 40, base)
+    panels = {"rows": 1, "cols": 2, "horizontal_spacing": 0.04, "subplot_titles": titles}
+    fig = style.figure(html.escape(title), "", figures[0].layout.height + 40, **panels)
     for column, (side, note) in enumerate(zip(figures, fig.layout.annotations, strict=True), start=1):
         note.text += style.small(side.layout.title.subtitle.text)
         fig.add_traces(side.data, rows=1, cols=column)
         fig.update_xaxes(side.layout.xaxis, row=1, col=column)
         fig.update_yaxes(side.layout.yaxis, row=1, col=column)
     fig.update_traces(showlegend=False, marker_showscale=False, col=2)
-    place = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 24}}
-    return fig.update_layout(
-        legend=figures[0].layout.legend, margin=figures[0].layout.margin, margin_t=164, title=place
-    )
+    place, layout = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 24}}, figures[0].layout
+    return fig.update_layout(legend=layout.legend, margin=layout.margin, margin_t=164, title=place)
 
 
 def _rings(agreement: Agreement, drawn: Map, names: tuple[str, str], chosen: int | None) -> list[go.Scattergl]:
@@ -170,9 +152,9 @@ def _rings(agreement: Agreement, drawn: Map, names: tuple[str, str], chosen: int
     for name, (ringed, colour, symbol, size) in groups.items():
         mine = np.isin(drawn.nodes, [] if chosen is None else ringed)
         marker = {"color": colour, "symbol": symbol, "size": size, "line": {"width": 2}}
-        legend: dict[str, Any] = {"name": name, "showlegend": chosen is not None, "legendrank": 2000}
-        above: dict[str, Any] = {"selectedpoints": list(range(mine.sum())), "unselected": {"marker": {"opacity": 1}}}
-        traces.append(style.points(drawn.points[mine], marker, gl=True, **legend, **above))
+        look: dict[str, Any] = {"name": name, "showlegend": chosen is not None, "legendrank": 2000}
+        look |= {"selectedpoints": list(range(mine.sum())), "unselected": {"marker": {"opacity": 1}}}
+        traces.append(style.points(drawn.points[mine], marker, gl=True, **look))
     return traces
 
 
@@ -189,6 +171,5 @@ def _escaped(names: tuple[str, str]) -> tuple[str, str]:
 def _dots(
     x: Any, rows: list[str], text: list[str], colour: str = style.INK, symbol: str = "circle", **more: Any
 ) -> Any:
-    """Return a dot a row."""
-    look = {"hovertemplate": "%{y}<br>%{text}<extra></extra>", "cliponaxis": False, **more}
-    return style.points((x, rows), {"size": 9, "color": colour, "symbol": symbol}, text, **look)
+    more |= {"hovertemplate": "%{y}<br>%{text}<extra></extra>", "cliponaxis": False}
+    return style.points((x, rows), {"size": 9, "color": colour, "symbol": symbol}, text, **more)

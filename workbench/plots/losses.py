@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from workbench.errors import UserError
 from workbench.plots import style
@@ -24,11 +23,7 @@ class History(NamedTuple):
 def loss_curves(runs: Run | Sequence[Run]) -> go.Figure:
     """Draw each loss term of one or more runs in a panel of its own; runs of the same method share their panels.
 
-    Args:
-        runs: a run or several, of the same or of different methods.
-
-    Raises:
-        UserError: no run, or none with a trained epoch.
+    Without a run that has a trained epoch it is a UserError.
     """
     runs = [run for run in ([runs] if isinstance(runs, Run) else list(runs)) if len(run.history)]
     if not runs:
@@ -41,18 +36,17 @@ def loss_curves(runs: Run | Sequence[Run]) -> go.Figure:
 def term_curves(histories: Sequence[History], heading: str, until: int | None = None, height: int = 0) -> go.Figure:
     """Draw each loss term of trainings in a panel of its own, also of one that is under way.
 
-    Args:
-        histories: one or more. heading: title of the figure.
-        until: where the axis of epochs ends, so that a curve grows along it; None for the last epoch there is.
-        height: pixels, for a figure that takes half of the page; 0 for the whole width and 250 a row.
+    Where `until` is given the axis of epochs ends there, so that a curve grows along it. A height, in pixels, is given
+    for a figure that takes half of the page; 0 is for the whole width and 250 a row.
     """
     panels = list(dict.fromkeys((history.method, term) for history in histories for term in _terms(history.table)))
     columns = 2 if len(panels) in (2, 4) else min(2 if height else 3, len(panels))
     rows = -(-len(panels) // columns)
     titles = [method if term == "loss" else f"{method}: {term}" for method, term in panels]
     across, down = (0.22, 0.36) if height else (0.09, 0.4)
-    base = make_subplots(rows, columns, subplot_titles=titles, horizontal_spacing=across, vertical_spacing=down / rows)
-    fig = style.figure(heading, "one panel a term, each with its own scale", height or 120 + 250 * rows, base)
+    grid = {"rows": rows, "cols": columns, "subplot_titles": titles}
+    grid |= {"horizontal_spacing": across, "vertical_spacing": down / rows}
+    fig = style.figure(heading, "one panel a term, each with its own scale", height or 120 + 250 * rows, **grid)
     for number, history in enumerate(histories):
         earlier = [other.method for other in histories[:number]].count(history.method)
         alone = [other.method for other in histories].count(history.method) == 1
@@ -63,26 +57,22 @@ def term_curves(histories: Sequence[History], heading: str, until: int | None = 
             line = {"mode": "lines", "line": {"color": style.COLOURS[earlier % len(style.COLOURS)], "width": 1.8}}
             curve = go.Scatter(x=history.table.index, y=history.table[term], hovertemplate=hover, **legend, **line)
             fig.add_trace(curve, place // columns + 1, place % columns + 1)
-    trained = any(len(history.table) for history in histories)
     for place, (_, term) in enumerate(panels):
-        unit, row, col = "squared distance" if term == "cross" else "nats", place // columns + 1, place % columns + 1
-        lowest = not height or place + columns >= len(panels)
-        fig.update_xaxes(title="epoch" if lowest else "", range=until and [0, until], row=row, col=col)
-        title = f"{term},{'<br>' if height and rows > 1 else ' '}{unit}"
-        fig.update_yaxes(title=title, exponentformat="power", showticklabels=trained, row=row, col=col)
-    legend = {"orientation": "h", "y": -0.35 / rows, "x": 0}
-    return fig.update_layout(margin={"t": 100, "l": 76 if height else 60}, legend=legend).update_annotations(
-        font_size=13
+        axes = {"row": place // columns + 1, "col": place % columns + 1}
+        unit, lowest = "squared distance" if term == "cross" else "nats", not height or place + columns >= len(panels)
+        fig.update_xaxes(title="epoch" if lowest else "", range=until and [0, until], **axes)
+        fig.update_yaxes(title=f"{term},{'<br>' if height and rows > 1 else ' '}{unit}", **axes)
+    fig.update_yaxes(exponentformat="power", showticklabels=any(len(history.table) for history in histories))
+    fig.update_layout(
+        margin={"t": 100, "l": 76 if height else 60}, legend={"orientation": "h", "y": -0.35 / rows, "x": 0}
     )
+    return fig.update_annotations(font_size=13)
 
 
 def accuracy_curve(accuracies: Mapping[int, float], told: str, until: int, height: int, width: int) -> go.Figure:
     """Draw the accuracy of a probe, percent by epoch, as it was measured now and then while a method trained.
 
-    Args:
-        accuracies: percent, by epoch. told: how it was measured, or why it was not.
-        until: where the axis of epochs ends.
-        height: pixels. width: letters that a line of the subtitle may have.
+    The subtitle tells how it was measured, or why it was not, in lines of `width` letters; epochs end at `until`.
     """
     lines = wrap(told, width)
     fig = style.figure("Accuracy of a probe", "<br>".join(lines), height)

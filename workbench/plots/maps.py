@@ -12,6 +12,7 @@ from workbench.evaluation import coloured, projection
 from workbench.evaluation.coloured import Colour
 from workbench.evaluation.projection import Map
 from workbench.plots import style
+from workbench.plots.style import Names
 from workbench.training.run import Run
 
 CELLS = 160  # of a density view, along the longer side
@@ -21,19 +22,16 @@ LEGEND = 32  # classes; more cannot be told apart
 def embedding_map(
     run: Run, colour: Colour = "label", graph: Data | None = None, method: str = "umap", seed: int = 0
 ) -> go.Figure:
-    """Draw the embedding of a run as a map of its nodes.
+    """Draw the embedding of a run as a map of its nodes; the subtitle says how faithful it is.
+
+    Up to 50,000 nodes are drawn as points, of more the density of a seeded sample.
 
     Args:
-        run: a trained run.
+        run: a trained run. graph: its graph; without it, a colour of "label" loads the graph of that name again.
         colour: "label", "neighbourhood hit" (how faithful the map is about each node), the name of an entry of
             `run.details` with one value a node, or such values [nodes] themselves. Whole numbers are drawn as classes,
             others on a colour scale.
-        graph: the graph of the run; without it, a colour of "label" loads the graph of that name again.
         method: "umap" or "pca". seed: of the map, not of the training.
-
-    Returns:
-        A figure whose subtitle says how faithful the map is. Up to 50,000 nodes are drawn as points, of more the
-        density of a seeded sample.
 
     Raises:
         UserError: unknown colour or map method, values of the wrong length, or a graph that cannot be loaded again.
@@ -65,29 +63,20 @@ def map_figure(
     title: str,
     heading: str,
     subtitle: str = "",
-    class_names: Sequence[str] | None = None,
-    names: Sequence[object] | None = None,
+    class_names: Names = None,
+    names: Names = None,
     height: int = 560,
 ) -> go.Figure:
-    """Draw a map with its nodes coloured by a value.
+    """Draw a map with its nodes coloured by a value, one for each node of the graph [nodes], mapped or not.
 
-    Args:
-        drawn: the map.
-        values: one for each node of the graph [nodes], mapped or not; whole numbers are classes, below 0 none.
-        title: what the values are called; above the legend. heading: title of the figure.
-        subtitle: a line that stands before what is said of the map.
-        class_names, names: of the classes, and of the nodes of the graph, shown where the mouse is.
-        height: pixels.
-
-    Returns:
-        A figure with a trace a class, the small classes on top, or one trace on a colour scale; `customdata` holds the
-        node of each point. Where the graph has more nodes than are drawn as points, squares stand for the nodes in a
-        cell, the fuller the darker, and hold no nodes.
+    Whole numbers are classes, below 0 none, and drawn as a trace each, the small classes on top; others as one trace on
+    a colour scale. `customdata` holds the node of each point. Where the graph has more nodes than are drawn as points,
+    squares stand for the nodes in a cell, the fuller the darker, and hold no nodes. The title is that of the values,
+    the heading that of the figure; `names`, of the nodes of the graph, are shown where the mouse is.
     """
     fig = style.figure(heading, "<br>".join(filter(None, [subtitle, told(drawn, len(values))])), height)
-    axis = drawn.method.upper()
-    fig.update_xaxes(title=f"{axis} 1 (no unit)", showticklabels=False, ticks="")
-    fig.update_yaxes(title=f"{axis} 2 (no unit)", showticklabels=False, ticks="")
+    for number, axis in enumerate((fig.layout.xaxis, fig.layout.yaxis), start=1):
+        axis.update(title=f"{drawn.method.upper()} {number} (no unit)", showticklabels=False, ticks="")
     fig.update_layout(legend_title_text=title, margin_t=124 if subtitle else 104)
     shown = values[drawn.nodes]
     dense = len(drawn.nodes) < len(values) and len(drawn.nodes) >= projection.MAX_POINTS
@@ -103,8 +92,8 @@ def epochs_figure(
     values: NDArray[Any],
     title: str,
     heading: str,
-    class_names: Sequence[str] | None = None,
-    names: Sequence[object] | None = None,
+    class_names: Names = None,
+    names: Names = None,
 ) -> go.Figure:
     """Draw maps by epoch with a slider that opens at the last; other arguments as for `map_figure`."""
     epochs = sorted(maps)
@@ -145,31 +134,23 @@ def mark(fig: go.Figure, nodes: Iterable[int] | None) -> None:
     chosen = None if nodes is None else np.fromiter(nodes, np.int64)
     for trace in fig.data:
         if trace.customdata is not None:
-            places = None if chosen is None else np.flatnonzero(np.isin(trace.customdata, chosen)).tolist()
-            trace.selectedpoints = places
+            marked = None if chosen is None else np.flatnonzero(np.isin(trace.customdata, chosen)).tolist()
+            trace.selectedpoints = marked
 
 
 def _nodes(
-    drawn: Map, mine: NDArray[np.bool_], marker: dict[str, Any], said: str, names: Sequence[object] | None, **more: Any
+    drawn: Map, mine: NDArray[np.bool_], marker: dict[str, Any], said: str, names: Names, **more: Any
 ) -> go.Scattergl:
     """Return some of the mapped nodes as points, which fade while others are marked; `said` follows who they are."""
     nodes, size = drawn.nodes[mine], 6 if len(mine) <= 4_000 else 4 if len(mine) <= 10_000 else 3
-    return style.points(
-        drawn.points[mine],
-        {"size": size, **marker},
-        None if names is None else [f"<br>{names[node]}" for node in nodes],
-        nodes,
-        gl=True,
-        hovertemplate=f"node %{{customdata}}{'' if names is None else '%{text}'}<br>{said}<extra></extra>",
-        selected={"marker": {"opacity": 1, "size": size + 2}},
-        unselected={"marker": {"opacity": 0.12}},
-        **more,
-    )
+    text = None if names is None else [f"<br>{names[node]}" for node in nodes]
+    hover = f"node %{{customdata}}{'' if names is None else '%{text}'}<br>{said}<extra></extra>"
+    marked = {"marker": {"opacity": 1, "size": size + 2}}
+    look = {"hovertemplate": hover, "selected": marked, "unselected": {"marker": {"opacity": 0.12}}, **more}
+    return style.points(drawn.points[mine], {"size": size, **marker}, text, nodes, gl=True, **look)
 
 
-def _numbers(
-    drawn: Map, shown: NDArray[Any], title: str, names: Sequence[object] | None, dense: bool
-) -> list[go.Scattergl]:
+def _numbers(drawn: Map, shown: NDArray[Any], title: str, names: Names, dense: bool) -> list[go.Scattergl]:
     scale = {"colorscale": style.SCALE, "colorbar": {"title": title}, "showscale": True}
     known = np.isfinite(shown)
     if dense:
@@ -187,12 +168,7 @@ def _numbers(
 
 
 def _by_class(
-    drawn: Map,
-    shown: NDArray[Any],
-    title: str,
-    class_names: Sequence[str] | None,
-    names: Sequence[object] | None,
-    dense: bool,
+    drawn: Map, shown: NDArray[Any], title: str, class_names: Names, names: Names, dense: bool
 ) -> list[go.Scattergl]:
     classes, counts = np.unique(shown, return_counts=True)
     traces, full = [], {}
@@ -201,8 +177,7 @@ def _by_class(
         table = np.stack([np.bincount(cells[shown == index], minlength=len(within)) for index in classes])
         most, full = classes[table.argmax(0)], _square(within)
     for index in classes[np.argsort(-counts, kind="stable")].tolist():
-        nothing = "no label" if title == "class" else f"no {title}"
-        name = nothing if index < 0 else class_names[index] if class_names else str(index)
+        name = f"no {title}" if index < 0 and title != "class" else style.class_name(index, class_names)
         look = style.class_marker(index)
         legend = {"name": name, "legendrank": index + 1000, "showlegend": len(classes) <= LEGEND}
         if dense:

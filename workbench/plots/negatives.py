@@ -1,28 +1,64 @@
-"""The negatives of one anchor of several samplers: among all cosines and on a map, and in words."""
+"""Negatives, sampler by sampler: what they are like, and those of one anchor among all cosines and on a map."""
 
 import html
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from plotly.subplots import make_subplots
 from torch_geometric.data import Data
 
 from workbench.contrast.audit import Audit
 from workbench.contrast.measures import node_classes
+from workbench.errors import UserError
 from workbench.evaluation.projection import Map
 from workbench.plots import style
+from workbench.plots.style import Ids, Names
 
-Panels = Mapping[str, Audit | str]
-Ids = NDArray[np.int64]
+Panels = Mapping[str, Audit | str]  # by sampler its audit, or a sentence that says why there is none
 Mapped = tuple[Map, str]  # a map and what it is of, in words
 MOST = 64  # negatives that are drawn or told one by one; of more, a sample
 NOWHERE = np.full((1, 2), None)  # of what stands in the legend alone
+PANELS = {
+    "false negatives (% of pairs)": "false negatives,<br>% of pairs",
+    "gradient on false negatives (%)": "gradient on false<br>negatives, %",
+    "within 2 hops (% of pairs)": "within 2 hops,<br>% of pairs",
+    "coupling factor q (mean)": "coupling factor q,<br>mean (no unit)",
+}
+EXPECTED = "false negatives expected of random pairs (%)"
 MARKS = ("circle-open", "diamond-open", "square-open", "triangle-up-open")  # open, so that one node can bear several
+
+
+def audit_chart(audits: Mapping[str, Audit]) -> go.Figure:
+    """Draw what the negatives of several samplers are like, a row a sampler, a panel a quantity.
+
+    The audits, by name, are those of `workbench.audit`; none is a UserError. The intervals are 95 % bootstrap intervals
+    over the audited anchors; the dashed line is the rate of false negatives among random pairs.
+    """
+    if not audits:
+        raise UserError("there is no audit to draw; pass at least one, by the name of its sampler")
+    names = list(audits)
+    panels = {"rows": 1, "cols": len(PANELS), "shared_yaxes": True, "horizontal_spacing": 0.03}
+    counts = sorted({len(audit.anchors) for audit in audits.values()})
+    subtitle = f"{' or '.join(map(str, counts))} anchors, 95 % bootstrap intervals over them; labels are used to look"
+    fig = style.figure("What are these negatives like?", subtitle, 170 + 30 * len(names), **panels)
+    for column, (quantity, title) in enumerate(PANELS.items(), start=1):
+        rows = [audit.summary.loc[quantity, ["value", "low", "high"]] for audit in audits.values()]
+        value, low, high = np.array(rows, float).T
+        hover = [f"{name}<br>{a:.3g} [{b:.3g}, {c:.3g}]" for name, (a, b, c) in zip(names, rows, strict=True)]
+        marker = {"size": 9, "color": style.COLOURS[0]}
+        dots = style.points((value, names), marker, hover, error_x=style.interval(value, low, high), cliponaxis=False)
+        fig.add_trace(dots, 1, column)
+        fig.update_xaxes(title=title, rangemode="tozero", row=1, col=column)
+        if quantity.startswith("false"):
+            expected = next(iter(audits.values())).summary.loc[EXPECTED, "value"]
+            if expected == expected:
+                fig.add_vline(x=expected, line={"dash": "dash", "color": style.GREY, "width": 1.2}, row=1, col=column)
+    fig.update_yaxes(autorange="reversed", ticks="", categoryorder="array", categoryarray=names)
+    return fig.update_layout(margin={"b": 80})
 
 
 def numbers(audit: Audit | str) -> str:
@@ -31,16 +67,15 @@ def numbers(audit: Audit | str) -> str:
         return "nothing to show"
     pairs, q = audit.pairs, float(audit.anchors["q"].iloc[0]) if len(audit.anchors) else np.nan
     sample = f" ({MOST} shown, a sample)" if len(pairs) > MOST else ""
-    parts = [f"{len(pairs):,} negative{'s' * (len(pairs) != 1)}{sample}"]
-    parts += [f"{int(pairs['false'].sum()):,} false"] if pairs["same_class"].notna().any() else []
-    parts += [f"{int(pairs['coupled'].sum()):,} coupled"] + ([f"q {q:.2f}"] if np.isfinite(q) else [])
-    return ", ".join(parts)
+    false = f"{int(pairs['false'].sum()):,} false, " if pairs["same_class"].notna().any() else ""
+    coupled = f"{int(pairs['coupled'].sum()):,} coupled" + (f", q {q:.2f}" if np.isfinite(q) else "")
+    return f"{len(pairs):,} negative{'s' * (len(pairs) != 1)}{sample}, {false}{coupled}"
 
 
 def shown_pairs(audit: Audit | str) -> pd.DataFrame:
     """Return the rows of `audit.pairs` that are shown one by one: up to 64, of more a seeded sample."""
     if isinstance(audit, str):
-        return pd.DataFrame({name: [] for name in ("negative", "hops", "cosine", "gradient_share", "false", "coupled")})
+        return pd.DataFrame(columns=["negative", "hops", "cosine", "gradient_share", "false", "coupled"])
     if len(audit.pairs) <= MOST:
         return audit.pairs
     kept = np.sort(np.random.default_rng(0).choice(len(audit.pairs), MOST, replace=False))
@@ -53,7 +88,7 @@ def classes(graph: Data) -> Ids | None:
     return labels if (labels >= 0).any() else None
 
 
-def called(node: int, names: Sequence[object] | None) -> str:
+def called(node: int, names: Names) -> str:
     """Return "node 12", with its name in brackets where it has one; not escaped."""
     return f"node {node}" + (f" ({names[node]})" if names is not None else "")
 
@@ -69,33 +104,24 @@ def away(hops: int) -> str:
 
 
 def negative_cosines(
-    panels: Panels,
-    cosines: NDArray[np.float64],
-    anchor: int,
-    chosen: int | None = None,
-    names: Sequence[object] | None = None,
+    panels: Panels, cosines: NDArray[np.float64], anchor: int, chosen: int | None = None, names: Names = None
 ) -> go.Figure:
-    """Draw where the negatives of each sampler lie among an anchor's cosines to all other nodes.
+    """Draw where the negatives of each sampler lie among an anchor's cosines with each node [nodes].
 
-    Args:
-        panels: by sampler its audit, or a sentence that says why there is none.
-        cosines: of the anchor with each node, as the audit measures them [nodes].
-        anchor: whose negatives. chosen: a node that is marked. names: of the nodes.
+    The cosines are those that the audit measures; a `chosen` node is marked; `names` are of the nodes.
     """
-    base = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.06)
+    axes = {"rows": 2, "cols": 1, "shared_xaxes": True, "row_heights": [0.6, 0.4], "vertical_spacing": 0.06}
     others = np.delete(cosines, anchor)
     said = others[np.isfinite(others)]
-    note = f"grey: all {len(others):,} other nodes; a tick for each negative"
-    if not len(said):
-        note = "nothing to compare: no attributes, and no embedding was given"
-    fig = style.figure("Where they lie among all cosines", note, 430, base)
+    every = f"grey: all {len(others):,} other nodes; a tick for each negative"
+    note = every if len(said) else "nothing to compare: no attributes, and no embedding was given"
+    fig = style.figure("Where they lie among all cosines", note, 430, **axes)
     low, high = (float(said.min()), float(said.max())) if len(said) else (0.0, 1.0)
     low, high = (low - 0.05, high + 0.05) if high - low < 1e-9 else (low, high)
-    counts, edges = np.histogram(said, bins=40, range=(low, high))
-    marker = {"color": style.FAINT, "line": {"width": 0}}
-    bars = {"x": (edges[:-1] + edges[1:]) / 2, "y": counts, "width": edges[1] - edges[0], "name": "all others"}
+    middles, counts, width = style.binned(said, 40, (low, high))
+    look = {"marker": {"color": style.FAINT, "line": {"width": 0}}, "showlegend": False, "name": "all others"}
     about = "cosine about %{x:.2f}: %{y:,} nodes<extra></extra>"
-    fig.add_bar(**bars, marker=marker, showlegend=False, hovertemplate=about, row=1, col=1)
+    fig.add_bar(x=middles, y=counts, width=width, hovertemplate=about, row=1, col=1, **look)
     for place, audit in enumerate(panels.values()):
         pairs = shown_pairs(audit)
         nodes, at = pairs["negative"].to_numpy(np.int64), np.column_stack([pairs["cosine"], [-place] * len(pairs)])
@@ -116,24 +142,17 @@ def negative_cosines(
 
 
 def negative_map(
-    panels: Panels,
-    mapped: Mapped | str,
-    anchor: int,
-    chosen: int | None = None,
-    names: Sequence[object] | None = None,
+    panels: Panels, mapped: Mapped | str, anchor: int, chosen: int | None = None, names: Names = None
 ) -> go.Figure:
     """Draw the negatives of each sampler on a map of all nodes; other arguments as for `negative_cosines`.
 
-    Args:
-        panels: by sampler its audit, or a sentence that says why there is none.
-        mapped: the map, or a sentence that says why there is none.
+    Instead of the map there may be a sentence that says why there is none.
     """
     fig = style.figure("Where they lie on the map", "", 430)
     style.bare(fig)
     legend = {"orientation": "h", "y": -0.02, "yanchor": "top", "x": 0, "itemclick": False, "itemdoubleclick": False}
     # A figure on the screen keeps what it is not told to change, so that a note which is not needed is empty.
-    problem = textwrap.wrap(mapped, 55) if isinstance(mapped, str) else []
-    note = "<br>".join(map(html.escape, problem))
+    note = html.escape(textwrap.fill(mapped, 55)).replace("\n", "<br>") if isinstance(mapped, str) else ""
     fig.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, text=note)
     fig.update_layout(margin={"t": 70, "b": 70, "l": 10, "r": 10}, legend=legend, **style.PANNED)
     if isinstance(mapped, str):

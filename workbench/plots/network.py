@@ -1,41 +1,35 @@
-"""A small piece of a graph, laid out for drawing: where some nodes stand in it, and which edges stay in a view."""
+"""Small pieces of a graph, laid out for drawing: around some nodes, with the edges of a view, or as stars of E2Neg."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from plotly.subplots import make_subplots
-from scipy.sparse.csgraph import breadth_first_order, connected_components
+from scipy.sparse.csgraph import breadth_first_order, connected_components, dijkstra
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench.datasets.structure import adjacency
+from workbench.datasets.structure import adjacency, hop_distances
 from workbench.errors import UserError, node_number
 from workbench.plots import style
+from workbench.plots.style import Ids, Names
+from workbench.training.run import Run
 
 BRANCHES = 5
 KINDS = (("dropped", style.LINE), ("one kept", style.COLOURS[1]), ("both directions kept", style.COLOURS[0]))
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A connected piece of a graph.
+class Piece(NamedTuple):
+    """A connected piece of a graph; the first node is the one that it was grown from."""
 
-    Attributes:
-        nodes: ids, int64 [shown]; the first is the one that the piece was grown from.
-        edges: positions in `nodes`, each undirected edge once, int64 [2, drawn]. places: float64 [shown, 2].
-        told: what is shown, in words.
-    """
-
-    nodes: NDArray[np.int64]
-    edges: NDArray[np.int64]
-    places: NDArray[np.float64]
-    told: str
+    nodes: Ids  # [shown]
+    edges: Ids  # positions in `nodes`, each undirected edge once [2, drawn]
+    places: NDArray[np.float64]  # [shown, 2]
+    told: str  # what is shown, in words
 
 
 def piece(graph: Data | sp.csr_matrix, size: int = 120, seed: int = 0, start: int | None = None) -> Piece:
@@ -46,7 +40,7 @@ def piece(graph: Data | sp.csr_matrix, size: int = 120, seed: int = 0, start: in
     """
     links = adjacency(graph) if isinstance(graph, Data) else graph
     generator = np.random.default_rng(seed)
-    start = first(links, generator) if start is None else node_number(start, links.shape[0])
+    start = _first(links, generator) if start is None else node_number(start, links.shape[0])
     reached = [start]
     for node in reached:  # grows while it is walked; ends at `size`
         near = links.indices[links.indptr[node] : links.indptr[node + 1]]
@@ -63,11 +57,8 @@ def ego(graph: Data | sp.csr_matrix, node: int, hops: int = 2, size: int = 120, 
     Arguments and errors as for `piece`.
     """
     links = adjacency(graph) if isinstance(graph, Data) else graph
-    rings, met = [np.array([node_number(node, links.shape[0])])], np.zeros(links.shape[0], bool)
-    for _ in range(hops):
-        met[rings[-1]] = True
-        around = np.unique(links[rings[-1]].indices)
-        rings.append(around[~met[around]])
+    away = dijkstra(links, indices=node_number(node, links.shape[0]), unweighted=True, limit=hops)
+    rings = [np.flatnonzero(away == hop) for hop in range(hops + 1)]
     generator, kept = np.random.default_rng(seed), [rings[0]]
     for hop, ring in enumerate(rings[1:], start=1):
         # A hub's own neighbours leave a third of the room to what lies behind them.
@@ -77,11 +68,10 @@ def ego(graph: Data | sp.csr_matrix, node: int, hops: int = 2, size: int = 120, 
     reached, whole = np.concatenate(kept), sum(map(len, rings))
     far = f"within {hops} edge{'s' * (hops > 1)} of node {node}"
     share = "all" if len(reached) == whole else f"a seeded part of the {whole:,}"
-    words = f"{len(reached)} of {links.shape[0]:,} nodes: {share} {far}"
-    return _laid_out(links, reached, seed, words)
+    return _laid_out(links, reached, seed, f"{len(reached)} of {links.shape[0]:,} nodes: {share} {far}")
 
 
-def around(graph: Data | sp.csr_matrix, nodes: NDArray[np.int64], size: int = 90, seed: int = 0) -> Piece:
+def around(graph: Data | sp.csr_matrix, nodes: Ids, size: int = 90, seed: int = 0) -> Piece:
     """Cut some nodes, at least one, and those of their neighbours that have the most edges to them.
 
     Of many nodes those are kept that one reaches first from a seeded one of the largest piece that they make up among
@@ -89,7 +79,7 @@ def around(graph: Data | sp.csr_matrix, nodes: NDArray[np.int64], size: int = 90
     """
     links, nodes = adjacency(graph) if isinstance(graph, Data) else graph, np.unique(nodes)
     inside = links[nodes][:, nodes]
-    start = first(inside, np.random.default_rng(seed))
+    start = _first(inside, np.random.default_rng(seed))
     order = breadth_first_order(inside, start, directed=False, return_predecessors=False)
     order = np.concatenate([order, np.setdiff1d(np.arange(len(nodes)), order)])
     shown = nodes[order[: 2 * size // 3]]
@@ -103,7 +93,7 @@ def around(graph: Data | sp.csr_matrix, nodes: NDArray[np.int64], size: int = 90
     return _laid_out(links, np.concatenate([shown, near]), seed, f"{words}, {others} neighbours")
 
 
-def first(links: sp.csr_matrix, generator: np.random.Generator) -> int:
+def _first(links: sp.csr_matrix, generator: np.random.Generator) -> int:
     """Draw the node that a piece is grown from: one of the largest component of an undirected adjacency."""
     if not links.shape[0]:
         raise UserError("there is nothing to draw: this graph has no nodes")
@@ -111,7 +101,7 @@ def first(links: sp.csr_matrix, generator: np.random.Generator) -> int:
     return int(generator.choice(np.flatnonzero(component == np.bincount(component).argmax())))
 
 
-def _laid_out(links: sp.csr_matrix, nodes: NDArray[np.int64], seed: int, told: str) -> Piece:
+def _laid_out(links: sp.csr_matrix, nodes: Ids, seed: int, told: str) -> Piece:
     inside = sp.triu(links[nodes][:, nodes], k=1).tocoo()
     drawn = nx.empty_graph(len(nodes))
     drawn.add_edges_from(zip(inside.row.tolist(), inside.col.tolist(), strict=True))
@@ -119,7 +109,7 @@ def _laid_out(links: sp.csr_matrix, nodes: NDArray[np.int64], seed: int, told: s
     return Piece(nodes, np.stack([inside.row, inside.col]), np.array([*places.values()]), told)
 
 
-def lines(places: NDArray[np.float64], edges: NDArray[np.int64], colour: str = style.FAINT) -> go.Scatter:
+def lines(places: NDArray[np.float64], edges: Ids, colour: str = style.FAINT) -> go.Scatter:
     """Return edges [2, drawn] between places [shown, 2] as one trace."""
     ends = places[edges]  # [2, drawn, 2]
     broken = np.full((1, edges.shape[1]), np.nan)
@@ -128,18 +118,12 @@ def lines(places: NDArray[np.float64], edges: NDArray[np.int64], colour: str = s
 
 
 def neighbourhood_map(
-    part: Piece,
-    selected: NDArray[np.int64],
-    classes: NDArray[np.int64] | None = None,
-    class_names: Sequence[str] | None = None,
-    names: Sequence[object] | None = None,
+    part: Piece, selected: Ids, classes: Ids | None = None, class_names: Names = None, names: Names = None
 ) -> go.Figure:
-    """Draw a piece of a graph in which some nodes are ringed.
+    """Draw a piece of a graph in which the selected nodes are ringed.
 
-    Args:
-        part: the piece, e.g. of `network.around`. selected: the nodes that are ringed.
-        classes: of each node of the graph [nodes], below 0 for none; None draws all nodes alike.
-        class_names, names: of the classes, and of the nodes of the graph.
+    Classes are of each node of the graph [nodes], below 0 for none; without them all nodes look alike. `class_names`
+    are of the classes, `names` of the nodes of the graph.
     """
     fig = style.figure("In the graph", part.told, 420)
     fig.add_trace(lines(part.places, part.edges))
@@ -162,14 +146,10 @@ def neighbourhood_map(
 
 
 def views(graph: Data, kept: Mapping[str, Tensor], seed: int = 0, size: int = 80) -> go.Figure:
-    """Draw which edges of a piece of the graph stay in each view, the views side by side on the same piece.
+    """Draw which edges of a piece of the graph, `size` nodes, stay in each view, the views side by side.
 
-    Args:
-        graph: the whole graph; `size` of its nodes are drawn.
-        kept: by the name of the view, non-zero where a stored edge stays [edges], as `views.keep_edges` gives.
-
-    Raises:
-        UserError: a view that does not have one value for each stored edge.
+    By its name a view is non-zero where a stored edge stays [edges], as `views.keep_edges` gives; of another length it
+    is a UserError.
     """
     part = piece(graph, size, seed)
     titles = []
@@ -177,8 +157,8 @@ def views(graph: Data, kept: Mapping[str, Tensor], seed: int = 0, size: int = 80
         if mask.shape != (graph.num_edges,):
             raise UserError(f"{name!r} has shape {list(mask.shape)}, the graph has {graph.num_edges} stored edges")
         titles.append(f"{name}: {float((mask != 0).float().mean()):.0%} of the directed edges kept")
-    base = make_subplots(1, len(kept), subplot_titles=titles, horizontal_spacing=0.04)
-    fig = style.figure("Edges that stay in a view", part.told, 440, base)
+    panels = {"rows": 1, "cols": len(kept), "subplot_titles": titles, "horizontal_spacing": 0.04}
+    fig = style.figure("Edges that stay in a view", part.told, 440, **panels)
     for column, mask in enumerate(kept.values(), start=1):
         values = (mask.cpu().numpy() != 0).astype(np.int8)
         left = sp.csr_matrix((values, tuple(graph.edge_index.cpu().numpy())), shape=(graph.num_nodes, graph.num_nodes))
@@ -190,6 +170,87 @@ def views(graph: Data, kept: Mapping[str, Tensor], seed: int = 0, size: int = 80
             fig.add_trace(drawn, row=1, col=column)
         hover = [f"node {node}" for node in part.nodes]
         fig.add_trace(style.points(part.places, {"size": 6, "color": style.MUTED}, hover), 1, column)
-        style.bare(fig, 1, column)
+    style.bare(fig)
     fig.update_layout(margin_t=100, legend={"orientation": "h", "y": -0.02, "x": 0})
     return fig.update_annotations(font_size=13)
+
+
+def star_table(run: Run | Mapping[str, Tensor], graph: Data) -> pd.DataFrame:
+    """List the edges of the stars of a run of "e2neg", or of its details "centres" [k] and "stars" [2, star_edges].
+
+    A row has "centre", "neighbour", "hops" between them (-1: no path) and "same", whether their classes agree (None
+    without labels). A run without stars is a UserError.
+    """
+    details = run.details if isinstance(run, Run) else run
+    if "stars" not in details or "centres" not in details:
+        raise UserError("there are no stars here: only runs of 'e2neg' keep details 'centres' and 'stars'")
+    neighbour, centre = details["stars"].cpu().numpy()
+    hops = hop_distances(adjacency(graph), centre, neighbour)
+    same = None if graph.y is None else graph.y.cpu().numpy()[neighbour] == graph.y.cpu().numpy()[centre]
+    return pd.DataFrame({"centre": centre, "neighbour": neighbour, "hops": hops, "same": same})
+
+
+def stars(run: Run | Mapping[str, Tensor], graph: Data, shown: Sequence[int] | None = None) -> go.Figure:
+    """Draw some stars of a run of "e2neg" or of its details, and three distributions over all of them.
+
+    Labels of the graph, where it has any, colour the nodes. Up to six centres are shown, the first six when None. A run
+    without stars, or a node that is no centre, is a UserError.
+    """
+    table = star_table(run, graph)
+    centres = table["centre"].unique().tolist()
+    shown = centres[:6] if shown is None else list(shown)[:6]
+    if wrong := [node for node in shown if node not in centres]:
+        raise UserError(f"node {wrong[0]} is no centre of a star; the centres are {', '.join(map(str, centres))}")
+    titles = [f"centre {centre}" for centre in shown] + [""] * (6 - len(shown))
+    panels = {"rows": 3, "cols": 3, "subplot_titles": titles, "vertical_spacing": 0.09, "horizontal_spacing": 0.11}
+    counts = f"{len(centres)} stars, {len(table):,} star edges; shown: {len(shown)}, a ring a hop from the centre"
+    fig = style.figure(f"The stars of E2Neg on {getattr(graph, 'name', 'the graph')}", counts, 780, **panels)
+    labels = None if graph.y is None else graph.y.cpu().numpy()
+    named: set[str] = set()
+    for place, centre in enumerate(shown):
+        row, column = place // 3 + 1, place % 3 + 1
+        leaves = table[table["centre"] == centre]
+        places = _rings(leaves["hops"].to_numpy())
+        spokes = np.stack([np.arange(1, len(places)), np.zeros(len(places) - 1, int)])
+        fig.add_trace(lines(places, spokes, style.LINE), row=row, col=column)
+        nodes = np.concatenate([[centre], leaves["neighbour"].to_numpy()])
+        classes = np.full(len(nodes), -1) if labels is None else labels[nodes]
+        for index in np.unique(classes[1:]):
+            mine = 1 + np.flatnonzero(classes[1:] == index)
+            name = style.class_name(int(index), graph.get("class_names"), "class ")
+            look: dict[str, Any] = {"name": name, "legendgroup": name, "legendrank": 1000 + int(index)}
+            look |= {"hovertemplate": f"%{{text}}<br>{name}<extra></extra>", "showlegend": name not in named}
+            hover, marker = [f"node {node}" for node in nodes[mine]], {"size": 7, **style.class_marker(int(index))}
+            fig.add_trace(style.points(places[mine], marker, hover, **look), row, column)
+            named.add(name)
+        marker = {"size": 16, "line": {"width": 2, "color": style.INK}, **style.class_marker(int(classes[0]))}
+        fig.add_trace(style.points(places[:1], marker, [f"centre {centre}"]), row, column)
+        style.bare(fig, row, column)
+    _distributions(fig, table)
+    return fig.update_layout(bargap=0.08, margin_t=110).update_annotations(font_size=12)
+
+
+def _rings(hops: np.ndarray) -> np.ndarray:
+    """Place a centre at the origin and its leaves on one ring for each number of hops: [1 + leaves, 2]."""
+    ring = np.unique(hops, return_inverse=True)[1] + 1
+    alike = pd.Series(ring).groupby(ring)
+    angle = 2 * np.pi * alike.cumcount() / alike.transform("size") + 0.7 * ring
+    return np.vstack([[0, 0], np.stack([ring * np.cos(angle), ring * np.sin(angle)], axis=1)])
+
+
+def _distributions(fig: go.Figure, table: pd.DataFrame) -> None:
+    """Fill the bottom row: size of the stars, hops of their edges, share of the centre's class."""
+    each, hops = table.groupby("centre"), table["hops"].value_counts().sort_index()
+    sizes, counts, _ = style.binned(each.size(), 20)
+    far = ["none" if hop < 0 else str(hop) for hop in hops.index]
+    bars = [(sizes, counts, "neighbours of a centre", "centres"), (far, hops, "hops from the centre", "star edges")]
+    if table["same"].notna().any():
+        shares, counts, _ = style.binned(100 * each["same"].mean(), 20, (0, 100))
+        bars.append((shares, counts, "neighbours of the centre's class, %", "centres"))
+    else:
+        style.bare(fig, 3, 3)
+    for column, (x, y, across, up) in enumerate(bars, start=1):
+        fig.add_bar(x=x, y=y, marker_color=style.COLOURS[0], showlegend=False, row=3, col=column)
+        fig.update_xaxes(title=across, row=3, col=column)
+        fig.update_yaxes(title=up, row=3, col=column)
+    fig.update_xaxes(type="category", row=3, col=2)

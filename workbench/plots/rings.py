@@ -1,16 +1,16 @@
-"""The negatives of one anchor of several samplers, on rings of hops around it."""
+"""The negatives of one anchor of several samplers, on rings of hops around it, with the paths that lead there."""
 
 import html
 import textwrap
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import scipy.sparse as sp
+from numpy.typing import NDArray
 from plotly.colors import sample_colorscale
-from plotly.subplots import make_subplots
 from scipy.sparse.csgraph import dijkstra
 from torch_geometric.data import Data
 
@@ -18,12 +18,28 @@ from workbench.contrast.audit import Audit
 from workbench.datasets.structure import adjacency
 from workbench.errors import unknown
 from workbench.plots import network, style
-from workbench.plots.ego import APART, Ego, radius_of
-from workbench.plots.negatives import NOWHERE, Ids, Panels, away, called, classes, numbers, sampler_colour, shown_pairs
+from workbench.plots.negatives import NOWHERE, Panels, away, called, classes, numbers, sampler_colour, shown_pairs
+from workbench.plots.style import Ids
 
 COLOURS = ("class", "hops", "gradient share")
 RINGS = 10  # farther nodes share the last ring
 NO_PATH = "no path"
+_AROUND = 16  # neighbours, and neighbours' neighbours, that are drawn beside the paths
+_APART = 0.5  # by which the ring of those without a path stands off
+_GAP = np.radians(24)  # to both sides of where the rings' labels stand
+
+
+class _Ego(NamedTuple):
+    """A tree of shortest paths from an anchor to its negatives, with some of its neighbourhood, laid out on rings.
+
+    The edges of the paths, and all others, are positions in `nodes` [2, edges]; the anchor is the first node.
+    """
+
+    nodes: Ids
+    places: NDArray[np.float64]  # [drawn, 2]
+    marked: NDArray[np.bool_]  # the anchor and its negatives [drawn]
+    paths: Ids
+    others: Ids
 
 
 def negative_rings(
@@ -38,10 +54,9 @@ def negative_rings(
 
     Args:
         panels: by sampler the audit of its negatives of this anchor, or a sentence that says why there is none.
-        graph: labels and names are looked at where it has them.
+        graph: labels and names are looked at where it has them. links: its undirected adjacency, where it is at hand.
         anchor: whose negatives. chosen: a node to ring.
         colour: "class", "hops" or "gradient share"; None for classes where there are labels, else hops.
-        links: the undirected adjacency [nodes, nodes], where it is at hand.
 
     Raises:
         UserError: no such colour, or classes of a graph without labels.
@@ -54,35 +69,84 @@ def negative_rings(
     links = adjacency(graph) if links is None else links
     hops, before = dijkstra(links, directed=True, indices=anchor, unweighted=True, return_predecessors=True)
     pairs = {label: shown_pairs(audit) for label, audit in panels.items()}
-    words = _ring_names(pairs, hops)
+    whole = pd.concat([shown_pairs(""), *pairs.values()])
+    words = _ring_names(whole["hops"].to_numpy(np.int64), hops)
     rings = len(words) - (words[-1] == NO_PATH)
-    shares = np.concatenate([[], *(some["gradient_share"] for some in pairs.values())]).astype(float)
-    top = float(np.nanmax(shares)) if np.isfinite(shares).any() else 1.0
+    top = float(whole["gradient_share"].astype(float).max())
+    top = 1.0 if np.isnan(top) else top
     scale = {"class": None, "hops": (1.0, max(rings, 2.0)), "gradient share": (0.0, 100 * top)}[colour]
     coloured = labels if scale is None else None
-    fig = _grid(len(panels), anchor, names, labels is not None)
+    fig = _grid(len(panels), html.escape(called(anchor, names)), labels is not None)
     for place, (label, audit) in enumerate(panels.items()):
         nodes = pairs[label]["negative"].to_numpy(np.int64)
-        ego = Ego(links, hops, before.astype(np.int64), anchor, nodes, rings)
+        ego = _laid_out(links, hops, before.astype(np.int64), anchor, nodes, rings)
         empty = isinstance(audit, str)
         _frame(fig, place, label, audit, words)
         marker, text = _marker(pairs[label], coloured, top, scale), _hover(pairs[label], labels, graph)
-        name = f"negatives {place + 1}, {colour}"
-        marks = style.points(ego.places[ego.position(nodes)], marker, text, nodes, name=name)
-        traces = [*_surroundings(place, ego, empty, names), marks]
-        traces += [] if empty else _ends(place, ego, chosen, coloured, names)
+        at, name = ego.places[pd.Index(ego.nodes).get_indexer(nodes)], f"negatives {place + 1}, {colour}"
+        traces = [*_surroundings(place, ego, empty, names), style.points(at, marker, text, nodes, name=name)]
+        if not empty:
+            star, ring = _star(coloured, anchor, 19), {**style.RING, "size": 27, "line": {"width": 2.5}}
+            text = [f"the anchor, {html.escape(called(anchor, names))}"]
+            traces.append(style.points(ego.places[:1], star, text, ego.nodes[:1], name=f"anchor {place + 1}"))
+            traces.append(style.points(ego.places[ego.nodes == chosen], ring, name=f"chosen {place + 1}"))
         fig.add_traces(traces, place // 2 + 1, place % 2 + 1)
-    seen = np.concatenate([[anchor], *(some["negative"].to_numpy(np.int64) for some in pairs.values())])
+    seen = np.append(anchor, whole["negative"].to_numpy(np.int64))
     fig.add_traces(_legend(graph, labels, coloured, seen), 1, 1)
     return _bar(fig, colour, scale)
 
 
-def _ring_names(pairs: Mapping[str, pd.DataFrame], hops: Any) -> list[str]:
-    """Return what stands at each ring, the innermost first; the last is for nodes without a path where there are any.
+def _laid_out(links: sp.csr_matrix, hops: Any, before: Ids, anchor: int, negatives: Ids, rings: int) -> _Ego:
+    """Lay out the paths that lead to some negatives, by hops [nodes] and who stands before a node on its path."""
+    paths = step = np.setdiff1d(negatives[np.isfinite(hops[negatives])], anchor)
+    while len(step := np.setdiff1d(before[step], anchor)):  # one hop nearer each time
+        paths = np.union1d(paths, step)
+    # The last ring holds whatever is farther, so no paths.
+    shown = np.append(paths[(hops[paths] < rings) | np.isin(paths, negatives)], anchor)
+    generator = np.random.default_rng(0)
+    for hop in (1, 2):
+        ring = np.setdiff1d(np.flatnonzero(hops == hop), shown)
+        ring = ring[np.isin(before[ring], shown)]
+        shown = np.append(shown, generator.permutation(ring)[:_AROUND])
+    inside = np.setdiff1d(np.union1d(paths, shown), anchor)
+    tree = nx.DiGraph(zip(before[inside].tolist(), inside.tolist(), strict=True))
+    tree.add_node(anchor)
+    walk = [*nx.dfs_preorder_nodes(tree, anchor)]
+    leaves = [node for node in walk if not tree[node]]
+    middle = dict(zip(leaves, _spread(np.where(np.isin(leaves, negatives), 1.0, 0.4)), strict=True))
+    below: dict[int, list[float]] = {}
+    for node in reversed(walk):  # a node stands in the middle of its leaves
+        below[node] = [angle for child in tree[node] for angle in below[child]] or [middle[node]]
+    drawn = [node for node in walk if node in shown]
+    apart = np.setdiff1d(negatives, drawn)
+    nodes = np.append(drawn, apart)
+    angles = np.append([np.mean(below[node]) for node in drawn], _spread(np.ones(len(apart))))
+    ring = np.minimum(hops[nodes], rings)
+    radius = np.where(np.isfinite(hops[nodes]), _radius(ring), _radius(rings + 1) + _APART) * (nodes != anchor)
+    places = radius[:, None] * np.stack([np.sin(angles), np.cos(angles)], axis=1)
+    links = sp.triu(links[nodes][:, nodes], k=1).tocoo()
+    start, end = nodes[links.row], nodes[links.col]
+    near = np.minimum(hops[start], hops[end]) < rings
+    leading = (before[start] == end) | (before[end] == start)
+    edges = np.stack([links.row, links.col])
+    marked = np.isin(nodes, [anchor, *negatives])
+    return _Ego(nodes, places, marked, edges[:, leading & near], edges[:, ~leading & near])
 
-    `pairs` are the negatives that are shown, by sampler; `hops` are infinite without a path [nodes].
+
+def _spread(room: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the angles at which what takes some room each stands around the anchor."""
+    return _GAP + (2 * np.pi - 2 * _GAP) * (room.cumsum() - room / 2) / room.sum()
+
+
+def _radius(ring: Any) -> Any:
+    return (ring + 0.6) ** 0.85  # the inner rings are not to be crowded
+
+
+def _ring_names(far: Ids, hops: Any) -> list[str]:
+    """Return what stands at each ring, the innermost first; the last is for negatives without a path, if there are any.
+
+    The negatives are `far` away, -1 without a path; `hops` are of all nodes, infinite without a path.
     """
-    far = np.concatenate([some["hops"].to_numpy(np.int64) for some in pairs.values()] or [np.empty(0, np.int64)])
     rings = int(np.clip(far.max(initial=1), min(2, np.max(hops[np.isfinite(hops)])), RINGS))
     words = ["1 hop", *map(str, range(2, rings + 1))][:rings]
     if far.max(initial=1) > RINGS:
@@ -90,14 +154,13 @@ def _ring_names(pairs: Mapping[str, pd.DataFrame], hops: Any) -> list[str]:
     return [*words, NO_PATH] if (far < 0).any() else words
 
 
-def _grid(count: int, anchor: int, names: Any, labelled: bool) -> go.Figure:
+def _grid(count: int, name: str, labelled: bool) -> go.Figure:
     rows, columns = max(1, (count + 1) // 2), min(max(count, 1), 2)
-    base = make_subplots(rows, columns, horizontal_spacing=0.03, vertical_spacing=0.08)
-    name = html.escape(called(anchor, names))
+    panels = {"rows": rows, "cols": columns, "horizontal_spacing": 0.03, "vertical_spacing": 0.08}
     note = "One ring a hop; the more of the anchor's gradient a negative takes, the larger it is"
     if labelled:
         note += "; labels are used to look, never to train"
-    fig = style.figure(f"The negatives of {name}", note, 230 + 430 * rows, base)
+    fig = style.figure(f"The negatives of {name}", note, 230 + 430 * rows, **panels)
     style.bare(fig)
     legend = {"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemclick": False, "itemdoubleclick": False}
     margin = {"l": 10, "r": 10, "t": 140, "b": 90}
@@ -107,9 +170,9 @@ def _grid(count: int, anchor: int, names: Any, labelled: bool) -> go.Figure:
 def _frame(fig: go.Figure, place: int, label: str, audit: Audit | str, words: list[str]) -> None:
     """Draw the rings of a panel, their labels and what is told of it."""
     axes = {"row": place // 2 + 1, "col": place % 2 + 1}
-    apart = APART * np.array([word == NO_PATH for word in words])
-    radii = radius_of(np.arange(1, len(words) + 1)) + apart
-    number, edge = str(place + 1) if place else "", radius_of(len(words)) + 0.9 + apart[-1]
+    apart = _APART * np.array([word == NO_PATH for word in words])
+    radii = _radius(np.arange(1, len(words) + 1)) + apart
+    number, edge = str(place + 1) if place else "", _radius(len(words)) + 0.9 + apart[-1]
     fig.update_xaxes(range=[-edge, edge], constrain="domain", **axes)
     fig.update_yaxes(range=[-edge, edge], constrain="domain", scaleanchor=f"x{number}", **axes)
     square, name = f'<span style="color:{sampler_colour(place)}">■</span>', html.escape(label)
@@ -117,8 +180,8 @@ def _frame(fig: go.Figure, place: int, label: str, audit: Audit | str, words: li
     above = {"xref": f"x{number} domain", "yref": f"y{number} domain", "x": 0.5, "y": 1.0, "yanchor": "bottom"}
     fig.add_annotation(text=text, showarrow=False, font={"size": 12}, **above)
     if isinstance(audit, str):
-        why = "<br>".join(map(html.escape, textwrap.wrap(audit, 44)))
-        fig.add_annotation(x=0, y=0, text=why, showarrow=False, font={"size": 13, "color": style.MUTED}, **axes)
+        why, font = html.escape(textwrap.fill(audit, 44)).replace("\n", "<br>"), {"size": 13, "color": style.MUTED}
+        fig.add_annotation(x=0, y=0, text=why, showarrow=False, font=font, **axes)
         radii, apart, words = radii[:0], apart[:0], []
     circle = np.append(np.exp(1j * np.linspace(0, 2 * np.pi, 73)), np.nan)
     quiet: dict[str, Any] = {"showlegend": False, "hoverinfo": "skip", **axes}
@@ -131,28 +194,16 @@ def _frame(fig: go.Figure, place: int, label: str, audit: Audit | str, words: li
     fig.add_scatter(x=np.zeros(len(radii)), y=radii, name=f"labels {place + 1}", **written, **quiet)
 
 
-def _surroundings(place: int, ego: Ego, empty: bool, names: Any) -> list[go.Scatter]:
+def _surroundings(place: int, ego: _Ego, empty: bool, names: Any) -> list[go.Scatter]:
     """Return the neighbourhood and the paths of a panel, in grey."""
     traces = []
-    for word, edges, shade in (("other edges", ego.others, style.LINE), ("paths", ego.tree, style.FAINT)):
+    for word, edges, shade in (("other edges", ego.others, style.LINE), ("paths", ego.paths, style.FAINT)):
         lines = network.lines(ego.places, edges[:, :0] if empty else edges, shade)
         traces.append(lines.update(name=f"{word} {place + 1}"))
     plain = ~ego.marked & (not empty)
     text = [f"{html.escape(called(node, names))}<br>no negative here" for node in ego.nodes[plain].tolist()]
-    marker = {"size": 5, "color": style.FAINT}
-    dots = style.points(ego.places[plain], marker, text, ego.nodes[plain], name=f"context {place + 1}")
-    return [*traces, dots]
-
-
-def _ends(place: int, ego: Ego, chosen: int | None, labels: Ids | None, names: Any) -> list[go.Scatter]:
-    """Return the anchor of a panel, and a ring around the node that was chosen."""
-    anchor, where = ego.nodes[:1], ego.nodes == chosen
-    text = [f"the anchor, {html.escape(called(int(anchor[0]), names))}"]
-    star, ring = _star(labels, int(anchor[0]), 19), {**style.RING, "size": 27, "line": {"width": 2.5}}
-    return [
-        style.points(np.zeros((1, 2)), star, text, anchor, name=f"anchor {place + 1}"),
-        style.points(ego.places[where], ring, name=f"chosen {place + 1}"),
-    ]
+    marker, name = {"size": 5, "color": style.FAINT}, f"context {place + 1}"
+    return [*traces, style.points(ego.places[plain], marker, text, ego.nodes[plain], name=name)]
 
 
 def _star(labels: Ids | None, anchor: int, size: int) -> dict[str, Any]:

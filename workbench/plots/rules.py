@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from plotly.subplots import make_subplots
 from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.errors import UserError
 from workbench.plots import network, style
+from workbench.plots.negatives import called
+from workbench.rules import Explanation
+from workbench.rules.printing import head
 from workbench.rules.readings import SCORE, Reading
 
 FALSE, TRUE = style.COLOURS[1::-1]
@@ -27,41 +29,33 @@ _NOTHING = "nothing to say of it: no pairs"
 def rule_scores(graph: Data, scores: Tensor | Mapping[str, Tensor], seed: int = 0, size: int = 120) -> go.Figure:
     """Draw a score per node on a piece of the graph, `size` nodes, next to its distribution over all nodes.
 
-    Args:
-        graph: the graph that was scored.
-        scores: float [nodes], or several such by name, one row of panels each on the same piece of the graph.
-
-    Raises:
-        UserError: a score whose length is not the number of nodes.
+    The score is float [nodes], else a UserError; of several by name, each has a row of panels on the same piece.
     """
     named = {"score": scores} if isinstance(scores, Tensor) else dict(scores)
     for name, score in named.items():
         if score.shape != (graph.num_nodes,):
             raise UserError(f"score {name!r} has shape {list(score.shape)}, the graph has {graph.num_nodes} nodes")
     part, rows = network.piece(graph, size, seed), len(named)
-    base = make_subplots(rows, 2, column_widths=[0.6, 0.4], horizontal_spacing=0.16, vertical_spacing=0.22 / rows)
-    fig = style.figure("Rule scores of the nodes", f"left: {part.told}; right: all nodes", 100 + 330 * rows, base)
+    note, panels = f"left: {part.told}; right: all nodes", {"rows": rows, "cols": 2, "column_widths": [0.6, 0.4]}
+    space = {"horizontal_spacing": 0.16, "vertical_spacing": 0.22 / rows}
+    fig = style.figure("Rule scores of the nodes", note, 100 + 330 * rows, **panels, **space)
     for row, (name, score) in enumerate(named.items(), start=1):
         values = score.detach().cpu().double().numpy()
         reading = Reading(name, values, "number", "")
         bar = {"title": name, "x": 0.51, "y": 1 - (row - 0.5) / rows, "len": 0.85 / rows, "thickness": 12}
-        fig.add_traces(rule_map(reading, part).data, row, 1)
         scale = {"colorbar": bar, "cmin": values.min(), "cmax": values.max()}
-        fig.update_traces(marker=scale, selector={"mode": "markers"}, row=row, col=1)
+        fig.add_traces(rule_map(reading, part).update_traces(marker=scale, selector={"mode": "markers"}).data, row, 1)
         fig.add_traces(rule_values(reading).data, row, 2)
-        style.bare(fig, row=row, col=1)
+        style.bare(fig, row, 1)
         fig.update_xaxes(title=f"{name} (no unit)", row=row, col=2)
         fig.update_yaxes(title="nodes", row=row, col=2)
     return fig
 
 
-def rule_map(
-    reading: Reading, part: network.Piece, chosen: int | None = None, names: Sequence[object] | None = None
-) -> go.Figure:
-    """Colour a piece of a graph by what a rule, or a part of it, says of each node.
+def rule_map(reading: Reading, part: network.Piece, chosen: int | None = None, names: style.Names = None) -> go.Figure:
+    """Colour a piece of a graph by what a rule, or a part of it, says of each node, and ring a chosen one.
 
-    Args:
-        reading: what it says. part: the piece. chosen: a node to ring. names: of the nodes, shown under the pointer.
+    The names of the nodes are shown under the pointer.
     """
     scale, clipped = _scale(reading)
     title = textwrap.wrap(reading.text, 62, max_lines=2, placeholder=" …")
@@ -69,7 +63,7 @@ def rule_map(
     if part.edges.size:
         fig.add_trace(network.lines(part.places, part.edges))
     values = reading.values[part.nodes]
-    hover = [f"node {i}" + (f" ({_plain(str(names[i]))})" if names else "") for i in part.nodes]
+    hover = [f"{_plain(called(i, names))}<br>{_shown(reading.values[i], reading.kind)}" for i in part.nodes]
     bar = {"thickness": 12, "len": 0.6, "title": {"text": _CALLED[reading.kind]}, "tickmode": "auto"}
     if reading.kind == "truth":
         bar |= {"tickmode": "array", "tickvals": [0, 1], "ticktext": ["false", "true"], "len": 0.3}
@@ -77,8 +71,7 @@ def rule_map(
     nothing = {"size": 9, "symbol": "circle-open", "color": style.GREY}
     for name, mine, marker in (("nodes", ~np.isnan(values), scale), (_NOTHING, np.isnan(values), nothing)):
         if mine.any():
-            text = [f"{hover[i]}<br>{_shown(values[i], reading.kind)}" for i in np.flatnonzero(mine)]
-            look = {"color": values[mine], **marker}
+            text, look = np.array(hover)[mine].tolist(), {"color": values[mine], **marker}
             trace = style.points(part.places[mine], look, text, part.nodes[mine], name=name)
             fig.add_trace(trace.update(showlegend=name == _NOTHING))
     if chosen is not None and chosen in part.nodes:
@@ -90,15 +83,12 @@ def rule_map(
 
 
 def rule_values(reading: Reading, chosen: int | None = None) -> go.Figure:
-    """Draw how what a rule says is spread over all nodes: two counts, or a histogram in the colours of the map.
-
-    The place of a chosen node is marked.
-    """
-    said = reading.values[np.isfinite(reading.values)]
+    """Draw how what a rule says is spread over all nodes, and where a chosen one stands: two counts, or a histogram."""
+    said, truth = reading.values[np.isfinite(reading.values)], reading.kind == "truth"
     without = f"; {len(reading.values) - len(said):,} have no value" if len(said) < len(reading.values) else ""
     fig = _figure(["All nodes"], [f"{len(reading.values):,} nodes{without}"], 300)
     x, counts, width, title = _bars(said, reading.kind)
-    if reading.kind == "truth":
+    if truth:
         words = zip(("false", "true"), counts, strict=True)
         ticks = [f"{word}<br>{count:,} ({count / max(len(said), 1):.0%})" for word, count in words]
         fig.update_xaxes(tickmode="array", tickvals=x, ticktext=ticks, range=[-0.6, 1.6])
@@ -110,10 +100,10 @@ def rule_values(reading: Reading, chosen: int | None = None) -> go.Figure:
     fig.add_bar(x=x, y=counts, width=width, marker=marker, text=hover, **look)
     top = 1.2 * max(int(counts.max()), 1)
     if chosen is not None and np.isfinite(reading.values[chosen]):
-        beyond = 0 if reading.kind == "truth" else width / 2  # what was gathered in the last bar is marked at its end
+        beyond = 0 if truth else width / 2  # what was gathered in the last bar is marked at its end
         value = float(np.clip(reading.values[chosen], x[0] - beyond, x[-1] + beyond))
         part = (value - x[0]) / max(x[-1] - x[0], width)
-        side = "center" if reading.kind == "truth" else "right" if part < 0.3 else "left" if part > 0.7 else "center"
+        side = "center" if truth else "right" if part < 0.3 else "left" if part > 0.7 else "center"
         line = {"color": style.INK, "width": 2, "dash": "dot"}
         text = ["", f"node {chosen}: {_shown(reading.values[chosen], reading.kind)}"]
         drawn = {"mode": "lines+text", "text": text, "textposition": f"top {side}", "line": line}
@@ -126,9 +116,8 @@ def rule_values(reading: Reading, chosen: int | None = None) -> go.Figure:
 def rule_overlap(held: Mapping[str, NDArray[np.bool_]], left_out: Mapping[str, str] | None = None) -> go.Figure:
     """Draw how far rules hold of the same nodes: the Jaccard index of each two sets of nodes.
 
-    Args:
-        held: by the name of a rule whether it holds of each node [nodes]; two rules at least, or it is a UserError.
-        left_out: by name, why other rules are not among them, as from `rules.readings.flags`.
+    By its name a rule holds of each node or not [nodes]; fewer than two rules are a UserError. Others were left out,
+    and the subtitle says why, as from `rules.readings.flags`.
     """
     if len(held) < 2:
         raise UserError(f"an overlap takes at least two rules that are true or false, not {len(held)}")
@@ -140,20 +129,19 @@ def rule_overlap(held: Mapping[str, NDArray[np.bool_]], left_out: Mapping[str, s
     shown = np.where(np.tri(len(sets), k=-1, dtype=bool), jaccard, np.nan)[1:, :-1]
     names = [_plain(name) for name in held]
     labels = [f"{name} ({int(count):,})" for name, count in zip(names, size, strict=True)]
-
-    def hover(i: int, j: int) -> str:
-        return f"{names[i]} and {names[j]}<br>{int(both[i, j]):,} nodes both, {int(either[i, j]):,} either"
-
     what = "Jaccard index of the crisp truths: nodes that both hold of over nodes that either holds of;"
     lines = [what, "in brackets the nodes of each"]
     lines += [line for why in _reasons(left_out or {}) for line in textwrap.wrap(why, 80)]
     fig = _figure(["Overlap between rules"], lines, 280 + 30 * len(names))
-    text = [[hover(i, j) for j in range(len(names) - 1)] for i in range(1, len(names))]
+    counts = np.vectorize("<br>{:,.0f} nodes both, {:,.0f} either".format)(both, either)
+    text = [
+        [f"{row} and {name}{counts[i, j]}" for j, name in enumerate(names[:-1])] for i, row in enumerate(names[1:], 1)
+    ]
     look = {"colorscale": [[0, style.LINE], [1, style.COOL]], "colorbar_title": "Jaccard", "texttemplate": "%{z:.2f}"}
-    hover_text = {"text": text, "hovertemplate": "%{text}<br>Jaccard %{z:.3f}<extra></extra>"}
-    fig.add_trace(style.squares(shown, labels[1:], labels[:-1], (0, 1), **look, **hover_text))
-    fig.update_yaxes(autorange="reversed", showgrid=False, ticks="", showline=False)
-    return fig.update_xaxes(showgrid=False, ticks="", showline=False, tickangle=-35)
+    look |= {"text": text, "hovertemplate": "%{text}<br>Jaccard %{z:.3f}<extra></extra>"}
+    fig.add_trace(style.squares(shown, labels[1:], labels[:-1], (0, 1), **look))
+    plain = {"showgrid": False, "ticks": "", "showline": False}
+    return fig.update_yaxes(autorange="reversed", **plain).update_xaxes(tickangle=-35, **plain)
 
 
 def rule_strata(
@@ -164,14 +152,13 @@ def rule_strata(
     Args:
         tables: by what was averaged the table of `evaluation.strata.strata`, or why there is none, which is written in
             its place, as from `evaluation.strata.label_tables`.
-        rule: what the groups are made by.
-        told: more for the subtitle.
+        rule: what the groups are made by. told: more for the subtitle.
         kind: what the groups are made of, as in `rules.readings.Reading`: those of a "truth" are called false and true.
     """
-    base = make_subplots(1, len(tables), horizontal_spacing=0.12, subplot_titles=list(tables))
+    panels = {"rows": 1, "cols": len(tables), "horizontal_spacing": 0.12, "subplot_titles": list(tables)}
     what = "mean over the nodes of a group with its 95 % bootstrap interval over these nodes"
     title = f"What labels say: {textwrap.shorten(rule, 60, placeholder=' …')}"
-    fig = _figure([title], [what, *textwrap.wrap(told, 100)], 400, base)
+    fig = _figure([title], [what, *textwrap.wrap(told, 100)], 400, **panels)
     for column, table in enumerate(tables.values(), start=1):
         if isinstance(table, str):
             # Placed on the paper, since the browser drops axes that nothing is drawn on.
@@ -185,29 +172,50 @@ def rule_strata(
         ticks = [f"{_group(row.low, row.high, kind)}<br>{row.nodes:,} nodes" for row in table.itertuples()]
         mean, low, high = (100 * table[name] for name in ("mean", "from", "to"))
         hover = [f"{tick}<br>{value:.1f} %" for tick, value in zip(ticks, mean, strict=True)]
-        at = np.column_stack([place, mean])
-        fig.add_trace(
-            style.points(at, {"size": 10, "color": TRUE}, hover, error_y=style.interval(mean, low, high)), 1, column
-        )
+        bars = style.interval(mean, low, high)
+        fig.add_trace(style.points((place, mean), {"size": 10, "color": TRUE}, hover, error_y=bars), 1, column)
         # Visible, too, is said outright, since a figure on the screen keeps what it is not told to change.
-        fig.update_yaxes(title="mean, %", rangemode="tozero", visible=True, row=1, col=column)
-        fig.update_xaxes(title="score" if kind == "number" else "truth", visible=True, row=1, col=column)
-        fig.update_xaxes(range=[-0.6, len(table) - 0.4], row=1, col=column)
-        fig.update_xaxes(tickvals=place, ticktext=ticks, tickangle=0, tickfont_size=11, row=1, col=column)
+        axes = {"visible": True, "row": 1, "col": column}
+        fig.update_yaxes(title="mean, %", rangemode="tozero", **axes)
+        fig.update_xaxes(title="score" if kind == "number" else "truth", range=[-0.6, len(table) - 0.4], **axes)
+        fig.update_xaxes(tickvals=place, ticktext=ticks, tickangle=0, tickfont_size=11, **axes)
     return fig.update_layout(margin_t=fig.layout.margin.t + 30).update_annotations(font_size=13)
+
+
+def truth_tree(explanation: Explanation, opened: int = 4) -> str:
+    """Return the truth tree of a node, its first levels unfolded, as HTML in which the formula is escaped."""
+    return f'<div style="font-size:13px;line-height:1.6">{_branch(explanation, opened)}</div>'
+
+
+def _branch(explanation: Explanation, opened: int) -> str:
+    part, inner = explanation.part, explanation.inner
+    colour, ink = "rgba(128,128,128,.25)", "inherit"  # which reads on light pages and on dark ones
+    if part.sort == "truth":
+        colour, ink = (TRUE, style.PAPER) if explanation.value >= 0.5 else (FALSE, style.INK)
+    look = f"background:{colour};color:{ink};border-radius:4px;padding:1px 6px;margin-right:6px"
+    badge = f'<span style="{look}">{html.escape(explanation.shown)}</span>'
+    text, note = html.escape(head(part) if inner else str(part)), html.escape(explanation.note)
+    note = note and f'<span style="opacity:0.75;margin-left:8px">{note}</span>'
+    line = f'{badge}<code style="background:none;color:inherit">{text}</code>{note}'
+    if not inner:
+        return f'<div style="margin:2px 0 2px 16px">{line}</div>'
+    branches = "".join(_branch(below, opened - 1) for below in inner)
+    opening = f'<details{" open" * (opened > 0)} style="margin:2px 0"><summary style="cursor:pointer">{line}</summary>'
+    box = '<div style="margin-left:5px;padding-left:10px;border-left:1px solid rgba(128,128,128,.5)">'
+    return f"{opening}{box}{branches}</div></details>"
 
 
 def _plain(text: str) -> str:
     return html.escape(text, quote=False)  # what plotly would read as markup
 
 
-def _figure(title: Sequence[str], lines: Sequence[str], height: int, base: go.Figure | None = None) -> go.Figure:
+def _figure(title: Sequence[str], lines: Sequence[str], height: int, **panels: Any) -> go.Figure:
     """Return a figure with lines of title and of explanation in a margin that holds them.
 
     The explanation is part of the title: a subtitle of plotly's is put into the title where the figure is drawn hidden.
     """
     small = "".join(style.small(_plain(line)) for line in lines)
-    fig = style.figure("<br>".join(map(_plain, title)) + small, "", height, base)
+    fig = style.figure("<br>".join(map(_plain, title)) + small, "", height, **panels)
     place = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 20}}
     return fig.update_layout(title=place, margin_t=32 + 21 * (len(title) + len(lines)))
 
@@ -232,7 +240,7 @@ def _reasons(left_out: Mapping[str, str]) -> list[str]:
 
 def _group(low: float, high: float, kind: str) -> str:
     if kind == "truth":
-        return str(bool(low)).lower()
+        return _shown(low, kind)
     return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
 
 
@@ -256,8 +264,7 @@ def _bars(said: NDArray[np.float64], kind: str) -> tuple[NDArray, NDArray, float
     if kind == "truth":
         return np.array([0.0, 1.0]), np.array([(said == 0).sum(), (said == 1).sum()]), 0.7, ""
     if kind != "number":
-        counts, edges = np.histogram(said, bins=20, range=(0, 1))
-        return (edges[:-1] + edges[1:]) / 2, counts, 0.05, f"{_CALLED[kind]} (no unit)"
+        return *style.binned(said, 20, (0, 1)), f"{_CALLED[kind]} (no unit)"
     low, high = (said.min(), said.max()) if said.size else (0.0, 1.0)
     tail, title = float(np.quantile(said, 0.99)) if said.size else high, "number (no unit)"
     if high - low > 2 * (tail - low) > 0:  # a few far nodes would squeeze all others into one bar
@@ -266,5 +273,4 @@ def _bars(said: NDArray[np.float64], kind: str) -> tuple[NDArray, NDArray, float
     if high - low <= 60 and (said == np.round(said)).all():
         counts = np.bincount((said - low).astype(int), minlength=int(high - low) + 1)
         return low + np.arange(len(counts)), counts, 0.9, title
-    counts, edges = np.histogram(said, bins=40, range=(low, high))
-    return (edges[:-1] + edges[1:]) / 2, counts, float(edges[1] - edges[0]), title
+    return *style.binned(said, 40, (low, high)), title

@@ -8,9 +8,12 @@ import numpy as np
 import plotly.graph_objects as go
 import plotly.io as pio
 from numpy.typing import NDArray
+from plotly.subplots import make_subplots
 
 from workbench.training.run import Run
 
+Ids = NDArray[np.int64]
+Names = Sequence[object] | None  # of nodes, or of classes
 # The neutrals; like all colours here by their value on light paper, which `dark` turns into the one for dark paper.
 INK = "#222222"  # text, and outlines that are to stand out
 MUTED = "#5A5A5A"  # text beside the main one, and the outlines of marks
@@ -84,9 +87,9 @@ def dark(fig: go.Figure) -> go.Figure:
     return copy
 
 
-def figure(title: str, subtitle: str = "", height: int = 420, base: go.Figure | None = None) -> go.Figure:
-    """Return `base`, or an empty figure, in the workbench's look; it takes the width of the page."""
-    fig = go.Figure() if base is None else base
+def figure(title: str, subtitle: str = "", height: int = 420, **panels: Any) -> go.Figure:
+    """Return an empty figure in the workbench's look, as wide as the page; `panels` are those of `make_subplots`."""
+    fig = make_subplots(**panels) if panels else go.Figure()
     fig.update_layout(template="workbench", height=height, title={"text": title, "subtitle": {"text": subtitle}})
     return fig
 
@@ -100,22 +103,17 @@ def points(
     places: NDArray[Any] | tuple[Any, Any],
     marker: dict[str, Any],
     text: Sequence[str] | None = None,
-    nodes: NDArray[np.int64] | None = None,
+    nodes: Ids | None = None,
     gl: bool = False,
     **more: Any,
 ) -> go.Scatter | go.Scattergl:
-    """Return marks as one trace, without an entry in the legend unless asked for one.
+    """Return marks at some places [marks, 2] as one trace, without an entry in the legend unless asked for one.
 
-    Args:
-        places: where they stand [marks, 2], or the two columns.
-        marker: their look. text: what is told of each under the pointer, as HTML; None for nothing.
-        nodes: the node of each [marks], for clicks and selections.
-        gl: drawn by the graphics card, for very many.
-        **more: properties of the trace.
+    The text of each, as HTML, is told under the pointer; the node of each is there for clicks and selections. With `gl`
+    the graphics card draws them, for very many. All else are properties of the trace.
     """
-    hover = {"text": text, "hovertemplate": "%{text}<extra></extra>"}
-    if text is None and "hovertemplate" not in more:
-        hover = {"hoverinfo": "skip"}
+    untold = text is None and "hovertemplate" not in more
+    hover = {"hoverinfo": "skip"} if untold else {"text": text, "hovertemplate": "%{text}<extra></extra>"}
     trace = {"mode": "markers", "showlegend": False, "marker": marker, "customdata": nodes, **hover, **more}
     x, y = places if isinstance(places, tuple) else places.T
     return (go.Scattergl if gl else go.Scatter)(x=x, y=y, **trace)
@@ -133,6 +131,12 @@ def interval(middle: Any, low: Any, high: Any, thickness: float = 1.5, width: fl
     return {"type": "data", "symmetric": False, **ends, "thickness": thickness, "width": width}
 
 
+def binned(values: Any, bins: int, ends: tuple[float, float] | None = None) -> tuple[NDArray, NDArray, float]:
+    """Return of some bins the middles, how many values fall into each, and their width; the upper end is included."""
+    counts, edges = np.histogram(values, bins, ends)
+    return (edges[:-1] + edges[1:]) / 2, counts, float(edges[1] - edges[0])
+
+
 def class_marker(index: int) -> dict[str, str]:
     """Return the colour and symbol of a class, of a negative one that of "no label"; 32 classes can be told apart."""
     if index < 0:
@@ -140,27 +144,22 @@ def class_marker(index: int) -> dict[str, str]:
     return {"color": COLOURS[index % len(COLOURS)], "symbol": SYMBOLS[index // len(COLOURS) % len(SYMBOLS)]}
 
 
-def class_name(index: int, names: Sequence[str] | None, otherwise: str = "") -> str:
+def class_name(index: int, names: Names, otherwise: str = "") -> str:
     """Return what a class is called in a figure; `otherwise` stands before the number of one without a name."""
     return "no label" if index < 0 else str(names[index]) if names else f"{otherwise}{index}"
 
 
 def bare(fig: go.Figure, row: int | None = None, col: int | None = None) -> None:
     """Hide the axes of a panel in which places have no unit, and keep its aspect."""
-    fig.update_xaxes(visible=False, row=row, col=col)
-    fig.update_yaxes(visible=False, row=row, col=col)
+    fig.update_xaxes(visible=False, row=row, col=col).update_yaxes(visible=False, row=row, col=col)
 
 
 def run_labels(runs: Sequence[Run]) -> list[str]:
     """Name each run by its method and by whatever else tells it from the other runs of that method."""
+    facts = [{"method": run.method, "graph": run.graph, "seed": run.seed, **run.config.flat()} for run in runs]
     labels = []
-    for run in runs:
-        facts = [_facts(other) for other in runs if other.method == run.method]
-        mine = _facts(run)
-        differing = [f"{key}={value}" for key, value in mine.items() if any(other[key] != value for other in facts)]
+    for run, mine in zip(runs, facts, strict=True):
+        others = [other for other in facts if other["method"] == run.method]
+        differing = [f"{key}={value}" for key, value in mine.items() if any(other[key] != value for other in others)]
         labels.append(f"{run.method} ({', '.join(differing)})" if differing else run.method)
     return labels
-
-
-def _facts(run: Run) -> dict[str, object]:
-    return {"graph": run.graph, "seed": run.seed, **run.config.flat()}

@@ -8,17 +8,19 @@ from torch_geometric.data import Data
 
 from workbench.errors import UserError
 from workbench.rules import measures  # noqa: F401  (enters the terms of the vocabulary)
-from workbench.rules.complaints import FormulaError
 from workbench.rules.explanation import Explanation
 from workbench.rules.explanation import explain as _explain
-from workbench.rules.formula import Node, free_variables, subformulas, thresholds, to_text
+from workbench.rules.grammar import FormulaError
 from workbench.rules.language import parse
 from workbench.rules.library import RULES, Rule, name_of
-from workbench.rules.printing import to_latex, to_tree
+from workbench.rules.printing import to_latex, to_text, to_tree
 from workbench.rules.semantics import SEMANTICS, Semantics
+from workbench.rules.syntax import Node, free_variables, subformulas, thresholds
 from workbench.rules.terms import Terms
 from workbench.rules.truth import Evaluation
 
+AnyRule = str | Rule | Node
+Moved = Tensor | Sequence[float]
 names = RULES.names
 
 
@@ -27,7 +29,7 @@ def get(name: str) -> Rule:
     return RULES.get(str(name).casefold())
 
 
-def formula(rule: str | Rule | Node) -> Node:
+def formula(rule: AnyRule) -> Node:
     """Return the syntax tree of a rule by its name ("ntsc", "NTSC"), as text or as a tree; or raise a FormulaError."""
     if isinstance(rule, Node):
         return rule
@@ -43,11 +45,7 @@ def formula(rule: str | Rule | Node) -> Node:
 
 
 def evaluation(
-    rule: str | Rule | Node,
-    graph: Data | Terms,
-    semantics: str = "crisp",
-    steepness: float = 10.0,
-    moved: Tensor | Sequence[float] | None = None,
+    rule: AnyRule, graph: Data | Terms, semantics: str = "crisp", steepness: float = 10.0, moved: Moved | None = None
 ) -> Evaluation:
     """Prepare the evaluation of a rule, which keeps the value of each of its parts; arguments as for `evaluate`."""
     terms = graph if isinstance(graph, Terms) else Terms(graph)
@@ -55,11 +53,7 @@ def evaluation(
 
 
 def evaluate(
-    rule: str | Rule | Node,
-    graph: Data | Terms,
-    semantics: str = "crisp",
-    steepness: float = 10.0,
-    moved: Tensor | Sequence[float] | None = None,
+    rule: AnyRule, graph: Data | Terms, semantics: str = "crisp", steepness: float = 10.0, moved: Moved | None = None
 ) -> Tensor:
     """Evaluate a rule on every node.
 
@@ -83,7 +77,7 @@ def evaluate(
 
 
 def explain(
-    rule: str | Rule | Node, graph: Data | Terms, node: int, semantics: str = "crisp", steepness: float = 10.0
+    rule: AnyRule, graph: Data | Terms, node: int, semantics: str = "crisp", steepness: float = 10.0
 ) -> Explanation:
     """Explain what a rule says of one node: the truth tree with numbers. `str` of the result draws it."""
     return _explain(evaluation(rule, graph, semantics, steepness), node)

@@ -1,4 +1,4 @@
-"""The rule language: text to a syntax tree and back, as text, as LaTeX and as a tree.
+"""The rule language: text to a syntax tree.
 
 A rule speaks of one node, usually called v. Terms are numbers per node or per edge, comparisons of them are truths,
 and quantifiers and aggregates run over neighbours. What is typed is read by a grammar and never run as Python.
@@ -7,38 +7,23 @@ and quantifiers and aggregates run over neighbours. What is typed is read by a g
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cache
-from typing import Any, TypeVar
 
 from lark import Lark, Token, Transformer, UnexpectedInput, v_args
 
 from workbench.errors import UserError, unknown
-from workbench.rules.complaints import FormulaError, syntax_error
-from workbench.rules.formula import (
-    AGGREGATES,
-    Aggregate,
-    Binary,
-    Call,
-    Compare,
-    Domain,
-    Node,
-    Number,
-    Quantifier,
-    Text,
-    Truth,
-    Unary,
-    Variable,
-    brief,
-    free_variables,
-    walk,
-)
-from workbench.rules.grammar import COMPARE, GRAMMAR, OPERATOR
+from workbench.rules import syntax
+from workbench.rules.grammar import COMPARE, GRAMMAR, OPERATOR, FormulaError, Mistake, syntax_mistake
+from workbench.rules.printing import brief
+from workbench.rules.syntax import Node
 from workbench.rules.vocabulary import DOMAINS, FUNCTIONS, TERMS
 
-N = TypeVar("N", bound=Node)
-
 MOST_CHARACTERS, LONGEST_NAME, DEEPEST, LARGEST = 5_000, 60, 100, 1e15
+
+_RUNS = {kind: f"{kind}(degree(u) for u in N(v))" for kind in syntax.AGGREGATES} | {"count": "count(u in N(v) if ...)"}
+_ARTICLE = {"truth": "a truth", "number": "a number", "node": "a node", "text": "a name in quotes"}
 
 
 def parse(text: str) -> Node:
@@ -55,22 +40,18 @@ def parse(text: str) -> Node:
         raise UserError(f"a formula is text, not {type(text).__name__}")
     if len(text) > MOST_CHARACTERS:
         raise UserError(f"the formula has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read")
-    if not text.strip():
-        raise FormulaError("the formula is empty; an example: degree(v) >= 3", text, 0)
-    _check_outline(text)
     try:
+        _check_outline(text)
         tree: Node = _parser().parse(text)  # type: ignore[assignment]
+        if tree.sort not in ("truth", "number"):
+            raise Mistake(f"{text.strip()[:40]!r} alone says nothing; write a term of it, e.g. degree(v)", 0)
+        _check_variables(tree)
+        return tree
     except UnexpectedInput as error:
-        raise syntax_error(error, text) from None
-    except _Mistake as mistake:
-        raise FormulaError(mistake.sentence, text, mistake.at) from None
-    if tree.sort not in ("truth", "number"):
-        raise FormulaError(f"{text.strip()[:40]!r} alone says nothing; write a term of it, e.g. degree(v)", text, 0)
-    _check_variables(tree, text)
-    return tree
-
-
-# -------------------------------------------------------------------------------------------------------- reading
+        mistake = syntax_mistake(error, text)
+    except Mistake as error:
+        mistake = error
+    raise FormulaError(mistake.sentence, text, mistake.at or 0)
 
 
 @cache
@@ -81,204 +62,189 @@ def _parser() -> Lark:
 
 def _check_outline(text: str) -> None:
     """Name a bracket without a partner, of which the grammar could only say what it met at the end; and long names."""
+    if not text.strip():
+        raise Mistake("the formula is empty; an example: degree(v) >= 3", 0)
     bare = re.sub(r'"[^"\n]*"', lambda quoted: " " * len(quoted[0]), text)
     if long := re.search(rf"[A-Za-z]\w{{{LONGEST_NAME},}}", bare):
-        raise FormulaError(f"this name has more than {LONGEST_NAME} characters", text, long.start())
+        raise Mistake(f"this name has more than {LONGEST_NAME} characters", long.start())
     opened: list[int] = []
-    for match in re.finditer(r"[()]", bare):
-        if match[0] == "(":
-            opened.append(match.start())
-            if len(opened) > DEEPEST:
-                raise FormulaError(f"brackets are nested more than {DEEPEST} deep", text, match.start())
-        elif not opened:
-            raise FormulaError("this ')' closes nothing", text, match.start())
-        else:
+    for bracket in re.finditer(r"[()]", bare):
+        if bracket[0] == "(":
+            opened.append(bracket.start())
+        elif opened:
             opened.pop()
+        else:
+            raise Mistake("this ')' closes nothing", bracket.start())
+        if len(opened) > DEEPEST:
+            raise Mistake(f"brackets are nested more than {DEEPEST} deep", bracket.start())
     if opened:
-        raise FormulaError("this '(' is never closed", text, opened[-1])
+        raise Mistake("this '(' is never closed", opened[-1])
 
 
-class _Mistake(Exception):
-    """What is wrong and where, before the text is at hand to show it."""
-
-    def __init__(self, sentence: str, at: int):
-        self.sentence, self.at = sentence, at
+def _place(child: Node | Token) -> int:
+    return child.at if isinstance(child, Node) else child.start_pos or 0
 
 
-def _place(token: Token) -> int:
-    return token.start_pos or 0
+def _check_known(kind: str, word: str, choices: Iterable[str], at: int | None = None) -> None:
+    if word not in choices:
+        raise Mistake(str(unknown(kind, word, choices)), at)
 
 
-def _unknown(kind: str, word: str, choices: Iterable[str], at: int) -> _Mistake:
-    return _Mistake(str(unknown(kind, word, choices)), at)
+def _want(sort: str, who: str, *parts: Node | None) -> None:
+    for part in parts:
+        if part is not None and part.sort != sort:
+            raise Mistake(f"{who} takes {_ARTICLE[sort]}, and `{brief(part, 40)}` is {_ARTICLE[part.sort]}", part.at)
 
 
-def _made(node: N, at: int | None = None) -> N:
+def _made(make: Callable[..., Node], _: str, children: list[Node | Token], __: object) -> Node:
+    """Make a node of what the grammar found, which begins where its first child does, unless it lies too deep."""
+    begin = _place(children[0])
+    try:
+        node = replace(make(*children), at=begin)
+    except Mistake as mistake:
+        mistake.at = begin if mistake.at is None else mistake.at
+        raise
     if node.depth > DEEPEST:
         sentence = f"the formula has more than {DEEPEST} levels; nest less, and break long chains by brackets"
-        raise _Mistake(sentence, node.at if at is None else at)
+        raise Mistake(sentence, next(_place(child) for child in children if isinstance(child, Token)))
     return node
 
 
-_RUNS = {kind: f"{kind}(degree(u) for u in N(v))" for kind in AGGREGATES} | {"count": "count(u in N(v) if ...)"}
-_ARTICLE = {"truth": "a truth", "number": "a number", "node": "a node", "text": "a name in quotes"}
-
-
-def _want(part: Node, sort: str, who: str) -> None:
-    if part.sort != sort:
-        raise _Mistake(f"{who} takes {_ARTICLE[sort]}, and `{brief(part, 40)}` is {_ARTICLE[part.sort]}", part.at)
-
-
-@v_args(inline=True)
+@v_args(wrapper=_made)
 class _Builder(Transformer[Token, Node]):
     """Turns what the grammar found into nodes, and checks of each that its words exist and its sorts fit."""
 
     def number(self, token: Token) -> Node:
         value = float(token)
         if not value <= LARGEST:
-            raise _Mistake(f"the number is too large; at most {LARGEST:g}", _place(token))
-        return Number(value, at=_place(token))
+            raise Mistake(f"the number is too large; at most {LARGEST:g}")
+        return syntax.Number(value)
 
     def truth(self, token: Token) -> Node:
-        return Truth(token.type == "TRUE", at=_place(token))
+        return syntax.Truth(token.type == "TRUE")
 
     def text(self, token: Token) -> Node:
-        return Text(str(token)[1:-1], at=_place(token))
+        return syntax.Text(str(token)[1:-1])
 
     def variable(self, token: Token) -> Node:
-        return Variable(str(token), at=_place(token))
+        return syntax.Variable(str(token))
 
     def domain(self, name: Token, centre: Token | None) -> Node:
-        if name not in DOMAINS:
-            raise _unknown("domain", name, DOMAINS, _place(name))
+        _check_known("domain", name, DOMAINS)
         if centre is None and DOMAINS[name].around:
-            raise _Mistake(f"{name} is around a node; write {name}(v)", _place(name))
+            raise Mistake(f"{name} is around a node; write {name}(v)")
         if centre is not None and not DOMAINS[name].around:
-            raise _Mistake(f"{name} holds all nodes and is around none; write {name}", _place(name))
-        return Domain(str(name), None if centre is None else str(centre), at=_place(name))
+            raise Mistake(f"{name} holds all nodes and is around none; write {name}")
+        return syntax.Domain(str(name), centre and str(centre))
 
     def unary(self, operator: Token, operand: Node) -> Node:
         word = OPERATOR[operator.type]
-        _want(operand, "truth" if word == "not" else "number", f"'{word}'")
-        if word == "-" and isinstance(operand, Number) and operand.value > 0:
-            return Number(-operand.value, at=_place(operator))  # one number, so that a threshold below 0 can be moved
-        return _made(Unary(word, operand, at=_place(operator)))
+        _want("truth" if word == "not" else "number", f"'{word}'", operand)
+        if word == "-" and isinstance(operand, syntax.Number) and operand.value > 0:
+            return syntax.Number(-operand.value)  # one number, so that a threshold below 0 can be moved
+        return syntax.Unary(word, operand)
 
     def binary(self, left: Node, operator: Token, right: Node) -> Node:
         word = OPERATOR[operator.type]
-        made = Binary(word, left, right, at=left.at)
+        made = syntax.Binary(word, left, right)
         if str(operator) in ("=>", "<=>") and {left.sort, right.sort} == {"number"}:
-            raise _Mistake(
-                f"'{operator}' means '{word}'; numbers are compared by <, <=, =, !=, >= or >", _place(operator)
-            )
-        for side in (left, right):
-            _want(side, made.sort, f"'{word}'")
-        return _made(made, _place(operator))
+            sentence = f"'{operator}' means '{word}'; numbers are compared by <, <=, =, !=, >= or >"
+            raise Mistake(sentence, _place(operator))
+        _want(made.sort, f"'{word}'", left, right)
+        return made
 
     def compare(self, left: Node, operator: Token, right: Node) -> Node:
         word = COMPARE.get(str(operator), str(operator))
-        option = word == "=" and isinstance(left, Variable) and isinstance(right, Number)  # of a term, perhaps
-        if "node" in (left.sort, right.sort) and not option:
-            for side in (left, right):
-                _want(side, "node", f"'{word}' beside a node")
+        if word == "=" and isinstance(left, syntax.Variable) and isinstance(right, syntax.Number):
+            pass  # an option of a term, perhaps
+        elif "node" in (left.sort, right.sort):
+            _want("node", f"'{word}' beside a node", left, right)
             if word not in ("=", "!="):
-                raise _Mistake(f"nodes are compared by = or !=, not by '{word}'", _place(operator))
-        elif not option:
-            for side in (left, right):
-                _want(side, "number", f"'{word}'")
-        return _made(Compare(word, left, right, at=left.at), _place(operator))
+                raise Mistake(f"nodes are compared by = or !=, not by '{word}'", _place(operator))
+        else:
+            _want("number", f"'{word}'", left, right)
+        return syntax.Compare(word, left, right)
 
-    def quantifier(self, kind: Token, variable: Token, domain: Domain, body: Node) -> Node:
+    def quantifier(self, kind: Token, variable: Token, domain: syntax.Domain, body: Node) -> Node:
         word = OPERATOR[kind.type]
-        _want(body, "truth", f"'{word}'")
-        return _made(Quantifier(str(variable), domain, word, body, at=_place(kind)))
+        _want("truth", f"'{word}'", body)
+        return syntax.Quantifier(str(variable), domain, word, body)
 
-    def aggregate(self, kind: Token, term: Node, variable: Token, domain: Domain, condition: Node | None) -> Node:
-        if kind not in AGGREGATES:
-            raise _unknown("aggregate", kind, AGGREGATES, _place(kind))
-        if kind == "count":
-            raise _Mistake("count takes no term; write count(u in N(v) if ...)", _place(kind))
-        _want(term, "number", f"'{kind}'")
-        return self._aggregated(kind, term, variable, domain, condition)
-
-    def count(self, kind: Token, variable: Token, domain: Domain, condition: Node | None) -> Node:
-        if kind not in AGGREGATES:
-            raise _unknown("aggregate", kind, AGGREGATES, _place(kind))
-        if kind != "count":
-            example = f"{kind}(degree({variable}) for {variable} in {domain})"
-            raise _Mistake(f"{kind} needs a term, e.g. {example}", _place(kind))
-        return self._aggregated(kind, None, variable, domain, condition)
-
-    def _aggregated(self, kind: Token, term: Node | None, variable: Token, domain: Domain, condition: Any) -> Node:
-        if condition is not None:
-            _want(condition, "truth", "'if'")
-        return _made(Aggregate(str(variable), domain, str(kind), term, condition, at=_place(kind)))
+    def aggregate(
+        self, kind: Token, term: Node | None, run: Token, domain: syntax.Domain, condition: Node | None
+    ) -> Node:
+        _check_known("aggregate", kind, syntax.AGGREGATES)
+        if term is not None and kind == "count":
+            raise Mistake("count takes no term; write count(u in N(v) if ...)")
+        if term is None and kind != "count":
+            raise Mistake(f"{kind} needs a term, e.g. {kind}(degree({run}) for {run} in {domain})")
+        _want("number", f"'{kind}'", term)
+        _want("truth", "'if'", condition)
+        return syntax.Aggregate(str(run), domain, str(kind), term, condition)
 
     def call(self, name: Token, *inside: Node | None) -> Node:
-        arguments, at = [argument for argument in inside if argument is not None], _place(name)
+        arguments = [argument for argument in inside if argument is not None]
         if name in FUNCTIONS:
-            wanted = FUNCTIONS[name].arguments
-            for argument in arguments:
-                _want(argument, "number", f"'{name}'")
-            if len(arguments) != wanted:
-                sentence = f"{name} takes {wanted} number{'s' * (wanted > 1)}, not {len(arguments)}"
-                raise _Mistake(f"{sentence}{f', or runs over nodes: {_RUNS[name]}' if name in _RUNS else ''}", at)
-            return _made(Call(str(name), tuple(arguments), at=at))
+            _want("number", f"'{name}'", *arguments)
+            if len(arguments) != (wanted := FUNCTIONS[name].arguments):
+                runs = f", or runs over nodes: {_RUNS[name]}" if name in _RUNS else ""
+                raise Mistake(f"{name} takes {wanted} number{'s' * (wanted > 1)}, not {len(arguments)}{runs}")
+            return syntax.Call(str(name), tuple(arguments))
         if name in DOMAINS:
             example = f"count(u in {name}(v))" if DOMAINS[name].around else f"count(w in {name})"
-            raise _Mistake(f"{name} is what a node runs over: {example}", at)
+            raise Mistake(f"{name} is what a node runs over: {example}")
         if name in _RUNS:
-            raise _Mistake(f"{name} runs over nodes: {_RUNS[name]}", at)
-        if name not in TERMS:
-            raise _unknown("term", name, {*TERMS, *FUNCTIONS, *AGGREGATES}, at)
-        term, options = TERMS[name], list[tuple[str, int]]()
-        while arguments and isinstance(option := arguments[-1], Compare):
-            options.insert(0, _option(str(name), option))
+            raise Mistake(f"{name} runs over nodes: {_RUNS[name]}")
+        _check_known("term", name, {*TERMS, *FUNCTIONS, *syntax.AGGREGATES})
+        term, options = TERMS[name], dict[str, int]()
+        while arguments and isinstance(written := arguments[-1], syntax.Compare):
+            key, value = _option(str(name), written)
+            if key in options:
+                raise Mistake(f"{key} is given twice", written.at)
+            options[key] = value
             arguments.pop()
-            if options[0][0] in dict(options[1:]):
-                raise _Mistake(f"{options[0][0]} is given twice", option.at)
         nodes, rest = arguments[: term.nodes], arguments[term.nodes :]
-        fits = len(nodes) == term.nodes and all(isinstance(node, Variable) for node in nodes)
+        fits = len(nodes) == term.nodes and all(isinstance(node, syntax.Variable) for node in nodes)
         if not fits or len(rest) != term.attribute:
             what = f"{'one node' if term.nodes == 1 else 'two nodes'}{' and an attribute' if term.attribute else ''}"
-            raise _Mistake(f"{name} takes {what}: {term.example}", at)
-        counts = bool(rest) and isinstance(rest[0], Number) and rest[0].value >= 0 and rest[0].value % 1 == 0
-        if rest and not isinstance(rest[0], Text) and not counts:
-            raise _Mistake(f"an attribute is named by its number, from 0, or in quotes: {term.example}", rest[0].at)
-        return _made(Call(str(name), tuple(arguments), tuple(options), at=at))
+            raise Mistake(f"{name} takes {what}: {term.example}")
+        for attribute in rest:
+            counts = isinstance(attribute, syntax.Number) and attribute.value >= 0 and attribute.value % 1 == 0
+            if not counts and not isinstance(attribute, syntax.Text):
+                sentence = f"an attribute is named by its number, from 0, or in quotes: {term.example}"
+                raise Mistake(sentence, attribute.at)
+        return syntax.Call(str(name), tuple(arguments), tuple(reversed(options.items())))
 
 
-def _option(term: str, written: Compare) -> tuple[str, int]:
-    if not isinstance(written.left, Variable) or not isinstance(written.right, Number):
-        raise _Mistake(f"{term} takes nodes, not comparisons", written.at)
+def _option(term: str, written: syntax.Compare) -> tuple[str, int]:
+    if not isinstance(written.left, syntax.Variable) or not isinstance(written.right, syntax.Number):
+        raise Mistake(f"{term} takes nodes, not comparisons", written.at)
     key, value = written.left.name, written.right.value
-    if key not in TERMS[term].options:
-        raise _unknown(f"option of {term}", key, TERMS[term].options, written.at)
+    _check_known(f"option of {term}", key, TERMS[term].options, written.at)
     if value % 1 or value < 1:
-        raise _Mistake(f"{key} counts components: a whole number from 1", written.right.at)
+        raise Mistake(f"{key} counts components: a whole number from 1", written.right.at)
     return key, int(value)
 
 
-def _check_variables(tree: Node, text: str) -> None:
+def _check_variables(tree: Node) -> None:
     """Refuse a name that means two nodes, a comparison of a node with a number, and more than one node left free."""
 
     def look(node: Node, bound: frozenset[str]) -> None:
-        if isinstance(node, Quantifier | Aggregate):
+        if isinstance(node, syntax.Binding):
             if node.domain.centre == node.variable:
-                raise FormulaError(f"{node.variable!r} can't run over what is around itself", text, node.domain.at)
+                raise Mistake(f"{node.variable!r} can't run over what is around itself", node.domain.at)
             if node.variable in bound:
-                raise FormulaError(f"the name {node.variable!r} already means another node here", text, node.at)
+                raise Mistake(f"the name {node.variable!r} already means another node here", node.at)
             bound = bound | {node.variable}
-        if isinstance(node, Compare) and node.left.sort != node.right.sort:
-            raise FormulaError(f"'{node.operator}' beside a node takes a node, e.g. u != v", text, node.at)
+        if isinstance(node, syntax.Compare) and node.left.sort != node.right.sort:
+            raise Mistake(f"'{node.operator}' beside a node takes a node, e.g. u != v", node.at)
         for part in node.parts:
             look(part, bound)
 
-    free = free_variables(tree)
+    free = syntax.free_variables(tree)
     look(tree, free)
     if len(free) > 1:
         names = sorted(free, key=lambda name: (name != "v", name))[:3]
-        which = next(part for part, _ in walk(tree) if names[-1] in part.names)
+        which = next(part.node for part in syntax.walk(tree) if names[-1] in part.node.names)
         bound = f"bind {names[-1]!r}, e.g. exists {names[-1]} in N({names[0]}): ..."
-        sentence = f"a rule speaks of one node, but {' and '.join(names)} are left free; {bound}"
-        raise FormulaError(sentence, text, which.at)
+        raise Mistake(f"a rule speaks of one node, but {' and '.join(names)} are left free; {bound}", which.at)

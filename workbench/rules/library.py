@@ -24,11 +24,6 @@ class Rule:
 RULES: Registry[Rule] = Registry("rule")
 
 
-def add(rule: Rule) -> Rule:
-    """Enter a rule under its name."""
-    return RULES.register(rule.name)(rule)
-
-
 def name_of(rule: object) -> str | None:
     """Return the name of a rule that is given by its name, however that is written ("NTSC"); None for anything else."""
     word = rule.name if isinstance(rule, Rule) else rule.strip().casefold() if isinstance(rule, str) else None
@@ -101,4 +96,4 @@ for _rule in (
          "A node's neighbours have more neighbours than it has itself.",
          "Feld, Why Your Friends Have More Friends Than You Do, 1991"),
 ):  # fmt: skip
-    add(_rule)
+    RULES.register(_rule.name)(_rule)

@@ -1,4 +1,4 @@
-"""The terms of the vocabulary: what each measures of a node [nodes] or of a pair of nodes [rows]."""
+"""What each term of the vocabulary measures of a node [nodes] or of a pair of nodes [rows]."""
 
 import networkx as nx
 import numpy as np
@@ -6,85 +6,41 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from workbench.rules.published import dense
-from workbench.rules.terms import BLOCK, NODE_TERMS, Relation, Terms, node_term, pair_term
+from workbench.rules.terms import NODE_TERMS, PAIR_TERMS, Relation, Terms, row_products
 
 
-@node_term
-def out_degree(terms: Terms) -> Tensor:
-    """Stored edges that leave each node [nodes]."""
-    return torch.bincount(terms.edge_index[0], minlength=terms.nodes)
-
-
-NODE_TERMS["degree"] = out_degree
-
-
-@node_term
-def in_degree(terms: Terms) -> Tensor:
-    """Stored edges that reach each node [nodes]."""
-    return torch.bincount(terms.edge_index[1], minlength=terms.nodes)
-
-
-@node_term
-def total_degree(terms: Terms) -> Tensor:
-    """Both together [nodes]."""
-    return torch.bincount(terms.edge_index.flatten(), minlength=terms.nodes)
-
-
-@node_term
-def isolated(terms: Terms) -> Tensor:
-    """1 where no edge leaves or reaches the node [nodes]."""
-    return total_degree(terms) == 0
-
-
-@node_term
-def self_loop(terms: Terms) -> Tensor:
-    """1 where the node has an edge to itself [nodes]."""
-    source, target = terms.edge_index
-    return torch.bincount(source[source == target], minlength=terms.nodes) > 0
-
-
-@node_term
-def triangles(terms: Terms) -> Tensor:
-    """Triangles through each node [nodes]."""
-    return torch.from_numpy(terms.closed[2]).to(terms.edge_index.device)
-
-
-@node_term
-def clustering(terms: Terms) -> Tensor:
-    """Triangles over pairs of neighbours [nodes]."""
+def _clustering(terms: Terms) -> Tensor:
     degree = torch.from_numpy(np.diff(terms.undirected.indptr).astype(np.float64)).to(terms.edge_index.device)
     return terms.node("triangles") / (degree * (degree - 1) / 2).clamp(min=1)
 
 
-@node_term
-def core(terms: Terms) -> Tensor:
-    """Core numbers by networkx [nodes]."""
+def _core(terms: Terms) -> Tensor:
     numbers = nx.core_number(nx.from_scipy_sparse_array(terms.undirected))
-    return torch.tensor([numbers[node] for node in range(terms.nodes)], device=terms.edge_index.device)
+    return torch.tensor([numbers[node] for node in range(terms.nodes)])
 
 
-@node_term
-def pagerank(terms: Terms) -> Tensor:
-    """PageRank by power iteration [nodes]; networkx stops at an error of 1e-6 a node, which is as large as ranks."""
+def _pagerank(terms: Terms) -> Tensor:
+    """Iterate the powers; networkx stops at an error of 1e-6 a node, which is as large as ranks."""
     leaving = np.diff(terms.links.indptr)
     follow = (sp.diags_array(0.85 / np.maximum(leaving, 1)) @ terms.links).T.tocsr()
     rank = np.full(terms.nodes, 1 / max(terms.nodes, 1))
     for _ in range(200):  # 0.85^200 < 1e-14
         rank = follow @ rank + (0.15 + 0.85 * rank[leaving == 0].sum()) / terms.nodes
-    return torch.from_numpy(rank).to(terms.edge_index.device)
+    return torch.from_numpy(rank)
 
 
-@pair_term
-def dot(terms: Terms, relation: Relation, pca: int | None) -> Tensor:
-    """Inner products of attributes [rows]."""
-    return _products(terms, relation, pca, unit=False)
-
-
-@pair_term
-def cos(terms: Terms, relation: Relation, pca: int | None) -> Tensor:
-    """Cosines of attributes [rows]."""
-    return _products(terms, relation, pca, unit=True)
+NODE_TERMS |= {
+    "degree": lambda terms: terms.count(terms.edge_index[0]),
+    "out_degree": lambda terms: terms.count(terms.edge_index[0]),
+    "in_degree": lambda terms: terms.count(terms.edge_index[1]),
+    "total_degree": lambda terms: terms.count(terms.edge_index.flatten()),
+    "isolated": lambda terms: terms.count(terms.edge_index.flatten()) == 0,
+    "self_loop": lambda terms: terms.count(terms.edge_index[0][terms.edge_index[0] == terms.edge_index[1]]) > 0,
+    "triangles": lambda terms: torch.from_numpy((terms.triangles.sum(0).A1 + terms.triangles.sum(1).A1) // 2),
+    "clustering": _clustering,
+    "core": _core,
+    "pagerank": _pagerank,
+}
 
 
 def _each_once(relation: Relation, nodes: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -98,60 +54,58 @@ def _each_once(relation: Relation, nodes: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _products(terms: Terms, relation: Relation, pca: int | None, unit: bool) -> Tensor:
-    x = (terms.sparse_unit if unit else terms.sparse_x) if pca is None else None
+    x = terms.sparse_rows(unit) if pca is None else None
     if x is not None:
         return _sparse_products(x, relation)
-    rows = terms.unit(pca) if unit else terms.rows(pca)
+    rows = terms.rows(pca, unit)
     if rows.requires_grad:
-        step = max(1, BLOCK // max(1, rows.shape[1]))
-        pairs = zip(relation.centre.split(step), relation.other.split(step), strict=True)
-        return torch.cat([rows.new_zeros(0), *((rows[a] * rows[b]).sum(1) for a, b in pairs)])
+        return (rows[relation.centre] * rows[relation.other]).sum(1)
     # One pass over the pairs that keeps no rows of them; it wants them sorted, and each once.
     low, high, place = _each_once(relation, terms.nodes)
     begin = torch.searchsorted(low, torch.arange(terms.nodes + 1, device=low.device))
     shape, zeros = (terms.nodes, terms.nodes), rows.new_zeros(len(low))
-    pairs_of = torch.sparse_csr_tensor(begin, high, zeros, shape, check_invariants=False)
-    return torch.sparse.sampled_addmm(pairs_of, rows, rows.T, beta=0).values()[place]
+    pairs = torch.sparse_csr_tensor(begin, high, zeros, shape, check_invariants=False)
+    return torch.sparse.sampled_addmm(pairs, rows, rows.T, beta=0).values()[place]
 
 
 def _sparse_products(x: sp.csr_matrix, relation: Relation) -> Tensor:
-    step = max(1, BLOCK * x.shape[0] // max(1, x.nnz))
     low, high, place = _each_once(relation, x.shape[0])
-    a, b = low.cpu().numpy(), high.cpu().numpy()
-    blocks = (slice(begin, begin + step) for begin in range(0, len(a), step))
-    products = [np.zeros(0), *(np.asarray(x[a[part]].multiply(x[b[part]]).sum(1)).ravel() for part in blocks)]
-    return torch.from_numpy(np.concatenate(products)).to(relation.centre.device)[place]
+    products = [shared.sum(1).A1 for _, shared in row_products(x, low.cpu().numpy(), high.cpu().numpy())]
+    return torch.from_numpy(np.concatenate(products)).double().to(place.device)[place]
 
 
-@pair_term
-def jaccard(terms: Terms, relation: Relation, pca: int | None) -> Tensor:
-    """Shared over joint non-zero attributes [rows]."""
-    present = sp.csr_matrix(dense(terms.x.detach().cpu()).numpy() != 0, dtype=np.float64)
+def _jaccard(terms: Terms, relation: Relation, pca: int | None) -> Tensor:
+    present = sp.csr_matrix(terms.x.detach().cpu().to_dense().numpy() != 0, dtype=np.float64)
     filled = torch.from_numpy(present.getnnz(axis=1).astype(np.float64)).to(relation.centre.device)
     shared = _sparse_products(present, relation)
     return shared / (filled[relation.centre] + filled[relation.other] - shared).clamp(min=1)
 
 
-@pair_term
-def multiplicity(terms: Terms, relation: Relation, pca: int | None) -> Tensor:
-    """How often the edge from the first node of each pair to the second is stored [rows]."""
-    stored, times = (terms.edge_index[0] * terms.nodes + terms.edge_index[1]).unique(return_counts=True)
-    if not len(stored):
-        return torch.zeros(len(relation.centre), dtype=torch.float64, device=relation.centre.device)
-    key = relation.centre * terms.nodes + relation.other
-    place = torch.searchsorted(stored, key).clamp(max=len(stored) - 1)
-    return torch.where(stored[place] == key, times[place], 0).double()
+def _entries(matrix: sp.csr_matrix, row: Tensor, column: Tensor) -> Tensor:
+    """Return entries of a sparse matrix [rows]."""
+    if not len(row):
+        return torch.zeros(0)
+    return torch.from_numpy(matrix[row.cpu().numpy().copy(), column.cpu().numpy().copy()].A1)
 
 
-@pair_term
-def common_neighbours(terms: Terms, relation: Relation, pca: int | None) -> Tensor:
-    """Neighbours that both nodes of a pair have [rows]."""
+def _multiplicity(terms: Terms, relation: Relation, pca: int | None) -> Tensor:
+    stored = sp.csr_matrix((np.ones(terms.edge_index.shape[1]), terms.edge_index.cpu().numpy()), terms.links.shape)
+    return _entries(stored, relation.centre, relation.other)
+
+
+def _common_neighbours(terms: Terms, relation: Relation, pca: int | None) -> Tensor:
+    _, centre, other = relation
     if relation.name == "N2":
         return _sparse_products(terms.undirected, relation)
-    centre, other = relation.centre.cpu().numpy(), relation.other.cpu().numpy()
-    keys, count, _ = terms.closed
-    key = np.minimum(centre, other) * np.int64(terms.nodes) + np.maximum(centre, other)
-    loops = centre == other
-    counts = np.where(loops, np.diff(terms.undirected.indptr)[centre], 0).astype(np.float64)
-    counts[~loops] = count[np.searchsorted(keys, key[~loops])]
-    return torch.from_numpy(counts).to(relation.centre.device)
+    around = torch.from_numpy(np.diff(terms.undirected.indptr)).to(centre.device)
+    on_edge = _entries(terms.triangles, torch.minimum(centre, other), torch.maximum(centre, other))
+    return torch.where(centre == other, around[centre], on_edge.to(centre.device))
+
+
+PAIR_TERMS |= {
+    "dot": lambda terms, relation, pca: _products(terms, relation, pca, unit=False),
+    "cos": lambda terms, relation, pca: _products(terms, relation, pca, unit=True),
+    "jaccard": _jaccard,
+    "multiplicity": _multiplicity,
+    "common_neighbours": _common_neighbours,
+}

@@ -18,10 +18,12 @@ from torch_geometric.utils import coalesce, remove_self_loops, scatter
 
 from workbench.errors import UserError
 
+Degree = Literal["doubled", "plain"]
+LocalMean = Literal["nonzero", "all"]
 PCA_SIZE = 8
 
 
-def ntsc_soft(graph: Data, degree: Literal["doubled", "plain"] = "doubled") -> Tensor:
+def ntsc_soft(graph: Data, degree: Degree = "doubled") -> Tensor:
     """Score nodes by how small the degrees of their neighbours are: max_w ln(1+S(w)) - ln(1+S(v)), float32 [nodes].
 
     S(v) is the sum of the neighbours' degrees; an isolated node scores the maximum.
@@ -35,7 +37,7 @@ def ntsc_soft(graph: Data, degree: Literal["doubled", "plain"] = "doubled") -> T
     return log_sum.max() - log_sum if len(log_sum) else log_sum
 
 
-def neighbour_degree_sum(graph: Data, degree: Literal["doubled", "plain"] = "doubled") -> Tensor:
+def neighbour_degree_sum(graph: Data, degree: Degree = "doubled") -> Tensor:
     """Return S(v), the sum of the degrees of v's neighbours, self-loops left out, float32 [nodes]."""
     nodes, edge_index = graph.num_nodes, graph.edge_index
     assert nodes is not None and edge_index is not None
@@ -46,10 +48,7 @@ def neighbour_degree_sum(graph: Data, degree: Literal["doubled", "plain"] = "dou
 
 
 def lgtc_soft(
-    graph: Data,
-    pca: int = PCA_SIZE,
-    local_mean: Literal["nonzero", "all"] = "nonzero",
-    components: Tensor | None = None,
+    graph: Data, pca: int = PCA_SIZE, local_mean: LocalMean = "nonzero", components: Tensor | None = None
 ) -> Tensor:
     """Score nodes by how much less similar their neighbours are than the average node: (max delta - delta)/2 [nodes].
 
@@ -67,10 +66,7 @@ def lgtc_soft(
 
 
 def local_minus_global(
-    graph: Data,
-    pca: int = PCA_SIZE,
-    local_mean: Literal["nonzero", "all"] = "nonzero",
-    components: Tensor | None = None,
+    graph: Data, pca: int = PCA_SIZE, local_mean: LocalMean = "nonzero", components: Tensor | None = None
 ) -> Tensor:
     """Return delta(v): mean cosine to v's neighbours minus mean cosine to all nodes, v included, float32 [nodes].
 
@@ -88,11 +84,6 @@ def local_minus_global(
     return total / count.clamp(min=1) - overall
 
 
-def dense(x: Tensor) -> Tensor:
-    """Return attributes [nodes, features] as a dense tensor, which they may be already."""
-    return x if x.layout == torch.strided else x.to_dense()
-
-
 def principal_components(graph: Data, size: int = PCA_SIZE) -> Tensor:
     """Return the first principal components of the attributes, float32 [nodes, size].
 
@@ -106,7 +97,7 @@ def principal_components(graph: Data, size: int = PCA_SIZE) -> Tensor:
         raise UserError(
             f"pca={size} components were asked for; with {x.shape[1]} attributes it must be 1 to {x.shape[1]}"
         )
-    matrix = dense(x.detach().cpu()).numpy()
+    matrix = x.detach().cpu().to_dense().numpy()
     if 4 * size < min(matrix.shape):
         components = _leading_components(csr_matrix(matrix, dtype=np.float64), size)
     else:
@@ -119,13 +110,12 @@ def _leading_components(x: csr_matrix, size: int) -> NDArray[np.float64]:
 
     scikit-learn's PCA does the same but leaves the restarts of the solver unseeded.
     """
-    mean, draw = np.asarray(x.mean(0)).ravel(), np.random.default_rng(0)
+    mean, draw, features = np.asarray(x.mean(0)).ravel(), np.random.default_rng(0), x.shape[1]
 
     def scatter_matrix_times(v: NDArray[np.float64]) -> NDArray[np.float64]:
         scores = x @ v.ravel() - mean @ v.ravel()
         return x.T @ scores - mean * scores.sum()
 
-    features = x.shape[1]
     scatter_matrix = LinearOperator((features, features), scatter_matrix_times, dtype=np.float64)
     _, directions = eigsh(scatter_matrix, size, which="LA", v0=draw.standard_normal(features), rng=draw)
     return x @ directions[:, ::-1] - mean @ directions[:, ::-1]

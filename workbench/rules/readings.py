@@ -1,6 +1,7 @@
 """What a rule and each of its parts say of the nodes, as arrays."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +11,7 @@ from torch_geometric.data import Data
 from workbench import rules
 from workbench.errors import UserError
 from workbench.rules import Evaluation, Terms
-from workbench.rules.formula import Aggregate, Node, Number, Quantifier, Text, Truth, free_variables
-from workbench.rules.semantics import Guard
+from workbench.rules.syntax import WRITTEN, Guard, Node, Part, free_variables, walk
 
 SCORE = "a score"
 TYPED = "the rule above"
@@ -33,20 +33,6 @@ class Reading:
     meaning: str
 
 
-@dataclass(frozen=True)
-class Part:
-    """A part of a rule that has a value of its own.
-
-    Attributes:
-        node: the part. depth: how deep it lies in the rule; 0 is the whole.
-        guard: the pairs of nodes that it is read on; None where it is not below a quantifier around a node.
-    """
-
-    node: Node
-    guard: Guard | None
-    depth: int
-
-
 def parts(evaluation: Evaluation) -> list[Part]:
     """Return the parts of a rule that have a value of their own, each once, the whole first.
 
@@ -54,27 +40,12 @@ def parts(evaluation: Evaluation) -> list[Part]:
     pair.
     """
     evaluation.result()
-    listed: dict[tuple[object, ...], Part] = {}
-
-    def visit(node: Node, guard: Guard | None, depth: int) -> None:
-        if not isinstance(node, Number | Text | Truth):
-            pair = guard and (guard.relation.name, guard.centre, guard.other)
-            key = (node, pair if len(free_variables(node)) > 1 else None)
-            try:
-                evaluation.value(node, guard)
-                listed.setdefault(key, Part(node, guard, depth))
-            except UserError:  # it would need all pairs of nodes
-                pass
-        inner = guard
-        if isinstance(node, Quantifier | Aggregate):
-            domain = node.domain
-            inner = None
-            if domain.centre is not None:
-                inner = Guard(evaluation.terms.relation(domain.name), domain.centre, node.variable)
-        for part in node.parts:
-            visit(part, inner, depth + 1)
-
-    visit(evaluation.formula, None, 0)
+    listed: dict[tuple[Node, Guard | None], Part] = {}
+    for part in walk(evaluation.formula):
+        if not isinstance(part.node, WRITTEN):
+            with suppress(UserError):  # it would need all pairs of nodes
+                evaluation.value(part.node, part.guard)
+                listed.setdefault((part.node, part.guard if len(free_variables(part.node)) > 1 else None), part)
     return list(listed.values())
 
 
@@ -94,12 +65,12 @@ def read(evaluation: Evaluation, part: Part | None = None) -> Reading:
         whole = part.depth == 0 or over[0] in free_variables(evaluation.formula)
         return Reading(text, values, kind, f"{what} of each node" + ("" if whole else f" taken as {over[0]}"))
     assert part.guard is not None
-    relation, centre, other = part.guard
-    group = relation.centre.cpu().numpy()
+    domain, (centre, other) = part.guard
+    group = evaluation.terms.relation(domain).centre.cpu().numpy()
     count = np.bincount(group, minlength=nodes)
     mean = np.where(count > 0, np.bincount(group, values, nodes) / np.maximum(count, 1), np.nan)
     share = "share of pairs that fulfil it" if kind == "truth" else f"mean {what}"
-    meaning = f"{share}: over the nodes {other} in {relation.name}({centre}) of each node {centre}"
+    meaning = f"{share}: over the nodes {other} in {domain}({centre}) of each node {centre}"
     return Reading(text, mean, "share" if kind == "truth" else kind, meaning)
 
 

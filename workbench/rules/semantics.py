@@ -1,13 +1,11 @@
-"""What the words of logic mean as arithmetic on truths, and what a part of a formula is on a graph."""
+"""What the words of logic mean as arithmetic on truths."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from workbench.errors import UserError, unknown
-from workbench.rules.terms import Relation
 
 SEMANTICS = ("crisp", "product", "godel", "lukasiewicz")
 
@@ -20,13 +18,10 @@ class Semantics:
     becomes 4 s (1 - s) of that s, and the connectives are those of a t-norm T with its dual: `and` is T, `not` is
     1 - a, a or b is not (not a and not b), a implies b is not a or b, `forall` is T over all and `exists` its dual.
     T(a, b) is a b ("product"), min(a, b) ("godel") or max(0, a + b - 1) ("lukasiewicz"). Below a condition `sum`,
-    `mean` and `count` weigh each node by its truth, `max` and `min` take the nodes where it is 1/2 or more.
+    `mean` and `count` weigh each node by its truth, `max` and `min` take the nodes where it is 1/2 or more. The
+    steepness is in 1 / unit of what is compared, above 0.
 
     Source: van Krieken, Acar, van Harmelen, Analyzing Differentiable Fuzzy Logic Operators, 2022, sections 3 and 4.
-
-    Attributes:
-        name: "crisp", "product", "godel" or "lukasiewicz".
-        steepness: how sharply a graded comparison turns, in 1 / unit of what is compared; above 0.
     """
 
     name: str = "crisp"
@@ -65,35 +60,11 @@ class Semantics:
             return 1 - self.both(a, 1 - b)
         return self.both(1 - self.both(a, 1 - b), 1 - self.both(b, 1 - a))
 
-    def every(self, truth: Tensor, group: Tensor, groups: int) -> Tensor:
-        """Return the truth of `forall` in each group, 1 in an empty one [groups]."""
+    def all_of(self, kind: str, truth: Tensor, group: Tensor, groups: int) -> Tensor:
+        """Return the truth of a quantifier in each group; of an empty one `forall` is 1 [groups]."""
+        if kind == "exists":
+            return 1 - self.all_of("forall", 1 - truth, group, groups)
         start = truth.new_ones(groups)
-        if self.name == "product":
-            return start.scatter_reduce(0, group, truth, "prod")
         if self.name == "lukasiewicz":
             return start.index_add(0, group, truth - 1).clamp(min=0)
-        return start.scatter_reduce(0, group, truth, "amin")
-
-    def all_of(self, kind: str, truth: Tensor, group: Tensor, groups: int) -> Tensor:
-        """Return the truth of a quantifier in each group [groups]."""
-        return self.every(truth, group, groups) if kind == "forall" else 1 - self.every(1 - truth, group, groups)
-
-
-class Value(NamedTuple):
-    """What a part of a formula is: a scalar (over no node), [nodes] (over one), or [rows] of a relation (over two)."""
-
-    data: Tensor
-    over: tuple[str, ...]
-
-
-class Guard(NamedTuple):
-    """The pairs that the nearest quantifier ties together, and the names of both nodes."""
-
-    relation: Relation
-    centre: str
-    other: str
-
-
-def divided(a: Tensor, b: Tensor) -> Tensor:
-    """Return a / b, and 0 where b is 0; the inner choice keeps the gradient there from being nan."""
-    return torch.where(b == 0, 0.0, a / torch.where(b == 0, 1.0, b))
+        return start.scatter_reduce(0, group, truth, "prod" if self.name == "product" else "amin")

@@ -1,7 +1,7 @@
 """The terms of the rule language on a graph: each is computed once and kept, mostly in order nodes + edges."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
@@ -11,17 +11,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
+from torch_geometric.utils import remove_self_loops
 
 from workbench.errors import UserError, nearest
-from workbench.rules.published import dense, principal_components
+from workbench.rules.published import principal_components
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
-# Numbers looked at in one go when rows of attributes are compared: 64 MiB.
-BLOCK = 1 << 23
+BLOCK = 1 << 23  # numbers looked at in one go when rows are compared: 64 MiB
 SPARSE_BELOW = 0.2
 SHORTEST = 1e-12  # shorter rows of attributes are what rounding leaves of zeros
 MOST_PATHS = 50_000_000
+OF_ATTRIBUTES = ("cos", "dot", "jaccard", "norm", "pca", "unit")  # what changes with attributes that are learned
 
 
 class Relation(NamedTuple):
@@ -47,9 +48,8 @@ class Terms:
         if getattr(graph, "edge_index", None) is None or graph.num_nodes is None:
             raise UserError("a rule needs edges (edge_index) and the number of nodes; load the graph with load_graph")
         self.graph, self.nodes = graph, int(graph.num_nodes)
-        self.edge_index = graph.edge_index
+        self.edge_index: Tensor = graph.edge_index
         self._kept: dict[tuple[object, ...], Tensor] = {}
-        self._finite = False
 
     @property
     def learning(self) -> bool:
@@ -59,29 +59,23 @@ class Terms:
     @property
     def x(self) -> Tensor:
         """The attributes, finite numbers [nodes, features]."""
-        x = self._given
-        if self.learning or not self._finite:
-            self._check_finite(x)
-            self._finite = True
-        return x
+        self._check_finite(self._stored_x)
+        return self._stored_x
 
     @property
-    def _given(self) -> Tensor:
-        """The attributes as they are [nodes, features]."""
+    def _stored_x(self) -> Tensor:
         if self.graph.x is None:
             raise UserError("the rule compares attributes, and this graph has none; use a rule of the topology alone")
         return self.graph.x
 
     def _check_finite(self, x: Tensor, first: int = 0) -> None:
         """Refuse attributes [nodes, any] of which one is no finite number; their first column has number `first`."""
-        stored = x if x.layout == torch.strided else x.to_sparse_coo().coalesce().values()
-        if bool(torch.isfinite(stored).all()):
+        columns = x.detach().to_dense().T
+        broken = (~torch.isfinite(columns)).nonzero()
+        if not len(broken):
             return
-        columns = dense(x.detach())
-        broken = ~torch.isfinite(columns)
-        column = int(broken.any(0).nonzero()[0])
-        node = int(broken[:, column].nonzero()[0])
-        what = "NaN" if bool(columns[node, column].isnan()) else "infinity"
+        column, node = broken[0].tolist()
+        what = "NaN" if bool(columns[column, node].isnan()) else "infinity"
         names = getattr(self.graph, "feature_names", None)
         called = f" ({str(names[first + column])[:80]!r})" if names else ""
         raise UserError(
@@ -95,46 +89,46 @@ class Terms:
             assert argument is not None
             return self._attribute(argument)
         if name == "norm":
-            return self._keep(("norm", pca), lambda: self.rows(pca).norm(dim=1), attributes=True)
-        return self._keep((name,), lambda: NODE_TERMS[name](self).to(torch.float64))
+            return self._keep((name, pca), lambda: self.rows(pca).norm(dim=1))
+        return self._keep((name,), lambda: NODE_TERMS[name](self).to(self.edge_index.device, torch.float64))
 
     def pair(self, name: str, relation: Relation, pca: int | None = None) -> Tensor:
         """Return a term of each pair of a relation, float64 [rows]."""
+        device = self.edge_index.device
         compute = PAIR_TERMS[name]
-        attributes = name in ("cos", "dot", "jaccard")
-        return self._keep((name, relation.name, pca), lambda: compute(self, relation, pca), attributes)
+        return self._keep((name, relation.name, pca), lambda: compute(self, relation, pca).to(device, torch.float64))
 
-    def _keep(self, key: tuple[object, ...], compute: Callable[[], Tensor], attributes: bool = False) -> Tensor:
-        if attributes and self.learning:
+    def _keep(self, key: tuple[object, ...], compute: Callable[[], Tensor]) -> Tensor:
+        if self.learning and key[0] in OF_ATTRIBUTES:
             return compute()
         if key not in self._kept:
             self._kept[key] = compute()
         return self._kept[key]
 
     def _attribute(self, argument: float | str) -> Tensor:
-        names = getattr(self.graph, "feature_names", None)
-        features = self._given.shape[1]
+        names, features = getattr(self.graph, "feature_names", None), self._stored_x.shape[1]
         if isinstance(argument, str):
             if names is None:
                 raise UserError(f"the attributes of this graph have no names; use a number, 0 to {features - 1}")
-            column = next((i for i, name in enumerate(names) if str(name) == argument), None)
-            if column is None:
-                close = nearest(argument, map(str, names))
+            named = list(map(str, names))
+            if argument not in named:
+                close = nearest(argument, named)
                 hint = f"; did you mean {close!r}?" if close else f"; it has {features:,} others"
                 raise UserError(f"this graph has no attribute {argument[:80]!r}{hint}")
-        else:
-            column = int(argument)
-            if not 0 <= column < features:
-                raise UserError(f"there is no attribute {column}; this graph has {features}, from 0 to {features - 1}")
-        values = dense(self._given)[:, column]
+            column = named.index(argument)
+        elif not 0 <= (column := int(argument)) < features:
+            raise UserError(f"there is no attribute {column}; this graph has {features}, from 0 to {features - 1}")
+        values = self._stored_x.to_dense()[:, column]
         self._check_finite(values[:, None], column)
         return values.double()
 
-    def rows(self, pca: int | None) -> Tensor:
-        """Return attributes, or their principal components, dense float64 [nodes, any]."""
+    def rows(self, pca: int | None, unit: bool = False) -> Tensor:
+        """Return attributes, or their principal components, dense float64 [nodes, any]; `unit` makes them that long."""
+        if unit:
+            return self._keep(("unit", pca), lambda: _unit(self.rows(pca)))
         if pca is not None:
-            return self._keep(("pca", pca), lambda: self._components(pca), attributes=True)
-        return dense(self.x).double()
+            return self._keep(("pca", pca), lambda: self._components(pca))
+        return self.x.to_dense().double()
 
     def _components(self, pca: int) -> Tensor:
         if self.x.shape[0] < 2:
@@ -149,35 +143,27 @@ class Terms:
         directions = torch.linalg.lstsq(centred, components.double().cpu(), driver="gelsd").solution
         return (self.x.double() - mean) @ directions.to(mean.device)
 
-    def unit(self, pca: int | None) -> Tensor:
-        """Return attributes, or principal components, of length 1, rows of zeros as they are [nodes, any]."""
-        return self._keep(("unit", pca), lambda: unit_rows(self.rows(pca)), attributes=True)
-
     @cached_property
-    def sparse_x(self) -> sp.csr_matrix | None:
-        """The attributes as a sparse matrix, or None where they are dense or learned."""
-        if self.learning:
-            return None
+    def _sparse_x(self) -> sp.csr_matrix | None:
         x = self.x.cpu()
-        if x.layout == torch.strided and int(x.count_nonzero()) >= SPARSE_BELOW * x.numel():
+        if self.learning or (x.layout == torch.strided and int(x.count_nonzero()) >= SPARSE_BELOW * x.numel()):
             return None
-        return sp.csr_matrix(dense(x).numpy(), dtype=np.float64)
+        return sp.csr_matrix(x.to_dense().numpy(), dtype=np.float64)
 
-    @cached_property
-    def sparse_unit(self) -> sp.csr_matrix | None:
-        """The sparse attributes with rows of length 1, or of zeros, or None where there are none."""
-        x = self.sparse_x
-        if x is None:
-            return None
+    def sparse_rows(self, unit: bool) -> sp.csr_matrix | None:
+        """Return attributes as a sparse matrix, of length 1 on request, or None where they are dense or learned."""
+        x = self._sparse_x
+        if x is None or not unit:
+            return x
         length = np.sqrt(x.multiply(x).sum(1)).A1
-        return (sp.diags_array(1 / np.where(length > SHORTEST, length, np.inf)) @ x).tocsr()
+        return sp.csr_matrix(sp.diags_array(1 / np.where(length > SHORTEST, length, np.inf)) @ x)
 
     def products_with_sum(self, weights: Tensor, pca: int | None, unit: bool) -> Tensor:
         """Return the inner product of each node's attributes with the weighted sum of all nodes' ones [nodes]."""
-        x = (self.sparse_unit if unit else self.sparse_x) if pca is None and not weights.requires_grad else None
+        x = self.sparse_rows(unit) if pca is None and not weights.requires_grad else None
         if x is not None:
             return torch.from_numpy(x @ (x.T @ weights.cpu().numpy())).to(weights.device)
-        rows = self.unit(pca) if unit else self.rows(pca)
+        rows = self.rows(pca, unit)
         return rows @ (weights @ rows)
 
     def relation(self, name: str) -> Relation:
@@ -197,21 +183,20 @@ class Terms:
                 "N(v) instead"
             )
         reached = (links @ links).astype(bool)
-        pairs = (reached > reached.multiply(links)).tocoo()
-        apart = pairs.row != pairs.col
-        device = self.edge_index.device
-        centre, other = (torch.from_numpy(part[apart].astype(np.int64)).to(device) for part in (pairs.row, pairs.col))
+        pairs = np.stack((reached > reached.multiply(links)).nonzero()).astype(np.int64)
+        centre, other = torch.from_numpy(pairs[:, pairs[0] != pairs[1]]).to(self.edge_index.device)
         return Relation("N2", centre, other)
+
+    def count(self, nodes: Tensor) -> Tensor:
+        """Return how often each node is among some [nodes]."""
+        return torch.bincount(nodes, minlength=self.nodes)
 
     @cached_property
     def links(self) -> sp.csr_matrix:
         """Whether an edge leads from one node to another, each once, self-loops left out, CSR [nodes, nodes]."""
-        source, target = self.edge_index.cpu().numpy()
-        apart = source != target
-        shape = (self.nodes, self.nodes)
-        matrix = sp.csr_matrix((np.ones(apart.sum(), np.int32), (source[apart], target[apart])), shape=shape)
-        matrix.data[:] = 1  # repeated edges have been added up
-        return matrix
+        ends = remove_self_loops(self.edge_index.cpu())[0].numpy()
+        stored = sp.csr_matrix((np.ones(ends.shape[1], np.int32), ends), shape=(self.nodes, self.nodes))
+        return stored.sign()  # repeated edges have been added up
 
     @cached_property
     def undirected(self) -> sp.csr_matrix:
@@ -219,78 +204,45 @@ class Terms:
         return self.links.maximum(self.links.T).tocsr()
 
     @cached_property
-    def closed(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Keys low * nodes + high of the undirected edges, sorted; triangles on each; triangles through each node."""
-        return _triangles(self.undirected)
+    def triangles(self) -> sp.csr_matrix:
+        """Triangles on each undirected edge, from its lower node to the higher, CSR [nodes, nodes]."""
+        return count_triangles(self.undirected)
 
 
-NODE_TERMS: dict[str, Callable[[Terms], Tensor]] = {}
-PAIR_TERMS: dict[str, Callable[[Terms, Relation, int | None], Tensor]] = {}
-
-
-def node_term(compute: Callable[[Terms], Tensor]) -> Callable[[Terms], Tensor]:
-    """Enter a term of a node under its function's name."""
-    NODE_TERMS[compute.__name__] = compute
-    return compute
-
-
-def pair_term(compute: Callable[[Terms, Relation, int | None], Tensor]) -> Callable[..., Tensor]:
-    """Enter a term of a pair of nodes under its function's name."""
-    PAIR_TERMS[compute.__name__] = compute
-    return compute
-
-
-def unit_rows(rows: Tensor) -> Tensor:
-    """Return rows of length 1, those of zeros as they are [nodes, any]."""
-    # Division by infinity, so that rows of zeros get a gradient of 0 too.
+def _unit(rows: Tensor) -> Tensor:
+    # Division by infinity, so that rows of zeros stay and get a gradient of 0 too.
     length = rows.norm(dim=1, keepdim=True)
     return rows / length.masked_fill(length <= SHORTEST, torch.inf)
 
 
-def _triangles(links: sp.csr_matrix) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Count triangles on each undirected edge and through each node, in O(edges^1.5) at worst.
+NODE_TERMS: dict[str, Callable[[Terms], Tensor]] = {}  # measures.py enters what they are
+PAIR_TERMS: dict[str, Callable[[Terms, Relation, int | None], Tensor]] = {}
+
+
+def row_products(
+    x: sp.csr_matrix, a: NDArray[np.int64], b: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], sp.csr_matrix]]:
+    """Yield in blocks the numbers of pairs, and rows a of a sparse matrix times its rows b, entry by entry."""
+    filled = x.getnnz(axis=1).astype(np.int64)
+    block = np.cumsum(filled[a] + filled[b]) // BLOCK
+    for pairs in np.split(np.arange(len(a)), np.flatnonzero(np.diff(block)) + 1):
+        yield pairs, x[a[pairs]].multiply(x[b[pairs]])
+
+
+def count_triangles(links: sp.csr_matrix) -> sp.csr_matrix:
+    """Count the triangles on each undirected edge, which stands from its lower node to the higher [nodes, nodes].
 
     Each edge is directed to its end of higher degree, which leaves few outgoing edges even at hubs; each triangle is
-    then met once, from its lowest node (Schank, Wagner, 2005).
+    then met once, from its lowest edge, in O(edges^1.5) at worst (Schank, Wagner, 2005).
     """
-    nodes = np.int64(links.shape[0])
-    upper = sp.triu(links, k=1).tocoo()
-    low, high = upper.row.astype(np.int64), upper.col.astype(np.int64)
-    keys = low * nodes + high
-    order = keys.argsort()
-    keys, low, high = keys[order], low[order], high[order]
-    rank = np.empty(nodes, np.int64)
-    rank[np.lexsort((np.arange(nodes), np.diff(links.indptr)))] = np.arange(nodes)
-    flip = rank[low] > rank[high]
-    tail, head = np.where(flip, high, low), np.where(flip, low, high)
-    by_tail = tail.argsort(kind="stable")
-    tail, head = tail[by_tail], head[by_tail]
-    begin = np.searchsorted(tail, np.arange(nodes + 1))
-    out = np.diff(begin)
-    on_edge = np.zeros(len(keys), np.int64)
-    through = np.zeros(nodes, np.int64)
-
-    def edge_number(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.searchsorted(keys, np.minimum(a, b) * nodes + np.maximum(a, b))
-
-    # Pairs of outgoing edges of one node, as many at a time as fit a block.
-    work = out[tail]
-    ends = np.cumsum(work)
-    start = 0
-    while start < len(tail):
-        stop = max(start + 1, int(np.searchsorted(ends, (ends[start - 1] if start else 0) + BLOCK, side="right")))
-        sizes = work[start:stop]
-        a, b = np.repeat(tail[start:stop], sizes), np.repeat(head[start:stop], sizes)
-        within = np.arange(len(a)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        c = head[np.repeat(begin[tail[start:stop]], sizes) + within]
-        above = rank[c] > rank[b]
-        a, b, c = a[above], b[above], c[above]
-        third = edge_number(b, c)
-        met = keys[np.minimum(third, len(keys) - 1)] == np.minimum(b, c) * nodes + np.maximum(b, c)
-        a, b, c, third = a[met], b[met], c[met], third[met]
-        for number in (third, edge_number(a, b), edge_number(a, c)):
-            on_edge += np.bincount(number, minlength=len(keys))
-        for node in (a, b, c):
-            through += np.bincount(node, minlength=nodes)
-        start = stop
-    return keys, on_edge, through
+    rank = links.getnnz(axis=1).argsort(kind="stable").argsort()
+    low, high = sp.triu(links, k=1).nonzero()
+    tail, head = np.where(rank[low] < rank[high], (low, high), (high, low))
+    onward = sp.csr_matrix((np.ones(len(low)), (tail, head)), links.shape)
+    counts = sp.csr_matrix(links.shape, dtype=np.int64)
+    for block, shared in row_products(onward, tail, head):
+        edge, c = shared.nonzero()
+        a, b = tail[block][edge], head[block][edge]
+        sides = np.concatenate([(a, b), (a, c), (b, c)], axis=1)
+        counts += sp.csr_matrix((np.ones(3 * len(c), np.int64), (sides.min(0), sides.max(0))), links.shape)
+    return counts

@@ -1,11 +1,9 @@
 """The words of the rule language: terms, functions and domains, with what each means; terms.py computes them."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
-@dataclass(frozen=True)
-class Term:
+class Term(NamedTuple):
     """A number or a truth of one node or of two that the rule ties together.
 
     Attributes:
@@ -23,8 +21,7 @@ class Term:
     example: str = ""
 
 
-@dataclass(frozen=True)
-class Function:
+class Function(NamedTuple):
     """A function of numbers."""
 
     about: str
@@ -32,8 +29,7 @@ class Function:
     latex: str = ""
 
 
-@dataclass(frozen=True)
-class Around:
+class Around(NamedTuple):
     """What a variable may run over."""
 
     about: str
@@ -53,21 +49,18 @@ TERMS = {
     "norm": Term("Euclidean norm of the attributes of v, or of their principal components", options=("pca",)),
     "clustering": Term("clustering coefficient (Watts, Strogatz 1998), directions and self-loops left out", latex="C"),
     "triangles": Term("triangles through v, directions and self-loops left out", latex="T"),
-    "core": Term("core number (Seidman 1983), directions and self-loops left out", latex=r"\mathrm{core}"),
-    "pagerank": Term(
-        "PageRank (Brin, Page 1998), damping 0.85, repeated edges counted once and self-loops left out; sums to 1",
-        latex=r"\mathrm{PR}",
-    ),
+    "core": Term("core number (Seidman 1983), directions and self-loops left out"),
+    "pagerank": Term("PageRank (Brin, Page 1998), damping 0.85, repeated edges counted once and self-loops left out; "
+                     "sums to 1", latex=r"\mathrm{PR}"),
     "cos": Term("cosine of two nodes' attributes; 0 if one has none", nodes=2, options=("pca",), latex=r"\cos"),
-    "dot": Term("inner product of two nodes' attributes", nodes=2, options=("pca",), latex=r"\mathrm{dot}"),
+    "dot": Term("inner product of two nodes' attributes", nodes=2, options=("pca",)),
     "jaccard": Term("Jaccard index of the sets of non-zero attributes; 0 if both are empty", nodes=2, latex="J"),
-    "common_neighbours": Term(
-        "neighbours that two nodes share, directions and self-loops left out", nodes=2, latex=r"\mathrm{common}"
-    ),
+    "common_neighbours": Term("neighbours that two nodes share, directions and self-loops left out", nodes=2,
+                              latex=r"\mathrm{common}"),
     "multiplicity": Term("how often the edge from the first node to the second is stored", nodes=2),
 }  # fmt: skip
 TERMS = {
-    name: Term(**{**vars(term), "example": term.example or f"{name}({'v' if term.nodes == 1 else 'u, v'})"})
+    name: term._replace(example=term.example or f"{name}({'v' if term.nodes == 1 else 'u, v'})")
     for name, term in TERMS.items()
 }
 FUNCTIONS = {

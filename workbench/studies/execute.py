@@ -1,10 +1,10 @@
-"""The executor: many trainings and their scores, here, on cores or on a cluster, whatever happens to a worker."""
+"""Studies are run: many trainings and their scores, here, on cores or on a cluster, whatever happens to a worker."""
 
 import hashlib
-import os
+import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -23,16 +23,17 @@ from workbench import DISTRIBUTION
 from workbench.datasets import load_graph
 from workbench.errors import UserError
 from workbench.methods import configure
-from workbench.studies import measure
-from workbench.studies.plan import Task
-from workbench.studies.study import Study
+from workbench.studies import results
+from workbench.studies.study import Study, load
+from workbench.studies.tasks import Task, baseline, measured, named, plan, through_lens
 from workbench.training import store as runs
 from workbench.training.fit import fit
 from workbench.training.loop import Progress
 
 ATTEMPTS = 3  # of a training whose worker is killed each time
 STORED, TRAINED, UNFINISHED, FAILED, BUSY = "stored", "trained", "unfinished", "failed", "busy"
-Named = Mapping[str, Any]  # data in memory, by name
+Named = Mapping[str, Any]
+_loaded = cache(load_graph)
 
 
 @dataclass
@@ -40,9 +41,8 @@ class Outcome:
     """What became of a task.
 
     Attributes:
-        task: which. state: "stored", "trained", "unfinished", "failed" or "busy". reason: why it is none of the first.
-        epochs, asked: that were trained, and that were asked for. seconds, peak_mib, device, folder: of the training.
-        rows: of the long table, see `workbench.studies.results`.
+        state: "stored", "trained", "unfinished", "failed" or "busy". reason: why it is none of the first two.
+        epochs, asked: that were trained, and that were asked for. rows: of the long table.
     """
 
     task: Task
@@ -55,6 +55,66 @@ class Outcome:
     device: str = ""
     folder: str = ""
     rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+def run(
+    study: str | Study,
+    data: Any = None,
+    *,
+    workers: int | None = 0,
+    on: str | None = None,
+    deadline: float | None = None,
+    store: str | Path | None = None,
+    progress: bool = True,
+    **changes: Any,
+) -> pd.DataFrame:
+    """Run a study.
+
+    Each training is a stored run, so the same call goes on where an earlier one was interrupted.
+
+    Args:
+        study: a name of `names()`, a TOML file, or a value.
+        data: a graph, or several, each a name, a file or an object with a name; None for the study's own.
+        workers, on, deadline, store, progress: as for `execute`; by default one training follows the other in this
+            process.
+        **changes: what is other than in the study: its fields (seeds=2, splits=5, protocol="public"), conditions=[...],
+            preset, options of its family (ks=[4, 16]), and parameters of the methods (epochs=50).
+
+    Returns:
+        The long table, see `results.table`. Trainings that a deadline ended have a row "finished" of value 0.
+
+    Raises:
+        UserError: a mistake in what was asked, or a training that failed, or was interrupted.
+    """
+    study = load(study, **changes) if isinstance(study, str) else study.changed(**changes)
+    where: Named = {"store": store, "workers": workers, "on": on, "deadline": deadline, "progress": progress}
+    return conduct(study, data, strict=True, **where)[1]
+
+
+def conduct(
+    study: Study, data: Any, strict: bool, left_out: list[str] | None = None, **where: Any
+) -> tuple[list["Outcome"], pd.DataFrame]:
+    """Return what became of each training of a study, and the long table.
+
+    Args:
+        study, data: as for `run`. left_out: as for `plan`. **where: as for `execute`.
+        strict: raise what failed, or what was interrupted without a deadline.
+    """
+    names, in_memory = named(study, data)
+    outcomes = execute(study, plan(study, names, in_memory, left_out), in_memory, **where)
+    rows, trained = list[dict[str, Any]](), dict[tuple[str, str], list[str]]()
+    for outcome in outcomes:
+        if strict and outcome.state == FAILED:
+            raise UserError(f"{outcome.task}: {outcome.reason}", kind="training")
+        if strict and outcome.state == UNFINISHED and where.get("deadline") is None:
+            raise UserError(f"interrupted in {outcome.task}; the same call goes on from there", kind="interrupted")
+        rows += outcome.rows
+        if study.lens and outcome.state in (STORED, TRAINED):
+            trained.setdefault((outcome.task.condition.name, outcome.task.data), []).append(outcome.folder)
+    for (condition, name), folders in trained.items():
+        scored = in_memory[name] if name in in_memory else _loaded(name)
+        rows += through_lens(study, map(runs.load, folders), scored, condition)
+    return outcomes, results.table(rows)
 
 
 def execute(
@@ -83,9 +143,6 @@ def execute(
 
     Returns:
         What became of each task, in their order. What fails doesn't take the others with it.
-
-    Raises:
-        UserError: no workers, or no such cluster.
     """
     cores = psutil.cpu_count(logical=False) or 1
     workers = cores if workers is None else workers
@@ -93,13 +150,14 @@ def execute(
         raise UserError(f"workers must be a whole number from 1, or 0 for this process, not {workers!r}")
     folder = runs.root(store).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    until = None if deadline is None else time.time() + deadline
+    until = time.time() + (math.inf if deadline is None else deadline)
+    threads = None if on or not workers else max(1, cores // workers)
+    shared = {"study": study, "store": folder, "until": until, "threads": threads, "in_memory": in_memory or {}}
     tasks = list(dict.fromkeys(tasks))
-    shared = {"study": study, "store": str(folder), "until": until, "in_memory": in_memory or {}}
-    shared["threads"] = None if on or not workers else max(1, cores // workers)
     outcomes: dict[Task, Outcome] = {}
     with tqdm(total=len(tasks), desc=study.name, unit="run", disable=not progress) as bar:
-        for outcome in _worked(tasks, workers, on, shared):
+        here = _here(tasks, workers, shared) if workers else _alone(tasks, shared)
+        for outcome in _on_cluster(tasks, on, shared) if on else here:
             outcomes[outcome.task] = outcome
             bar.set_postfix_str(f"{outcome.task}: {outcome.state}")
             bar.update()
@@ -119,13 +177,12 @@ def table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
 
 
 def work(
-    task: Task, study: Study, store: str, until: float | None, threads: int | None, in_memory: Named, wait: bool = False
+    task: Task, study: Study, store: Path, until: float, threads: int | None, in_memory: Named, wait: bool = False
 ) -> Outcome:
     """Train and score one task in a worker.
 
     Args:
-        task: what to train. study: how to score. store: folder of runs. in_memory: data without a file, by name.
-        until: time at which to end, seconds since 1970; None for never. threads: of this process; None leaves them.
+        until: time at which to end, seconds since 1970. threads: of this process; None leaves them.
         wait: for another process that trains the same; else the outcome is "busy".
     """
     if threads:
@@ -135,48 +192,40 @@ def work(
 
     def go_on(progress: Progress) -> bool:
         epochs_trained.append(progress.epoch)
-        return until is None or time.time() < until
+        return time.time() < until
 
     try:
         data = in_memory[task.data] if task.data in in_memory else _loaded(task.data)
         if task.kind == "baseline":
-            return Outcome(task, STORED, rows=measure.baseline(task.facts(study), study, data))
+            return Outcome(task, STORED, rows=baseline(task, study, data))
         asked = configure(condition.method, condition.preset, str(data.name), overrides)[1].epochs
-        lock = FileLock(_lock(task, store))
-        with lock.acquire(timeout=0 if not wait else -1 if until is None else max(0.0, until - time.time())):
+        lock = _lock(task, store)
+        with lock.acquire(timeout=max(0.0, until - time.time()) if wait else 0):
             try:
-                if until is not None and time.time() >= until:
+                if time.time() >= until:
                     return Outcome(task, UNFINISHED, "not begun before the deadline", asked=asked)
                 options: Named = {"store": store, "progress": False, "snapshots": study.snapshots, **overrides}
                 run = fit(condition.method, data, condition.preset, int(task.seed or 0), callback=go_on, **options)
             finally:
                 Path(lock.lock_file).unlink(missing_ok=True)  # while it is held; only a killed process leaves one
         state = UNFINISHED if not run.complete else TRAINED if epochs_trained else STORED
-        reason = "" if run.complete else "interrupted" if until is None else "the deadline came"
-        rows, folder = measure.rows(task.facts(study), study, run, data, asked), str(run.path or "")
+        reason = "" if run.complete else "interrupted" if until == math.inf else "the deadline came"
+        rows, folder = measured(task, study, run, data, asked), str(run.path or "")
         return Outcome(task, state, reason, run.epochs, asked, run.seconds, run.peak_mib, run.device, folder, rows)
     except Timeout:
         return Outcome(task, UNFINISHED if wait else BUSY, "another process still trains it" if wait else "")
-    except UserError as error:
-        return Outcome(task, FAILED, str(error))
     except Exception as error:  # a task that fails is not to take the others with it
-        return Outcome(task, FAILED, f"{type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}")
+        return _failed(task, error)
 
 
-@cache
-def _loaded(word: str) -> Any:
-    return load_graph(word)
+def _failed(task: Task, error: Exception) -> Outcome:
+    words = f"{type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}"
+    return Outcome(task, FAILED, str(error) if isinstance(error, UserError) else words)
 
 
-def _lock(task: Task, store: str) -> str:
+def _lock(task: Task, store: Path) -> FileLock:
     training = (task.condition.method, task.condition.preset, task.condition.overrides, task.data, task.seed)
-    return os.path.join(store, f".{hashlib.sha256(repr(training).encode()).hexdigest()[:16]}.lock")
-
-
-def _worked(tasks: list[Task], workers: int, on: str | None, shared: Named) -> Iterator[Outcome]:
-    if on:
-        return _on_cluster(tasks, on, shared)
-    return _here(tasks, workers, shared) if workers else _alone(tasks, shared)
+    return FileLock(store / f".{hashlib.sha256(repr(training).encode()).hexdigest()[:16]}.lock")
 
 
 def _alone(tasks: list[Task], shared: Named) -> Iterator[Outcome]:
@@ -184,17 +233,33 @@ def _alone(tasks: list[Task], shared: Named) -> Iterator[Outcome]:
     for task in tasks:
         outcome = work(task, **shared, wait=True)
         yield outcome
-        if outcome.state == FAILED or (outcome.state == UNFINISHED and shared["until"] is None):
+        if outcome.state == FAILED or (outcome.state == UNFINISHED and shared["until"] == math.inf):
             return
 
 
 def _here(tasks: list[Task], workers: int, shared: Named) -> Iterator[Outcome]:
-    """Work in this machine's processes; what a killed worker leaves is tried again."""
-    pools = _Pools(str(shared["threads"]))
-    threads = ThreadPoolExecutor(min(workers, len(tasks)) or 1)
+    """Work in a process for each thread of this one, so that a killed worker takes no other with it."""
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(shared["threads"]))
+    mine, pools, ended = threading.local(), list[ProcessPoolExecutor](), threading.Event()
+
+    def start() -> None:
+        mine.pool = ProcessPoolExecutor(max_workers=1, env=limits)
+        pools.append(mine.pool)
+
+    def attempt(task: Task, waits: bool) -> Outcome:
+        for _ in range(ATTEMPTS):
+            try:
+                return mine.pool.submit(work, task, **shared, wait=waits).result()
+            except BrokenProcessPool:
+                if ended.is_set():
+                    break
+                start()
+        return Outcome(task, FAILED, f"its worker was killed {ATTEMPTS} times, perhaps for want of memory")
+
+    threads = ThreadPoolExecutor(min(workers, len(tasks)) or 1, initializer=start)
     try:
-        for wait in (False, True):  # what another process trains is left to the end
-            futures = [threads.submit(pools.work, task, {**shared, "wait": wait}) for task in tasks]
+        for waits in (False, True):  # what another process trains is left to the end
+            futures = [threads.submit(attempt, task, waits) for task in tasks]
             tasks = []
             for future in as_completed(futures):
                 outcome = future.result()
@@ -203,35 +268,9 @@ def _here(tasks: list[Task], workers: int, shared: Named) -> Iterator[Outcome]:
                 else:
                     yield outcome
     finally:
-        pools.end()
-        threads.shutdown(cancel_futures=True)
-
-
-class _Pools:
-    """A process for each thread of this one, so that a killed worker takes no other with it."""
-
-    def __init__(self, threads: str):
-        self.limits = {name: threads for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}
-        self.mine, self.all, self.ended = threading.local(), list[ProcessPoolExecutor](), False
-
-    def work(self, task: Task, options: Named) -> Outcome:
-        """Work in the process of the calling thread, in a new one where it is killed."""
-        for _ in range(ATTEMPTS):
-            if self.ended:
-                break
-            if getattr(self.mine, "pool", None) is None:
-                self.mine.pool = ProcessPoolExecutor(max_workers=1, env=self.limits)
-                self.all.append(self.mine.pool)
-            try:
-                return self.mine.pool.submit(work, task, **options).result()
-            except (BrokenProcessPool, RuntimeError):  # killed, or shut down in this moment
-                self.mine.pool = None
-        return Outcome(task, FAILED, f"its worker was killed {ATTEMPTS} times, perhaps for want of memory")
-
-    def end(self) -> None:
-        """End all processes."""
-        self.ended = True
-        for pool in self.all:
+        ended.set()
+        threads.shutdown(wait=False, cancel_futures=True)
+        for pool in pools:
             pool.shutdown(kill_workers=True)
 
 
@@ -240,21 +279,17 @@ def _on_cluster(tasks: list[Task], address: str, shared: Named) -> Iterator[Outc
     try:
         from distributed import Client, as_completed
     except ImportError:
-        raise UserError(
-            f"a study on a cluster needs Dask, which is not installed: pip install '{DISTRIBUTION}[cluster]'"
-        ) from None
+        missing = f"which is not installed: pip install '{DISTRIBUTION}[cluster]'"
+        raise UserError(f"a study on a cluster needs Dask, {missing}") from None
     try:
         client = Client(address, timeout=10, set_as_default=False)
     except (OSError, ValueError) as error:
         raise UserError(f"no Dask scheduler answers at {address!r} ({str(error).splitlines()[0]})") from None
-    try:
-        submit: Callable[..., Any] = client.submit
-        futures = {submit(work, task, pure=False, retries=ATTEMPTS, wait=True, **shared): task for task in tasks}
+    with client:
+        options: Named = {"pure": False, "retries": ATTEMPTS, "wait": True, **shared}
+        futures = {client.submit(work, task, **options): task for task in tasks}
         for future in as_completed(list(futures), loop=client.loop):
             try:
                 yield future.result()
             except Exception as error:
-                words = next(iter(str(error).splitlines()), type(error).__name__)
-                yield Outcome(futures[future], FAILED, f"{type(error).__name__}: {words}")
-    finally:
-        client.close()
+                yield _failed(futures[future], error)

@@ -1,7 +1,7 @@
 """Families of conditions: what a study's file says in a few options is spelt out here, condition by condition."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import Any
 
@@ -32,13 +32,10 @@ def negatives(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
     chosen = [SHARED, EACH, *(name for name in samplers if name not in (SHARED, EACH, ALL))]
     conditions, comparisons = [], []
     for objective, (sampler, k) in product(objectives, [(ALL, math.nan), *product(chosen, ks)]):
-        name, number = negatives_name(sampler, k, objective), {} if math.isnan(k) else {method.Config.count: k}
+        name, number = negatives_name(sampler, k, objective), {} if sampler == ALL else {method.Config.count: k}
         conditions.append({"name": name, "overrides": {"negatives": sampler, "objective": objective, **number}})
-        rivals = [ALL] if sampler != ALL else []
-        if sampler == EACH:
-            rivals.append(SHARED)
-        elif sampler not in (ALL, SHARED):
-            rivals.append(SHARED if sampler in selection.SHARED else EACH)
+        random = SHARED if sampler == EACH or sampler in selection.SHARED else EACH
+        rivals = {ALL: [], SHARED: [ALL]}.get(sampler, [ALL, random])
         rivals += {"hop-near": ["hop-far"], "e2neg": ["random-centres"]}.get(sampler, [])
         comparisons += [(name, negatives_name(rival, k, objective)) for rival in rivals]
         if objective != objectives[0]:
@@ -48,7 +45,7 @@ def negatives(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
 
 def negatives_name(sampler: str, k: float, objective: str = "infonce") -> str:
     """Name a sampler with a number of negatives, e.g. "hop-far, k=64", and the objective unless it is InfoNCE."""
-    number = "" if sampler == ALL or math.isnan(k) else f", k={k}"
+    number = "" if sampler == ALL else f", k={k}"
     return f"{sampler}{number}" + ("" if objective == "infonce" else f", {objective}")
 
 
@@ -92,14 +89,12 @@ def trainings(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
 def filled(claims: Iterable[Mapping[str, Any]], ks: Iterable[int]) -> list[dict[str, Any]]:
     """Return claims with their pairs of conditions; "{k}" in the names stands for each number of negatives."""
     spelt = []
-    for claim in claims:
-        claim = dict(claim)
+    for claim in map(dict, claims):
         if "pairs" not in claim:
-            first, second = claim.pop("first"), claim.pop("second")
-            claim["pairs"] = list(dict.fromkeys((first.format(k=k), second.format(k=k)) for k in ks or [0]))
+            ends = claim.pop("first"), claim.pop("second")
+            claim["pairs"] = [*dict.fromkeys(tuple(end.format(k=k) for end in ends) for k in ks or [0])]
         spelt.append(claim)
     return spelt
 
 
-Family = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, list[Any]]]
-FAMILIES: dict[str, Family] = {"negatives": negatives, "switches": switches, "trainings": trainings}
+FAMILIES = {"negatives": negatives, "switches": switches, "trainings": trainings}

@@ -42,7 +42,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Training:
-    """Trainings that were planned beside the published numbers: method, graph, preset, and how many seeds."""
+    """Trainings that were planned beside the published numbers, and with how many seeds."""
 
     method: str
     graph: str
@@ -80,10 +80,18 @@ def switches(method: str) -> dict[str, dict[str, Any]]:
     return {entry["name"]: entry["set"] for name, entry in entries("switch") if name == method}
 
 
+def _known() -> dict[str, Cell | Training]:
+    return {**{training.id: training for training in trainings()}, **{cell.id: cell for cell in cells()}}
+
+
+def runnable() -> list[str]:
+    """Return the ids of what can be trained here, sorted."""
+    return sorted(name for name, claim in _known().items() if not _refusal(claim))
+
+
 def find(word: str) -> Cell | Training:
     """Return a published number by its id, else a planned training; a UserError names the nearest where none is."""
-    known: dict[str, Cell | Training] = {training.id: training for training in trainings()}
-    known |= {cell.id: cell for cell in cells()}
+    known = _known()
     if word not in known:
         raise unknown("claim", word, known)
     return known[word]
@@ -92,10 +100,16 @@ def find(word: str) -> Cell | Training:
 def trainable(word: str) -> Cell | Training:
     """Return what `find` does; a UserError says why where it can't be trained here."""
     claim = find(word)
-    if isinstance(claim, Cell) and claim.reason:
-        raise UserError(f"{claim.id} can't be compared: {claim.reason}")
-    if claim.method == RAW:
-        raise UserError(f"{claim.id} needs no training: it is scored beside any training on {claim.graph}")
-    if claim.method not in METHODS.names() or claim.preset is None:
-        raise UserError(f"{claim.id} can't be run: {claim.method} is not in the workbench")
+    if refusal := _refusal(claim):
+        raise UserError(f"{claim.id} {refusal}")
     return claim
+
+
+def _refusal(claim: Cell | Training) -> str:
+    """Return why a claim can't be trained here, "" where it can."""
+    if isinstance(claim, Cell) and claim.reason:
+        return f"can't be compared: {claim.reason}"
+    if claim.method == RAW:
+        return f"needs no training: it is scored beside any training on {claim.graph}"
+    known = claim.method in METHODS.names() and claim.preset is not None
+    return "" if known else f"can't be run: {claim.method} is not in the workbench"

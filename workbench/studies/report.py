@@ -1,6 +1,7 @@
 """The page of claims, made from the kept results."""
 
 from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,8 @@ def cells(rows: pd.DataFrame) -> pd.DataFrame:
     """Return one row a published number: claim, published, protocol, obtained, ours, seeds, verdict, reason."""
     lines = []
     for cell, verdict in of_cells(rows):
-        ours = None if verdict.ours != verdict.ours else round(verdict.ours, 1)
-        facts = _published(cell), cell.protocol or "not known", cell.obtained
-        lines.append((cell.id, *facts, ours, verdict.seeds or None, verdict.word, verdict.reason))
+        facts = _published(cell), cell.protocol or "not known", cell.obtained, round(verdict.ours, 1)
+        lines.append((cell.id, *facts, verdict.seeds or None, verdict.word, verdict.reason))
     columns = ["claim", "published", "protocol", "obtained", "ours", "seeds", "verdict", "reason"]
     return pd.DataFrame(lines, columns=columns).astype({"seeds": "Int64"})
 
@@ -81,12 +81,11 @@ def write(folder: Path | None = None) -> Path:
         "## Published numbers",
         f"{len(judged)} numbers: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + ".",
     ]
-    for paper in dict.fromkeys(cell.paper for cell, _ in judged):
-        sections += [f"### {paper}", *_numbers([(cell, verdict) for cell, verdict in judged if cell.paper == paper])]
+    for paper, numbers in groupby(judged, lambda number: number[0].paper):
+        sections += [f"### {paper}", *_numbers(numbers)]
     sections += ["Where each number was read, and how:", _sources([cell for cell, _ in judged]), "## Sentences"]
-    sections += [
-        "Differences are paired over training seeds, with 95 % t intervals over seeds; that of splits is not counted."
-    ]
+    intervals = "with 95 % t intervals over seeds; that of splits is not counted."
+    sections.append(f"Differences are paired over training seeds, {intervals}")
     sections += [section for claim, table in _claims(folder) for section in _sentence(claim, table)]
     sections += _curves(results.read("learning-curve", folder))
     sections += ["## Switches between paper and released code", *_switches(folder)]
@@ -101,41 +100,35 @@ def write(folder: Path | None = None) -> Path:
 def study(study: Study, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the tables that are shown of a study, by name: summary, differences, claims; those that have rows."""
     protocol = next(iter(study.protocols), None)
-    scored = rows["normalised"].notna().any() if study.lens else (rows["protocol"] != "").any()
-    if not scored:
-        tables = {}
-    elif study.lens:
-        tables = {"protocols": results.lens(rows).drop(columns=["interval", "flawed"])}
-    elif study.snapshots:
-        tables = {"curves": results.curves(rows), "claims": verdicts.claims(rows, study)}
+    if not (rows["normalised"].notna() if study.lens else rows["protocol"] != "").any():
+        return {}
+    if study.lens:
+        return {"protocols": results.lens(rows).drop(columns=["interval", "flawed"])}
+    if study.snapshots:
+        tables = {"curves": results.curves(rows)}
     else:
-        tables = {
-            "summary": results.summary(rows, protocol),
-            "differences": verdicts.differences(rows, study),
-            "claims": verdicts.claims(rows, study),
-        }
+        tables = {"summary": results.summary(rows, protocol), "differences": verdicts.differences(rows, study)}
+    tables["claims"] = verdicts.claims(rows, study)
     return {name: table for name, table in tables.items() if len(table)}
 
 
-def markdown(heads: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """Write a table."""
-    heads = [*heads]
-    lines = [f"| {' | '.join(map(str, line))} |" for line in [heads, *rows]]
-    return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]])
+def _markdown(heads: str, rows: Iterable[Iterable[Any]]) -> str:
+    """Write a table, its heads being parted by bars."""
+    lines = [f"| {' | '.join(map(str, line))} |" for line in rows]
+    return "\n".join([f"| {heads} |", "|---" * (heads.count("|") + 1) + "|", *lines])
 
 
-def _numbers(judged: list[tuple[Cell, Verdict]]) -> list[str]:
+def _numbers(judged: Iterable[tuple[Cell, Verdict]]) -> list[str]:
     rows, away = [], []
     for cell, verdict in judged:
         if verdict.here:
-            facts = f"`{cell.id}`", _published(cell), cell.protocol or "not known", _number(verdict.ours, 1)
+            facts = f"`{cell.id}`", _published(cell), cell.protocol or "not known", _number(verdict.ours)
             rows.append((*facts, _marked(verdict.word), verdict.reason))
         else:
             away.append(f"{cell.method} on {cell.graph} {_published(cell)}")
-    sections = [markdown(["claim", "published", "protocol", "ours", "verdict", "why"], rows)] if rows else []
-    if away:
-        sections.append(f"Not run here, since the method is not in the workbench: {'; '.join(away)}.")
-    return sections
+    shown = _markdown("claim | published | protocol | ours | verdict | why", rows)
+    left = f"Not run here, since the method is not in the workbench: {'; '.join(away)}."
+    return [shown] * bool(rows) + [left] * bool(away)
 
 
 def _marked(word: str) -> str:
@@ -147,11 +140,11 @@ def _published(cell: Cell) -> str:
 
 
 def _sources(known: list[Cell]) -> str:
-    ids: dict[str, list[str]] = {}
+    read: dict[str, list[str]] = {}
     for cell in known:
-        ids.setdefault(f"- {cell.source} ({cell.obtained})", []).append(f"`{cell.id}`")
-    shown = {source: read[0] if len(read) == 1 else f"{len(read)} numbers, {read[0]} …" for source, read in ids.items()}
-    return "\n".join(f"{source}: {words}" for source, words in shown.items())
+        read.setdefault(f"- {cell.source} ({cell.obtained})", []).append(f"`{cell.id}`")
+    shown = [ids[0] if len(ids) == 1 else f"{len(ids)} numbers, {ids[0]} …" for ids in read.values()]
+    return "\n".join(map("{}: {}".format, read, shown))
 
 
 def _sentence(claim: Claim, table: pd.DataFrame) -> list[str]:
@@ -161,9 +154,9 @@ def _sentence(claim: Claim, table: pd.DataFrame) -> list[str]:
         if claim.cost:
             value = "–" if row.value != row.value else f"{row.value:.2f} {row.unit}"
         rows.append((row.data, f"{row.first} {sign} {row.second}", row.seeds, value, _marked(row.verdict)))
-    heads = ["graph", "held against each other", "seeds", "value", "verdict"]
     title = f"**{claim.says}** ({claim.source}){' ' * bool(claim.note)}{claim.note}"
-    return [title, markdown(heads, rows) if rows else "Not run here."]
+    shown = _markdown("graph | held against each other | seeds | value | verdict", rows)
+    return [title, shown if rows else "Not run here."]
 
 
 def _curves(rows: pd.DataFrame) -> list[str]:
@@ -173,9 +166,9 @@ def _curves(rows: pd.DataFrame) -> list[str]:
     accuracy = seeds["accuracy"].agg(["first", "last", "max"])
     cost = seeds.agg(seconds=("seconds", "max"), peak_mib=("peak_mib", "mean"))
     means = accuracy.join(cost).groupby(["data", "condition"]).mean()
-    heads = ["graph", "method", "accuracy untrained, %", "in the end, %", "best on the way, %", "seconds", "peak MiB"]
+    heads = "graph | method | accuracy untrained, % | in the end, % | best on the way, % | seconds | peak MiB"
     lines = [(*key, *(f"{value:.1f}" for value in numbers), f"{mib:,.0f}") for key, *numbers, mib in means.itertuples()]
-    return ["Courses of these trainings, means over seeds:", markdown(heads, lines)]
+    return ["Courses of these trainings, means over seeds:", _markdown(heads, lines)]
 
 
 def _switches(folder: Path) -> list[str]:
@@ -189,7 +182,7 @@ def _switches(folder: Path) -> list[str]:
         "One change at a time against what the release does, each training with the quick preset, accuracy by "
         f"{protocols}, mean difference with its 95 % t interval over training seeds, percentage "
         "points. The last row of each graph is the release against its own untrained encoder.",
-        markdown(["method", "graph", "switch", "seeds", "difference", "verdict"], lines),
+        _markdown("method | graph | switch | seeds | difference | verdict", lines),
     ]
 
 
@@ -207,8 +200,8 @@ def _lens(rows: pd.DataFrame) -> list[str]:
             first, ways = both.iloc[0], both.sort_values("normalised", ascending=False).itertuples()
             scores = [f"**{way.accuracy:.1f}**" if way.own else f"{way.accuracy:.1f}" for way in ways]
             lines.append((f"{name}{' (flawed)' * bool(first['flawed'])}", first["solver"], *scores))
-        sections.append(f"`{method}/{graph}`, training seeds: {part['training seeds'].max()}")
-        sections.append(markdown(["protocol", "probe", "rows divided by their norm, %", "rows as they are, %"], lines))
+        shown = _markdown("protocol | probe | rows divided by their norm, % | rows as they are, %", lines)
+        sections += [f"`{method}/{graph}`, training seeds: {part['training seeds'].max()}", shown]
     flaws = table[table["flawed"] != ""].drop_duplicates("protocol")
     return [*sections, "\n".join(f"- `{row.protocol}` is flawed: {row.flawed}." for row in flaws.itertuples())]
 
@@ -228,11 +221,10 @@ def _costs(costs: pd.DataFrame) -> list[str]:
         for row in part[part["finished"] == 0].itertuples():
             epochs, seconds = f"{row.epochs:,} of {row.asked_epochs:,.0f}", f"{row.seconds:,.0f} up to there"
             rows.append((*name, f"seed {row.seed} did not finish", epochs, seconds, f"{row.peak_mib:,.0f}", row.device))
-    heads = ["method", "graph", "seeds finished", "epochs", "seconds, least – most", "peak MiB", "device"]
     return [
         "Released presets. The machine did other work meanwhile, which only adds to the seconds: the least is nearest "
         "to what a training takes.",
-        markdown(heads, rows),
+        _markdown("method | graph | seeds finished | epochs | seconds, least – most | peak MiB | device", rows),
     ]
 
 
@@ -243,12 +235,12 @@ def _accuracy(rows: pd.DataFrame) -> str:
     means = scores.groupby(["data", "protocol", "condition", "seed"])["value"].agg(["mean", "std"])
     lines = []
     for key, seeds in means.groupby(["data", "protocol", "condition"]):
-        spread = (seeds["std"] ** 2).mean() ** 0.5
-        numbers = f"{seeds['mean'].mean():.1f}", _number(seeds["mean"].std()), _number(spread)
-        lines.append((*key, len(seeds), *numbers))
-    heads = ["graph", "protocol", "condition", "seeds", "accuracy, %", "spread over seeds", "spread over splits"]
-    return markdown(heads, lines)
+        spreads = _number(seeds["mean"].std(), 2), _number((seeds["std"] ** 2).mean() ** 0.5, 2)
+        lines.append((*key, len(seeds), _number(seeds["mean"].mean()), *spreads))
+    return _markdown(
+        "graph | protocol | condition | seeds | accuracy, % | spread over seeds | spread over splits", lines
+    )
 
 
-def _number(value: float, digits: int = 2) -> str:
+def _number(value: float, digits: int = 1) -> str:
     return "–" if value != value else f"{value:.{digits}f}"

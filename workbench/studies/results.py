@@ -10,7 +10,6 @@ from filelock import FileLock
 
 from workbench.errors import UserError
 from workbench.evaluation import protocols, ranking
-from workbench.studies.measure import LENS
 
 FOLDER = Path(__file__).parents[2] / "docs" / "results"  # the results that are kept with the project, a file a study
 TYPES = {
@@ -28,6 +27,16 @@ WORDS = [name for name, kind in TYPES.items() if kind == "str"]
 COSTS = ["epochs", "seconds", "peak_mib", "device"]
 TRAINING = ["study", "data", "condition", "kind", "preset", "seed"]  # what identifies a training
 POINT = [*TRAINING, "split", "protocol", "normalised", "metric"]  # and a value, but for its epoch on a learning curve
+LENS = {  # the metric of each column of `evaluation.lens`
+    "accuracy": "accuracy",
+    "spread over splits": "accuracy_std",
+    "low": "low",
+    "high": "high",
+    "macro F1": "macro_f1",
+    "splits": "splits",
+    "training seeds": "training_seeds",
+    "seconds": "scoring_seconds",
+}
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -51,11 +60,10 @@ def read(study: str, folder: Path | None = None) -> pd.DataFrame:
     file = Path(study) if study.endswith(".csv") else (folder or FOLDER) / f"{study}.csv"
     if not file.exists():
         return table([])
-    numbers = [name for name in COLUMNS if name not in WORDS]
-    rows = pd.read_csv(file, keep_default_na=False, na_values={name: [""] for name in numbers})
-    if missing := [name for name in COLUMNS if name not in rows]:
+    rows = pd.read_csv(file, keep_default_na=False, na_values={name: [""] for name in TYPES if name not in WORDS})
+    if missing := [name for name in TYPES if name not in rows]:
         raise UserError(f"{file} has no column {missing[0]!r}; it is no table of results")
-    return table(rows[COLUMNS].to_dict("records"))
+    return table(rows.to_dict("records"))
 
 
 def add(rows: pd.DataFrame, file: Path) -> pd.DataFrame:
@@ -85,11 +93,8 @@ def _finished(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _among(rows: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
     """Return which rows are of a training that is among others."""
-    known = pd.MultiIndex.from_frame(others[TRAINING].fillna({"seed": -1}))
-    return pd.Series(pd.MultiIndex.from_frame(rows[TRAINING].fillna({"seed": -1})).isin(known), rows.index)
-
-
-# ------------------------------------------------------------------------------------------------------------- views
+    mine, known = (pd.MultiIndex.from_frame(part[TRAINING].fillna({"seed": -1})) for part in (rows, others))
+    return pd.Series(mine.isin(known), rows.index)
 
 
 def wide(rows: pd.DataFrame, protocol: str | None = None, curve: bool = False) -> pd.DataFrame:
@@ -102,11 +107,10 @@ def wide(rows: pd.DataFrame, protocol: str | None = None, curve: bool = False) -
         curve: keep the points of learning curves apart, a row an epoch; else the last one counts.
     """
     by_data = rows[rows["protocol"] != ""].groupby("data", sort=False)["protocol"].unique()
-    counted = dict[str, str]()
-    for data, known in by_data.items():
-        if protocol is None and len(known) > 1:
+    for known in by_data if protocol is None else ():
+        if len(known) > 1:
             raise UserError(f"the rows are by {len(known)} protocols ({', '.join(known)}): say which by protocol=")
-        counted[str(data)] = protocol if protocol and protocol in known else known[0]
+    counted = by_data.map(lambda known: protocol if protocol in known else known[0]).to_dict()
     rows = rows[(rows["protocol"] == "") | (rows["protocol"] == rows["data"].map(counted))]
     rows = rows.assign(seed=rows["seed"].fillna(-1))
     keys = [*TRAINING, "epochs"] if curve else TRAINING
@@ -128,16 +132,13 @@ def wide(rows: pd.DataFrame, protocol: str | None = None, curve: bool = False) -
 
 def _check_apart(rows: pd.DataFrame) -> None:
     """Refuse two results of one condition, data and seed: they would be averaged, or be no pair."""
-    presets = rows.drop_duplicates(TRAINING)
-    twice = pd.concat(
-        [rows[rows.duplicated([*POINT, "epochs"])], presets[presets.duplicated(["study", "data", "condition", "seed"])]]
-    )
+    trainings = rows.drop_duplicates(TRAINING)
+    again = trainings.duplicated(["study", "data", "condition", "seed"])
+    twice = pd.concat([rows[rows.duplicated([*POINT, "epochs"])], trainings[again]])
     if len(twice):
         data, condition = twice.iloc[0][["data", "condition"]]
-        raise UserError(
-            f"condition {condition!r} on {data!r} has two results for one seed; give each graph a name of its own "
-            '(graph.name = "...") and pass each result once'
-        )
+        hint = 'give each graph a name of its own (graph.name = "...") and pass each result once'
+        raise UserError(f"condition {condition!r} on {data!r} has two results for one seed; {hint}")
 
 
 def summary(rows: pd.DataFrame, protocol: str | None = None) -> pd.DataFrame:

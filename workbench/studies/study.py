@@ -5,6 +5,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -94,13 +95,11 @@ class Study:
         names = [condition.name for condition in self.conditions]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise UserError(f"condition {twice!r} stands twice in study {self.name!r}", kind="condition", word=twice)
-        seeds: Any = self.seeds
-        seeds = range(seeds) if _counted(seeds, 0) else seeds
+        seeds: Any = range(self.seeds) if _counted(self.seeds, 0) else self.seeds  # type: ignore[call-overload]
         listed = isinstance(seeds, Sequence) and not isinstance(seeds, str) and len(seeds)
         if not listed or not all(_counted(seed, 0) for seed in seeds):
-            raise UserError(
-                f"seeds are a number of them, at least 1, or a list of whole numbers from 0, not {self.seeds!r}"
-            )
+            wanted = "a number of them, at least 1, or a list of whole numbers from 0"
+            raise UserError(f"seeds are {wanted}, not {self.seeds!r}")
         object.__setattr__(self, "seeds", tuple(seeds))
         for name in ("data", "protocols", "baselines"):
             if isinstance(getattr(self, name), str):
@@ -116,13 +115,12 @@ class Study:
         seeds = f"{len(self.seeds)} seed{'s' * (len(self.seeds) != 1)}"
         on = f"{', '.join(self.data) or 'any data'}, {seeds}, {', '.join(self.protocols) or 'no scores'}"
         rows = [
-            [c.name, c.method, c.preset or "", ", ".join(f"{name}={value}" for name, value in c.overrides)]
+            (c.name, c.method, c.preset or "", ", ".join(f"{name}={value}" for name, value in c.overrides))
             for c in self.conditions
         ]
-        table = pd.DataFrame(rows, columns=["condition", "method", "preset", "overrides"]).to_html(
-            index=False, border=0
-        )
-        return f"<b>{html.escape(self.title or self.name)}</b><br>{html.escape(on)}{table}"
+        table = pd.DataFrame(rows, columns=["condition", "method", "preset", "overrides"])
+        shown = table.to_html(index=False, border=0)
+        return f"<b>{html.escape(self.title or self.name)}</b><br>{html.escape(on)}{shown}"
 
     def changed(self, conditions: Iterable[str] | None = None, preset: str | None = None, **changes: Any) -> "Study":
         """Return the study with some of its conditions, other values of its fields, or other parameters.
@@ -152,14 +150,13 @@ class Study:
 
     def to_toml(self) -> str:
         """Write the study as TOML."""
-        values = asdict(self)
-        tables = {name: values.pop(name) for name in ("conditions", "claims")}
-        lines = [f"{name} = {_written(value)}" for name, value in values.items() if value is not None]
-        for name, entries in tables.items():
-            for entry in entries:
-                if "overrides" in entry:
-                    entry["overrides"] = dict(entry["overrides"])
-                lines += ["", f"[[{name}]]", *(f"{k} = {_written(v)}" for k, v in entry.items() if v is not None)]
+        values, written = asdict(self), partial(json.dumps, ensure_ascii=False)
+        tables = [(name, entry) for name in ("conditions", "claims") for entry in values.pop(name)]
+        lines = [f"{name} = {written(value)}" for name, value in values.items() if value is not None]
+        for table, entry in tables:
+            overrides = entry.pop("overrides", ())
+            lines += ["", f"[[{table}]]", *(f"{k} = {written(v)}" for k, v in entry.items() if v is not None)]
+            lines += [f"overrides.{written(name)} = {written(value)}" for name, value in overrides]
         return "\n".join(lines) + "\n"
 
 
@@ -171,6 +168,9 @@ def names() -> list[str]:
 def load(word: str, **changes: Any) -> Study:
     """Return a study by its name, or from a TOML file of yours; a UserError names the nearest where there is none.
 
+    Beside the fields of `Study` a file may hold what all conditions have unless they say otherwise ("method",
+    "preset", "overrides"), and a family of conditions by name, see `workbench.studies.families`.
+
     Args:
         word: a name of `names()`, or a path that ends in ".toml".
         **changes: options of the study's family (the table of that name in its file), "method" where it trains one, or
@@ -180,19 +180,9 @@ def load(word: str, **changes: Any) -> Study:
     if not file.is_file():
         raise unknown("study", word, names())
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        values = {"name": file.stem, **tomllib.loads(file.read_text(encoding="utf-8"))}
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{file} is not TOML: {error}") from None
-    return from_table({"name": file.stem, **table}, **changes)
-
-
-def from_table(table: Mapping[str, Any], **changes: Any) -> Study:
-    """Return the study of a table, as `to_toml` writes it or as in the files of `FOLDER`; see `load`.
-
-    Beside the fields of `Study` a table may hold what all conditions have unless they say otherwise ("method",
-    "preset", "overrides"), and a family of conditions by name, see `workbench.studies.families`.
-    """
-    values = dict(table)
     usual: dict[str, Any] = {name: values.pop(name) for name in ("method", "preset", "overrides") if name in values}
     if "method" in usual and "method" in changes:
         usual["method"] = changes.pop("method")
@@ -201,25 +191,18 @@ def from_table(table: Mapping[str, Any], **changes: Any) -> Study:
         options = values.pop(family)
         options |= {name: changes.pop(name) for name in options if name in changes}
         made = families.FAMILIES[family](usual, options)
-    entries = [{**usual, **entry} for entry in [*values.pop("conditions", []), *made["conditions"]]]
-    conditions = tuple(_entry(Condition, {**e, "overrides": _pairs(e.get("overrides", {}))}) for e in entries)
-    comparisons = [tuple(pair) for pair in [*values.pop("comparisons", []), *made["comparisons"]]]
-    claims = tuple(
-        _entry(Claim, {**entry, "pairs": tuple(tuple(pair) for pair in entry["pairs"])})
-        for entry in families.filled(values.pop("claims", []), made.get("ks", []))
-    )
-    values = {**values, "conditions": conditions, "comparisons": tuple(comparisons), "claims": claims}
+    entries = [*values.pop("conditions", []), *made["conditions"]]
+    conditions = [_entry(Condition, {**usual, **entry}) for entry in entries]
+    claims = [_entry(Claim, claim) for claim in families.filled(values.pop("claims", []), made.get("ks", []))]
+    comparisons = [*values.pop("comparisons", []), *made["comparisons"]]
+    values |= {"conditions": conditions, "claims": claims, "comparisons": comparisons}
     return _entry(Study, values).changed(**changes)
 
 
 def sweep(methods: Iterable[str], presets: Iterable[str], seeds: Any = 3, **overrides: Any) -> Study:
     """Return a study that trains methods with presets and scores nothing."""
-    conditions = tuple(
-        Condition(method if len([*presets]) == 1 else f"{method}, {preset}", method, preset)
-        for method, preset in product(methods, presets)
-    )
-    for condition in conditions:
-        METHODS.get(condition.method)
+    name = "{0}" if len([*presets]) == 1 else "{0}, {1}"
+    conditions = tuple(Condition(name.format(*pair), *pair) for pair in product(methods, presets))
     return Study("sweep", conditions=conditions, seeds=seeds, protocols=(), baselines=()).changed(**overrides)
 
 
@@ -227,11 +210,13 @@ def _entry(made: Any, values: Mapping[str, Any]) -> Any:
     known = [field.name for field in fields(made)]
     if wrong := next((name for name in values if name not in known), None):
         raise unknown("word", wrong, known, f"in a {made.__name__.lower()}")
-    return made(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+    return made(**{name: _frozen(value) for name, value in values.items()})
 
 
-def _pairs(overrides: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in overrides.items())
+def _frozen(value: Any) -> Any:
+    """Return lists as tuples, and a mapping as its pairs."""
+    value = [*value.items()] if isinstance(value, Mapping) else value
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
 def _counted(value: Any, low: int) -> bool:
@@ -247,7 +232,7 @@ def _overridden(conditions: Iterable[Condition], overrides: Mapping[str, Any]) -
     for condition in conditions:
         mine = {name: value for name, value in overrides.items() if not _foreign(condition, name)}
         unused -= set(mine)
-        changed.append(replace(condition, overrides=(*condition.overrides, *_pairs(mine))))
+        changed.append(replace(condition, overrides=(*condition.overrides, *_frozen(mine))))
     if unused:
         raise UserError(f"{sorted(unused)[0]!r} is an option of parts that no condition chooses")
     return tuple(changed)
@@ -264,12 +249,3 @@ def _foreign(condition: Condition, name: str) -> bool:
     if any(option in options_of(registry, chosen[part]) for part, registry in homes.items()):
         return False
     return any(option in options_of(registry, name) for registry in homes.values() for name in registry.names())
-
-
-def _written(value: Any) -> str:
-    """Write a value as TOML, inline."""
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{json.dumps(str(name))} = {_written(part)}" for name, part in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_written, value)) + "]"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool) else repr(value)

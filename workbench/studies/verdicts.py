@@ -28,9 +28,7 @@ CLAIM = ["data", "first", "second", "seeds", "value", "low", "high", "unit", "ve
 
 
 def paired(rows: pd.DataFrame, pairs: Iterable[tuple[str, str]], protocol: str | None = None) -> pd.DataFrame:
-    """Return paired differences over the seeds that both conditions have, with 95 % t intervals.
-
-    They are in accuracy, or of rankings in the first measure.
+    """Return paired differences over the seeds that both conditions have, with 95 % t intervals over training seeds.
 
     Args:
         rows: the long table of one study. protocol: whose scores count; None for the only one.
@@ -38,22 +36,19 @@ def paired(rows: pd.DataFrame, pairs: Iterable[tuple[str, str]], protocol: str |
             baseline, which has no seed, is held against each seed.
 
     Returns:
-        One row a pair and data: data, first, second, seeds, difference, low, high (percentage points). The interval is
-        over training seeds; splits are the same in all.
+        One row a pair and data: data, first, second, seeds, difference, low, high (percentage points of accuracy, of
+        rankings of the first measure).
     """
     differences = []
     for data, part in results.wide(rows, protocol).groupby("data", sort=False):
         measure = results.main(part)
         fixed = part[part["seed"].isna()].set_index("condition")[measure]
         by_seed = part.dropna(subset="seed").pivot(index="seed", columns="condition", values=measure).assign(**fixed)
-        for first, second in pairs:
-            if first not in by_seed or second not in by_seed:
-                continue
+        for first, second in (pair for pair in pairs if {*pair} <= {*by_seed}):
             both = by_seed[[first, second]].dropna()
             if len(both) > 1:
                 interval = paired_difference(both[first].tolist(), both[second].tolist())
-                numbers = interval.count, interval.mean, interval.low, interval.high
-                differences.append((data, first, second, *numbers))
+                differences.append((data, first, second, interval.count, interval.mean, interval.low, interval.high))
     return pd.DataFrame(differences, columns=DIFFERENCE)
 
 
@@ -92,7 +87,7 @@ def claims(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
     inf where the first doesn't come to the accuracy of the second, less the margin, in one of its trainings; nan, "not
     comparable", where the second is there before any training.
     """
-    parts = []
+    parts = [pd.DataFrame(columns=["claim", "says", *CLAIM])]
     for claim in study.claims:
         if claim.cost:
             part = _cost(claim, rows)
@@ -101,17 +96,15 @@ def claims(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
             verdicts = [decided(row.low, row.high, claim.word) for row in part.itertuples()]
             part = part.assign(unit="points", verdict=verdicts)
         parts.append(part.assign(claim=claim.id, says=claim.says))
-    table = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=[*CLAIM, "claim", "says"])])
-    return table[["claim", "says", *CLAIM]].reset_index(drop=True)
+    return pd.concat([part for part in parts if len(part)] or parts)[[*parts[0]]].reset_index(drop=True)
 
 
-def reached(rows: pd.DataFrame, second: str, margin: float = MARGIN) -> pd.DataFrame:
-    """Return what each training cost up to the accuracy that a condition comes to, less a margin.
+def reached(rows: pd.DataFrame, second: str) -> pd.DataFrame:
+    """Return what each training cost up to the accuracy that a condition comes to, less the margin.
 
     Args:
         rows: the long table of learning curves. second: the condition whose last accuracy with the same seed is the
             goal.
-        margin: percentage points below it that will do.
 
     Returns:
         One row a training: data, condition, seed, target (percent), accuracy (the last), seconds (of the first point
@@ -120,7 +113,7 @@ def reached(rows: pd.DataFrame, second: str, margin: float = MARGIN) -> pd.DataF
     keys = ["data", "condition", "seed"]
     points = results.curves(rows).sort_values("epochs", kind="stable")
     last = points.groupby(keys, sort=False)[["accuracy", "peak_mib"]].last().reset_index()
-    goal = last[last["condition"] == second].assign(target=lambda goal: goal["accuracy"] - margin)
+    goal = last[last["condition"] == second].assign(target=lambda goal: goal["accuracy"] - MARGIN)
     last = last.merge(goal[["data", "seed", "target"]], on=["data", "seed"], how="left")
     points = points.merge(last[[*keys, "target"]], on=keys)
     there = points[points["accuracy"] >= points["target"]].groupby(keys, as_index=False)["seconds"].min()
@@ -129,18 +122,16 @@ def reached(rows: pd.DataFrame, second: str, margin: float = MARGIN) -> pd.DataF
 
 def _cost(claim: Claim, rows: pd.DataFrame) -> pd.DataFrame:
     (first, second), ratios = claim.pairs[0], []
-    trained = reached(rows, second) if len(rows) else pd.DataFrame(columns=["data"])
-    for data, part in trained.groupby("data", sort=False):
+    unit = f"× {claim.cost.replace('peak_mib', 'peak MiB')}"
+    for data, part in reached(rows, second).groupby("data", sort=False) if len(rows) else ():
         costs = part.pivot(index="seed", columns="condition", values=claim.cost)
-        if not {first, second} <= set(costs):
-            continue
-        both = costs[[first, second]].dropna()
-        of_second = both[second].mean()
-        ratio = float(both[first].mean() / of_second) if of_second > 0 else np.nan  # training takes it no further
-        word = CONTRADICTED if ratio >= 1 else HELD if ratio <= claim.most else LESS
-        word = NOT_COMPARABLE if np.isnan(ratio) else word
-        unit = f"× {claim.cost.replace('peak_mib', 'peak MiB')}"
-        ratios.append((data, first, second, len(both), ratio, np.nan, np.nan, unit, word))
+        if {first, second} <= set(costs):
+            both = costs[[first, second]].dropna()
+            means = both.mean()
+            ratio = means[first] / means[second] if means[second] > 0 else np.nan  # training takes it no further
+            word = CONTRADICTED if ratio >= 1 else HELD if ratio <= claim.most else LESS
+            word = NOT_COMPARABLE if np.isnan(ratio) else word
+            ratios.append((data, first, second, len(both), ratio, np.nan, np.nan, unit, word))
     return pd.DataFrame(ratios, columns=CLAIM)
 
 
@@ -168,7 +159,6 @@ def verdict(
     ours: ArrayLike,
     spread: float | None = None,
     splits: int | None = None,
-    margin: float = MARGIN,
     fixed: bool = False,
     trained: bool = True,
 ) -> Verdict:
@@ -182,7 +172,6 @@ def verdict(
         published: accuracy in percent. ours: accuracy in percent [seeds, splits]; at least two seeds of what is
             trained.
         spread: the published deviation over its splits, percentage points. splits: how many; 1 where it is not known.
-        margin: percentage points within which two accuracies count as the same.
         fixed: the split is the same for both, so that splits are no source of variance.
         trained: something is trained, so that seeds are a source of variance.
 
@@ -194,9 +183,8 @@ def verdict(
     if table.size == 0 or not np.isfinite(table).all():
         raise UserError("a verdict takes a table of scores [seeds, splits] without holes")
     if trained and len(table) < 2:
-        raise UserError(
-            "a verdict on a training takes at least two training seeds, whose spread says what one is worth"
-        )
+        reason = "whose spread says what one is worth"
+        raise UserError(f"a verdict on a training takes at least two training seeds, {reason}")
     seeds, count = table.shape
     deviations = nested_spread(table)
     between = deviations.between_seeds if trained else 0.0
@@ -208,26 +196,26 @@ def verdict(
         (theirs**2 / (splits or 1), max((splits or 2) - 1, 1)),
     ]
     variance = sum(part for part, _ in parts)
-    mean = float(table.mean())
-    difference = mean - published
-    half = 0.0
+    mean, half = float(table.mean()), 0.0
     if variance > 0:
         freedom = variance**2 / sum(part**2 / df for part, df in parts if part > 0)
         half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * float(np.sqrt(variance))
+    difference = mean - published
     low, high = difference - half, difference + half
+    word, why = UNDECIDED, ": too near the margin to say"
+    if low > -MARGIN and high < MARGIN:
+        word, why = REPRODUCED, f", within {MARGIN:g}"
+    elif low > 0 and difference > MARGIN:
+        word, why = BETTER, f", above zero and by more than {MARGIN:g}"
+    elif high < 0 and difference < -MARGIN:
+        word, why = WORSE, f", below zero and by more than {MARGIN:g}"
+    elif half > MARGIN:
+        why = ": too wide to say"
+        if trained and (alone := (between**2 + parts[2][0]) / variance) > 0.5:
+            why += f", {100 * alone:.0f} % of its variance from the published number, one training"
     over = f" over {seeds} training seeds" if trained else ", nothing trained"
-    sentence = f"ours minus published {difference:+.1f} [{low:+.1f}, {high:+.1f}] points{over}"
-    if -margin < low and high < margin:
-        return Verdict(REPRODUCED, f"{sentence}, within {margin:g}", mean, low, high, seeds)
-    if low > 0 and difference > margin:
-        return Verdict(BETTER, f"{sentence}, above zero and by more than {margin:g}", mean, low, high, seeds)
-    if high < 0 and difference < -margin:
-        return Verdict(WORSE, f"{sentence}, below zero and by more than {margin:g}", mean, low, high, seeds)
-    if half > margin and trained and (alone := (between**2 + parts[2][0]) / variance) > 0.5:
-        why = f"too wide to say, {100 * alone:.0f} % of its variance from the published number, one training"
-    else:
-        why = "too wide to say" if half > margin else "too near the margin to say"
-    return Verdict(UNDECIDED, f"{sentence}: {why}", mean, low, high, seeds)
+    sentence = f"ours minus published {difference:+.1f} [{low:+.1f}, {high:+.1f}] points{over}{why}"
+    return Verdict(word, sentence, mean, low, high, seeds)
 
 
 def of_cell(cell: Cell, rows: pd.DataFrame) -> Verdict:
@@ -249,7 +237,7 @@ def of_cell(cell: Cell, rows: pd.DataFrame) -> Verdict:
         reason = f"one training seed only, so its spread is not known{_explained(cell, scores)}"
         return Verdict(UNDECIDED, reason, float(table.mean(axis=None)), seeds=1)
     fixed = cell.protocol == "public"
-    held = verdict(cell.value, table.to_numpy(float), cell.spread, cell.splits, fixed=fixed, trained=trained)
+    held = verdict(cell.value, table.to_numpy(float), cell.spread, cell.splits, fixed, trained)
     if held.word == REPRODUCED:
         return held
     untouched = "" if trained else "; nothing is trained, so the attributes, the probe or the protocol must be others"

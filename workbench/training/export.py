@@ -110,5 +110,5 @@ def table_of(matrix: Tensor, names: list[str] | None, file: str | Path, item: st
     if file.suffix == ".csv":
         table.to_csv(file, index=False)
     else:
-        table.to_parquet(file, index=False)
+        table.to_parquet(file, engine="fastparquet", index=False)
     return file

@@ -101,7 +101,7 @@ class Scene:
             if path.suffix == ".csv":
                 table.to_csv(path, index=False)
             else:  # of a column of objects the writer would make numbers
-                table.astype({"same_class": "boolean"}).to_parquet(path, index=False)
+                table.astype({"same_class": "boolean"}).to_parquet(path, engine="fastparquet", index=False)
         except OSError as error:
             raise UserError(f"{path} can't be written: {error.strerror or error}") from error
         return path

@@ -17,7 +17,7 @@ from workbench.plots.negatives import called
 from workbench.plots.network import Piece
 from workbench.rules import Evaluation, Explanation, Semantics, Terms, readings
 from workbench.rules.explanation import explain
-from workbench.rules.formula import Compare, Node, Number, rebuilt
+from workbench.rules.syntax import Compare, Node, Number, Part, rebuilt
 
 NEIGHBOURHOOD, SAMPLE = "neighbourhood of the chosen node", "a piece of the graph"
 LABELS_TITLE = "What labels say — labels are used here to look, never to train"
@@ -53,7 +53,7 @@ class RuleScene:
         self._pieces: dict[object, Piece] = {}
         self._errors: tuple[np.ndarray | None, str] | None = None
         self.truths = [name for name in rules.names() if rules.formula(name).sort == "truth"]
-        self.parts: list[readings.Part] = []
+        self.parts: list[Part] = []
         self.part, self.view = 0, SAMPLE if node is None else NEIGHBOURHOOD
         self.mean(rules.formula(rule), semantics or Semantics())
         self.node = int(self._piece(node).nodes[0])
