@@ -9,6 +9,7 @@ from torch.nn.functional import normalize
 from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 
+from workbench.encoders.graph import GraphTensors
 from workbench.methods.nodes.e2neg.e2neg import E2Neg
 from workbench.methods.nodes.str_gcl.str_gcl import StrGCL
 from workbench.views.edges import keep_edges
@@ -43,7 +44,7 @@ class PlainStrGCL(nn.Module):
 
     def __init__(self, model: StrGCL, graph: Data):
         super().__init__()
-        self.config, self.x, self.edge_index = model.config, graph.x, model.graph.edge_index
+        self.config, self.x, self.edge_index = model.config, graph.x, GraphTensors.of(model.inputs).edge_index
         widths = [self.x.shape[1], *[model.config.dim] * model.config.layers]
         self.layers = nn.ModuleList(GCNConv(a, b) for a, b in pairwise(widths))
         with torch.no_grad():

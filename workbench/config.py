@@ -60,6 +60,10 @@ class Part:
             raise UserError(f"a {registry.kind} is chosen by its name, not by {value!r}", kind=registry.kind)
         return cls(name, tuple(sorted(check_options(registry, name, options).items())))
 
+    def all_options(self, registry: Registry[Any]) -> dict[str, Any]:
+        """Return every option of the part: those given, and the defaults of the others."""
+        return {**options_of(registry, self.name), **dict(self.options)}
+
     def call(self, registry: Registry[Any], *arguments: Any, **more: Any) -> Any:
         """Call the part of a registry with its options."""
         return registry.get(self.name)(*arguments, **more, **dict(self.options))

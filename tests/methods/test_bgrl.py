@@ -10,6 +10,7 @@ from torch import nn
 from torch_geometric.data import Data
 
 import workbench as wb
+from workbench.encoders.graph import GraphTensors
 from workbench.errors import UserError
 from workbench.methods.momentum import cosine, follow
 from workbench.methods.nodes.bgrl import BGRL, BGRLConfig
@@ -36,13 +37,13 @@ def test_the_loss_is_0_where_both_networks_are_one_and_4_where_they_are_opposite
     bgrl = model(small_graph, target="copy", **WHOLE)
     for predictor, value in ((nn.Identity(), 0.0), (Minus(), 4.0)):
         bgrl.predictor = predictor
-        assert bgrl.step(None).total.item() == pytest.approx(value, abs=1e-5)
+        assert bgrl.step(bgrl.inputs).total.item() == pytest.approx(value, abs=1e-5)
 
 
 def test_the_loss_is_that_of_the_release(small_graph: Data) -> None:
     bgrl = model(small_graph)
-    ours = bgrl.step(None).total
-    first, second = bgrl.config.views(bgrl.graph, Randomness(0).generator("views"))
+    ours = bgrl.step(bgrl.inputs).total
+    first, second = bgrl.config.views(GraphTensors.of(bgrl.inputs), Randomness(0).generator("views"))
     cos = nn.functional.cosine_similarity
     q1, q2 = bgrl.predictor(bgrl.encoder(first)), bgrl.predictor(bgrl.encoder(second))
     theirs = 2 - cos(q1, bgrl.target(second)).mean() - cos(q2, bgrl.target(first)).mean()
@@ -87,7 +88,7 @@ def test_the_target_starts_from_weights_of_its_own_and_moves_after_each_update(s
     assert trained == {id(weight) for part in (fresh.encoder, fresh.predictor) for weight in part.parameters()}
     before, optimiser = copy.deepcopy(fresh.target), fresh.optimiser()
     fresh.before_epoch(0, optimiser)
-    fresh.update(fresh.step(None), optimiser)
+    fresh.update(fresh.step(fresh.inputs), optimiser)
     fresh.after_update()
     expected = 0.99 * before.weights[0] + 0.01 * fresh.encoder.weights[0]
     torch.testing.assert_close(fresh.target.weights[0], expected)
@@ -103,8 +104,8 @@ def test_a_momentum_of_1_leaves_the_target_random(small_graph: Data, tmp_path: P
 
 def test_the_statistics_that_embed_are_those_of_the_last_view(small_graph: Data) -> None:
     bgrl = model(small_graph, **WHOLE, norm_momentum=1.0)
-    trained = bgrl.encoder(bgrl.graph.whole)
-    bgrl.step(None)
+    trained = bgrl.encoder(GraphTensors.of(bgrl.inputs).whole)
+    bgrl.step(bgrl.inputs)
     # Running variances are unbiased ones, as torch has it.
     torch.testing.assert_close(bgrl.eval().embed(small_graph), trained, rtol=0.05, atol=0.05)
     assert not [name for name, _ in model(small_graph, norm="none").encoder.named_buffers()]

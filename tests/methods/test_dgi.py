@@ -33,7 +33,7 @@ def test_an_undecided_discriminator_loses_ln_2_whatever_the_order_of_the_nodes(s
         torch.testing.assert_close(dgi.discriminate(true[order], false[order]), dgi.discriminate(true, false))
         dgi.matrix.zero_()
         assert dgi.discriminate(true, false).item() == pytest.approx(math.log(2), abs=1e-6)
-        assert dgi.step(None).total.item() == pytest.approx(math.log(2), abs=1e-6)
+        assert dgi.step(dgi.inputs).total.item() == pytest.approx(math.log(2), abs=1e-6)
 
 
 def test_the_loss_is_that_of_the_bilinear_form_node_by_node_and_of_pyg(small_graph: Data) -> None:

@@ -69,10 +69,10 @@ def test_the_loss_is_the_mean_of_the_scaled_cosine_error_of_masked_rows(small_gr
     for wanted, power, factor in ((0.0, 3.0, 2.5), (8.0, 3.0, -0.1), (2.0, 1.0, -3.0)):
         mae.config = GraphMAEConfig(power=power)
         mae.decoder = Constant(factor * x)  # type: ignore[assignment]
-        assert mae.error(x, codes, edges, masked).item() == pytest.approx(wanted, abs=1e-5)
+        assert mae.error(x, codes, edges, masked, masked).item() == pytest.approx(wanted, abs=1e-5)
     blank = torch.zeros_like(x)
     mae = model(small_graph).eval()
-    value = mae.error(blank, codes.requires_grad_(), edges, masked)
+    value = mae.error(blank, codes.requires_grad_(), edges, masked, masked)
     gradient = torch.autograd.grad(value, codes)[0]
     assert value.item() == 1 and not gradient.any(), "rows of zeros cost 1 and teach nothing"
 
@@ -94,11 +94,13 @@ def test_nothing_reaches_the_encoder_through_the_code_of_a_masked_node(small_gra
     for remask in (True, False):
         mae = model(small_graph, remask=remask, decoder=decoder).eval()
         codes = torch.randn(60, 8, generator=torch.Generator().manual_seed(1)).requires_grad_()
-        value = mae.error(small_graph.x, codes, small_graph.edge_index, masked)
+        value = mae.error(small_graph.x, codes, small_graph.edge_index, masked, masked)
         gradients[remask] = torch.autograd.grad(value, codes)[0].abs().sum(1)
         perturbed = codes.detach().clone()
         perturbed[masked] += 1.0
-        losses[remask] = mae.error(small_graph.x, perturbed, small_graph.edge_index, masked).item() - value.item()
+        losses[remask] = (
+            mae.error(small_graph.x, perturbed, small_graph.edge_index, masked, masked).item() - value.item()
+        )
     assert not gradients[True][hidden].any() and gradients[True][~hidden].any() and losses[True] == 0
     assert gradients[False][hidden].any() and losses[False] != 0
 

@@ -12,6 +12,7 @@ from benchmarks.plain import PlainE2Neg, PlainStrGCL
 from workbench import methods
 from workbench.contrast.negatives.samplers.clustered import most_central, spectral_clusters
 from workbench.datasets.structure import adjacency
+from workbench.encoders.graph import GraphTensors
 from workbench.errors import UserError
 from workbench.methods.nodes.e2neg.config import E2NegConfig, uniformity_floor
 from workbench.methods.nodes.e2neg.e2neg import E2Neg
@@ -77,7 +78,7 @@ def test_an_epoch_of_str_gcl_equals_the_dense_restatement(small_graph: Data, rul
     config = StrGCLConfig(dim=8, projection=8, rule_hidden=rule_hidden, rule_weight=3.0)
     model = StrGCL(config, small_graph, Randomness(0))
     plain = PlainStrGCL(model, small_graph)
-    ours, theirs = model.step(None).total, plain(Randomness(0).generator("views"))
+    ours, theirs = model.step(model.inputs).total, plain(Randomness(0).generator("views"))
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
     ours.backward()
     theirs.backward()
@@ -93,7 +94,7 @@ def test_an_epoch_of_str_gcl_equals_the_dense_restatement(small_graph: Data, rul
 def test_the_rule_contrast_cannot_see_the_rule_weight(small_graph: Data) -> None:
     torch.manual_seed(0)
     model = StrGCL(StrGCLConfig(dim=8, projection=8, rule_hidden=4), small_graph, Randomness(0))
-    model.step(None).terms["rule"].backward()
+    model.step(model.inputs).terms["rule"].backward()
     assert model.rules.scores.grad is None or model.rules.scores.grad.abs().max() < 1e-8
     assert all(weight.grad is None for weight in model.encoder.weights)
 
@@ -251,8 +252,8 @@ def test_rules_act_on_each_node_in_the_node_wise_alignment(small_graph: Data) ->
             dim=8, projection=8, rule_hidden=4, alignment="nodes", base_weight=0.0, **whole, **changed
         )
         model = StrGCL(config, small_graph, Randomness(0))
-        step = model.step(None)
-        encoded = [model.encoder(model.graph.whole)]
+        step = model.step(model.inputs)
+        encoded = [model.encoder(GraphTensors.of(model.inputs).whole)]
         by_hand = (encoded[0] @ model.reader.weight.T + model.reader.bias - model.targets).square().mean()
         torch.testing.assert_close(step.terms["nodes"], by_hand)
         step.total.backward()

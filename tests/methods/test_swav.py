@@ -71,12 +71,13 @@ def test_the_loss_by_hand(small_graph: Data) -> None:
     torch.testing.assert_close(found, torch.full((2,), -p * math.log(p) - (1 - p) * math.log(1 - p)))
     crossed = swapped_cross_entropy(torch.eye(2), torch.eye(2).flip(0), 1.0, 1.0)
     torch.testing.assert_close(crossed, torch.full((2,), -(1 - p) * math.log(p) - p * math.log(1 - p)))
-    assert model(small_graph, prototypes=1).step(None).total.abs().item() < 1e-6
+    single = model(small_graph, prototypes=1)
+    assert single.step(single.inputs).total.abs().item() < 1e-6
 
 
 def test_a_step_equals_a_loop_and_assignments_have_no_gradient(small_graph: Data) -> None:
     swav = model(small_graph)
-    step = swav.step(None)
+    step = swav.step(swav.inputs)
     u, v = (swav.scores(projected) for projected in step.kept["projections"])
     torch.testing.assert_close(u[3, 2], torch.cosine_similarity(step.kept["projections"][0][3], swav.prototypes[2], 0))
     codes = [released_sinkhorn(scores.detach().double(), 0.05, 3) for scores in (u, v)]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.encoders.base import ENCODERS, Encoder, Layer, Plain, source_of
-from workbench.encoders.graph import GraphTensors, View
+from workbench.encoders.graph import BLOCK, GraphTensors, View, blocks_of
 from workbench.errors import UserError
 
 Activation = Literal["relu", "prelu", "prelu-each", "prelu-layers"]
@@ -62,7 +62,7 @@ class GCN(Encoder):
             nn.init.xavier_uniform_(weight)
 
     def forward(self, view: View, order: Tensor | None = None) -> Tensor:
-        """Return embeddings [nodes, width].
+        """Return embeddings [nodes, width], of a sampled batch those of the anchors.
 
         Args:
             view: attributes and adjacency.
@@ -71,7 +71,8 @@ class GCN(Encoder):
         h = view.linear(self.weights[0])
         h = h if order is None else h[order]
         for layer, bias in enumerate(self.biases):
-            h = view.adjacency @ (h if layer == 0 else h @ self.weights[layer]) + bias
+            adjacency = view.step(len(self.biases) - 1 - layer)
+            h = adjacency @ (h if layer == 0 else h @ self.weights[layer]) + bias
             h = self._activation(layer)(self.norms[layer](h) if self.norms else h)
         return h
 
@@ -79,10 +80,27 @@ class GCN(Encoder):
         return self.activation[layer] if isinstance(self.activation, nn.ModuleList) else self.activation
 
     def embed(self, inputs: Any) -> Tensor:
-        """Return the embedding of a whole graph [nodes, dim]."""
+        """Return the embedding of a whole graph [nodes, dim].
+
+        Where no gradient is kept, a large graph goes through each layer in blocks of rows, so that beside what the
+        layer takes there is only what it gives.
+        """
         graph = GraphTensors.of(inputs)
         view = graph.whole if self.inference == "gcn" else View(graph.x, None, graph.star_adjacency())
-        embedding: Tensor = self(view)
+        exact = torch.is_grad_enabled() or (self.training and len(self.norms) > 0)
+        if exact or graph.nodes * max(bias.numel() for bias in self.biases) <= BLOCK:
+            embedding: Tensor = self(view)
+            return embedding
+        for layer, bias in enumerate(self.biases):
+            step = max(1, BLOCK // max(self.weights[layer].shape))
+            mixed = bias.new_empty(graph.nodes, len(bias))
+            for rows, part in blocks_of(view.x if layer == 0 else embedding, step):
+                mixed[rows] = part @ self.weights[layer]
+            embedding = torch.empty_like(mixed)
+            for rows, part in blocks_of(view.adjacency, step):
+                h = part @ mixed + bias
+                embedding[rows] = self._activation(layer)(self.norms[layer](h) if self.norms else h)
+            del mixed
         return embedding
 
     def plain(self) -> Plain:

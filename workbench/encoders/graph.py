@@ -6,8 +6,10 @@ normalised once per view and used by every layer of it.
 
 import warnings
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -20,15 +22,34 @@ warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta"
 
 # Above this share of non-zero attributes a dense product is the faster one.
 SPARSE_BELOW = 0.2
+BLOCK = 1 << 23  # numbers that are looked at, or embedded, in one go: 32 MiB
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What an encoder sees: attributes [nodes, features], kept columns [features] or None, adjacency [nodes, nodes]."""
+    """What an encoder sees.
+
+    Attributes:
+        x: attributes [nodes, features].
+        columns: kept columns, 1 or 0 [features]; None for all.
+        adjacency: CSR [nodes, nodes].
+        reach: of a sampled batch how many nodes lie within 0, 1, ... hops of the anchors; they stand in that order.
+    """
 
     x: Tensor
     columns: Tensor | None
     adjacency: Tensor
+    reach: tuple[int, ...] = ()
+
+    def step(self, left: int) -> Tensor:
+        """Return the adjacency that a layer needs which so many layers follow: rows of nodes that reach the anchors."""
+        if not self.reach:
+            return self.adjacency
+        return rows_of(self.adjacency, slice(0, self.reach[left]), self.reach[left + 1])
+
+    def first(self, rows: int) -> "View":
+        """Return the view without the attributes of other nodes than the first ones."""
+        return self if rows == len(self.x) else View(self.x[:rows], self.columns, self.adjacency, self.reach)
 
     def linear(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Return X diag(columns) weight + bias [nodes, width]; rows of the weight are masked, not the attributes."""
@@ -41,18 +62,24 @@ class GraphTensors:
 
     Args:
         graph: attributes x [nodes, features], dense or sparse, and edge_index [2, edges]. Self-loops are replaced by
-            one per node, as in a graph convolution; a repeated edge counts as often as it is stored.
+            one per node, as in a graph convolution; a repeated edge counts as often as it is stored. A sampled batch
+            has num_sampled_nodes, a number a hop, anchors first, and `beyond`, how many more neighbours of each node
+            would have been sampled [nodes].
+
+    Attributes:
+        anchors: how many rows a loss is of.
     """
 
     def __init__(self, graph: Data):
         x, edge_index = graph.x, graph.edge_index
         assert x is not None and edge_index is not None
         self.nodes, self.features = x.shape
+        self.reach = tuple(accumulate(graph.get("num_sampled_nodes") or ()))
+        self.anchors, self._beyond = self.reach[0] if self.reach else self.nodes, graph.get("beyond")
         self.edge_index = edge_index[:, edge_index[0] != edge_index[1]]
-        # Attributes that are learned themselves, such as a mask token, stay dense.
-        filled = x.numel() if x.requires_grad else int(x.count_nonzero()) if x.layout == torch.strided else 0
-        sparse = filled < SPARSE_BELOW * x.numel()
-        self.x = x.to_sparse_csr() if sparse else x
+        # Attributes that are learned themselves, such as a mask token, stay dense; so do those of a sampled batch.
+        dense = x.requires_grad or self.anchors < self.nodes
+        self.x = x if dense else _sparse_where_it_pays(x)
         loops = torch.arange(self.nodes, device=x.device).expand(2, -1)
         source, target = torch.cat([self.edge_index, loops], 1)
         # CSR rows are targets: a node collects from the sources of its incoming edges.
@@ -84,7 +111,10 @@ class GraphTensors:
         if keep is None:
             keep = torch.ones(self.edge_index.shape[1], device=self._order.device)
         kept = torch.cat([keep, keep.new_ones(self.nodes)])[self._order]
-        inverse_root = self._degree(kept).rsqrt()
+        degree = self._degree(kept)
+        if self._beyond is not None:  # as many of them are dropped
+            degree = degree + self._beyond * (keep.mean() if len(keep) else 1)
+        inverse_root = degree.rsqrt()
         return self._with(kept * inverse_root[self._source] * inverse_root[self._target])
 
     def star_adjacency(self) -> Tensor:
@@ -108,7 +138,7 @@ class GraphTensors:
     @cached_property
     def whole(self) -> View:
         """The graph as it is, nothing dropped or masked."""
-        return View(self.x, None, self.adjacency())
+        return View(self.x, None, self.adjacency(), self.reach)
 
     def view(self, edge_drop: float, feature_drop: float, generator: torch.Generator, undirected: bool = False) -> View:
         """Draw a view: edges dropped, then attribute columns masked (the augmentation of GRACE, section 3.2)."""
@@ -116,7 +146,34 @@ class GraphTensors:
         pairs = self.pairs if undirected else None
         keep = keep_edges(self.edge_index.shape[1], edge_drop, generator, pairs, device)
         columns = keep_columns(self.features, feature_drop, generator, device)
-        return View(self.x, columns, self.adjacency(keep))
+        return View(self.x, columns, self.adjacency(keep), self.reach)
+
+
+def _sparse_where_it_pays(x: Tensor) -> Tensor:
+    """Return attributes [nodes, features] as CSR where few are not zero; looked at in blocks of rows."""
+    if x.layout != torch.strided:
+        return x.to_sparse_csr()
+    step = max(1, BLOCK // max(x.shape[1], 1))
+    filled = sum(int(block.count_nonzero()) for block in x.split(step))
+    return x.to_sparse_csr() if filled < SPARSE_BELOW * x.numel() else x
+
+
+def blocks_of(matrix: Tensor, step: int) -> Iterator[tuple[slice, Tensor]]:
+    """Yield a matrix [rows, columns], dense or CSR, in blocks of rows."""
+    for start in range(0, len(matrix), step):
+        rows = slice(start, min(start + step, len(matrix)))
+        if matrix.layout == torch.strided:
+            yield rows, matrix[rows]
+            continue
+        yield rows, rows_of(matrix, rows, matrix.shape[1])
+
+
+def rows_of(matrix: Tensor, rows: slice, columns: int) -> Tensor:
+    """Return some rows of a CSR matrix, whose entries stand in its first columns [rows, columns]."""
+    pointer = matrix.crow_indices()[rows.start : rows.stop + 1]
+    entries = slice(int(pointer[0]), int(pointer[-1]))
+    part = pointer - pointer[0], matrix.col_indices()[entries], matrix.values()[entries]
+    return torch.sparse_csr_tensor(*part, (rows.stop - rows.start, columns), check_invariants=False)
 
 
 _PREPARED: dict[int, GraphTensors] = {}

@@ -209,6 +209,11 @@ class Method(nn.Module):
         preparing = rows * sizes.get("features", 0)  # which attributes aren't zero, a byte each
         return PROCESS + cls.graph_bytes(sizes) + max(4 * numbers + pairs, preparing)
 
+    @classmethod
+    def peak(cls, config: Any, sizes: Mapping[str, int]) -> float:
+        """Return `memory` of what a step sees, which is all of the data unless it is a sampled batch."""
+        return cls.memory(config, sizes)
+
     @staticmethod
     def graph_bytes(sizes: Mapping[str, int]) -> float:
         """Return the bytes of the adjacency, of each view and turned round, and of the attributes if sparse."""

@@ -115,7 +115,9 @@ class Trainer:
                     )
                 self.model.update(step, self.optimiser)
                 self.model.after_update()
-                self.kept, self.finished = step.kept, step.finished
+                # Of a sampled batch nothing is kept: its rows are some of the nodes, and others the next time.
+                self.kept = {} if getattr(batch, "n_id", None) is not None else step.kept
+                self.finished = step.finished
         if not rows:
             raise UserError("the method made no batch of these data in an epoch")
         return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}

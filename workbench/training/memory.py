@@ -35,7 +35,7 @@ def expected_mib(method: str, config: Config, kind: Kind, data: Any) -> float:
     items = kind.sizes(data)
     sizes = {**items, **kind.shape(data), **kind.entries(data)}
     sizes["rows"] = sizes.get("nodes", sum(items.values()))
-    return METHODS.get(method).memory(config, sizes) / 2**20
+    return METHODS.get(method).peak(config, sizes) / 2**20
 
 
 def refuse_if_too_large(method: str, config: Config, kind: Kind, data: Any) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from workbench.contrast import Contrast
 from workbench.contrast.pairs import Mixed
-from workbench.datasets.kinds import KINDS
+from workbench.datasets.kinds import KINDS, alone
 from workbench.errors import UserError, unknown
 from workbench.methods import METHODS, Config, Preset
 from workbench.training.code_version import code_version
@@ -89,8 +89,14 @@ def save(run: Run, path: Path, replace: bool = False) -> Run:
 
 
 def _write(file: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors as safetensors, each with memory of its own."""
-    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, file)
+    """Write tensors as safetensors, each with memory of its own; copied only where it has none."""
+    own = dict[str, Tensor]()
+    taken = set[int]()
+    for name, tensor in tensors.items():
+        tensor = alone(tensor.detach().cpu().contiguous())
+        own[name] = tensor.clone() if tensor.data_ptr() in taken else tensor
+        taken.add(tensor.data_ptr())
+    save_file(own, file)
 
 
 def _write_snapshots(folder: Path, snapshots: dict[int, Tensor]) -> None:

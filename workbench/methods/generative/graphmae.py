@@ -3,7 +3,7 @@
 Hou, Liu, Cen, Dong, Yang, Wang, Tang: GraphMAE: Self-Supervised Masked Graph Autoencoders. KDD 2022, arXiv 2205.10803.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,20 +12,20 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 
-from workbench.config import Part, options_of
+from workbench.config import Part
 from workbench.encoders.base import ENCODERS, Encoder
 from workbench.encoders.decoders import AttributeDecoder
 from workbench.errors import UserError
-from workbench.methods import base
-from workbench.methods.base import METHODS, PROCESS, Method, Step, above, at_least, part, rate
+from workbench.methods.base import METHODS, PROCESS, Step, above, at_least, part, rate
 from workbench.methods.momentum import cosine
+from workbench.methods.nodes.batches import BatchConfig, NodeMethod
 from workbench.objectives.reconstruction import scaled_cosine_error
 from workbench.randomness import Randomness
 from workbench.views.edges import keep_edges
 
 
 @dataclass(frozen=True)
-class GraphMAEConfig(base.Config):
+class GraphMAEConfig(BatchConfig):
     """Configuration of GraphMAE; the defaults are the authors' for Cora.
 
     Attributes:
@@ -39,7 +39,7 @@ class GraphMAEConfig(base.Config):
         remask: whether the codes of masked nodes are set to 0 before the decoder.
         edge_drop: rate of edges that the encoder does not see in training.
         power: how much easy nodes are weighed down; 1 weighs all alike.
-        batch_size: graphs in a batch, where a set of graphs is learned on.
+        batch_size: anchors of a step, 0 for the whole graph; of a set of graphs how many are in a batch, 0 for 32.
     """
 
     main = ("epochs", "lr", "dim", "encoder", "mask", "power")
@@ -56,11 +56,10 @@ class GraphMAEConfig(base.Config):
     remask: bool = True
     edge_drop: float = rate(0.0)
     power: float = at_least(1, 3.0)
-    batch_size: int = at_least(1, 32)
 
 
 @METHODS.register("graphmae")
-class GraphMAE(Method):
+class GraphMAE(NodeMethod):
     """A learned token in place of attributes, an encoder and a decoder that both see the graph, the cosine error.
 
     Where less than one node would be replaced, none is; the release fails there, on a slice [-0:] that is everything.
@@ -68,13 +67,14 @@ class GraphMAE(Method):
 
     Config = GraphMAEConfig
     kinds = ("nodes", "graph-sets")
+    beyond = 1  # the decoder's layer
 
     encoder: Encoder
 
     def __init__(self, config: GraphMAEConfig, inputs: Any, randomness: Randomness):
         super().__init__(config, inputs, randomness)
         features = (inputs if isinstance(inputs, Data) else inputs[0]).x.shape[1]
-        options = {**options_of(ENCODERS, config.encoder.name), **dict(config.encoder.options)}
+        options = config.encoder.all_options(ENCODERS)
         shared = {name: options[name] for name in ("dropout", "attention_dropout", "gain", "norm") if name in options}
         self.generator = randomness.generator("views")
         self.token = nn.Parameter(torch.zeros(1, features))
@@ -84,30 +84,29 @@ class GraphMAE(Method):
     @classmethod
     def make_encoder(cls, config: GraphMAEConfig, shape: Mapping[str, int]) -> Encoder:
         """Return the encoder that is named."""
-        encoder: Encoder = config.encoder.call(ENCODERS, shape["features"], config.dim)
-        return encoder
+        return config.encoder.call(ENCODERS, shape["features"], config.dim)
 
     def before_epoch(self, epoch: int, optimiser: torch.optim.Optimizer) -> None:
         """Set the learning rate of the epoch."""
+        share = cosine(epoch, self.config.epochs) if self.config.schedule == "cosine" else 1
         for group in optimiser.param_groups:
-            falling = self.config.schedule == "cosine"
-            group["lr"] = self.config.lr * (cosine(epoch, self.config.epochs) if falling else 1)
+            group["lr"] = self.config.lr * share
 
-    def batches(self) -> Iterable[Data]:
-        """Yield the graph, or a set of graphs in batches, in a new order each epoch."""
+    def batches(self) -> Any:
+        """Return the graph or batches of it, or a set of graphs in batches, in a new order each epoch."""
         if isinstance(self.inputs, Data):
-            return [self.inputs]
+            return super().batches()
         order = torch.randperm(len(self.inputs), generator=self.generator).tolist()
-        return DataLoader([self.inputs[number] for number in order], self.config.batch_size)
+        return DataLoader([self.inputs[number] for number in order], self.config.batch_size or 32)
 
-    def step(self, batch: Data) -> Step:
+    def step(self, batch: Any) -> Step:
         """Hide attributes and reconstruct them."""
-        assert batch.x is not None and batch.edge_index is not None
         x, edges = batch.x.to_dense(), batch.edge_index
         visible, masked = self.hide(x)
         kept = keep_edges(edges.shape[1], self.config.edge_drop, self.generator, device=edges.device).bool()
         codes = self.bridge(self.encoder.embed(Data(x=visible, edge_index=edges[:, kept])))
-        return Step({"reconstruction": self.error(x, codes, edges, masked)}, kept={"mask": masked})
+        anchors = masked[masked < batch.get("batch_size", len(x))]
+        return Step({"reconstruction": self.error(x, codes, edges, masked, anchors)}, kept={"mask": masked})
 
     def hide(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return attributes of which some nodes' are hidden [nodes, features], and the numbers of those [masked].
@@ -122,27 +121,27 @@ class GraphMAE(Method):
         visible = x.index_copy(0, masked[:tokens], self.token.expand(tokens, -1))
         return visible.index_copy(0, masked[len(masked) - replaced :], x[donors[:replaced]]), masked
 
-    def error(self, x: Tensor, codes: Tensor, edge_index: Tensor, masked: Tensor) -> Tensor:
-        """Return the mean error of the masked nodes, a scalar; what else the decoder could make is not computed.
+    def error(self, x: Tensor, codes: Tensor, edge_index: Tensor, masked: Tensor, anchors: Tensor) -> Tensor:
+        """Return the mean error of masked nodes, a scalar; what else the decoder could make is not computed.
 
         Args:
             x: the true attributes [nodes, features].
             codes: of all nodes, behind the bridge [nodes, dim].
             edge_index: all edges [2, edges].
             masked: numbers of the masked nodes [masked].
+            anchors: those of them that count [anchors].
         """
         if self.config.remask and self.config.decoder != "mlp":
             codes = codes.index_fill(0, masked, 0.0)
-        decoded = self.decoder(codes, edge_index, masked)
-        return scaled_cosine_error(x[masked], decoded, self.config.power).mean()
+        decoded = self.decoder(codes, edge_index, anchors)
+        return scaled_cosine_error(x[anchors], decoded, self.config.power).mean()
 
     @classmethod
     def memory(cls, config: GraphMAEConfig, sizes: Mapping[str, int]) -> float:
         """Return the peak: dense attributes, messages along each edge, and those of the decoder to masked nodes."""
-        share = min(1.0, config.batch_size / sizes.get("graphs", 1)) if "graphs" in sizes else 1.0
+        share = min(1.0, (config.batch_size or 32) / sizes.get("graphs", 1)) if "graphs" in sizes else 1.0
         nodes, features = share * sizes["nodes"], sizes["features"]
         links = share * sizes.get("edges", 0) + nodes
-        layers = {**options_of(ENCODERS, config.encoder.name), **dict(config.encoder.options)}.get("layers", 1)
-        numbers = 4 * nodes * features + layers * config.dim * (6 * nodes + 3 * links)
+        numbers = 4 * nodes * features + (cls.hops(config) - cls.beyond) * config.dim * (6 * nodes + 3 * links)
         numbers += config.mask * features * (3 * links + 4 * nodes)
         return PROCESS + 4 * (numbers + 6 * (cls.encoder_numbers(config, sizes) + config.dim * (config.dim + features)))

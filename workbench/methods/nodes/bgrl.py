@@ -16,8 +16,9 @@ from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors
 from workbench.encoders.heads import predictor
 from workbench.errors import UserError
-from workbench.methods.base import METHODS, Method, Step, above, at_least
+from workbench.methods.base import METHODS, Step, above, at_least
 from workbench.methods.momentum import cosine, follow
+from workbench.methods.nodes.batches import NodeMethod
 from workbench.methods.nodes.two_views import TwoViews
 from workbench.objectives.bootstrap import bootstrap
 from workbench.randomness import Randomness
@@ -68,7 +69,7 @@ class BGRLConfig(TwoViews):
 
 
 @METHODS.register("bgrl")
-class BGRL(Method):
+class BGRL(NodeMethod):
     """A target network that moves after each update, a schedule of both rates, batch normalisation."""
 
     Config = BGRLConfig
@@ -77,9 +78,9 @@ class BGRL(Method):
 
     def __init__(self, config: BGRLConfig, inputs: Data, randomness: Randomness):
         super().__init__(config, inputs, randomness)
-        self.graph, self.generator = GraphTensors.of(inputs), randomness.generator("views")
+        self.generator = randomness.generator("views")
         self.predictor = predictor(config.dim, config.prediction)
-        self.target = self.make_encoder(config, {"features": self.graph.features})
+        self.target = self.make_encoder(config, {"features": inputs.x.shape[1]})
         if config.target == "copy":
             self.target.load_state_dict(self.encoder.state_dict())
         self.target.requires_grad_(False)
@@ -104,7 +105,7 @@ class BGRL(Method):
 
     def step(self, batch: Data) -> Step:
         """Predict the target's embedding of each view from the encoder's of the other: 2 - cos - cos, 0 to 4."""
-        views = self.config.views(self.graph, self.generator)
+        views = self.config.views(GraphTensors.of(batch), self.generator)
         first, second = (self.predictor(self.encoder(view)) for view in views)
         with torch.no_grad():
             target_of_first, target_of_second = (self.target(view) for view in views)

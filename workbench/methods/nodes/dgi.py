@@ -14,15 +14,15 @@ from torch_geometric.data import Data
 
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors
-from workbench.methods import base
-from workbench.methods.base import METHODS, PROCESS, Method, Step, above, at_least
+from workbench.methods.base import METHODS, PROCESS, Step, above, at_least
+from workbench.methods.nodes.batches import BatchConfig, NodeMethod
 from workbench.objectives.discriminator import binary_cross_entropy
 from workbench.randomness import Randomness
 from workbench.views.features import shuffle
 
 
 @dataclass(frozen=True)
-class DGIConfig(base.Config):
+class DGIConfig(BatchConfig):
     """Configuration of DGI; the defaults are the authors' for Cora.
 
     Attributes:
@@ -43,7 +43,7 @@ class DGIConfig(base.Config):
 
 
 @METHODS.register("dgi")
-class DGI(Method):
+class DGI(NodeMethod):
     """Negatives are the same nodes with other attributes, told apart by a bilinear form: no pair of nodes is compared.
 
     The release stops by the training loss and returns to the weights of the lowest one; so does this: `encoder` holds
@@ -59,12 +59,13 @@ class DGI(Method):
 
     def __init__(self, config: DGIConfig, inputs: Data, randomness: Randomness):
         super().__init__(config, inputs, randomness)
-        self.graph, self.generator = GraphTensors.of(inputs), randomness.generator("corruption")
+        self.generator = randomness.generator("corruption")
         self.online = copy.deepcopy(self.encoder)
         self.encoder.requires_grad_(False)
         # As in the release, whose bilinear form counts as a convolution over dim rows: very small initial weights.
         self.matrix = nn.Parameter(nn.init.xavier_uniform_(torch.empty(1, config.dim, config.dim))[0])
         self.bias = nn.Parameter(torch.zeros(1))
+        self.losses = list[Tensor]()  # of the epoch so far
         self.register_buffer("lowest", torch.tensor(torch.inf))
         self.register_buffer("waited", torch.tensor(0))
 
@@ -75,12 +76,15 @@ class DGI(Method):
 
     def step(self, batch: Data) -> Step:
         """Tell the nodes of the graph from corrupted ones."""
-        order = None
+        graph, order = GraphTensors.of(batch), None
         if self.config.corruption == "shuffle":
-            order = shuffle(self.graph.nodes, self.generator, self.bias.device)
-        true, false = self.online(self.graph.whole), self.online(self.graph.whole, order)
+            order = shuffle(graph.nodes, self.generator, self.bias.device)
+        true, false = (self.online(graph.whole, nodes) for nodes in (None, order))
         loss = self.discriminate(true, false)
-        self.remember(loss.detach())
+        self.losses.append(loss.detach())
+        if len(self.losses) == len(self.batches()):
+            self.remember(torch.stack(self.losses).mean())
+            self.losses.clear()
         return Step({"discriminator": loss}, finished=0 < self.config.patience <= int(self.waited))
 
     @classmethod

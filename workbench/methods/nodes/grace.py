@@ -14,7 +14,8 @@ from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors
 from workbench.encoders.heads import projector
 from workbench.methods import base
-from workbench.methods.base import METHODS, Method, Step, above, at_least
+from workbench.methods.base import METHODS, Step, above, at_least
+from workbench.methods.nodes.batches import NodeMethod
 from workbench.methods.nodes.two_views import TwoViews
 from workbench.randomness import Randomness
 
@@ -41,7 +42,7 @@ class GraceConfig(TwoViews, base.ContrastConfig):
 
 
 @METHODS.register("grace")
-class Grace(Method):
+class Grace(NodeMethod):
     """The common ancestor of both papers and the control for their claims."""
 
     Config = GraceConfig
@@ -50,7 +51,7 @@ class Grace(Method):
 
     def __init__(self, config: GraceConfig, inputs: Data, randomness: Randomness):
         super().__init__(config, inputs, randomness)
-        self.graph, self.generator = GraphTensors.of(inputs), randomness.generator("views")
+        self.generator = randomness.generator("views")
         self.projector = projector(config.dim, config.projection)
         self.negatives = config.sampled(Contrast(config.tau), inputs, randomness)
 
@@ -61,8 +62,9 @@ class Grace(Method):
 
     def step(self, batch: Data) -> Step:
         """Contrast two views of the graph."""
-        u, v = (self.projector(self.encoder(view)) for view in self.config.views(self.graph, self.generator))
-        contrast = self.negatives(u, v)
+        views = self.config.views(GraphTensors.of(batch), self.generator)
+        u, v = (self.projector(self.encoder(view)) for view in views)
+        contrast = self.contrast(batch, u, v)
         return Step(
             {"contrast": self.config.loss(contrast, u, v).mean()}, kept={"contrast": contrast, "projections": (u, v)}
         )

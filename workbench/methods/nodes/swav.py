@@ -16,7 +16,8 @@ from torch_geometric.data import Data
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors
 from workbench.encoders.heads import normalised_projector
-from workbench.methods.base import METHODS, Method, Step, above, at_least
+from workbench.methods.base import METHODS, Step, above, at_least
+from workbench.methods.nodes.batches import NodeMethod
 from workbench.methods.nodes.two_views import TwoViews
 from workbench.objectives.clusters import swapped_cross_entropy
 from workbench.randomness import Randomness
@@ -53,7 +54,7 @@ class SwAVConfig(TwoViews):
 
 
 @METHODS.register("swav")
-class SwAV(Method):
+class SwAV(NodeMethod):
     """Scores are nodes times prototypes: memory grows with the nodes, not with their square.
 
     Differs from the release, which is for images: two views of the whole graph in place of crops in batches, so that
@@ -66,7 +67,7 @@ class SwAV(Method):
 
     def __init__(self, config: SwAVConfig, inputs: Data, randomness: Randomness):
         super().__init__(config, inputs, randomness)
-        self.graph, self.generator = GraphTensors.of(inputs), randomness.generator("views")
+        self.generator = randomness.generator("views")
         self.projector = normalised_projector(config.dim, config.projection)
         self.prototypes = nn.Parameter(normalize(torch.randn(config.prototypes, config.dim)))
 
@@ -82,7 +83,8 @@ class SwAV(Method):
     def step(self, batch: Data) -> Step:
         """Predict the assignments of each view from the other."""
         config = self.config
-        u, v = (self.projector(self.encoder(view)) for view in config.views(self.graph, self.generator))
+        views = config.views(GraphTensors.of(batch), self.generator)
+        u, v = (self.projector(self.encoder(view)) for view in views)
         losses = swapped_cross_entropy(self.scores(u), self.scores(v), config.tau, config.epsilon, config.iterations)
         return Step({"clusters": losses.mean()}, kept={"projections": (u, v)})
 
@@ -102,4 +104,4 @@ class SwAV(Method):
 
     def details(self) -> dict[str, Tensor]:
         """Return the prototype that each node of the whole graph is nearest to, "cluster" [nodes]."""
-        return {"cluster": self.scores(self.projector(self.encoder(self.graph.whole))).argmax(1)}
+        return {"cluster": self.scores(self.projector(self.encoder.embed(self.inputs))).argmax(1)}

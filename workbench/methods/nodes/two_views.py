@@ -7,11 +7,11 @@ import torch
 
 from workbench.config import rate
 from workbench.encoders.graph import GraphTensors, View
-from workbench.methods.base import Config
+from workbench.methods.nodes.batches import BatchConfig
 
 
 @dataclass(frozen=True)
-class TwoViews(Config):
+class TwoViews(BatchConfig):
     """Rates of the augmentation; the defaults are GRACE's for Cora.
 
     Attributes:

@@ -37,9 +37,9 @@ class RuleBranch(nn.Module):
             mixing = torch.linalg.qr(mixing.double()).R.to(hidden.dtype)
         return hidden @ mixing.T
 
-    def weights(self) -> Tensor:
-        """Return the rule weight of each node, in (0, 1) [nodes, 1]."""
-        weights: Tensor = self.weight(self.scores).sigmoid()
+    def weights(self, ids: Tensor | None = None) -> Tensor:
+        """Return the rule weight of each node, or of some, in (0, 1) [nodes, 1]."""
+        weights: Tensor = self.weight(self.scores if ids is None else self.scores[ids]).sigmoid()
         return weights
 
 

@@ -18,7 +18,8 @@ from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors, View
 from workbench.encoders.heads import projector
 from workbench.errors import UserError
-from workbench.methods.base import METHODS, Method, Step
+from workbench.methods.base import METHODS, Step
+from workbench.methods.nodes.batches import NodeMethod
 from workbench.methods.nodes.str_gcl.config import StrGCLConfig, rule_scores
 from workbench.methods.nodes.str_gcl.rule_branch import RuleBranch, moment_distance
 from workbench.objectives.infonce import infonce
@@ -27,7 +28,7 @@ from workbench.views.features import shuffle
 
 
 @METHODS.register("str-gcl")
-class StrGCL(Method):
+class StrGCL(NodeMethod):
     """Node contrast + uniformity of the rule branch + alignment of both branches' mean and covariance (released).
 
     The released terms cannot tell which node a rule speaks of: rows of the rule contrast are normalised, which cancels
@@ -42,16 +43,16 @@ class StrGCL(Method):
 
     def __init__(self, config: StrGCLConfig, inputs: Data, randomness: Randomness):
         super().__init__(config, inputs, randomness)
-        self.graph, self.generator = GraphTensors.of(inputs), randomness.generator("views")
-        if self.graph.nodes < 2:
+        self.generator, nodes = randomness.generator("views"), len(inputs.x)
+        if nodes < 2:
             raise UserError("str-gcl compares moments over nodes and needs at least 2; the graph has 1")
         scores = rule_scores(config, inputs)
         self.projector = projector(config.dim, config.projection)
-        self.order = shuffle(self.graph.nodes, randomness.generator("rules"), scores.device)
+        self.order = shuffle(nodes, randomness.generator("rules"), scores.device)
         self.negatives = config.sampled(Contrast(config.tau), inputs, randomness)
         self.rule_contrast = Contrast(config.tau_rule)
         if config.alignment == "moments":
-            self.rules = RuleBranch(self.graph.features, config.rule_hidden, config.dim, scores)
+            self.rules = RuleBranch(inputs.x.shape[1], config.rule_hidden, config.dim, scores)
             self.rules.scores.requires_grad_(config.scores != "frozen")
         else:
             self.scores, self.reader = scores, nn.Linear(config.dim, scores.shape[1])
@@ -65,9 +66,12 @@ class StrGCL(Method):
         """Return graph convolutions of equal width."""
         return GCN((shape["features"], *[config.dim] * config.layers))
 
-    def _weights(self) -> Tensor | float:
+    def _weights(self, ids: Tensor | None = None) -> Tensor | float:
+        """Return the weight of each node, or of some [nodes, 1]."""
         if self.config.weighting == "constant":
             return 1.0
+        if ids is not None:
+            return self.rules.weights(self.order[ids] if self.config.weighting == "permuted" else ids)
         weights = self.rules.weights()
         return weights[self.order] if self.config.weighting == "permuted" else weights
 
@@ -80,22 +84,28 @@ class StrGCL(Method):
 
     def step(self, batch: Data) -> Step:
         """Contrast two views, and align the encoder with the rules in either way."""
-        c = self.config
-        views = c.views(self.graph, self.generator)
+        c, graph = self.config, GraphTensors.of(batch)
+        views = c.views(graph, self.generator)
         encoded = [self.encoder(view) for view in views]
         projections = [self.projector(h) for h in encoded]
-        contrast = self.negatives(*projections)
+        contrast = self.contrast(batch, *projections)
+        ids = None if batch is self.inputs else batch.n_id[: graph.anchors]
         terms = {"base": c.loss(contrast, *projections).mean()}
         if c.alignment == "nodes":
-            errors = [(self.reader(h) - self.targets).square().mean() for h in encoded]
+            targets = self.targets if ids is None else self.targets[ids]
+            errors = [(self.reader(h) - targets).square().mean() for h in encoded]
             terms["nodes"] = torch.stack(errors).mean()
         elif c.rule_weight or c.cross_weight:
-            terms |= self._released_terms(views, projections)
+            terms |= self._released_terms(
+                [view.first(graph.anchors) for view in views], projections, self._weights(ids)
+            )
         factors = {"base": c.base_weight, "rule": c.rule_weight, "cross": c.cross_weight, "nodes": c.cross_weight}
         return Step(terms, factors, {"contrast": contrast, "projections": tuple(projections)})
 
-    def _released_terms(self, views: tuple[View, View], projections: list[Tensor]) -> dict[str, Tensor]:
-        weights, rule_terms, cross_terms = self._weights(), [], []
+    def _released_terms(
+        self, views: list[View], projections: list[Tensor], weights: Tensor | float
+    ) -> dict[str, Tensor]:
+        rule_terms, cross_terms = [], []
         for view, projection in zip(views, projections, strict=True):
             hidden = self.rules(view)
             # A positive weight per row cancels in a cosine, so this term is the same with and without it.
@@ -125,7 +135,7 @@ class StrGCL(Method):
         if nodes:
             return found | {"targets": self.targets}
         weights = self._weights()
-        return found | {"weight": torch.ones(self.graph.nodes) if isinstance(weights, float) else weights[:, 0]}
+        return found | {"weight": torch.ones(len(scores)) if isinstance(weights, float) else weights[:, 0]}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Exempt the rule scores from weight decay where `scores` says so."""

@@ -1,0 +1,204 @@
+"""Batches of a graph's nodes: some are anchors, others the sampled neighbours that their embeddings are made from."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.loader import NodeLoader
+from torch_geometric.sampler import BaseSampler, EdgeSamplerInput, NodeSamplerInput, SamplerOutput
+from torch_geometric.utils import remove_self_loops
+from torch_geometric.utils.sparse import index2ptr
+
+from workbench.contrast import Contrast
+from workbench.contrast.negatives.sampled import SampledContrast
+from workbench.encoders.base import ENCODERS
+from workbench.errors import UserError
+from workbench.methods.base import PROCESS, Config, ContrastConfig, Method, at_least
+
+
+@dataclass(frozen=True)
+class BatchConfig(Config):
+    """How much of a graph a training step sees.
+
+    Attributes:
+        batch_size: anchors of a step, drawn without replacement until all nodes were; 0 takes the whole graph at once.
+        neighbours: most neighbours that are sampled of a node at each layer of the encoder.
+    """
+
+    batch_size: int = at_least(0, 0)
+    neighbours: int = at_least(1, 10)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch_size == 1:
+            raise UserError("batch_size is 1; it must be 0 (the whole graph) or at least 2", parameter="batch_size")
+
+
+class NodeMethod(Method):
+    """A method that learns on one graph, as a whole or by sampled batches of its nodes.
+
+    A step works on `GraphTensors.of(batch)`; a `GCN` embeds its anchors, for which the loss is exact.
+    """
+
+    config: Any
+    beyond: ClassVar[int] = 0  # layers behind the encoder that see neighbours
+
+    negatives: SampledContrast  # of a method that contrasts nodes with negatives of one's choice
+
+    def contrast(self, batch: Data, u: Tensor, v: Tensor) -> Contrast:
+        """Return whom the anchors of a batch are compared with: others of its anchors, chosen on the whole graph.
+
+        Args:
+            batch: the graph, or a batch of it.
+            u, v: projections of the anchors in both views [anchors, dim].
+        """
+        if batch is self.inputs:
+            return self.negatives(u, v)
+        base, config = self.negatives.filled, self.config
+        assert isinstance(config, ContrastConfig)
+        chosen = config.sampled(base, self.inputs, self.randomness, batch.n_id[: len(u)])
+        if config.negatives.name != "all":
+            chosen.context.links = self.negatives.context.links  # is made once
+        return chosen(u, v)
+
+    @classmethod
+    def hops(cls, config: Any) -> int:
+        """Return from how far away attributes reach the loss of an anchor."""
+        chosen = config.encoder.all_options(ENCODERS) if hasattr(config, "encoder") else {}
+        return cls.beyond + int(getattr(config, "layers", chosen.get("layers", 1)))
+
+    def batches(self) -> list[Data] | NodeLoader:
+        """Return the graph, or an epoch of its batches in a new order."""
+        return self._loader if self.config.batch_size else [self.inputs]
+
+    @cached_property
+    def _loader(self) -> NodeLoader:
+        inputs, config, generator = self.inputs, self.config, self.randomness.generator("batches")
+        nodes = int(inputs.num_nodes)
+        x = inputs.x if inputs.x.layout == torch.strided else inputs.x.to_sparse_csr()
+
+        def attach(batch: Data) -> Data:
+            batch.x = _dense_rows(x, batch.n_id.to(x.device))
+            sampled = torch.bincount(batch.edge_index[1].cpu(), minlength=len(batch.n_id))
+            batch.beyond = (sampler.most(batch.n_id) - sampled).to(batch.x)
+            return batch
+
+        sampler = NeighbourSampler(inputs.edge_index.cpu(), nodes, config.neighbours, self.hops(config), generator)
+        drawn = _Anchors(nodes, max(1, nodes // config.batch_size), generator)
+        links = Data(edge_index=inputs.edge_index, num_nodes=nodes)
+        return NodeLoader(links, sampler, transform=attach, batch_sampler=drawn, filter_per_worker=False)
+
+    @classmethod
+    def peak(cls, config: Any, sizes: Mapping[str, int]) -> float:
+        """Return the peak of a batch with the sampler beside it, or of the embedding of the whole graph."""
+        if not config.batch_size or "graphs" in sizes:
+            return cls.memory(config, sizes)
+        anchors = min(config.batch_size, sizes["nodes"])
+        rows = min(anchors * sum(config.neighbours**hop for hop in range(cls.hops(config) + 1)), sizes["nodes"])
+        edges, features, dim = min(sizes["edges"], rows * config.neighbours), sizes["features"], config.dim
+        batch = {"nodes": rows, "rows": rows, "edges": edges, "features": features, "nonzeros": rows * features}
+        # The pairs are those of the anchors; all rows were counted.
+        pairs = config.pair_bytes(anchors) - config.pair_bytes(rows) if isinstance(config, ContrastConfig) else 0
+        training = cls.memory(config, batch) + pairs + 4 * rows * features + 16 * (sizes["edges"] + sizes["nodes"])
+        return max(training, cls.graph_bytes(sizes) + 4 * sizes["nodes"] * 4 * dim + PROCESS)
+
+
+def _entries(pointer: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return where entries of some CSR rows stand, which of the rows has each, and its rank there [entries] each."""
+    start, size = pointer[rows], pointer[rows + 1] - pointer[rows]
+    owner = torch.repeat_interleave(size)
+    rank = torch.arange(len(owner), device=owner.device) - (size.cumsum(0) - size)[owner]
+    return start[owner] + rank, owner, rank
+
+
+def _dense_rows(x: Tensor, rows: Tensor) -> Tensor:
+    """Return some rows of a matrix, dense or CSR, as a dense one [rows, columns]."""
+    if x.layout == torch.strided:
+        return x[rows]
+    entries, owner, _ = _entries(x.crow_indices(), rows)
+    dense = x.values().new_zeros(len(rows), x.shape[1])
+    dense[owner, x.col_indices()[entries]] = x.values()[entries]
+    return dense
+
+
+class _Anchors(NamedTuple):
+    """All nodes in a random order, cut into parts of equal size."""
+
+    nodes: int
+    parts: int
+    generator: torch.Generator
+
+    def __iter__(self) -> Iterator[Tensor]:  # type: ignore[override]
+        return iter(torch.randperm(self.nodes, generator=self.generator).tensor_split(self.parts))
+
+    def __len__(self) -> int:
+        return self.parts
+
+
+class NeighbourSampler(BaseSampler):
+    """Uniform neighbours without replacement, as PyG's own sampler draws them, which needs a compiled package.
+
+    Args:
+        edge_index: [2, edges] on the CPU; neighbours of a node are the sources of its incoming edges.
+        nodes: how many there are.
+        neighbours: most of a node.
+        hops: how often neighbours are sampled, of those that the hop before was the first to reach.
+        generator: the stream to draw from.
+    """
+
+    def __init__(self, edge_index: Tensor, nodes: int, neighbours: int, hops: int, generator: torch.Generator):
+        sources, targets = remove_self_loops(edge_index)[0]
+        order = targets.argsort(stable=True)
+        self.sources, self.pointer = sources[order], index2ptr(targets[order], nodes)
+        self.neighbours, self.hops, self.generator = neighbours, hops, generator
+        self.place = torch.full((nodes,), -1)  # of each node in the batch under way
+
+    def sample_from_nodes(self, index: NodeSamplerInput, **kwargs: Any) -> SamplerOutput:
+        """Return the nodes of a batch, anchors first, and the sampled edges between them."""
+        reached, rows, columns = [index.node], [torch.empty(0, dtype=torch.long)], [torch.empty(0, dtype=torch.long)]
+        count = len(index.node)
+        self.place[index.node] = torch.arange(count)
+        for _ in range(self.hops):
+            sources, drawn_for = self.draw(reached[-1])
+            new = sources[self.place[sources] < 0].unique()
+            self.place[new] = torch.arange(count, count + len(new))
+            rows.append(self.place[sources])
+            columns.append(self.place[reached[-1]][drawn_for])
+            reached.append(new)
+            count += len(new)
+        nodes = torch.cat(reached)
+        self.place[nodes] = -1
+        return SamplerOutput(
+            nodes,
+            torch.cat(rows),
+            torch.cat(columns),
+            None,
+            num_sampled_nodes=[len(new) for new in reached],
+            metadata=(index.input_id, index.time),
+        )
+
+    def most(self, nodes: Tensor) -> Tensor:
+        """Return how many neighbours are sampled of nodes [nodes]."""
+        return (self.pointer[nodes + 1] - self.pointer[nodes]).clamp(max=self.neighbours)
+
+    def draw(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw neighbours of nodes: the neighbours [drawn], and for which of the nodes each was drawn [drawn]."""
+        entries, owner, rank = _entries(self.pointer, nodes)
+        size = self.pointer[nodes + 1] - self.pointer[nodes]
+        many = size > self.neighbours
+        if many.any():
+            # In a random order within each owner, of which the first ones are kept.
+            among = many[owner]
+            key = owner[among] + torch.rand(int(among.sum()), generator=self.generator, dtype=torch.float64)
+            entries[among] = entries[among][key.argsort()]
+            kept = rank < self.neighbours
+            entries, owner = entries[kept], owner[kept]
+        return self.sources[entries], owner
+
+    def sample_from_edges(self, index: EdgeSamplerInput, **kwargs: Any) -> SamplerOutput:
+        """Refuse: no method here draws edges."""
+        raise TypeError("nodes are sampled here, not edges")
