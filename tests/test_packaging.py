@@ -249,6 +249,15 @@ def test_ci_fails_when_anything_fails() -> None:
     subprocess.run(["bash", "-n", str(ROOT / ".ci" / "run")], check=True)
 
 
+@pytest.mark.parametrize("name", workbench._PUBLIC)
+def test_a_public_name_whose_module_fails_says_so(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = workbench._PUBLIC[name].partition(":")[0]
+    monkeypatch.delitem(vars(workbench), name, raising=False)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ModuleNotFoundError, match=module):
+        getattr(workbench, name)
+
+
 def test_the_licence_is_mit_and_everyones() -> None:
     text = (ROOT / "LICENSE").read_text()
     assert text.startswith("MIT License") and "the workbench authors" in text and PROJECT["license"] == "MIT"

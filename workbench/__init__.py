@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 DISTRIBUTION = "graph-contrast-workbench"  # as a package index knows it, where `workbench` is somebody else's
 
-_PUBLIC = {
+_PUBLIC = {  # without any colon `resolve_name` would hide why an import fails
     "load_graph": "workbench.datasets:load_graph",
     "fit": "workbench.training.fit:fit",
     "forecast": "workbench.training.memory:forecast",
@@ -18,18 +18,18 @@ _PUBLIC = {
     "Run": "workbench.training.run:Run",
     "UserError": "workbench.errors:UserError",
     "Contrast": "workbench.contrast:Contrast",
-    "graphs": "workbench.datasets",
-    "rules": "workbench.rules",
-    "studies": "workbench.studies",
-    "negatives": "workbench.contrast.negatives.selection",
+    "graphs": "workbench.datasets:",
+    "rules": "workbench.rules:",
+    "studies": "workbench.studies:",
+    "negatives": "workbench.contrast.negatives.selection:",
     "audit": "workbench.contrast.audit:audit",
-    "methods": "workbench.methods",
-    "protocols": "workbench.evaluation.protocols",
-    "plots": "workbench.plots",
-    "runs": "workbench.training.store",
-    "evaluation": "workbench.evaluation",
-    "notebooks": "workbench.pages.notebooks",
-    "widgets": "workbench.widgets",
+    "methods": "workbench.methods:",
+    "protocols": "workbench.evaluation.protocols:",
+    "plots": "workbench.plots:",
+    "runs": "workbench.training.store:",
+    "evaluation": "workbench.evaluation:",
+    "notebooks": "workbench.pages.notebooks:",
+    "widgets": "workbench.widgets:",
 }
 
 __all__ = [*_PUBLIC, "__version__"]
