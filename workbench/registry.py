@@ -43,8 +43,11 @@ class Registry(Generic[T]):
         """The module of each entry of the package by the entry's name, read from the sources without importing any."""
         modules: dict[str, str] = {}
         for folder in map(Path, importlib.import_module(self._package).__path__ if self._package else ()):
-            for file in folder.rglob("*.py"):
-                module = ".".join((str(self._package), *file.relative_to(folder).with_suffix("").parts))
+            for file in sorted(folder.rglob("*.py")):
+                parts = file.relative_to(folder).with_suffix("").parts
+                if parts[-1] == "__init__" or not all(map(str.isidentifier, parts)):
+                    continue  # no module of its own, or none at all, such as an editor's copy
+                module = ".".join((str(self._package), *parts))
                 names = re.findall(r'^@\w+\.register\("([^"]+)"\)', file.read_text(encoding="utf-8"), re.MULTILINE)
                 modules |= dict.fromkeys(names, module)
         return modules
