@@ -3,7 +3,7 @@
 import hashlib
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import torch
@@ -128,7 +128,7 @@ def only(graph: Data, *keys: str) -> Data:
 
 
 def _state(value: Any) -> Any:
-    """Return what differs once a tensor is another object, or has been written into or pointed at other memory."""
+    """Return a plain value, or what differs once a tensor is another object, is written into or points elsewhere."""
     if not isinstance(value, Tensor):
-        return hash(repr(value))
+        return value if isinstance(value, Hashable) else repr(value)
     return weakref.ref(value), value._version, value.layout == torch.strided and value.data_ptr()
