@@ -219,6 +219,15 @@ def test_the_cache_tells_contents_apart_and_is_used(tmp_path, own_cache, any_fig
     assert load_graph("wisconsin", root=tmp_path / "a").y[-1] == 1
 
 
+def test_what_is_gone_from_the_cache_is_not_made_in_place(tmp_path, own_cache, any_figures, monkeypatch):
+    stand_in("wisconsin", tmp_path)
+    load_graph("wisconsin", root=tmp_path)
+    next(own_cache.rglob("data.pt")).unlink()
+    monkeypatch.setattr("torch_geometric.datasets.WebKB.process", lambda self: pytest.fail("processed in place"))
+    with pytest.raises(UserError, match=r"graph 'wisconsin': the files at .* can't be read \(FileNotFoundError"):
+        load_graph("wisconsin", root=tmp_path)
+
+
 def test_another_graph_under_a_published_name_is_told(tmp_path, own_cache):
     stand_in("wisconsin", tmp_path)
     with pytest.raises(UserError, match="'wisconsin' should have 251 nodes, but the one loaded has 6"):

@@ -102,15 +102,15 @@ def _through_cache(name: str, row: dict[str, Any], root: Path, raw_paths: list[P
         status = path.stat()
         seal.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
 
-    def load(folder: Path) -> Loaded:
-        dataset = _only(row, root, "_process", "load", raw_dir=str(raw), processed_dir=str(folder))
+    def load(folder: Path, *steps: str) -> Loaded:
+        dataset = _only(row, root, *steps, "load", raw_dir=str(raw), processed_dir=str(folder))
         return with_attributes(GraphSet(dataset)) if kind_of_row(row) == "graph-sets" else dataset[0]
 
     def process(folder: Path) -> None:
         if row["pyg_class"] == "Planetoid":  # pickles, which run code when opened: only the published ones are
             _check_sums(name, row, raw_paths)
         try:
-            _check(load(folder))
+            _check(load(folder, "_process"))
         except UserError as error:
             raise _damaged(name, raw, error) from error
 
