@@ -159,6 +159,7 @@ def verdict(
     ours: ArrayLike,
     spread: float | None = None,
     splits: int | None = None,
+    *,
     fixed: bool = False,
     trained: bool = True,
 ) -> Verdict:
@@ -237,7 +238,7 @@ def of_cell(cell: Cell, rows: pd.DataFrame) -> Verdict:
         reason = f"one training seed only, so its spread is not known{_explained(cell, scores)}"
         return Verdict(UNDECIDED, reason, float(table.mean(axis=None)), seeds=1)
     fixed = cell.protocol == "public"
-    held = verdict(cell.value, table.to_numpy(float), cell.spread, cell.splits, fixed, trained)
+    held = verdict(cell.value, table.to_numpy(float), cell.spread, cell.splits, fixed=fixed, trained=trained)
     if held.word == REPRODUCED:
         return held
     untouched = "" if trained else "; nothing is trained, so the attributes, the probe or the protocol must be others"
