@@ -237,7 +237,7 @@ def test_a_plan_is_checked_before_anything_is_trained() -> None:
         "grace on cora, quick, epochs=7, seed 1", "e2neg on cora, quick, epochs=7, seed 1",
     ]  # fmt: skip
     with pytest.raises(UserError, match="did you mean 'grace'"):
-        plan(sweep(["grce"], ["quick"]), ["cora"])
+        sweep(["grce"], ["quick"])
     with pytest.raises(UserError, match="unknown graph 'coora'; did you mean 'cora'"):
         plan(study, ["cora", "coora"], left_out=[])
     named, whole = (plan(sweep(["grace"], [preset]), ["cora"]) for preset in ("released", "released/cora"))

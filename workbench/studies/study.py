@@ -203,6 +203,8 @@ def sweep(methods: Iterable[str], presets: Iterable[str], seeds: Any = 3, **over
     """Return a study that trains methods with presets and scores nothing."""
     name = "{0}" if len([*presets]) == 1 else "{0}, {1}"
     conditions = tuple(Condition(name.format(*pair), *pair) for pair in product(methods, presets))
+    for condition in conditions:
+        METHODS.get(condition.method)  # a misspelt one is told before anything is planned
     return Study("sweep", conditions=conditions, seeds=seeds, protocols=(), baselines=()).changed(**overrides)
 
 
