@@ -26,7 +26,7 @@ def run(args: Namespace) -> int | None:
         "lens": (_run_study, "CLAIM ..."),
         "report": (write_page, ""),
     }
-    return act(args, actions, f"claims are {', '.join(wb.studies.published.runnable())}")
+    return act(args, actions, lambda: f"claims are {', '.join(wb.studies.published.runnable())}")
 
 
 def _list(args: Namespace) -> None:

@@ -35,13 +35,15 @@ def code_of(outcomes: Iterable["wb.studies.execute.Outcome"]) -> int:
     return FINE if all(outcome.state in ("stored", "trained") for outcome in outcomes) else FAILED
 
 
-def act(args: Namespace, actions: Mapping[str, tuple[Action, str]], runs: str = "") -> int | None:
+def act(
+    args: Namespace, actions: Mapping[str, tuple[Action, str]], runs: Callable[[], str] | None = None
+) -> int | None:
     """Do what the first word of a command says.
 
     Args:
         args: with "command", "action" and the other "words".
         actions: by name what does it, and the words that it takes, e.g. "RULE [GRAPH ...]".
-        runs: what there is to run, said to who names nothing.
+        runs: returns what there is to run, said to who names nothing.
     """
     if args.action not in actions:
         raise unknown("action", args.action, actions, f"of workbench {args.command}")
@@ -50,7 +52,7 @@ def act(args: Namespace, actions: Mapping[str, tuple[Action, str]], runs: str = 
     if len(args.words) < len(needed) or (len(args.words) > len(words) and "..." not in takes):
         wanted = f"workbench {args.command} {args.action} takes {takes or 'nothing more'}"
         number = f"{len(args.words)} word{' was' if len(args.words) == 1 else 's were'} given"
-        hint = runs if args.action == "run" and runs else f"see workbench {args.command} --help"
+        hint = runs() if args.action == "run" and runs else f"see workbench {args.command} --help"
         raise UserError(f"{wanted}, and {number}; {hint}")
     return do(args)
 

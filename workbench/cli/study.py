@@ -47,7 +47,7 @@ def add_results(option: Option) -> None:
 
 def run(args: Namespace) -> int | None:
     actions = {"list": (_list, ""), "run": (_run, "STUDY [GRAPH ...]"), "report": (_report, "[STUDY ...]")}
-    return act(args, actions, f"studies are {', '.join(wb.studies.names())}")
+    return act(args, actions, lambda: f"studies are {', '.join(wb.studies.names())}")
 
 
 def folder_of(args: Namespace) -> Path:
