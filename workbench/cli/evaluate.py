@@ -27,11 +27,9 @@ def run(args: Namespace) -> None:
     try:
         wb.evaluation.check_same(run, graph := wb.load_graph(args.graph or run.graph))
     except UserError as error:
-        other = error.fields.get("kind") == "other data"
-        if args.graph and not other:
+        if args.graph:
             raise
-        trained_on = "" if other else f"the run was trained on {run.graph!r}; "
-        raise UserError(f"{error} ({trained_on}--graph says where it is)") from None
+        raise UserError(f"{error} (--graph names the graph that the run was trained on)") from None
     options = {"protocol": args.protocol, "splits": args.splits, "seed": args.seed, "solver": args.solver}
     if args.baselines:
         table = wb.compare(run, graph, **options)
