@@ -214,13 +214,10 @@ def work(
         return Outcome(task, state, reason, run.epochs, asked, run.seconds, run.peak_mib, run.device, folder, rows)
     except Timeout:
         return Outcome(task, UNFINISHED if wait else BUSY, "another process still trains it" if wait else "")
+    except UserError as error:
+        return Outcome(task, FAILED, str(error))
     except Exception as error:  # a task that fails is not to take the others with it
-        return _failed(task, error)
-
-
-def _failed(task: Task, error: Exception) -> Outcome:
-    words = f"{type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}"
-    return Outcome(task, FAILED, str(error) if isinstance(error, UserError) else words)
+        return Outcome(task, FAILED, f"{type(error).__name__}: {next(iter(str(error).splitlines()), 'no message')}")
 
 
 def _lock(task: Task, store: Path) -> FileLock:
@@ -292,4 +289,5 @@ def _on_cluster(tasks: list[Task], address: str, shared: Named) -> Iterator[Outc
             try:
                 yield future.result()
             except Exception as error:
-                yield _failed(futures[future], error)
+                kind = type(error).__name__
+                yield Outcome(futures[future], FAILED, f"{kind}: {next(iter(str(error).splitlines()), kind)}")
