@@ -118,7 +118,7 @@ def agreement(
     if names := graph.get("node_names"):
         nodes.insert(1, "name", list(map(str, names)))
     member = pd.get_dummies(classes).to_numpy()  # [nodes, classes]
-    counts = [pd.DataFrame(member[side.indices].sum(axis=1), columns=classes.categories) for side in near]
+    counts = [_around(side.indices, classes) for side in near]
     for measured, measure in (("own class", _shares), ("abundance", _log_ratios)):
         for side, around in zip(SIDES, counts, strict=True):
             nodes[f"{measured}, {side}"] = measure(around).where(member).sum(axis=1, min_count=1)
@@ -179,6 +179,15 @@ def _classes(graph: Data, groups: ArrayLike | None) -> pd.Categorical:
     none = int(occurring[0] < 0)
     names = graph.get("class_names") if groups is None else None
     return pd.Categorical.from_codes(codes - none, [names[i] if names else str(i) for i in occurring[none:]])
+
+
+def _around(indices: NDArray[np.int32], classes: pd.Categorical) -> pd.DataFrame:
+    """Count the classes among the neighbours of each node [nodes, classes]."""
+    columns = len(classes.categories) + 1  # neighbours without a class are counted in a last one, which is dropped
+    codes = classes.codes.astype(np.int64) % columns
+    places = np.arange(len(codes))[:, None] * columns + codes[indices]
+    counts = np.bincount(places.ravel(), minlength=len(codes) * columns).reshape(-1, columns)
+    return pd.DataFrame(counts[:, :-1], columns=classes.categories)
 
 
 def _shares(counts: pd.DataFrame) -> pd.DataFrame:
