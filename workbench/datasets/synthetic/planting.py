@@ -175,13 +175,15 @@ class _Planting:
 
     def add(self, first: np.ndarray, second: np.ndarray) -> None:
         """Add edges; those that are there already and self-loops are skipped."""
-        new = np.setdiff1d(_edge_keys(first, second, self.nodes), self.edges)
-        ends = np.divmod(new, self.nodes)
+        keys = np.unique(_edge_keys(first, second, self.nodes))
+        places = np.searchsorted(self.edges, keys)
+        new = np.append(self.edges, -1)[places] != keys
+        self.edges = np.insert(self.edges, places[new], keys[new])
+        ends = np.divmod(keys[new], self.nodes)
         alike = self.alike(*ends)
         for end in ends:
             self.similarity += np.bincount(end, alike, self.nodes)
             self.degree += np.bincount(end, minlength=self.nodes)
-        self.edges = np.union1d(self.edges, new)
 
     def alike(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return cos(z_first, z_second); in slices, so that nothing of [edges, 8] is kept."""
