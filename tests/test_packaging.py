@@ -20,7 +20,7 @@ import workbench
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Needed without being imported by the package: widgets and servers of the notebooks.
-NOT_IMPORTED = {"anywidget", "fastparquet", "jupyterlab"}  # the second is asked for by pandas
+NOT_IMPORTED = {"anywidget", "jupyterlab"}
 EXTRAS = ("cluster", "app", "dev")
 BROKEN_BY_MAJOR_VERSIONS = {"ipywidgets", "kaleido", "networkx", "numpy", "pandas", "plotly", "torch"}
 SETUP_FILES = [

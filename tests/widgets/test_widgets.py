@@ -115,6 +115,10 @@ def test_the_slider_moves_the_first_threshold(explorer: widgets.RuleExplorer) ->
     explorer.threshold.value = -3
     assert "degree(v) &gt; -3" in explorer.map.layout.title.text
     assert all(value == (-rules.evaluate("degree(v)", graph)[i] > -3) for i, value in shown(explorer.map).items())
+    explorer.formula.value = "degree(v) < 30000.5"
+    assert explorer.threshold.step == 100
+    explorer.threshold.value = 12340  # typed, between two steps
+    assert "degree(v) &lt; 12340" in explorer.map.layout.title.text
 
 
 def test_graded_truths_follow_semantics_and_steepness(explorer: widgets.RuleExplorer) -> None:

@@ -211,12 +211,13 @@ def _last_line(text: str) -> str:
 @contextlib.contextmanager
 def _environment(**variables: str) -> Iterator[None]:
     """Set environment variables, which a kernel inherits, and put the old ones back."""
-    before = dict(os.environ)
+    before = {name: os.environ[name] for name in variables if name in os.environ}
     os.environ.update(variables)
     try:
         yield
     finally:
-        os.environ.clear()
+        for name in variables.keys() - before.keys():
+            del os.environ[name]
         os.environ.update(before)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import breadth_first_order, connected_components, dijkstra
+from scipy.sparse.csgraph import breadth_first_order, connected_components
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -57,8 +57,11 @@ def ego(graph: Data | sp.csr_matrix, node: int, hops: int = 2, size: int = 120, 
     Arguments and errors as for `piece`.
     """
     links = adjacency(graph) if isinstance(graph, Data) else graph
-    away = dijkstra(links, indices=node_number(node, links.shape[0]), unweighted=True, limit=hops)
-    rings = [np.flatnonzero(away == hop) for hop in range(hops + 1)]
+    rings, met = [np.array([node_number(node, links.shape[0])])], np.zeros(links.shape[0], bool)
+    for _ in range(hops):
+        met[rings[-1]] = True
+        near = np.unique(links[rings[-1]].indices)
+        rings.append(near[~met[near]])
     generator, kept = np.random.default_rng(seed), [rings[0]]
     for hop, ring in enumerate(rings[1:], start=1):
         # A hub's own neighbours leave a third of the room to what lies behind them.

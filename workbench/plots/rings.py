@@ -69,7 +69,8 @@ def negative_rings(
     links = adjacency(graph) if links is None else links
     hops, before = dijkstra(links, directed=True, indices=anchor, unweighted=True, return_predecessors=True)
     pairs = {label: shown_pairs(audit) for label, audit in panels.items()}
-    whole = pd.concat([shown_pairs(""), *pairs.values()])
+    audited = [pairs[label] for label, audit in panels.items() if isinstance(audit, Audit)]
+    whole = pd.concat(audited or [shown_pairs("")])
     words = _ring_names(whole["hops"].to_numpy(np.int64), hops)
     rings = len(words) - (words[-1] == NO_PATH)
     top = float(whole["gradient_share"].astype(float).max())
@@ -98,9 +99,11 @@ def negative_rings(
 
 def _laid_out(links: sp.csr_matrix, hops: Any, before: Ids, anchor: int, negatives: Ids, rings: int) -> _Ego:
     """Lay out the paths that lead to some negatives, by hops [nodes] and who stands before a node on its path."""
-    paths = step = np.setdiff1d(negatives[np.isfinite(hops[negatives])], anchor)
+    step = np.setdiff1d(negatives[np.isfinite(hops[negatives])], anchor)
+    steps = [step]
     while len(step := np.setdiff1d(before[step], anchor)):  # one hop nearer each time
-        paths = np.union1d(paths, step)
+        steps.append(step)
+    paths = np.unique(np.concatenate(steps))
     # The last ring holds whatever is farther, so no paths.
     shown = np.append(paths[(hops[paths] < rings) | np.isin(paths, negatives)], anchor)
     generator = np.random.default_rng(0)

@@ -50,6 +50,7 @@ class Terms:
         self.graph, self.nodes = graph, int(graph.num_nodes)
         self.edge_index: Tensor = graph.edge_index
         self._kept: dict[tuple[object, ...], Tensor] = {}
+        self._finite = False  # whether the attributes are known to be
 
     @property
     def learning(self) -> bool:
@@ -59,7 +60,9 @@ class Terms:
     @property
     def x(self) -> Tensor:
         """The attributes, finite numbers [nodes, features]."""
-        self._check_finite(self._stored_x)
+        if self.learning or not self._finite:
+            self._check_finite(self._stored_x)
+            self._finite = True
         return self._stored_x
 
     @property
@@ -71,10 +74,10 @@ class Terms:
     def _check_finite(self, x: Tensor, first: int = 0) -> None:
         """Refuse attributes [nodes, any] of which one is no finite number; their first column has number `first`."""
         columns = x.detach().to_dense().T
-        broken = (~torch.isfinite(columns)).nonzero()
-        if not len(broken):
+        finite = torch.isfinite(columns)
+        if bool(finite.all()):
             return
-        column, node = broken[0].tolist()
+        column, node = (~finite).nonzero()[0].tolist()
         what = "NaN" if bool(columns[column, node].isnan()) else "infinity"
         names = getattr(self.graph, "feature_names", None)
         called = f" ({str(names[first + column])[:80]!r})" if names else ""
@@ -150,13 +153,17 @@ class Terms:
             return None
         return sp.csr_matrix(x.to_dense().numpy(), dtype=np.float64)
 
-    def sparse_rows(self, unit: bool) -> sp.csr_matrix | None:
-        """Return attributes as a sparse matrix, of length 1 on request, or None where they are dense or learned."""
+    @cached_property
+    def _sparse_unit(self) -> sp.csr_matrix | None:
         x = self._sparse_x
-        if x is None or not unit:
-            return x
+        if x is None:
+            return None
         length = np.sqrt(x.multiply(x).sum(1)).A1
         return sp.csr_matrix(sp.diags_array(1 / np.where(length > SHORTEST, length, np.inf)) @ x)
+
+    def sparse_rows(self, unit: bool) -> sp.csr_matrix | None:
+        """Return attributes as a sparse matrix, of length 1 on request, or None where they are dense or learned."""
+        return self._sparse_unit if unit else self._sparse_x
 
     def products_with_sum(self, weights: Tensor, pca: int | None, unit: bool) -> Tensor:
         """Return the inner product of each node's attributes with the weighted sum of all nodes' ones [nodes]."""

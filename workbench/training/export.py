@@ -110,5 +110,7 @@ def table_of(matrix: Tensor, names: list[str] | None, file: str | Path, item: st
     if file.suffix == ".csv":
         table.to_csv(file, index=False)
     else:
-        table.to_parquet(file, engine="fastparquet", index=False)
+        import fastparquet  # half a second, which only this needs
+
+        fastparquet.write(str(file), table, write_index=False)
     return file

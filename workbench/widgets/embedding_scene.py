@@ -18,7 +18,7 @@ from torch_geometric.data import Data
 
 from workbench import rules
 from workbench.datasets.structure import adjacency
-from workbench.errors import node_number, unknown
+from workbench.errors import UserError, node_number, unknown
 from workbench.evaluation import projection, strata
 from workbench.evaluation.coloured import HITS, map_folder
 from workbench.evaluation.scores import matrix_of
@@ -73,6 +73,7 @@ class EmbeddingScene:
         self.selection: Ids = np.empty(0, np.int64)
         self._maps: dict[tuple[str, int | None], projection.Map] = {}
         self._values: dict[tuple[str, str], NDArray[Any]] = {}
+        self._units: dict[int | None, NDArray[np.float32]] = {}
         list(self.move(method))
         if self.chosen is not None:
             self.choose(self.chosen)
@@ -119,16 +120,24 @@ class EmbeddingScene:
             return rules.evaluate(self.rule, self.graph).double().cpu().numpy()
         if colour == ERROR:
             return strata.probe_errors(self.run, self.graph, seed=self.seed)
-        if colour == CLASS and self.classes is not None:
+        if colour == CLASS:
+            if self.classes is None:
+                raise UserError("this graph has no labels to colour by")
             return self.classes
         count = CLUSTERS if self.classes is None else np.unique(self.classes[self.classes >= 0]).size
         start = Randomness(self.seed).integer("clusters 0")
-        return KMeans(min(count, self.nodes), n_init=1, random_state=start).fit_predict(self._unit).astype(np.int64)
+        return KMeans(min(count, self.nodes), n_init=1, random_state=start).fit_predict(self._unit()).astype(np.int64)
+
+    def _unit(self, epoch: int | None = None) -> NDArray[np.float32]:
+        """Return the embedding with rows of unit length [nodes, dim], the trained one or that after an epoch."""
+        if epoch not in self._units:
+            rows = self.run.embeddings if epoch is None else self.run.snapshots[epoch]
+            self._units[epoch] = normalize(rows.float().cpu().numpy())
+        return self._units[epoch]
 
     @cached_property
-    def _unit(self) -> NDArray[np.float32]:
-        """The trained embedding with rows of unit length [nodes, dim]."""
-        return normalize(self.run.embeddings.float().cpu().numpy())
+    def _homophily(self) -> NDArray[np.float64]:
+        return strata.label_homophily(self.graph)
 
     @cached_property
     def _who(self) -> pd.DataFrame:
@@ -155,7 +164,7 @@ class EmbeddingScene:
         nodes = self.selection[:rows]
         table = self._who.iloc[nodes].reset_index(drop=True)
         if self.classes is not None:
-            table["neighbours of its class, share"] = strata.label_homophily(self.graph)[nodes]
+            table["neighbours of its class, share"] = self._homophily[nodes]
         table["degree"] = self.degree[nodes]
         for colour in (HITS, self.colour):
             if colour not in (CLASS, DEGREE):
@@ -172,10 +181,12 @@ class EmbeddingScene:
         """
         node, drawn = self.chosen, self.drawn
         assert node is not None
-        unit = self._unit if self.epoch is None else normalize(self.run.snapshots[self.epoch].float().cpu().numpy())
+        unit = self._unit(self.epoch)
         cosines = unit @ unit[node]
         cosines[node] = -np.inf
-        near = np.argsort(-cosines, kind="stable")[: min(projection.NEIGHBOURS, self.nodes - 1)]
+        count = min(projection.NEIGHBOURS, self.nodes - 1)
+        near = np.argpartition(-cosines, count)[:count]
+        near = near[np.lexsort((near, -cosines[near]))]
         hops = dijkstra(self.links, indices=node, unweighted=True, limit=FAR)[near]
         ranks = np.full(self.nodes, np.nan)
         own = drawn.nodes == node
@@ -262,7 +273,7 @@ class EmbeddingScene:
         inside = int(self.links[nodes][:, nodes].nnz // 2)
         out = int(self.degree[nodes].sum()) - 2 * inside
         parts.append(f"{inside:,} edges among them, {out:,} to other nodes")
-        middle = self._unit[nodes].mean(axis=0)
+        middle = self._unit()[nodes].mean(axis=0)
         cosine = float((count * middle @ middle - 1) / (count - 1)) if count > 1 else float("nan")  # of unit rows
         return "; ".join([*parts, f"mean cosine of two of them {cosine:.2f}"]) + "."
 

@@ -116,13 +116,13 @@ class EmbeddingExplorer(Shell):
         numbers = [node_number(node, self.scene.nodes) for node in nodes]
         self.scene.selection = np.unique(np.array(numbers, np.int64))
         self._draw()
-        self._tell()
+        self._selected()
 
     def choose(self, node: int) -> None:
         """List the nearest nodes of one and select it with them, as a click on it does."""
         self.scene.choose(node)
         self._draw()
-        self._tell()
+        self._selected()
 
     def _typed(self) -> None:
         if self.node.value.strip():
@@ -132,7 +132,7 @@ class EmbeddingExplorer(Shell):
         self.scene.chosen, self.scene.selection = None, nodes
         if self.links.value == OWN_EDGES:
             self._draw()
-        self._tell()
+        self._selected()
 
     def _move(self) -> None:
         for lacking in self.scene.move(self.method.value, None if self.epoch.value == TRAINED else self.epoch.value):
@@ -174,5 +174,9 @@ class EmbeddingExplorer(Shell):
         more = f"<p>{ROWS} of {count:,}; explorer.facts() has them all</p>" if count > ROWS else ""
         self.table.value = table(scene.facts(ROWS)) + more if count else ""
         self._graph_box.layout.display = "" if count else "none"
-        if count:
-            self._show({"graph": scene.draw_graph()})
+
+    def _selected(self) -> None:
+        """Tell of other selected nodes, and draw them in the graph."""
+        self._tell()
+        if len(self.selection):
+            self._show({"graph": self.scene.draw_graph()})

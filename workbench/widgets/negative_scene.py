@@ -101,7 +101,9 @@ class Scene:
             if path.suffix == ".csv":
                 table.to_csv(path, index=False)
             else:  # of a column of objects the writer would make numbers
-                table.astype({"same_class": "boolean"}).to_parquet(path, engine="fastparquet", index=False)
+                import fastparquet  # half a second, which only this needs
+
+                fastparquet.write(str(path), table.astype({"same_class": "boolean"}), write_index=False)
         except OSError as error:
             raise UserError(f"{path} can't be written: {error.strerror or error}") from error
         return path

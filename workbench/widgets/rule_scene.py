@@ -160,7 +160,7 @@ def span(data: np.ndarray, value: float) -> tuple[float, float, int]:
 def moved(tree: Node, value: float, digits: int) -> Node:
     """Return a formula with its first threshold where a slider is, in the tree, so that all texts have the number."""
     movable = rules.thresholds(tree)
-    near = round(value, digits)  # the screen gives back numbers such as 6.000000000000001
+    near = round(value, max(digits, 0))  # the screen gives back numbers such as 6.000000000000001
     if not movable or movable[0].value in (value, near):
         return tree
     return rebuilt(tree, {id(movable[0]): Number(near, at=movable[0].at)})

@@ -180,7 +180,7 @@ class RuleExplorer(Shell):
             self.moves.value = small("the formula compares with no number that could be moved")
             return
         text, value, (low, high, self._digits) = threshold
-        with slider.hold_trait_notifications():  # or the ends might cross on the way
+        with slider.hold_sync(), slider.hold_trait_notifications():  # all at once, or the ends might cross on the way
             slider.min, slider.max, slider.step, slider.value = low, high, 10.0**-self._digits, value
         slider.readout_format = f".{max(self._digits, 0)}f"
         self.moves.value = small(f"moves the {value:g} in <code>{html.escape(text)}</code>")

@@ -1,9 +1,9 @@
 """`Selection`: whom each anchor is compared with, and why; `select` asks a sampler, `compared` a training for one."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from string import Formatter
 from typing import Any
 
 import numpy as np
@@ -101,16 +101,12 @@ class Selection:
 
 def _filled(because: str, row: Mapping[Any, Any]) -> str:
     """Fill a sentence; of the alternatives between "|" of each part between ";", the first that lacks no quantity."""
-    known = {
-        name: value
-        for name, value in row.items()
-        if pd.notna(value) and not (isinstance(value, int | np.integer) and value == -1)
-    }
     sentences = []
     for part in because.split(";"):
         for form in part.split("|"):
-            with suppress(KeyError):
-                sentences.append(form.format_map(known).strip())
+            wanted = [row[name] for _, name, _, _ in Formatter().parse(form) if name]
+            if not any(pd.isna(value) or (isinstance(value, int | np.integer) and value == -1) for value in wanted):
+                sentences.append(form.format_map(row).strip())
                 break
     return "; ".join(sentences)
 
@@ -183,12 +179,14 @@ def compared(contrast: Contrast, anchor: int, nodes: int) -> Selection:
     if not len(rows):
         raise UserError(f"the training never compared node {anchor}: its anchors are {len(ids):,} of {nodes:,} nodes")
     row, columns, own = int(rows[0]), contrast.chosen(ids), contrast.weights
+    if contrast.listed:
+        columns = columns[row]
     if isinstance(own, tuple):
         own = own[1] @ own[0][row]
     elif own is None:
         own = torch.ones(columns.shape)
-    if contrast.listed:
-        columns, own = columns[row], own[row]
+    elif contrast.listed:
+        own = own[row]
     columns, own = columns.cpu(), own.cpu()
     kept = (columns != row) & (own > 0)
     negatives, place = torch.unique(columns[kept], return_inverse=True)
