@@ -8,10 +8,10 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
+from torch_geometric.index import index2ptr
 from torch_geometric.loader import NodeLoader
 from torch_geometric.sampler import BaseSampler, EdgeSamplerInput, NodeSamplerInput, SamplerOutput
 from torch_geometric.utils import remove_self_loops
-from torch_geometric.utils.sparse import index2ptr
 
 from workbench.contrast import Contrast
 from workbench.contrast.negatives.sampled import SampledContrast
