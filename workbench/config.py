@@ -6,7 +6,7 @@ import math
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, NamedTuple, Self, get_args, get_origin, get_type_hints
 
 from workbench.errors import UserError, unknown
 from workbench.registry import Registry
@@ -115,6 +115,22 @@ def _as_type(kind: str, name: str, value: Any, wanted: Any, where: str) -> Any:
     if wanted is float and not math.isfinite(value):
         raise UserError(f"{what} is {value}; it must be a finite number", **{kind: name})
     return value
+
+
+class Preset(NamedTuple):
+    """Which settings a run has.
+
+    Attributes:
+        name: in full, e.g. "released/cora".
+        changed: the parameters that differ from it, by flat name.
+    """
+
+    name: str
+    changed: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+    def __str__(self) -> str:
+        changed = ", ".join(f"{name}={value}" for name, value in self.changed.items())
+        return f"{self.name} + {changed}" if changed else self.name
 
 
 @dataclass(frozen=True)

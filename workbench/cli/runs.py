@@ -2,8 +2,8 @@
 
 from argparse import Namespace
 
-import workbench as wb
 from workbench.cli.output import Option, show_table
+from workbench.training import stored
 
 
 def add(option: Option) -> None:
@@ -11,9 +11,12 @@ def add(option: Option) -> None:
 
 
 def run(args: Namespace) -> None:
-    table = wb.runs.table(args.root)
-    if args.json or len(table):
-        show_table(table if args.json else table.round({"seconds": 1, "peak_mib": 0}), args.json)
+    table = stored.rows(args.root)
+    if not args.json:
+        for row in table:
+            row |= {name: row[name] and round(row[name], places) for name, places in (("seconds", 1), ("peak_mib", 0))}
+    if args.json or table:
+        show_table(table, args.json)
     else:
         hint = "train one, e.g. workbench fit grace pydocs --preset quick"
-        print(f"no run is stored in {wb.runs.root(args.root)}; {hint}")
+        print(f"no run is stored in {stored.root(args.root)}; {hint}")

@@ -63,8 +63,8 @@ class GraphTensors:
     Args:
         graph: attributes x [nodes, features], dense or sparse, and edge_index [2, edges]. Self-loops are replaced by
             one per node, as in a graph convolution; a repeated edge counts as often as it is stored. A sampled batch
-            has num_sampled_nodes, a number a hop, anchors first, and `beyond`, how many more neighbours of each node
-            would have been sampled [nodes].
+            has num_sampled_nodes, a number a hop, anchors first, and `degree`, how many neighbours each node has in the
+            whole graph [nodes].
 
     Attributes:
         anchors: how many rows a loss is of.
@@ -75,7 +75,7 @@ class GraphTensors:
         assert x is not None and edge_index is not None
         self.nodes, self.features = x.shape
         self.reach = tuple(accumulate(graph.get("num_sampled_nodes") or ()))
-        self.anchors, self._beyond = self.reach[0] if self.reach else self.nodes, graph.get("beyond")
+        self.anchors, self._full = self.reach[0] if self.reach else self.nodes, graph.get("degree")
         self.edge_index = edge_index[:, edge_index[0] != edge_index[1]]
         # Attributes that are learned themselves, such as a mask token, stay dense; so do those of a sampled batch.
         dense = x.requires_grad or self.anchors < self.nodes
@@ -112,8 +112,12 @@ class GraphTensors:
             keep = torch.ones(self.edge_index.shape[1], device=self._order.device)
         kept = torch.cat([keep, keep.new_ones(self.nodes)])[self._order]
         degree = self._degree(kept)
-        if self._beyond is not None:  # as many of them are dropped
-            degree = degree + self._beyond * (keep.mean() if len(keep) else 1)
+        if self._full is not None:  # sampled neighbours stand for all; of a node without any as many are dropped
+            sampled = self._degree(torch.ones_like(kept)) - 1
+            times = torch.where(sampled > 0, self._full / sampled.clamp(min=1), 1.0)
+            unseen = self._full * (keep.mean() if len(keep) else 1)
+            degree = 1 + torch.where(sampled > 0, (degree - 1) * times, unseen)
+            kept = kept * torch.where(self._source == self._target, 1.0, times[self._target])
         inverse_root = degree.rsqrt()
         return self._with(kept * inverse_root[self._source] * inverse_root[self._target])
 

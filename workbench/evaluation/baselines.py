@@ -9,6 +9,7 @@ import torch
 from scipy.sparse.linalg import svds
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
+from threadpoolctl import threadpool_limits
 from torch_geometric.data import Data, HeteroData
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import to_scipy_sparse_matrix
@@ -121,7 +122,8 @@ def singular_vectors(data: HeteroData) -> dict[str, Any]:
     ratings = _ratings(data)
     by_user, by_item = (sp.diags(np.maximum(np.asarray(ratings.sum(axis=a)).ravel(), 1) ** -0.5) for a in (1, 0))
     scaled = (by_user @ ratings @ by_item).astype(np.float64)
-    u, s, v = svds(scaled, k=min(RANK, min(scaled.shape) - 1), v0=np.ones(min(scaled.shape)))
+    with threadpool_limits(1):  # the solver's own products are small
+        u, s, v = svds(scaled, k=min(RANK, min(scaled.shape) - 1), v0=np.ones(min(scaled.shape)))
     return {"user": u * s, "item": v.T}
 
 

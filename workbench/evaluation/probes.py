@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold, PredefinedSplit
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from workbench.evaluation import logistic
@@ -35,6 +36,8 @@ class Prediction(NamedTuple):
     chosen: float
 
 
+# The products of these probes are small: threads that wait for one another cost more than they save.
+@threadpool_limits.wrap(limits=1)
 def liblinear(x: Features, known: Nodes, split: Split, classes: int) -> Prediction:
     """One-vs-rest logistic regression by scikit-learn's liblinear, C chosen as the split allows.
 
@@ -64,6 +67,7 @@ def _accuracy(model: OneVsRestClassifier, x: Features, targets: NDArray[np.bool_
     return float((model.predict_proba(x).argmax(axis=1) == targets.argmax(axis=1)).mean())
 
 
+@threadpool_limits.wrap(limits=1)
 def fast(x: Features, known: Nodes, split: Split, classes: int) -> Prediction:
     """`liblinear` with the same objective, folds and choice, every class and fold solved together (see `logistic`)."""
     targets = _one_hot(known[split.train], classes)
@@ -126,6 +130,7 @@ def linear_layer(x: Features, known: Nodes, split: Split, classes: int, steps: i
     return Prediction(said.numpy(), float(chosen))
 
 
+@threadpool_limits.wrap(limits=1)
 def svc(x: Features, known: Nodes, split: Split, grid: Sequence[float]) -> Prediction:
     """A SVC with an RBF kernel (gamma "scale"), C chosen by stratified 5-fold cross-validation of the training part."""
     search = GridSearchCV(SVC(), {"C": list(grid)}, cv=FOLDS, error_score="raise")

@@ -56,7 +56,7 @@ class Protocol:
     kinds: tuple[str, ...] = LABELLED  # of data that it scores
     flawed: str | None = None  # the sentence that must stand beside its numbers
     probe: Literal["logistic", "linear-layer", "svc", "ranking"] = "logistic"  # of which "ranking" is none
-    solvers: tuple[str, ...] = ("fast", "liblinear")  # what can fit the probe, the protocol's own first
+    solvers: tuple[str, ...] = ("fast", "liblinear")  # what can fit the probe, the usual one first
     normalise: bool = True  # divide each embedding by its L2 norm first
     picks_on_test: bool = False  # the test part, not the validation part, picks the step of a linear layer: a flaw
     all_classes: bool = False
@@ -139,7 +139,6 @@ def protocol(name: str, source: str, description: str = "", **facts: Any) -> Cal
 @protocol(
     "random-10-90",
     source="the GRACE release (Zhu et al., 2020; 3 splits), taken over by the Str-GCL release (10 splits)",
-    solvers=("liblinear", "fast"),
     all_classes=True,
     deviation="population",
 )

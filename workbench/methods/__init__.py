@@ -1,7 +1,8 @@
 """The methods: a folder a family, one file each, found by name."""
 
+from workbench.config import Preset
 from workbench.methods.base import METHODS, Config, Method, Step
-from workbench.methods.presets import Preset, configure, preset_names
+from workbench.methods.presets import configure, preset_names
 
 get = METHODS.get
 presets = preset_names

@@ -52,7 +52,7 @@ class ContrastConfig(Config):
         negatives: the sampler that chooses them, with its options, e.g. negatives.hops=3 beside "hop-far"; "all" for
             the method's own.
         k: negatives of a node at most; in two views each counts twice.
-        redraw: epochs after which they are chosen anew; 0 keeps the first choice.
+        redraw: epochs after which they are chosen anew; 0 keeps the first choice. Each sampled batch chooses its own.
         objective: what the pairs are turned into, with its options, e.g. objective.sigma=0.5 beside "dclw".
     """
 

@@ -21,7 +21,7 @@ def follow(target: nn.Module, online: nn.Module, momentum: float) -> None:
         slow.mul_(momentum).add_(fast, alpha=1 - momentum)
 
 
-def cosine(step: int, steps: int, warmup: int = 0) -> float:
+def cosine(step: float, steps: int, warmup: int = 0) -> float:
     """Return a factor that rises linearly from 0 over the warm-up, then falls from 1 along half a cosine.
 
     Args:

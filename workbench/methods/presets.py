@@ -3,29 +3,14 @@
 import inspect
 import tomllib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from workbench.config import Preset
 from workbench.errors import UserError, unknown
 from workbench.methods.base import METHODS, Config
 
 BY_GRAPH = ("released", "as-described")  # the authors', one for each of their graphs
 OTHERS = ("quick", "small", "defaults")  # ours, for any graph
-
-
-class Preset(NamedTuple):
-    """Which settings a run has.
-
-    Attributes:
-        name: in full, e.g. "released/cora".
-        changed: the parameters that differ from it, by flat name.
-    """
-
-    name: str
-    changed: dict[str, Any] = {}  # noqa: RUF012 - never changed
-
-    def __str__(self) -> str:
-        changed = ", ".join(f"{name}={value}" for name, value in self.changed.items())
-        return f"{self.name} + {changed}" if changed else self.name
 
 
 def file_of(method: str) -> Path:

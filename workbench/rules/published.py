@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn.functional import normalize
 from torch_geometric.data import Data
@@ -105,6 +106,7 @@ def principal_components(graph: Data, size: int = PCA_SIZE) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(components, dtype=np.float32)).to(x.device)
 
 
+@threadpool_limits.wrap(limits=1)  # the solver's own products are small
 def _leading_components(x: csr_matrix, size: int) -> NDArray[np.float64]:
     """Scores on the leading principal components by Lanczos iteration, which needs products with vectors only.
 

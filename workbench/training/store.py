@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Mapping
@@ -19,14 +18,10 @@ from workbench.contrast import Contrast
 from workbench.contrast.pairs import Mixed
 from workbench.datasets.kinds import KINDS, alone
 from workbench.errors import UserError, unknown
-from workbench.methods import METHODS, Config, Preset
+from workbench.methods import METHODS, Config
 from workbench.training.code_version import code_version
 from workbench.training.run import Run
-
-
-def root(store: str | Path | None = None) -> Path:
-    """Return the folder of runs: the argument, else WORKBENCH_RUNS, else ./runs."""
-    return Path(store or os.environ.get("WORKBENCH_RUNS") or "runs")
+from workbench.training.stored import COLUMNS, asked, folders, root, rows
 
 
 def key(method: str, config: Config, seed: int, graph_hash: str, device: str) -> str:
@@ -131,7 +126,7 @@ def load(path: str | Path) -> Run:
         by_item = {item: embeddings[f"embeddings.{item}"] for item in items if f"embeddings.{item}" in embeddings}
         vectors = by_item or embeddings["embeddings"]
         plain = {name: facts[name] for name in _FACTS if name in facts}
-        asked = _asked(facts)
+        preset = asked(facts)
         contrast = _join_contrast(facts["contrast"], tensors) if facts.get("contrast") else None
     except FileNotFoundError as error:
         raise UserError(
@@ -144,7 +139,7 @@ def load(path: str | Path) -> Run:
     projections = sorted(name for name in tensors if name.startswith("projections."))
     return Run(
         **plain,
-        asked=asked,
+        asked=preset,
         config=config,
         embeddings=vectors,
         history=history,
@@ -166,24 +161,11 @@ def _config(facts: dict[str, Any]) -> dict[str, Any]:
     return values | {f"negatives.{name}": value for name, value in options.items()}
 
 
-def _asked(facts: dict[str, Any]) -> Preset:
-    """Return the preset; runs of before hold its name and the changes in one string."""
-    name, _, changed = facts["preset"].partition(" + ")
-    pairs = (pair.partition("=") for pair in changed.split(", ") if "=" in pair)
-    return Preset(name, facts.get("changed", {key: value for key, _, value in pairs}))
-
-
-def _stored(store: str | Path | None) -> list[Path]:
-    """Return the folders of stored runs, the latest last; hidden ones are drafts and checkpoints."""
-    files = [file for file in root(store).glob("*/run.json") if not file.parent.name.startswith(".")]
-    return [file.parent for file in sorted(files, key=lambda file: file.stat().st_mtime)]
-
-
 def find(word: str, store: str | Path | None = None) -> Path:
     """Find a stored run by its folder, the start of its key, or METHOD/GRAPH for the latest such run."""
     if (Path(word) / "run.json").exists():
         return Path(word)
-    paths = _stored(store)
+    paths = folders(store)
     if "/" in word:
         method, graph = word.split("/", 1)
         latest = [path for path in paths if path.name.startswith(f"{method}_{graph}_")]
@@ -202,22 +184,7 @@ def find(word: str, store: str | Path | None = None) -> Path:
 
 def table(store: str | Path | None = None) -> pd.DataFrame:
     """Return the stored runs as a table, the latest last; a damaged folder is a row that says so."""
-    rows = []
-    for path in _stored(store):
-        try:
-            facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
-            row = {name: facts[name] for name in ("method", "graph", "seed", "epochs", "seconds", "peak_mib")}
-            row["preset"] = str(_asked(facts))
-        except (ValueError, KeyError):
-            row = {"method": "(damaged)"}
-        accuracy = [
-            f"{score['accuracy']['mean']:.1f} ({score['protocol']})"
-            for score in map(json.loads, (f.read_text(encoding="utf-8") for f in path.glob("scores/*.json")))
-            if isinstance(score.get("accuracy"), dict)
-        ]
-        rows.append({**row, "accuracy": "; ".join(accuracy), "folder": str(path)})
-    columns = ["method", "graph", "preset", "seed", "epochs", "seconds", "peak_mib", "accuracy", "folder"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows(store), columns=COLUMNS)
 
 
 def _split_contrast(contrast: Contrast) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -14,12 +14,12 @@ import ipywidgets as ipw
 from torch_geometric.data import Data
 from traitlets import Instance
 
-from workbench.config import options_of
+from workbench.config import Preset, options_of
 from workbench.datasets.files.registry import usable
 from workbench.errors import UserError
 from workbench.methods import METHODS, Config, configure, preset_names
 from workbench.methods import names as method_names
-from workbench.methods.presets import Preset, changes
+from workbench.methods.presets import changes
 from workbench.randomness import Randomness
 from workbench.widgets.live import Controls
 from workbench.widgets.shell import complaint, look

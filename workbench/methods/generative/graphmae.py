@@ -104,8 +104,10 @@ class GraphMAE(NodeMethod):
         x, edges = batch.x.to_dense(), batch.edge_index
         visible, masked = self.hide(x)
         kept = keep_edges(edges.shape[1], self.config.edge_drop, self.generator, device=edges.device).bool()
-        codes = self.bridge(self.encoder.embed(Data(x=visible, edge_index=edges[:, kept])))
+        seen = Data(x=visible, edge_index=edges[:, kept], degree=batch.get("degree"))
+        codes = self.bridge(self.encoder.embed(seen))
         anchors = masked[masked < batch.get("batch_size", len(x))]
+        anchors = anchors if len(anchors) else masked[:1]
         return Step({"reconstruction": self.error(x, codes, edges, masked, anchors)}, kept={"mask": masked})
 
     def hide(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,17 +1,19 @@
 """Batches of a graph's nodes: some are anchors, others the sampled neighbours that their embeddings are made from."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
+from torch_geometric.index import index2ptr
 from torch_geometric.loader import NodeLoader
 from torch_geometric.sampler import BaseSampler, EdgeSamplerInput, NodeSamplerInput, SamplerOutput
 from torch_geometric.utils import remove_self_loops
-from torch_geometric.utils.sparse import index2ptr
 
 from workbench.contrast import Contrast
 from workbench.contrast.negatives.sampled import SampledContrast
@@ -25,17 +27,13 @@ class BatchConfig(Config):
     """How much of a graph a training step sees.
 
     Attributes:
-        batch_size: anchors of a step, drawn without replacement until all nodes were; 0 takes the whole graph at once.
-        neighbours: most neighbours that are sampled of a node at each layer of the encoder.
+        batch_size: most anchors of a step, drawn without replacement until all nodes were; 0 takes the whole graph.
+        neighbours: most neighbours that are sampled of a node at each layer of the encoder. Graph convolutions weigh
+            them so that their sum is that of all neighbours in expectation; other layers take them as they are.
     """
 
     batch_size: int = at_least(0, 0)
     neighbours: int = at_least(1, 10)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.batch_size == 1:
-            raise UserError("batch_size is 1; it must be 0 (the whole graph) or at least 2", parameter="batch_size")
 
 
 class NodeMethod(Method):
@@ -56,14 +54,16 @@ class NodeMethod(Method):
             batch: the graph, or a batch of it.
             u, v: projections of the anchors in both views [anchors, dim].
         """
-        if batch is self.inputs:
+        if batch is self.inputs or self.config.negatives.name == "all":
             return self.negatives(u, v)
-        base, config = self.negatives.filled, self.config
-        assert isinstance(config, ContrastConfig)
-        chosen = config.sampled(base, self.inputs, self.randomness, batch.n_id[: len(u)])
-        if config.negatives.name != "all":
-            chosen.context.links = self.negatives.context.links  # is made once
-        return chosen(u, v)
+        assert isinstance(self.config, ContrastConfig)
+        chosen = self.config.sampled(self.negatives.filled, self.inputs, self.randomness, batch.n_id[: len(u)])
+        chosen.context.links = self.negatives.context.links  # is made once
+        try:
+            return chosen(u, v)
+        except UserError as error:
+            among = f"negatives of a batch are chosen among its {len(u):,} anchors, and a larger batch_size has more"
+            raise UserError(f"{error}; {among}", **error.fields) from None
 
     @classmethod
     def hops(cls, config: Any) -> int:
@@ -81,30 +81,45 @@ class NodeMethod(Method):
         nodes = int(inputs.num_nodes)
         x = inputs.x if inputs.x.layout == torch.strided else inputs.x.to_sparse_csr()
 
+        if config.batch_size == 1:
+            raise UserError("batch_size is 1; it must be 0 (the whole graph) or at least 2", parameter="batch_size")
+
         def attach(batch: Data) -> Data:
             batch.x = _dense_rows(x, batch.n_id.to(x.device))
-            sampled = torch.bincount(batch.edge_index[1].cpu(), minlength=len(batch.n_id))
-            batch.beyond = (sampler.most(batch.n_id) - sampled).to(batch.x)
+            batch.degree = sampler.degree(batch.n_id).to(batch.x)
+            looped = loops[batch.n_id[: sum(batch.num_sampled_nodes[:-1])]].nonzero()[:, 0].to(x.device)
+            batch.edge_index = torch.cat([batch.edge_index, looped.expand(2, -1)], 1)
             return batch
 
-        sampler = NeighbourSampler(inputs.edge_index.cpu(), nodes, config.neighbours, self.hops(config), generator)
-        drawn = _Anchors(nodes, max(1, nodes // config.batch_size), generator)
+        edge_index, most = inputs.edge_index.cpu(), min(config.neighbours, nodes)
+        loops = torch.zeros(nodes, dtype=torch.bool)
+        loops[edge_index[0, edge_index[0] == edge_index[1]]] = True
+        sampler = NeighbourSampler(edge_index, nodes, most, self.hops(config), generator)
+        drawn = _Anchors(nodes, self.parts(config, nodes), generator)
         links = Data(edge_index=inputs.edge_index, num_nodes=nodes)
         return NodeLoader(links, sampler, transform=attach, batch_sampler=drawn, filter_per_worker=False)
+
+    @staticmethod
+    def parts(config: Any, nodes: int) -> int:
+        """Return how many batches an epoch has: none is larger than asked, or of a single anchor."""
+        return max(1, min(math.ceil(nodes / config.batch_size), nodes // 2))
 
     @classmethod
     def peak(cls, config: Any, sizes: Mapping[str, int]) -> float:
         """Return the peak of a batch with the sampler beside it, or of the embedding of the whole graph."""
         if not config.batch_size or "graphs" in sizes:
             return cls.memory(config, sizes)
-        anchors = min(config.batch_size, sizes["nodes"])
-        rows = min(anchors * sum(config.neighbours**hop for hop in range(cls.hops(config) + 1)), sizes["nodes"])
-        edges, features, dim = min(sizes["edges"], rows * config.neighbours), sizes["features"], config.dim
-        batch = {"nodes": rows, "rows": rows, "edges": edges, "features": features, "nonzeros": rows * features}
-        # The pairs are those of the anchors; all rows were counted.
-        pairs = config.pair_bytes(anchors) - config.pair_bytes(rows) if isinstance(config, ContrastConfig) else 0
-        training = cls.memory(config, batch) + pairs + 4 * rows * features + 16 * (sizes["edges"] + sizes["nodes"])
-        return max(training, cls.graph_bytes(sizes) + 4 * sizes["nodes"] * 4 * dim + PROCESS)
+        nodes, edges, features, dim = sizes["nodes"], sizes["edges"], sizes["features"], config.dim
+        anchors, most = math.ceil(nodes / cls.parts(config, nodes)), min(config.neighbours, nodes)
+        reached = list(accumulate(min(anchors * most**hop, nodes) for hop in range(cls.hops(config) + 1)))
+        # The first layer takes all rows and gives those that the last hop was not needed for; few layers see as many.
+        taken, given = min(reached[-1], nodes), min(reached[-2], nodes)
+        batch = {"nodes": given, "rows": given, "edges": min(edges, taken * most), "features": features}
+        pairs = config.pair_bytes(anchors) - config.pair_bytes(given) if isinstance(config, ContrastConfig) else 0
+        training = cls.memory(config, batch) + pairs + 4 * taken * (2 * features + 4 * dim) + 16 * (edges + nodes)
+        # Layers of PyG's hold a message an edge, and all attributes; graph convolutions go by blocks of rows.
+        messages = 2.5 * edges * dim + nodes * features if hasattr(config, "encoder") else 0
+        return max(training, cls.graph_bytes(sizes) + 4 * (4 * nodes * dim + messages) + PROCESS)
 
 
 def _entries(pointer: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -181,15 +196,14 @@ class NeighbourSampler(BaseSampler):
             metadata=(index.input_id, index.time),
         )
 
-    def most(self, nodes: Tensor) -> Tensor:
-        """Return how many neighbours are sampled of nodes [nodes]."""
-        return (self.pointer[nodes + 1] - self.pointer[nodes]).clamp(max=self.neighbours)
+    def degree(self, nodes: Tensor) -> Tensor:
+        """Return how many neighbours nodes have in the whole graph [nodes]."""
+        return self.pointer[nodes + 1] - self.pointer[nodes]
 
     def draw(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
         """Draw neighbours of nodes: the neighbours [drawn], and for which of the nodes each was drawn [drawn]."""
         entries, owner, rank = _entries(self.pointer, nodes)
-        size = self.pointer[nodes + 1] - self.pointer[nodes]
-        many = size > self.neighbours
+        many = self.degree(nodes) > self.neighbours
         if many.any():
             # In a random order within each owner, of which the first ones are kept.
             among = many[owner]

@@ -29,10 +29,10 @@ class BGRLConfig(TwoViews):
     """Configuration of BGRL; the defaults are the authors' for Photo.
 
     Attributes:
-        epochs: steps on the whole graph.
+        epochs: passes over the graph, which is a step where it is taken whole.
         lr: the highest learning rate, at the end of the warm-up; it falls to 0 along half a cosine.
         weight_decay: decoupled weight decay of AdamW.
-        warmup: steps over which the learning rate rises from 0; the first has the rate 0.
+        warmup: epochs over which the learning rate rises from 0; the first has the rate 0.
         dim: width of the embedding; all layers but the last are twice as wide.
         prediction: hidden width of the predictor.
         layers: graph convolutions, each with a PReLU of its own.
@@ -84,7 +84,7 @@ class BGRL(NodeMethod):
         if config.target == "copy":
             self.target.load_state_dict(self.encoder.state_dict())
         self.target.requires_grad_(False)
-        self.momentum = config.momentum
+        self.momentum, self.passed = config.momentum, 0.0  # epochs, in parts where an epoch has several batches
 
     @classmethod
     def make_encoder(cls, config: BGRLConfig, shape: Mapping[str, int]) -> GCN:
@@ -98,10 +98,21 @@ class BGRL(NodeMethod):
         return torch.optim.AdamW(self.parameter_groups(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
     def before_epoch(self, epoch: int, optimiser: torch.optim.Optimizer) -> None:
-        """Set the learning rate and the momentum of the epoch."""
+        """Go on with the schedules from the beginning of an epoch."""
+        self.passed = float(epoch)
+        self.schedule(optimiser)
+
+    def schedule(self, optimiser: torch.optim.Optimizer) -> None:
+        """Set the learning rate and the momentum of the moment."""
         for group in optimiser.param_groups:
-            group["lr"] = self.config.lr * cosine(epoch, self.config.epochs, self.config.warmup)
-        self.momentum = 1 - (1 - self.config.momentum) * cosine(epoch, self.config.epochs)
+            group["lr"] = self.config.lr * cosine(self.passed, self.config.epochs, self.config.warmup)
+        self.momentum = 1 - (1 - self.config.momentum) * cosine(self.passed, self.config.epochs)
+
+    def update(self, step: Step, optimiser: torch.optim.Optimizer) -> None:
+        """Change the parameters, and count what part of the epoch has passed."""
+        self.schedule(optimiser)
+        super().update(step, optimiser)
+        self.passed += 1 / len(self.batches())
 
     def step(self, batch: Data) -> Step:
         """Predict the target's embedding of each view from the encoder's of the other: 2 - cos - cos, 0 to 4."""

@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 from torch_geometric.data import Data
 
 from workbench.encoders.gcn import GCN
-from workbench.encoders.graph import GraphTensors
+from workbench.encoders.graph import BLOCK, GraphTensors
 from workbench.encoders.heads import normalised_projector
 from workbench.methods.base import METHODS, Step, above, at_least
 from workbench.methods.nodes.batches import NodeMethod
@@ -104,4 +104,5 @@ class SwAV(NodeMethod):
 
     def details(self) -> dict[str, Tensor]:
         """Return the prototype that each node of the whole graph is nearest to, "cluster" [nodes]."""
-        return {"cluster": self.scores(self.projector(self.encoder.embed(self.inputs))).argmax(1)}
+        blocks = self.encoder.embed(self.inputs).split(max(1, BLOCK // self.config.prototypes))
+        return {"cluster": torch.cat([self.scores(self.projector(block)).argmax(1) for block in blocks])}
