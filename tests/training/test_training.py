@@ -89,7 +89,7 @@ def test_words_are_no_code(tmp_path: Path) -> None:
         ("contrast/negatives/samplers/drawn.py", {"e2neg", "grace", "str-gcl"}),
         ("contrast/negatives/samplers/similar.py", set()),
         *((f"rules/{name}.py", {"str-gcl"}) for name in (
-            "__init__", "formula", "language", "library", "published", "terms", "truth", "vocabulary")),
+            "__init__", "language", "library", "published", "syntax", "terms", "truth", "vocabulary")),
         ("rules/explanation.py", set()),
         ("errors.py", set()),
         ("plots/rules.py", set()),
@@ -117,7 +117,7 @@ def test_a_change_of_a_sampler_is_a_new_run_of_those_that_use_it(monkeypatch: py
     before = {name: version_of("grace", negatives=name) for name in wb.negatives.names()}
     monkeypatch.setattr(code_version, "_code", lambda path: code(path) + "changed" * (path == changed))
     new = {name for name in before if version_of("grace", negatives=name) != before[name]}
-    assert new == {"all", "degree-weighted", "hop-far", "hop-near", "uniform", "uniform-each"}
+    assert new == {"all", "debiased", "degree-weighted", "hop-far", "hop-near", "uniform", "uniform-each"}
 
 
 def test_a_damaged_checkpoint_is_named(small_graph: Data, tmp_path: Path) -> None:
