@@ -498,8 +498,14 @@ def test_a_user_error_is_one_line_whatever_its_text(
     def broken(*_: object) -> None:
         raise UserError("first\n  second")
 
-    monkeypatch.setattr("workbench.training.store.table", broken)
+    monkeypatch.setattr("workbench.training.stored.rows", broken)
     assert complaint(capsys, "runs") == "workbench: first second\n"
+
+
+@pytest.mark.parametrize("command", ["runs", "graphs"])
+def test_a_command_that_reads_tables_imports_no_torch(command: str) -> None:
+    code = f"import sys; from workbench.cli import main; sys.exit(main(['{command}']) or 'torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
 def test_help_is_quick() -> None:
