@@ -1,10 +1,9 @@
 """Forecast against measured peak memory of two epochs, each fit in a fresh process: python -m benchmarks.memory."""
 
-import json
-import subprocess
 import sys
-import tempfile
 from typing import Any
+
+from benchmarks import fresh
 
 # Method, graph and settings beside the authors' preset for that graph.
 FITS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -34,10 +33,7 @@ print(json.dumps([wb.forecast(method, data, epochs=2, **settings).peak_mib, run.
 
 def compare(method: str, graph: str, settings: dict[str, Any]) -> tuple[float, float]:
     """Return the forecast and the measured peak of one fit in MiB."""
-    with tempfile.TemporaryDirectory() as store:
-        words = [sys.executable, "-c", _CODE, json.dumps([method, graph, settings, store])]
-        shown = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
-    forecast, measured = json.loads(shown.splitlines()[-1])
+    forecast, measured = fresh.run(_CODE, method, graph, settings)
     return forecast, measured
 
 

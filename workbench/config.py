@@ -163,7 +163,7 @@ class Parameters:
     def flat(self) -> dict[str, Any]:
         """Return every parameter by its flat name; the options of a part only where they were given."""
         values: dict[str, Any] = {}
-        for name in self.types():
+        for name in (declared.name for declared in dataclasses.fields(self)):
             value = getattr(self, name)
             values[name] = value.name if isinstance(value, Part) else value
             if isinstance(value, Part):

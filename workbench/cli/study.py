@@ -5,7 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import workbench as wb
-from workbench.cli.output import Option, act, add_settings, check_out, code_of, print_json, settings_of, show_table
+from workbench.cli.output import (
+    Option,
+    act,
+    add_settings,
+    check_out,
+    code_of,
+    print_json,
+    settings_of,
+    show,
+    show_table,
+)
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -114,7 +124,7 @@ def _run(args: Namespace) -> int:
 def write_page(args: Namespace) -> None:
     """Write the page of all claims."""
     path = wb.studies.report.write(folder_of(args))
-    print_json({"page": path}) if args.json else print(path)
+    show(args, {"page": path}, path)
 
 
 def _report(args: Namespace) -> None:

@@ -73,8 +73,13 @@ class GCN(Encoder):
         for layer, bias in enumerate(self.biases):
             adjacency = view.step(len(self.biases) - 1 - layer)
             h = adjacency @ (h if layer == 0 else h @ self.weights[layer]) + bias
-            h = self._activation(layer)(self.norms[layer](h) if self.norms else h)
+            h = self._finished(layer, h)
         return h
+
+    def _finished(self, layer: int, h: Tensor) -> Tensor:
+        """Return what a layer gives of its sums: normalised, and through the activation."""
+        given: Tensor = self._activation(layer)(self.norms[layer](h) if self.norms else h)
+        return given
 
     def _activation(self, layer: int) -> nn.Module:
         return self.activation[layer] if isinstance(self.activation, nn.ModuleList) else self.activation
@@ -98,8 +103,7 @@ class GCN(Encoder):
                 mixed[rows] = part @ self.weights[layer]
             embedding = torch.empty_like(mixed)
             for rows, part in blocks_of(view.adjacency, step):
-                h = part @ mixed + bias
-                embedding[rows] = self._activation(layer)(self.norms[layer](h) if self.norms else h)
+                embedding[rows] = self._finished(layer, part @ mixed + bias)
             del mixed
         return embedding
 

@@ -78,8 +78,7 @@ class GraphTensors:
         self.anchors, self._full = self.reach[0] if self.reach else self.nodes, graph.get("degree")
         self.edge_index = edge_index[:, edge_index[0] != edge_index[1]]
         # Attributes that are learned themselves, such as a mask token, stay dense; so do those of a sampled batch.
-        dense = x.requires_grad or self.anchors < self.nodes
-        self.x = x if dense else _sparse_where_it_pays(x)
+        self.x = x if x.requires_grad or self.reach else _sparse_where_it_pays(x)
         loops = torch.arange(self.nodes, device=x.device).expand(2, -1)
         source, target = torch.cat([self.edge_index, loops], 1)
         # CSR rows are targets: a node collects from the sources of its incoming edges.
@@ -113,13 +112,18 @@ class GraphTensors:
         kept = torch.cat([keep, keep.new_ones(self.nodes)])[self._order]
         degree = self._degree(kept)
         if self._full is not None:  # sampled neighbours stand for all; of a node without any as many are dropped
-            sampled = self._degree(torch.ones_like(kept)) - 1
-            times = torch.where(sampled > 0, self._full / sampled.clamp(min=1), 1.0)
+            sampled, times = self._sampled
             unseen = self._full * (keep.mean() if len(keep) else 1)
             degree = 1 + torch.where(sampled > 0, (degree - 1) * times, unseen)
             kept = kept * torch.where(self._source == self._target, 1.0, times[self._target])
         inverse_root = degree.rsqrt()
         return self._with(kept * inverse_root[self._source] * inverse_root[self._target])
+
+    @cached_property
+    def _sampled(self) -> tuple[Tensor, Tensor]:
+        """How many neighbours of each node are in a batch [nodes], and for how many each of them stands [nodes]."""
+        sampled = self._degree(torch.ones(len(self._source), device=self._source.device)) - 1
+        return sampled, torch.where(sampled > 0, self._full / sampled.clamp(min=1), 1.0)
 
     def star_adjacency(self) -> Tensor:
         """Return the adjacency in which each node's neighbours count as leaves of a star around it.

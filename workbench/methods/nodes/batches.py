@@ -47,6 +47,12 @@ class NodeMethod(Method):
 
     negatives: SampledContrast  # of a method that contrasts nodes with negatives of one's choice
 
+    @staticmethod
+    def sampled_anchors(batch: Data) -> Tensor | None:
+        """Return the numbers of a sampled batch's anchors in the graph [anchors]; None where it is the whole graph."""
+        ids: Tensor | None = batch.get("n_id")
+        return None if ids is None else ids[: batch.batch_size]
+
     def contrast(self, batch: Data, u: Tensor, v: Tensor) -> Contrast:
         """Return whom the anchors of a batch are compared with: others of its anchors, chosen on the whole graph.
 
@@ -54,10 +60,11 @@ class NodeMethod(Method):
             batch: the graph, or a batch of it.
             u, v: projections of the anchors in both views [anchors, dim].
         """
-        if batch is self.inputs or self.config.negatives.name == "all":
+        anchors = self.sampled_anchors(batch)
+        if anchors is None or self.config.negatives.name == "all":
             return self.negatives(u, v)
         assert isinstance(self.config, ContrastConfig)
-        chosen = self.config.sampled(self.negatives.filled, self.inputs, self.randomness, batch.n_id[: len(u)])
+        chosen = self.config.sampled(self.negatives.filled, self.inputs, self.randomness, anchors)
         chosen.context.links = self.negatives.context.links  # is made once
         try:
             return chosen(u, v)
@@ -112,7 +119,7 @@ class NodeMethod(Method):
         nodes, edges, features, dim = sizes["nodes"], sizes["edges"], sizes["features"], config.dim
         anchors, most = math.ceil(nodes / cls.parts(config, nodes)), min(config.neighbours, nodes)
         reached = list(accumulate(min(anchors * most**hop, nodes) for hop in range(cls.hops(config) + 1)))
-        # The first layer takes all rows and gives those that the last hop was not needed for; few layers see as many.
+        # Only the first layer takes every row; what it gives, and all that follows, has those within one hop less.
         taken, given = min(reached[-1], nodes), min(reached[-2], nodes)
         batch = {"nodes": given, "rows": given, "edges": min(edges, taken * most), "features": features}
         pairs = config.pair_bytes(anchors) - config.pair_bytes(given) if isinstance(config, ContrastConfig) else 0

@@ -89,7 +89,7 @@ class StrGCL(NodeMethod):
         encoded = [self.encoder(view) for view in views]
         projections = [self.projector(h) for h in encoded]
         contrast = self.contrast(batch, *projections)
-        ids = None if batch is self.inputs else batch.n_id[: graph.anchors]
+        ids = self.sampled_anchors(batch)
         terms = {"base": c.loss(contrast, *projections).mean()}
         if c.alignment == "nodes":
             targets = self.targets if ids is None else self.targets[ids]
