@@ -140,7 +140,8 @@ def test_what_is_printed_reads_back(node: Node) -> None:
         return
     again = rules.parse(text)
     assert again == node and str(again) == text and hash(again) == hash(node)
-    assert rules.parse(text.replace(" ", "\n\t  ")) == node or '"' in text
+    if '"' not in text:  # white space in quotes belongs to a name
+        assert rules.parse(text.replace(" ", "\n\t  ")) == node
     assert [part.value for part in rules.thresholds(again)] == [part.value for part in rules.thresholds(node)]
 
 
