@@ -15,7 +15,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install run gallery lab app test test-oldest check format pictures lock clean
+.PHONY: help install run gallery lab app test test-oldest check bench bench-check format pictures lock clean
 
 help: ## show this list
 	@echo "make JOB, where JOB is one of:"
@@ -74,6 +74,14 @@ check: $(STAMP) ## check formatting, lint and types, changing nothing
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) -m nbstripout --verify --keep-id notebooks/*.ipynb
+
+BENCH := OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(PY) -m benchmarks
+
+bench: $(STAMP) ## measure times and memory, write docs/performance.md (an hour; BENCHMARKS="sparsity widgets" for some)
+	$(BENCH) $(BENCHMARKS)
+
+bench-check: $(STAMP) ## measure the ratios again, fail where one fell below its stored value
+	$(BENCH) --check $(BENCHMARKS)
 
 format: $(STAMP) ## format the code, mend what lint can mend, take the outputs out of the notebooks
 	$(PY) -m ruff format .

@@ -5,7 +5,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from workbench.cli.output import Option, show_facts, show_table
+from workbench.cli.output import Option, print_json, show_facts, show_table
 from workbench.errors import UserError
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
@@ -18,9 +18,14 @@ def add(option: Option) -> None:
 def run(args: Namespace) -> None:
     if not FOLDER.is_dir():
         raise UserError(f"benchmarks run from a clone of the project, beside the package: there is no folder {FOLDER}")
-    sys.path[:0] = [str(FOLDER.parent), str(FOLDER.parent / "tests")]  # tests/oracles.py has the plain re-statements
-    races = importlib.import_module("benchmarks.races")
+    sys.path.insert(0, str(FOLDER.parent))
+    measure = importlib.import_module("benchmarks.measure")
     if args.name is None:
-        show_table([{"benchmark": name} for name in races.names()], args.json)
-    else:
-        show_facts(races.run(args.name), args.json)
+        show_table([{"benchmark": name} for name in measure.BENCHMARKS.names()], args.json)
+        return
+    rows = measure.BENCHMARKS.get(args.name)()
+    if args.json:
+        print_json(rows)
+        return
+    for facts in rows:
+        show_facts(facts)
