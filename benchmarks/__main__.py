@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import BENCHMARKS, Rows, machine
+from workbench.errors import unknown
 
 DOCS = Path(__file__).parents[1] / "docs"
 STORED, PAGE = DOCS / "results" / "performance.json", DOCS / "performance.md"
@@ -75,17 +76,9 @@ def _words(key: str) -> str:
 
 
 def _figure(value: Any) -> str:
-    return (
-        f"{value:.3g}"
-        if isinstance(value, float) and abs(value) < 1000
-        else f"{value:,.0f}"
-        if _is(value)
-        else str(value)
-    )
-
-
-def _is(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:.3g}" if isinstance(value, float) and abs(value) < 1000 else f"{value:,.0f}"
 
 
 def _seconds(value: float | None) -> str:
@@ -101,11 +94,16 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--check", action="store_true", help="compare ratios with the stored ones, keep nothing")
     args = parser.parse_args(words)
     stored = json.loads(STORED.read_text()) if STORED.exists() else {}
+    for name in args.names:
+        if name not in (known := list(stored) if args.check else BENCHMARKS.names()):
+            parser.error(str(unknown("stored benchmark" if args.check else "benchmark", name, known)))
     with_ratio = [name for name, of in stored.items() if any("ratio" in row for row in of["rows"])]
     again = measured(args.names or (with_ratio if args.check else BENCHMARKS.names()))
     if args.check:
         failed = [f"{name}, {fell}" for name, of in again.items() for fell in lost(stored[name]["rows"], of["rows"])]
-        sys.exit("\n".join(["slower than the stored ratios:", *failed]) if failed else None)
+        if failed:
+            sys.exit("\n".join(["slower than the stored ratios:", *failed]))
+        return
     stored = dict(sorted((stored | again).items()))
     STORED.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
     PAGE.write_text(page(stored))

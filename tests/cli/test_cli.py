@@ -368,9 +368,10 @@ def test_a_mistake_in_a_formula_is_pointed_at(capsys: pytest.CaptureFixture[str]
 
 def test_bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"benchmark": "e2neg-step"} in parsed(capsys, "bench")
-    monkeypatch.setattr("benchmarks.races.run", lambda name: {"benchmark": name, "ratio": 4.25, "text": "a"})
-    assert said(capsys, "bench", "e2neg-step")[1] == "benchmark  e2neg-step\nratio      4.25\ntext       a\n"
-    assert parsed(capsys, "bench", "e2neg-step")["ratio"] == 4.25
+    measured = [{"case": "a step", "ratio": 4.25}, {"case": "two", "ratio": 2.0}]
+    monkeypatch.setattr("benchmarks.measure.BENCHMARKS.get", lambda name: lambda: measured)
+    assert said(capsys, "bench", "e2neg-step")[1] == "case   a step\nratio  4.25\ncase   two\nratio  2\n"
+    assert parsed(capsys, "bench", "e2neg-step") == measured
     monkeypatch.setattr("workbench.cli.bench.FOLDER", Path("installed/benchmarks"))
     assert "there is no folder installed/benchmarks" in complaint(capsys, "bench", "e2neg-step")
 
