@@ -3,10 +3,10 @@
 Importing this package is cheap; torch is loaded by the first function that needs it.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.datasets.files.registry import facts, names, register
+from workbench.lazy import lazily
 
 if TYPE_CHECKING:
     from workbench.datasets.kinds import content_hash
@@ -22,11 +22,5 @@ _LAZY = {
     "check": "nodes",
 }
 
+__getattr__ = lazily(__name__, {name: f"{__name__}.{module}:{name}" for name, module in _LAZY.items()})
 __all__ = ["check", "content_hash", "facts", "load_graph", "names", "planted", "register", "statistics"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'workbench.datasets' has no attribute {name!r}")
-    globals()[name] = value = getattr(import_module(f"workbench.datasets.{_LAZY[name]}"), name)
-    return value
