@@ -26,9 +26,9 @@ def negatives(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
         if isinstance(options[name], str | int) or len(set(options[name])) != len(options[name]):
             raise UserError(f"{name} are a list without repeats, not {options[name]!r}")
     chosen = [SHARED, EACH, *(name for name in samplers if name not in (SHARED, EACH, ALL))]
-    conditions, comparisons = [], []
+    conditions, comparisons, count = [], [], count_of(usual["method"])
     for objective, (sampler, k) in product(objectives, [(ALL, math.nan), *product(chosen, ks)]):
-        name, number = negatives_name(sampler, k, objective), {} if sampler == ALL else {count_of(usual["method"]): k}
+        name, number = negatives_name(sampler, k, objective), {} if sampler == ALL else {count: k}
         conditions.append({"name": name, "overrides": {"negatives": sampler, "objective": objective, **number}})
         random = SHARED if sampler == EACH or sampler in registry.SHARED else EACH
         rivals = {ALL: [], SHARED: [ALL]}.get(sampler, [ALL, random])
