@@ -32,7 +32,7 @@ def outcomes(tasks: list[Task], workers: int, on: str | None, shared: Named) -> 
     Args:
         workers, on: as for `workbench.studies.execute.execute`. shared: what `work` takes beside the task.
     """
-    if on and on.split()[0] in SUBMITIT:
+    if on and on.partition(" ")[0] in SUBMITIT:
         return by_submitit(tasks, on, shared)
     if on:
         return dask(tasks, on, shared)

@@ -1,6 +1,7 @@
 """Studies are run: many trainings and their scores, here, on cores or on a cluster, whatever happens to a worker."""
 
 import math
+import socket
 import time
 import warnings
 from collections.abc import Iterable
@@ -105,8 +106,9 @@ def execute(
         workers: processes here; None for one a physical core, 0 for this process, which ends at the first failure. Each
             has an equal share of the cores as its threads, whose number decides a run's bits.
         on: address of a Dask scheduler, on whose workers to train, or "slurm", which makes each task a job, with
-            submitit's settings of jobs behind it, e.g. "slurm slurm_partition=gpu timeout_min=60 mem_gb=8"; None for
-            this machine.
+            submitit's settings of jobs behind it, e.g. "slurm slurm_partition=gpu timeout_min=60 mem_gb=8" ("local"
+            makes processes here instead, all at once, to try it); None for this machine. A graph by name or file is
+            loaded where it is trained on, one in memory is sent there.
         deadline: seconds from now after which no training begins, and those under way end after their epoch, with a
             checkpoint.
         progress: show a bar with the time left.
@@ -128,6 +130,8 @@ def execute(
     with tqdm(total=len(tasks), desc=study.name, unit="run", disable=not progress) as bar:
         for outcome in backends.outcomes(tasks, workers, on, shared):
             outcomes[outcome.task] = outcome
+            if outcome.state == FAILED and outcome.host != socket.gethostname():
+                outcome.reason = f"on {outcome.host}: {outcome.reason}"
             if outcome.folder and not Path(outcome.folder).is_dir():
                 outcome.folder = f"{outcome.host}:{outcome.folder}"
                 away += 1
