@@ -28,6 +28,7 @@ def tables() -> list[dict[str, Any]]:
             f"workbench {command}",
             _process(BEFORE + COMMAND, command),
             _process(COMMAND, command),
+            repeats=2,
             must="no torch" + (f", at most {limit} s" if limit else ""),
             limit_seconds=limit,
         )

@@ -316,6 +316,27 @@ def test_jobs_that_cant_be_submitted_are_told(on: str, told: str, tmp_path: Path
     assert not [*tmp_path.iterdir()]
 
 
+def test_slurm_is_asked_for_an_array_of_jobs_and_its_refusal_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("submitit")
+    commands, asked_for = tmp_path / "bin", tmp_path / "asked"
+    commands.mkdir()
+    for name, script in (("srun", ""), ("sbatch", f'cp "$1" {asked_for}; echo "invalid partition: gpu" >&2; exit 1')):
+        (commands / name).write_text(f"#!/bin/sh\n{script}\n")
+        (commands / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
+    study, asked = planned(3, epochs=1)
+    with pytest.raises(
+        UserError, match="can be submitted to 'slurm slurm_partition=gpu mem_gb=8': invalid partition: gpu"
+    ):
+        execute.execute(study, asked, store=tmp_path, on="slurm slurm_partition=gpu mem_gb=8", progress=False)
+    lines = asked_for.read_text().splitlines()
+    wanted = ("array=0-2%3", "partition=gpu", "mem=8GB", f"time={backends.DAY}")
+    assert {f"#SBATCH --{option}" for option in wanted} <= {*lines} and not [*tmp_path.glob(".jobs-*")]
+
+
+@pytest.mark.filterwarnings("ignore:No submission happened:RuntimeWarning")
 def test_a_job_that_waits_until_the_deadline_is_withdrawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     submitit = pytest.importorskip("submitit")
     withdrawn = []

@@ -126,8 +126,8 @@ class Job:
 def by_submitit(tasks: list[Task], on: str, shared: Named) -> Iterator[Outcome]:
     """Work in jobs, one a task, of the cluster and with the settings that the words of `on` name.
 
-    What goes to a job and comes back lies pickled in a folder of the store, which is gone when all jobs gave a result.
-    Nobody else writes there: whoever can write to the store can also write the code that reads it.
+    What goes to a job and comes back lies pickled in a folder of the store that nobody but this user can enter, so what
+    is read there is our own. It is gone when all jobs gave a result.
     """
     try:
         import submitit
@@ -137,19 +137,20 @@ def by_submitit(tasks: list[Task], on: str, shared: Named) -> Iterator[Outcome]:
     cluster, *words = on.split()
     folder = Path(tempfile.mkdtemp(prefix=".jobs-", dir=shared["store"]))
     options, waiting, lost = {**shared, "wait": True}, list[tuple[Task, Any, int]](), False
+
+    def submit(task: Task) -> Any:
+        return executor.submit(Job(), task, **{**options, "in_memory": _own(task, shared["in_memory"])})
+
     try:
         try:
             settings = {name: _value(text) for name, _, text in (word.partition("=") for word in words)}
             executor = submitit.AutoExecutor(folder, cluster=cluster)
             executor.update_parameters(**{"name": DISTRIBUTION, "timeout_min": DAY, **settings})
+            with executor.batch():  # one array of jobs
+                submitted = [(task, submit(task), 1) for task in tasks]
         except (AssertionError, NameError, RuntimeError, TypeError, ValueError) as error:
             raise UserError(f"no job can be submitted to {on!r}: {_line(error)}") from None
-
-        def submit(task: Task) -> Any:
-            return executor.submit(Job(), task, **{**options, "in_memory": _own(task, shared["in_memory"])})
-
-        with executor.batch():  # one array of jobs
-            waiting = [(task, submit(task), 1) for task in tasks]
+        waiting = submitted
         while waiting:
             late = time.time() >= shared["until"]
             for entry in [entry for entry in waiting if late and entry[1].state == "PENDING"]:
