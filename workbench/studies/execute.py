@@ -13,10 +13,10 @@ import psutil
 from tqdm.auto import tqdm
 
 from workbench.errors import UserError
-from workbench.studies import backends, results
+from workbench.studies import backends, results, worker
 from workbench.studies.study import Study, load
 from workbench.studies.tasks import Task, named, plan, through_lens
-from workbench.studies.worker import FAILED, STORED, TRAINED, UNFINISHED, Named, Outcome, loaded
+from workbench.studies.worker import FAILED, STORED, TRAINED, UNFINISHED, Named, Outcome
 from workbench.training import store as runs
 
 SHARED = "a store that all workers see keeps runs together"
@@ -79,7 +79,7 @@ def conduct(
     if away := [folder for folders in trained.values() for folder in folders if not Path(folder).is_dir()]:
         raise UserError(f"study {study.name!r} scores runs together, and {away[0]} is not here: {SHARED}")
     for (condition, name), folders in trained.items():
-        scored = in_memory[name] if name in in_memory else loaded(name)
+        scored = in_memory[name] if name in in_memory else worker.loaded(name)
         rows += through_lens(study, map(runs.load, folders), scored, condition)
     return outcomes, results.table(rows)
 
