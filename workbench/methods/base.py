@@ -15,9 +15,9 @@ from workbench.contrast.kernels import TILE
 from workbench.contrast.negatives.sampled import SampledContrast
 from workbench.contrast.negatives.selection import SAMPLERS, SHARED
 from workbench.contrast.ratio import BUDGET_MIB
+from workbench.datasets.attributes import SPARSE_BELOW
 from workbench.datasets.kinds import kind_of
 from workbench.encoders.base import Encoder
-from workbench.encoders.graph import SPARSE_BELOW
 from workbench.errors import UserError
 from workbench.objectives import OBJECTIVES
 from workbench.randomness import Randomness
