@@ -17,7 +17,7 @@ from workbench.errors import UserError
 # Below this share of non-zeros a sparse product is the faster one, forward and backward, and so are cosines of nodes.
 SPARSE_BELOW = 0.04
 LARGE = 1 << 29  # bytes of a dense matrix above which few non-zeros are kept sparse when a graph is loaded
-BLOCK = 1 << 23  # numbers that are looked at in one go: 32 MiB
+BLOCK = 1 << 21  # numbers that are looked at in one go: 8 MiB
 
 
 class AttributesOnDisk(FeatureStore):
@@ -44,8 +44,9 @@ class AttributesOnDisk(FeatureStore):
 
     def rows(self, nodes: Tensor | slice) -> Tensor:
         """Return the attributes of some nodes [some, features]."""
-        where = nodes if isinstance(nodes, slice) else nodes.cpu().numpy()
-        x = torch.from_numpy(self._stored[where].astype(np.float32))
+        whole = isinstance(nodes, slice)  # a view of the file, not yet a copy
+        stored = self._stored[nodes if whole else nodes.cpu().numpy()]
+        x = torch.from_numpy(np.asarray(stored).astype(np.float32, copy=whole))
         return x if self._least is None else unit_sums(x, self._least)
 
     def normalised(self) -> "AttributesOnDisk":
@@ -184,5 +185,5 @@ def to_scipy(x: Tensor) -> sp.csr_matrix:
 
 def unit_sums(x: Tensor, least: Tensor) -> Tensor:
     """Divide each row by its sum, or by 1 where that is less, once the least entry of all is subtracted; in place."""
-    x = x if least == 0 else x - least
+    x = x if least == 0 else x.sub_(least)
     return x.div_(x.sum(dim=-1, keepdim=True).clamp_(min=1.0))

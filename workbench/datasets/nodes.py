@@ -68,7 +68,7 @@ class Nodes(Kind):
     def entries(self, data: Data) -> dict[str, int]:
         """Return how many edges and attributes other than zero there are."""
         edges, x = int(data.edge_index.shape[1]), data.x
-        if isinstance(x, AttributesOnDisk):  # not read for this; "read" is how many numbers an embedding reads at once
+        if isinstance(x, AttributesOnDisk):  # not read for this; "read" are the numbers that are looked at in one go
             return {"edges": edges, "nonzeros": x.numel(), "read": min(BLOCK, x.numel())}
         return {"edges": edges, "nonzeros": nonzeros(x)}
 
@@ -115,7 +115,9 @@ def _nonzeros(x: Attributes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for rows, block in blocks(x):
         flat = block.detach().cpu().contiguous().view(-1).numpy()
         where = np.flatnonzero(flat)
-        yield where + rows.start * x.size(1), flat[where]
+        values = flat[where]
+        where += rows.start * x.size(1)
+        yield where, values
 
 
 def check(graph: Data) -> None:

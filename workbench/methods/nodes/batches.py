@@ -132,7 +132,7 @@ class NodeMethod(Method):
         # Layers of PyG's hold a message an edge, and all attributes; graph convolutions go by blocks of rows.
         messages = 2.5 * edges * dim + nodes * features if hasattr(config, "encoder") else 0
         embedding = cls.graph_bytes(sizes) + 4 * (4 * nodes * dim + messages) + PROCESS
-        return max(training, embedding + 8 * sizes.get("read", 0))
+        return max(training, embedding + 32 * sizes.get("read", 0))
 
 
 class _Anchors(NamedTuple):
