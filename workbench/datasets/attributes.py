@@ -44,9 +44,10 @@ class AttributesOnDisk(FeatureStore):
 
     def rows(self, nodes: Tensor | slice) -> Tensor:
         """Return the attributes of some nodes [some, features]."""
-        whole = isinstance(nodes, slice)  # a view of the file, not yet a copy
-        stored = self._stored[nodes if whole else nodes.cpu().numpy()]
-        x = torch.from_numpy(np.asarray(stored).astype(np.float32, copy=whole))
+        if isinstance(nodes, slice):  # a view of the file, not yet a copy
+            x = torch.from_numpy(np.asarray(self._stored[nodes]).astype(np.float32))
+        else:
+            x = torch.from_numpy(np.asarray(self._stored[nodes.cpu().numpy()]).astype(np.float32, copy=False))
         return x if self._least is None else unit_sums(x, self._least)
 
     def normalised(self) -> "AttributesOnDisk":
@@ -116,11 +117,15 @@ def rows_of(x: Attributes, nodes: Tensor) -> Tensor:
     nodes = nodes.to(x.device)
     if x.layout == torch.strided:
         return x[nodes]
-    x = x.to_sparse_csr()
-    entries, owner, _ = entries_of(x.crow_indices(), nodes)
-    dense = x.values().new_zeros(len(nodes), x.shape[1])
-    dense[owner, x.col_indices()[entries]] = x.values()[entries]
-    return dense
+    return csr_rows(x.to_sparse_csr(), nodes).to_dense()
+
+
+def csr_rows(x: Tensor, nodes: Tensor) -> Tensor:
+    """Return some rows of a CSR matrix, CSR [some, features]."""
+    pointer, shape = x.crow_indices(), (len(nodes), x.shape[1])
+    places, owner, _ = entries_of(pointer, nodes)
+    pointer = torch.cat([pointer.new_zeros(1), torch.bincount(owner, minlength=len(nodes)).cumsum(0)])
+    return torch.sparse_csr_tensor(pointer, x.col_indices()[places], x.values()[places], shape, check_invariants=False)
 
 
 def entries_of(pointer: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:

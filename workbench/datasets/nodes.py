@@ -1,6 +1,7 @@
 """One graph whose nodes are embedded: its kind, its numbers, its hash, and the checks that it must pass."""
 
 import hashlib
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -66,11 +67,17 @@ class Nodes(Kind):
         return {"nodes": int(data.num_nodes or 0)}
 
     def entries(self, data: Data) -> dict[str, int]:
-        """Return how many edges and attributes other than zero there are."""
+        """Return how many edges and attributes other than zero there are, and "row", the numbers that hold a node's.
+
+        Where attributes stay on disk, they are not counted, and "read" are the numbers that are looked at in one go.
+        """
         edges, x = int(data.edge_index.shape[1]), data.x
-        if isinstance(x, AttributesOnDisk):  # not read for this; "read" are the numbers that are looked at in one go
-            return {"edges": edges, "nonzeros": x.numel(), "read": min(BLOCK, x.numel())}
-        return {"edges": edges, "nonzeros": nonzeros(x)}
+        if isinstance(x, AttributesOnDisk):
+            return {"edges": edges, "nonzeros": x.numel(), "row": x.size(1), "read": min(BLOCK, x.numel())}
+        filled = nonzeros(x)
+        # A sparse entry is a float and a column number of 8 bytes.
+        row = 3 * math.ceil(filled / max(len(x), 1)) if is_sparse(x) else x.size(1)
+        return {"edges": edges, "nonzeros": filled, "row": row}
 
     def names_of(self, data: Data, key: str = "node_names") -> list[str] | None:
         """Return the names of the nodes, or under the key "feature_names" of the attributes."""

@@ -49,7 +49,10 @@ class View:
 
     def first(self, rows: int) -> "View":
         """Return the view without the attributes of other nodes than the first ones."""
-        return self if rows == len(self.x) else View(self.x[:rows], self.columns, self.adjacency, self.reach)
+        if rows == len(self.x):
+            return self
+        x = self.x[:rows] if self.x.layout == torch.strided else rows_of(self.x, slice(0, rows), self.x.shape[1])
+        return View(x, self.columns, self.adjacency, self.reach)
 
     def linear(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Return X diag(columns) weight + bias [nodes, width]; rows of the weight are masked, not the attributes."""
@@ -77,9 +80,8 @@ class GraphTensors:
         self.reach = tuple(accumulate(graph.get("num_sampled_nodes") or ()))
         self.anchors, self._full = self.reach[0] if self.reach else self.nodes, graph.get("degree")
         self.edge_index = edge_index[:, edge_index[0] != edge_index[1]]
-        # Attributes that are learned themselves, such as a mask token, stay dense; so do those of a sampled batch.
-        on_disk = isinstance(x, AttributesOnDisk)
-        self.x: Attributes = x if on_disk or x.requires_grad or self.reach else where_it_pays(x)
+        # Attributes that are learned themselves, such as a mask token, stay dense.
+        self.x: Attributes = x if isinstance(x, AttributesOnDisk) or x.requires_grad else where_it_pays(x)
         loops = torch.arange(self.nodes, device=edge_index.device).expand(2, -1)
         source, target = torch.cat([self.edge_index, loops], 1)
         # CSR rows are targets: a node collects from the sources of its incoming edges.
@@ -163,7 +165,7 @@ def blocks_of(matrix: Attributes, step: int) -> Iterator[tuple[slice, Tensor]]:
     for start in range(0, len(matrix), step):
         rows = slice(start, min(start + step, len(matrix)))
         if isinstance(matrix, AttributesOnDisk):
-            yield rows, matrix.rows(rows)
+            yield rows, where_it_pays(matrix.rows(rows))
         elif matrix.layout == torch.strided:
             yield rows, matrix[rows]
         else:

@@ -206,7 +206,7 @@ class Method(nn.Module):
         numbers = 2.5 * rows * (dim * (2 * layers - 1) + 2 * hidden + 3 * dim + 2 * max(2 * dim, hidden))
         numbers += 6 * cls.encoder_numbers(config, sizes) + 8 * dim * hidden
         pairs = config.pair_bytes(rows) if isinstance(config, ContrastConfig) else 0
-        preparing = rows * sizes.get("features", 0)  # which attributes aren't zero, a byte each
+        preparing = rows * sizes.get("row", sizes.get("features", 0))  # which attributes aren't zero, a byte each
         return PROCESS + cls.graph_bytes(sizes) + max(4 * numbers + pairs, preparing)
 
     @classmethod

@@ -17,7 +17,7 @@ from torch_geometric.utils import remove_self_loops
 
 from workbench.contrast import Contrast
 from workbench.contrast.negatives.sampled import SampledContrast
-from workbench.datasets.attributes import AttributesOnDisk, entries_of, is_sparse, rows_of
+from workbench.datasets.attributes import AttributesOnDisk, csr_rows, entries_of, is_sparse, rows_of
 from workbench.encoders.base import ENCODERS
 from workbench.errors import UserError
 from workbench.methods.base import PROCESS, Config, ContrastConfig, Method, at_least
@@ -94,8 +94,10 @@ class NodeMethod(Method):
             raise UserError("batch_size is 1; it must be 0 (the whole graph) or at least 2", parameter="batch_size")
 
         def attach(batch: Data) -> Data:
-            batch.x = (batch.x if on_disk else rows_of(x, batch.n_id)).to(device)
-            batch.degree = sampler.degree(batch.n_id).to(batch.x)
+            if not on_disk:
+                batch.x = (csr_rows if is_sparse(x) else rows_of)(x, batch.n_id.to(device))
+            batch.x = batch.x.to(device)
+            batch.degree = sampler.degree(batch.n_id).to(device, batch.x.dtype)
             looped = loops[batch.n_id[: sum(batch.num_sampled_nodes[:-1])]].nonzero()[:, 0].to(device)
             batch.edge_index = torch.cat([batch.edge_index.to(device), looped.expand(2, -1)], 1)
             return batch
@@ -126,9 +128,10 @@ class NodeMethod(Method):
         reached = list(accumulate(min(anchors * most**hop, nodes) for hop in range(cls.hops(config) + 1)))
         # Only the first layer takes every row; what it gives, and all that follows, has those within one hop less.
         taken, given = min(reached[-1], nodes), min(reached[-2], nodes)
-        batch = {"nodes": given, "rows": given, "edges": min(edges, taken * most), "features": features}
+        row = sizes.get("row", features)
+        batch = {"nodes": given, "rows": given, "edges": min(edges, taken * most), "features": features, "row": row}
         pairs = config.pair_bytes(anchors) - config.pair_bytes(given) if isinstance(config, ContrastConfig) else 0
-        training = cls.memory(config, batch) + pairs + 4 * taken * (2 * features + 4 * dim) + 16 * (edges + nodes)
+        training = cls.memory(config, batch) + pairs + 4 * taken * (2 * row + 4 * dim) + 16 * (edges + nodes)
         # Layers of PyG's hold a message an edge, and all attributes; graph convolutions go by blocks of rows.
         messages = 2.5 * edges * dim + nodes * features if hasattr(config, "encoder") else 0
         embedding = cls.graph_bytes(sizes) + 4 * (4 * nodes * dim + messages) + PROCESS
