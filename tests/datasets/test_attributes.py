@@ -184,6 +184,8 @@ def test_a_graph_larger_than_memory_is_trained_on_and_embedded_to_the_same_bits(
     settings = {"batch_size": 400, "neighbours": 2, "epochs": 1, "dim": 16, "progress": False, "device": "cpu"}
     run = wb.fit("dgi", known, store=tmp_path / "memory", **settings)
     assert np.array_equal(np.load(tmp_path / "embeddings.npy"), run.embeddings.numpy())
+    told = {"batch_size": 400, "neighbours": 2, "dim": 16}
+    assert wb.forecast("dgi", wb.load_graph(tmp_path), **told).peak_mib < 110  # what is read, not the 114 MiB
 
 
 @pytest.mark.parametrize(

@@ -46,10 +46,10 @@ def refuse_if_too_large(method: str, config: Config, kind: Kind, data: Any) -> N
     needed, free = expected_mib(method, config, kind, data), available_mib()
     if needed > free:
         less, parameters = "a smaller dim or smaller data need less", config.flat()
-        if parameters.get("batch_size") == 0:
+        if kind.name == "nodes" and parameters.get("batch_size") == 0:
             batched = type(config).from_flat(parameters | {"batch_size": BATCH})
             less = f"batch_size={BATCH} needs about {expected_mib(method, batched, kind, data):,.0f} MiB, and {less}"
-        elif "batch_size" in parameters:
+        elif parameters.get("batch_size"):
             less = less.replace("a smaller dim", "a smaller batch_size or dim")
         if parameters.get("negatives") == "all":
             fewer = type(config).from_flat(parameters | {"negatives": "uniform"})
