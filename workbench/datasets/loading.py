@@ -100,7 +100,7 @@ def _fetch(source: Any, root: Any, features: Features, labels: Labels, directed:
         return from_data(source, features, labels), str(source.get("name") or "data")
     if isinstance(source, str | os.PathLike):
         path = Path(source).expanduser()
-        if path.is_dir():
+        if str(source) and path.is_dir():
             return read_folder(path, features, labels), path.name
         if isinstance(source, str) and path.suffix not in SUFFIXES and "/" not in source and os.sep not in source:
             raise unknown("graph", source, names())

@@ -80,7 +80,7 @@ class GCN(Encoder):
         weight, adjacency = self.weights[layer], view.step(len(self.biases) - 1 - layer)
         if layer:
             return (adjacency @ h) @ weight if view.reach else adjacency @ (h @ weight)
-        if view.reach:  # of a batch few rows are left once neighbours are summed
+        if view.reach and h.layout == torch.strided:  # of a batch few rows are left once neighbours are summed
             return View(adjacency @ (h if order is None else h[order]), view.columns, adjacency).linear(weight)
         mixed = view.linear(weight)
         return adjacency @ (mixed if order is None else mixed[order])

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench.datasets.attributes import Attributes, AttributesOnDisk, where_it_pays
+from workbench.datasets.attributes import Attributes, AttributesOnDisk, is_sparse, where_it_pays
 from workbench.views.edges import keep_edges
 from workbench.views.features import keep_columns
 
@@ -80,8 +80,9 @@ class GraphTensors:
         self.reach = tuple(accumulate(graph.get("num_sampled_nodes") or ()))
         self.anchors, self._full = self.reach[0] if self.reach else self.nodes, graph.get("degree")
         self.edge_index = edge_index[:, edge_index[0] != edge_index[1]]
-        # Attributes that are learned themselves, such as a mask token, stay dense.
-        self.x: Attributes = x if isinstance(x, AttributesOnDisk) or x.requires_grad else where_it_pays(x)
+        # Attributes that are learned themselves, such as a mask token, stay dense; so do dense ones of a sampled batch.
+        as_it_is = isinstance(x, AttributesOnDisk) or x.requires_grad or (self.reach and not is_sparse(x))
+        self.x: Attributes = x if as_it_is else where_it_pays(x)
         loops = torch.arange(self.nodes, device=edge_index.device).expand(2, -1)
         source, target = torch.cat([self.edge_index, loops], 1)
         # CSR rows are targets: a node collects from the sources of its incoming edges.

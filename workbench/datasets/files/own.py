@@ -206,7 +206,9 @@ def _finished(data: Data, features: Features, labels: Labels) -> Data:
         check(data)  # the edges, before anything is counted on them
         if features == "identity":
             diagonal = torch.arange(nodes).expand(2, -1)
-            data.x = as_loaded(torch.sparse_coo_tensor(diagonal, torch.ones(nodes), (nodes, nodes)))
+            data.x = as_loaded(
+                torch.sparse_coo_tensor(diagonal, torch.ones(nodes), (nodes, nodes), check_invariants=False)
+            )
         else:
             data.x = one_hot(degree(data.edge_index[0], nodes, dtype=torch.long))
             data.feature_names = [f"degree {count}" for count in range(data.x.size(1))]
@@ -264,7 +266,9 @@ def read_arrays(path: Path) -> Data:
             for key in ("attr", "adj")
         )
         places = torch.from_numpy(np.stack(x.nonzero()))
-        attributes = as_loaded(torch.sparse_coo_tensor(places, torch.from_numpy(x.data[x.data != 0]), x.shape))
+        attributes = as_loaded(
+            torch.sparse_coo_tensor(places, torch.from_numpy(x.data[x.data != 0]), x.shape, check_invariants=True)
+        )
         arrays |= {"edge_index": np.stack(edges.nonzero())}
         arrays |= {"y": arrays["labels"]} if "labels" in arrays else {}
     elif "edges" in arrays:
