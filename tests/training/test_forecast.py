@@ -85,11 +85,12 @@ def test_a_fit_without_room_is_refused_with_numbers_and_what_needs_less(
         f"{wb.forecast('grace', graph, 'defaults', negatives=name, **words).peak_mib:,.0f} MiB"
         for name in ("all", "uniform")
     )
+    batched = wb.forecast("grace", graph, "defaults", batch_size=1024, **words).peak_mib
     with pytest.raises(UserError) as refused:
         wb.fit("grace", graph, "defaults", device="cpu", progress=False, store=tmp_path / "none", **words)
     assert str(refused.value) == (
         f"training grace needs about {needed} and 40 MiB are available; negatives='uniform' needs about {fewer}, "
-        "and a smaller dim or smaller data need less"
+        f"and batch_size=1024 needs about {batched:,.0f} MiB, and a smaller dim or smaller data need less"
     )
     assert needed != fewer and not (tmp_path / "none").exists()
 

@@ -16,13 +16,14 @@ def run(args: Namespace) -> None:
     from workbench.datasets.files.registry import kind_of_row, present
 
     if args.graph is not None:
+        from workbench.datasets.attributes import form_of
         from workbench.datasets.kinds import kind_of
 
         data = wb.load_graph(args.graph)
         kind = kind_of(data)
         known = wb.graphs.facts(data.name) if args.graph in wb.graphs.names() else {}
         if kind.name == "nodes":
-            figures = wb.graphs.statistics(data)
+            figures = {**wb.graphs.statistics(data), "attributes": form_of(data.x)}
         else:
             shape = kind.shape(data)
             sizes = {name: count for name, count in kind.sizes(data).items() if f"{name}s" not in shape}

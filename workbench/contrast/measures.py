@@ -15,6 +15,7 @@ from torch_geometric.utils import softmax
 from workbench.contrast.kernels import log_sums
 from workbench.contrast.negatives.context import Positions, SamplingContext
 from workbench.contrast.negatives.selection import Selection
+from workbench.datasets.attributes import in_memory
 from workbench.datasets.structure import hop_distances
 from workbench.errors import UserError
 from workbench.randomness import Randomness
@@ -78,7 +79,8 @@ def views_of(embedding: Any, graph: Data, tau: float) -> tuple[Views, str]:
     if embedding is None:
         if graph.x is None:
             raise UserError("the audit compares attributes, and the graph has none; pass an embedding")
-        u, v, note = graph.x, graph.x, "Similarities are of the attributes, which stand for both views."
+        u = v = in_memory(graph.x, "the audit")
+        note = "Similarities are of the attributes, which stand for both views."
     elif isinstance(embedding, Tensor | np.ndarray):
         u = v = torch.as_tensor(embedding)
         note = "Similarities are of the matrix given, which stands for both views."

@@ -116,7 +116,7 @@ def content_hash(data: Any) -> str:
 
 def alone(tensor: Tensor) -> Tensor:
     """Return a tensor in whose memory nothing else lies, such as the held-out edges that it was cut off from."""
-    if tensor.layout != torch.strided:
+    if not isinstance(tensor, Tensor) or tensor.layout != torch.strided:  # it may be a store of attributes on disk
         return tensor
     whole = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
     return tensor if whole else tensor.clone()

@@ -2,16 +2,16 @@
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import networkx
 import torch
-from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 from torch_geometric.utils import coalesce, to_undirected
 
+from workbench.datasets.attributes import Attributes, AttributesOnDisk, blocks, in_memory, is_sparse, unit_sums
 from workbench.datasets.files.named import load_files
-from workbench.datasets.files.own import SUFFIXES, Features, Labels, from_data, from_networkx, read_file
+from workbench.datasets.files.own import SUFFIXES, Features, Labels, from_data, from_networkx, read_file, read_folder
 from workbench.datasets.files.registry import BUILDERS, FIGURES, facts, names
 from workbench.datasets.graph_sets import GraphSet, with_attributes
 from workbench.datasets.kinds import content_hash, kind_of
@@ -34,7 +34,8 @@ def load_graph(
 
     Args:
         source: a name of names(); "planted:100000" for a planted graph of that size; a path to .graphml, .gml, .csv or
-            .tsv (an edge list), .pt or .npz; a networkx graph; a PyG Data or HeteroData; or a list of Data.
+            .tsv (an edge list), .pt or .npz; a folder with x.npy and edge_index.npy, and perhaps y.npy and masks, whose
+            attributes stay on disk; a networkx graph; a PyG Data or HeteroData; or a list of Data.
         root: where the files of named graphs lie; default: env WORKBENCH_DATA, else the folder data/. It may be
             read-only. Missing files are downloaded into it by the PyG dataset class.
         normalise: of a single graph; other data stay as they are. True divides each row of the attributes by its sum,
@@ -51,6 +52,13 @@ def load_graph(
         x float32 [nodes, features], edge_index int64 [2, edges] without repeats and sorted, y int64 [nodes], masks,
         class_names, node_names and feature_names where they are known, and name. Of other kinds: a list of Data, whose
         attributes are one-hot degrees where the set has none, or a HeteroData.
+
+        x is a sparse CSR tensor where it comes sparse, takes more than 512 MiB dense and less than a twenty-fifth of it
+        isn't 0: of the named graphs only "physics"; x.to_dense() is the other form of the same graph, of the same hash.
+        Encoders of graph convolutions, samplers, rules and probes keep it sparse; GraphMAE's attention and GIN layers
+        make a dense copy, and so do a rule that reads cosines by "pca" of few columns and normalise="columns". Of a
+        folder x is an `AttributesOnDisk`, PyG's FeatureStore over the file: methods that take batch_size read the rows
+        of a batch only, and what would take all of it at once is refused.
 
     Raises:
         UserError: unknown name, missing or damaged file, or something in a graph of yours that can't be trained on.
@@ -92,6 +100,8 @@ def _fetch(source: Any, root: Any, features: Features, labels: Labels, directed:
         return from_data(source, features, labels), str(source.get("name") or "data")
     if isinstance(source, str | os.PathLike):
         path = Path(source).expanduser()
+        if str(source) and path.is_dir():
+            return read_folder(path, features, labels), path.name
         if isinstance(source, str) and path.suffix not in SUFFIXES and "/" not in source and os.sep not in source:
             raise unknown("graph", source, names())
         return read_file(path, features, labels, bool(directed)), path.stem
@@ -101,17 +111,23 @@ def _fetch(source: Any, root: Any, features: Features, labels: Labels, directed:
     return data, str(getattr(source, "name", None) or "data")
 
 
-def _normalised(x: Tensor, how: Normalise) -> Tensor:
-    """Normalise attributes [nodes, features]; in place, as the largest graph's take more than a gigabyte."""
+def _normalised(x: Any, how: Normalise) -> Attributes:
+    """Normalise attributes [nodes, features]; in place, as a large graph's take hundreds of megabytes."""
     if how is False:
-        return x
-    if (least := x.min()) != 0:
-        x = x - least
-    x.div_(x.sum(dim=-1, keepdim=True).clamp_(min=1.0))
+        return cast(Attributes, x)
+    if isinstance(x, AttributesOnDisk):
+        return x.normalised() if how is True else cast(Attributes, in_memory(x, 'normalise="columns"'))
+    if is_sparse(x) and how is True and bool((x.values() >= 0).all()):
+        # Sums of dense rows, which have the bits of those that a dense graph is divided by.
+        sums = torch.cat([block.sum(dim=-1) for _, block in blocks(x)]).clamp_(min=1.0)
+        x.values().div_(sums.repeat_interleave(x.crow_indices().diff()))
+        return cast(Attributes, x)
+    x = x.to_dense()  # hardly any entry stays 0
+    x = unit_sums(x, x.min())
     if how == "columns":
         deviation, mean = torch.std_mean(x.double(), dim=0, correction=0)
         x = ((x - mean) / torch.where(deviation > 0, deviation, 1.0)).float()
-    return x
+    return cast(Attributes, x)
 
 
 def _compare_with_facts(name: str, data: Any, directed: bool | None) -> None:

@@ -1,6 +1,7 @@
 """One graph whose nodes are embedded: its kind, its numbers, its hash, and the checks that it must pass."""
 
 import hashlib
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,11 +12,10 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import homophily, is_undirected
 
+from workbench.datasets.attributes import BLOCK, Attributes, AttributesOnDisk, blocks, entries, is_sparse, nonzeros
 from workbench.datasets.kinds import KINDS, Contents, Kind, content_hash, only
 from workbench.datasets.structure import adjacency
 from workbench.errors import UserError
-
-BLOCK = 1 << 24  # attributes looked at in one go: 64 MiB
 
 
 @KINDS.register("nodes")
@@ -67,10 +67,17 @@ class Nodes(Kind):
         return {"nodes": int(data.num_nodes or 0)}
 
     def entries(self, data: Data) -> dict[str, int]:
-        """Return how many edges and attributes other than zero there are."""
-        x = data.x
-        nonzeros = x.count_nonzero() if x.layout == torch.strided else x.values().count_nonzero()
-        return {"edges": int(data.edge_index.shape[1]), "nonzeros": int(nonzeros)}
+        """Return how many edges and attributes other than zero there are, and "row", the numbers that hold a node's.
+
+        Where attributes stay on disk, they are not counted, and "read" are the numbers that are looked at in one go.
+        """
+        edges, x = int(data.edge_index.shape[1]), data.x
+        if isinstance(x, AttributesOnDisk):
+            return {"edges": edges, "nonzeros": x.numel(), "row": x.size(1), "read": min(BLOCK, x.numel())}
+        filled = nonzeros(x)
+        # A sparse entry is a float and a column number of 8 bytes.
+        row = 3 * math.ceil(filled / max(len(x), 1)) if is_sparse(x) else x.size(1)
+        return {"edges": edges, "nonzeros": filled, "row": row}
 
     def names_of(self, data: Data, key: str = "node_names") -> list[str] | None:
         """Return the names of the nodes, or under the key "feature_names" of the attributes."""
@@ -104,34 +111,36 @@ def statistics(graph: Data) -> dict[str, Any]:
     }
 
 
-def _nonzeros(x: Tensor) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _nonzeros(x: Attributes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the non-zero entries of [rows, columns] in row-major order: flat positions int64, values; in blocks."""
-    x = x.detach().cpu()
-    if x.layout != torch.strided:
-        sparse = x.to_sparse_coo().coalesce()
+    if is_sparse(x):
+        sparse = x.detach().cpu().to_sparse_coo().coalesce()
         kept = sparse.values() != 0
         row, column = sparse.indices()[:, kept]
         yield (row * x.size(1) + column).numpy(), sparse.values()[kept].numpy()
         return
-    flat = x.contiguous().view(-1).numpy()
-    for start in range(0, len(flat), BLOCK):
-        block = flat[start : start + BLOCK]
-        where = np.flatnonzero(block)
-        yield where + start, block[where]
+    for rows, block in blocks(x):
+        flat = block.detach().cpu().contiguous().view(-1).numpy()
+        where = np.flatnonzero(flat)
+        values = flat[where]
+        where += rows.start * x.size(1)
+        yield where, values
 
 
 def check(graph: Data) -> None:
     """Raise a UserError for the first thing that keeps a graph from being trained on, naming node, edge or entry."""
     x, edge_index, y = graph.get("x"), graph.get("edge_index"), graph.get("y")
-    if not isinstance(x, Tensor) or x.dim() != 2 or not x.numel():
+    on_disk = isinstance(x, AttributesOnDisk)
+    if not (on_disk or (isinstance(x, Tensor) and x.dim() == 2)) or not x.numel():
         shown = f"of shape {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
         raise UserError(f"the attributes x must be a tensor [nodes, features] with at least one entry, not {shown}")
-    if not x.is_floating_point():
+    if not x.dtype.is_floating_point:
         raise UserError(f"the attributes x must be floating-point numbers, not {x.dtype}")
-    values = x.values() if x.layout != torch.strided else x
-    if not torch.isfinite(values).all():
-        row, column = (~torch.isfinite(x.to_dense())).nonzero()[0].tolist()
-        raise UserError(f"the attributes of node {_called(graph, row)} hold {x[row, column]} in column {column}")
+    if on_disk or not torch.isfinite(entries(x)).all():
+        for rows, block in blocks(x):
+            for row, column in (~torch.isfinite(block)).nonzero()[:1].tolist():
+                called = _called(graph, rows.start + row)
+                raise UserError(f"the attributes of node {called} hold {block[row, column]} in column {column}")
     if not isinstance(edge_index, Tensor) or edge_index.dim() != 2 or edge_index.size(0) != 2:
         raise UserError("edge_index must be a tensor of shape [2, edges]")
     if edge_index.dtype != torch.long:

@@ -1,7 +1,7 @@
 """`Encoder`: what is kept of a training, and how it is written for those who do not have this package."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
@@ -38,7 +38,13 @@ class Plain(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """A module that embeds inputs of one kind, whether or not training saw them."""
+    """A module that embeds inputs of one kind, whether or not training saw them.
+
+    Attributes:
+        streams: whether it embeds a graph whose attributes stay on disk, by blocks of rows.
+    """
+
+    streams: ClassVar[bool] = False
 
     def embed(self, inputs: Any) -> Tensor | dict[str, Tensor]:
         """Return the embedding of inputs [items, dim], or one by item name."""

@@ -41,6 +41,8 @@ class GCN(Encoder):
         norm_momentum: weight of the newest view in those statistics, in (0, 1].
     """
 
+    streams = True
+
     def __init__(
         self,
         widths: tuple[int, ...],
@@ -78,7 +80,7 @@ class GCN(Encoder):
         weight, adjacency = self.weights[layer], view.step(len(self.biases) - 1 - layer)
         if layer:
             return (adjacency @ h) @ weight if view.reach else adjacency @ (h @ weight)
-        if view.reach:  # of a batch few rows are left once neighbours are summed
+        if view.reach and h.layout == torch.strided:  # of a batch few rows are left once neighbours are summed
             return View(adjacency @ (h if order is None else h[order]), view.columns, adjacency).linear(weight)
         mixed = view.linear(weight)
         return adjacency @ (mixed if order is None else mixed[order])
@@ -94,13 +96,14 @@ class GCN(Encoder):
     def embed(self, inputs: Any) -> Tensor:
         """Return the embedding of a whole graph [nodes, dim].
 
-        Where no gradient is kept, a large graph goes through each layer in blocks of rows, so that beside what the
-        layer takes there is only what it gives.
+        Where no gradient is kept, a large graph, or one whose attributes stay on disk, goes through each layer in
+        blocks of rows, so that beside what the layer takes there is only what it gives.
         """
         graph = GraphTensors.of(inputs)
         view = graph.whole if self.inference == "gcn" else View(graph.x, None, graph.star_adjacency())
         exact = torch.is_grad_enabled() or (self.training and len(self.norms) > 0)
-        if exact or graph.nodes * max(bias.numel() for bias in self.biases) <= BLOCK:
+        small = graph.nodes * max(bias.numel() for bias in self.biases) <= BLOCK
+        if exact or (small and isinstance(view.x, Tensor)):
             embedding: Tensor = self(view)
             return embedding
         for layer, bias in enumerate(self.biases):

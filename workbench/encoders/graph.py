@@ -10,19 +10,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from workbench.datasets.attributes import Attributes, AttributesOnDisk, is_sparse, where_it_pays
 from workbench.views.edges import keep_edges
 from workbench.views.features import keep_columns
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
-# Above this share of non-zero attributes a dense product is the faster one.
-SPARSE_BELOW = 0.2
-BLOCK = 1 << 23  # numbers that are looked at, or embedded, in one go: 32 MiB
+BLOCK = 1 << 23  # numbers that are embedded in one go: 32 MiB
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +30,13 @@ class View:
     """What an encoder sees.
 
     Attributes:
-        x: attributes [nodes, features].
+        x: attributes [nodes, features]; where they stay on disk, only `GCN.embed` reads them.
         columns: kept columns, 1 or 0 [features]; None for all.
         adjacency: CSR [nodes, nodes].
         reach: of a sampled batch how many nodes lie within 0, 1, ... hops of the anchors; they stand in that order.
     """
 
-    x: Tensor
+    x: Any
     columns: Tensor | None
     adjacency: Tensor
     reach: tuple[int, ...] = ()
@@ -49,7 +49,10 @@ class View:
 
     def first(self, rows: int) -> "View":
         """Return the view without the attributes of other nodes than the first ones."""
-        return self if rows == len(self.x) else View(self.x[:rows], self.columns, self.adjacency, self.reach)
+        if rows == len(self.x):
+            return self
+        x = self.x[:rows] if self.x.layout == torch.strided else rows_of(self.x, slice(0, rows), self.x.shape[1])
+        return View(x, self.columns, self.adjacency, self.reach)
 
     def linear(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Return X diag(columns) weight + bias [nodes, width]; rows of the weight are masked, not the attributes."""
@@ -61,10 +64,10 @@ class GraphTensors:
     """Attributes and adjacency of a graph, prepared once for training.
 
     Args:
-        graph: attributes x [nodes, features], dense or sparse, and edge_index [2, edges]. Self-loops are replaced by
-            one per node, as in a graph convolution; a repeated edge counts as often as it is stored. A sampled batch
-            has num_sampled_nodes, a number a hop, anchors first, and `degree`, how many neighbours each node has in the
-            whole graph [nodes].
+        graph: attributes x [nodes, features], dense, sparse or on disk, and edge_index [2, edges]. Self-loops are
+            replaced by one per node, as in a graph convolution; a repeated edge counts as often as it is stored. A
+            sampled batch has num_sampled_nodes, a number a hop, anchors first, and `degree`, how many neighbours each
+            node has in the whole graph [nodes].
 
     Attributes:
         anchors: how many rows a loss is of.
@@ -77,9 +80,10 @@ class GraphTensors:
         self.reach = tuple(accumulate(graph.get("num_sampled_nodes") or ()))
         self.anchors, self._full = self.reach[0] if self.reach else self.nodes, graph.get("degree")
         self.edge_index = edge_index[:, edge_index[0] != edge_index[1]]
-        # Attributes that are learned themselves, such as a mask token, stay dense; so do those of a sampled batch.
-        self.x = x if x.requires_grad or self.reach else _sparse_where_it_pays(x)
-        loops = torch.arange(self.nodes, device=x.device).expand(2, -1)
+        # Attributes that are learned themselves, such as a mask token, stay dense; so do dense ones of a sampled batch.
+        as_it_is = isinstance(x, AttributesOnDisk) or x.requires_grad or (self.reach and not is_sparse(x))
+        self.x: Attributes = x if as_it_is else where_it_pays(x)
+        loops = torch.arange(self.nodes, device=edge_index.device).expand(2, -1)
         source, target = torch.cat([self.edge_index, loops], 1)
         # CSR rows are targets: a node collects from the sources of its incoming edges.
         self._order = (target * self.nodes + source).argsort(stable=True)
@@ -157,23 +161,16 @@ class GraphTensors:
         return View(self.x, columns, self.adjacency(keep), self.reach)
 
 
-def _sparse_where_it_pays(x: Tensor) -> Tensor:
-    """Return attributes [nodes, features] as CSR where few are not zero; looked at in blocks of rows."""
-    if x.layout != torch.strided:
-        return x.to_sparse_csr()
-    step = max(1, BLOCK // max(x.shape[1], 1))
-    filled = sum(int(block.count_nonzero()) for block in x.split(step))
-    return x.to_sparse_csr() if filled < SPARSE_BELOW * x.numel() else x
-
-
-def blocks_of(matrix: Tensor, step: int) -> Iterator[tuple[slice, Tensor]]:
-    """Yield a matrix [rows, columns], dense or CSR, in blocks of rows."""
+def blocks_of(matrix: Attributes, step: int) -> Iterator[tuple[slice, Tensor]]:
+    """Yield a matrix [rows, columns], dense, CSR or on disk, in blocks of rows."""
     for start in range(0, len(matrix), step):
         rows = slice(start, min(start + step, len(matrix)))
-        if matrix.layout == torch.strided:
+        if isinstance(matrix, AttributesOnDisk):
+            yield rows, where_it_pays(matrix.rows(rows))
+        elif matrix.layout == torch.strided:
             yield rows, matrix[rows]
-            continue
-        yield rows, rows_of(matrix, rows, matrix.shape[1])
+        else:
+            yield rows, rows_of(matrix, rows, matrix.shape[1])
 
 
 def rows_of(matrix: Tensor, rows: slice, columns: int) -> Tensor:

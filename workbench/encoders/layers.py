@@ -9,6 +9,7 @@ from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import global_add_pool, global_max_pool, global_mean_pool
 
+from workbench.datasets.attributes import in_memory
 from workbench.encoders.base import Encoder, Layer, Plain, source_of
 from workbench.errors import UserError
 
@@ -80,8 +81,7 @@ class Layers(Encoder):
     def embed(self, inputs: Any) -> Tensor:
         """Return the embedding of a graph's nodes [nodes, dim], or of each graph of a set [graphs, dim]."""
         if isinstance(inputs, Data):
-            assert inputs.x is not None
-            nodes: Tensor = self(inputs.x.to_dense(), inputs.edge_index)
+            nodes: Tensor = self(in_memory(inputs.x, "this encoder").to_dense(), inputs.edge_index)
             return nodes
         pool, batches = _POOLING[self.pooling], DataLoader(inputs, GRAPHS_AT_ONCE)
         return torch.cat([pool(self(batch.x, batch.edge_index), batch.batch, batch.num_graphs) for batch in batches])

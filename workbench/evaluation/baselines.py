@@ -14,10 +14,11 @@ from torch_geometric.data import Data, HeteroData
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import to_scipy_sparse_matrix
 
+from workbench.datasets.attributes import SPARSE_BELOW
 from workbench.datasets.bipartite import interactions
 from workbench.datasets.graph_sets import GraphSet
 from workbench.datasets.kinds import kind_of
-from workbench.evaluation.embeddings import SPARSE_BELOW, matrix_of
+from workbench.evaluation.embeddings import matrix_of
 from workbench.evaluation.ranking import user_items
 from workbench.registry import Registry
 

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from torch import Tensor
 
+from workbench.datasets.attributes import SPARSE_BELOW, in_memory, is_sparse, to_scipy
 from workbench.datasets.kinds import content_hash, kind_of
 from workbench.datasets.labels import labels_of, name_of
 from workbench.errors import UserError
@@ -14,8 +15,6 @@ from workbench.evaluation.protocols import Nodes
 Features = Any  # NDArray[np.float32] or scipy.sparse.csr_matrix, which carries no types
 Embeddings: TypeAlias = Any
 """A run, or a tensor or array [items, dim]; of users and items one by each name, or a `ranking.Scorer`."""
-
-SPARSE_BELOW = 0.2  # a matrix with a smaller share of non-zeros is kept sparse
 
 
 def check_same(run: Any, data: Any) -> None:
@@ -64,8 +63,9 @@ def compact_labels(graph: Any) -> tuple[Nodes, int]:
 
 
 def _matrix(x: Any, rows: int, item: str, data: Any) -> Features:
+    x = in_memory(x, "scoring attributes")
     if isinstance(x, Tensor):
-        x = x.detach().cpu().numpy()
+        x = to_scipy(x) if is_sparse(x) else x.detach().cpu().numpy()
     if x.ndim != 2 or x.shape[0] != rows:
         raise UserError(
             f"embeddings must have one row a {item} [{rows}, dim] of {name_of(data)}, "

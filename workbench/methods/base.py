@@ -15,9 +15,9 @@ from workbench.contrast.kernels import TILE
 from workbench.contrast.negatives.sampled import SampledContrast
 from workbench.contrast.negatives.selection import SAMPLERS, SHARED
 from workbench.contrast.ratio import BUDGET_MIB
+from workbench.datasets.attributes import SPARSE_BELOW
 from workbench.datasets.kinds import kind_of
 from workbench.encoders.base import Encoder
-from workbench.encoders.graph import SPARSE_BELOW
 from workbench.errors import UserError
 from workbench.methods import registry
 from workbench.objectives import OBJECTIVES
@@ -206,7 +206,7 @@ class Method(nn.Module):
         numbers = 2.5 * rows * (dim * (2 * layers - 1) + 2 * hidden + 3 * dim + 2 * max(2 * dim, hidden))
         numbers += 6 * cls.encoder_numbers(config, sizes) + 8 * dim * hidden
         pairs = config.pair_bytes(rows) if isinstance(config, ContrastConfig) else 0
-        preparing = rows * sizes.get("features", 0)  # which attributes aren't zero, a byte each
+        preparing = rows * sizes.get("row", sizes.get("features", 0))  # which attributes aren't zero, a byte each
         return PROCESS + cls.graph_bytes(sizes) + max(4 * numbers + pairs, preparing)
 
     @classmethod

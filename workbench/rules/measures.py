@@ -6,6 +6,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from workbench.datasets.attributes import to_scipy
 from workbench.rules.terms import NODE_TERMS, PAIR_TERMS, Relation, Terms, row_products
 
 
@@ -75,7 +76,7 @@ def _sparse_products(x: sp.csr_matrix, relation: Relation) -> Tensor:
 
 
 def _jaccard(terms: Terms, relation: Relation, pca: int | None) -> Tensor:
-    present = sp.csr_matrix(terms.x.detach().cpu().to_dense().numpy() != 0, dtype=np.float64)
+    present = (to_scipy(terms.x) != 0).astype(np.float64)
     filled = torch.from_numpy(present.getnnz(axis=1).astype(np.float64)).to(relation.centre.device)
     shared = _sparse_products(present, relation)
     return shared / (filled[relation.centre] + filled[relation.other] - shared).clamp(min=1)

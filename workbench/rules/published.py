@@ -17,6 +17,7 @@ from torch.nn.functional import normalize
 from torch_geometric.data import Data
 from torch_geometric.utils import coalesce, remove_self_loops, scatter
 
+from workbench.datasets.attributes import in_memory, to_scipy
 from workbench.errors import UserError
 
 Degree = Literal["doubled", "plain"]
@@ -91,18 +92,18 @@ def principal_components(graph: Data, size: int = PCA_SIZE) -> Tensor:
     Differs from the release: scikit-learn's solver there is randomised and unseeded on most graphs, so its scores vary
     from run to run; here it is exact. Only cosines of the components are used, which don't depend on their signs.
     """
-    x = graph.x
+    x = in_memory(graph.x, "rule LGTC")
     if x is None:
         raise UserError("rule LGTC compares attributes, and this graph has none; use an NTSC rule instead")
     if not 1 <= size <= x.shape[1]:
         raise UserError(
             f"pca={size} components were asked for; with {x.shape[1]} attributes it must be 1 to {x.shape[1]}"
         )
-    matrix = x.detach().cpu().to_dense().numpy()
+    matrix = to_scipy(x).astype(np.float64)
     if 4 * size < min(matrix.shape):
-        components = _leading_components(csr_matrix(matrix, dtype=np.float64), size)
+        components = _leading_components(matrix, size)
     else:
-        components = PCA(min(size, *matrix.shape), svd_solver="full").fit_transform(matrix.astype(np.float64))
+        components = PCA(min(size, *matrix.shape), svd_solver="full").fit_transform(matrix.toarray())
     return torch.from_numpy(np.ascontiguousarray(components, dtype=np.float32)).to(x.device)
 
 

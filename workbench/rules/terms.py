@@ -13,13 +13,13 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import remove_self_loops
 
+from workbench.datasets.attributes import blocks, entries, few, in_memory, is_sparse, to_scipy
 from workbench.errors import UserError, nearest
 from workbench.rules.published import principal_components
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
 BLOCK = 1 << 23  # numbers looked at in one go when rows are compared: 64 MiB
-SPARSE_BELOW = 0.2
 SHORTEST = 1e-12  # shorter rows of attributes are what rounding leaves of zeros
 MOST_PATHS = 50_000_000
 OF_ATTRIBUTES = ("cos", "dot", "jaccard", "norm", "pca", "unit")  # what changes with attributes that are learned
@@ -69,16 +69,18 @@ class Terms:
     def _stored_x(self) -> Tensor:
         if self.graph.x is None:
             raise UserError("the rule compares attributes, and this graph has none; use a rule of the topology alone")
-        return self.graph.x
+        return in_memory(self.graph.x, "a rule on attributes")
 
     def _check_finite(self, x: Tensor, first: int = 0) -> None:
         """Refuse attributes [nodes, any] of which one is no finite number; their first column has number `first`."""
-        columns = x.detach().to_dense().T
-        finite = torch.isfinite(columns)
-        if bool(finite.all()):
+        values = entries(x.detach())
+        if bool(torch.isfinite(values).all()):
             return
-        column, node = (~finite).nonzero()[0].tolist()
-        what = "NaN" if bool(columns[column, node].isnan()) else "infinity"
+        where = values.isfinite().logical_not().nonzero()
+        if is_sparse(x):
+            where = x.to_sparse_coo().coalesce().indices().T[where[:, 0]]
+        node, column = where[(where[:, 1] * len(x) + where[:, 0]).argmin()].tolist()
+        what = "NaN" if bool(_column(x, column)[node].isnan()) else "infinity"
         names = getattr(self.graph, "feature_names", None)
         called = f" ({str(names[first + column])[:80]!r})" if names else ""
         raise UserError(
@@ -92,7 +94,8 @@ class Terms:
             assert argument is not None
             return self._attribute(argument)
         if name == "norm":
-            return self._keep((name, pca), lambda: self.rows(pca).norm(dim=1))
+            parts = (lambda: (x for _, x in blocks(self.x))) if pca is None else (lambda: iter([self.rows(pca)]))
+            return self._keep((name, pca), lambda: torch.cat([x.double().norm(dim=1) for x in parts()]))
         return self._keep((name,), lambda: NODE_TERMS[name](self).to(self.edge_index.device, torch.float64))
 
     def pair(self, name: str, relation: Relation, pca: int | None = None) -> Tensor:
@@ -121,7 +124,7 @@ class Terms:
             column = named.index(argument)
         elif not 0 <= (column := int(argument)) < features:
             raise UserError(f"there is no attribute {column}; this graph has {features}, from 0 to {features - 1}")
-        values = self._stored_x.to_dense()[:, column]
+        values = _column(self._stored_x, column)
         self._check_finite(values[:, None], column)
         return values.double()
 
@@ -149,9 +152,7 @@ class Terms:
     @cached_property
     def _sparse_x(self) -> sp.csr_matrix | None:
         x = self.x.cpu()
-        if self.learning or (x.layout == torch.strided and int(x.count_nonzero()) >= SPARSE_BELOW * x.numel()):
-            return None
-        return sp.csr_matrix(x.to_dense().numpy(), dtype=np.float64)
+        return to_scipy(x).astype(np.float64) if not self.learning and (is_sparse(x) or few(x)) else None
 
     @cached_property
     def _sparse_unit(self) -> sp.csr_matrix | None:
@@ -214,6 +215,12 @@ class Terms:
     def triangles(self) -> sp.csr_matrix:
         """Triangles on each undirected edge, from its lower node to the higher, CSR [nodes, nodes]."""
         return count_triangles(self.undirected)
+
+
+def _column(x: Tensor, column: int) -> Tensor:
+    """Return one column of a matrix that may be sparse, dense [nodes]."""
+    x = x.to_sparse_coo() if is_sparse(x) else x
+    return x.index_select(1, torch.tensor([column], device=x.device)).to_dense()[:, 0]
 
 
 def _unit(rows: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from workbench.training import store as runs
 from workbench.training.code_version import versions
 from workbench.training.loop import Progress, Trainer, deferred_interrupt, look, missing, moments_of, weights_of
 from workbench.training.machine import describe, device_of, peak_memory
-from workbench.training.memory import refuse_if_too_large
+from workbench.training.memory import refuse_if_too_large, refuse_whole
 from workbench.training.run import Run
 
 
@@ -68,6 +68,7 @@ def fit(
     kind.check(data)
     name = str(getattr(data, "name", None) or "graph")
     preset, config = configure(method, preset, name, overrides)
+    refuse_whole(method, config, data)
     target = device_of(device)
     graph_hash = kind.content_hash(data)
     path = runs.folder(store, method, name, runs.key(method, config, seed, graph_hash, str(target)))

@@ -2,10 +2,13 @@
 
 from typing import Any, NamedTuple
 
+from workbench.datasets.attributes import AttributesOnDisk
 from workbench.datasets.kinds import Kind, kind_of
 from workbench.errors import UserError
 from workbench.methods import METHODS, Config, configure
 from workbench.training.machine import available_mib
+
+BATCH = 1024  # what a sentence names for an example
 
 
 class Forecast(NamedTuple):
@@ -42,8 +45,28 @@ def refuse_if_too_large(method: str, config: Config, kind: Kind, data: Any) -> N
     """Raise a UserError with both numbers, and what needs less, where a fit would take more memory than there is."""
     needed, free = expected_mib(method, config, kind, data), available_mib()
     if needed > free:
-        less = "a smaller dim or smaller data need less"
-        if config.flat().get("negatives") == "all":
-            fewer = type(config).from_flat(config.flat() | {"negatives": "uniform"})
+        less, parameters = "a smaller dim or smaller data need less", config.flat()
+        if kind.name == "nodes" and parameters.get("batch_size") == 0:
+            batched = type(config).from_flat(parameters | {"batch_size": BATCH})
+            less = f"batch_size={BATCH} needs about {expected_mib(method, batched, kind, data):,.0f} MiB, and {less}"
+        elif parameters.get("batch_size"):
+            less = less.replace("a smaller dim", "a smaller batch_size or dim")
+        if parameters.get("negatives") == "all":
+            fewer = type(config).from_flat(parameters | {"negatives": "uniform"})
             less = f"negatives='uniform' needs about {expected_mib(method, fewer, kind, data):,.0f} MiB, and {less}"
         raise UserError(f"training {method} needs about {needed:,.0f} MiB and {free:,.0f} MiB are available; {less}")
+
+
+def refuse_whole(method: str, config: Config, data: Any) -> None:
+    """Raise a UserError where a fit would take all attributes at once of a graph whose attributes stay on disk."""
+    x = getattr(data, "x", None)
+    if not isinstance(x, AttributesOnDisk):
+        return
+    on_disk = f"the attributes of this graph stay on disk, and {method}"
+    if "batch_size" not in config.flat():
+        raise UserError(f"{on_disk} takes no batch_size; give it a Data with x in memory, or another method")
+    if not config.batch_size:  # type: ignore[attr-defined]
+        raise UserError(f"{on_disk} would take them all at once; batch_size={BATCH} reads them by batches")
+    encoder = METHODS.get(method).make_encoder(config, {"features": x.size(1)})
+    if encoder is None or not encoder.streams:
+        raise UserError(f"{on_disk} embeds by an encoder that takes them all at once; encoder='gcn' goes by blocks")

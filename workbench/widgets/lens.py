@@ -19,6 +19,7 @@ from workbench.contrast.audit import Audit, audit
 from workbench.contrast.measures import projections_by_node
 from workbench.contrast.negatives.selection import SAMPLERS, Selection, choose, compared, context_of
 from workbench.contrast.pairs import Contrast
+from workbench.datasets.attributes import in_memory
 from workbench.errors import UserError
 from workbench.evaluation import projection
 from workbench.plots.negatives import Mapped, away, called, classes, shown_pairs
@@ -167,7 +168,7 @@ class Lens:
         if self.bare:
             raise UserError("there is no map: the graph has no attributes, and no embedding was given")
         run, of = self.embedding, "the attributes" if self.embedding is None else "the embedding"
-        rows = self.graph.x if run is None else run if isinstance(run, Tensor) else run.embeddings
+        rows = in_memory(self.graph.x, "a map") if run is None else run if isinstance(run, Tensor) else run.embeddings
         what = f"{method.upper()} of {of} [{self.nodes:,}, {rows.shape[1]:,}] by cosine"
         if rows.shape[1] > WIDE:
             reduced = TruncatedSVD(64, random_state=0).fit_transform(self.context.features)

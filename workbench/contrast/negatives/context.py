@@ -13,13 +13,13 @@ from sklearn.preprocessing import normalize
 from torch import Tensor
 from torch_geometric.data import Data
 
+from workbench.datasets.attributes import few, is_sparse, rows_of, to_scipy
 from workbench.datasets.structure import Positions, adjacency
 from workbench.errors import UserError
 from workbench.randomness import Randomness
 
 MOST_PAIRS = 100_000_000
 _BLOCK = 1 << 23  # numbers looked at in one go: 64 MiB of cosines
-SPARSE_BELOW = 0.2
 
 
 class SamplingContext:
@@ -118,18 +118,15 @@ class SamplingContext:
         x = self.graph.x if self.embedding is None else self.embedding
         if x is None:
             raise UserError("this sampler compares attributes, and the graph has none; pass an embedding")
-        x = x.detach().cpu()
-        if x.layout == torch.strided:
-            rows = x.double().numpy()
+        if is_sparse(x):
+            rows = to_scipy(x)[self.ids.numpy()].astype(np.float64)
         else:
-            x = x.to_sparse_coo().coalesce().double()
-            rows = sp.csr_matrix((x.values().numpy(), x.indices().numpy()), tuple(x.shape))
+            chosen = rows_of(x, self.ids).detach().cpu()
+            rows = to_scipy(chosen).astype(np.float64) if few(chosen) else chosen.double().numpy()
         if not np.isfinite(rows.data if sp.issparse(rows) else rows).all():
             what = "attributes hold" if self.embedding is None else "embedding holds"
             raise UserError(f"the {what} numbers that are not finite, so nodes can't be compared by it")
-        if not sp.issparse(rows) and np.count_nonzero(rows) < SPARSE_BELOW * rows.size:
-            rows = sp.csr_matrix(rows)
-        return normalize(rows[self.ids.numpy()])
+        return normalize(rows)
 
     def similarity(self, anchors: Positions) -> Tensor:
         """Return similarities of some positions with all [anchors, size]; for many, ask in `blocks`.

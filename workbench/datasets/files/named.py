@@ -16,6 +16,7 @@ from torch_geometric import datasets
 from torch_geometric.data import Data, HeteroData, InMemoryDataset
 from torch_geometric.utils import to_undirected
 
+from workbench.datasets.attributes import as_loaded
 from workbench.datasets.files.cache import publish, quiet
 from workbench.datasets.files.own import read_arrays
 from workbench.datasets.files.registry import facts, kind_of_row, usable
@@ -122,7 +123,7 @@ def _through_cache(name: str, row: dict[str, Any], root: Path, raw_paths: list[P
     except Exception as error:
         raise _damaged(name, raw, error) from error
     if isinstance(data, Data):
-        data.x = data.x.to_dense()
+        data.x = as_loaded(data.x)
         if raw_paths[0].suffix == ".npz":
             _add_names(data, raw_paths[0])
     return data

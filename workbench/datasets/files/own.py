@@ -17,6 +17,7 @@ from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
 from torch_geometric.data.storage import GlobalStorage
 from torch_geometric.utils import degree, one_hot, to_undirected
 
+from workbench.datasets.attributes import AttributesOnDisk, as_loaded
 from workbench.datasets.files.tables import TABLES, classes, numbers, read_beside, read_table
 from workbench.datasets.nodes import check
 from workbench.errors import UserError, nearest
@@ -60,6 +61,30 @@ def read_file(path: Path, features: Features = None, labels: Labels = None, dire
     if not isinstance(loaded, Data):
         raise UserError(f"{path} holds a {type(loaded).__name__}, not a PyG Data or a mapping with x and edge_index")
     return from_data(loaded, features, labels)
+
+
+def read_folder(path: Path, features: Features = None, labels: Labels = None) -> Data:
+    """Read a graph from a folder of .npy files; it is checked, and its attributes, in x.npy, stay on disk.
+
+    Beside them are edge_index.npy [2, edges] and perhaps y.npy [nodes] and train_mask.npy, val_mask.npy and
+    test_mask.npy [nodes]; all but the attributes are read.
+    """
+    for needed in ("x.npy", "edge_index.npy"):
+        if not (path / needed).is_file():
+            raise UserError(
+                f"the folder {path} has no {needed}; a graph on disk is x.npy, edge_index.npy, perhaps y.npy"
+            )
+    x = AttributesOnDisk(path / "x.npy")
+    data = Data(x=x, num_nodes=len(x))
+    for key in ("edge_index", "y", "train_mask", "val_mask", "test_mask"):
+        file = path / f"{key}.npy"
+        try:
+            read = torch.from_numpy(np.load(file, allow_pickle=False)) if file.is_file() else None
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(f"{file} can't be read as a .npy file: {str(error)[:120]}") from error
+        if read is not None:
+            data[key] = read if read.dtype == torch.bool or read.is_floating_point() else read.long()
+    return _finished(data, features, labels)
 
 
 def from_networkx(graph: networkx.Graph, features: Features = None, labels: Labels = None) -> Data:
@@ -125,7 +150,7 @@ def from_data(source: Data, features: Features = None, labels: Labels = None) ->
         if isinstance(data.get(key), Tensor) and data[key].dtype in (torch.int32, torch.int16, torch.uint8):
             data[key] = data[key].long()
     if isinstance(data.get("x"), Tensor):
-        data.x = data.x.to_dense().clone() if data.x.is_floating_point() else data.x.to_dense().float()
+        data.x = as_loaded(data.x.clone() if data.x.is_floating_point() else data.x.float())
     else:
         data.num_nodes = source.num_nodes
     return _finished(data, features, labels)
@@ -180,7 +205,10 @@ def _finished(data: Data, features: Features, labels: Labels) -> Data:
         data.x = torch.ones(nodes, 1)
         check(data)  # the edges, before anything is counted on them
         if features == "identity":
-            data.x = torch.eye(nodes)
+            diagonal = torch.arange(nodes).expand(2, -1)
+            data.x = as_loaded(
+                torch.sparse_coo_tensor(diagonal, torch.ones(nodes), (nodes, nodes), check_invariants=False)
+            )
         else:
             data.x = one_hot(degree(data.edge_index[0], nodes, dtype=torch.long))
             data.feature_names = [f"degree {count}" for count in range(data.x.size(1))]
@@ -193,7 +221,8 @@ def _finished(data: Data, features: Features, labels: Labels) -> Data:
         values = _by_node(labels, data, "label", "labels")
         values = values.iloc[:, 0] if isinstance(values, pandas.DataFrame) else values
         data.y, data.class_names = classes(values, data.get("node_names") or range(nodes))
-    del data.num_nodes
+    if isinstance(data.x, Tensor):  # PyG counts no rows of a file
+        del data.num_nodes
     check(data)
     return data
 
@@ -236,7 +265,11 @@ def read_arrays(path: Path) -> Data:
             csr_matrix(tuple(arrays[f"{key}_{part}"] for part in ("data", "indices", "indptr")), arrays[f"{key}_shape"])
             for key in ("attr", "adj")
         )
-        arrays |= {"x": x.toarray(), "edge_index": np.stack(edges.nonzero())}
+        places = torch.from_numpy(np.stack(x.nonzero()))
+        attributes = as_loaded(
+            torch.sparse_coo_tensor(places, torch.from_numpy(x.data[x.data != 0]), x.shape, check_invariants=True)
+        )
+        arrays |= {"edge_index": np.stack(edges.nonzero())}
         arrays |= {"y": arrays["labels"]} if "labels" in arrays else {}
     elif "edges" in arrays:
         arrays |= {"x": arrays["node_features"], "edge_index": arrays["edges"].T}
@@ -246,6 +279,8 @@ def read_arrays(path: Path) -> Data:
     for key in (key for key in KEPT if key in arrays):
         words = arrays[key].dtype.kind == "U"
         data[key] = arrays[key].tolist() if words else torch.from_numpy(np.ascontiguousarray(arrays[key]))
+    if "adj_indptr" in arrays:
+        data.x = attributes
     return data
 
 

@@ -17,6 +17,7 @@ from torch_geometric.utils import remove_self_loops
 
 from workbench.contrast import Contrast
 from workbench.contrast.negatives.sampled import SampledContrast
+from workbench.datasets.attributes import AttributesOnDisk, csr_rows, entries_of, is_sparse, rows_of
 from workbench.encoders.base import ENCODERS
 from workbench.errors import UserError
 from workbench.methods.base import PROCESS, Config, ContrastConfig, Method, at_least
@@ -86,25 +87,31 @@ class NodeMethod(Method):
     def _loader(self) -> NodeLoader:
         inputs, config, generator = self.inputs, self.config, self.randomness.generator("batches")
         nodes = int(inputs.num_nodes)
-        x = inputs.x if inputs.x.layout == torch.strided else inputs.x.to_sparse_csr()
+        on_disk = isinstance(inputs.x, AttributesOnDisk)
+        x = inputs.x.to_sparse_csr() if is_sparse(inputs.x) else inputs.x
 
         if config.batch_size == 1:
             raise UserError("batch_size is 1; it must be 0 (the whole graph) or at least 2", parameter="batch_size")
 
         def attach(batch: Data) -> Data:
-            batch.x = _dense_rows(x, batch.n_id.to(x.device))
-            batch.degree = sampler.degree(batch.n_id).to(batch.x)
-            looped = loops[batch.n_id[: sum(batch.num_sampled_nodes[:-1])]].nonzero()[:, 0].to(x.device)
-            batch.edge_index = torch.cat([batch.edge_index, looped.expand(2, -1)], 1)
+            if not on_disk:
+                batch.x = (csr_rows if is_sparse(x) else rows_of)(x, batch.n_id.to(device))
+            batch.x = batch.x.to(device)
+            batch.degree = sampler.degree(batch.n_id).to(device, batch.x.dtype)
+            looped = loops[batch.n_id[: sum(batch.num_sampled_nodes[:-1])]].nonzero()[:, 0].to(device)
+            batch.edge_index = torch.cat([batch.edge_index.to(device), looped.expand(2, -1)], 1)
             return batch
 
-        edge_index, most = inputs.edge_index.cpu(), min(config.neighbours, nodes)
+        device, edge_index, most = inputs.edge_index.device, inputs.edge_index.cpu(), min(config.neighbours, nodes)
         loops = torch.zeros(nodes, dtype=torch.bool)
         loops[edge_index[0, edge_index[0] == edge_index[1]]] = True
         sampler = NeighbourSampler(edge_index, nodes, most, self.hops(config), generator)
         drawn = _Anchors(nodes, self.parts(config, nodes), generator)
         links = Data(edge_index=inputs.edge_index, num_nodes=nodes)
-        return NodeLoader(links, sampler, transform=attach, batch_sampler=drawn, filter_per_worker=False)
+        # From a feature store PyG reads the rows of a batch itself.
+        data: Any = (x, links) if on_disk else links
+        beside = {"transform": attach, "batch_sampler": drawn, "filter_per_worker": False}
+        return NodeLoader(data, sampler, input_nodes=torch.arange(nodes), **beside)
 
     @staticmethod
     def parts(config: Any, nodes: int) -> int:
@@ -121,30 +128,14 @@ class NodeMethod(Method):
         reached = list(accumulate(min(anchors * most**hop, nodes) for hop in range(cls.hops(config) + 1)))
         # Only the first layer takes every row; what it gives, and all that follows, has those within one hop less.
         taken, given = min(reached[-1], nodes), min(reached[-2], nodes)
-        batch = {"nodes": given, "rows": given, "edges": min(edges, taken * most), "features": features}
+        row = sizes.get("row", features)
+        batch = {"nodes": given, "rows": given, "edges": min(edges, taken * most), "features": features, "row": row}
         pairs = config.pair_bytes(anchors) - config.pair_bytes(given) if isinstance(config, ContrastConfig) else 0
-        training = cls.memory(config, batch) + pairs + 4 * taken * (2 * features + 4 * dim) + 16 * (edges + nodes)
+        training = cls.memory(config, batch) + pairs + 4 * taken * (2 * row + 4 * dim) + 16 * (edges + nodes)
         # Layers of PyG's hold a message an edge, and all attributes; graph convolutions go by blocks of rows.
         messages = 2.5 * edges * dim + nodes * features if hasattr(config, "encoder") else 0
-        return max(training, cls.graph_bytes(sizes) + 4 * (4 * nodes * dim + messages) + PROCESS)
-
-
-def _entries(pointer: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return where entries of some CSR rows stand, which of the rows has each, and its rank there [entries] each."""
-    start, size = pointer[rows], pointer[rows + 1] - pointer[rows]
-    owner = torch.repeat_interleave(size)
-    rank = torch.arange(len(owner), device=owner.device) - (size.cumsum(0) - size)[owner]
-    return start[owner] + rank, owner, rank
-
-
-def _dense_rows(x: Tensor, rows: Tensor) -> Tensor:
-    """Return some rows of a matrix, dense or CSR, as a dense one [rows, columns]."""
-    if x.layout == torch.strided:
-        return x[rows]
-    entries, owner, _ = _entries(x.crow_indices(), rows)
-    dense = x.values().new_zeros(len(rows), x.shape[1])
-    dense[owner, x.col_indices()[entries]] = x.values()[entries]
-    return dense
+        embedding = cls.graph_bytes(sizes) + 4 * (4 * nodes * dim + messages) + PROCESS
+        return max(training, embedding + 32 * sizes.get("read", 0))
 
 
 class _Anchors(NamedTuple):
@@ -209,7 +200,7 @@ class NeighbourSampler(BaseSampler):
 
     def draw(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
         """Draw neighbours of nodes: the neighbours [drawn], and for which of the nodes each was drawn [drawn]."""
-        entries, owner, rank = _entries(self.pointer, nodes)
+        entries, owner, rank = entries_of(self.pointer, nodes)
         many = self.degree(nodes) > self.neighbours
         if many.any():
             # In a random order within each owner, of which the first ones are kept.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
+from workbench.datasets.attributes import rows_of
 from workbench.datasets.structure import adjacency
 from workbench.randomness import Randomness
 
@@ -96,7 +97,7 @@ class Stars:
         # From here on nodes are counted within the star graph; `own` are the centres, one per row of the aggregate.
         self.own, source, target = index.split([len(self.centres), *[self.pairs.shape[1]] * 2])
         self.edge_index = torch.stack([source, target])
-        self.x = (x.to_dense() if x.layout != torch.strided else x)[ids]
+        self.x = rows_of(x, ids)
         self._row = torch.empty(len(ids), dtype=torch.long, device=x.device)
         self._row[self.own] = torch.arange(len(self.own), device=x.device)
 
