@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.linalg import orthogonal_procrustes
 from sklearn.decomposition import PCA
@@ -22,7 +23,10 @@ from workbench.registry import Registry
 Floats = NDArray[np.float32]
 MAX_POINTS = 50_000  # more would take minutes to map and could not be told apart on a screen
 MAX_JUDGED = 3_000  # trustworthiness keeps two distance matrices of this size squared
+MAX_FITTED = 2_000  # rows that fix the axes of a first picture where there are many columns
+MANY_COLUMNS = 512  # above them the covariance of all columns takes longer than the two axes that are wanted
 NEIGHBOURS = 15
+BLOCK = 2_048  # rows whose cosines with as many others are looked at in one go: 16 MiB
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Map:
     """A map of an embedding.
 
     A node's hits are the share of its 15 nearest on the map that are among its 15 nearest, by cosine, in the embedding
-    (both among the mapped nodes); 1 where the map shows a neighbourhood as it is.
+    (both among the mapped nodes); 1 where the map shows a neighbourhood as it is. Of a first picture neither they nor
+    the trustworthiness are measured: they are nan.
     """
 
     method: str  # "umap" or "pca"
@@ -39,7 +44,8 @@ class Map:
     points: Floats  # [drawn, 2], their places
     hits: Floats  # [drawn]
     trustworthiness: float  # in [0, 1]; 1 means that the 15 nearest on the map are near in the embedding too
-    judged: int  # mapped nodes over which it was measured (a seeded sample above 3,000)
+    judged: int  # mapped nodes over which it was measured (a seeded sample above 3,000); 0 for none so far
+    fitted: int  # rows that fixed its axes; all but for a first picture of many columns
 
     @property
     def hit(self) -> float:
@@ -67,8 +73,13 @@ names = projections.names
 @projections.register("pca")
 def pca(rows: Floats, seed: int, near: Nearest, start: Floats | None) -> Floats:
     """Map rows [n, dim] to [n, 2] by their two first principal components; `near` and `start` change nothing."""
-    points: Floats = PCA(n_components=2, svd_solver="covariance_eigh", random_state=seed).fit_transform(rows)
+    points: Floats = _principal(rows, seed).transform(rows)
     return points.astype(np.float32)
+
+
+def _principal(rows: Floats, seed: int) -> PCA:
+    few = rows.shape[1] <= MANY_COLUMNS or min(rows.shape) <= 2
+    return PCA(2, svd_solver="covariance_eigh" if few else "arpack", random_state=seed).fit(rows)
 
 
 @projections.register("umap")
@@ -145,10 +156,40 @@ def nearest(embeddings: Tensor, k: int = NEIGHBOURS, folder: Path | None = None)
 
 
 def _nearest(rows: Floats, k: int) -> Nearest:
-    # The search without arguments leaves each row itself out, also where rows repeat.
-    search = NearestNeighbors(n_neighbors=min(k, rows.shape[0] - 1), algorithm="auto" if rows.shape[1] < 3 else "brute")
-    distances, indices = search.fit(rows).kneighbors()
-    return Nearest(indices.astype(np.int32), distances.astype(np.float32))
+    """Return the k nearest others of rows of unit length [n, dim]; all pairs are looked at, each once."""
+    units, k = torch.from_numpy(rows), min(k, len(rows) - 1)
+    starts = range(0, len(rows), BLOCK)
+    cosines = [torch.full((len(part), 0), -torch.inf) for part in units.split(BLOCK)]
+    indices = [torch.zeros(len(part), 0, dtype=torch.int32) for part in units.split(BLOCK)]
+
+    def keep(block: int, pairs: Tensor, first: int) -> None:
+        """Keep the nearest of a block of rows among those so far and others, of which the first is given."""
+        best, place = pairs.topk(min(k, pairs.shape[1]))
+        best, place = torch.cat([cosines[block], best], 1), torch.cat([indices[block], (place + first).int()], 1)
+        cosines[block], chosen = best.topk(min(k, best.shape[1]))
+        indices[block] = place.gather(1, chosen)
+
+    for i, start in enumerate(starts):
+        for j, other in enumerate(starts[i:], start=i):
+            pairs = units[start : start + BLOCK] @ units[other : other + BLOCK].T
+            if i == j:
+                pairs.fill_diagonal_(-torch.inf)  # itself, also where rows repeat
+            else:
+                keep(j, pairs.T.contiguous(), start)
+            keep(i, pairs, other)
+    # A product of float32 can't tell how far almost equal rows are apart.
+    near = torch.cat(indices)
+    parts = zip(units.split(256), near.split(256), strict=True)
+    distances = torch.cat([(part[:, None] - units[others]).norm(dim=2) for part, others in parts])
+    order = distances.sort(dim=1, stable=True)
+    return Nearest(near.gather(1, order.indices).numpy(), order.values.numpy())
+
+
+def _nearest_places(points: Floats) -> NDArray[np.int32]:
+    """Return the nearest others of points of a map [n, 2], by a tree."""
+    # The search without arguments leaves each point itself out, also where points repeat.
+    search = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(points) - 1), algorithm="kd_tree").fit(points)
+    return search.kneighbors(return_distance=False).astype(np.int32)
 
 
 def project(
@@ -169,30 +210,66 @@ def project(
         limit: of more nodes a seeded sample of so many is mapped, and `Map.nodes` says which; None for 50,000.
     """
     draw = projections.get(method)
+    nodes, file = _asked(embeddings, method, seed, folder, before, limit)
+
+    def compute() -> dict[str, Any]:
+        mapped = embeddings[nodes] if len(nodes) < len(embeddings) else embeddings
+        near, rows = nearest(mapped, folder=folder), normalize(_checked(mapped, 8))
+        points = draw(rows, seed, near, before.points if before else None)
+        if before:
+            points = align(points, before.points)
+        hits = shared(_nearest_places(points), near.indices)
+        trust, judged = faithfulness(rows, points, seed)
+        return {"points": points, "hits": hits, "trustworthiness": trust, "judged": judged}
+
+    return _map(method, seed, nodes, cache.arrays(file, compute))
+
+
+def kept(
+    embeddings: Tensor, method: str, seed: int, folder: Path | None, before: Map | None = None, limit: int | None = None
+) -> Map | None:
+    """Return the map that `project` would find in the folder; None where it would compute it."""
+    if folder is None or not any(folder.glob(f"{method}-seed{seed}-*.npz")):
+        return None
+    nodes, file = _asked(embeddings, method, seed, folder, before, limit)
+    return _map(method, seed, nodes, cache.arrays(file, dict)) if file and file.exists() else None
+
+
+def first_picture(embeddings: Tensor, seed: int = 0, limit: int | None = None) -> Map:
+    """Map embeddings at once: by PCA, of many columns with axes that a seeded sample fixes, and not measured yet.
+
+    Arguments as for `project`, whose map "pca" has the same places, but for such a sample.
+    """
+    values = _checked(embeddings, 8)
+    nodes = _sample(len(values), limit or MAX_POINTS, seed)
+    values = values[nodes] if len(nodes) < len(values) else values
+    fitted = len(nodes) if values.shape[1] <= MANY_COLUMNS else min(len(nodes), MAX_FITTED)
+    axes = _principal(normalize(values[_sample(len(values), fitted, seed)]), seed)
+    length = np.sqrt(np.einsum("nd,nd->n", values, values))[:, None]
+    points = (values @ axes.components_.T) / np.where(length > 0, length, 1) - axes.mean_ @ axes.components_.T
+    unmeasured = np.full(len(nodes), np.nan, np.float32)
+    return Map("pca", seed, nodes, points.astype(np.float32), unmeasured, float("nan"), 0, fitted)
+
+
+def _asked(
+    embeddings: Tensor, method: str, seed: int, folder: Path | None, before: Map | None, limit: int | None
+) -> tuple[NDArray[np.int64], Path | None]:
+    """Return which nodes are to be mapped, and in which file the map is kept."""
     values = _checked(embeddings, 8)
     limit = limit or MAX_POINTS
     nodes = _sample(len(values), limit, seed)
     if before is not None and not np.array_equal(before.nodes, nodes):
         raise UserError(f"the map before shows {len(before.nodes)} nodes, not the {len(nodes)} that are to be mapped")
-    file = None
-    if folder:
-        after = f"-after-{cache.digest(before.points)[:16]}" if before else ""
-        sample = f"-{limit}" if len(nodes) < len(values) else ""
-        file = folder / f"{method}-seed{seed}{sample}-{cache.digest(values)[:16]}{after}.npz"
+    if folder is None:
+        return nodes, None
+    after = f"-after-{cache.digest(before.points)[:16]}" if before else ""
+    sample = f"-{limit}" if len(nodes) < len(values) else ""
+    return nodes, folder / f"{method}-seed{seed}{sample}-{cache.digest(values)[:16]}{after}.npz"
 
-    def compute() -> dict[str, Any]:
-        near = nearest(embeddings[nodes] if len(nodes) < len(values) else embeddings, folder=folder)
-        rows = normalize(values[nodes])
-        points = draw(rows, seed, near, before.points if before else None)
-        if before:
-            points = align(points, before.points)
-        hits = shared(_nearest(points, NEIGHBOURS).indices, near.indices)
-        trust, judged = faithfulness(rows, points, seed)
-        return {"points": points, "hits": hits, "trustworthiness": trust, "judged": judged}
 
-    drawn = cache.arrays(file, compute)
+def _map(method: str, seed: int, nodes: NDArray[np.int64], drawn: Mapping[str, Any]) -> Map:
     trust, judged = float(drawn["trustworthiness"]), int(drawn["judged"])
-    return Map(method, seed, nodes, drawn["points"], drawn["hits"], trust, judged)
+    return Map(method, seed, nodes, drawn["points"], drawn["hits"], trust, judged, len(nodes))
 
 
 def over_epochs(

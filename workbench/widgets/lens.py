@@ -1,6 +1,6 @@
 """Chooses and audits the negatives of one anchor after another: what the microscope looks through."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -82,6 +82,7 @@ class Lens:
         self.labelled = classes(graph) is not None
         self._lists: dict[object, Selection] = {}
         self.maps: dict[str, Mapped | str] = {}
+        self._first: Mapped | str | None = None
         self.look = lru_cache(8 * PANELS * TRIES)(self._look)
         self._asked_by = lru_cache(1)(lambda anchor: self.context.for_anchors(torch.tensor([anchor])))
 
@@ -157,24 +158,40 @@ class Lens:
     def map(self, method: str) -> Mapped | str:
         """Return the map of the embedding, made once a method, or the sentence that says why there is none."""
         if method not in self.maps:
-            try:
-                self.maps[method] = self._mapped(method)
-            except UserError as error:
-                self.maps[method] = str(error)
+            self.maps[method] = self._mapped(method, lambda rows: projection.project(rows, method))
         return self.maps[method]
 
-    def _mapped(self, method: str) -> Mapped:
+    def first_picture(self, method: str) -> Mapped | str:
+        """Return the map of the embedding if it was made, else what can be shown at once in its place."""
+        if method not in self.maps and self._first is None:
+            self._first = self._mapped("pca", projection.first_picture)
+        first = self.maps.get(method, self._first)
+        assert first is not None
+        if isinstance(first, str) or first[0].method == method:
+            return first
+        return first[0], f"{first[1]}, stands in for {method.upper()}"
+
+    def _mapped(self, method: str, project: Callable[[Tensor], projection.Map]) -> Mapped | str:
+        try:
+            rows, what = self._to_map
+            return project(rows), f"{method.upper()} of {what}"
+        except UserError as error:
+            return str(error)
+
+    @cached_property
+    def _to_map(self) -> tuple[Tensor, str]:
+        """The rows that are mapped, and what they are."""
         if self.bare:
             raise UserError("there is no map: the graph has no attributes, and no embedding was given")
         run, of = self.embedding, "the attributes" if self.embedding is None else "the embedding"
         rows = self.graph.x if run is None else run if isinstance(run, Tensor) else run.embeddings
-        what = f"{method.upper()} of {of} [{self.nodes:,}, {rows.shape[1]:,}] by cosine"
-        if rows.shape[1] > WIDE:
+        what = f"{of} [{self.nodes:,}, {rows.shape[1]:,}] by cosine"
+        if rows.layout != torch.strided and rows.shape[1] > WIDE:
             reduced = TruncatedSVD(64, random_state=0).fit_transform(self.context.features)
             rows, what = torch.from_numpy(reduced), f"{what}, reduced to 64 columns"
         elif rows.layout != torch.strided:
             rows = rows.to_dense()
-        return projection.project(rows, method), what
+        return rows, what
 
     def drawn(self, generator: np.random.Generator, samplers: Sequence[str], k: int, seed: int) -> int:
         """Draw an anchor; one with a false or a coupled negative where a few draws find any."""
