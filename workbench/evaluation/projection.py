@@ -245,8 +245,11 @@ def first_picture(embeddings: Tensor, seed: int = 0, limit: int | None = None) -
     values = values[nodes] if len(nodes) < len(values) else values
     fitted = len(nodes) if values.shape[1] <= MANY_COLUMNS else min(len(nodes), MAX_FITTED)
     axes = _principal(normalize(values[_sample(len(values), fitted, seed)]), seed)
-    length = np.sqrt(np.einsum("nd,nd->n", values, values))[:, None]
-    points = (values @ axes.components_.T) / np.where(length > 0, length, 1) - axes.mean_ @ axes.components_.T
+    if fitted == len(nodes):
+        points = axes.transform(normalize(values))
+    else:  # rows of unit length would be another copy of all that is there
+        length = np.sqrt(np.einsum("nd,nd->n", values, values))[:, None]
+        points = (values @ axes.components_.T) / np.where(length > 0, length, 1) - axes.mean_ @ axes.components_.T
     unmeasured = np.full(len(nodes), np.nan, np.float32)
     return Map("pca", seed, nodes, points.astype(np.float32), unmeasured, float("nan"), 0, fitted)
 

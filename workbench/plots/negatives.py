@@ -160,7 +160,8 @@ def negative_map(
         return fig
     drawn, what = mapped
     trust = f"trustworthiness {drawn.trustworthiness:.2f} (1 = faithful)" if drawn.judged else UNMEASURED
-    fig.update_layout(title_subtitle_text=f"{what}<br>{trust}")
+    axes = "" if drawn.fitted == len(drawn.nodes) else f", axes by {drawn.fitted:,} nodes"
+    fig.update_layout(title_subtitle_text=f"{what}{axes}<br>{trust}")
 
     def add(name: str, wanted: Any, marker: dict[str, Any], legend: str = "") -> None:
         mine = np.isin(drawn.nodes, wanted)  # a map of a sample lacks some

@@ -162,9 +162,7 @@ class EmbeddingExplorer(Shell):
         scene.arrive()
         self._draw()
         self._tell()
-        if not np.array_equal(first.points, scene.drawn.points):
-            self.map.update_layout(xaxis_autorange=True, yaxis_autorange=True)  # what a hand zoomed to is elsewhere now
-            self.coming.value = small(f"{scene.method.upper()} has taken the place of the first picture by PCA.")
+        self._replaced(first, scene.drawn, self.map)
 
     def _draw(self) -> None:
         self.rule.disabled = self.colour.value != RULE

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch_geometric.data import Data
 
 from workbench.config import check_options
 from workbench.contrast.audit import Audit, audit
-from workbench.contrast.measures import projections_by_node
+from workbench.contrast.measures import Compared, projections_by_node, views_of
 from workbench.contrast.negatives.selection import SAMPLERS, Selection, choose, compared, context_of
 from workbench.contrast.pairs import Contrast
 from workbench.errors import UserError
@@ -133,13 +133,17 @@ class Lens:
 
     def _audited(self, chosen: Selection) -> Audit:
         if not self.bare:
-            return audit(chosen, self.graph, self.embedding, self.tau)
+            return audit(chosen, self.graph, self._compared, self.tau)
         # Hops and classes can be told without similarities; whatever is made of them can't.
         alike = audit(chosen, self.graph, torch.ones(self.nodes, 1), self.tau)
         blank = {"cosine": np.nan, "gradient_share": np.nan, "hard": False}
         why = "The graph has no attributes and no embedding was given, so nothing is said of cosines and gradients."
         anchors = alike.anchors.assign(q=np.nan)
         return replace(alike, pairs=alike.pairs.assign(**blank), anchors=anchors, notes={"similarities": why})
+
+    @cached_property
+    def _compared(self) -> Compared:
+        return views_of(self.embedding, self.graph, self.tau)
 
     @cached_property
     def _rows(self) -> Any:
@@ -158,40 +162,50 @@ class Lens:
     def map(self, method: str) -> Mapped | str:
         """Return the map of the embedding, made once a method, or the sentence that says why there is none."""
         if method not in self.maps:
-            self.maps[method] = self._mapped(method, lambda rows: projection.project(rows, method))
+            made = self._mapped(method, lambda: self._narrow, partial(projection.project, method=method))
+            self.maps[method] = made
         return self.maps[method]
 
     def first_picture(self, method: str) -> Mapped | str:
         """Return the map of the embedding if it was made, else what can be shown at once in its place."""
-        if method not in self.maps and self._first is None:
-            self._first = self._mapped("pca", projection.first_picture)
-        first = self.maps.get(method, self._first)
-        assert first is not None
-        if isinstance(first, str) or first[0].method == method:
-            return first
-        return first[0], f"{first[1]}, stands in for {method.upper()}"
+        if method in self.maps:
+            return self.maps[method]
+        if self._first is None:
+            self._first = self._mapped("pca", lambda: self._whole, projection.first_picture)
+        if isinstance(self._first, str) or method == "pca":
+            return self._first
+        return self._first[0], f"{self._first[1]}, stands in for {method.upper()}"
 
-    def _mapped(self, method: str, project: Callable[[Tensor], projection.Map]) -> Mapped | str:
+    def _mapped(
+        self, method: str, rows: Callable[[], tuple[Tensor, str]], project: Callable[[Tensor], projection.Map]
+    ) -> Mapped | str:
         try:
-            rows, what = self._to_map
-            return project(rows), f"{method.upper()} of {what}"
+            mapped, what = rows()
+            return project(mapped), f"{method.upper()} of {what}"
         except UserError as error:
             return str(error)
 
     @cached_property
-    def _to_map(self) -> tuple[Tensor, str]:
-        """The rows that are mapped, and what they are."""
+    def _whole(self) -> tuple[Tensor, str]:
+        """The rows that are mapped at once, and what they are; sparse ones of many columns are reduced."""
         if self.bare:
             raise UserError("there is no map: the graph has no attributes, and no embedding was given")
         run, of = self.embedding, "the attributes" if self.embedding is None else "the embedding"
         rows = self.graph.x if run is None else run if isinstance(run, Tensor) else run.embeddings
         what = f"{of} [{self.nodes:,}, {rows.shape[1]:,}] by cosine"
-        if rows.layout != torch.strided and rows.shape[1] > WIDE:
-            reduced = TruncatedSVD(64, random_state=0).fit_transform(self.context.features)
-            rows, what = torch.from_numpy(reduced), f"{what}, reduced to 64 columns"
-        elif rows.layout != torch.strided:
-            rows = rows.to_dense()
-        return rows, what
+        if rows.layout == torch.strided:
+            return rows, what
+        return (rows.to_dense(), what) if rows.shape[1] <= WIDE else self._reduced(what)
+
+    @cached_property
+    def _narrow(self) -> tuple[Tensor, str]:
+        """The rows that are mapped, reduced where they have many columns, and what they are."""
+        rows, what = self._whole
+        return (rows, what) if rows.shape[1] <= WIDE else self._reduced(what)
+
+    def _reduced(self, what: str) -> tuple[Tensor, str]:
+        reduced = TruncatedSVD(64, random_state=0).fit_transform(self.context.features)
+        return torch.from_numpy(reduced), f"{what}, reduced to 64 columns"
 
     def drawn(self, generator: np.random.Generator, samplers: Sequence[str], k: int, seed: int) -> int:
         """Draw an anchor; one with a false or a coupled negative where a few draws find any."""

@@ -16,6 +16,7 @@ import torch
 from IPython.display import HTML, display
 
 from workbench.errors import UserError, nearest, node_number
+from workbench.evaluation.projection import Map
 from workbench.plots import style
 from workbench.widgets.brush import Brush, Ids
 from workbench.widgets.live import Controls, Figure, Fit, live, update
@@ -76,8 +77,8 @@ class Shell(Controls, ipw.VBox):
         self.figures: dict[str, Figure] = {}
         self._brushes: dict[str, Brush] = {}
         self.coming = ipw.HTML(layout=ipw.Layout(min_height="22px"))  # of a line, so that nothing below moves
-        self._asked: Future[Any] | None = None
-        self._act: Callable[[], object] = lambda: None
+        self._awaited: Future[Any] | None = None
+        self._shows: Callable[[], object] = lambda: None
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name in ("scene", "figures"):
@@ -100,38 +101,44 @@ class Shell(Controls, ipw.VBox):
         The kernel shows it when it is free; a script, in which no loop of events runs, by `wait`.
         """
         self._forget()
-        self._asked, self._act = _beside().submit(compute), show
+        self._awaited, self._shows = _beside().submit(compute), show
         self.coming.value = small(f"Computing {html.escape(what)} …")
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return
-        self._asked.add_done_callback(lambda asked: loop.call_soon_threadsafe(self._arrived, asked))
+        self._awaited.add_done_callback(lambda asked: loop.call_soon_threadsafe(self._arrived, asked))
 
     def _arrived(self, asked: "Future[Any]") -> None:
         """Show what was computed, or say why it could not be; nothing if something else was asked for since."""
-        if asked is not self._asked:
+        if asked is not self._awaited:
             return
-        self._asked, self.coming.value = None, ""
+        self._awaited, self.coming.value = None, ""
         try:
             asked.result()
         except Exception as error:
             words = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
             self.coming.value = complaint(f"It could not be computed: {words}")
         else:
-            self._act()
+            self._shows()
         self._settle()
+
+    def _replaced(self, first: Map, drawn: Map, shown: Figure) -> None:
+        """Say that a map has taken the place of a first picture, unless its places are the same."""
+        if not np.array_equal(first.points, drawn.points):
+            shown.update_layout(xaxis_autorange=True, yaxis_autorange=True)  # where a hand zoomed to, others stand now
+            self.coming.value = small(f"{drawn.method.upper()} has taken the place of the first picture by PCA.")
 
     def _forget(self) -> None:
         """Show nothing any more of what was asked for."""
-        if self._asked is not None:
-            self._asked.cancel()
-        self._asked, self.coming.value = None, ""
+        if self._awaited is not None:
+            self._awaited.cancel()
+        self._awaited, self.coming.value = None, ""
 
     def wait(self) -> None:
         """Wait until what is being computed beside the kernel is shown."""
-        while self._asked is not None:
-            asked = self._asked
+        while self._awaited is not None:
+            asked = self._awaited
             futures.wait([asked])
             self._arrived(asked)
 

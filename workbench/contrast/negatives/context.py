@@ -124,12 +124,15 @@ class SamplingContext:
         else:
             x = x.to_sparse_coo().coalesce().double()
             rows = sp.csr_matrix((x.values().numpy(), x.indices().numpy()), tuple(x.shape))
-        if not np.isfinite(rows.data if sp.issparse(rows) else rows).all():
+        stored: NDArray[np.float64] = rows.data if sp.issparse(rows) else rows
+        if not (np.isfinite(stored.sum()) or np.isfinite(stored).all()):  # a finite sum has no other terms
             what = "attributes hold" if self.embedding is None else "embedding holds"
             raise UserError(f"the {what} numbers that are not finite, so nodes can't be compared by it")
         if not sp.issparse(rows) and np.count_nonzero(rows) < SPARSE_BELOW * rows.size:
             rows = sp.csr_matrix(rows)
-        return normalize(rows[self.ids.numpy()])
+        if self.size < self.nodes or not torch.equal(self.ids, torch.arange(self.nodes)):
+            rows = rows[self.ids.numpy()]
+        return normalize(rows)
 
     def similarity(self, anchors: Positions) -> Tensor:
         """Return similarities of some positions with all [anchors, size]; for many, ask in `blocks`.
