@@ -190,8 +190,8 @@ def audit(
         chosen: the selection, of any sampler.
         graph: its graph, looked at without directions; labels y [nodes], negative where unknown, may be missing.
         embedding: what similarities are of: a run, whose projections of both views are taken where they have one row a
-            node, else its embeddings; a matrix [nodes, dim] for both views; a pair of them; None for the attributes; or what
-            `measures.views_of` made of one of these, where many selections are audited.
+            node, else its embeddings; a matrix [nodes, dim] for both views; a pair of them; None for the attributes;
+            or what `measures.views_of` made of one of these, to audit many selections.
         tau: temperature of the InfoNCE loss whose gradient is looked at.
         anchors: most anchors that are audited, else a sample; None for all. They are fewer where they have more than
             200,000 pairs, but at least 10.

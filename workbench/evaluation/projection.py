@@ -4,29 +4,33 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.linalg import orthogonal_procrustes
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
-from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 from torch import Tensor
 
 from workbench.errors import UserError
 from workbench.evaluation import cache
+from workbench.evaluation.neighbourhoods import (
+    MANY_COLUMNS,
+    NEIGHBOURS,
+    Floats,
+    Nearest,
+    checked,
+    nearest,
+    search,
+    shared,
+)
 from workbench.registry import Registry
 
-Floats = NDArray[np.float32]
 MAX_POINTS = 50_000  # more would take minutes to map and could not be told apart on a screen
 MAX_JUDGED = 3_000  # trustworthiness keeps two distance matrices of this size squared
 MAX_FITTED = 2_000  # rows that fix the axes of a first picture where there are many columns
-MANY_COLUMNS = 512  # above them the covariance of all columns takes longer than the two axes that are wanted
-NEIGHBOURS = 15
-BLOCK = 2_048  # rows whose cosines with as many others are looked at in one go: 16 MiB
 
 
 @dataclass(frozen=True)
@@ -57,13 +61,6 @@ class Map:
         values = np.full(nodes, np.nan)
         values[self.nodes] = self.hits
         return values
-
-
-class Nearest(NamedTuple):
-    """The nearest other rows of each row by cosine, the nearest first, and their distances when of unit length."""
-
-    indices: NDArray[np.int32]  # [n, k]
-    distances: Floats  # [n, k], the square root of 2 - 2 cosine
 
 
 projections: Registry[Callable[[Floats, int, Nearest, Floats | None], Floats]] = Registry("map method")
@@ -140,58 +137,6 @@ def faithfulness(rows: Floats, points: Floats, seed: int = 0) -> tuple[float, in
     return float(trustworthiness(rows[chosen], points[chosen], n_neighbors=near)), len(chosen)
 
 
-def shared(one: NDArray[np.int32], other: NDArray[np.int32]) -> Floats:
-    """Return which share of the neighbours in each row of one list [n, k] is in that row of another [n, k], too."""
-    return (one[:, :, None] == other[:, None, :]).any(axis=2).mean(axis=1, dtype=np.float32)
-
-
-def nearest(embeddings: Tensor, k: int = NEIGHBOURS, folder: Path | None = None) -> Nearest:
-    """Return the k nearest other nodes of each node [nodes, dim] by cosine, exactly; fewer where there are not so many.
-
-    A folder is where they are kept and looked up.
-    """
-    values = _checked(embeddings, 2)
-    file = folder / f"nearest{k}-{cache.digest(values)[:16]}.npz" if folder else None
-    return Nearest(**cache.arrays(file, lambda: _nearest(normalize(values), k)._asdict()))
-
-
-def _nearest(rows: Floats, k: int) -> Nearest:
-    """Return the k nearest others of rows of unit length [n, dim]; all pairs are looked at, each once."""
-    units, k = torch.from_numpy(rows), min(k, len(rows) - 1)
-    starts = range(0, len(rows), BLOCK)
-    cosines = [torch.full((len(part), 0), -torch.inf) for part in units.split(BLOCK)]
-    indices = [torch.zeros(len(part), 0, dtype=torch.int32) for part in units.split(BLOCK)]
-
-    def keep(block: int, pairs: Tensor, first: int) -> None:
-        """Keep the nearest of a block of rows among those so far and others, of which the first is given."""
-        best, place = pairs.topk(min(k, pairs.shape[1]))
-        best, place = torch.cat([cosines[block], best], 1), torch.cat([indices[block], (place + first).int()], 1)
-        cosines[block], chosen = best.topk(min(k, best.shape[1]))
-        indices[block] = place.gather(1, chosen)
-
-    for i, start in enumerate(starts):
-        for j, other in enumerate(starts[i:], start=i):
-            pairs = units[start : start + BLOCK] @ units[other : other + BLOCK].T
-            if i == j:
-                pairs.fill_diagonal_(-torch.inf)  # itself, also where rows repeat
-            else:
-                keep(j, pairs.T.contiguous(), start)
-            keep(i, pairs, other)
-    # A product of float32 can't tell how far almost equal rows are apart.
-    near = torch.cat(indices)
-    parts = zip(units.split(256), near.split(256), strict=True)
-    distances = torch.cat([(part[:, None] - units[others]).norm(dim=2) for part, others in parts])
-    order = distances.sort(dim=1, stable=True)
-    return Nearest(near.gather(1, order.indices).numpy(), order.values.numpy())
-
-
-def _nearest_places(points: Floats) -> NDArray[np.int32]:
-    """Return the nearest others of points of a map [n, 2], by a tree."""
-    # The search without arguments leaves each point itself out, also where points repeat.
-    search = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(points) - 1), algorithm="kd_tree").fit(points)
-    return search.kneighbors(return_distance=False).astype(np.int32)
-
-
 def project(
     embeddings: Tensor,
     method: str = "umap",
@@ -214,11 +159,11 @@ def project(
 
     def compute() -> dict[str, Any]:
         mapped = embeddings[nodes] if len(nodes) < len(embeddings) else embeddings
-        near, rows = nearest(mapped, folder=folder), normalize(_checked(mapped, 8))
+        near, rows = nearest(mapped, folder=folder), normalize(checked(mapped, 8))
         points = draw(rows, seed, near, before.points if before else None)
         if before:
             points = align(points, before.points)
-        hits = shared(_nearest_places(points), near.indices)
+        hits = shared(search(points, NEIGHBOURS).indices, near.indices)
         trust, judged = faithfulness(rows, points, seed)
         return {"points": points, "hits": hits, "trustworthiness": trust, "judged": judged}
 
@@ -240,7 +185,7 @@ def first_picture(embeddings: Tensor, seed: int = 0, limit: int | None = None) -
 
     Arguments as for `project`, whose map "pca" has the same places, but for such a sample.
     """
-    values = _checked(embeddings, 8)
+    values = checked(embeddings, 8)
     nodes = _sample(len(values), limit or MAX_POINTS, seed)
     values = values[nodes] if len(nodes) < len(values) else values
     fitted = len(nodes) if values.shape[1] <= MANY_COLUMNS else min(len(nodes), MAX_FITTED)
@@ -258,7 +203,7 @@ def _asked(
     embeddings: Tensor, method: str, seed: int, folder: Path | None, before: Map | None, limit: int | None
 ) -> tuple[NDArray[np.int64], Path | None]:
     """Return which nodes are to be mapped, and in which file the map is kept."""
-    values = _checked(embeddings, 8)
+    values = checked(embeddings, 8)
     limit = limit or MAX_POINTS
     nodes = _sample(len(values), limit, seed)
     if before is not None and not np.array_equal(before.nodes, nodes):
@@ -283,15 +228,6 @@ def over_epochs(
     for epoch in sorted(embeddings):
         before = project(embeddings[epoch], method, seed, folder, before)
         yield epoch, before
-
-
-def _checked(embeddings: Tensor, least: int) -> Floats:
-    values: Floats = embeddings.detach().cpu().float().contiguous().numpy()
-    if values.ndim != 2 or len(values) < least or values.shape[1] < 2:
-        raise UserError(f"a map needs at least {least} rows and 2 columns; those given are {list(values.shape)}")
-    if not np.isfinite(values).all():
-        raise UserError("the embeddings hold numbers that are not finite, so they cannot be mapped")
-    return values
 
 
 def _sample(count: int, limit: int, seed: int) -> NDArray[np.int64]:

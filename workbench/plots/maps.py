@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 
 from workbench.evaluation import coloured, projection
 from workbench.evaluation.coloured import Colour
+from workbench.evaluation.neighbourhoods import NEIGHBOURS
 from workbench.evaluation.projection import Map
 from workbench.plots import style
 from workbench.plots.style import Names
@@ -126,7 +127,7 @@ def told(drawn: Map, nodes: int) -> str:
     judged = "" if drawn.judged == len(drawn.nodes) else f" (on {drawn.judged:,} nodes)"
     faithful = (
         f"trustworthiness {drawn.trustworthiness:.3f}{judged}, neighbourhood hit {drawn.hit:.2f} "
-        f"at k = {projection.NEIGHBOURS} (1 = faithful)"
+        f"at k = {NEIGHBOURS} (1 = faithful)"
     )
     return (
         f"{drawn.method.upper()} of {nodes:,} nodes by cosine{axes}, map seed {drawn.seed}{sample}<br>"

@@ -21,6 +21,7 @@ from workbench.datasets.structure import adjacency
 from workbench.errors import UserError, node_number, unknown
 from workbench.evaluation import projection, strata
 from workbench.evaluation.coloured import HITS, map_folder
+from workbench.evaluation.neighbourhoods import NEIGHBOURS
 from workbench.evaluation.scores import matrix_of
 from workbench.plots import maps, network
 from workbench.plots.negatives import called, classes
@@ -189,7 +190,7 @@ class EmbeddingScene:
         unit = self._unit(self.epoch)
         cosines = unit @ unit[node]
         cosines[node] = -np.inf
-        count = min(projection.NEIGHBOURS, self.nodes - 1)
+        count = min(NEIGHBOURS, self.nodes - 1)
         near = np.argpartition(-cosines, count)[:count]
         near = near[np.lexsort((near, -cosines[near]))]
         hops = dijkstra(self.links, indices=node, unweighted=True, limit=FAR)[near]

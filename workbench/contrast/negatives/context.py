@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -124,7 +125,7 @@ class SamplingContext:
         else:
             x = x.to_sparse_coo().coalesce().double()
             rows = sp.csr_matrix((x.values().numpy(), x.indices().numpy()), tuple(x.shape))
-        stored: NDArray[np.float64] = rows.data if sp.issparse(rows) else rows
+        stored: Any = rows.data if sp.issparse(rows) else rows
         if not (np.isfinite(stored.sum()) or np.isfinite(stored).all()):  # a finite sum has no other terms
             what = "attributes hold" if self.embedding is None else "embedding holds"
             raise UserError(f"the {what} numbers that are not finite, so nodes can't be compared by it")
