@@ -1,12 +1,13 @@
 """The sums over many pairs that the contrastive loss needs, each with a backward pass that keeps no rows x rows tensor.
 
 * `SymmetricMass` for all-pairs contrasts whose similarity matrix is symmetric (both views stacked): only the tiles on
-  and above the diagonal are multiplied out, and each serves its rows and its columns at once. One constant shift keeps
-  the exponentials in range, which is exact while the range of the logits fits the number format.
+  and above the diagonal are multiplied out, and each serves its rows and its columns at once. The exponentials are not
+  shifted, which is exact while the range of the logits fits the number format.
 * `Mass` for a shared list of candidates and for very small temperatures: log-sum-exp by row.
 * `PairSimilarity` for `Lists` that differ by anchor: only the listed products are computed.
 
-The first two recompute their blocks in the backward pass instead of keeping them, unless all fit the memory budget.
+The first keeps as many of its tiles as fit the memory budget and recomputes the others in the backward pass, the
+second recomputes all.
 """
 
 import math
@@ -18,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-TILE = 1024
+TILE = 512  # rows of a tile on a CPU: four times as many no longer fit its cache
 
 
 class SymmetricMass(torch.autograd.Function):
@@ -29,8 +30,8 @@ class SymmetricMass(torch.autograd.Function):
         return combinations_with_replacement([slice(start, start + tile) for start in range(0, rows, tile)], 2)
 
     @staticmethod
-    def _exponentials(z: Tensor, b: slice, c: slice, period: int, scale: float, shift: float) -> Tensor:
-        tile = (z[b] @ z[c].T).mul_(scale).sub_(shift).exp_()
+    def _exponentials(y: Tensor, b: slice, c: slice, period: int) -> Tensor:
+        tile = (y[b] @ y[c].T).exp_()
         # A row's own index appears once per view, so own pairs lie on the diagonals 0 and +-`period`.
         for offset in (b.start - c.start + step for step in (0, period, -period)):
             if -tile.shape[0] < offset < tile.shape[1]:
@@ -39,45 +40,46 @@ class SymmetricMass(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, z: Tensor, left: Tensor, right: Tensor, period: int, scale: float, shift: float, budget_mib: float
+        ctx: Any, z: Tensor, left: Tensor, right: Tensor, period: int, scale: float, budget_mib: float
     ) -> Tensor:
         """Compute the value, see the class."""
-        rows, unit = len(z), z.element_size() / 2**20
-        tile = max(1, min(TILE if z.device.type == "cpu" else 4 * TILE, int(math.sqrt(budget_mib / unit / 4))))
-        keep = rows * (rows + tile) / 2 * unit <= budget_mib and any(ctx.needs_input_grad)
+        budget = budget_mib * 2**20 / z.element_size()
+        tile = max(1, min(TILE if z.device.type == "cpu" else 8 * TILE, int(math.sqrt(budget / 4))))
+        y = z * math.sqrt(scale)
         sums, kept = torch.zeros_like(right), []
-        for b, c in SymmetricMass._tiles(rows, tile):
-            exponentials = SymmetricMass._exponentials(z, b, c, period, scale, shift)
+        for b, c in SymmetricMass._tiles(len(z), tile):
+            exponentials = SymmetricMass._exponentials(y, b, c, period)
             sums[b] += exponentials @ right[c]
             if b != c:
                 sums[c] += exponentials.T @ right[b]
-            if keep:
+            budget -= exponentials.numel()
+            if budget >= 0 and any(ctx.needs_input_grad):
                 kept.append(exponentials)
         mass = (sums * left).sum(1)
-        ctx.save_for_backward(z, left, right, sums, mass, *kept)
-        ctx.constants = period, scale, shift, tile
-        return mass.log() + shift
+        ctx.save_for_backward(y, left, right, sums, mass, *kept)
+        ctx.constants = period, scale, tile
+        return mass.log()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradient of each argument of `forward`."""
-        z, left, right, sums, mass, *kept = ctx.saved_tensors
-        period, scale, shift, tile = ctx.constants
+        y, left, right, sums, mass, *kept = ctx.saved_tensors
+        period, scale, tile = ctx.constants
         per_mass = torch.where(mass > 0, gradients[0] / mass, 0.0)[:, None]
         share = per_mass * left
-        dz, dright = torch.zeros_like(z), torch.zeros_like(right)
+        dy, dright = torch.zeros_like(y), torch.zeros_like(right)
         rows_side, columns_side = torch.cat([share, right], 1), torch.cat([right, share], 1)
-        for position, (b, c) in enumerate(SymmetricMass._tiles(len(z), tile)):
-            e = kept[position] if kept else SymmetricMass._exponentials(z, b, c, period, scale, shift)
+        for position, (b, c) in enumerate(SymmetricMass._tiles(len(y), tile)):
+            e = kept[position] if position < len(kept) else SymmetricMass._exponentials(y, b, c, period)
             if ctx.needs_input_grad[2]:
                 dright[c] += e.T @ share[b]
                 if b != c:
                     dright[b] += e @ share[c]
             weight = (rows_side[b] @ columns_side[c].T).mul_(e)
-            dz[b] += weight @ z[c]
+            dy[b].addmm_(weight, y[c])
             if b != c:
-                dz[c] += weight.T @ z[b]
-        return dz.mul_(scale), per_mass * sums, dright, None, None, None, None
+                dy[c].addmm_(weight.T, y[b])
+        return dy.mul_(math.sqrt(scale)), per_mass * sums, dright, None, None, None
 
 
 class Mass(torch.autograd.Function):

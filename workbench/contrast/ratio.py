@@ -74,14 +74,14 @@ def _log_mass(contrast: Contrast, u: Tensor, v: Tensor | None, positive_weight: 
         bound = 1.0 if contrast.similarity == "cosine" else float(z.detach().square().sum(1).max()) if len(z) else 0.0
         bias = contrast.bias
         low, peak = (0.0, 0.0) if bias is None else map(float, bias.detach().aminmax())
-        # Beyond this range a tile-wide shift would underflow and the row-wise kernel is needed.
+        # Beyond this range sums of exponentials leave the number format, and the row-wise kernel is needed.
         if 2 * bound * scale + peak - low < 0.7 * -math.log(torch.finfo(z.dtype).tiny):
             ones, views = z.new_ones(len(u), 1), 1 if v is None else 2
             left, right = ones if left is None else left, ones if right is None else right
             if bias is not None:
                 right = right * (bias - peak).exp()[:, None]
             left, right = left.repeat(views, 1), right.repeat(views, 1)
-            return SymmetricMass.apply(z, left, right, len(u), scale, bound * scale, budget_mib) + peak
+            return SymmetricMass.apply(z, left, right, len(u), scale, budget_mib) + peak
     chosen = contrast.chosen(u if v is None else v)
     column_bias = None if contrast.bias is None else contrast.bias[chosen]
     # A row's pair with itself is left out; where the candidates are other things, there is none.

@@ -68,13 +68,20 @@ class GCN(Encoder):
             view: attributes and adjacency.
             order: the node whose attributes each node gets [nodes]; None leaves everyone their own.
         """
-        h = view.linear(self.weights[0])
-        h = h if order is None else h[order]
+        h = view.x
         for layer, bias in enumerate(self.biases):
-            adjacency = view.step(len(self.biases) - 1 - layer)
-            h = adjacency @ (h if layer == 0 else h @ self.weights[layer]) + bias
-            h = self._finished(layer, h)
+            h = self._finished(layer, self._summed(layer, view, h, order) + bias)
         return h
+
+    def _summed(self, layer: int, view: View, h: Tensor, order: Tensor | None) -> Tensor:
+        """Return sums over neighbours, mixed by a layer's weight [rows that the next layer needs, width]."""
+        weight, adjacency = self.weights[layer], view.step(len(self.biases) - 1 - layer)
+        if layer:
+            return (adjacency @ h) @ weight if view.reach else adjacency @ (h @ weight)
+        if view.reach:  # of a batch few rows are left once neighbours are summed
+            return View(adjacency @ (h if order is None else h[order]), view.columns, adjacency).linear(weight)
+        mixed = view.linear(weight)
+        return adjacency @ (mixed if order is None else mixed[order])
 
     def _finished(self, layer: int, h: Tensor) -> Tensor:
         """Return what a layer gives of its sums: normalised, and through the activation."""

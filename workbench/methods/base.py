@@ -93,7 +93,7 @@ class ContrastConfig(Config):
         if self.objective.name == "cacr":
             return min(24 * pairs, budget)
         triangle = 2 * views * rows * (views * rows + TILE)
-        return min(12 * pairs, 12 * TILE**2) + (triangle if triangle <= budget else 0)
+        return min(12 * pairs, 12 * TILE**2) + min(triangle, budget)
 
 
 class Step(NamedTuple):
