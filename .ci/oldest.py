@@ -5,5 +5,5 @@ from pathlib import Path
 
 project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 extras = project["optional-dependencies"]
-for requirement in [*project["dependencies"], *extras["cluster"], *extras["app"]]:
+for requirement in [*project["dependencies"], *extras["cluster"], *extras["slurm"], *extras["app"]]:
     print(requirement.split(",")[0].replace(">=", "=="))

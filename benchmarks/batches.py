@@ -1,55 +1,64 @@
-"""Training by batches: against the whole graph on PubMed, and on a million nodes: python -m benchmarks.batches.
+"""Training by sampled batches: against the whole graph, and how its cost grows with the number of nodes.
 
-Words choose what is run: "pubmed", "million", or methods; none is everything. Each training is a process of its own, so
-that peaks of memory don't mix; a line of JSON a training.
+Each training is a process of its own, so that peaks of memory don't mix.
 """
 
-import json
 import math
-import sys
 from typing import Any
 
+import numpy as np
+
 from benchmarks import fresh
+from benchmarks.measure import BENCHMARKS, Rows
 
 METHODS = ("grace", "dgi", "bgrl", "str-gcl")
 BATCH: dict[str, Any] = {"batch_size": 2048, "neighbours": 10}
 # What else a method is given by batches: BGRL warms up over epochs, of which there are few.
 BESIDE: dict[str, dict[str, Any]] = {"bgrl": {"warmup": 1}}
+SIZES = (10_000, 100_000, 1_000_000)
 _CODE = """
 import json, sys
 import workbench as wb
 method, graph, epochs, settings, store = json.loads(sys.argv[1])
 data = wb.load_graph(graph)
 run = wb.fit(method, data, preset="quick", epochs=epochs, progress=False, store=store, **settings)
-row = {"method": method, "graph": graph, **settings, "epochs": epochs, "seconds": run.seconds}
-row |= {"seconds_an_epoch": run.seconds / max(run.epochs, 1), "peak_mib": run.peak_mib}
+row = {"seconds_an_epoch": run.seconds / max(run.epochs, 1), "peak_mib": run.peak_mib}
 row["forecast_mib"] = wb.forecast(method, data, "quick", epochs=epochs, **settings).peak_mib
-if data.get("y") is not None:
-    row["accuracy"] = wb.evaluate(run, data).accuracy.mean
-print(json.dumps(row))
+row["accuracy"] = wb.evaluate(run, data).accuracy.mean
+print(json.dumps({"after_seconds": run.seconds, **row}))
 """
 
 
-def train(method: str, graph: str, epochs: int, **settings: Any) -> None:
-    """Print what one training took and gave."""
-    print(json.dumps(fresh.run(_CODE, method, graph, epochs, settings)), flush=True)
+def train(case: str, method: str, graph: str, epochs: int, **settings: Any) -> dict[str, Any]:
+    """Return what one training took and gave."""
+    return {"case": f"{method}, {case}", **fresh.run(_CODE, method, graph, epochs, settings)}
 
 
-def pubmed(method: str, epochs: int = 5) -> None:
-    """Print no step at all, epochs of batches, and as many steps on the whole graph."""
-    train(method, "pubmed", 0)
-    train(method, "pubmed", epochs, **BATCH, **BESIDE.get(method, {}))
-    train(method, "pubmed", epochs * math.ceil(19_717 / BATCH["batch_size"]))
+@BENCHMARKS.register("batches")
+def batches() -> Rows:
+    """DGI and BGRL on PubMed (quick presets, random-10-10-80): untrained, five epochs of batches, as many whole steps.
+
+    Batches have 2,048 anchors and 10 neighbours a node and layer; a step on the whole graph counts as an epoch.
+    """
+    steps, rows = 5 * math.ceil(19_717 / BATCH["batch_size"]), []
+    for method in ("dgi", "bgrl"):
+        rows.append(train("untrained", method, "pubmed", 0))
+        rows.append(train("batches", method, "pubmed", 5, **BATCH, **BESIDE.get(method, {})))
+        rows.append(train("whole graph", method, "pubmed", steps))
+    return rows
 
 
-def million(method: str) -> None:
-    """Print an epoch of batches on a million nodes, 10 edges a node."""
-    train(method, "planted:1000000", 1, **BATCH, **BESIDE.get(method, {}))
+@BENCHMARKS.register("million")
+def million() -> Rows:
+    """An epoch of batches on planted graphs of ten thousand to a million nodes, ten edges a node (quick presets).
 
-
-if __name__ == "__main__":
-    chosen = sys.argv[1:]
-    for method in [word for word in METHODS if word in chosen] or METHODS:
-        for name, bench in (("pubmed", pubmed), ("million", million)):
-            if name in chosen or not {"pubmed", "million"} & {*chosen}:
-                bench(method)
+    Batches have 2,048 anchors and 10 neighbours a node and layer. The exponent is that of the nodes in the time.
+    """
+    rows = []
+    for method in METHODS:
+        settings = BATCH | BESIDE.get(method, {})
+        each = [train(f"{nodes:,} nodes", method, f"planted:{nodes}", 1, **settings) for nodes in SIZES]
+        rows += [{**row, "nodes": nodes} for row, nodes in zip(each, SIZES, strict=True)]
+        slope = np.polyfit(np.log(SIZES), [math.log(row["after_seconds"]) for row in each], 1)[0]
+        rows[-1]["exponent"] = float(slope)
+    return rows

@@ -35,7 +35,7 @@ def row(
         case: what is computed.
         before: the plain way; without it only `after` is timed.
         after: what the package does.
-        repeats: rounds that count, after one that warms up.
+        repeats: rounds that count, after one that warms up; 0 is a single round that counts.
         must: what it shall reach, in words; `at_least` of the ratio and `limit_seconds` of `after` say it in figures.
         floor: the seconds below which this machine can't come, see `floor`.
         **facts: figures that stand beside the times.
@@ -46,7 +46,7 @@ def row(
         for name, call in calls.items():
             start = time.perf_counter()
             call()
-            if turn:
+            if turn or not repeats:
                 taken[name] = min(taken[name], time.perf_counter() - start)
     result: dict[str, Any] = {"case": case, **taken}
     if before:

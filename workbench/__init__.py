@@ -3,13 +3,14 @@
 Importing this package is cheap: torch, plotly and everything else heavy are loaded by the first name that needs them.
 """
 
-from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from workbench.lazy import lazily
 
 __version__ = "0.1.0"
 DISTRIBUTION = "graph-contrast-workbench"  # as a package index knows it, where `workbench` is somebody else's
 
-_PUBLIC = {  # without any colon `resolve_name` would hide why an import fails
+_PUBLIC = {
     "load_graph": "workbench.datasets:load_graph",
     "fit": "workbench.training.fit:fit",
     "forecast": "workbench.training.memory:forecast",
@@ -50,11 +51,7 @@ if TYPE_CHECKING:
     from workbench.training.run import Run
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'workbench' has no attribute {name!r}")
-    globals()[name] = value = resolve_name(_PUBLIC[name])
-    return value
+__getattr__ = lazily(__name__, _PUBLIC)
 
 
 def __dir__() -> list[str]:

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import inspect
 import re
 from collections.abc import Callable
 from functools import cached_property
@@ -30,7 +31,7 @@ class Registry(Generic[T]):
         """Decorate a class or function to enter it under `name`; a name can be taken once."""
 
         def enter(part: T) -> T:
-            taken = self._modules.get(name, part.__module__) != part.__module__
+            taken = name in self._sources and self._sources[name][0] != part.__module__
             if name in self._entries or taken:
                 raise ValueError(f"{self.kind} {name!r} is registered twice")
             self._entries[name] = part
@@ -39,9 +40,9 @@ class Registry(Generic[T]):
         return enter
 
     @cached_property
-    def _modules(self) -> dict[str, str]:
-        """The module of each entry of the package by the entry's name, read from the sources without importing any."""
-        modules: dict[str, str] = {}
+    def _sources(self) -> dict[str, tuple[str, Path]]:
+        """The module and the file of each entry of the package by its name, read from the files without any import."""
+        sources: dict[str, tuple[str, Path]] = {}
         for folder in map(Path, importlib.import_module(self._package).__path__ if self._package else ()):
             for file in sorted(folder.rglob("*.py")):
                 parts = file.relative_to(folder).with_suffix("").parts
@@ -49,8 +50,8 @@ class Registry(Generic[T]):
                     continue  # no module of its own, or none at all, such as an editor's copy
                 module = ".".join((str(self._package), *parts))
                 names = re.findall(r'^@\w+\.register\("([^"]+)"\)', file.read_text(encoding="utf-8"), re.MULTILINE)
-                modules |= dict.fromkeys(names, module)
-        return modules
+                sources |= dict.fromkeys(names, (module, file))
+        return sources
 
     @cached_property
     def _others(self) -> dict[str, importlib.metadata.EntryPoint]:
@@ -59,12 +60,12 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """Return every name, sorted."""
-        return sorted({*self._entries, *self._modules, *self._others})
+        return sorted({*self._entries, *self._sources, *self._others})
 
     def get(self, name: str) -> T:
         """Return the entry of a name; a UserError where there is none, or another distribution's can't be loaded."""
-        if name not in self._entries and name in self._modules:
-            importlib.import_module(self._modules[name])
+        if name not in self._entries and name in self._sources:
+            importlib.import_module(self._sources[name][0])
         elif name not in self._entries and (entry := self._others.get(name)):
             try:
                 part = entry.load()
@@ -75,3 +76,7 @@ class Registry(Generic[T]):
         if name not in self._entries:
             raise unknown(self.kind, name, self.names())
         return self._entries[name]
+
+    def file(self, name: str) -> Path:
+        """Return the file in which an entry is registered; one of the package is not imported for it."""
+        return self._sources[name][1] if name in self._sources else Path(inspect.getfile(self.get(name)))  # type: ignore

@@ -1,18 +1,54 @@
-"""Draw the README pictures from the runs of the tour (`make pictures`; needs a Chrome or Chromium)."""
+"""Draw the pictures of the README and of docs/performance.md (`make pictures`; needs a Chrome or Chromium)."""
 
+import json
 from pathlib import Path
 
+import plotly.graph_objects as go
 import plotly.io
 
 import workbench as wb
+from workbench.plots import style
 
+HERE = Path(__file__).parent
+WIDTH = 900
+
+
+def cost_of_nodes(rows: list[dict]) -> go.Figure:
+    """Return the seconds of an epoch against the nodes, a line a method, the fitted exponent in its name."""
+    figure = style.figure("An epoch against the size of the graph", "Sampled batches, quick presets, one thread")
+    methods = dict.fromkeys(row["case"].split(",")[0] for row in rows)
+    for method in methods:
+        own = [row for row in rows if row["case"].startswith(f"{method},")]
+        nodes, seconds = [row["nodes"] for row in own], [row["seconds_an_epoch"] for row in own]
+        name = f"{method}, exponent {own[-1]['exponent']:.2f}"
+        figure.add_scatter(x=nodes, y=seconds, mode="lines+markers", name=name)
+    figure.update_xaxes(type="log", dtick=1, title="nodes, ten edges each")
+    figure.update_yaxes(type="log", dtick=1, title="seconds an epoch of batches")
+    return figure
+
+
+def time_of_memory(rows: list[dict]) -> go.Figure:
+    """Return the time of GRACE's loss on Photo against the memory that its tiles may keep."""
+    budgets, times = [row["budget_mib"] for row in rows], [row["times_the_fastest"] for row in rows]
+    text = [f"peak {row['peak_mib']:,.0f} MiB" for row in rows]
+    figure = style.figure("What memory buys", "GRACE's loss and gradient on Photo, by what its tiles may keep", 380)
+    figure.add_scatter(x=budgets, y=times, mode="lines+markers+text", text=text, textposition="top center")
+    figure.update_xaxes(type="log", tickvals=budgets, title="budget in MiB, 512 by default")
+    figure.update_yaxes(title="time, of the fastest", rangemode="tozero")
+    return figure
+
+
+measured = {
+    name: of["rows"] for name, of in json.loads((HERE.parent / "results" / "performance.json").read_text()).items()
+}
+figures = {"nodes": cost_of_nodes(measured["million"]), "budget": time_of_memory(measured["memory-budget"])}
 graph = wb.load_graph("pydocs")
 runs = [wb.fit(method, graph, preset="quick") for method in ("grace", "str-gcl", "e2neg")]
-figures = {
+figures |= {
     "scores": wb.plots.results_chart(wb.compare(runs, graph)),
     "map": wb.plots.embedding_map(runs[0], graph=graph),
 }
-files = [Path(__file__).with_name(f"{name}.png") for name in figures]
+files = [HERE / f"{name}.png" for name in figures]
 heights = [figure.layout.height for figure in figures.values()]
-plotly.io.write_images(list(figures.values()), files, width=[900] * len(files), height=heights, scale=1.5)
+plotly.io.write_images(list(figures.values()), files, width=[WIDTH] * len(files), height=heights, scale=1.5)
 print(*files, sep="\n")

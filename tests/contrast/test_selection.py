@@ -11,6 +11,7 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 import torch
 from sklearn.metrics.pairwise import cosine_similarity
 from torch.nn.functional import normalize
@@ -21,6 +22,7 @@ import workbench as wb
 from workbench import methods, rules
 from workbench.config import Part, options_of
 from workbench.contrast.negatives.context import SamplingContext
+from workbench.contrast.negatives.samplers import clustered
 from workbench.contrast.negatives.samplers.clustered import spectral_clusters
 from workbench.contrast.negatives.selection import SAMPLERS, Selection
 from workbench.errors import UserError
@@ -323,6 +325,23 @@ def test_repeated_eigenvalues_do_not_make_the_clusters_random() -> None:
     first, again, other = (spectral_clusters(graph, 6, "largest", Randomness(seed)) for seed in (0, 0, 1))
     assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
     assert not torch.equal(first[1], other[1])
+
+
+def test_iterated_vectors_span_what_the_exact_ones_span_where_there_is_a_gap() -> None:
+    # Five groups that hardly touch: five eigenvalues near the largest, all others far below.
+    draw = np.random.default_rng(0)
+    block = np.kron(np.eye(5), np.full((40, 40), 0.5)) + 0.01 > draw.random((200, 200))
+    a = np.triu(block, 1).astype(float)
+    a += a.T
+    root = a.sum(1) ** -0.5
+    matrix = sp.csr_matrix(np.eye(200) + root[:, None] * a * root)
+    start = draw.standard_normal((200, 5 + clustered.EXTRA), np.float32)
+    found = clustered._iterated(matrix, start)[:, :5]
+    values, vectors = np.linalg.eigh(matrix.toarray())
+    assert values[-5] - values[-6] > 0.3
+    np.testing.assert_allclose(np.linalg.norm(vectors[:, -5:].T @ found, axis=0), 1.0, atol=1e-3)
+    np.testing.assert_allclose(np.einsum("ij,ij->j", found, matrix @ found), values[:-6:-1], atol=1e-4)
+    assert (found == clustered._iterated(matrix, start)[:, :5]).all()
 
 
 # ------------------------------------------------------------------------------------------------------- training

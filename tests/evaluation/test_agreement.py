@@ -13,7 +13,7 @@ import torch
 from torch_geometric.data import Data
 
 from workbench.errors import UserError
-from workbench.evaluation.agreement import Agreement, agreement, linear_cka, procrustes
+from workbench.evaluation.alignment import Agreement, agreement, linear_cka, procrustes
 from workbench.evaluation.projection import align, project, turned
 from workbench.plots import agreement_chart, agreement_maps, confusion_change, side_by_side, style
 

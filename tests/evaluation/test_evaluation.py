@@ -1,7 +1,6 @@
 """Protocols, probes, scores, comparisons, clustering, neighbours and intervals."""
 
 import copy
-import importlib
 import itertools
 import json
 import pickle
@@ -32,13 +31,22 @@ from workbench.datasets.bipartite import as_users_and_items
 from workbench.datasets.graph_sets import GraphSet
 from workbench.datasets.synthetic.embedded import rings
 from workbench.errors import UserError
-from workbench.evaluation import clustering, compare, evaluate, logistic, neighbours, probes, protocols, ranking
+from workbench.evaluation import (
+    clustering,
+    compare,
+    evaluate,
+    logistic,
+    neighbours,
+    probes,
+    protocols,
+    ranking,
+    unsupervised,
+)
 from workbench.evaluation.scores import Measure, Scores, matrix_of
 from workbench.evaluation.statistics import mean_interval, nested_spread, paired_difference
 from workbench.randomness import Randomness
 
 GRID = list(probes.GRID)
-CLUSTERING = importlib.import_module("workbench.evaluation.clustering")  # the package's `clustering` is the function
 
 
 @pytest.fixture
@@ -704,7 +712,7 @@ def test_colour_refinement_against_a_dictionary(few_rings: GraphSet) -> None:
 
 def ranking_by_loops(scores: np.ndarray, train: set, test: set) -> dict[str, float]:
     """Measure by the definition: sort each user's items, leave out those of training, count."""
-    found = {name: [] for name in ranking.MEASURES}
+    found = {name: [] for name in protocols.RANKING}
     for user in sorted({u for u, _ in test}):
         wanted = {i for u, i in test if u == user}
         order = sorted(
@@ -761,7 +769,7 @@ def test_compare_puts_the_baselines_of_the_kind_beside(few_rings: GraphSet) -> N
     users = load_graph("tastes")
     table = compare([], users)
     assert table["name"].tolist() == ["popularity", "item-item cosine", "singular vectors, rank 64"]
-    assert {*table["kind"]} == {"baseline"} and {*ranking.MEASURES} <= {*table.columns}
+    assert {*table["kind"]} == {"baseline"} and {*protocols.RANKING} <= {*table.columns}
     assert table["recall@20"][1] > table["recall@20"][0] and table["spread over splits"].notna().all()
     assert list(evaluation.format(table))[:2] == ["name", "recall@20 % (± over users)"]
     table = compare([], few_rings, splits=2)
@@ -791,8 +799,8 @@ def test_matched_accuracy_against_every_matching() -> None:
     draw = np.random.default_rng(0)
     labels, clusters = draw.integers(0, 4, 60), draw.integers(0, 4, 60)
     wanted = max((np.array(order)[clusters] == labels).mean() for order in itertools.permutations(range(4)))
-    assert CLUSTERING.matched_accuracy(labels, clusters) == pytest.approx(wanted)
-    assert CLUSTERING.matched_accuracy(np.array([0, 0, 1, 1]), np.array([1, 1, 1, 1])) == 0.5
+    assert unsupervised.matched_accuracy(labels, clusters) == pytest.approx(wanted)
+    assert unsupervised.matched_accuracy(np.array([0, 0, 1, 1]), np.array([1, 1, 1, 1])) == 0.5
 
 
 def test_clusters_that_are_the_classes_score_full_marks() -> None:
@@ -818,7 +826,7 @@ def test_clustering_and_neighbours_leave_out_nodes_without_a_label() -> None:
 @pytest.mark.parametrize("form", [np.asarray, sp.csr_matrix])
 def test_neighbours_against_a_loop(chunk: int, form: object, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = labelled_graph(nodes=70, noise=2.0)
-    monkeypatch.setattr(CLUSTERING, "CHUNK_MIB", chunk)
+    monkeypatch.setattr(unsupervised, "CHUNK_MIB", chunk)
     found = neighbours(form(graph.x.numpy()), graph, ks=(1, 5, 69))
     unit, y = normalize(graph.x.numpy()), graph.y.numpy()
     for k in (1, 5, 69):

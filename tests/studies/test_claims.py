@@ -14,7 +14,7 @@ from workbench import methods, plots
 from workbench.cli import main
 from workbench.errors import UserError
 from workbench.methods import configure
-from workbench.studies import Claim, Study, execute, published, report, results, verdicts
+from workbench.studies import Claim, Study, published, report, results, verdicts, worker
 from workbench.studies.published import Cell
 
 
@@ -214,7 +214,7 @@ def test_trainings_are_scored_once_and_kept(labelled: Data, tmp_path: Path, monk
     assert (cost["finished"], cost["asked_epochs"], cost["seconds"]) == (1, 2, run.seconds)
     results.add(first, tmp_path / "reproduction.csv")
     before = (tmp_path / "reproduction.csv").read_bytes()
-    monkeypatch.setattr(execute, "fit", lambda *_, **__: run)
+    monkeypatch.setattr(worker, "fit", lambda *_, **__: run)
     results.add(wb.studies.run(study, **asked).query("kind == 'trained'"), tmp_path / "reproduction.csv")
     assert (tmp_path / "reproduction.csv").read_bytes() == before
 
@@ -310,7 +310,7 @@ def test_the_command_lists_runs_and_reports(
     assert "takes METHOD GRAPH ..." in call("switches", "e2neg")[2]
     assert "takes GRAPH ..." in call("cost")[2] and "takes CLAIM ..." in call("lens")[2]
     assert main(["claims", "list", "--results", str(tmp_path / "nowhere")]) == 2
-    monkeypatch.setattr(execute, "_loaded", lambda word: labelled)
+    monkeypatch.setattr(worker, "loaded", lambda word: labelled)
     monkeypatch.setattr(
         "workbench.studies.published.trainable", lambda word: published.Training("grace", "karate", 1, "small")
     )

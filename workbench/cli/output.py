@@ -30,7 +30,7 @@ def add_settings(option: Option, about: str) -> None:
     option("-p", dest="settings", action="append", default=[], metavar="KEY=VALUE", help=about)
 
 
-def code_of(outcomes: Iterable["wb.studies.execute.Outcome"]) -> int:
+def code_of(outcomes: Iterable["wb.studies.worker.Outcome"]) -> int:
     """Return the exit code: fine where no training failed or was cut short."""
     return FINE if all(outcome.state in ("stored", "trained") for outcome in outcomes) else FAILED
 

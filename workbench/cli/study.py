@@ -46,7 +46,7 @@ def add_execution(option: Option, workers: int | None) -> None:
     """Declare where and how long to train; `workers` is the default."""
     usual = "one a core" if workers is None else "none, one after the other here"
     option("--workers", type=int, default=workers, help=f"processes (default: {usual})")
-    option("--on", metavar="ADDRESS", help="of a Dask scheduler, to train on its workers")
+    option("--on", metavar="WHERE", help="address of a Dask scheduler, or 'slurm slurm_partition=gpu timeout_min=60'")
     option("--deadline", type=float, metavar="MINUTES", help="stop after this time; keep what was trained")
 
 
@@ -91,7 +91,7 @@ def conduct(args: Namespace, study: Any, data: list[str] | None, out: str | Path
 
 def trained(
     args: Namespace, study: Any, data: list[str] | None = None, left_out: list[str] | None = None
-) -> tuple[list["wb.studies.execute.Outcome"], "pd.DataFrame"]:
+) -> tuple[list["wb.studies.worker.Outcome"], "pd.DataFrame"]:
     """Execute a study where the arguments say, and return what became of each training, and the long table."""
     minutes, workers, on = getattr(args, "deadline", None), getattr(args, "workers", 0), getattr(args, "on", None)
     if minutes is not None and not minutes > 0:

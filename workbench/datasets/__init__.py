@@ -3,13 +3,14 @@
 Importing this package is cheap; torch is loaded by the first function that needs it.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.datasets.files.registry import facts, names, register
+from workbench.lazy import lazily
 
 if TYPE_CHECKING:
-    from workbench.datasets.kinds import content_hash
+    from workbench.datasets.kinds import content_hash, kind_of
+    from workbench.datasets.labels import labels_of, name_of
     from workbench.datasets.loading import load_graph
     from workbench.datasets.nodes import check, statistics
     from workbench.datasets.synthetic.planting import planted
@@ -19,14 +20,12 @@ _LAZY = {
     "planted": "synthetic.planting",
     "statistics": "nodes",
     "content_hash": "kinds",
+    "kind_of": "kinds",
+    "labels_of": "labels",
+    "name_of": "labels",
     "check": "nodes",
 }
 
-__all__ = ["check", "content_hash", "facts", "load_graph", "names", "planted", "register", "statistics"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'workbench.datasets' has no attribute {name!r}")
-    globals()[name] = value = getattr(import_module(f"workbench.datasets.{_LAZY[name]}"), name)
-    return value
+__getattr__ = lazily(__name__, {name: f"{__name__}.{module}:{name}" for name, module in _LAZY.items()})
+__all__ = ["check", "content_hash", "facts", "kind_of", "labels_of", "load_graph", "name_of", "names", "planted"]
+__all__ += ["register", "statistics"]

@@ -1,14 +1,34 @@
-"""Scores of embeddings under named protocols, with their spread, and comparisons that show the baselines."""
+"""Scores of embeddings under named protocols, with their spread, and comparisons that show the baselines.
 
-from workbench.evaluation import protocols, statistics
-from workbench.evaluation.agreement import Agreement, agreement
-from workbench.evaluation.baselines import BASELINES, propagated
-from workbench.evaluation.clustering import Clustering, clustering, neighbours
-from workbench.evaluation.comparison import compare, format, lens
-from workbench.evaluation.embeddings import check_same
-from workbench.evaluation.scores import Measure, Scores, evaluate
-from workbench.evaluation.statistics import mean_interval, nested_spread, paired_difference
+Importing this package is cheap: what is known of protocols and intervals is told without torch.
+"""
 
+from typing import TYPE_CHECKING
+
+from workbench.lazy import lazily
+
+if TYPE_CHECKING:
+    from workbench.evaluation import protocols, statistics
+    from workbench.evaluation.alignment import Agreement, agreement
+    from workbench.evaluation.baselines import BASELINES, propagated
+    from workbench.evaluation.comparison import compare, format, lens
+    from workbench.evaluation.embeddings import check_same
+    from workbench.evaluation.scores import Measure, Scores, evaluate
+    from workbench.evaluation.statistics import mean_interval, nested_spread, paired_difference
+    from workbench.evaluation.unsupervised import Clustering, clustering, neighbours
+
+_HOMES = {
+    "alignment": ("Agreement", "agreement"),
+    "baselines": ("BASELINES", "propagated"),
+    "comparison": ("compare", "format", "lens"),
+    "embeddings": ("check_same",),
+    "scores": ("Measure", "Scores", "evaluate"),
+    "statistics": ("mean_interval", "nested_spread", "paired_difference"),
+    "unsupervised": ("Clustering", "clustering", "neighbours"),
+}
+_LAZY = {name: f"{__name__}.{module}:{name}" for module, names in _HOMES.items() for name in names}
+_LAZY |= {module: f"{__name__}.{module}:" for module in ("protocols", "statistics")}
+__getattr__ = lazily(__name__, _LAZY)
 __all__ = [
     "BASELINES",
     "Agreement",

@@ -10,7 +10,6 @@ import pandas as pd
 from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
 from workbench.evaluation import protocols as registered
-from workbench.evaluation import ranking
 from workbench.evaluation.baselines import BASELINES
 from workbench.evaluation.embeddings import Embeddings, check_same, labels_of
 from workbench.evaluation.protocols import Protocol
@@ -78,7 +77,7 @@ def format(table: pd.DataFrame) -> pd.DataFrame:
     def spread(value: float, deviation: float) -> str:
         return number(value) if pd.isna(deviation) else f"{number(value)} ± {number(deviation)}"
 
-    measures = [c for c in table if c in ("accuracy", "macro F1", *ranking.MEASURES)]
+    measures = [c for c in table if c in ("accuracy", "macro F1", *registered.RANKING)]
     main, over = measures[0], "splits" if measures[0] == "accuracy" else "users"
     return pd.DataFrame(
         {

@@ -4,14 +4,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from torch import Tensor
-from torch_geometric.data import Data
 
 from workbench.datasets.kinds import content_hash, kind_of
+from workbench.datasets.labels import labels_of, name_of
 from workbench.errors import UserError
+from workbench.evaluation.protocols import Nodes
 
-Nodes = NDArray[np.int64]
 Features = Any  # NDArray[np.float32] or scipy.sparse.csr_matrix, which carries no types
 Embeddings: TypeAlias = Any
 """A run, or a tensor or array [items, dim]; of users and items one by each name, or a `ranking.Scorer`."""
@@ -56,33 +55,12 @@ def by_item(run_or_embeddings: Embeddings, data: Any) -> Any:
     return {name: _matrix(x[name], count, name, data) for name, count in kind.sizes(data).items()}
 
 
-def labels_of(graph: Any) -> Nodes:
-    """Return the class of each item [items], negative where it has none; refuse data of fewer than two classes."""
-    y = kind_of(graph).labels(graph)
-    if y is None:
-        raise UserError(f"{name_of(graph)} has no labels (y), which every evaluation by classes needs")
-    labels, called = np.asarray(y.cpu()).reshape(-1), f"labels (y) of {name_of(graph)}"
-    items, count = next(iter(kind_of(graph).sizes(graph).items()))
-    if labels.size != count or not np.issubdtype(labels.dtype, np.integer):
-        shape = f"{y.dtype} {list(y.shape)}"
-        raise UserError(f"{called} must be one whole number a {items[:-1]} [{count}], not {shape}")
-    if np.unique(labels[labels >= 0]).size < 2:
-        raise UserError(f"{called} hold fewer than two classes, so there is nothing to tell apart")
-    return labels.astype(np.int64)
-
-
 def compact_labels(graph: Any) -> tuple[Nodes, int]:
     """Return the labels as numbers of the classes that occur, -1 for none [items], and how many classes those are."""
     labels = labels_of(graph)
     truth = np.full(labels.size, -1)
     classes, truth[labels >= 0] = np.unique(labels[labels >= 0], return_inverse=True)
     return truth, classes.size
-
-
-def name_of(data: Any) -> str:
-    """Return how an error message calls data."""
-    what, name = "graph" if isinstance(data, Data) else "data", getattr(data, "name", None)
-    return f"{what} {name!r}" if name else f"the {what}"
 
 
 def _matrix(x: Any, rows: int, item: str, data: Any) -> Features:

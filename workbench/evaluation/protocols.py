@@ -3,20 +3,23 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold
-from torch_geometric.data import Data
+from numpy.typing import NDArray
 
-from workbench.datasets.kinds import Kind, kind_of
+from workbench import datasets
 from workbench.errors import UserError
-from workbench.evaluation.embeddings import Nodes, labels_of, name_of
-from workbench.randomness import Randomness
 from workbench.registry import Registry
+
+if TYPE_CHECKING:
+    from workbench.datasets.kinds import Kind
+
+Nodes = NDArray[np.int64]
 
 LABELLED = ("nodes", "multiplex", "hetero", "texts", "arrays")  # kinds of data whose items a node protocol can score
 FOLDS = 10
+RANKING = ("recall@20", "ndcg@20", "recall@40", "ndcg@40")  # what a ranking is measured by
 MASKS = ("train_mask", "val_mask", "test_mask")
 LINEAR_LAYER: dict[str, Any] = {"probe": "linear-layer", "solvers": ("adam",), "normalise": False, "steps": 10_000}
 SVC: dict[str, Any] = {
@@ -72,11 +75,11 @@ class Protocol:
 
         Items with a negative label belong to no part. Where splits come with the graph, it may have fewer.
         """
-        if (labelled := int((labels_of(graph) >= 0).sum())) < self.least_nodes:
-            items = kind_of(graph).items[0]
+        if (labelled := int((datasets.labels_of(graph) >= 0).sum())) < self.least_nodes:
+            items = datasets.kind_of(graph).items[0]
             raise UserError(
                 f"protocol {self.name!r} wants at least {self.least_nodes} labelled {items} (5 to train on) and "
-                f"{name_of(graph)} has {labelled}; clustering() and neighbours() need no training part"
+                f"{datasets.name_of(graph)} has {labelled}; clustering() and neighbours() need no training part"
             )
         if not isinstance(count, int) or count < 1:
             raise UserError(f"splits must be a whole number from 1, not {count!r}")
@@ -84,6 +87,8 @@ class Protocol:
             raise UserError(f"seed of the splits must be a whole number from 0, not {seed!r}")
         if not self.drawn:
             count = min(count, public_splits(graph))
+        from workbench.randomness import Randomness
+
         parts = []
         for number in range(min(count, FOLDS) if self.folds else count):
             stream = Randomness(seed).integer(f"split {0 if self.folds else number}")
@@ -111,7 +116,7 @@ def in_order(names: Iterable[str]) -> list[Protocol]:
     return sorted(map(get, names), key=lambda rules: (rules.probe == "linear-layer", bool(rules.flawed), rules.name))
 
 
-def of(kind: Kind, name: str | None = None) -> Protocol:
+def of(kind: "Kind", name: str | None = None) -> Protocol:
     """Return a protocol that scores a kind of data, None for the kind's own; refuse one that scores other data."""
     chosen = get(name or kind.protocol)
     if kind.name not in chosen.kinds:
@@ -120,7 +125,7 @@ def of(kind: Kind, name: str | None = None) -> Protocol:
     return chosen
 
 
-def names_for(kind: Kind) -> list[str]:
+def names_for(kind: "Kind") -> list[str]:
     """Return the names of the protocols that score a kind of data."""
     return [name for name in names() if kind.name in get(name).kinds]
 
@@ -209,15 +214,15 @@ def _pygcl_swapped(graph: Any, number: int, draw: np.random.Generator) -> Split:
 def _public(graph: Any, number: int, draw: np.random.Generator) -> Split:
     """The split, or splits, published with the graph; the probe and the choice of C are those of random-10-10-80."""
     masks = (np.asarray(graph[name].cpu(), dtype=bool) for name in MASKS)
-    labelled = labels_of(graph) >= 0
+    labelled = datasets.labels_of(graph) >= 0
     return Split(*(np.flatnonzero((mask if mask.ndim == 1 else mask[:, number]) & labelled) for mask in masks))
 
 
-def public_splits(graph: Data) -> int:
+def public_splits(graph: Any) -> int:
     """Return how many splits come with a graph; a UserError names the mask that is missing."""
     if missing := [name for name in MASKS if graph.get(name) is None]:
         raise UserError(
-            f"protocol 'public' needs the masks of a published split and {name_of(graph)} has no "
+            f"protocol 'public' needs the masks of a published split and {datasets.name_of(graph)} has no "
             f"{' and no '.join(missing)}; use 'random-10-10-80', which draws its own splits"
         )
     return min((graph[name].size(1) for name in MASKS if graph[name].dim() == 2), default=1)
@@ -243,7 +248,9 @@ def _svc_10_folds(graphs: Any, number: int, draw: np.random.Generator) -> Split:
     The releases score the graphs again after each epoch; whether the figures they print are the best of these was not
     verified. Here the vectors of the last epoch count.
     """
-    labels = labels_of(graphs)
+    from sklearn.model_selection import StratifiedKFold
+
+    labels = datasets.labels_of(graphs)
     known = np.flatnonzero(labels >= 0)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=int(draw.integers(2**31)))
     train, test = list(folds.split(known, labels[known]))[number]
@@ -267,11 +274,11 @@ def _full_ranking(data: Any, number: int, draw: np.random.Generator) -> Split:
 
 
 def _shuffled(graph: Any, draw: np.random.Generator) -> Nodes:
-    return draw.permutation(np.flatnonzero(labels_of(graph) >= 0))
+    return draw.permutation(np.flatnonzero(datasets.labels_of(graph) >= 0))
 
 
 def _check(name: str, graph: Any, split: Split) -> None:
-    called, parts = name_of(graph), [split.train, split.validation, split.test]
+    called, parts = datasets.name_of(graph), [split.train, split.validation, split.test]
     for part, nodes in zip(("training", "validation", "test"), parts, strict=True):
         if nodes is not None and nodes.size == 0:
             raise UserError(f"protocol {name!r} finds no labelled node in the {part} part of {called}")

@@ -18,7 +18,6 @@ Scorer = Callable[[NDArray[np.int64]], NDArray[np.floating[Any]]]
 """A function from users [block] to their scores of all items [block, items]."""
 
 CUTOFFS = (20, 40)
-MEASURES = ("recall@20", "ndcg@20", "recall@40", "ndcg@40")
 BLOCK = 1 << 23  # scores looked at in one go
 
 
@@ -42,7 +41,7 @@ def ranked(embeddings: Mapping[str, Any] | Scorer, data: HeteroData) -> pd.DataF
     It is asked for a block of users at a time, so that scores of all users never exist together.
 
     Returns:
-        One row a user with held-out items, in percent: `MEASURES`. A UserError where none are held out.
+        One row a user with held-out items, in percent: `protocols.RANKING`. A UserError where none are held out.
     """
     test = held_out(data)
     if test is None or not test.size(1):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy.special import stdtrit
 
 from workbench.errors import UserError
 
@@ -36,8 +36,8 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
         raise UserError(f"a confidence interval takes at least two values, one a training seed, not {numbers.size}")
     if not 0 < confidence < 1:
         raise UserError(f"confidence must lie between 0 and 1, not {confidence}")
-    mean, error = float(numbers.mean()), float(stats.sem(numbers))
-    half = float(stats.t.ppf((1 + confidence) / 2, numbers.size - 1)) * error
+    mean, error = float(numbers.mean()), float(numbers.std(ddof=1) / np.sqrt(numbers.size))
+    half = float(stdtrit(numbers.size - 1, (1 + confidence) / 2)) * error
     return Interval(mean, mean - half, mean + half, numbers.size, confidence)
 
 

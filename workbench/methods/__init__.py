@@ -1,9 +1,20 @@
-"""The methods: a folder a family, one file each, found by name."""
+"""The methods: a folder a family, one file each, found by name.
+
+Importing this package is cheap; torch is loaded by the first method that is looked up.
+"""
+
+from typing import TYPE_CHECKING
 
 from workbench.config import Preset
-from workbench.methods.base import METHODS, Config, Method, Step
+from workbench.lazy import lazily
 from workbench.methods.presets import configure, preset_names
 
+if TYPE_CHECKING:
+    from workbench.methods.base import METHODS, Config, Method, Step
+else:
+    from workbench.methods.registry import METHODS
+
+__getattr__ = lazily(__name__, {name: f"{__name__}.base:{name}" for name in ("Config", "Method", "Step")})
 get = METHODS.get
 presets = preset_names
 

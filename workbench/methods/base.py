@@ -19,11 +19,12 @@ from workbench.datasets.kinds import kind_of
 from workbench.encoders.base import Encoder
 from workbench.encoders.graph import SPARSE_BELOW
 from workbench.errors import UserError
+from workbench.methods import registry
 from workbench.objectives import OBJECTIVES
 from workbench.randomness import Randomness
 from workbench.registry import Registry
 
-METHODS: Registry[type["Method"]] = Registry("method", "workbench.methods")
+METHODS: Registry[type["Method"]] = registry.METHODS
 PROCESS = 18 * 2**20  # bytes that a first fit takes however small: libraries, threads, buffers of products
 
 
@@ -62,7 +63,6 @@ class ContrastConfig(Config):
     objective: Part = part(OBJECTIVES, "infonce")
 
     main = (*Config.main, "negatives", "k")
-    count = "k"  # which parameter says how many negatives a node has
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,13 +1,15 @@
 """Presets of a method: settings in the TOML file beside it, found by name, with single parameters changed."""
 
-import inspect
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.config import Preset
 from workbench.errors import UserError, unknown
-from workbench.methods.base import METHODS, Config
+from workbench.methods.registry import METHODS
+
+if TYPE_CHECKING:
+    from workbench.methods.base import Config
 
 BY_GRAPH = ("released", "as-described")  # the authors', one for each of their graphs
 OTHERS = ("quick", "small", "defaults")  # ours, for any graph
@@ -15,13 +17,23 @@ OTHERS = ("quick", "small", "defaults")  # ours, for any graph
 
 def file_of(method: str) -> Path:
     """Return the TOML file of a method: presets, published numbers, switches; it need not exist."""
-    return Path(inspect.getfile(METHODS.get(method))).with_suffix(".toml")
+    return METHODS.file(method).with_suffix(".toml")
+
+
+def _written(method: str) -> dict[str, Any]:
+    """Return what the TOML file of a method says."""
+    file = file_of(method)
+    return tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def count_of(method: str) -> str:
+    """Return which parameter of a method says how many negatives a node has: "k" unless its file names another."""
+    return str(_written(method).get("count", "k"))
 
 
 def _presets(method: str) -> dict[str, dict[str, Any]]:
     """Return the settings of each preset by its full name."""
-    file = file_of(method)
-    known = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    known = _written(method)
     flat = {f"{family}/{graph}": values for family in BY_GRAPH for graph, values in known.get(family, {}).items()}
     return flat | {name: known[name] for name in OTHERS if name in known} | {"defaults": {}}
 
@@ -58,7 +70,7 @@ def find_preset(method: str, preset: str | None, graph: str) -> str:
     return preset
 
 
-def configure(method: str, preset: str | None, graph: str, overrides: dict[str, Any]) -> tuple[str, Config]:
+def configure(method: str, preset: str | None, graph: str, overrides: dict[str, Any]) -> tuple[str, "Config"]:
     """Make the configuration of a run.
 
     Args:
@@ -76,13 +88,13 @@ def configure(method: str, preset: str | None, graph: str, overrides: dict[str, 
     Raises:
         UserError: an unknown preset or parameter, or a value of the wrong type or out of range.
     """
-    config_class = METHODS.get(method).Config
+    config_class: type[Config] = METHODS.get(method).Config
     name = find_preset(method, preset, graph)
     values = {**_presets(method)[name], **overrides}
     return name, config_class.from_flat(values, f"of method {method!r}")
 
 
-def changes(method: str, preset: str, config: Config) -> Preset:
+def changes(method: str, preset: str, config: "Config") -> Preset:
     """Return a preset with the parameters in which a configuration differs from it."""
     usual, given = configure(method, preset, "", {})[1].flat(), config.flat()
     return Preset(preset, {name: value for name, value in given.items() if name not in usual or value != usual[name]})

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from workbench.errors import UserError, unknown
-from workbench.evaluation.agreement import SIDES, Agreement
+from workbench.evaluation.alignment import SIDES, Agreement
 from workbench.evaluation.coloured import HITS
 from workbench.evaluation.projection import Map
 from workbench.plots import maps, style

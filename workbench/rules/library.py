@@ -1,8 +1,12 @@
 """Named rules: each is a formula, what commonsense it states, and where that comes from."""
 
+import re
 from dataclasses import dataclass
 
+from workbench.errors import UserError
 from workbench.registry import Registry
+from workbench.rules.language import parse
+from workbench.rules.syntax import Node
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,7 @@ class Rule:
     note: str = ""
 
 
+AnyRule = str | Rule | Node
 RULES: Registry[Rule] = Registry("rule")
 
 
@@ -28,6 +33,26 @@ def name_of(rule: object) -> str | None:
     """Return the name of a rule that is given by its name, however that is written ("NTSC"); None for anything else."""
     word = rule.name if isinstance(rule, Rule) else rule.strip().casefold() if isinstance(rule, str) else None
     return word if word in RULES.names() else None
+
+
+def get(name: str) -> Rule:
+    """Return a named rule; upper and lower case don't matter, and a UserError gives the nearest name."""
+    return RULES.get(str(name).casefold())
+
+
+def formula(rule: AnyRule) -> Node:
+    """Return the syntax tree of a rule by its name ("ntsc", "NTSC"), as text or as a tree; or raise a FormulaError."""
+    if isinstance(rule, Node):
+        return rule
+    if isinstance(rule, Rule):
+        return parse(rule.formula)
+    if not isinstance(rule, str):
+        raise UserError(f"a rule is a name or a formula, not {type(rule).__name__}")
+    word = rule.strip()
+    # A formula has brackets; "true" and numbers aside, a word without any is meant as a name.
+    if re.fullmatch(r"[A-Za-z][\w-]*", word) and word.casefold() not in ("true", "false"):
+        return parse(get(word).formula)
+    return parse(rule)
 
 
 _RELEASE = "He et al., Str-GCL, WWW 2025"

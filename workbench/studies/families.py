@@ -5,10 +5,9 @@ from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import Any
 
-from workbench.contrast.negatives import selection
+from workbench.contrast.negatives import registry
 from workbench.errors import UserError
-from workbench.methods import METHODS
-from workbench.methods.base import ContrastConfig
+from workbench.methods.presets import count_of
 from workbench.studies import published
 
 ALL, SHARED, EACH = "all", "uniform", "uniform-each"  # all negatives, and random ones: one list for all, one for each
@@ -26,15 +25,12 @@ def negatives(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
     for name in ("samplers", "ks", "objectives"):
         if isinstance(options[name], str | int) or len(set(options[name])) != len(options[name]):
             raise UserError(f"{name} are a list without repeats, not {options[name]!r}")
-    method = METHODS.get(usual["method"])
-    if not issubclass(method.Config, ContrastConfig):
-        raise UserError(f"method {usual['method']!r} takes no negatives of one's choice")
     chosen = [SHARED, EACH, *(name for name in samplers if name not in (SHARED, EACH, ALL))]
-    conditions, comparisons = [], []
+    conditions, comparisons, count = [], [], count_of(usual["method"])
     for objective, (sampler, k) in product(objectives, [(ALL, math.nan), *product(chosen, ks)]):
-        name, number = negatives_name(sampler, k, objective), {} if sampler == ALL else {method.Config.count: k}
+        name, number = negatives_name(sampler, k, objective), {} if sampler == ALL else {count: k}
         conditions.append({"name": name, "overrides": {"negatives": sampler, "objective": objective, **number}})
-        random = SHARED if sampler == EACH or sampler in selection.SHARED else EACH
+        random = SHARED if sampler == EACH or sampler in registry.SHARED else EACH
         rivals = {ALL: [], SHARED: [ALL]}.get(sampler, [ALL, random])
         rivals += {"hop-near": ["hop-far"], "e2neg": ["random-centres"]}.get(sampler, [])
         comparisons += [(name, negatives_name(rival, k, objective)) for rival in rivals]
@@ -52,7 +48,7 @@ def negatives_name(sampler: str, k: float, objective: str = "infonce") -> str:
 def chosen_negatives(condition: Any) -> tuple[str, float, str]:
     """Return a condition's sampler, number of negatives (nan for all) and objective."""
     overrides = dict(condition.overrides)
-    k = overrides.get(getattr(METHODS.get(condition.method).Config, "count", "k"), math.nan)
+    k = overrides.get(count_of(condition.method), math.nan)
     sampler = str(overrides.get("negatives", ALL))
     return sampler, math.nan if sampler == ALL else k, str(overrides.get("objective", "infonce"))
 

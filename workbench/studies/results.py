@@ -9,7 +9,7 @@ import pandas as pd
 from filelock import FileLock
 
 from workbench.errors import UserError
-from workbench.evaluation import protocols, ranking
+from workbench.evaluation import protocols
 
 FOLDER = Path(__file__).parents[2] / "docs" / "results"  # the results that are kept with the project, a file a study
 TYPES = {
@@ -157,7 +157,7 @@ def summary(rows: pd.DataFrame, protocol: str | None = None) -> pd.DataFrame:
         "spread over seeds": groups[measure].std(),
         "spread over splits": groups["accuracy_std"].agg(lambda part: float(np.sqrt((part**2).mean()))),
         "macro F1": groups["macro_f1"].mean(),
-        **{name: groups[name].mean() for name in ranking.MEASURES if name in trainings},
+        **{name: groups[name].mean() for name in protocols.RANKING if name in trainings},
         "seconds": groups["seconds"].mean(),
     }
     table = pd.DataFrame(columns).reset_index()
@@ -166,7 +166,7 @@ def summary(rows: pd.DataFrame, protocol: str | None = None) -> pd.DataFrame:
 
 def main(trainings: pd.DataFrame) -> str:
     """Return the measure that trainings, a row each, are compared by: accuracy, or of rankings alone the first."""
-    ranked = [name for name in ranking.MEASURES if name in trainings and trainings["accuracy"].isna().all()]
+    ranked = [name for name in protocols.RANKING if name in trainings and trainings["accuracy"].isna().all()]
     return ranked[0] if ranked else "accuracy"
 
 

@@ -15,6 +15,7 @@ from workbench.datasets.kinds import KINDS, kind_of
 from workbench.errors import UserError, unknown
 from workbench.evaluation import BASELINES, evaluate, lens, protocols
 from workbench.methods import configure
+from workbench.methods.presets import count_of
 from workbench.studies.results import LENS
 from workbench.studies.study import Condition, Study
 from workbench.training.run import Run
@@ -112,15 +113,15 @@ def _checked(condition: Condition, name: str, data: Any) -> Condition:
     if config.epochs < 1:
         raise UserError("a training of 0 epochs learns nothing; epochs must be at least 1", parameter="epochs")
     if data is not None:
-        _check_negatives(config, data)
+        _check_negatives(condition.method, config, data)
     return replace(condition, preset=preset)
 
 
-def _check_negatives(config: Any, data: Data) -> None:
+def _check_negatives(method: str, config: Any, data: Data) -> None:
     """Choose negatives for one anchor as configured, so that what doesn't fit the data is refused at once."""
     sampler = getattr(config, "negatives", None)
     if sampler is not None and sampler.name != "all":
-        context, k = selection.context_of(data, anchors=0), int(getattr(config, config.count))
+        context, k = selection.context_of(data, anchors=0), int(getattr(config, count_of(method)))
         if k >= (nodes := context.size):
             raise UserError(f"k={k} negatives were asked for; a graph of {nodes} nodes gives 1 to {nodes - 1}")
         selection.choose(context, sampler.name, k, **dict(sampler.options))

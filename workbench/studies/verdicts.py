@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy.special import stdtrit
 
 from workbench.errors import UserError
-from workbench.evaluation import paired_difference
-from workbench.evaluation.statistics import nested_spread
+from workbench.evaluation.statistics import nested_spread, paired_difference
 from workbench.methods import METHODS
 from workbench.studies import results
 from workbench.studies.published import RAW, Cell
@@ -200,7 +199,7 @@ def verdict(
     mean, half = float(table.mean()), 0.0
     if variance > 0:
         freedom = variance**2 / sum(part**2 / df for part, df in parts if part > 0)
-        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * float(np.sqrt(variance))
+        half = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * float(np.sqrt(variance))
     difference = mean - published
     low, high = difference - half, difference + half
     word, why = UNDECIDED, ": too near the margin to say"

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from torch_geometric.data import Data
 
 from workbench.evaluation import projection
-from workbench.evaluation.agreement import COLUMNS, SIDES, Agreement, agreement
+from workbench.evaluation.alignment import COLUMNS, SIDES, Agreement, agreement
 from workbench.evaluation.coloured import map_folder
 from workbench.evaluation.scores import Embeddings
 from workbench.plots import agreement as plots

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.config import check_options
+from workbench.contrast.negatives import registry
 from workbench.contrast.negatives.context import Positions, SamplingContext
 from workbench.contrast.pairs import Contrast, Mixed
 from workbench.errors import UserError, node_number
@@ -21,10 +22,9 @@ from workbench.randomness import Randomness
 from workbench.registry import Registry
 from workbench.types import Trained
 
-SAMPLERS: Registry[Callable[..., "Selection"]] = Registry("sampler", "workbench.contrast.negatives.samplers")
+SAMPLERS: Registry[Callable[..., "Selection"]] = registry.SAMPLERS
+SHARED = registry.SHARED
 names = SAMPLERS.names
-# Samplers that make one list for all anchors; every other is taken to make a list an anchor, which needs more memory.
-SHARED = {"debiased", "degree-weighted", "e2neg", "kmeans-centres", "random-centres", "rule-weighted", "uniform"}
 Facts = Mapping[str, Any]
 FactsOf = Callable[[Positions], Facts]
 COMPARED = "the last step of the training compared it with the anchor"

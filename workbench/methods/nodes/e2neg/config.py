@@ -53,7 +53,6 @@ class E2NegConfig(ContrastConfig):
     drop_rate: float = rate(0.3)
     inference: Literal["gcn", "star"] = "gcn"
     stop_within: float = at_least(0, 0.0)
-    count = "each"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,0 +1,31 @@
+"""The class of each item of data, checked, and how a message calls the data."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch_geometric.data import Data
+
+from workbench.datasets.kinds import kind_of
+from workbench.errors import UserError
+
+
+def labels_of(graph: Any) -> NDArray[np.int64]:
+    """Return the class of each item [items], negative where it has none; refuse data of fewer than two classes."""
+    y = kind_of(graph).labels(graph)
+    if y is None:
+        raise UserError(f"{name_of(graph)} has no labels (y), which every evaluation by classes needs")
+    labels, called = np.asarray(y.cpu()).reshape(-1), f"labels (y) of {name_of(graph)}"
+    items, count = next(iter(kind_of(graph).sizes(graph).items()))
+    if labels.size != count or not np.issubdtype(labels.dtype, np.integer):
+        shape = f"{y.dtype} {list(y.shape)}"
+        raise UserError(f"{called} must be one whole number a {items[:-1]} [{count}], not {shape}")
+    if np.unique(labels[labels >= 0]).size < 2:
+        raise UserError(f"{called} hold fewer than two classes, so there is nothing to tell apart")
+    return labels.astype(np.int64)
+
+
+def name_of(data: Any) -> str:
+    """Return how an error message calls data."""
+    what, name = "graph" if isinstance(data, Data) else "data", getattr(data, "name", None)
+    return f"{what} {name!r}" if name else f"the {what}"
