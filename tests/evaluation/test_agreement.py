@@ -211,7 +211,7 @@ def test_neighbours_of_a_stored_run_are_looked_for_once(
     one, other, graph = given
     runs = [SimpleNamespace(embeddings=x, path=tmp_path / name) for x, name in ((one, "a"), (other, "b"))]
     first = agreement(*runs, graph, K)
-    monkeypatch.setattr("workbench.evaluation.projection._nearest", lambda *_: pytest.fail("looked for again"))
+    monkeypatch.setattr("workbench.evaluation.neighbourhoods.search", lambda *_: pytest.fail("looked for again"))
     pd.testing.assert_frame_equal(agreement(*runs, graph, K).nodes, first.nodes)
     assert [file.parent.name for file in tmp_path.glob("*/maps/nearest*")] == ["maps", "maps"]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from workbench.errors import UserError
-from workbench.evaluation import projection
+from workbench.evaluation import neighbourhoods, projection
 
 
 def clustered(rows: int = 90, dim: int = 12) -> torch.Tensor:
@@ -96,17 +96,65 @@ def test_a_map_is_kept_whole_and_read_back(tmp_path: Path, monkeypatch: pytest.M
 
 def test_the_nearest_are_those_of_a_loop_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = torch.cat([clustered(30), clustered(4)])  # four of them stand twice
-    found = projection.nearest(rows, 5, tmp_path)
+    found = neighbourhoods.nearest(rows, 5, tmp_path)
     unit = torch.nn.functional.normalize(rows.double(), dim=1)
     for i in range(34):
         cosines = {j: float(unit[i] @ unit[j]) for j in range(34) if j != i}
         best = sorted(cosines.values(), reverse=True)[:5]
         np.testing.assert_allclose([cosines[j] for j in found.indices[i].tolist()], best, atol=1e-6)
         np.testing.assert_allclose(1 - found.distances[i].astype(float) ** 2 / 2, best, atol=1e-5)
-    monkeypatch.setattr(projection, "_nearest", lambda *_: pytest.fail("computed again"))
-    assert (projection.nearest(rows, 5, tmp_path).indices == found.indices).all()
+    monkeypatch.setattr(neighbourhoods, "search", lambda *_: pytest.fail("computed again"))
+    assert (neighbourhoods.nearest(rows, 5, tmp_path).indices == found.indices).all()
     with pytest.raises(UserError, match="at least 2 rows"):
-        projection.nearest(rows[:1])
+        neighbourhoods.nearest(rows[:1])
+
+
+def test_the_nearest_by_blocks_are_those_of_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(201, 40)).astype(np.float32)  # with blocks of 20 the last has a single row
+    rows[150:170] = rows[30:50]  # rows that stand twice are each other's nearest, and not their own
+    rows[:] /= np.linalg.norm(rows, axis=1, keepdims=True)
+    far = np.linalg.norm(rows[:, None].astype(np.float64) - rows, axis=2)
+    np.fill_diagonal(far, np.inf)
+    monkeypatch.setattr(neighbourhoods, "BLOCK", 20)
+    for columns, k in ((0, 7), (0, 200), (512, 7)):
+        monkeypatch.setattr(neighbourhoods, "MANY_COLUMNS", columns)
+        found = neighbourhoods.search(rows, k)
+        assert found.indices.shape == (201, k) and found.indices.dtype == np.int32
+        assert not (found.indices == np.arange(201)[:, None]).any()
+        assert all(len(set(row)) == k for row in found.indices.tolist())
+        np.testing.assert_allclose(np.take_along_axis(far, found.indices, 1), np.sort(far, 1)[:, :k], atol=1e-6)
+        np.testing.assert_allclose(found.distances, np.sort(far, 1)[:, :k], atol=1e-6)
+
+
+def test_a_first_picture_is_that_of_pca_and_says_that_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, drawn = projection.first_picture(clustered(), 3), projection.project(clustered(), "pca", 3)
+    assert first.points.tobytes() == drawn.points.tobytes() and first.method == "pca"
+    assert first.judged == 0 and np.isnan(first.hits).all() and first.fitted == 90
+    part = projection.first_picture(clustered(), 3, limit=50)
+    assert (part.nodes == projection.project(clustered(), "pca", 3, limit=50).nodes).all()
+
+    monkeypatch.setattr(projection, "MANY_COLUMNS", 5)  # then its axes are those of a sample
+    monkeypatch.setattr(projection, "MAX_FITTED", 60)
+    some, again = (projection.first_picture(clustered(), 3) for _ in range(2))
+    assert some.fitted == 60 and some.points.tobytes() == again.points.tobytes()
+    middles = np.stack([some.points[k::3].mean(0) for k in range(3)])
+    assert (np.linalg.norm(some.points[:, None] - middles, axis=2).argmin(1) == np.arange(90) % 3).all()
+    zero = torch.cat([clustered(), torch.zeros(1, 12)])
+    assert np.isfinite(projection.first_picture(zero).points).all()
+    # The exact map of many columns is made by another solver: the same but for signs.
+    many = np.abs(projection.project(clustered(), "pca", 3).points)
+    np.testing.assert_allclose(many, np.abs(drawn.points), atol=1e-5)
+
+
+def test_a_stored_map_is_found_without_computing(tmp_path: Path) -> None:
+    assert projection.kept(clustered(), "pca", 0, tmp_path) is None
+    made = projection.project(clustered(), "pca", folder=tmp_path)
+    read = projection.kept(clustered(), "pca", 0, tmp_path)
+    assert read is not None and read.points.tobytes() == made.points.tobytes() and read.hit == made.hit
+    assert projection.kept(2 + clustered(), "pca", 0, tmp_path) is None
+    assert projection.kept(clustered(), "umap", 0, tmp_path) is None
+    assert projection.kept(clustered(), "pca", 0, None) is None
 
 
 @pytest.mark.parametrize("method", ["pca", "umap"])

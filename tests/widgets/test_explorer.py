@@ -1,6 +1,9 @@
 """The embedding explorer: what each control changes, driven as an object and in a real browser."""
 
+import asyncio
 import json
+import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,6 +40,7 @@ def explorer(trained: tuple[wb.Run, Data], monkeypatch: pytest.MonkeyPatch) -> w
     monkeypatch.delenv(shell.HEADLESS, raising=False)
     made = widgets.embedding_explorer(*trained, method="pca")
     assert isinstance(made, widgets.EmbeddingExplorer)
+    made.wait()
     return made
 
 
@@ -159,6 +163,81 @@ def test_the_error_of_a_probe_is_that_of_the_strata_and_nodes_without_one_are_gr
     assert ": none" in none.hovertemplate
 
 
+def test_a_first_picture_is_there_before_the_map_and_before_it_is_known_how_faithful_that_is(
+    trained: tuple[wb.Run, Data], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv(shell.HEADLESS, raising=False)
+    run, graph = wb.runs.load(shutil.copytree(trained[0].path, tmp_path / "copy")), trained[1]
+    shutil.rmtree(run.path / "maps", ignore_errors=True)
+    pca, go_on, project = projection.project(run.embeddings, "pca"), threading.Event(), projection.project
+
+    def waiting(*given: Any) -> projection.Map:
+        assert go_on.wait(60)
+        return project(*given)
+
+    monkeypatch.setattr(projection, "project", waiting)
+    explorer = widgets.embedding_explorer(run, graph, "neighbourhood hit", node=4)
+    explorer.colour.value = "degree"  # a hand is not held up meanwhile
+    explorer.colour.value = "neighbourhood hit"
+    told = explorer.map.layout.title.subtitle.text
+    assert "PCA of 34 nodes" in told and "stands in for UMAP" in told and "is being measured" in told
+    assert "Computing UMAP and how faithful it is" in explorer.coming.value
+    assert places(explorer.map) == {n: tuple(map(float, pca.points[n])) for n in range(34)}
+    assert explorer.map.data[0].hovertemplate.endswith("none<extra></extra>") and len(explorer.nearest) == 15
+    explorer.map.layout.xaxis.range = (0, 1)
+    go_on.set()
+    explorer.wait()
+    umap, told = projection.project(run.embeddings, "umap"), explorer.map.layout.title.subtitle.text
+    assert places(explorer.map) == {n: tuple(map(float, umap.points[n])) for n in range(34)}
+    assert f"neighbourhood hit {umap.hit:.2f}" in told and "UMAP of 34" in told and "stands in" not in told
+    np.testing.assert_array_equal(explorer.map.data[0].marker.color, umap.hits)
+    assert "UMAP has taken the place of the first picture by PCA" in explorer.coming.value
+    assert explorer.map.layout.xaxis.autorange and marked(explorer.map) == set(explorer.selection)
+
+    go_on.clear()  # what was stored is there at once, and places that stay are not said to be others
+    again = widgets.embedding_explorer(run, graph)
+    assert places(again.map) == places(explorer.map) and not again.coming.value
+    again.method.value = "pca"
+    assert "stands in" not in again.map.layout.title.subtitle.text and "PCA" in again.coming.value
+    again.method.value = "umap"  # nobody waits for PCA any more
+    go_on.set()
+    again.wait()
+    assert places(again.map) == places(explorer.map) and not again.coming.value
+
+
+def test_a_map_that_fails_is_told_and_the_first_picture_stays(
+    trained: tuple[wb.Run, Data], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(shell.HEADLESS, raising=False)
+    monkeypatch.setattr(projection, "kept", lambda *_: None)
+
+    def failing(*_: Any) -> projection.Map:
+        raise MemoryError("too <many> nodes")
+
+    monkeypatch.setattr(projection, "project", failing)
+    explorer = widgets.embedding_explorer(*trained, method="umap")
+    explorer.wait()
+    assert "MemoryError: too &lt;many&gt; nodes" in explorer.coming.value
+    assert "stands in for UMAP" in explorer.map.layout.title.subtitle.text
+
+
+def test_the_kernel_shows_what_has_come_when_it_is_free(
+    trained: tuple[wb.Run, Data], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(shell.HEADLESS, raising=False)
+    monkeypatch.setattr(projection, "kept", lambda *_: None)
+
+    async def cell() -> widgets.EmbeddingExplorer:
+        explorer = widgets.embedding_explorer(*trained, method="pca")
+        for _ in range(2_000):
+            if not explorer.coming.value:
+                break
+            await asyncio.sleep(0.01)
+        return explorer
+
+    assert "trustworthiness" in asyncio.run(cell()).map.layout.title.subtitle.text
+
+
 def test_the_slider_shows_the_maps_of_the_epochs_and_edges_lie_below(
     explorer: widgets.EmbeddingExplorer, trained: tuple[wb.Run, Data]
 ) -> None:
@@ -167,10 +246,12 @@ def test_the_slider_shows_the_maps_of_the_epochs_and_edges_lie_below(
     explorer.choose(4)
     for epoch in (3, 0, 6):
         explorer.epoch.value = epoch
+        explorer.wait()
         assert places(explorer.map) == {n: tuple(map(float, drawn[epoch].points[n])) for n in range(34)}
         moment = f"after {epoch} epochs" if epoch else "untrained"
         assert moment in explorer.map.layout.title.text and marked(explorer.map) == set(explorer.selection)
     explorer.epoch.value = 0
+    assert not explorer.coming.value, "a map that was computed is at hand"
     found = explorer.nearest["node"].tolist()
     unit = run.snapshots[0].float()
     assert set(found) == {j for j in (unit @ unit[4]).argsort(descending=True)[:16].tolist() if j != 4}

@@ -27,7 +27,7 @@ from workbench.datasets import load_graph
 from workbench.datasets.structure import adjacency
 from workbench.errors import UserError
 from workbench.plots import style
-from workbench.widgets import shell
+from workbench.widgets import lens, shell
 from workbench.widgets.lens import Look
 from workbench.widgets.negative_scene import NONE
 from workbench.widgets.negatives import LABELS
@@ -75,6 +75,37 @@ def agrees(scope: widgets.Microscope, graph: Data, **options: Any) -> None:
         np.testing.assert_allclose(mine["gradient_share"], pairs["gradient_share"])
         assert mine["hops"].tolist() == pairs["hops"].tolist()
         assert mine["same_class"].tolist() == pairs["same_class"].tolist()
+
+
+def test_its_map_is_a_first_picture_until_it_is_measured(small_graph: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(shell.HEADLESS, raising=False)
+    scope = widgets.microscope(small_graph, anchor=7, k=5)
+    assert isinstance(scope, widgets.Microscope)
+    assert "PCA of the attributes" in told(scope.map) and "is being measured" in told(scope.map)
+    assert "Computing the map by PCA, and how faithful it is" in scope.coming.value
+    first = [trace.x for trace in scope.map.data]
+    scope.k.value = 6  # it is asked for anew, and computed once
+    scope.wait()
+    assert "trustworthiness" in told(scope.map) and "measured" not in told(scope.map) and not scope.coming.value
+    np.testing.assert_array_equal(scope.map.data[0].x, first[0])
+    scope.method.value = "umap"
+    assert "PCA of the attributes" in told(scope.map) and "stands in for UMAP" in told(scope.map)
+    scope.wait()
+    assert "UMAP of the attributes" in told(scope.map) and "UMAP has taken the place" in scope.coming.value
+    drawn = scope.scene.lens.maps["umap"][0]
+    np.testing.assert_array_equal(scope.map.data[0].x, drawn.points[:, 0])
+    agrees(scope, small_graph)
+
+
+def test_what_is_compared_is_checked_once(small_graph: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(shell.HEADLESS, raising=False)
+    calls: list[object] = []
+    views_of = lens.views_of
+    monkeypatch.setattr(lens, "views_of", lambda *given: calls.append(given) or views_of(*given))
+    scope = widgets.microscope(small_graph, anchor=7, k=5)
+    scope.k.value = 6
+    assert len(calls) == 1
+    agrees(scope, small_graph)
 
 
 def test_it_opens_on_what_a_headless_call_chooses(scope: widgets.Microscope, small_graph: Data) -> None:

@@ -178,7 +178,7 @@ class Audit:
 def audit(
     chosen: Selection,
     graph: Data,
-    embedding: "Trained | Tensor | tuple[Tensor, Tensor] | None" = None,
+    embedding: "Trained | Tensor | tuple[Tensor, Tensor] | measures.Compared | None" = None,
     tau: float = 0.5,
     anchors: int | None = 400,
     seed: int = 0,
@@ -190,7 +190,8 @@ def audit(
         chosen: the selection, of any sampler.
         graph: its graph, looked at without directions; labels y [nodes], negative where unknown, may be missing.
         embedding: what similarities are of: a run, whose projections of both views are taken where they have one row a
-            node, else its embeddings; a matrix [nodes, dim] for both views; a pair of them; None for the attributes.
+            node, else its embeddings; a matrix [nodes, dim] for both views; a pair of them; None for the attributes;
+            or what `measures.views_of` made of one of these, to audit many selections.
         tau: temperature of the InfoNCE loss whose gradient is looked at.
         anchors: most anchors that are audited, else a sample; None for all. They are fewer where they have more than
             200,000 pairs, but at least 10.

@@ -1,6 +1,6 @@
 """What negatives and embeddings are like: the tables of an audit, closed forms of a loss, measures of the whole."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,15 @@ from workbench.types import Trained
 
 Values = NDArray[np.float64]
 Views = tuple[Tensor, ...]
+
+
+class Compared(NamedTuple):
+    """Both views [nodes, dim], or the one matrix that stands for both, and what they are in words."""
+
+    views: Views
+    note: str
+
+
 _BLOCK = 1 << 22  # numbers looked at in one go: 32 MiB
 _DRAWS = 1_000  # of a bootstrap
 
@@ -73,9 +82,11 @@ def tables_of(
     })  # fmt: skip
 
 
-def views_of(embedding: Any, graph: Data, tau: float) -> tuple[Views, str]:
-    """Return both views [nodes, dim], or the one matrix that stands for both, and what they are in words."""
+def views_of(embedding: Any, graph: Data, tau: float) -> Compared:
+    """Return what an audit compares, checked; what was checked before as it is."""
     nodes = int(graph.num_nodes or 0)
+    if isinstance(embedding, Compared):
+        return embedding
     if embedding is None:
         if graph.x is None:
             raise UserError("the audit compares attributes, and the graph has none; pass an embedding")
@@ -101,10 +112,10 @@ def views_of(embedding: Any, graph: Data, tau: float) -> tuple[Views, str]:
     if u.dim() != 2 or len(u) != nodes or u.shape != v.shape:
         raise UserError(f"an audit compares rows [{nodes}, dim] in each view, not {list(u.shape)} and {list(v.shape)}")
     stored = (rows if rows.layout == torch.strided else rows.to_sparse_coo().coalesce().values() for rows in (u, v))
-    if not all(rows.isfinite().all() for rows in stored):
+    if not all(rows.sum().isfinite() or rows.isfinite().all() for rows in stored):  # a finite sum has no other terms
         raise UserError("the embedding holds numbers that are not finite, so an audit can't compare nodes by it")
     same = u is v or torch.equal(u, v)
-    return tuple(rows.detach().cpu() for rows in ((u,) if same else (u, v))), note
+    return Compared(tuple(rows.detach().cpu() for rows in ((u,) if same else (u, v))), note)
 
 
 def _rows(matrix: Tensor, nodes: Positions) -> Tensor:

@@ -18,10 +18,10 @@ from torch_geometric.data import Data
 from workbench.contrast.measures import node_classes
 from workbench.datasets.structure import degree
 from workbench.errors import UserError
-from workbench.evaluation import projection
+from workbench.evaluation import neighbourhoods
 from workbench.evaluation.coloured import map_folder
 from workbench.evaluation.embeddings import Embeddings, matrix_of
-from workbench.evaluation.projection import Nearest
+from workbench.evaluation.neighbourhoods import Nearest
 from workbench.evaluation.strata import strata
 
 Values = NDArray[np.float64]
@@ -109,10 +109,10 @@ def agreement(
         raise UserError(f"k must lie between 1 and {count - 1}, the number of other nodes, not {k}")
     classes = _classes(graph, groups)
     folders = map_folder(one), map_folder(other)
-    near = [projection.nearest(torch.from_numpy(x), k, folder) for x, folder in zip(rows, folders, strict=True)]
+    near = [neighbourhoods.nearest(torch.from_numpy(x), k, folder) for x, folder in zip(rows, folders, strict=True)]
     unit = [normalize(x).astype(np.float64) for x in rows]
     shuffled = unit[1][np.random.default_rng(seed).permutation(count)]
-    overlap = projection.shared(near[0].indices, near[1].indices).astype(np.float64)
+    overlap = neighbourhoods.shared(near[0].indices, near[1].indices).astype(np.float64)
     disparity, distance = procrustes(*unit)
     nodes = pd.DataFrame({"node": np.arange(count), "class": classes, "overlap": overlap, "distance": distance})
     if names := graph.get("node_names"):

@@ -4,25 +4,33 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import orthogonal_procrustes
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
-from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 from torch import Tensor
 
 from workbench.errors import UserError
 from workbench.evaluation import cache
+from workbench.evaluation.neighbourhoods import (
+    MANY_COLUMNS,
+    NEIGHBOURS,
+    Floats,
+    Nearest,
+    checked,
+    nearest,
+    search,
+    shared,
+)
 from workbench.registry import Registry
 
-Floats = NDArray[np.float32]
 MAX_POINTS = 50_000  # more would take minutes to map and could not be told apart on a screen
 MAX_JUDGED = 3_000  # trustworthiness keeps two distance matrices of this size squared
-NEIGHBOURS = 15
+MAX_FITTED = 2_000  # rows that fix the axes of a first picture where there are many columns
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,8 @@ class Map:
     """A map of an embedding.
 
     A node's hits are the share of its 15 nearest on the map that are among its 15 nearest, by cosine, in the embedding
-    (both among the mapped nodes); 1 where the map shows a neighbourhood as it is.
+    (both among the mapped nodes); 1 where the map shows a neighbourhood as it is. Of a first picture neither they nor
+    the trustworthiness are measured: they are nan.
     """
 
     method: str  # "umap" or "pca"
@@ -39,7 +48,8 @@ class Map:
     points: Floats  # [drawn, 2], their places
     hits: Floats  # [drawn]
     trustworthiness: float  # in [0, 1]; 1 means that the 15 nearest on the map are near in the embedding too
-    judged: int  # mapped nodes over which it was measured (a seeded sample above 3,000)
+    judged: int  # mapped nodes over which it was measured (a seeded sample above 3,000); 0 for none so far
+    fitted: int  # rows that fixed its axes; all but for a first picture of many columns
 
     @property
     def hit(self) -> float:
@@ -53,13 +63,6 @@ class Map:
         return values
 
 
-class Nearest(NamedTuple):
-    """The nearest other rows of each row by cosine, the nearest first, and their distances when of unit length."""
-
-    indices: NDArray[np.int32]  # [n, k]
-    distances: Floats  # [n, k], the square root of 2 - 2 cosine
-
-
 projections: Registry[Callable[[Floats, int, Nearest, Floats | None], Floats]] = Registry("map method")
 names = projections.names
 
@@ -67,8 +70,13 @@ names = projections.names
 @projections.register("pca")
 def pca(rows: Floats, seed: int, near: Nearest, start: Floats | None) -> Floats:
     """Map rows [n, dim] to [n, 2] by their two first principal components; `near` and `start` change nothing."""
-    points: Floats = PCA(n_components=2, svd_solver="covariance_eigh", random_state=seed).fit_transform(rows)
+    points: Floats = _principal(rows, seed).transform(rows)
     return points.astype(np.float32)
+
+
+def _principal(rows: Floats, seed: int) -> PCA:
+    few = rows.shape[1] <= MANY_COLUMNS or min(rows.shape) <= 2
+    return PCA(2, svd_solver="covariance_eigh" if few else "arpack", random_state=seed).fit(rows)
 
 
 @projections.register("umap")
@@ -129,28 +137,6 @@ def faithfulness(rows: Floats, points: Floats, seed: int = 0) -> tuple[float, in
     return float(trustworthiness(rows[chosen], points[chosen], n_neighbors=near)), len(chosen)
 
 
-def shared(one: NDArray[np.int32], other: NDArray[np.int32]) -> Floats:
-    """Return which share of the neighbours in each row of one list [n, k] is in that row of another [n, k], too."""
-    return (one[:, :, None] == other[:, None, :]).any(axis=2).mean(axis=1, dtype=np.float32)
-
-
-def nearest(embeddings: Tensor, k: int = NEIGHBOURS, folder: Path | None = None) -> Nearest:
-    """Return the k nearest other nodes of each node [nodes, dim] by cosine, exactly; fewer where there are not so many.
-
-    A folder is where they are kept and looked up.
-    """
-    values = _checked(embeddings, 2)
-    file = folder / f"nearest{k}-{cache.digest(values)[:16]}.npz" if folder else None
-    return Nearest(**cache.arrays(file, lambda: _nearest(normalize(values), k)._asdict()))
-
-
-def _nearest(rows: Floats, k: int) -> Nearest:
-    # The search without arguments leaves each row itself out, also where rows repeat.
-    search = NearestNeighbors(n_neighbors=min(k, rows.shape[0] - 1), algorithm="auto" if rows.shape[1] < 3 else "brute")
-    distances, indices = search.fit(rows).kneighbors()
-    return Nearest(indices.astype(np.int32), distances.astype(np.float32))
-
-
 def project(
     embeddings: Tensor,
     method: str = "umap",
@@ -169,30 +155,69 @@ def project(
         limit: of more nodes a seeded sample of so many is mapped, and `Map.nodes` says which; None for 50,000.
     """
     draw = projections.get(method)
-    values = _checked(embeddings, 8)
+    nodes, file = _asked(embeddings, method, seed, folder, before, limit)
+
+    def compute() -> dict[str, Any]:
+        mapped = embeddings[nodes] if len(nodes) < len(embeddings) else embeddings
+        near, rows = nearest(mapped, folder=folder), normalize(checked(mapped, 8))
+        points = draw(rows, seed, near, before.points if before else None)
+        if before:
+            points = align(points, before.points)
+        hits = shared(search(points, NEIGHBOURS).indices, near.indices)
+        trust, judged = faithfulness(rows, points, seed)
+        return {"points": points, "hits": hits, "trustworthiness": trust, "judged": judged}
+
+    return _map(method, seed, nodes, cache.arrays(file, compute))
+
+
+def kept(
+    embeddings: Tensor, method: str, seed: int, folder: Path | None, before: Map | None = None, limit: int | None = None
+) -> Map | None:
+    """Return the map that `project` would find in the folder; None where it would compute it."""
+    if folder is None or not any(folder.glob(f"{method}-seed{seed}-*.npz")):
+        return None
+    nodes, file = _asked(embeddings, method, seed, folder, before, limit)
+    return _map(method, seed, nodes, cache.arrays(file, dict)) if file and file.exists() else None
+
+
+def first_picture(embeddings: Tensor, seed: int = 0, limit: int | None = None) -> Map:
+    """Map embeddings at once: by PCA, of many columns with axes that a seeded sample fixes, and not measured yet.
+
+    Arguments as for `project`, whose map "pca" has the same places, but for such a sample.
+    """
+    values = checked(embeddings, 8)
+    nodes = _sample(len(values), limit or MAX_POINTS, seed)
+    values = values[nodes] if len(nodes) < len(values) else values
+    fitted = len(nodes) if values.shape[1] <= MANY_COLUMNS else min(len(nodes), MAX_FITTED)
+    axes = _principal(normalize(values[_sample(len(values), fitted, seed)]), seed)
+    if fitted == len(nodes):
+        points = axes.transform(normalize(values))
+    else:  # rows of unit length would be another copy of all that is there
+        length = np.sqrt(np.einsum("nd,nd->n", values, values))[:, None]
+        points = (values @ axes.components_.T) / np.where(length > 0, length, 1) - axes.mean_ @ axes.components_.T
+    unmeasured = np.full(len(nodes), np.nan, np.float32)
+    return Map("pca", seed, nodes, points.astype(np.float32), unmeasured, float("nan"), 0, fitted)
+
+
+def _asked(
+    embeddings: Tensor, method: str, seed: int, folder: Path | None, before: Map | None, limit: int | None
+) -> tuple[NDArray[np.int64], Path | None]:
+    """Return which nodes are to be mapped, and in which file the map is kept."""
+    values = checked(embeddings, 8)
     limit = limit or MAX_POINTS
     nodes = _sample(len(values), limit, seed)
     if before is not None and not np.array_equal(before.nodes, nodes):
         raise UserError(f"the map before shows {len(before.nodes)} nodes, not the {len(nodes)} that are to be mapped")
-    file = None
-    if folder:
-        after = f"-after-{cache.digest(before.points)[:16]}" if before else ""
-        sample = f"-{limit}" if len(nodes) < len(values) else ""
-        file = folder / f"{method}-seed{seed}{sample}-{cache.digest(values)[:16]}{after}.npz"
+    if folder is None:
+        return nodes, None
+    after = f"-after-{cache.digest(before.points)[:16]}" if before else ""
+    sample = f"-{limit}" if len(nodes) < len(values) else ""
+    return nodes, folder / f"{method}-seed{seed}{sample}-{cache.digest(values)[:16]}{after}.npz"
 
-    def compute() -> dict[str, Any]:
-        near = nearest(embeddings[nodes] if len(nodes) < len(values) else embeddings, folder=folder)
-        rows = normalize(values[nodes])
-        points = draw(rows, seed, near, before.points if before else None)
-        if before:
-            points = align(points, before.points)
-        hits = shared(_nearest(points, NEIGHBOURS).indices, near.indices)
-        trust, judged = faithfulness(rows, points, seed)
-        return {"points": points, "hits": hits, "trustworthiness": trust, "judged": judged}
 
-    drawn = cache.arrays(file, compute)
+def _map(method: str, seed: int, nodes: NDArray[np.int64], drawn: Mapping[str, Any]) -> Map:
     trust, judged = float(drawn["trustworthiness"]), int(drawn["judged"])
-    return Map(method, seed, nodes, drawn["points"], drawn["hits"], trust, judged)
+    return Map(method, seed, nodes, drawn["points"], drawn["hits"], trust, judged, len(nodes))
 
 
 def over_epochs(
@@ -203,15 +228,6 @@ def over_epochs(
     for epoch in sorted(embeddings):
         before = project(embeddings[epoch], method, seed, folder, before)
         yield epoch, before
-
-
-def _checked(embeddings: Tensor, least: int) -> Floats:
-    values: Floats = embeddings.detach().cpu().float().contiguous().numpy()
-    if values.ndim != 2 or len(values) < least or values.shape[1] < 2:
-        raise UserError(f"a map needs at least {least} rows and 2 columns; those given are {list(values.shape)}")
-    if not np.isfinite(values).all():
-        raise UserError("the embeddings hold numbers that are not finite, so they cannot be mapped")
-    return values
 
 
 def _sample(count: int, limit: int, seed: int) -> NDArray[np.int64]:

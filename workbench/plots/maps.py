@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 
 from workbench.evaluation import coloured, projection
 from workbench.evaluation.coloured import Colour
+from workbench.evaluation.neighbourhoods import NEIGHBOURS
 from workbench.evaluation.projection import Map
 from workbench.plots import style
 from workbench.plots.style import Names
@@ -17,6 +18,7 @@ from workbench.training.run import Run
 
 CELLS = 160  # of a density view, along the longer side
 LEGEND = 32  # classes; more cannot be told apart
+UNMEASURED = "how faithful it is, is being measured …"
 
 
 def embedding_map(
@@ -121,11 +123,15 @@ def spans(places: Sequence[NDArray[Any]]) -> NDArray[Any]:
 def told(drawn: Map, nodes: int) -> str:
     """Say of a map of some of a graph's nodes what it is and how faithful, in two lines."""
     sample = "" if len(drawn.nodes) == nodes else f" · a seeded sample of {len(drawn.nodes):,} of {nodes:,} nodes"
+    axes = "" if drawn.fitted == len(drawn.nodes) else f", axes by {drawn.fitted:,} of them"
     judged = "" if drawn.judged == len(drawn.nodes) else f" (on {drawn.judged:,} nodes)"
-    return (
-        f"{drawn.method.upper()} of {nodes:,} nodes by cosine, map seed {drawn.seed}{sample}<br>"
+    faithful = (
         f"trustworthiness {drawn.trustworthiness:.3f}{judged}, neighbourhood hit {drawn.hit:.2f} "
-        f"at k = {projection.NEIGHBOURS} (1 = faithful)"
+        f"at k = {NEIGHBOURS} (1 = faithful)"
+    )
+    return (
+        f"{drawn.method.upper()} of {nodes:,} nodes by cosine{axes}, map seed {drawn.seed}{sample}<br>"
+        f"{faithful if drawn.judged else UNMEASURED}"
     )
 
 

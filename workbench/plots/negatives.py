@@ -16,6 +16,7 @@ from workbench.contrast.measures import node_classes
 from workbench.errors import UserError
 from workbench.evaluation.projection import Map
 from workbench.plots import style
+from workbench.plots.maps import UNMEASURED
 from workbench.plots.style import Ids, Names
 
 Panels = Mapping[str, Audit | str]  # by sampler its audit, or a sentence that says why there is none
@@ -158,8 +159,9 @@ def negative_map(
     if isinstance(mapped, str):
         return fig
     drawn, what = mapped
-    trust = f"trustworthiness {drawn.trustworthiness:.2f} (1 = faithful)"
-    fig.update_layout(title_subtitle_text=f"{what}<br>{trust}")
+    trust = f"trustworthiness {drawn.trustworthiness:.2f} (1 = faithful)" if drawn.judged else UNMEASURED
+    axes = "" if drawn.fitted == len(drawn.nodes) else f", axes by {drawn.fitted:,} nodes"
+    fig.update_layout(title_subtitle_text=f"{what}{axes}<br>{trust}")
 
     def add(name: str, wanted: Any, marker: dict[str, Any], legend: str = "") -> None:
         mine = np.isin(drawn.nodes, wanted)  # a map of a sample lacks some

@@ -19,7 +19,7 @@ class Brush:
         nodes: the nodes that are marked on the map, int64 [selected].
     """
 
-    def __init__(self, shown: go.FigureWidget, act: Callable[[Ids], object]):
+    def __init__(self, shown: "go.FigureWidget", act: Callable[[Ids], object]):
         """Call `act` with the nodes of each lasso or box on a map, none after a double click."""
         self._shown, self._act, self._wiping = shown, act, False
         self.nodes: Ids = np.empty(0, np.int64)

@@ -1,7 +1,7 @@
 """What the embedding explorer looks at: maps by epoch, what nodes are coloured by, some nodes and who is near one."""
 
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,7 @@ from workbench.datasets.structure import adjacency
 from workbench.errors import UserError, node_number, unknown
 from workbench.evaluation import projection, strata
 from workbench.evaluation.coloured import HITS, map_folder
+from workbench.evaluation.neighbourhoods import NEIGHBOURS
 from workbench.evaluation.scores import matrix_of
 from workbench.plots import maps, network
 from workbench.plots.negatives import called, classes
@@ -28,6 +29,7 @@ from workbench.plots.style import class_name
 from workbench.randomness import Randomness
 from workbench.training.run import Run
 from workbench.widgets.brush import Ids
+from workbench.widgets.embedding_maps import Maps
 
 LABELS = "uses labels to look, never to train"
 CLASS, CLUSTER, DEGREE, RULE, ERROR = "class", "cluster", "degree", "rule score", "probe error"
@@ -43,7 +45,8 @@ class EmbeddingScene:
         classes: class of each node, -1 for none [nodes]; None without labels. names: a name for each node, or None.
         epochs: after which an embedding was kept, ascending; empty for a run without snapshots.
         colour, rule: what nodes are coloured by, and the rule whose score that may be.
-        drawn: the map. method, epoch: of it; None for the trained embedding. edges: which edges it shows.
+        drawn: the map, or a first picture of it. method, epoch: of the map; None for the trained embedding.
+        maps: all of them. edges: which edges the map shows.
         selection: the selected nodes, int64 [selected]. chosen: the node whose nearest are listed, or None.
     """
 
@@ -59,7 +62,6 @@ class EmbeddingScene:
         self.classes = classes(graph)
         self.class_names: Sequence[str] | None = graph.get("class_names")
         self.names: Sequence[object] | None = graph.get("node_names")
-        self.epochs = sorted(run.snapshots)
         self.links = adjacency(graph)  # without directions
         self.degree: Ids = np.diff(self.links.indptr).astype(np.int64)
         self.nodes = len(self.degree)
@@ -71,10 +73,11 @@ class EmbeddingScene:
         rules.formula(rule)
         self.chosen = None if node is None else node_number(node, self.nodes)
         self.selection: Ids = np.empty(0, np.int64)
-        self._maps: dict[tuple[str, int | None], projection.Map] = {}
+        self.maps = Maps(run, seed)
+        self.epochs = self.maps.epochs
         self._values: dict[tuple[str, str], NDArray[Any]] = {}
         self._units: dict[int | None, NDArray[np.float32]] = {}
-        list(self.move(method))
+        self.move(method)
         if self.chosen is not None:
             self.choose(self.chosen)
 
@@ -85,20 +88,24 @@ class EmbeddingScene:
         labelled = self.classes is not None
         return [(written.get(name, name), name) for name in names if labelled or name not in (CLASS, ERROR)]
 
-    def move(self, method: str, epoch: int | None = None) -> Iterator[int | None]:
-        """Look at another map, yielding its epoch before each one on the way that has not been computed yet.
+    def move(self, method: str, epoch: int | None = None) -> bool:
+        """Look at another map, or at a first picture where it has to be computed; return whether it is at hand."""
+        self.method, self.epoch = method, epoch
+        there = self.maps.at_hand(method, epoch)
+        self.drawn = there or self.maps.first_picture(epoch)
+        return there is not None
 
-        The map after an epoch follows those before; that of the trained embedding, of None, stands for itself.
-        """
-        before = None
-        for at in [None] if epoch is None else self.epochs[: self.epochs.index(epoch) + 1]:
-            if (method, at) not in self._maps:
-                yield at
-                rows = self.run.embeddings if at is None else self.run.snapshots[at]
-                self._maps[method, at] = projection.project(rows, method, self.seed, map_folder(self.run), before)
-            before = self._maps[method, at]
-        assert before is not None
-        self.method, self.epoch, self.drawn = method, epoch, before
+    def arrive(self) -> None:
+        """Look at the map itself, computed if need be."""
+        self.drawn = self.maps.compute(self.method, self.epoch)
+
+    @property
+    def awaited(self) -> str:
+        """What map is not at hand yet, while a first picture is shown; "" where it is."""
+        if self.drawn.judged:
+            return ""
+        of = "" if self.epoch is None else f" of epoch {self.epoch}, which follows the epochs before it,"
+        return f"{self.method.upper()}{of}"
 
     def values(self, colour: str) -> tuple[NDArray[Any], str]:
         """Return a value for each node [nodes] and what it is called; those of the map itself are nan where unmapped.
@@ -131,8 +138,7 @@ class EmbeddingScene:
     def _unit(self, epoch: int | None = None) -> NDArray[np.float32]:
         """Return the embedding with rows of unit length [nodes, dim], the trained one or that after an epoch."""
         if epoch not in self._units:
-            rows = self.run.embeddings if epoch is None else self.run.snapshots[epoch]
-            self._units[epoch] = normalize(rows.float().cpu().numpy())
+            self._units[epoch] = normalize(self.maps.rows(epoch).float().cpu().numpy())
         return self._units[epoch]
 
     @cached_property
@@ -184,7 +190,7 @@ class EmbeddingScene:
         unit = self._unit(self.epoch)
         cosines = unit @ unit[node]
         cosines[node] = -np.inf
-        count = min(projection.NEIGHBOURS, self.nodes - 1)
+        count = min(NEIGHBOURS, self.nodes - 1)
         near = np.argpartition(-cosines, count)[:count]
         near = near[np.lexsort((near, -cosines[near]))]
         hops = dijkstra(self.links, indices=node, unweighted=True, limit=FAR)[near]
@@ -204,6 +210,7 @@ class EmbeddingScene:
 
     def figures(self) -> dict[str, go.Figure]:
         """Draw "map", "faithfulness", "graph" and, for a run with snapshots, "epochs"; a node is chosen by the seed."""
+        self.arrive()
         if self.chosen is None:
             self.choose(np.random.default_rng(self.seed).choice(self.drawn.nodes))
         figures = {"map": self.draw_map(), "faithfulness": self.draw_map(HITS), "graph": self.draw_graph()}
@@ -227,9 +234,10 @@ class EmbeddingScene:
         values, title = self.values(colour)
         after = self.run.epochs if self.epoch is None else self.epoch
         heading = f"{self._heading}, {'after ' * (after > 0)}{maps.trained(after)}"
-        note = f"colour {LABELS}" if colour in (CLASS, ERROR) else ""
+        notes = [f"colour {LABELS}"] * (colour in (CLASS, ERROR))
+        notes += [f"stands in for {self.awaited}"] * (self.awaited not in ("", self.drawn.method.upper()))
         class_names = self.class_names if colour == CLASS else None
-        fig = maps.map_figure(self.drawn, values, title, heading, note, class_names, self._hover, 580)
+        fig = maps.map_figure(self.drawn, values, title, heading, " · ".join(notes), class_names, self._hover, 580)
         if self.edges != NO_EDGES and fig.data[0].customdata is not None:
             fig.add_traces([self._overlay()])
             fig.data = (fig.data[-1], *fig.data[:-1])  # below the nodes

@@ -1,6 +1,7 @@
 """The embedding explorer: brush a group on the map and see who they are, in a table and in the graph."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import ipywidgets as ipw
@@ -57,6 +58,8 @@ class EmbeddingExplorer(Shell):
     Attributes:
         colour, rule, method, links, epoch, node: the controls.
         message, told, near, table: what is told. figures: "map" and "graph".
+
+    The map opens as a first picture by PCA, and says so; `coming` says what is being computed meanwhile.
     """
 
     scene: EmbeddingScene
@@ -72,6 +75,7 @@ class EmbeddingExplorer(Shell):
         self._observe(self._typed, self.node)
         self._mark(scene.selection)
         self._tell()
+        self._follow(bool(scene.drawn.judged))
 
     def _make_controls(self) -> None:
         scene = self.scene
@@ -86,7 +90,7 @@ class EmbeddingExplorer(Shell):
         self.node = ipw.Text(placeholder=hint_of(scene.names), continuous_update=False, **look(36, "240px", "node"))
         self.message, self.told, self.near, self.table = (ipw.HTML() for _ in range(4))
         self._name("embedding", "colour", "rule", "method", "links", "epoch", "node", "message", "told", "near")
-        self._name("embedding", "table")
+        self._name("embedding", "table", "coming")
 
     def _arranged(self) -> list[ipw.Widget]:
         hint = (
@@ -105,6 +109,7 @@ class EmbeddingExplorer(Shell):
             row(self.colour, self.rule, self.method, self.links),
             row(self.epoch),
             self.message,
+            self.coming,
             ipw.HTML(small(hint)),
             row(left, right, align="flex-start"),
             self.told,
@@ -135,10 +140,29 @@ class EmbeddingExplorer(Shell):
         self._selected()
 
     def _move(self) -> None:
-        for lacking in self.scene.move(self.method.value, None if self.epoch.value == TRAINED else self.epoch.value):
-            self.message.value = f"computing the map {TRAINED if lacking is None else f'of epoch {lacking}'} …"
+        epoch = None if self.epoch.value == TRAINED else self.epoch.value
+        there = self.scene.move(self.method.value, epoch)
         self._draw()
         self._tell()
+        self._follow(there)
+
+    def _follow(self, there: bool) -> None:
+        """Compute beside the kernel the map that a first picture is shown of, if it isn't there."""
+        scene = self.scene
+        if there:
+            self._forget()
+        else:
+            compute = partial(scene.maps.compute, scene.method, scene.epoch)
+            self._later(f"{scene.awaited} and how faithful it is", compute, self._arrive)
+
+    def _arrive(self) -> None:
+        """Show the map in place of its first picture."""
+        scene = self.scene
+        first = scene.drawn
+        scene.arrive()
+        self._draw()
+        self._tell()
+        self._replaced(first, scene.drawn, self.map)
 
     def _draw(self) -> None:
         self.rule.disabled = self.colour.value != RULE

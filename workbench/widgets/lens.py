@@ -1,8 +1,8 @@
 """Chooses and audits the negatives of one anchor after another: what the microscope looks through."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch_geometric.data import Data
 
 from workbench.config import check_options
 from workbench.contrast.audit import Audit, audit
-from workbench.contrast.measures import projections_by_node
+from workbench.contrast.measures import Compared, projections_by_node, views_of
 from workbench.contrast.negatives.selection import SAMPLERS, Selection, choose, compared, context_of
 from workbench.contrast.pairs import Contrast
 from workbench.datasets.attributes import in_memory
@@ -83,6 +83,7 @@ class Lens:
         self.labelled = classes(graph) is not None
         self._lists: dict[object, Selection] = {}
         self.maps: dict[str, Mapped | str] = {}
+        self._first: Mapped | str | None = None
         self.look = lru_cache(8 * PANELS * TRIES)(self._look)
         self._asked_by = lru_cache(1)(lambda anchor: self.context.for_anchors(torch.tensor([anchor])))
 
@@ -133,13 +134,17 @@ class Lens:
 
     def _audited(self, chosen: Selection) -> Audit:
         if not self.bare:
-            return audit(chosen, self.graph, self.embedding, self.tau)
+            return audit(chosen, self.graph, self._compared, self.tau)
         # Hops and classes can be told without similarities; whatever is made of them can't.
         alike = audit(chosen, self.graph, torch.ones(self.nodes, 1), self.tau)
         blank = {"cosine": np.nan, "gradient_share": np.nan, "hard": False}
         why = "The graph has no attributes and no embedding was given, so nothing is said of cosines and gradients."
         anchors = alike.anchors.assign(q=np.nan)
         return replace(alike, pairs=alike.pairs.assign(**blank), anchors=anchors, notes={"similarities": why})
+
+    @cached_property
+    def _compared(self) -> Compared:
+        return views_of(self.embedding, self.graph, self.tau)
 
     @cached_property
     def _rows(self) -> Any:
@@ -158,24 +163,50 @@ class Lens:
     def map(self, method: str) -> Mapped | str:
         """Return the map of the embedding, made once a method, or the sentence that says why there is none."""
         if method not in self.maps:
-            try:
-                self.maps[method] = self._mapped(method)
-            except UserError as error:
-                self.maps[method] = str(error)
+            made = self._mapped(method, lambda: self._narrow, partial(projection.project, method=method))
+            self.maps[method] = made
         return self.maps[method]
 
-    def _mapped(self, method: str) -> Mapped:
+    def first_picture(self, method: str) -> Mapped | str:
+        """Return the map of the embedding if it was made, else what can be shown at once in its place."""
+        if method in self.maps:
+            return self.maps[method]
+        if self._first is None:
+            self._first = self._mapped("pca", lambda: self._whole, projection.first_picture)
+        if isinstance(self._first, str) or method == "pca":
+            return self._first
+        return self._first[0], f"{self._first[1]}, stands in for {method.upper()}"
+
+    def _mapped(
+        self, method: str, rows: Callable[[], tuple[Tensor, str]], project: Callable[[Tensor], projection.Map]
+    ) -> Mapped | str:
+        try:
+            mapped, what = rows()
+            return project(mapped), f"{method.upper()} of {what}"
+        except UserError as error:
+            return str(error)
+
+    @cached_property
+    def _whole(self) -> tuple[Tensor, str]:
+        """The rows that are mapped at once, and what they are; sparse ones of many columns are reduced."""
         if self.bare:
             raise UserError("there is no map: the graph has no attributes, and no embedding was given")
         run, of = self.embedding, "the attributes" if self.embedding is None else "the embedding"
         rows = in_memory(self.graph.x, "a map") if run is None else run if isinstance(run, Tensor) else run.embeddings
-        what = f"{method.upper()} of {of} [{self.nodes:,}, {rows.shape[1]:,}] by cosine"
-        if rows.shape[1] > WIDE:
-            reduced = TruncatedSVD(64, random_state=0).fit_transform(self.context.features)
-            rows, what = torch.from_numpy(reduced), f"{what}, reduced to 64 columns"
-        elif rows.layout != torch.strided:
-            rows = rows.to_dense()
-        return projection.project(rows, method), what
+        what = f"{of} [{self.nodes:,}, {rows.shape[1]:,}] by cosine"
+        if rows.layout == torch.strided:
+            return rows, what
+        return (rows.to_dense(), what) if rows.shape[1] <= WIDE else self._reduced(what)
+
+    @cached_property
+    def _narrow(self) -> tuple[Tensor, str]:
+        """The rows that are mapped, reduced where they have many columns, and what they are."""
+        rows, what = self._whole
+        return (rows, what) if rows.shape[1] <= WIDE else self._reduced(what)
+
+    def _reduced(self, what: str) -> tuple[Tensor, str]:
+        reduced = TruncatedSVD(64, random_state=0).fit_transform(self.context.features)
+        return torch.from_numpy(reduced), f"{what}, reduced to 64 columns"
 
     def drawn(self, generator: np.random.Generator, samplers: Sequence[str], k: int, seed: int) -> int:
         """Draw an anchor; one with a false or a coupled negative where a few draws find any."""

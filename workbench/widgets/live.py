@@ -1,7 +1,11 @@
 """What every widget is made of: figures that change on the screen, and controls that set one another."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -12,6 +16,23 @@ import plotly.graph_objects as go
 from traitlets import Bool, Instance, Unicode, default, observe
 
 from workbench import plots
+
+
+class _WhenAsked(ModuleType):
+    """A module that is imported when something in it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self:  # it still stands in the way of the real one
+            raise AttributeError(name)
+        return getattr(import_module(self.__name__), name)
+
+
+# With its figures plotly imports nbformat, for which 38 grammars are compiled in two seconds; it only ever asks for the
+# version, where it shows a figure by itself.
+if "nbformat" not in sys.modules:
+    sys.modules["nbformat"] = _WhenAsked("nbformat")
+    _ = go.FigureWidget
+    del sys.modules["nbformat"]
 
 
 class Controls:
@@ -175,6 +196,13 @@ class Figure(go.FigureWidget):
     """
     plotly = Instance(Plotly).tag(sync=True, **ipw.widget_serialization)
 
+    def settle(self) -> None:
+        """Keep the figure as it is for a screen that opens later: it is told no changes but what was kept.
+
+        plotly does this when it shows a figure, after it has imported JupyterLab for a look at its version.
+        """
+        self._widget_layout, self._widget_data = deepcopy(self._layout_obj._props), deepcopy(self._data)
+
     @default("plotly")
     def _of_the_page(self) -> Plotly:
         if _page.plotly is None or _page.plotly.comm is None:  # it was closed
@@ -182,7 +210,7 @@ class Figure(go.FigureWidget):
         return _page.plotly
 
 
-def live(figure: go.Figure) -> go.FigureWidget:
+def live(figure: go.Figure) -> Figure:
     """Make a figure that can be changed on the screen, takes the width that there is and is dark where the page is."""
     live = Figure(_page.dressed(figure))
     live.layout.meta = {"workbench": True}

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from workbench import plots
 from workbench.contrast.audit import Audit
 from workbench.errors import UserError, unknown
-from workbench.plots.negatives import numbers, sampler_colour
+from workbench.plots.negatives import Mapped, numbers, sampler_colour
 from workbench.widgets.lens import TRAINED, Lens, Look, words
 from workbench.widgets.shell import small
 
@@ -57,10 +57,18 @@ class Scene:
         self, colour: str | None = None, method: str = "pca", chosen: int | None = None
     ) -> dict[str, go.Figure]:
         """Draw the negatives on "rings" of hops, among all "cosines" and on a "map" of all nodes; one may be ringed."""
+        return {**self.at_once(colour, method, chosen), "map": self.draw_map(self.lens.map(method), chosen)}
+
+    def at_once(self, colour: str | None, method: str, chosen: int | None) -> dict[str, go.Figure]:
+        """Draw the same, with a first picture where the map has to be computed."""
         lens, panels, who = self.lens, self.panels, (self.anchor, chosen, self.lens.names)
         rings = plots.negative_rings(panels, lens.graph, self.anchor, colour, chosen, lens.context.links)
         cosines = plots.negative_cosines(panels, lens.cosines(self.anchor), *who)
-        return {"rings": rings, "cosines": cosines, "map": plots.negative_map(panels, lens.map(method), *who)}
+        return {"rings": rings, "cosines": cosines, "map": self.draw_map(lens.first_picture(method), chosen)}
+
+    def draw_map(self, mapped: Mapped | str, chosen: int | None) -> go.Figure:
+        """Draw the negatives on a map."""
+        return plots.negative_map(self.panels, mapped, self.anchor, chosen, self.lens.names)
 
     def page(self, figures: dict[str, go.Figure]) -> list[str | go.Figure]:
         """Return what the static twin shows."""

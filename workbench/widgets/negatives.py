@@ -3,6 +3,7 @@
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import ipywidgets as ipw
@@ -77,7 +78,7 @@ class Microscope(Shell):
 
     Attributes:
         anchor, surprise, k, seed, colour, method, samplers, filename, save, move: the controls.
-        origin: which negatives are those of a training. message, saved, told, note: what else is told.
+        origin: which negatives are those of a training. message, coming, saved, told, note: what else is told.
         tables: the sentences, one tab a panel.
         figures: "rings", "cosines" and "map". chosen: the negative that is looked at, or None.
     """
@@ -89,9 +90,8 @@ class Microscope(Shell):
         self.chosen: int | None = None
         self._draws = np.random.default_rng(scene.seed)
         self._make_controls()
-        self._show(scene.figures(self.colour.value, self.method.value))
+        self._draw()
         self.children = self._arranged()
-        self._tell()
         self._observe(self._typed, self.anchor)
         self._observe(self._again, self.k, self.seed, *self.samplers)
         self.seed.observe(lambda change: setattr(self, "_draws", np.random.default_rng(change["new"])), "value")
@@ -126,7 +126,7 @@ class Microscope(Shell):
         self.origin, self.message, self.saved, self.told, self.note = (ipw.HTML() for _ in range(5))
         self.tables = ipw.Tab()
         self._name("microscope", "anchor", "surprise", "k", "seed", "colour", "method", "message", "told", "tables")
-        self._name("microscope", "save", "saved", "filename", "move", "origin")
+        self._name("microscope", "save", "saved", "filename", "move", "origin", "coming")
 
     def _arranged(self) -> list[ipw.Widget]:
         self.rings.add_class("microscope-rings")
@@ -135,7 +135,7 @@ class Microscope(Shell):
             "node makes that one the anchor."
         )
         controls = [row(self.anchor, self.surprise, self.k, self.seed), row(*self.samplers), self.origin]
-        controls += [row(self.colour, self.method), self.message, ipw.HTML(hint)]
+        controls += [row(self.colour, self.method), self.message, self.coming, ipw.HTML(hint)]
         below = row(column("1 1 400px", self.cosines), column("1 1 400px", self.map))
         words = [row(self.told, self.move), self.tables, self.note, row(self.filename, self.save, self.saved)]
         return [*controls, fit(), self.rings, below, *words]
@@ -194,10 +194,22 @@ class Microscope(Shell):
             self.saved.value = complaint(str(error))
 
     def _draw(self) -> None:
-        method = self.method.value
-        self.note.value = "choosing and measuring …" if method in self.scene.lens.maps else "computing the map …"
-        self._show(self.scene.figures(self.colour.value, method, self.chosen))
+        method, lens = self.method.value, self.scene.lens
+        first = lens.first_picture(method)
+        self._show(self.scene.at_once(self.colour.value, method, self.chosen))
         self._tell()
+        if method in lens.maps or isinstance(first, str):
+            self._forget()
+        else:
+            what = f"the map by {method.upper()}, and how faithful it is"
+            self._later(what, partial(lens.map, method), lambda: self._arrive(method, first[0]))
+
+    def _arrive(self, method: str, first: projection.Map) -> None:
+        """Show the map in place of its first picture."""
+        mapped = self.scene.lens.map(method)
+        self._show({"map": self.scene.draw_map(mapped, self.chosen)})
+        if not isinstance(mapped, str):
+            self._replaced(first, mapped[0], self.map)
 
     def _tell(self) -> None:
         scene, labels = self.scene, list(self.scene.looks)

@@ -1,20 +1,25 @@
 """A scene on the screen, with controls around it, and its static twin for when nobody is there to click."""
 
+import asyncio
 import html
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from concurrent import futures
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache, partial
 from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
 import plotly.graph_objects as go
+import torch
 from IPython.display import HTML, display
 
 from workbench.errors import UserError, nearest, node_number
+from workbench.evaluation.projection import Map
 from workbench.plots import style
 from workbench.widgets.brush import Brush, Ids
-from workbench.widgets.live import Controls, Fit, live, update
+from workbench.widgets.live import Controls, Figure, Fit, live, update
 
 HEADLESS = "WORKBENCH_HEADLESS"
 
@@ -22,6 +27,15 @@ HEADLESS = "WORKBENCH_HEADLESS"
 def headless() -> bool:
     """Return whether nobody is there to click, as when a notebook is executed by a command."""
     return os.environ.get(HEADLESS) == "1"
+
+
+@cache
+def _beside() -> ThreadPoolExecutor:
+    """Return the thread beside the kernel's own in which widgets compute, one thing after another.
+
+    It takes as many cores as the kernel's own: bits may depend on the number.
+    """
+    return ThreadPoolExecutor(1, "widgets", partial(torch.set_num_threads, torch.get_num_threads()))
 
 
 class Report:
@@ -52,6 +66,7 @@ class Shell(Controls, ipw.VBox):
 
     Attributes:
         scene: what is shown. figures: those that are shown, by name. message: what is wrong, as HTML.
+        coming: what is being computed beside the kernel and will be shown, or what has come since, as HTML.
     """
 
     message: ipw.HTML
@@ -59,8 +74,11 @@ class Shell(Controls, ipw.VBox):
     def __init__(self, scene: Any) -> None:
         super().__init__()
         self.scene = scene
-        self.figures: dict[str, go.FigureWidget] = {}
+        self.figures: dict[str, Figure] = {}
         self._brushes: dict[str, Brush] = {}
+        self.coming = ipw.HTML(layout=ipw.Layout(min_height="22px"))  # of a line, so that nothing below moves
+        self._awaited: Future[Any] | None = None
+        self._shows: Callable[[], object] = lambda: None
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name in ("scene", "figures"):
@@ -75,7 +93,59 @@ class Shell(Controls, ipw.VBox):
     def _settle(self) -> None:
         """Keep the figures as they are for a screen that opens later: they tell it no changes but what they kept."""
         for figure in self.figures.values():
-            figure._repr_mimebundle_()
+            figure.settle()
+
+    def _later(self, what: str, compute: Callable[[], object], show: Callable[[], object]) -> None:
+        """Compute beside the kernel, then show, in the kernel's own thread, unless something else is asked meanwhile.
+
+        The kernel shows it when it is free; a script, in which no loop of events runs, by `wait`.
+        """
+        self._forget()
+        self._awaited, self._shows = _beside().submit(compute), show
+        self.coming.value = small(f"Computing {html.escape(what)} …")
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self._awaited.add_done_callback(lambda asked: loop.call_soon_threadsafe(self._arrived, asked))
+
+    def _arrived(self, asked: "Future[Any]") -> None:
+        """Show what was computed, or say why it could not be; nothing if something else was asked for since."""
+        if asked is not self._awaited:
+            return
+        self._awaited, self.coming.value = None, ""
+        try:
+            asked.result()
+        except Exception as error:
+            words = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            self.coming.value = complaint(f"It could not be computed: {words}")
+        else:
+            self._shows()
+        self._settle()
+
+    def _replaced(self, first: Map, drawn: Map, shown: Figure) -> None:
+        """Say that a map has taken the place of a first picture, unless its places are the same."""
+        if not np.array_equal(first.points, drawn.points):
+            shown.update_layout(xaxis_autorange=True, yaxis_autorange=True)  # where a hand zoomed to, others stand now
+            self.coming.value = small(f"{drawn.method.upper()} has taken the place of the first picture by PCA.")
+
+    def _forget(self) -> None:
+        """Show nothing any more of what was asked for."""
+        if self._awaited is not None:
+            self._awaited.cancel()
+        self._awaited, self.coming.value = None, ""
+
+    def wait(self) -> None:
+        """Wait until what is being computed beside the kernel is shown."""
+        while self._awaited is not None:
+            asked = self._awaited
+            futures.wait([asked])
+            self._arrived(asked)
+
+    def close(self) -> None:
+        """Take the widget away."""
+        self._forget()
+        super().close()
 
     def _show(self, drawn: Mapping[str, go.Figure]) -> None:
         """Bring figures that are shown up to others, and listen to those whose traces were made anew."""

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -118,12 +119,15 @@ class SamplingContext:
         x = self.graph.x if self.embedding is None else self.embedding
         if x is None:
             raise UserError("this sampler compares attributes, and the graph has none; pass an embedding")
+        every = self.size == self.nodes and torch.equal(self.ids, torch.arange(self.nodes))
         if is_sparse(x):
-            rows = to_scipy(x)[self.ids.numpy()].astype(np.float64)
+            rows = to_scipy(x).astype(np.float64)
+            rows = rows if every else rows[self.ids.numpy()]
         else:
-            chosen = rows_of(x, self.ids).detach().cpu()
+            chosen = (x if every and isinstance(x, Tensor) else rows_of(x, self.ids)).detach().cpu()
             rows = to_scipy(chosen).astype(np.float64) if few(chosen) else chosen.double().numpy()
-        if not np.isfinite(rows.data if sp.issparse(rows) else rows).all():
+        stored: Any = rows.data if sp.issparse(rows) else rows
+        if not (np.isfinite(stored.sum()) or np.isfinite(stored).all()):  # a finite sum has no other terms
             what = "attributes hold" if self.embedding is None else "embedding holds"
             raise UserError(f"the {what} numbers that are not finite, so nodes can't be compared by it")
         return normalize(rows)

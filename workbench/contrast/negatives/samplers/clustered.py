@@ -112,7 +112,7 @@ def spectral_clusters(graph: Data, k: int, spectrum: Spectrum, randomness: Rando
 
     The spectrum "largest", as released, takes the most oscillating vectors, "smallest" the smoothest of the largest
     component, in which clusters are communities. Differs from the release, which leaves the eigensolver unseeded; from
-    `EXACT_BELOW` nodes on the vectors come from subspace iteration from a random start (Halko, Martinsson, Tropp, 2011).
+    `EXACT_BELOW` nodes on the vectors come from subspace iteration (Halko, Martinsson, Tropp, 2011).
 
     Returns:
         Cluster of each node, -1 for none [nodes], and centrality, 0 outside clusters, float64 [nodes].
@@ -164,8 +164,9 @@ def _iterated(matrix: sp.csr_matrix, start: np.ndarray) -> np.ndarray:
     Subspace iteration in single precision, which moves half the memory, from a random start [rows, columns]; a
     Rayleigh-Ritz step at its end turns the space to the vectors.
     """
-    parts = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data.astype(np.float32)
-    operator = torch.sparse_csr_tensor(*map(torch.from_numpy, parts), matrix.shape, check_invariants=False)
+    pointer, columns = (torch.from_numpy(part.astype(np.int64)) for part in (matrix.indptr, matrix.indices))
+    values = torch.from_numpy(matrix.data.astype(np.float32))
+    operator = torch.sparse_csr_tensor(pointer, columns, values, matrix.shape, check_invariants=False)
     space = torch.from_numpy(start)
     for _ in range(ROUNDS):
         space = operator @ (operator @ space)
