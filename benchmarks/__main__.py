@@ -17,6 +17,10 @@ DOCS = Path(__file__).parents[1] / "docs"
 STORED, PAGE = DOCS / "results" / "performance.json", DOCS / "performance.md"
 LOST = 0.7  # a ratio below this share of the stored one is more than a busy machine
 TIMES = ("before_seconds", "after_seconds", "ratio", "floor_seconds", "must", "met")
+PICTURES = {
+    "million": "![An epoch against the number of nodes](pictures/nodes.png)",
+    "memory-budget": "![Time against the memory that tiles may keep](pictures/budget.png)",
+}
 HEAD = """# What the computations cost
 
 Written by `make bench` from [results/performance.json](results/performance.json). *Before* is the plain computation, or
@@ -64,7 +68,7 @@ def page(results: dict[str, Any]) -> str:
             ratio = f"{row['ratio']:.2f}" if "ratio" in row else ""
             cells = [row["case"], *times, ratio, _seconds(row.get("floor_seconds")), row.get("must", "") + met, beside]
             lines.append(f"| {' | '.join(cells)} |")
-        lines.append("")
+        lines += ["", PICTURES[name], ""] if name in PICTURES else [""]
     return "\n".join(lines)
 
 
