@@ -29,6 +29,7 @@ from workbench import evaluation
 from workbench.datasets import content_hash, load_graph
 from workbench.datasets.bipartite import as_users_and_items
 from workbench.datasets.graph_sets import GraphSet
+from workbench.datasets.labels import labels_of
 from workbench.datasets.synthetic.embedded import rings
 from workbench.errors import UserError
 from workbench.evaluation import (
@@ -662,7 +663,7 @@ def few_rings() -> GraphSet:
 
 
 def test_folds_are_stratified_and_test_each_graph_once(few_rings: GraphSet) -> None:
-    labels = protocols.labels_of(few_rings)
+    labels = labels_of(few_rings)
     for seed in (0, 1):
         parts = protocols.get("svc-10-folds").splits(few_rings, 10, seed)
         assert np.array_equal(np.sort(np.hstack([split.test for split in parts])), np.arange(60))
@@ -675,7 +676,7 @@ def test_folds_are_stratified_and_test_each_graph_once(few_rings: GraphSet) -> N
 @pytest.mark.parametrize(("name", "last"), [("svc-10-folds", 3), ("svc-10-folds-graphmae", 1)])
 def test_the_svc_is_chosen_as_the_releases_do(name: str, last: int, few_rings: GraphSet) -> None:
     draw = np.random.default_rng(0)
-    y = protocols.labels_of(few_rings)
+    y = labels_of(few_rings)
     x = (draw.normal(size=(60, 5)) + 0.8 * y[:, None]).astype(np.float32)
     scores = evaluate(x, few_rings, name, splits=3)
     for number, split in enumerate(protocols.get(name).splits(few_rings, 3)):
