@@ -172,7 +172,7 @@ def _iterated(matrix: sp.csr_matrix, start: np.ndarray) -> np.ndarray:
         space = operator @ (operator @ space)
         # Two products spread the columns by little, so that Cholesky's factor of their products makes them orthonormal.
         factor = torch.linalg.cholesky((space.T @ space).double()).to(space)
-        space = torch.linalg.solve_triangular(factor.T, space, upper=True, left=False)
+        space = space @ torch.linalg.inv(factor.T)
     _, turn = torch.linalg.eigh((space.T @ (operator @ space)).double())
     vectors: np.ndarray = (space.double() @ turn.flip(1)).numpy()
     return vectors
