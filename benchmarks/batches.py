@@ -56,7 +56,8 @@ def batches() -> Rows:
 def million() -> Rows:
     """An epoch of batches on planted graphs of ten thousand to a million nodes, ten edges a node (quick presets).
 
-    Batches have 2,048 anchors and 10 neighbours a node and layer. The exponent is that of the nodes in the time.
+    Batches have 2,048 anchors and 10 neighbours a node and layer. The exponent is that of the nodes in the time; it can
+    exceed 1, since in a larger graph a batch reaches more different nodes until its samples are full.
     """
     rows = []
     for method in METHODS:

@@ -1,6 +1,10 @@
-"""Draw the pictures of the README and of docs/performance.md (`make pictures`; needs a Chrome or Chromium)."""
+"""Draw the pictures of the README and of docs/performance.md (`make pictures`; needs a Chrome or Chromium).
+
+A word, "readme" or "performance", draws those of one page.
+"""
 
 import json
+import sys
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -32,23 +36,35 @@ def time_of_memory(rows: list[dict]) -> go.Figure:
     budgets, times = [row["budget_mib"] for row in rows], [row["times_the_fastest"] for row in rows]
     text = [f"peak {row['peak_mib']:,.0f} MiB" for row in rows]
     figure = style.figure("What memory buys", "GRACE's loss and gradient on Photo, by what its tiles may keep", 380)
-    figure.add_scatter(x=budgets, y=times, mode="lines+markers+text", text=text, textposition="top center")
+    figure.add_scatter(x=budgets, y=times, mode="lines+markers+text", text=text, textposition="bottom center")
     figure.update_xaxes(type="log", tickvals=budgets, title="budget in MiB, 512 by default")
     figure.update_yaxes(title="time, of the fastest", rangemode="tozero")
     return figure
 
 
-measured = {
-    name: of["rows"] for name, of in json.loads((HERE.parent / "results" / "performance.json").read_text()).items()
-}
-figures = {"nodes": cost_of_nodes(measured["million"]), "budget": time_of_memory(measured["memory-budget"])}
-graph = wb.load_graph("pydocs")
-runs = [wb.fit(method, graph, preset="quick") for method in ("grace", "str-gcl", "e2neg")]
-figures |= {
-    "scores": wb.plots.results_chart(wb.compare(runs, graph)),
-    "map": wb.plots.embedding_map(runs[0], graph=graph),
-}
-files = [HERE / f"{name}.png" for name in figures]
-heights = [figure.layout.height for figure in figures.values()]
-plotly.io.write_images(list(figures.values()), files, width=[WIDTH] * len(files), height=heights, scale=1.5)
-print(*files, sep="\n")
+def of_performance() -> dict[str, go.Figure]:
+    """Return the pictures of docs/performance.md."""
+    stored = json.loads((HERE.parent / "results" / "performance.json").read_text())
+    return {
+        "nodes": cost_of_nodes(stored["million"]["rows"]),
+        "budget": time_of_memory(stored["memory-budget"]["rows"]),
+    }
+
+
+def of_readme() -> dict[str, go.Figure]:
+    """Return the pictures of the README, from three trainings."""
+    graph = wb.load_graph("pydocs")
+    runs = [wb.fit(method, graph, preset="quick") for method in ("grace", "str-gcl", "e2neg")]
+    return {
+        "scores": wb.plots.results_chart(wb.compare(runs, graph)),
+        "map": wb.plots.embedding_map(runs[0], graph=graph),
+    }
+
+
+pages = {"performance": of_performance, "readme": of_readme}
+for page in sys.argv[1:] or pages:
+    figures = pages[page]()
+    files = [HERE / f"{name}.png" for name in figures]
+    heights = [figure.layout.height for figure in figures.values()]
+    plotly.io.write_images(list(figures.values()), files, width=[WIDTH] * len(files), height=heights, scale=1.5)
+    print(*files, sep="\n")
