@@ -6,6 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from workbench.datasets.attributes import BLOCK as READ
 from workbench.encoders.base import ENCODERS, Encoder, Layer, Plain, source_of
 from workbench.encoders.graph import BLOCK, GraphTensors, View, blocks_of
 from workbench.errors import UserError
@@ -107,7 +108,7 @@ class GCN(Encoder):
             embedding: Tensor = self(view)
             return embedding
         for layer, bias in enumerate(self.biases):
-            step = max(1, BLOCK // max(self.weights[layer].shape))
+            step = max(1, (BLOCK if isinstance(view.x, Tensor) else READ) // max(self.weights[layer].shape))
             mixed = bias.new_empty(graph.nodes, len(bias))
             for rows, part in blocks_of(view.x if layer == 0 else embedding, step):
                 mixed[rows] = part @ self.weights[layer]
