@@ -1,6 +1,7 @@
 """Attributes of nodes in each form that a graph may have them in: dense, CSR, or in a file that is read by rows."""
 
 import math
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from torch_geometric.data import FeatureStore
 from torch_geometric.data.feature_store import TensorAttr
 
 from workbench.errors import UserError
+
+warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
 # Below this share of non-zeros a sparse product is the faster one, forward and backward, and so are cosines of nodes.
 SPARSE_BELOW = 0.04

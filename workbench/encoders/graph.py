@@ -4,7 +4,6 @@ Both sparse matrices of a graph stay sparse: its attributes, through the first l
 normalised once per view and used by every layer of it.
 """
 
-import warnings
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,8 +18,6 @@ from torch_geometric.data import Data
 from workbench.datasets.attributes import Attributes, AttributesOnDisk, is_sparse, where_it_pays
 from workbench.views.edges import keep_edges
 from workbench.views.features import keep_columns
-
-warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
 BLOCK = 1 << 23  # numbers that are embedded in one go: 32 MiB
 

@@ -1,6 +1,5 @@
 """The terms of the rule language on a graph: each is computed once and kept, mostly in order nodes + edges."""
 
-import warnings
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import NamedTuple
@@ -16,8 +15,6 @@ from torch_geometric.utils import remove_self_loops
 from workbench.datasets.attributes import blocks, entries, few, in_memory, is_sparse, to_scipy
 from workbench.errors import UserError, nearest
 from workbench.rules.published import principal_components
-
-warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
 BLOCK = 1 << 23  # numbers looked at in one go when rows are compared: 64 MiB
 SHORTEST = 1e-12  # shorter rows of attributes are what rounding leaves of zeros
