@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import BENCHMARKS, Rows, machine
+from benchmarks import BENCHMARKS
+from benchmarks.measure import Rows, machine
 from workbench.errors import unknown
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from benchmarks.measure import BENCHMARKS, Rows, floor, row
+from benchmarks import BENCHMARKS
+from benchmarks.measure import Rows, floor, row
 from workbench.contrast import Contrast
 from workbench.contrast.kernels import TILE
 from workbench.objectives.infonce import infonce

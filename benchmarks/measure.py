@@ -11,10 +11,7 @@ from typing import Any
 
 import torch
 
-from workbench.registry import Registry
-
 Rows = list[dict[str, Any]]
-BENCHMARKS: Registry[Callable[[], Rows]] = Registry("benchmark", "benchmarks")
 
 
 def row(

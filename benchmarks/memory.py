@@ -1,9 +1,9 @@
-"""Forecast against measured peak memory of two epochs, each fit in a fresh process: python -m benchmarks.memory."""
+"""Forecast against measured peak memory."""
 
-import sys
 from typing import Any
 
-from benchmarks import fresh
+from benchmarks import BENCHMARKS, fresh
+from benchmarks.measure import Rows
 
 # Method, graph and settings beside the authors' preset for that graph.
 FITS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -21,24 +21,10 @@ FITS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "grace photo": ("grace", "photo", {}),
     "grace planted:20000 uniform": ("grace", "planted:20000", {"negatives": "uniform"}),
 }
-_CODE = """
-import json, sys
-import workbench as wb
-method, graph, settings, store = json.loads(sys.argv[1])
-data = wb.load_graph(graph)
-run = wb.fit(method, data, epochs=2, device="cpu", progress=False, store=store, **settings)
-print(json.dumps([wb.forecast(method, data, epochs=2, **settings).peak_mib, run.peak_mib]))
-"""
 
 
-def compare(method: str, graph: str, settings: dict[str, Any]) -> tuple[float, float]:
-    """Return the forecast and the measured peak of one fit in MiB."""
-    forecast, measured = fresh.run(_CODE, method, graph, settings)
-    return forecast, measured
-
-
-if __name__ == "__main__":
-    print(f"{'fit':<30} {'forecast':>9} {'measured':>9} {'ratio':>6}")
-    for name in sys.argv[1:] or FITS:
-        forecast, measured = compare(*FITS[name])
-        print(f"{name:<30} {forecast:9,.0f} {measured:9,.0f} {forecast / measured:6.2f}", flush=True)
+@BENCHMARKS.register("forecasts")
+def forecasts() -> Rows:
+    """Forecast against measured peak memory of two epochs, the authors' presets, each in a fresh process."""
+    rows = [fresh.train(name, method, graph, None, 2, **settings) for name, (method, graph, settings) in FITS.items()]
+    return [{**row, "forecast_share": row["forecast_mib"] / row["peak_mib"]} for row in rows]

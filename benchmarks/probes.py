@@ -1,7 +1,8 @@
 """The logistic probe: every class and fold solved together, against liblinear by scikit-learn."""
 
 import workbench as wb
-from benchmarks.measure import BENCHMARKS, Rows, row
+from benchmarks import BENCHMARKS
+from benchmarks.measure import Rows, row
 
 
 @BENCHMARKS.register("probes")

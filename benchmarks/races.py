@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch_geometric.data import Data
 
-from benchmarks.measure import BENCHMARKS, Rows, row
+from benchmarks import BENCHMARKS
+from benchmarks.measure import Rows, row
 from benchmarks.plain import PlainE2Neg, PlainStrGCL
 from workbench import rules
 from workbench.contrast import Contrast

@@ -12,7 +12,8 @@ from sklearn.preprocessing import normalize
 from torch import Tensor
 from torch_geometric.data import Data
 
-from benchmarks.measure import BENCHMARKS, Rows, row
+from benchmarks import BENCHMARKS
+from benchmarks.measure import Rows, row
 from workbench.datasets import load_graph, planted
 from workbench.datasets.attributes import SPARSE_BELOW, entries, is_sparse, nonzeros, unit_sums
 from workbench.datasets.kinds import content_hash

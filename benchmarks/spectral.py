@@ -11,7 +11,8 @@ from torch_geometric.data import Data
 from torch_geometric.utils import get_laplacian, to_scipy_sparse_matrix
 
 import workbench as wb
-from benchmarks.measure import BENCHMARKS, Rows, row
+from benchmarks import BENCHMARKS
+from benchmarks.measure import Rows, row
 from workbench.contrast.negatives.samplers import clustered
 
 K = 50

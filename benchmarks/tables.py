@@ -5,7 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.measure import BENCHMARKS, row
+from benchmarks import BENCHMARKS
+from benchmarks.measure import row
 
 COMMANDS = {  # and the seconds that each may take; what judges results by intervals needs pandas and SciPy besides
     "runs": 0.5,

@@ -17,7 +17,8 @@ from sklearn.preprocessing import normalize
 from torch_geometric.data import Data
 
 import workbench as wb
-from benchmarks.measure import BENCHMARKS, Rows, row
+from benchmarks import BENCHMARKS
+from benchmarks.measure import Rows, row
 from workbench import widgets
 from workbench.evaluation import neighbourhoods
 from workbench.widgets import shell

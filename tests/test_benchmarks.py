@@ -11,6 +11,7 @@ from benchmarks import __main__ as bench
 from benchmarks import measure, races
 from workbench import rules
 from workbench.datasets import planted
+from workbench.registry import Registry
 
 
 def test_both_ways_are_timed_in_turn_and_the_least_counts() -> None:
@@ -41,7 +42,7 @@ def test_a_lost_ratio_is_told_and_a_case_that_is_gone(
     assert bench.lost(rows, again) == ["two: 2.70, stored 4.00", "gone: 0.00, stored 2.00"]
     monkeypatch.setattr(bench, "STORED", tmp_path / "performance.json")
     monkeypatch.setattr(bench, "PAGE", tmp_path / "performance.md")
-    monkeypatch.setattr(bench, "BENCHMARKS", measure.Registry("benchmark"))
+    monkeypatch.setattr(bench, "BENCHMARKS", Registry("benchmark"))
     rates = {"torch": "2", "threads": 1, "multiplications_a_second": 5e10, "bytes_a_second": 1e10}
     monkeypatch.setattr(bench, "machine", lambda: rates)
     measured = {"before_seconds": 2.0, "after_seconds": 0.5, "ratio": 4.0, "must": "≥ 2", "met": True, "recall": 0.97}

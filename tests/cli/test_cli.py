@@ -371,7 +371,7 @@ def test_a_mistake_in_a_formula_is_pointed_at(capsys: pytest.CaptureFixture[str]
 def test_bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"benchmark": "e2neg-step"} in parsed(capsys, "bench")
     measured = [{"case": "a step", "ratio": 4.25}, {"case": "two", "ratio": 2.0}]
-    monkeypatch.setattr("benchmarks.measure.BENCHMARKS.get", lambda name: lambda: measured)
+    monkeypatch.setattr("benchmarks.BENCHMARKS.get", lambda name: lambda: measured)
     assert said(capsys, "bench", "e2neg-step")[1] == "case   a step\nratio  4.25\ncase   two\nratio  2\n"
     assert parsed(capsys, "bench", "e2neg-step") == measured
     monkeypatch.setattr("workbench.cli.bench.FOLDER", Path("installed/benchmarks"))

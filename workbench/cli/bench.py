@@ -7,7 +7,6 @@ from pathlib import Path
 
 from workbench.cli.output import Option, print_json, show_facts, show_table
 from workbench.errors import UserError
-from workbench.registry import Registry
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
@@ -20,11 +19,11 @@ def run(args: Namespace) -> None:
     if not FOLDER.is_dir():
         raise UserError(f"benchmarks run from a clone of the project, beside the package: there is no folder {FOLDER}")
     sys.path.insert(0, str(FOLDER.parent))
+    benchmarks = importlib.import_module("benchmarks").BENCHMARKS
     if args.name is None:
-        listed = Registry[object]("benchmark", "benchmarks")  # the names alone, without torch
-        show_table([{"benchmark": name} for name in listed.names()], args.json)
+        show_table([{"benchmark": name} for name in benchmarks.names()], args.json)
         return
-    rows = importlib.import_module("benchmarks.measure").BENCHMARKS.get(args.name)()
+    rows = benchmarks.get(args.name)()
     if args.json:
         print_json(rows)
         return

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-TILE = 512  # rows of a tile on a CPU: four times as many no longer fit its cache
+TILE = 512  # rows of a tile on a CPU; a tile of twice as many no longer fits its cache
 
 
 class SymmetricMass(torch.autograd.Function):

@@ -139,16 +139,29 @@ def entries_of(pointer: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return start[owner] + rank, owner, rank
 
 
-def blocks(x: Attributes) -> Iterator[tuple[slice, Tensor]]:
-    """Yield attributes in dense blocks of rows, each with the slice that it is."""
-    step, nodes = max(1, BLOCK // max(x.shape[1], 1)), x.shape[0]
+def csr_slice(x: Tensor, rows: slice, columns: int) -> Tensor:
+    """Return successive rows of a CSR matrix, whose entries stand in its first columns, CSR [rows, columns]."""
+    pointer = x.crow_indices()[rows.start : rows.stop + 1]
+    places = slice(int(pointer[0]), int(pointer[-1]))
+    part = pointer - pointer[0], x.col_indices()[places], x.values()[places]
+    return torch.sparse_csr_tensor(*part, (rows.stop - rows.start, columns), check_invariants=False)
+
+
+def parts_of(x: Attributes, step: int) -> Iterator[tuple[slice, Tensor]]:
+    """Yield a matrix [rows, columns] so many rows at a time: of a sparse one CSR, of one on disk dense."""
     x = x.to_sparse_csr() if is_sparse(x) else x
-    for start in range(0, max(nodes, 1), step):
-        rows = slice(start, min(start + step, nodes))
+    for start in range(0, max(len(x), 1), step):
+        rows = slice(start, min(start + step, len(x)))
         if isinstance(x, AttributesOnDisk):
             yield rows, x.rows(rows)
         else:
-            yield rows, x[rows] if x.layout == torch.strided else rows_of(x, torch.arange(rows.start, rows.stop))
+            yield rows, x[rows] if x.layout == torch.strided else csr_slice(x, rows, x.shape[1])
+
+
+def blocks(x: Attributes) -> Iterator[tuple[slice, Tensor]]:
+    """Yield attributes in dense blocks of rows, each with the slice that it is."""
+    for rows, part in parts_of(x, max(1, BLOCK // max(x.shape[1], 1))):
+        yield rows, part.to_dense()
 
 
 def nonzeros(x: Attributes) -> int:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench.datasets.attributes import Attributes, AttributesOnDisk, is_sparse, where_it_pays
+from workbench.datasets.attributes import Attributes, AttributesOnDisk, csr_slice, is_sparse, parts_of, where_it_pays
 from workbench.views.edges import keep_edges
 from workbench.views.features import keep_columns
 
@@ -42,13 +42,13 @@ class View:
         """Return the adjacency that a layer needs which so many layers follow: rows of nodes that reach the anchors."""
         if not self.reach:
             return self.adjacency
-        return rows_of(self.adjacency, slice(0, self.reach[left]), self.reach[left + 1])
+        return csr_slice(self.adjacency, slice(0, self.reach[left]), self.reach[left + 1])
 
     def first(self, rows: int) -> "View":
         """Return the view without the attributes of other nodes than the first ones."""
         if rows == len(self.x):
             return self
-        x = self.x[:rows] if self.x.layout == torch.strided else rows_of(self.x, slice(0, rows), self.x.shape[1])
+        x = self.x[:rows] if self.x.layout == torch.strided else csr_slice(self.x, slice(0, rows), self.x.shape[1])
         return View(x, self.columns, self.adjacency, self.reach)
 
     def linear(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -159,23 +159,9 @@ class GraphTensors:
 
 
 def blocks_of(matrix: Attributes, step: int) -> Iterator[tuple[slice, Tensor]]:
-    """Yield a matrix [rows, columns], dense, CSR or on disk, in blocks of rows."""
-    for start in range(0, len(matrix), step):
-        rows = slice(start, min(start + step, len(matrix)))
-        if isinstance(matrix, AttributesOnDisk):
-            yield rows, where_it_pays(matrix.rows(rows))
-        elif matrix.layout == torch.strided:
-            yield rows, matrix[rows]
-        else:
-            yield rows, rows_of(matrix, rows, matrix.shape[1])
-
-
-def rows_of(matrix: Tensor, rows: slice, columns: int) -> Tensor:
-    """Return some rows of a CSR matrix, whose entries stand in its first columns [rows, columns]."""
-    pointer = matrix.crow_indices()[rows.start : rows.stop + 1]
-    entries = slice(int(pointer[0]), int(pointer[-1]))
-    part = pointer - pointer[0], matrix.col_indices()[entries], matrix.values()[entries]
-    return torch.sparse_csr_tensor(*part, (rows.stop - rows.start, columns), check_invariants=False)
+    """Yield a matrix [rows, columns], dense, CSR or on disk, in blocks of rows, in the form that is multiplied."""
+    for rows, part in parts_of(matrix, step):
+        yield rows, where_it_pays(part) if isinstance(matrix, AttributesOnDisk) else part
 
 
 _PREPARED: dict[int, GraphTensors] = {}

@@ -99,11 +99,11 @@ def principal_components(graph: Data, size: int = PCA_SIZE) -> Tensor:
         raise UserError(
             f"pca={size} components were asked for; with {x.shape[1]} attributes it must be 1 to {x.shape[1]}"
         )
-    matrix = to_scipy(x).astype(np.float64)
-    if 4 * size < min(matrix.shape):
-        components = _leading_components(matrix, size)
+    if 4 * size < min(x.shape):
+        components = _leading_components(to_scipy(x).astype(np.float64), size)
     else:
-        components = PCA(min(size, *matrix.shape), svd_solver="full").fit_transform(matrix.toarray())
+        dense = x.detach().cpu().to_dense().double().numpy()
+        components = PCA(min(size, *dense.shape), svd_solver="full").fit_transform(dense)
     return torch.from_numpy(np.ascontiguousarray(components, dtype=np.float32)).to(x.device)
 
 

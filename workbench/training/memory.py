@@ -45,12 +45,11 @@ def refuse_if_too_large(method: str, config: Config, kind: Kind, data: Any) -> N
     """Raise a UserError with both numbers, and what needs less, where a fit would take more memory than there is."""
     needed, free = expected_mib(method, config, kind, data), available_mib()
     if needed > free:
-        less, parameters = "a smaller dim or smaller data need less", config.flat()
+        parameters = config.flat()
+        less = f"a smaller {'batch_size or dim' if parameters.get('batch_size') else 'dim'} or smaller data need less"
         if kind.name == "nodes" and parameters.get("batch_size") == 0:
             batched = type(config).from_flat(parameters | {"batch_size": BATCH})
             less = f"batch_size={BATCH} needs about {expected_mib(method, batched, kind, data):,.0f} MiB, and {less}"
-        elif parameters.get("batch_size"):
-            less = less.replace("a smaller dim", "a smaller batch_size or dim")
         if parameters.get("negatives") == "all":
             fewer = type(config).from_flat(parameters | {"negatives": "uniform"})
             less = f"negatives='uniform' needs about {expected_mib(method, fewer, kind, data):,.0f} MiB, and {less}"
