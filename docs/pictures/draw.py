@@ -36,9 +36,9 @@ def time_of_memory(rows: list[dict]) -> go.Figure:
     budgets, times = [row["budget_mib"] for row in rows], [row["times_the_fastest"] for row in rows]
     text = [f"peak {row['peak_mib']:,.0f} MiB" for row in rows]
     figure = style.figure("What memory buys", "GRACE's loss and gradient on Photo, by what its tiles may keep", 380)
-    figure.add_scatter(x=budgets, y=times, mode="lines+markers+text", text=text, textposition="bottom center")
+    figure.add_scatter(x=budgets, y=times, mode="lines+markers+text", text=text, textposition="top center")
     figure.update_xaxes(type="log", tickvals=budgets, title="budget in MiB, 512 by default")
-    figure.update_yaxes(title="time, of the fastest", rangemode="tozero")
+    figure.update_yaxes(title="time, of the fastest", range=[0, 1.6])
     return figure
 
 
