@@ -20,6 +20,7 @@ from workbench.evaluation.projection import Map
 from workbench.plots import style
 from workbench.widgets.brush import Brush, Ids
 from workbench.widgets.live import Controls, Figure, Fit, live, update
+from workbench.widgets.undo import Undo
 
 HEADLESS = "WORKBENCH_HEADLESS"
 
@@ -67,6 +68,7 @@ class Shell(Controls, ipw.VBox):
     Attributes:
         scene: what is shown. figures: those that are shown, by name. message: what is wrong, as HTML.
         coming: what is being computed beside the kernel and will be shown, or what has come since, as HTML.
+        undo: the button that takes back what was changed on the controls; see there how a widget offers it.
     """
 
     message: ipw.HTML
@@ -77,6 +79,7 @@ class Shell(Controls, ipw.VBox):
         self.figures: dict[str, Figure] = {}
         self._brushes: dict[str, Brush] = {}
         self.coming = ipw.HTML(layout=ipw.Layout(min_height="22px"))  # of a line, so that nothing below moves
+        self.undo = Undo(self)
         self._awaited: Future[Any] | None = None
         self._shows: Callable[[], object] = lambda: None
 
