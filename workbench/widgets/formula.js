@@ -83,8 +83,10 @@ export default () => {
       const take = ([text]) => {
         const { quoted, text: begun } = fragment(), end = field.selectionStart, start = end - begun.length;
         const after = field.value.slice(end);
+        const bound = field.value.slice(0, start).match(/(?:forall|exists|[∀∃])\s*(\w+)\s*(?:in|∈)[^:]*:[^:]*$/i);
         if (quoted) text += after.startsWith('"') ? "" : '")';
         else if (after.startsWith("(")) text = text.split("(")[0];
+        else if (bound) text = text.replace(/\(v(?=[,)])/, `(${bound[1]}`);  // a quantifier speaks of its own node
         write(field.value.slice(0, start) + text + after);
         const inner = quoted ? null : text.match(/\((.*)\)$/);  // what one will want to change
         const from = inner ? start + text.length - 1 - inner[1].length : start + text.length;

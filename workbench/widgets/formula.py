@@ -33,7 +33,10 @@ class FormulaField(anywidget.AnyWidget):
     gradual = True  # letters and moves in quick succession are one step of the undo
     value, seen, revision = Unicode().tag(sync=True), Int().tag(sync=True), Int().tag(sync=True)
     typed, threshold = Dict().tag(sync=True), Dict().tag(sync=True)
-    words, rules, names, examples = (List().tag(sync=True) for _ in range(4))
+    words: Any = List().tag(sync=True)
+    rules: Any = List().tag(sync=True)
+    names: Any = List().tag(sync=True)
+    examples: Any = List().tag(sync=True)
     _taking = False
 
     @observe("typed")

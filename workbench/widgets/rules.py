@@ -4,7 +4,6 @@ import html
 from typing import Any
 
 import ipywidgets as ipw
-import numpy as np
 import plotly.graph_objects as go
 from torch_geometric.data import Data
 
@@ -94,13 +93,12 @@ class RuleExplorer(Shell):
         self.formula.examples = suggestions.examples(scene.graph)
         meant = scene.evaluation.semantics
         self.semantics = ipw.Dropdown(options=SEMANTICS, value=meant.name, description="semantics", **usual)
-        power = np.log10(meant.steepness)
-        ends = {"base": 10, "min": min(-1, np.floor(power)), "max": max(3, np.ceil(power)), "readout_format": ".3g"}
-        self.steepness = ipw.FloatLogSlider(value=meant.steepness, step=0.1, description="steepness", **ends, **usual)
+        # No slider: one of ipywidgets rounds the number that it is given, and gives that back.
+        self.steepness = ipw.FloatText(value=meant.steepness, step=1, description="steepness", **usual)
         self.steepness.disabled = meant.name == "crisp"
         self.message, self.card, self.tree = (ipw.HTML() for _ in range(3))
         self.latex = ipw.HTMLMath(layout=ipw.Layout(overflow="auto hidden", max_width="100%", padding="0 0 12px 0"))
-        self.part = ipw.Select(rows=5, description="coloured by", **usual)
+        self.part = ipw.Select(rows=4, description="coloured by", **usual)
         self.view = ipw.Dropdown(options=[NEIGHBOURHOOD, SAMPLE], value=scene.view, description="shown", **usual)
         last = scene.terms.nodes - 1
         self.node = ipw.BoundedIntText(value=scene.node, min=0, max=last, description="node", **usual)
@@ -113,13 +111,13 @@ class RuleExplorer(Shell):
         self._name("explorer", "node", "tree", "sections")
 
     def _arranged(self) -> list[ipw.Widget]:
-        left = column("1 1 380px", self.semantics, self.steepness, self.view, self.node)
-        right = column("1 1 380px", self.part)
+        third = "1 1 300px"
+        left, middle = column(third, self.semantics, self.steepness), column(third, self.view, self.node)
         tree = ipw.Box([self.tree], layout=ipw.Layout(max_height="330px", overflow="auto", margin="0 0 12px 0"))
         self._fit = fit()
         graph, values = column("1 1 460px", self._fit, self.map), column("1 1 380px", tree, self.figures["values"])
-        first = row(self.rule, self.undo)
-        top = [first, self.formula, self.message, row(left, right, align="flex-start"), self.card, self.latex]
+        settings = row(left, middle, column(third, self.part), align="flex-start")
+        top = [row(self.rule, self.undo), self.formula, self.message, settings, self.card, self.latex]
         return [*top, row(graph, values, align="flex-start"), self.sections]
 
     def _named(self) -> None:
@@ -163,7 +161,8 @@ class RuleExplorer(Shell):
         first = {"graph": scene.graph} | ({"embedding": scene.embedding} if given else {})
         state: dict[str, Any] = {"rule": name_of(scene.text) or scene.text, "seed": scene.seed}
         state["node"] = None if self.view.value == SAMPLE and self.node.value == scene.first else self.node.value
-        state |= {"semantics": self.semantics.value, "steepness": self.steepness.value}
+        meant = scene.evaluation.semantics
+        state |= {"semantics": meant.name} | ({} if meant.name == "crisp" else {"steepness": meant.steepness})
         return preamble(**first) + written(rule_explorer, *first, **state)
 
     def choose(self, node: int) -> None:
