@@ -417,6 +417,21 @@ class Explorer(Screen):
         self.page.locator(".explorer-formula textarea").fill("")
         self.page.locator(".explorer-formula textarea").press_sequentially(formula, delay=5)
 
+    def slow(self, seconds: float) -> None:
+        """Let the kernel take so long for each formula."""
+        self.page.evaluate(
+            """code => {
+                const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+                return kernel.requestExecute({code}).done.then(() => true);
+            }""",
+            "import time\nfrom workbench.widgets.rule_scene import RuleScene\n"
+            "mean = globals().get('mean', RuleScene.mean)\n"
+            f"RuleScene.mean = lambda *told: (time.sleep({seconds}), mean(*told))[1]",
+        )
+
+    def field_holds(self, formula: str) -> None:
+        self.until(f"document.querySelector('.explorer-formula textarea').value == {json.dumps(formula)}")
+
     def theme(self, name: str) -> None:
         change = "theme => { window.jupyterapp.commands.execute('apputils:change-theme', { theme }) }"
         self.page.evaluate(change, name)
@@ -467,11 +482,14 @@ def test_a_person_in_a_browser_sees_what_each_control_does(screen: Explorer) -> 
     message.get_by_text("The picture still shows").wait_for()
 
     screen.type(formula.replace("3", "4"))
-    screen.title_holds("degree(u) &gt;= 4 implies degree(v) &gt; 2")  # before that, what is half typed moves the slider
+    screen.title_holds("degree(u) &gt;= 4 implies degree(v) &gt; 2")
     screen.until("document.querySelector('.explorer-message').innerText.trim() == ''")
-    page.locator(".explorer-threshold .noUi-handle").focus()
+    field, slider = page.locator(".explorer-formula textarea"), page.locator(".explorer-formula input[type=range]")
+    screen.until("!document.querySelector('.explorer-formula input[type=range]').disabled")
+    slider.focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
+    assert field.input_value() == formula.replace("3", "7")  # on the page itself, before the kernel answers
     screen.title_holds("degree(u) &gt;= 7")
     truth = rules.evaluate(formula, graph, moved=torch.tensor([7.0, 2.0]))
     screen.coloured({int(i): float(truth[i]) for i in network.ego(graph, 5).nodes})
@@ -490,6 +508,58 @@ def test_a_person_in_a_browser_sees_what_each_control_does(screen: Explorer) -> 
     assert page.evaluate(paper) == style.ON_DARK[style.PAPER]
     screen.theme("JupyterLab Light")
     screen.until(f"{paper} == '{style.PAPER}'")
+
+    # Numbers far from what the graph has stay as they were typed, and named rules keep theirs; the kernel is slow.
+    screen.slow(1.0)
+    for text in ("degree(v) > 3", "degree(v) > 123456.75", "degree(v) > -40", "degree(v) > 0.000000001"):
+        screen.type(text)
+        screen.title_holds(text.replace(">", "&gt;").replace("0.000000001", "1e-09"))
+        assert field.input_value() == text
+    for name in ("lgtc", "hub-periphery", "third-rule"):
+        page.locator(".explorer-rule select").select_option(name)
+        screen.field_holds(rules.get(name).formula)
+        screen.until("!document.querySelector('.explorer-formula input[type=range]').disabled")
+        page.wait_for_timeout(1_500)  # what a slider would send back arrives within
+        assert field.input_value() == rules.get(name).formula
+        assert page.locator(".explorer-rule select").evaluate("e => e.selectedOptions[0].text") == name
+        (first, *_) = rules.thresholds(rules.formula(name))
+        assert page.locator(".explorer-formula output").inner_text() == figure(first.value)
+    page.locator(".explorer-rule select").select_option("bridge")
+    slider.focus()
+    page.keyboard.press("ArrowRight")  # of the rule before, whose answer hasn't come yet
+    screen.field_holds(rules.get("bridge").formula)
+    page.wait_for_timeout(2_500)
+    assert field.input_value() == rules.get("bridge").formula
+    screen.type("degree(v) > 5")  # while the kernel works on each letter
+    page.wait_for_timeout(2_500)
+    assert field.input_value() == "degree(v) > 5"
+    screen.title_holds("degree(v) &gt; 5")
+    screen.slow(0)
+
+    screen.type("degree > 3")
+    message.get_by_text("did you mean degree(v) > 3?").wait_for()
+    screen.type("exists u in N(v): deg")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.keyboard.press("End")
+    page.keyboard.type(" > 2")
+    assert field.input_value() == "exists u in N(v): degree(u) > 2"
+    page.locator(".workbench-formula-examples button").nth(1).press("Enter")
+    screen.title_holds("exists u in N(v): degree(u) &gt;= 10")
+    page.locator(".workbench-undo").press("Enter")
+    screen.field_holds("exists u in N(v): degree(u) > 2")
+
+    page.get_by_text("Overlap with other rules").click()
+    overlap = "[...document.querySelectorAll('.js-plotly-plot')].find(e => e.layout?.title?.text?.includes('Overlap'))"
+    screen.until(f"({overlap}).querySelector('.heatmaplayer image')?.getBoundingClientRect().width > 100")
+    page.locator(".explorer-sections select").select_option(["attribute-outlier"])
+    page.locator(".explorer-rule select").select_option("ntsc")  # neither holds of any node
+    screen.until(f"({overlap})._fullData?.[0]?.z?.length == 1 && ({overlap}).querySelector('.textpoint')")
+    box = (
+        f"(e => [e.querySelector('.gtitle').getBoundingClientRect().right, e.getBoundingClientRect().right])({overlap})"
+    )
+    title, right = page.evaluate(box)
+    assert title <= right
 
     page.get_by_text("What labels say").click()
     screen.until("[...document.querySelectorAll('.js-plotly-plot')].some(e => e._fullData?.[0]?.error_y?.array)")

@@ -66,7 +66,8 @@ class RunsScene:
             f"<tr>{''.join(f'<td>{html.escape(word)}</td>' for word in run['shown'])}{_line(run)}</tr>" for run in kept
         )
         hidden = len(self.rows) - len(kept)
-        note = f"{len(kept):,} runs{f'; {hidden:,} untrained baselines are left out' if hidden else ''}"
+        left_out = f"; {hidden:,} untrained baseline{'s are' if hidden > 1 else ' is'} left out" if hidden else ""
+        note = f"{len(kept):,} runs{left_out}"
         return [f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{small(note)}"]
 
     def pair(self, folders: Sequence[str]) -> Pair:
