@@ -4,6 +4,7 @@ from workbench.widgets.comparison import Comparison, comparison
 from workbench.widgets.explorer import EmbeddingExplorer, embedding_explorer
 from workbench.widgets.negatives import Microscope, microscope
 from workbench.widgets.rules import RuleExplorer, rule_explorer
+from workbench.widgets.runs import RunsTable, runs_table
 from workbench.widgets.shell import Report
 from workbench.widgets.training import TrainingPanel, training_panel
 
@@ -13,10 +14,12 @@ __all__ = [
     "Microscope",
     "Report",
     "RuleExplorer",
+    "RunsTable",
     "TrainingPanel",
     "comparison",
     "embedding_explorer",
     "microscope",
     "rule_explorer",
+    "runs_table",
     "training_panel",
 ]
