@@ -149,8 +149,8 @@ def class_labels(
 ) -> list[dict[str, Any]]:
     """Return annotations that name each class where most of it lies on a map, the large ones first.
 
-    No two of them overlap on a map of 500 x 380 pixels: a name moves to the next best place, or is left out. `values`
-    are the classes of the nodes of the graph, below 0 none; others as for `map_figure`, `otherwise` as for `class_name`.
+    No two of them overlap on a map of 500 x 380 pixels: a name moves to the next best place, or is left out.
+    `values` are the classes of the nodes of the graph, below 0 none; `otherwise` is that of `style.class_name`.
     """
     low, span = drawn.points.min(axis=0), np.maximum(np.ptp(drawn.points, axis=0), 1e-12)
     cells = np.minimum((drawn.points - low) / span * GRID, GRID - 1).astype(int)

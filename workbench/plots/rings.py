@@ -183,9 +183,17 @@ def _frame(fig: go.Figure, place: int, label: str, audit: Audit | str, words: li
     fig.update_xaxes(range=[-edge, edge], constrain="domain", **axes)
     fig.update_yaxes(range=[-edge, edge], constrain="domain", scaleanchor=f"x{number}", **axes)
     square, name = f'<span style="color:{sampler_colour(place)}">■</span>', html.escape(label)
-    text = f"{square} <b>{name}</b>:<br>{html.escape(numbers(audit))}"
+    told = html.escape(textwrap.fill(numbers(audit), 44)).replace("\n", "<br>")
+    text = f"{square} <b>{name}</b>:<br>{told}"
     explained = {} if isinstance(audit, str) else {"hovertext": READING.replace("; ", "<br>")}
-    above = {**explained, "xref": f"x{number} domain", "yref": f"y{number} domain", "x": 0.5, "y": 1.0, "yanchor": "bottom"}
+    above = {
+        **explained,
+        "xref": f"x{number} domain",
+        "yref": f"y{number} domain",
+        "x": 0.5,
+        "y": 1.0,
+        "yanchor": "bottom",
+    }
     fig.add_annotation(text=text, showarrow=False, font={"size": 12}, **above)
     if isinstance(audit, str):
         why, font = html.escape(textwrap.fill(audit, 44)).replace("\n", "<br>"), {"size": 13, "color": style.MUTED}

@@ -4,6 +4,7 @@ from workbench.widgets.comparison import Comparison, comparison
 from workbench.widgets.explorer import EmbeddingExplorer, embedding_explorer
 from workbench.widgets.negatives import Microscope, microscope
 from workbench.widgets.rules import RuleExplorer, rule_explorer
+from workbench.widgets.selections import selections
 from workbench.widgets.shell import Report
 from workbench.widgets.training import TrainingPanel, training_panel
 
@@ -18,5 +19,6 @@ __all__ = [
     "embedding_explorer",
     "microscope",
     "rule_explorer",
+    "selections",
     "training_panel",
 ]

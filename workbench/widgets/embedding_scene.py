@@ -247,8 +247,8 @@ class EmbeddingScene:
         notes = [f"colour {LABELS}"] * (colour in (CLASS, ERROR))
         notes += [f"stands in for {self.awaited}"] * (self.awaited not in ("", self.drawn.method.upper()))
         class_names = self.class_names if colour == CLASS else None
-        shown, more = (self.drawn, values), (class_names, self._hover, 580, self.alone)
-        fig = maps.map_figure(*shown, title, heading, " · ".join(notes), *more)
+        shown, told = (self.drawn, values), " · ".join(notes)
+        fig = maps.map_figure(*shown, title, heading, told, class_names, self._hover, 580, self.alone)
         # A figure on the screen keeps what it is not told to change, so that there is always a first annotation.
         named = maps.class_labels(*shown, class_names, f"{title} ", self.alone) if colour in KINDS else []
         fig.update_layout(annotations=named or [{"text": "", "showarrow": False}])

@@ -19,7 +19,7 @@ from workbench.widgets.home import preamble, written
 from workbench.widgets.kinds import ALL, Kinds
 from workbench.widgets.search import search_field, zoom
 from workbench.widgets.selections import Take, selections
-from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row, small, wide
+from workbench.widgets.shell import Report, Shell, complaint, fit, headless, look, row, small, wide
 from workbench.widgets.tables import table
 
 TRAINED = "as trained"

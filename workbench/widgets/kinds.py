@@ -36,16 +36,17 @@ class Kinds(ipw.VBox):
         """Return the marks of the buttons: symbols in the colours that the map has on a light and on a dark page."""
         self.chosen.add_class(mine := f"workbench-kinds-{self.chosen.model_id}")
         rules = [
-            ".workbench-kinds .widget-toggle-button { height: 24px; line-height: 22px; padding: 0 7px; font-size: 11px }",
-            ".workbench-kinds .widget-toggle-button.mod-active { font-weight: 600 }",
-            ".workbench-kinds .widget-toggle-button:focus-visible { outline: 2px solid #239CDB; outline-offset: -2px }",
+            f".{mine} button {{ height: 24px; line-height: 22px; padding: 0 7px; font-size: 11px }}",
+            f".{mine} button.mod-active {{ font-weight: 600 }}",
+            f".{mine} button:focus-visible {{ outline: 2px solid #239CDB; outline-offset: -2px }}",
         ]
         for place, number in enumerate(numbers, start=2):
             look = style.class_marker(number)
-            button = f".{mine} .widget-toggle-button:nth-child({place})::before"
+            button = f".{mine} button:nth-child({place})::before"
             light, mark = look["color"], _MARKS[look["symbol"]]
             rules.append(f"{button} {{ content: '{mark}'; margin-right: 4px; color: {light} }}")
             dark = style.ON_DARK[light]
             rules.append(f"[data-jp-theme-light='false'] {button} {{ color: {dark} }}")
-            rules.append(f"@media (prefers-color-scheme: dark) {{ body:not([data-jp-theme-light]) {button} {{ color: {dark} }} }}")
+            rules.append(f"@media (prefers-color-scheme: dark) {{ body:not([data-jp-theme-light]) {button}")
+            rules[-1] += f" {{ color: {dark} }} }}"
         return f"<style>{' '.join(rules)}</style>"

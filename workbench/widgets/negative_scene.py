@@ -60,7 +60,9 @@ class Scene:
     def coming(self) -> list[str]:
         """The samplers that are left for later."""
         lens = self.lens
-        return [name for name in self.samplers if name != NONE and self.hasty and lens.takes_long(name, self.k, self.seed)]
+        return [
+            name for name in self.samplers if name != NONE and self.hasty and lens.takes_long(name, self.k, self.seed)
+        ]
 
     def compute(self) -> None:
         """Compute whom the samplers choose that were left for later; another scene of the same lens then has them."""

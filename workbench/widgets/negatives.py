@@ -20,14 +20,14 @@ from workbench.plots.negatives import MOST
 from workbench.plots.rings import COLOURS, READING
 from workbench.randomness import Randomness
 from workbench.training.run import Run
+from workbench.widgets.home import preamble, written
 from workbench.widgets.lens import PANELS, Lens, Look, Options
 from workbench.widgets.negative_scene import NONE, Scene
-from workbench.widgets.home import preamble, written
 from workbench.widgets.search import search_field
 from workbench.widgets.selections import Take
 from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row, small
 
-RINGS, AROUND = 300, 200  # pixels of a row of panels beside the sentences, and of what is above and below them
+RINGS, AROUND = 300, 230  # pixels of a row of panels beside the sentences, and of what is above and below them
 LABELS = "class — uses labels to look, never to train"
 
 
@@ -160,7 +160,12 @@ class Microscope(Shell):
         scene, lens = self.scene, self.scene.lens
         named = [name for name in scene.samplers if name != NONE]
         usual = named == list(lens.checked(None))
-        state = {"samplers": None if usual else named, "anchor": scene.anchor, "k": scene.k, "seed": scene.seed}
+        state: dict[str, Any] = {
+            "samplers": None if usual else named,
+            "anchor": scene.anchor,
+            "k": scene.k,
+            "seed": scene.seed,
+        }
         state |= {"tau": None if lens.tau == lens.usual_tau else lens.tau, "options": lens.options or None}
         of: dict[str, Any] = {}
         if lens.embedding is not None:
@@ -255,7 +260,7 @@ class Microscope(Shell):
         first = scene.lens.first_picture(method)
         drawn = scene.at_once(self.colour.value, method, self.chosen)
         rows = (len(scene.looks) + 1) // 2
-        drawn["rings"].update_layout(height=AROUND + RINGS * max(rows, 1), margin={"t": 124, "b": 60})
+        drawn["rings"].update_layout(height=AROUND + RINGS * max(rows, 1), margin={"t": 156, "b": 60})
         self._show(drawn)
         self._tell()
         self.looked_at = scene.anchor, self.chosen

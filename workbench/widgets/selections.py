@@ -1,6 +1,7 @@
 """Selections of nodes by a name, which all widgets of a notebook share: what one sets, others take and follow."""
 
 from collections.abc import Iterable, Iterator, MutableMapping
+from typing import Any
 from weakref import WeakSet
 
 import ipywidgets as ipw
@@ -58,6 +59,8 @@ class Take(ipw.Dropdown):
     """
 
     version = Int()
+    value: str
+    options: Any
 
     def __init__(self, **look: object):
         super().__init__(options=self._known(), value=NOBODY, **look)
