@@ -5,6 +5,7 @@ from workbench.widgets.explorer import EmbeddingExplorer, embedding_explorer
 from workbench.widgets.negatives import Microscope, microscope
 from workbench.widgets.rules import RuleExplorer, rule_explorer
 from workbench.widgets.runs import RunsTable, runs_table
+from workbench.widgets.selections import selections
 from workbench.widgets.shell import Report
 from workbench.widgets.training import TrainingPanel, training_panel
 
@@ -21,5 +22,6 @@ __all__ = [
     "microscope",
     "rule_explorer",
     "runs_table",
+    "selections",
     "training_panel",
 ]
