@@ -71,7 +71,9 @@ def list_methods() -> Shown:
         link = f'<a href="{PAPERS[paper[1]]}{paper[2]}">{paper[0]}</a>' if paper else ""
         kinds = ", ".join(METHODS.get(name).kinds)
         says = says[:1].upper() + " ".join(says.split())[1:]
-        rows.append({"name": name, "what it does": says, "data": kinds, "paper": link, "shown in": _shown_in(f'"{name}"')})
+        rows.append(
+            {"name": name, "what it does": says, "data": kinds, "paper": link, "shown in": _shown_in(f'"{name}"')}
+        )
     caption = 'wb.fit("NAME", graph, preset="quick") trains one'
     return table(pd.DataFrame(rows), caption, markup=("paper", "shown in"))
 
@@ -93,7 +95,11 @@ def list_studies() -> Shown:
 def list_widgets() -> Shown:
     """Return the widgets: what each is for, and the notebooks that open it."""
     rows = [
-        {"name": name, "what it is for": _first_line(getattr(widgets, name)), "opened in": _shown_in(f"widgets.{name}(")}
+        {
+            "name": name,
+            "what it is for": _first_line(getattr(widgets, name)),
+            "opened in": _shown_in(f"widgets.{name}("),
+        }
         for name in _widgets()
     ]
     return table(pd.DataFrame(rows), "wb.widgets.NAME(...) opens one", markup=("opened in",))

@@ -41,7 +41,7 @@ def pulled_and_pushed(
         raise UserError(f"node {missing[0]} has no path to node {anchor}, around which the graph is drawn")
     labels = np.full(graph.num_nodes, -1) if graph.y is None else graph.y.cpu().numpy()
     fig = style.figure("What is pulled together, and what is pushed apart", f"Node {anchor} is the anchor", 460)
-    sides = {name: part.places + [shift, 0] for name, shift in zip(kept, (0, APART), strict=True)}
+    sides = {name: part.places + np.array([shift, 0]) for name, shift in zip(kept, (0, APART), strict=True)}
     for (name, places), mask in zip(sides.items(), kept.values(), strict=True):
         _view(fig, places, part.edges, part.nodes, graph, labels, mask)
         fig.add_annotation(x=places[:, 0].mean(), y=1.18, text=name, showarrow=False, font_size=13)
@@ -49,7 +49,12 @@ def pulled_and_pushed(
     own = [labels[node] == labels[nodes[0]] >= 0 for node in nodes[1:]]
     pairs = [("pulled together: the same node", PULL, "solid", [here])]
     pairs += [
-        (f"pushed apart: {what}", PUSH, dash, [where[node] for node, mine in zip(nodes[1:], own, strict=True) if mine == same])
+        (
+            f"pushed apart: {what}",
+            PUSH,
+            dash,
+            [where[node] for node, mine in zip(nodes[1:], own, strict=True) if mine == same],
+        )
         for what, dash, same in (("another class", "dash", False), ("its own class, a false negative", "solid", True))
     ]
     for name, colour, dash, ends in pairs:
