@@ -4,7 +4,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def execute(
     timeout: int | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Execute notebooks, as many at once as there are cores, and yield what became of each as it ends.
 
     Those that took longest are begun first. Beside others a notebook computes in one thread. All share one store, and
