@@ -169,6 +169,24 @@ def test_the_fields_are_those_of_the_configuration(method: str, small_graph: Dat
         assert form.fields[name].tooltip == words
 
 
+def test_its_call_makes_the_same_form_again(small_graph: Data) -> None:
+    panel = panel_for("karate", tau=0.3, seed=4)
+    panel.form.fields["negatives"].value, panel.every.value = "hop-far", 9
+    panel.form.fields["negatives.hops"].value = 4
+    variables: dict[str, Any] = {}
+    assert panel.home.call == panel.call() and panel.children[-1] is panel.home
+    exec(panel.home.call.replace("wb.widgets.training_panel", "again = wb.widgets.training_panel"), variables)
+    assert variables["again"].form.asked == panel.form.asked and variables["again"].every.value == 9
+    asked = panel.form.asked
+    panel.form.fields["tau"].value = -1.0
+    assert (
+        panel.form.asked is None
+        and panel.call() == panel.home.call
+        and f"tau={asked.preset.changed['tau']}" in panel.call()
+    )
+    assert "# graph: as in the notebook" in panel_for(small_graph).call()
+
+
 def test_a_method_that_registers_itself_is_there_with_its_parameters(own: type[Own], small_graph: Data) -> None:
     form = panel_for(small_graph).form
     form.method.value = "own"

@@ -51,8 +51,17 @@ class Controls:
 
     def _observe(self, act: Callable[[], object], *controls: ipw.Widget, trait: str = "value") -> None:
         """Run a handler whenever a trait of one of some controls is changed, unless it is set quietly."""
+
+        def changed(_: Any) -> None:
+            if not self._quiet:
+                act()
+                self._changed()
+
         for control in controls:
-            control.observe(lambda _: None if self._quiet else act(), trait)
+            control.observe(changed, trait)
+
+    def _changed(self) -> None:
+        """What was shown may have changed."""
 
     def _name(self, widget: str, *names: str) -> None:
         """Give controls, which are attributes, class names on the page, e.g. "explorer-rule"."""

@@ -14,12 +14,15 @@ import numpy as np
 import plotly.graph_objects as go
 import torch
 from IPython.display import HTML, display
+from traitlets import validate
 
 from workbench.errors import UserError, nearest, node_number
 from workbench.evaluation.projection import Map
 from workbench.plots import style
 from workbench.widgets.brush import Brush, Ids
+from workbench.widgets.home import TakeHome
 from workbench.widgets.live import Controls, Figure, Fit, live, update
+from workbench.widgets.undo import Undo
 
 HEADLESS = "WORKBENCH_HEADLESS"
 
@@ -67,16 +70,20 @@ class Shell(Controls, ipw.VBox):
     Attributes:
         scene: what is shown. figures: those that are shown, by name. message: what is wrong, as HTML.
         coming: what is being computed beside the kernel and will be shown, or what has come since, as HTML.
+        undo: the button that takes back what was changed on the controls; see there how a widget offers it.
+        home: the line below all other children that shows `call()`.
     """
 
     message: ipw.HTML
 
     def __init__(self, scene: Any) -> None:
+        self.home, self._telling = TakeHome(), False
         super().__init__()
         self.scene = scene
         self.figures: dict[str, Figure] = {}
         self._brushes: dict[str, Brush] = {}
         self.coming = ipw.HTML(layout=ipw.Layout(min_height="22px"))  # of a line, so that nothing below moves
+        self.undo = Undo(self)
         self._awaited: Future[Any] | None = None
         self._shows: Callable[[], object] = lambda: None
 
@@ -88,7 +95,30 @@ class Shell(Controls, ipw.VBox):
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Show the widget, with its figures as they are."""
         self._settle()
+        self._tell_call()
         return super()._repr_mimebundle_(**options)
+
+    @validate("children")
+    def _with_home(self, proposed: Any) -> Any:
+        return (*(child for child in proposed["value"] if child is not self.home), self.home)
+
+    def call(self) -> str:
+        """Return the Python that makes this widget as it stands, see `home.written`; "" where nothing was written."""
+        return ""
+
+    def _changed(self) -> None:
+        """Show the call of what is shown now, once the handler that is running has ended."""
+        if not self.children or self._telling:  # it is being made
+            return
+        try:
+            asyncio.get_running_loop().call_soon(self._tell_call)
+            self._telling = True
+        except RuntimeError:  # a script, or a thread
+            self._tell_call()
+
+    def _tell_call(self) -> None:
+        self._telling = False
+        self.home.call = self.call()
 
     def _settle(self) -> None:
         """Keep the figures as they are for a screen that opens later: they tell it no changes but what they kept."""
@@ -155,6 +185,7 @@ class Shell(Controls, ipw.VBox):
                 self._listen(name)
             elif update(self.figures[name], figure):
                 self._listen(name)
+        self._changed()
 
     def _listen(self, name: str) -> None:
         """Listen to what a hand does to the nodes of a figure."""
@@ -174,6 +205,7 @@ class Shell(Controls, ipw.VBox):
         """Set nodes off from the others on the figures that are brushed."""
         for brush in self._brushes.values():
             brush.mark(nodes)
+        self._changed()
 
     def _clicked(self, trace: Any, points: Any, _: Any) -> None:
         if points.point_inds:

@@ -11,6 +11,7 @@ from torch_geometric.data import Data
 from workbench.errors import UserError
 from workbench.training.run import Run
 from workbench.widgets.form import Form, checked
+from workbench.widgets.home import preamble, text, written
 from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row, wide
 from workbench.widgets.thread import Training, under_way
 
@@ -114,13 +115,21 @@ class TrainingPanel(Shell):
         self.buttons["start"].on_click(lambda _: self.start())
         self.buttons["pause"].on_click(lambda _: self.resume() if self.scene.paused else self.pause())
         self.buttons["stop"].on_click(lambda _: self.stop())
-        self.every.observe(lambda change: setattr(self.scene, "every", change["new"]), "value")
+        self._observe(lambda: setattr(self.scene, "every", self.every.value), self.every)
         form.observe(lambda _: self._asked(), "asked")
 
     @property
     def run(self) -> Run | None:
         """The run of what was started last, complete or not; None while there is none."""
         return self.scene.result
+
+    def call(self) -> str:
+        """Return the Python that makes this panel as it stands; of a form with a mistake, what was asked for last."""
+        asked = self.form.asked or self.scene.request
+        named = isinstance(asked.graph, str)
+        first = (text(asked.graph) if named else "graph", text(asked.method))
+        state = {"preset": asked.preset.name, "seed": asked.seed, "every": self.every.value, **asked.preset.changed}
+        return preamble(**{} if named else {"graph": asked.graph}) + written(training_panel, *first, **state)
 
     def start(self) -> None:
         """Train what stands in the form; another training is ended, the same one resumed."""
@@ -196,6 +205,7 @@ class TrainingPanel(Shell):
             same = yielding and not training.paused and training.request == asked
             start.disabled, pause.disabled, stop.disabled = asked is None or same, not yielding, not yielding
             pause.description, pause.icon = ("resume", "play") if training.paused else ("pause", "pause")
+        self._changed()
 
 
 def _duration(seconds: float) -> str:
