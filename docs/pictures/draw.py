@@ -18,7 +18,7 @@ WIDTH = 900
 
 
 def cost_of_nodes(rows: list[dict]) -> go.Figure:
-    """Return the seconds of an epoch against the nodes, a line a method, the fitted exponent in its name."""
+    """Return the seconds of an epoch against the nodes, a line per method, the fitted exponent in its name."""
     figure = style.figure("An epoch against the size of the graph", "Sampled batches, quick presets, one thread")
     methods = dict.fromkeys(row["case"].split(",")[0] for row in rows)
     for method in methods:

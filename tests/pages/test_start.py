@@ -106,7 +106,9 @@ def test_the_app_leads_from_the_start_page_to_a_negative(app: tuple[str, str], t
             assert page.url.split("?")[0] == f"{address}/voila/render/{start.PAGE}.ipynb"
             sections(page)
             page.locator(".training-start").click()
-            page.wait_for_function("() => /epoch (\\d+) of \\1/.test(document.querySelector('.training-counter')?.innerText)")
+            page.wait_for_function(
+                "() => /epoch (\\d+) of \\1/.test(document.querySelector('.training-counter')?.innerText)"
+            )
             opened = page.locator(".microscope-anchor")
             unready = page.get_by_text("There is no result to look into yet")
             for _ in range(60):  # the run is stored a moment after its last epoch; a click before says so
@@ -115,7 +117,9 @@ def test_the_app_leads_from_the_start_page_to_a_negative(app: tuple[str, str], t
                 if opened.count():
                     break
                 page.wait_for_timeout(1_000)
-            shown = "[...document.querySelectorAll('.js-plotly-plot')].filter(e => e.querySelector('.points path')).length"
+            shown = (
+                "[...document.querySelectorAll('.js-plotly-plot')].filter(e => e.querySelector('.points path')).length"
+            )
             page.wait_for_function(f"() => {shown} > 3")
             page.set_viewport_size({"width": 390, "height": 800})
             page.emulate_media(color_scheme="dark")

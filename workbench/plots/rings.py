@@ -160,7 +160,7 @@ def _ring_names(far: Ids, hops: Any) -> list[str]:
 def _grid(count: int, name: str, labelled: bool) -> go.Figure:
     rows, columns = max(1, (count + 1) // 2), min(max(count, 1), 2)
     panels = {"rows": rows, "cols": columns, "horizontal_spacing": 0.03, "vertical_spacing": 0.08}
-    note = "One ring a hop; the more of the anchor's gradient a negative takes, the larger it is"
+    note = "One ring per hop; the more of the anchor's gradient a negative takes, the larger it is"
     if labelled:
         note += "; labels are used to look, never to train"
     fig = style.figure(f"The negatives of {name}", note, 230 + 430 * rows, **panels)

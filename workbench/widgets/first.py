@@ -12,7 +12,9 @@ from workbench.widgets.negatives import microscope
 from workbench.widgets.shell import Report, complaint, row
 from workbench.widgets.training import TrainingPanel, training_panel
 
-UNTRAINED = "There is no result to look into yet: press start above and wait for the end, or press stop to end it early."
+UNTRAINED = (
+    "There is no result to look into yet: press start above and wait for the end, or press stop to end it early."
+)
 
 
 def first_look(
