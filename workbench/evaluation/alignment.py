@@ -42,7 +42,7 @@ class Agreement:
         summary: one row a measure of the whole: "value"; "low" and "high", the 95 % percentile bootstrap interval over
             nodes, where it is a mean over nodes; "chance", the value for embeddings that have nothing to do with each
             other: k / (nodes - 1) for the overlap, for the others what shuffled rows of the second embedding give.
-        nodes: one row per node, those that moved most first (least overlap, then largest distance): "node", "name" where
+        nodes: a row per node, those that moved most first (least overlap, then largest distance): "node", "name" where
             the graph has names, "class" (missing without), "overlap", "distance", "own class" and "abundance" by side,
             "degree".
         classes: one row per class, by its name: "nodes", the mean "overlap" with its interval "low" to "high",
