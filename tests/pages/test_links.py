@@ -16,7 +16,9 @@ from workbench.pages.notebooks import names
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "data" / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
-HOSTS = r"https://(arxiv\.org/abs/\d{4}\.\d{4,5}|doi\.org/10\.\d{4,}/\S+|pytorch\.org/\S+|github\.com/[\w.-]+/[\w.-]+\S*)$"
+HOSTS = (
+    r"https://(arxiv\.org/abs/\d{4}\.\d{4,5}|doi\.org/10\.\d{4,}/\S+|pytorch\.org/\S+|github\.com/[\w.-]+/[\w.-]+\S*)$"
+)
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 
 
@@ -107,6 +109,8 @@ def test_a_site_leads_to_its_own_pages_and_drops_the_others() -> None:
         '<a href="https://arxiv.org/abs/1234.56789">d</a> <a href="#here">e</a> f'
     )
     assert list(site.asked) == ["results/x.md"]
-    back = relinked('<a href="../../notebooks/00_start.ipynb">a</a> <a href="../rules.md">b</a>', site.from_document("results/x.md"))
+    back = relinked(
+        '<a href="../../notebooks/00_start.ipynb">a</a> <a href="../rules.md">b</a>', site.from_document("results/x.md")
+    )
     assert back == '<a href="../../00_start.html">a</a> <a href="../rules.html">b</a>'
     assert {"00_start", "00_tour"} <= set(names())

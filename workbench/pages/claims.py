@@ -4,6 +4,8 @@ import html
 
 from IPython.display import display
 
+from workbench.pages.tables import Shown
+
 
 def claim(says: str, holds: object, measured: str = "") -> None:
     """Say that a claim holds, and with which numbers; where it does not, fail with the same sentence.
@@ -19,4 +21,4 @@ def claim(says: str, holds: object, measured: str = "") -> None:
     if not holds:
         raise AssertionError(f"this claim does not hold: {sentence}")
     line = f"✓ {sentence}"
-    display({"text/plain": line, "text/html": f'<p style="margin:0">{html.escape(line)}</p>'}, raw=True)
+    display(Shown(f'<p style="margin:0">{html.escape(line)}</p>', line))
