@@ -74,7 +74,7 @@ display(explorer, microscope, wb.widgets.rule_explorer(graph, "hub-periphery", e
 """
 READY = """() => {
   const plots = [...document.querySelectorAll(".js-plotly-plot")];
-  return plots.length > 3 && plots.every((plot) => plot.querySelector(".main-svg"))
+  return plots.filter((plot) => plot.querySelector(".main-svg")).length > 3
     && !document.querySelector(".jp-OutputArea").innerText.includes("Computing");
 }"""
 
@@ -84,25 +84,24 @@ def of_widgets() -> None:
     sys.path.append(str(HERE.parents[1] / "tests"))
     from browser import chromium, lab
 
-    with tempfile.TemporaryDirectory() as folder, lab(Path(folder), WIDGETS) as (address, token):
-        with chromium() as started:
-            page = started.new_page(viewport={"width": 1280, "height": 1500})
-            page.set_default_timeout(300_000)
-            page.goto(f"{address}/lab/tree/look.ipynb?token={token}&reset")
-            page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-            page.wait_for_function("() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel")
-            page.evaluate("() => { window.jupyterapp.commands.execute('application:toggle-left-area') }")
-            page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
-            page.wait_for_function(READY)
-            page.wait_for_timeout(5_000)  # until all have taken the width that there is
-            for place, name in enumerate(("explorer", "microscope", "rules")):
-                shown = page.locator(".jp-OutputArea-output:has(.jupyter-widgets)").nth(place)
-                shown.scroll_into_view_if_needed()
-                page.wait_for_timeout(2_000)
-                box = shown.bounding_box()
-                height = min(box["height"], MOST)
-                page.screenshot(path=HERE / f"{name}.png", clip={**box, "height": height})
-                print(HERE / f"{name}.png")
+    with tempfile.TemporaryDirectory() as folder, lab(Path(folder), WIDGETS) as (address, token), chromium() as started:
+        page = started.new_page(viewport={"width": 1280, "height": 1500})
+        page.set_default_timeout(300_000)
+        page.goto(f"{address}/lab/tree/look.ipynb?token={token}&reset")
+        page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+        page.wait_for_function("() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel")
+        page.evaluate("() => { window.jupyterapp.commands.execute('application:toggle-left-area') }")
+        page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
+        page.wait_for_function(READY)
+        page.wait_for_timeout(5_000)  # until all have taken the width that there is
+        for place, name in enumerate(("explorer", "microscope", "rules")):
+            shown = page.locator(".jp-OutputArea-output:has(.jupyter-widgets)").nth(place)
+            shown.scroll_into_view_if_needed()
+            page.wait_for_timeout(2_000)
+            box = shown.bounding_box()
+            height = min(box["height"], MOST)
+            page.screenshot(path=HERE / f"{name}.png", clip={**box, "height": height})
+            print(HERE / f"{name}.png")
 
 
 pages = {"performance": of_performance, "readme": of_readme}

@@ -54,9 +54,8 @@ def broken(text: str, folder: Path) -> list[str]:
             continue
         path, _, place = link.partition("#")
         target = folder / unquote(path) if path else None
-        if target is not None and not target.exists():
-            wrong.append(link)
-        elif place and place not in places_of(text_of(target) if target else text):
+        gone = target is not None and not target.exists()
+        if gone or (place and place not in places_of(text_of(target) if target else text)):
             wrong.append(link)
     return wrong
 

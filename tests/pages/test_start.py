@@ -117,10 +117,8 @@ def test_the_app_leads_from_the_start_page_to_a_negative(app: tuple[str, str], t
                 if opened.count():
                     break
                 page.wait_for_timeout(1_000)
-            shown = (
-                "[...document.querySelectorAll('.js-plotly-plot')].filter(e => e.querySelector('.points path')).length"
-            )
-            page.wait_for_function(f"() => {shown} > 3")
+            some = "[...document.querySelectorAll('.js-plotly-plot')].some(e => e.querySelector('.points path'))"
+            page.wait_for_function(f"() => document.querySelectorAll('.js-plotly-plot').length > 3 && {some}")
             page.set_viewport_size({"width": 390, "height": 800})
             page.emulate_media(color_scheme="dark")
             page.wait_for_timeout(500)
