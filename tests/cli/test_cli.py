@@ -452,7 +452,7 @@ def two_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple
         nbformat.write(new_notebook(cells=[cell]), tmp_path / "notebooks" / f"{name}.ipynb")
     asked: list[tuple[str, dict]] = []
 
-    def execute(name: str, given: dict, out_dir: str, **options: object) -> notebooks.Outcome:
+    def execute(name: str, given: dict, out_dir: str, told: object, **options: object) -> notebooks.Outcome:
         asked.append((name, {**given, "out_dir": out_dir, **options}))
         path = Path(out_dir) / f"{name}.ipynb"
         if given.get("epochs") == 0:
@@ -465,8 +465,8 @@ def two_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple
 
 def test_notebooks_runs_all_or_the_named(capsys: pytest.CaptureFixture[str], two_notebooks: list) -> None:
     code, out, _ = said(capsys, "notebooks", "-p", "graph=cora")
-    assert code == 0 and [name for name, _ in two_notebooks] == ["00_tour", "10_grace"]
-    assert two_notebooks[0][1] == {"graph": "cora", "out_dir": "build/notebooks", "html": True, "timeout": None}
+    assert code == 0 and sorted(name for name, _ in two_notebooks) == ["00_tour", "10_grace"]
+    assert two_notebooks[0][1] == two_notebooks[1][1] == {"graph": "cora", "out_dir": "build/notebooks", "html": True, "timeout": None}
     assert out.count("grace   80") == 2 and "build/notebooks/00_tour.html" in out
     rows = parsed(capsys, "notebooks", "00_tour", "-p", "epochs=7", "--out-dir", "build", "--no-html", "--timeout", "9")
     assert two_notebooks[2] == ("00_tour", {"epochs": 7, "out_dir": "build", "html": False, "timeout": 9})
@@ -493,9 +493,10 @@ def test_a_failing_notebook_is_exit_code_1(capsys: pytest.CaptureFixture[str], t
     assert code == 1 and json.loads(out)[0]["failed_cell"] == 3
 
 
-def test_lab_opens_the_tour_on_this_machine_only(
+def test_lab_opens_the_start_page_on_this_machine_only(
     capsys: pytest.CaptureFixture[str], two_notebooks: list, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    Path("notebooks/00_tour.ipynb").rename("notebooks/00_start.ipynb")
     started: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda program, command: started.append([program, *command]))
     monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
@@ -504,14 +505,14 @@ def test_lab_opens_the_tour_on_this_machine_only(
     assert cli.main(["lab", "--port", "9999", "--no-browser"]) == 0
     (command,) = started
     assert command[:4] == [sys.executable, sys.executable, "-m", "jupyterlab"]
-    place = [f"--ServerApp.root_dir={Path.cwd()}", "--LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb"]
+    place = [f"--ServerApp.root_dir={Path.cwd()}", "--LabApp.default_url=/lab/tree/notebooks/00_start.ipynb"]
     assert command[4:] == ["--ServerApp.ip=127.0.0.1", *place, "--no-browser", "--ServerApp.port=9999"]
     assert os.environ["WORKBENCH_RUNS"] == str(Path("runs").resolve()) and os.environ["WORKBENCH_DATA"] == "/elsewhere"
     monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)
     cli.main(["lab"])
     assert "--allow-root" in started[1] and "--allow-root" in capsys.readouterr().err
     assert not [word for word in started[1] if "token" in word.casefold() or "password" in word.casefold()]
-    assert "did you mean '00_tour'?" in complaint(capsys, "lab", "00_tuor")
+    assert "did you mean '00_start'?" in complaint(capsys, "lab", "00_satrt")
 
 
 def test_a_user_error_is_one_line_whatever_its_text(

@@ -278,7 +278,7 @@ def test_what_it_is_asked_for_must_exist(trained: tuple[wb.Run, Data], small_gra
         widgets.embedding_explorer(*trained, node=-1)
     with pytest.raises(UserError, match="differs from it in content"):
         widgets.embedding_explorer(trained[0], small_graph)
-    with pytest.raises(UserError, match="one row a node"):
+    with pytest.raises(UserError, match="one row per node"):
         widgets.embedding_explorer(trained[0].embeddings, small_graph)
 
 

@@ -418,7 +418,7 @@ def test_it_asks_for_what_exists(small_graph: Data) -> None:
         "seed is -1": {"seed": -1},
         "samplers are a list": {"samplers": 3},
         "by the name of a sampler": {"options": {"hop-far": 3}},
-        "one row a node": {"embedding": torch.eye(3)},
+        "one row per node": {"embedding": torch.eye(3)},
     }.items():
         with pytest.raises(UserError, match=message):
             widgets.microscope(small_graph, **given)

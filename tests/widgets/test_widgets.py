@@ -333,7 +333,7 @@ def test_nobody_there_to_click_gets_the_same_pictures(monkeypatch: pytest.Monkey
 
 
 def test_an_embedding_is_checked_at_once_and_its_probe_trained_when_asked_for(small_graph: Data) -> None:
-    with pytest.raises(UserError, match="one row a node"):
+    with pytest.raises(UserError, match="one row per node"):
         widgets.rule_explorer(small_graph, "bridge", embedding=torch.eye(59))
     explorer = widgets.rule_explorer(small_graph, "degree(v)", embedding=torch.eye(60))
     assert not explorer.scene.measured

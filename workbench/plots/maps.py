@@ -37,7 +37,7 @@ def embedding_map(
     Args:
         run: a trained run. graph: its graph; without it, a colour of "label" loads the graph of that name again.
         colour: "label", "neighbourhood hit" (how faithful the map is about each node), the name of an entry of
-            `run.details` with one value a node, or such values [nodes] themselves. Whole numbers are drawn as classes,
+            `run.details` with a value per node, or such values [nodes] themselves. Whole numbers are drawn as classes,
             others on a colour scale.
         method: "umap" or "pca". seed: of the map, not of the training.
 

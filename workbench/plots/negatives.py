@@ -35,7 +35,7 @@ MARKS = ("circle-open", "diamond-open", "square-open", "triangle-up-open")  # op
 
 
 def audit_chart(audits: Mapping[str, Audit]) -> go.Figure:
-    """Draw what the negatives of several samplers are like, a row a sampler, a panel a quantity.
+    """Draw what the negatives of several samplers are like, a row per sampler, a panel per quantity.
 
     The audits, by name, are those of `workbench.audit`; none is a UserError. The intervals are 95 % bootstrap intervals
     over the audited anchors; the dashed line is the rate of false negatives among random pairs.

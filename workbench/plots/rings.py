@@ -165,7 +165,7 @@ def _ring_names(far: Ids, hops: Any) -> list[str]:
 def _grid(count: int, name: str, labelled: bool) -> go.Figure:
     rows, columns = max(1, (count + 1) // 2), min(max(count, 1), 2)
     panels = {"rows": rows, "cols": columns, "horizontal_spacing": 0.03, "vertical_spacing": 0.08}
-    note = "A ring for each hop; the larger a negative, the more of the anchor's gradient it takes"
+    note = "One ring per hop; the more of the anchor's gradient a negative takes, the larger it is"
     note += "<br>labels are used to look, never to train" if labelled else ""
     fig = style.figure(f"The negatives of {name}", note, 230 + 430 * rows, **panels)
     style.bare(fig)

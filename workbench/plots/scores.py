@@ -120,7 +120,7 @@ def protocol_lens(table: pd.DataFrame) -> go.Figure:
 
 
 def difference_chart(differences: pd.DataFrame, title: str = "Does it matter what the rules say?") -> go.Figure:
-    """Draw paired differences in accuracy with their intervals, one row a pair of conditions, one colour a graph.
+    """Draw paired differences in accuracy with their intervals, one row per pair of conditions, one colour per graph.
 
     The differences are those of `workbench.studies.differences`; none, from a single training seed, is a UserError.
     """
@@ -149,7 +149,7 @@ def difference_chart(differences: pd.DataFrame, title: str = "Does it matter wha
 
 
 def budget_chart(rows: pd.DataFrame, study: Study, graph: str | None = None) -> go.Figure:
-    """Draw accuracy, time and memory against the number of negatives, a line a sampler, all negatives as a band.
+    """Draw accuracy, time and memory against the number of negatives, a line per sampler, all negatives as a band.
 
     A dot is a mean over the training seeds, its bar the 95 % t interval of the accuracy, which ends at 0 and 100 %, or
     the range of the cost and of fewer than three seeds; grey band and line are those of all negatives.
@@ -192,7 +192,7 @@ def budget_chart(rows: pd.DataFrame, study: Study, graph: str | None = None) -> 
         fig.add_hline(y=whole[0], line={"color": style.GREY, "width": 1.5}, **below)
         fig.update_yaxes(title=title, rangemode="normal" if column == 1 else "tozero", row=1, col=column)
     fig.update_xaxes(
-        type="log", title="negatives of each anchor, at most", tickvals=ticks, ticktext=[f"{k:g}" for k in ticks]
+        type="log", title="negatives per anchor, at most", tickvals=ticks, ticktext=[f"{k:g}" for k in ticks]
     )
     legend = {"orientation": "h", "y": -0.28, "x": 0, "font": {"size": 12}}
     return fig.update_layout(legend=legend, margin={"t": 112, "b": 110})

@@ -2,6 +2,7 @@
 
 from workbench.widgets.comparison import Comparison, comparison
 from workbench.widgets.explorer import EmbeddingExplorer, embedding_explorer
+from workbench.widgets.first import FirstLook, first_look
 from workbench.widgets.negatives import Microscope, microscope
 from workbench.widgets.rules import RuleExplorer, rule_explorer
 from workbench.widgets.runs import RunsTable, runs_table
@@ -12,6 +13,7 @@ from workbench.widgets.training import TrainingPanel, training_panel
 __all__ = [
     "Comparison",
     "EmbeddingExplorer",
+    "FirstLook",
     "Microscope",
     "Report",
     "RuleExplorer",
@@ -19,6 +21,7 @@ __all__ = [
     "TrainingPanel",
     "comparison",
     "embedding_explorer",
+    "first_look",
     "microscope",
     "rule_explorer",
     "runs_table",

@@ -46,7 +46,7 @@ def comparison(
         colour: "class", "neighbourhood overlap" or "neighbourhood hit"; None for the class, or without any the overlap.
         method: of the maps, "umap" or "pca".
         node: whose nearest are ringed first; None for none in the widget, in the report for the one that moved most.
-        groups: a whole number a node to take for its class [nodes]; None for the labels, if any.
+        groups: a whole number per node to take for its class [nodes]; None for the labels, if any.
         seed: of the maps, the bootstrap and the shuffled rows.
 
     Returns:

@@ -176,7 +176,7 @@ class EmbeddingScene:
         return text.tolist()
 
     def facts(self, rows: int | None = None) -> pd.DataFrame:
-        """Return the table of the selected nodes, one row a node, with the value on the screen; of the first `rows`."""
+        """Return a table of the selected nodes, one row per node, with the value shown; of the first `rows`."""
         nodes = self.selection[:rows]
         table = self._who.iloc[nodes].reset_index(drop=True)
         if self.classes is not None:

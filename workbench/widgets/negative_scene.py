@@ -110,7 +110,7 @@ class Scene:
         return small(f"Each panel {afresh}; “{TRAINED}” would show {of}.")
 
     def table(self) -> pd.DataFrame:
-        """Return one row a sampler and negative: the audit, the sampler's reasons ("reason_...") and the sentence."""
+        """Return one row per sampler and negative: the audit, the sampler's reasons ("reason_...") and the sentence."""
         tables = {label: look.table for label, look in self.looks.items() if isinstance(look, Look)}
         if not tables:
             return pd.DataFrame(columns=["sampler", "anchor", "negative", "same_class", "sentence"])
