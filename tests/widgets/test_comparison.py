@@ -178,6 +178,7 @@ def test_runs_are_called_by_what_tells_them_apart(small_graph: Data) -> None:
     made = widgets.comparison(*runs, small_graph, k=5, method="pca", groups=torch.arange(60) % 4)
     assert [shown.layout.title.text for shown in made.maps] == ["grace (seed=0)", "grace (seed=1)"]
     assert "confusion, grace (seed=0)" in made.children[-2].value and len(made.classes) == 2
+    made.wait()
     assert [file.name[:4] for file in sorted((runs[0].path / "maps").iterdir())].count("pca-") == 1
     same = widgets.comparison(runs[0], runs[0], small_graph, k=5, method="pca")
     assert [shown.layout.title.text for shown in same.maps] == ["grace, one", "grace, other"]
