@@ -447,7 +447,11 @@ def two_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple
 def test_notebooks_runs_all_or_the_named(capsys: pytest.CaptureFixture[str], two_notebooks: list) -> None:
     code, out, _ = said(capsys, "notebooks", "-p", "graph=cora")
     assert code == 0 and sorted(name for name, _ in two_notebooks) == ["00_tour", "10_grace"]
-    assert two_notebooks[0][1] == two_notebooks[1][1] == {"graph": "cora", "out_dir": "build/notebooks", "html": True, "timeout": None}
+    assert (
+        two_notebooks[0][1]
+        == two_notebooks[1][1]
+        == {"graph": "cora", "out_dir": "build/notebooks", "html": True, "timeout": None}
+    )
     assert out.count("grace   80") == 2 and "build/notebooks/00_tour.html" in out
     rows = parsed(capsys, "notebooks", "00_tour", "-p", "epochs=7", "--out-dir", "build", "--no-html", "--timeout", "9")
     assert two_notebooks[2] == ("00_tour", {"epochs": 7, "out_dir": "build", "html": False, "timeout": 9})
