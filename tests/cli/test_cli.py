@@ -249,6 +249,25 @@ def test_runs_of_an_empty_store(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert parsed(capsys, "runs") == []
 
 
+def test_runs_hides_baselines_and_writes_out_what_a_terminal_would_act_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    store, kept = tmp_path / "store", {"preset": "quick", "seconds": 1.0, "peak_mib": 2.0, "seed": 0}
+    for name, epochs in (("one", 5), ("two", 0)):
+        (store / name).mkdir(parents=True)
+        facts = {"method": "grace", "graph": "a\x1b[31m\nb", "epochs": epochs, **kept}
+        (store / name / "run.json").write_text(json.dumps(facts))
+    _, out, _ = said(capsys, "runs", "--root", str(store))
+    assert "\x1b" not in out and "a\\x1b[31m\\nb" in out
+    assert len(out.splitlines()) == 3 and "1 untrained baseline is hidden; --all shows them" in out
+    _, out, _ = said(capsys, "runs", "--all", "--root", str(store))
+    assert len(out.splitlines()) == 3 and "untrained" in out and "hidden" not in out
+    assert len(parsed(capsys, "runs", "--root", str(store))) == 1
+    assert [row["baseline"] for row in parsed(capsys, "runs", "--all", "--root", str(store))] == [None, "untrained"]
+    (store / "one" / "run.json").unlink()
+    assert "nothing but untrained baselines" in said(capsys, "runs", "--root", str(store))[1]
+
+
 def test_select(capsys: pytest.CaptureFixture[str]) -> None:
     told = parsed(capsys, "select", "uniform", "karate", "--k", "5", "--seed", "1")
     assert len(told["negatives"]) == 5 and len(told["anchors"]) == 34

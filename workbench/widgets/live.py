@@ -115,6 +115,10 @@ class Fit(anywidget.AnyWidget):
           model.set("dark", light ? light === "false" : system.matches);
           model.save_changes();
         };
+        // What is typed into a field in which a node is looked for replaces what stands there.
+        const chosen = ({ target }) => target.closest?.(".workbench-search") && setTimeout(() => target.select?.());
+        document.addEventListener("focusin", chosen, { signal });
+
         const theme = new MutationObserver(look);
         theme.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
         system.addEventListener("change", look, { signal });
