@@ -31,7 +31,6 @@ def test_everything_that_is_registered_is_listed() -> None:
         assert all(f">{name}<" in markup or f'"{name}.ipynb"' in markup for name in registered)
     assert ">training_panel<" in markup and ">TrainingPanel<" not in markup
     assert 'href="https://arxiv.org/abs/2006.04131"' in markup  # GRACE's, from its docstring
-    assert not start.methods_without_notebook()
 
 
 def folder_of(root: Path) -> Path:

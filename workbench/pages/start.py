@@ -78,11 +78,6 @@ def list_methods() -> Shown:
     return table(pd.DataFrame(rows), caption, markup=("paper", "shown in"))
 
 
-def methods_without_notebook() -> list[str]:
-    """Return the methods that no notebook trains."""
-    return [name for name in methods.names() if not _shown_in(f'"{name}"')]
-
-
 def list_studies() -> Shown:
     """Return the studies: what each asks, and the notebooks that read its results."""
     rows = [
