@@ -224,7 +224,7 @@ def live(figure: go.Figure) -> Figure:
     live = Figure(_page.dressed(figure))
     live.layout.meta = {"workbench": True}
     unused = ["select2d", "lasso2d", "autoScale2d", "zoom2d", "pan2d"]
-    live._config = {**live._config, "responsive": True, "displaylogo": False, "modeBarButtonsToRemove": unused}
+    live._config = {**live._config, **plots.CONFIG, "modeBarButtonsToRemove": unused}
     live._light, _page.figures[id(live)] = figure, live
     return live
 
