@@ -6,7 +6,7 @@ PYTHON ?= python3
 PIP_OPTIONS ?=
 # Extra options for pytest, e.g. PYTEST_OPTIONS="-k grace -x".
 PYTEST_OPTIONS ?=
-# Extra options for the page of `make app`, e.g. APP_OPTIONS="--no-browser --port=8877".
+# Options of `workbench app` for `make app`, e.g. APP_OPTIONS="--no-browser --port=8877".
 APP_OPTIONS ?=
 
 VENV := .venv
@@ -44,13 +44,12 @@ run: $(STAMP) ## run the tour: train each method, compare them, write build/00_t
 gallery: $(STAMP) ## execute every notebook, write build/gallery/index.html, which leads to their pages
 	@$(PY) -m workbench notebooks --gallery build/gallery
 
-lab: $(STAMP) ## open JupyterLab on the tour
+lab: $(STAMP) ## open JupyterLab on the start page
 	@$(PY) -m workbench lab
 
-app: $(STAMP) ## show the explorers as a page of their own, on this machine only, with a token
+app: $(STAMP) ## serve the notebooks as pages to click in, on this machine only, with a token
 	@$(PY) -m pip install --quiet $(PIP_OPTIONS) -r requirements.txt --no-build-isolation -e ".[app]"
-	@WORKBENCH_RUNS="$${WORKBENCH_RUNS:-$(CURDIR)/runs}" WORKBENCH_DATA="$${WORKBENCH_DATA:-$(CURDIR)/data}" \
-	  $(PY) -m voila notebooks/60_embeddings.ipynb --Voila.ip=127.0.0.1 --Voila.auto_token=True $(APP_OPTIONS)
+	@$(PY) -m workbench app $(APP_OPTIONS)
 
 test: $(STAMP) ## run the tests
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal $(PYTEST_OPTIONS)

@@ -108,7 +108,7 @@ def contrast_memory() -> Rows:
 
 @BENCHMARKS.register("negative-lists")
 def negative_lists() -> Rows:
-    """GRACE's loss and gradient on 2,708 x 128 with 64 negatives an anchor: sparse products against gathers."""
+    """GRACE's loss and gradient on 2,708 x 128 with 64 negatives per anchor: sparse products against gathers."""
     generator = torch.Generator().manual_seed(0)
     u, v = (torch.randn(2708, 128, generator=generator, requires_grad=True) for _ in range(2))
     listed = torch.randint(2708, (2708, 64), generator=generator)

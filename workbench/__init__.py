@@ -30,6 +30,9 @@ _PUBLIC = {
     "runs": "workbench.training.store:",
     "evaluation": "workbench.evaluation:",
     "notebooks": "workbench.pages.notebooks:",
+    "start": "workbench.pages.start:",
+    "tables": "workbench.pages.tables:",
+    "claim": "workbench.pages.claims:claim",
     "widgets": "workbench.widgets:",
 }
 
@@ -44,7 +47,8 @@ if TYPE_CHECKING:
     from workbench.datasets import load_graph
     from workbench.errors import UserError
     from workbench.evaluation import compare, evaluate, protocols
-    from workbench.pages import notebooks
+    from workbench.pages import notebooks, start, tables
+    from workbench.pages.claims import claim
     from workbench.training import store as runs
     from workbench.training.fit import fit
     from workbench.training.memory import forecast

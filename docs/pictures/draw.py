@@ -1,10 +1,11 @@
 """Draw the pictures of the README and of docs/performance.md (`make pictures`; needs a Chrome or Chromium).
 
-A word, "readme" or "performance", draws those of one page.
+A word, "readme", "performance" or "widgets", draws some: those of one page, or the README's screenshots of widgets.
 """
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -15,10 +16,11 @@ from workbench.plots import style
 
 HERE = Path(__file__).parent
 WIDTH = 900
+MOST = 900  # pixels that a screenshot is high
 
 
 def cost_of_nodes(rows: list[dict]) -> go.Figure:
-    """Return the seconds of an epoch against the nodes, a line a method, the fitted exponent in its name."""
+    """Return the seconds of an epoch against the nodes, a line per method, the fitted exponent in its name."""
     figure = style.figure("An epoch against the size of the graph", "Sampled batches, quick presets, one thread")
     methods = dict.fromkeys(row["case"].split(",")[0] for row in rows)
     for method in methods:
@@ -61,8 +63,52 @@ def of_readme() -> dict[str, go.Figure]:
     }
 
 
+WIDGETS = """
+import workbench as wb
+graph = wb.load_graph("pydocs")
+run = wb.fit("grace", graph, preset="quick", progress=False)
+explorer = wb.widgets.embedding_explorer(run, graph, method="pca")
+explorer.select((graph.y == 3).nonzero().flatten().tolist())
+microscope = wb.widgets.microscope(graph, ("uniform", "hop-near"), anchor=100, k=8, embedding=run)
+display(explorer, microscope, wb.widgets.rule_explorer(graph, "hub-periphery", embedding=run))
+"""
+READY = """() => {
+  const plots = [...document.querySelectorAll(".js-plotly-plot")];
+  return plots.filter((plot) => plot.querySelector(".main-svg")).length > 3
+    && !document.querySelector(".jp-OutputArea").innerText.includes("Computing");
+}"""
+
+
+def of_widgets() -> None:
+    """Take the README's screenshots of widgets from JupyterLab, with the browser of the tests."""
+    sys.path.append(str(HERE.parents[1] / "tests"))
+    from browser import chromium, lab
+
+    with tempfile.TemporaryDirectory() as folder, lab(Path(folder), WIDGETS) as (address, token), chromium() as started:
+        page = started.new_page(viewport={"width": 1280, "height": 1500})
+        page.set_default_timeout(300_000)
+        page.goto(f"{address}/lab/tree/look.ipynb?token={token}&reset")
+        page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+        page.wait_for_function("() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel")
+        page.evaluate("() => { window.jupyterapp.commands.execute('application:toggle-left-area') }")
+        page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
+        page.wait_for_function(READY)
+        page.wait_for_timeout(5_000)  # until all have taken the width that there is
+        for place, name in enumerate(("explorer", "microscope", "rules")):
+            shown = page.locator(".jp-OutputArea-output:has(.jupyter-widgets)").nth(place)
+            shown.scroll_into_view_if_needed()
+            page.wait_for_timeout(2_000)
+            box = shown.bounding_box()
+            height = min(box["height"], MOST)
+            page.screenshot(path=HERE / f"{name}.png", clip={**box, "height": height})
+            print(HERE / f"{name}.png")
+
+
 pages = {"performance": of_performance, "readme": of_readme}
-for page in sys.argv[1:] or pages:
+for page in sys.argv[1:] or [*pages, "widgets"]:
+    if page == "widgets":
+        of_widgets()
+        continue
     figures = pages[page]()
     files = [HERE / f"{name}.png" for name in figures]
     heights = [figure.layout.height for figure in figures.values()]

@@ -249,6 +249,25 @@ def test_runs_of_an_empty_store(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert parsed(capsys, "runs") == []
 
 
+def test_runs_hides_baselines_and_writes_out_what_a_terminal_would_act_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    store, kept = tmp_path / "store", {"preset": "quick", "seconds": 1.0, "peak_mib": 2.0, "seed": 0}
+    for name, epochs in (("one", 5), ("two", 0)):
+        (store / name).mkdir(parents=True)
+        facts = {"method": "grace", "graph": "a\x1b[31m\nb", "epochs": epochs, **kept}
+        (store / name / "run.json").write_text(json.dumps(facts))
+    _, out, _ = said(capsys, "runs", "--root", str(store))
+    assert "\x1b" not in out and "a\\x1b[31m\\nb" in out
+    assert len(out.splitlines()) == 3 and "1 untrained baseline is hidden; --all shows them" in out
+    _, out, _ = said(capsys, "runs", "--all", "--root", str(store))
+    assert len(out.splitlines()) == 3 and "untrained" in out and "hidden" not in out
+    assert len(parsed(capsys, "runs", "--root", str(store))) == 1
+    assert [row["baseline"] for row in parsed(capsys, "runs", "--all", "--root", str(store))] == [None, "untrained"]
+    (store / "one" / "run.json").unlink()
+    assert "nothing but untrained baselines" in said(capsys, "runs", "--root", str(store))[1]
+
+
 def test_select(capsys: pytest.CaptureFixture[str]) -> None:
     told = parsed(capsys, "select", "uniform", "karate", "--k", "5", "--seed", "1")
     assert len(told["negatives"]) == 5 and len(told["anchors"]) == 34
@@ -433,7 +452,7 @@ def two_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple
         nbformat.write(new_notebook(cells=[cell]), tmp_path / "notebooks" / f"{name}.ipynb")
     asked: list[tuple[str, dict]] = []
 
-    def execute(name: str, given: dict, out_dir: str, **options: object) -> notebooks.Outcome:
+    def execute(name: str, given: dict, out_dir: str, told: object, **options: object) -> notebooks.Outcome:
         asked.append((name, {**given, "out_dir": out_dir, **options}))
         path = Path(out_dir) / f"{name}.ipynb"
         if given.get("epochs") == 0:
@@ -446,8 +465,12 @@ def two_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple
 
 def test_notebooks_runs_all_or_the_named(capsys: pytest.CaptureFixture[str], two_notebooks: list) -> None:
     code, out, _ = said(capsys, "notebooks", "-p", "graph=cora")
-    assert code == 0 and [name for name, _ in two_notebooks] == ["00_tour", "10_grace"]
-    assert two_notebooks[0][1] == {"graph": "cora", "out_dir": "build/notebooks", "html": True, "timeout": None}
+    assert code == 0 and sorted(name for name, _ in two_notebooks) == ["00_tour", "10_grace"]
+    assert (
+        two_notebooks[0][1]
+        == two_notebooks[1][1]
+        == {"graph": "cora", "out_dir": "build/notebooks", "html": True, "timeout": None}
+    )
     assert out.count("grace   80") == 2 and "build/notebooks/00_tour.html" in out
     rows = parsed(capsys, "notebooks", "00_tour", "-p", "epochs=7", "--out-dir", "build", "--no-html", "--timeout", "9")
     assert two_notebooks[2] == ("00_tour", {"epochs": 7, "out_dir": "build", "html": False, "timeout": 9})
@@ -474,9 +497,10 @@ def test_a_failing_notebook_is_exit_code_1(capsys: pytest.CaptureFixture[str], t
     assert code == 1 and json.loads(out)[0]["failed_cell"] == 3
 
 
-def test_lab_opens_the_tour_on_this_machine_only(
+def test_lab_opens_the_start_page_on_this_machine_only(
     capsys: pytest.CaptureFixture[str], two_notebooks: list, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    Path("notebooks/00_tour.ipynb").rename("notebooks/00_start.ipynb")
     started: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda program, command: started.append([program, *command]))
     monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
@@ -485,14 +509,14 @@ def test_lab_opens_the_tour_on_this_machine_only(
     assert cli.main(["lab", "--port", "9999", "--no-browser"]) == 0
     (command,) = started
     assert command[:4] == [sys.executable, sys.executable, "-m", "jupyterlab"]
-    place = [f"--ServerApp.root_dir={Path.cwd()}", "--LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb"]
+    place = [f"--ServerApp.root_dir={Path.cwd()}", "--LabApp.default_url=/lab/tree/notebooks/00_start.ipynb"]
     assert command[4:] == ["--ServerApp.ip=127.0.0.1", *place, "--no-browser", "--ServerApp.port=9999"]
     assert os.environ["WORKBENCH_RUNS"] == str(Path("runs").resolve()) and os.environ["WORKBENCH_DATA"] == "/elsewhere"
     monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)
     cli.main(["lab"])
     assert "--allow-root" in started[1] and "--allow-root" in capsys.readouterr().err
     assert not [word for word in started[1] if "token" in word.casefold() or "password" in word.casefold()]
-    assert "did you mean '00_tour'?" in complaint(capsys, "lab", "00_tuor")
+    assert "did you mean '00_start'?" in complaint(capsys, "lab", "00_satrt")
 
 
 def test_a_user_error_is_one_line_whatever_its_text(

@@ -259,7 +259,7 @@ def test_uniform_differs_by_seed_and_degree_weighted_by_degree(small_graph: Data
         ("rule-weighted", {"rule": "degree(v) > 999"}, "true of no node"),
         ("debiased", {"class_prior": 1.0}, "below 1"),
         ("hardest", {"anchors": 60}, "there is no node 60"),
-        ("hardest", {"embedding": torch.eye(3)}, r"one row a node \[60, dim\]"),
+        ("hardest", {"embedding": torch.eye(3)}, r"one row per node \[60, dim\]"),
         ("hardest", {"embedding": "grace"}, "a run or a matrix"),
         ("hardest", {"embedding": torch.full((60, 2), torch.nan)}, "not finite"),
         ("uniform", {"seed": -1}, "seed is -1"),

@@ -522,7 +522,7 @@ def test_a_large_planted_graph_takes_seconds():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (dict(nodes=50), "at least 20 a class"),
+        (dict(nodes=50), "at least 20 per class"),
         (dict(homophily=1.5), "homophily must lie between 0 and 1, not 1.5"),
         (dict(degree=2), "degree must lie between 3"),
         (dict(degree_exponent=2), "above 2"),
@@ -609,10 +609,10 @@ def test_the_hash_sees_each_change_and_no_layout():
         (dict(edge_index=torch.tensor([[0, -1], [1, 2]])), r"edge 1 joins \[-1, 2\]"),
         (dict(edge_index=torch.zeros(3, 2).long()), r"shape \[2, edges\]"),
         (dict(edge_index=torch.zeros(2, 2)), "int64, not torch.float32"),
-        (dict(y=torch.tensor([0, 1])), r"one number a node \(4\), not shape \[2\]"),
+        (dict(y=torch.tensor([0, 1])), r"one number per node \(4\), not shape \[2\]"),
         (dict(y=torch.tensor([0, 1, -1, 0])), "node 2 has the negative label -1"),
         (dict(y=torch.tensor([0.0, 1, 1, 0])), "int64, not torch.float32"),
-        (dict(train_mask=torch.ones(3, dtype=torch.bool)), "train_mask must be boolean with one row a node"),
+        (dict(train_mask=torch.ones(3, dtype=torch.bool)), "train_mask must be boolean with one row per node"),
         (dict(test_mask=torch.ones(4)), "test_mask must be boolean"),
         (dict(node_names=["a"]), "node_names has 1 names for 4"),
         (dict(class_names=["only"]), "class_names has 1 names, but the labels go up to 1"),

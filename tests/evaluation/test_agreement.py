@@ -219,10 +219,10 @@ def test_neighbours_of_a_stored_run_are_looked_for_once(
 def test_what_cannot_be_compared_is_named(given: tuple[torch.Tensor, torch.Tensor, Data]) -> None:
     one, other, graph = given
     for message, arguments in {
-        r"one row a node \[60, dim\]": (one, other[:59], graph),
+        r"one row per node \[60, dim\]": (one, other[:59], graph),
         "k must lie between 1 and 59": (one, other, graph, 60),
         "not 0": (one, other, graph, 0),
-        "groups are one whole number a node": (one, other, graph, K, one[:, 0]),
+        "groups are one whole number per node": (one, other, graph, K, one[:, 0]),
         r"not int64 \[3\]": (one, other, graph, K, [1, 2, 3]),
         "point in one direction": (one, torch.ones(60, 3) * (1 + torch.arange(60))[:, None], graph),
         "not finite": (one / 0, other, graph),

@@ -166,13 +166,13 @@ def test_every_mistake_is_one_sentence_that_says_what_to_do() -> None:
         (lambda: evaluate(graph.x, graph, "pygcl-swapped", steps=19), "at least 20"),
         (lambda: evaluate(graph.x, graph, splits=0), "splits must be a whole number from 1"),
         (lambda: evaluate(graph.x, graph, seed=-1), "seed of the splits"),
-        (lambda: evaluate(graph.x[1:], graph), "one row a node [300, dim] of graph 'made', not [299, 12]"),
+        (lambda: evaluate(graph.x[1:], graph), "one row per node [300, dim] of graph 'made', not [299, 12]"),
         (lambda: evaluate(graph.x * torch.nan, graph), "3600 of 3600 values of the embeddings are not finite"),
         (lambda: evaluate(graph.x, graph, "public"), "has no train_mask and no val_mask and no test_mask"),
         (lambda: evaluate(overlapping.x, overlapping, "public"), "in two parts of one split"),
         (lambda: evaluate(no_labels.x, no_labels), "the graph has no labels (y)"),
         (lambda: evaluate(torch.eye(80), one_class), "fewer than two classes"),
-        (lambda: evaluate(torch.eye(80), floats), "one whole number a node [80], not torch.float32 [80]"),
+        (lambda: evaluate(torch.eye(80), floats), "one whole number per node [80], not torch.float32 [80]"),
         (lambda: neighbours(karate.x, karate, ks=(34,)), "k must lie between 1 and 33"),
         (lambda: clustering(karate.x, karate, repeats=0), "repeats must be at least 1"),
         (lambda: mean_interval([1.0]), "at least two values"),
@@ -182,7 +182,7 @@ def test_every_mistake_is_one_sentence_that_says_what_to_do() -> None:
         (lambda: evaluate(graph.x, graph, "svc-10-folds"), "'svc-10-folds' does not score one graph"),
         (lambda: evaluate(graph.x, graph, "full-ranking"), "protocols for it: best-on-test, linear-10-10-80"),
         (lambda: evaluate(torch.eye(3), load_graph("tastes")), "one matrix by each of the names user, item"),
-        (lambda: evaluate(graph.x, load_graph("rings")), "one row a graph [200, dim] of data 'rings', not [300, 12]"),
+        (lambda: evaluate(graph.x, load_graph("rings")), "one row per graph [200, dim] of data 'rings', not [300, 12]"),
     ]
     for name in DRAWN:
         sentence = f"protocol '{name}' wants at least 50 labelled nodes (5 to train on) and graph 'karate' has 34"

@@ -106,7 +106,7 @@ def test_every_mistake_is_one_sentence(labelled: Data) -> None:
         (lambda: lens([labelled.x, labelled.x], labelled), "differ in the seed only"),
         (lambda: lens([], labelled), "takes one embedding"),
         (lambda: lens([runs[0], runs[0]], labelled), "training seed 0"),
-        (lambda: lens(labelled.x[1:], labelled), "one row a node [100, dim]"),
+        (lambda: lens(labelled.x[1:], labelled), "one row per node [100, dim]"),
         (lambda: lens(labelled.x, labelled, steps=10, progress=False), "steps must be at least 20"),
         (lambda: plots.protocol_lens(pd.DataFrame({"protocol": ["public"]})), "has no column 'normalised'"),
     ]

@@ -1,4 +1,4 @@
-"""The gallery: a card and a page a notebook, which show all they have to show without network."""
+"""The gallery: a card and a page per notebook, which show all they have to show without network."""
 
 import re
 import subprocess

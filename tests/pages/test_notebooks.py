@@ -1,5 +1,6 @@
 """Every notebook: clean as committed, executed headless on the embedded graph and on Cora, shown by its page."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def test_a_notebook_is_committed_clean(name: str) -> None:
     assert book.metadata.kernelspec.name == "python3" and len(book.cells) <= 25
     code = [cell for cell in book.cells if cell.cell_type == "code"]
     assert not any(cell.outputs or cell.execution_count for cell in code)
-    assert "parameters" in code[0].metadata.tags and "assert" in code[-1].source
+    assert "parameters" in code[0].metadata.tags and "wb.claim(" in code[-1].source
     assert all(len(cell.source.splitlines()) <= 25 for cell in code)
     assert {"graph", "seed", "preset"} <= set(parameters(name))
 
@@ -48,6 +49,9 @@ def test_a_notebook_runs_headless_and_its_claims_hold(
     executed = nbformat.read(outcome.path, as_version=4)
     figures = sum(FIGURE in output.get("data", {}) for cell in executed.cells for output in cell.get("outputs", []))
     assert figures >= 2
+    claims = [output.data["text/plain"] for output in executed.cells[-1].outputs if "data" in output]
+    assert len(claims) >= 2 and all(re.fullmatch(r"✓ [^\n]{15,}\.", claim) for claim in claims), claims
+    assert any(re.search(r": .*\d", claim) for claim in claims)  # with which numbers
     gallery.build([outcome], tmp_path / "gallery")
     if CHROMIUM is None:
         pytest.skip("it ran and its claims hold, but there is no Chromium to look at its page with")

@@ -366,6 +366,46 @@ def test_mistakes_are_told_at_their_place(text: str, line: int, column: int, sen
     assert error._render_traceback_() == [f"FormulaError: {error}", shown, caret]
 
 
+BARE = [
+    ("degree > 3", 1, "degree takes one node", "degree(v) > 3"),
+    ("3 < degree", 5, "degree takes one node", "3 < degree(v)"),
+    ("degre >= core", 1, "degree takes one node", "degree(v) >= core(v)"),
+    ("not isolated", 5, "isolated takes one node", "not isolated(v)"),
+    ("ln(1 + pagerank) > 2", 8, "pagerank takes one node", "ln(1 + pagerank(v)) > 2"),
+    ("core(x) > 2 and degree > 1", 17, "degree takes one node", "core(x) > 2 and degree(x) > 1"),
+    ("exists u in N(v): degree >= 10", 19, "degree takes one node", "exists u in N(v): degree(u) >= 10"),
+    ("mean(degree for u in N(v)) > degree", 6, "degree takes one node", "mean(degree(u) for u in N(v)) > degree(v)"),
+    ("degree > 3 and exists u in N(v): core(u) > 2", 1, "degree takes one node",
+     "degree(v) > 3 and exists u in N(v): core(u) > 2"),
+    ("∀ w ∈ N(v): cos > 0.2", 13, "cos takes two nodes", "∀ w ∈ N(v): cos(w, v) > 0.2"),
+    ("cos > 0.2", 1, "cos takes two nodes", "mean(cos(u, v) for u in N(v)) > 0.2"),
+    ('attribute > attribute(v, "degree")', 1, "attribute takes one node and an attribute",
+     'attribute(v, 0) > attribute(v, "degree")'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "column", "sentence", "meant"), BARE)
+def test_a_term_without_its_node_is_answered_with_the_formula_that_was_meant(
+    text: str, column: int, sentence: str, meant: str
+) -> None:
+    with pytest.raises(rules.FormulaError) as told:
+        rules.parse(text)
+    assert str(told.value) == f"line 1, column {column}: {sentence}; did you mean {meant}?"
+    assert told.value.fields["nearest"] == meant and rules.parse(meant)
+
+
+def test_each_term_without_its_node_is_answered() -> None:
+    for name, term in TERMS.items():
+        with pytest.raises(rules.FormulaError, match=rf"^line 1, column 1: {name} takes .*; did you mean .*{name}\("):
+            rules.formula(name if term.sort == "truth" else f"{name} > 0.5")
+
+
+def test_a_node_may_be_called_as_a_term_is_and_two_mistakes_are_told_one_by_one() -> None:
+    assert rules.parse("exists core in N(v): degree(core) > 3") and rules.parse("degree(core) > 2")
+    with pytest.raises(rules.FormulaError, match=r"column 1: degree takes one node: degree\(v\)"):
+        rules.parse("degree > 3 and")
+
+
 def test_the_caret_points_into_long_lines_and_past_tabs() -> None:
     with pytest.raises(rules.FormulaError) as told:
         rules.parse("degree(v) > 3 and " * 30 + "degre(v) > 3 " + "and true " * 30)

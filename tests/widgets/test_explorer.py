@@ -278,7 +278,7 @@ def test_what_it_is_asked_for_must_exist(trained: tuple[wb.Run, Data], small_gra
         widgets.embedding_explorer(*trained, node=-1)
     with pytest.raises(UserError, match="differs from it in content"):
         widgets.embedding_explorer(trained[0], small_graph)
-    with pytest.raises(UserError, match="one row a node"):
+    with pytest.raises(UserError, match="one row per node"):
         widgets.embedding_explorer(trained[0].embeddings, small_graph)
 
 
@@ -486,4 +486,43 @@ def test_a_person_in_a_browser_brushes_clicks_and_slides(screen: Explorer, train
     screen.until(f"({screen.FIGURE})._fullData.length > 3")
     screen.python("explorer.select([1, 2, 3])")
     screen.marked([1, 2, 3])
+
+    # On a laptop the map takes the width that there is, and nothing that is told of it is cut.
+    page.set_viewport_size({"width": 1280, "height": 800})
+    screen.until(f"({screen.FIGURE}).clientWidth < 900")
+    screen.until(f"({screen.FIGURE}).querySelector('.nsewdrag').getBoundingClientRect().width > 700")
+    edge = f"({screen.FIGURE}).getBoundingClientRect().right"
+    told_of = f"[...({screen.FIGURE}).querySelectorAll('.gtitle-subtitle, .annotation-text')]"
+    screen.until(f"{told_of}.length >= 3 && {told_of}.every(e => e.getBoundingClientRect().right <= {edge})")
+
+    # A class alone, by the mouse and by the keys; and back.
+    others = f"({screen.FIGURE})._fullData.filter(t => t.customdata && t.marker.color == '#C8C8C8').map(t => t.name)"
+    page.locator(".embedding-alone button").get_by_text("2", exact=True).click()
+    screen.until(f'JSON.stringify({others}.sort()) == \'["0","1","3"]\'')
+    screen.until(f"{told_of}.filter(e => e.textContent == 'class 2').length == 1 && {told_of}.length == 2")
+    page.locator(".embedding-alone button").get_by_text("3", exact=True).press("Enter")
+    screen.until(f'JSON.stringify({others}.sort()) == \'["0","1","2"]\'')
+    page.locator(".workbench-undo").press("Enter")
+    screen.until(f'JSON.stringify({others}.sort()) == \'["0","1","3"]\'')
+    screen.marked([1, 2, 3])
+
+    # What is typed replaces the number that stands there, and the map shows where that node is.
+    span = f"(e => e.layout.xaxis.range[1] - e.layout.xaxis.range[0])({screen.FIGURE})"
+    wide = page.evaluate(f"() => {span}")
+    field = page.locator(".embedding-node input")
+    for number in ("33", "16"):
+        field.click()
+        page.wait_for_timeout(300)
+        page.keyboard.type(number)
+        page.keyboard.press("Enter")
+        page.locator(".embedding-near").get_by_text(f"Nearest in the embedding to node {number},").wait_for()
+    screen.until(f"{span} < {wide} / 3")
+    page.locator(".embedding-whole").click()
+    screen.until(f"{span} > {wide} / 2")
+    near = json.loads(screen.python("print(explorer.selection.tolist())"))
+    page.locator(".embedding-share input").fill("near <16>")
+    page.locator(".embedding-share input").press("Enter")
+    screen.until("document.querySelector('.embedding-shared option:nth-child(2)')?.textContent == 'near <16>'")
+    assert json.loads(screen.python("print(wb.widgets.selections['near <16>'].tolist())")) == near
+    assert "node=16" in screen.python("print(explorer.call())")
     assert not screen.errors, screen.errors

@@ -418,7 +418,7 @@ def test_it_asks_for_what_exists(small_graph: Data) -> None:
         "seed is -1": {"seed": -1},
         "samplers are a list": {"samplers": 3},
         "by the name of a sampler": {"options": {"hop-far": 3}},
-        "one row a node": {"embedding": torch.eye(3)},
+        "one row per node": {"embedding": torch.eye(3)},
     }.items():
         with pytest.raises(UserError, match=message):
             widgets.microscope(small_graph, **given)
@@ -511,8 +511,16 @@ def test_a_person_in_a_browser_sees_whom_each_sampler_chooses(screen: Page) -> N
     agree(16, 8, "uniform", "hop-near", "hardest", "e2neg")
 
     node = expected(graph, "uniform", 16, 8)[2]
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.wait_for_timeout(2_000)
     screen.click(node, "negatives 1, class")
-    page.locator(".microscope-told").get_by_text(f"node {node}", exact=True).first.wait_for()
+    answer = page.locator(".microscope-told").get_by_text(f"node {node}", exact=True).first
+    answer.wait_for()
+    rings, box = page.locator(".microscope-rings").bounding_box(), answer.bounding_box()
+    assert box["x"] >= rings["x"] + rings["width"] and rings["y"] <= box["y"] <= 750, "it is read beside the click"
+    for word in ("false:", "coupled:", "q:"):
+        explained = page.get_by_text(word).first.bounding_box()
+        assert explained["x"] > rings["x"] and rings["y"] < explained["y"] < rings["y"] + rings["height"]
     screen.until(f"({screen.FIGURE})._fullData.some(t => t.name == 'chosen 1' && t.x?.length == 1)")
     assert page.locator(".microscope-move").inner_text() == f"make node {node} the anchor"
     screen.click(node, "negatives 1, class")
@@ -524,7 +532,13 @@ def test_a_person_in_a_browser_sees_whom_each_sampler_chooses(screen: Page) -> N
     screen.until(f"({screen.FIGURE})._fullData.some(t => t.name == 'negatives 1, gradient share')")
     page.locator(".microscope-panel-3 select").select_option(NONE)
     agree(node, 8, "uniform", "hop-near", "e2neg")
-    anchor.fill("33")
+    page.locator(".workbench-undo").click()
+    agree(node, 8, "uniform", "hop-near", "hardest", "e2neg")
+    page.locator(".microscope-panel-3 select").select_option(NONE)
+    agree(node, 8, "uniform", "hop-near", "e2neg")
+    anchor.click()
+    page.wait_for_timeout(300)
+    page.keyboard.type("33")
     anchor.press("Enter")
     agree(33, 8, "uniform", "hop-near", "e2neg")
     anchor.fill("99")

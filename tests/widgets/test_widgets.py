@@ -1,5 +1,6 @@
 """The rule explorer: what each control changes, driven as an object and in a real browser."""
 
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from workbench import plots, rules, widgets
 from workbench.datasets import load_graph
 from workbench.errors import UserError
 from workbench.plots import network, style
+from workbench.rules.printing import figure
 from workbench.widgets import live, shell
 from workbench.widgets.rules import SAMPLE, TYPED
 
@@ -97,28 +99,134 @@ def test_what_is_typed_is_never_markup(explorer: widgets.RuleExplorer) -> None:
     assert "1 &lt; degree(v) and" in explorer.map.layout.title.text
 
 
+def drag(explorer: widgets.RuleExplorer, number: float, revision: int | None = None) -> None:
+    """Do what the page does when a hand moves the slider: it writes the number into the text."""
+    field = explorer.formula
+    text = field.threshold["before"] + figure(number) + field.threshold["after"]
+    told = {"text": text, "edit": field.seen + 1, "moved": True}
+    field.typed = {**told, "revision": field.revision if revision is None else revision}
+
+
 def test_the_slider_moves_the_first_threshold(explorer: widgets.RuleExplorer) -> None:
-    graph = load_graph("karate")
-    explorer.formula.value = "forall u in N(v): degree(u) >= 3 implies degree(v) > 2"
-    assert not explorer.threshold.disabled and explorer.threshold.value == 3 and explorer.threshold.step == 1
-    assert (explorer.threshold.min, explorer.threshold.max) == (1, 14)
-    assert "moves the 3 in <code>degree(u) &gt;= 3</code>" in explorer.moves.value
-    explorer.threshold.value = 5
-    moved = rules.evaluate(explorer.formula.value, graph, moved=torch.tensor([5.0, 2.0]))
-    assert all(moved[i] == value for i, value in shown(explorer.map).items())
+    graph, field = load_graph("karate"), explorer.formula
+    field.value = "forall u in N(v): degree(u) >= 3 implies degree(v) > 2"
+    assert (field.threshold["number"], field.threshold["step"], field.threshold["side"]) == ("3", 1, "degree(u)")
+    assert (field.threshold["min"], field.threshold["max"]) == (1, 14)
+    drag(explorer, 5)
+    assert field.value == "forall u in N(v): degree(u) >= 5 implies degree(v) > 2" and field.seen == 1
+    truth = rules.evaluate(field.value, graph)
+    assert all(truth[i] == value for i, value in shown(explorer.map).items())
     assert "degree(u) &gt;= 5" in explorer.map.layout.title.text and "degree(u) &gt;= 5" in explorer.tree.value
-    explorer.formula.value = "degree(v)"
-    assert explorer.threshold.disabled and "no number that could be moved" in explorer.moves.value
+    assert field.threshold["of"] == field.value and field.threshold["number"] == "5"
+    field.value = "degree(v)"
+    assert field.threshold == {"of": "degree(v)"}
     explorer.rule.value = "lgtc"
-    assert explorer.threshold.value == 0.01 and explorer.threshold.step < 0.01
-    explorer.formula.value = "-degree(v) > -5"
-    explorer.threshold.value = -3
-    assert "degree(v) &gt; -3" in explorer.map.layout.title.text
-    assert all(value == (-rules.evaluate("degree(v)", graph)[i] > -3) for i, value in shown(explorer.map).items())
-    explorer.formula.value = "degree(v) < 30000.5"
-    assert explorer.threshold.step == 100
-    explorer.threshold.value = 12340  # typed, between two steps
-    assert "degree(v) &lt; 12340" in explorer.map.layout.title.text
+    assert field.threshold["number"] == "0.01" and field.threshold["step"] < 0.01
+    drag(explorer, 0.02)  # of a name as well, and then it is that rule no longer
+    assert field.value.endswith("< 0.02") and explorer.rule.value == TYPED and "0.02" in explorer.card.value
+    field.value = " LGTC "
+    drag(explorer, 0.03)
+    assert field.value == rules.get("lgtc").formula.replace("0.01", "0.03")
+
+
+@pytest.mark.parametrize("name", rules.names())
+def test_the_number_of_a_named_rule_is_shown_as_it_is(explorer: widgets.RuleExplorer, name: str) -> None:
+    explorer.formula.value = "degree(v) > 9999"
+    explorer.rule.value = name
+    tree, field = rules.formula(name), explorer.formula
+    assert field.value == rules.get(name).formula and explorer.rule.value == name
+    assert explorer.latex.value == rf"$\displaystyle {html.escape(rules.to_latex(tree))}$"
+    assert explorer.scene.evaluation.formula == tree and html.escape(rules.get(name).says) in explorer.card.value
+    movable = rules.thresholds(tree)
+    assert ("number" in field.threshold) == bool(movable)
+    if movable:
+        assert float(field.threshold["number"]) == movable[0].value
+        assert field.threshold["min"] <= movable[0].value <= field.threshold["max"]
+
+
+NUMBERS = ["3", "0", "-7", "-0.5", "0.000000001", "1e-12", "3.14159265358979", "1000000", "-1e9", "999999999999999"]
+NUMBERS += ["1e15", "- 4", "(5)", "-( 2.50 )", "1.0E+3", ".5", "7."]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_any_number_that_is_typed_stays_and_all_texts_say_it(explorer: widgets.RuleExplorer, number: str) -> None:
+    field, value = explorer.formula, float(number.translate(str.maketrans("", "", "( )")))
+    for text in (f"degree(v) > {number} and true", f"{number}<degree(v)"):
+        field.value = text
+        assert field.value == text and explorer.message.value == ""
+        (movable,) = rules.thresholds(explorer.scene.evaluation.formula)
+        assert movable.value == value
+        assert field.threshold["of"] == text and float(field.threshold["number"]) == value
+        assert field.threshold["min"] <= value <= field.threshold["max"] and field.threshold["step"] > 0
+        written = field.threshold["before"] + field.threshold["number"] + field.threshold["after"]
+        assert rules.parse(written) == explorer.scene.evaluation.formula
+        for told in (explorer.card.value, explorer.map.layout.title.text, explorer.tree.value):
+            assert html.escape(figure(value)) in told
+        assert figure(value).split("e")[0] in explorer.latex.value
+        assert str(explorer.scene.evaluation.formula) in explorer.call()
+    drag(explorer, 2)
+    assert rules.thresholds(explorer.scene.evaluation.formula)[0].value == 2
+
+
+def test_a_slider_that_was_moved_before_the_rule_was_changed_moves_nothing(explorer: widgets.RuleExplorer) -> None:
+    field = explorer.formula
+    field.value = "degree(v) > 3"
+    before, late = dict(field.threshold), field.revision
+    explorer.rule.value = "lgtc"  # in the kernel; the page still has the slider of before
+    text = before["before"] + "5" + before["after"]
+    field.typed = {"text": text, "edit": 1, "moved": True, "revision": late}
+    assert field.value == rules.get("lgtc").formula and explorer.rule.value == "lgtc"
+    assert field.seen == 1  # so that the page shows it
+    field.typed = {"text": text, "edit": 2, "moved": False, "revision": late}  # what is typed is a wish of its own
+    assert field.value == text and explorer.rule.value == TYPED
+
+
+def test_what_was_changed_can_be_taken_back(explorer: widgets.RuleExplorer) -> None:
+    first = explorer.formula.value
+    explorer.rule.value = "bridge"
+    explorer.node.value = 9
+    drag(explorer, 2)
+    explorer.part.index = 1
+    explorer.undo.click()
+    assert explorer.part.index == 0 and "triangles(v) = 2" in explorer.formula.value
+    explorer.undo.click()
+    assert explorer.rule.value == "bridge" and explorer.formula.value == rules.get("bridge").formula
+    explorer.undo.click()
+    assert explorer.node.value == 5 and ringed(explorer.map) == ["node 5, chosen"]
+    explorer.undo.click()
+    assert explorer.rule.value == "ntsc" and explorer.formula.value == first and explorer.undo.disabled
+    assert r"\sum" in explorer.latex.value and "sum(total_degree" in explorer.map.layout.title.text
+
+
+def test_the_call_makes_the_same_explorer_again(explorer: widgets.RuleExplorer) -> None:
+    explorer.formula.value = "exists u in N(v): degree(u) >= 10"
+    explorer.semantics.value = "godel"
+    explorer.steepness.value = 0.5
+    explorer.node.value = 7
+    told: dict[str, Any] = {}
+    exec(explorer.call().replace("wb.widgets", "made = wb.widgets"), told)
+    again = told["made"]
+    assert again.call() == explorer.call() and shown(again.map) == shown(explorer.map)
+    assert again.steepness.value == 0.5 and not again.steepness.disabled
+    explorer.rule.value = "bridge"
+    assert 'rule="bridge"' in explorer.call()
+
+
+def test_the_field_suggests_what_this_graph_has(small_graph: Data) -> None:
+    small_graph.feature_names = ["age", 'a"b', "<b>", "line\nbreak", *map(str, range(36))]
+    field = widgets.rule_explorer(small_graph, "bridge").formula
+    assert field.names[:3] == ["age", "<b>", "0"] and 'attribute(v, "age") > 0' in field.examples
+    assert {"ntsc", "bridge"} <= {word.text for word in field.rules}
+    for example in field.examples:
+        rules.evaluate(example, small_graph)
+    for word in field.words:
+        if word.text.endswith(")") and "(v)" in word.text and word.text[0] != "N":
+            rules.evaluate(f"{word.text} > 0" if rules.parse(word.text).sort == "number" else word.text, small_graph)
+    bare = Data(edge_index=torch.tensor([[0, 1], [1, 0]]), num_nodes=2)
+    field = widgets.rule_explorer(bare, "degree(v) >= 1").formula
+    assert not field.names and not any(word.text.startswith(("cos", "attribute")) for word in field.words)
+    for example in field.examples:
+        rules.evaluate(example, bare)
 
 
 def test_graded_truths_follow_semantics_and_steepness(explorer: widgets.RuleExplorer) -> None:
@@ -147,7 +255,7 @@ def test_each_part_can_be_looked_at(explorer: widgets.RuleExplorer) -> None:
     assert "taken as u" in explorer.map.layout.title.text
     explorer.part.index = labels.index("cos(u, v) > 0.2")
     assert "share of pairs that fulfil it: over the nodes u in N(v)" in explorer.map.layout.title.text
-    explorer.threshold.value = 4  # a part stays chosen where the formula keeps its shape
+    drag(explorer, 4)  # a part stays chosen where the formula keeps its shape
     assert explorer.part.index == labels.index("cos(u, v) > 0.2")
 
 
@@ -225,7 +333,7 @@ def test_nobody_there_to_click_gets_the_same_pictures(monkeypatch: pytest.Monkey
 
 
 def test_an_embedding_is_checked_at_once_and_its_probe_trained_when_asked_for(small_graph: Data) -> None:
-    with pytest.raises(UserError, match="one row a node"):
+    with pytest.raises(UserError, match="one row per node"):
         widgets.rule_explorer(small_graph, "bridge", embedding=torch.eye(59))
     explorer = widgets.rule_explorer(small_graph, "degree(v)", embedding=torch.eye(60))
     assert not explorer.scene.measured
@@ -309,6 +417,21 @@ class Explorer(Screen):
         self.page.locator(".explorer-formula textarea").fill("")
         self.page.locator(".explorer-formula textarea").press_sequentially(formula, delay=5)
 
+    def slow(self, seconds: float) -> None:
+        """Let the kernel take so long for each formula."""
+        self.page.evaluate(
+            """code => {
+                const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+                return kernel.requestExecute({code}).done.then(() => true);
+            }""",
+            "import time\nfrom workbench.widgets.rule_scene import RuleScene\n"
+            "mean = globals().get('mean', RuleScene.mean)\n"
+            f"RuleScene.mean = lambda *told: (time.sleep({seconds}), mean(*told))[1]",
+        )
+
+    def field_holds(self, formula: str) -> None:
+        self.until(f"document.querySelector('.explorer-formula textarea').value == {json.dumps(formula)}")
+
     def theme(self, name: str) -> None:
         change = "theme => { window.jupyterapp.commands.execute('apputils:change-theme', { theme }) }"
         self.page.evaluate(change, name)
@@ -359,11 +482,14 @@ def test_a_person_in_a_browser_sees_what_each_control_does(screen: Explorer) -> 
     message.get_by_text("The picture still shows").wait_for()
 
     screen.type(formula.replace("3", "4"))
-    screen.title_holds("degree(u) &gt;= 4 implies degree(v) &gt; 2")  # before that, what is half typed moves the slider
+    screen.title_holds("degree(u) &gt;= 4 implies degree(v) &gt; 2")
     screen.until("document.querySelector('.explorer-message').innerText.trim() == ''")
-    page.locator(".explorer-threshold .noUi-handle").focus()
+    field, slider = page.locator(".explorer-formula textarea"), page.locator(".explorer-formula input[type=range]")
+    screen.until("!document.querySelector('.explorer-formula input[type=range]').disabled")
+    slider.focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
+    assert field.input_value() == formula.replace("3", "7")  # on the page itself, before the kernel answers
     screen.title_holds("degree(u) &gt;= 7")
     truth = rules.evaluate(formula, graph, moved=torch.tensor([7.0, 2.0]))
     screen.coloured({int(i): float(truth[i]) for i in network.ego(graph, 5).nodes})
@@ -382,6 +508,58 @@ def test_a_person_in_a_browser_sees_what_each_control_does(screen: Explorer) -> 
     assert page.evaluate(paper) == style.ON_DARK[style.PAPER]
     screen.theme("JupyterLab Light")
     screen.until(f"{paper} == '{style.PAPER}'")
+
+    # Numbers far from what the graph has stay as they were typed, and named rules keep theirs; the kernel is slow.
+    screen.slow(1.0)
+    for text in ("degree(v) > 3", "degree(v) > 123456.75", "degree(v) > -40", "degree(v) > 0.000000001"):
+        screen.type(text)
+        screen.title_holds(text.replace(">", "&gt;").replace("0.000000001", "1e-09"))
+        assert field.input_value() == text
+    for name in ("lgtc", "hub-periphery", "third-rule"):
+        page.locator(".explorer-rule select").select_option(name)
+        screen.field_holds(rules.get(name).formula)
+        screen.until("!document.querySelector('.explorer-formula input[type=range]').disabled")
+        page.wait_for_timeout(1_500)  # what a slider would send back arrives within
+        assert field.input_value() == rules.get(name).formula
+        assert page.locator(".explorer-rule select").evaluate("e => e.selectedOptions[0].text") == name
+        (first, *_) = rules.thresholds(rules.formula(name))
+        assert page.locator(".explorer-formula output").inner_text() == figure(first.value)
+    page.locator(".explorer-rule select").select_option("bridge")
+    slider.focus()
+    page.keyboard.press("ArrowRight")  # of the rule before, whose answer hasn't come yet
+    screen.field_holds(rules.get("bridge").formula)
+    page.wait_for_timeout(2_500)
+    assert field.input_value() == rules.get("bridge").formula
+    screen.type("degree(v) > 5")  # while the kernel works on each letter
+    page.wait_for_timeout(2_500)
+    assert field.input_value() == "degree(v) > 5"
+    screen.title_holds("degree(v) &gt; 5")
+    screen.slow(0)
+
+    screen.type("degree > 3")
+    message.get_by_text("did you mean degree(v) > 3?").wait_for()
+    screen.type("exists u in N(v): deg")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.keyboard.press("End")
+    page.keyboard.type(" > 2")
+    assert field.input_value() == "exists u in N(v): degree(u) > 2"
+    page.locator(".workbench-formula-examples button").nth(1).press("Enter")
+    screen.title_holds("exists u in N(v): degree(u) &gt;= 10")
+    page.locator(".workbench-undo").press("Enter")
+    screen.field_holds("exists u in N(v): degree(u) > 2")
+
+    page.get_by_text("Overlap with other rules").click()
+    overlap = "[...document.querySelectorAll('.js-plotly-plot')].find(e => e.layout?.title?.text?.includes('Overlap'))"
+    screen.until(f"({overlap}).querySelector('.heatmaplayer image')?.getBoundingClientRect().width > 100")
+    page.locator(".explorer-sections select").select_option(["attribute-outlier"])
+    page.locator(".explorer-rule select").select_option("ntsc")  # neither holds of any node
+    screen.until(f"({overlap})._fullData?.[0]?.z?.length == 1 && ({overlap}).querySelector('.textpoint')")
+    box = (
+        f"(e => [e.querySelector('.gtitle').getBoundingClientRect().right, e.getBoundingClientRect().right])({overlap})"
+    )
+    title, right = page.evaluate(box)
+    assert title <= right
 
     page.get_by_text("What labels say").click()
     screen.until("[...document.querySelectorAll('.js-plotly-plot')].some(e => e._fullData?.[0]?.error_y?.array)")

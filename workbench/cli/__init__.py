@@ -15,7 +15,7 @@ from dataclasses import fields
 from typing import NoReturn
 
 import workbench as wb
-from workbench.cli.output import FINE, INTERRUPTED, USER_MISTAKE
+from workbench.cli.output import FINE, INTERRUPTED, USER_MISTAKE, visible
 from workbench.errors import UserError, nearest, unknown
 
 UNCHANGED = "nothing was changed"
@@ -69,7 +69,7 @@ def _run(argv: list[str]) -> int:
         kept = args.kept
         return args.run(args) or FINE
     except UserError as error:
-        print("workbench:", " ".join(str(error).split()), file=sys.stderr)
+        print("workbench:", visible(" ".join(str(error).split())), file=sys.stderr)
         if caret := getattr(error, "caret", None):  # a formula shows the place
             print(caret, file=sys.stderr)
         return USER_MISTAKE

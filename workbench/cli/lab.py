@@ -13,7 +13,7 @@ JSON = False
 
 
 def add(option: Option) -> None:
-    option("notebook", nargs="?", default="00_tour", metavar="NOTEBOOK", help="default: %(default)s")
+    option("notebook", nargs="?", default="00_start", metavar="NOTEBOOK", help="default: %(default)s")
     option("--port", type=int, help="default: JupyterLab's")
     option("--no-browser", action="store_true", help="print the address instead of opening it")
 

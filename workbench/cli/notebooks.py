@@ -1,13 +1,17 @@
 """Execute notebooks from top to bottom, without a browser."""
 
+import contextlib
 import sys
+import threading
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 import workbench as wb
 from workbench.cli.output import FAILED, FINE, Option, add_settings, print_json, settings_of
 from workbench.errors import UserError
 
+CLEARED = "\r\033[K"  # the line on the terminal
 KEPT = "what was executed lies in the output folder"
 
 
@@ -22,24 +26,50 @@ def add(option: Option) -> None:
 
 def run(args: Namespace) -> int:
     parameters = settings_of(args.settings)
-    chosen = args.names or wb.notebooks.names()
+    chosen = list(dict.fromkeys(args.names)) or wb.notebooks.names()
     wb.notebooks.check(chosen, parameters)  # before the first one starts
     if args.gallery and Path(args.gallery).exists() and not Path(args.gallery).is_dir():
         raise UserError(f"--gallery {args.gallery!r} is a file; name a folder")
-    outcomes, html = [], not (args.no_html or args.gallery)
-    for name in chosen:
-        outcome = wb.notebooks.execute(name, parameters, args.out_dir, html=html, timeout=args.timeout)
-        outcomes.append(outcome)
-        if not args.json:
-            print(outcome, file=sys.stdout if outcome.ok else sys.stderr, flush=True)
-            if outcome.results:
-                print(f"\n{outcome.results}", flush=True)
+    from workbench.pages import together
+
+    outcomes, html = {}, not (args.no_html or args.gallery)
+    progress = together.Progress(chosen, Path(args.out_dir))
+    executed = together.execute(chosen, parameters, args.out_dir, html=html, timeout=args.timeout, progress=progress)
+    with contextlib.closing(executed), _shown(progress):
+        for outcome in executed:
+            outcomes[outcome.notebook] = outcome
+            if sys.stderr.isatty():
+                print(CLEARED, end="", file=sys.stderr, flush=True)
+            if not args.json:
+                print(outcome, file=sys.stdout if outcome.ok else sys.stderr, flush=True)
+                if outcome.results:
+                    print(f"\n{outcome.results}\n", flush=True)
+            if len(outcomes) < len(chosen) and not sys.stderr.isatty():
+                print(progress, file=sys.stderr, flush=True)
+    ordered = [outcomes[wb.notebooks.find(name).stem] for name in chosen]
     if args.gallery:
         from workbench.pages import gallery
 
-        index = gallery.build(outcomes, args.gallery)
+        index = gallery.build(ordered, args.gallery)
         megabytes = sum(file.stat().st_size for file in index.parent.iterdir()) / 1e6
         print(f"{index}: {len(outcomes)} notebooks, {megabytes:.1f} MB", file=sys.stderr if args.json else sys.stdout)
     if args.json:
-        print_json([{**vars(outcome), "ok": outcome.ok} for outcome in outcomes])
-    return FINE if all(outcome.ok for outcome in outcomes) else FAILED
+        print_json([{**vars(outcome), "ok": outcome.ok} for outcome in ordered])
+    return FINE if all(outcome.ok for outcome in ordered) else FAILED
+
+
+@contextlib.contextmanager
+def _shown(progress: object) -> Iterator[None]:
+    """Write on a terminal, every second, how far the notebooks are."""
+    ended = threading.Event()
+
+    def tick() -> None:
+        while not ended.wait(1):
+            print(f"{CLEARED}{progress}", end="", file=sys.stderr, flush=True)
+
+    if sys.stderr.isatty():
+        threading.Thread(target=tick, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import unicodedata
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -115,7 +116,7 @@ def print_json(value: Any) -> None:
 
 def show(args: Namespace, result: Any, text: object) -> None:
     """Print a result as JSON where that is asked for, else as text."""
-    print_json(result) if args.json else print(text)
+    print_json(result) if args.json else print("\n".join(map(visible, str(text).split("\n"))))
 
 
 def show_table(table: "pd.DataFrame | list[dict[str, Any]]", as_json: bool = False) -> None:
@@ -155,4 +156,11 @@ def _word(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.6g}"
-    return "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return visible("; ".join(map(str, value)) if isinstance(value, list) else str(value))
+
+
+def visible(text: str) -> str:
+    """Return a text in which signs that a terminal would act on, e.g. escapes and line ends, are written out."""
+    acts = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    signs = (sign.encode("unicode_escape").decode() if unicodedata.category(sign) in acts else sign for sign in text)
+    return "".join(signs)

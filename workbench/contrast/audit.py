@@ -107,7 +107,7 @@ class Audit:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row a quantity, named with its unit: "value", "low" and "high", nan where no interval makes sense.
+        """One row per quantity, named with its unit: "value", "low" and "high", nan where no interval makes sense.
 
         Alignment, uniformity and effective rank are of all nodes, the latter two the mean of both views.
         """
@@ -216,7 +216,7 @@ def audit(
     notes = {
         "sample": sampled,
         "similarities": compared,
-        "classes": "Without labels, one whole number a node, nothing is said of classes." * (missing == nodes),
+        "classes": "Without labels, one whole number per node, nothing is said of classes." * (missing == nodes),
         "labels": f"{missing:,} nodes have no label; their pairs are left out of rates." * (0 < missing < nodes),
         "synthetic": "Synthetic negatives are left out of all but the seconds." * (chosen.mixed is not None),
         "prior": "Gradients and q are of plain InfoNCE, not corrected for the class prior." * (chosen.class_prior > 0),
@@ -253,7 +253,7 @@ def _logits(chosen: Selection) -> int:
 def _untimed(chosen: Selection, rows: Tensor) -> str:
     """Return why a loss can't be timed by the way, "" where it can."""
     if not torch.equal(chosen.anchors, torch.arange(len(rows))):
-        return "The loss isn't timed: that takes one row a node, and not every node is an anchor, in order."
+        return "The loss isn't timed: that takes one row per node, and not every node is an anchor, in order."
     if _logits(chosen) * rows.shape[1] * (1 if chosen.shared else GATHERED) > MOST_PRODUCTS:
         return f"The loss isn't timed: its {_logits(chosen):,} logits would take too long to measure by the way."
     return ""

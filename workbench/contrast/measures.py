@@ -106,7 +106,7 @@ def views_of(embedding: Any, graph: Data, tau: float) -> Compared:
         u, v = by_node or [embedding.embeddings] * 2
         note = "Similarities are of both views' projections, which the run's last step compared."
         if not by_node:
-            note = "The run has no projections of two views with one row a node: its embeddings stand for both."
+            note = "The run has no projections of two views with one row per node: its embeddings stand for both."
         if embedding.contrast is not None and embedding.contrast.tau != tau:
             note += f" Gradients and q are at a temperature of {tau}; the run was trained at {embedding.contrast.tau}."
     if u.dim() != 2 or len(u) != nodes or u.shape != v.shape:
@@ -125,7 +125,7 @@ def _rows(matrix: Tensor, nodes: Positions) -> Tensor:
 
 
 def projections_by_node(run: Trained, nodes: int) -> tuple[Tensor, ...] | None:
-    """Return the projections of both views that a run compared, where they have one row a node, else None."""
+    """Return the projections of both views that a run compared, where they have one row per node, else None."""
     by_node = run.contrast is not None and run.contrast.nodes is None
     return run.projections if by_node and [len(rows) for rows in run.projections] == [nodes] * 2 else None
 

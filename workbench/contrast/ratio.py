@@ -112,7 +112,7 @@ def by_rows(
     Args:
         contrast: which pairs of the rows that it `prepared` count and how much; other arguments as for `ratio_loss`.
         reduce: takes logits s/tau + B [anchors, pairs] and weights [anchors, pairs] of a block of anchors against all
-            their candidates in each view that counts, and returns one number an anchor [anchors]. The weight of a
+            their candidates in each view that counts, and returns one number per anchor [anchors]. The weight of a
             row's pair with itself is 0.
         budget_mib: memory that a block may take. Where all together take more, each is recomputed in the backward pass.
     """

@@ -155,7 +155,9 @@ def check(graph: Data) -> None:
     for key in ("train_mask", "val_mask", "test_mask"):
         mask = graph.get(key)
         if mask is not None and (mask.dtype != torch.bool or mask.size(0) != nodes):
-            raise UserError(f"{key} must be boolean with one row a node ({nodes}), not {mask.dtype} {list(mask.shape)}")
+            raise UserError(
+                f"{key} must be boolean with one row per node ({nodes}), not {mask.dtype} {list(mask.shape)}"
+            )
     for key, wanted in (("node_names", nodes), ("feature_names", x.size(1))):
         names = graph.get(key)
         if names is not None and len(names) != wanted:
@@ -164,7 +166,7 @@ def check(graph: Data) -> None:
 
 def _check_labels(graph: Data, y: Tensor, nodes: int) -> None:
     if y.dim() != 1 or len(y) != nodes:
-        raise UserError(f"the labels y must be one number a node ({nodes}), not shape {list(y.shape)}")
+        raise UserError(f"the labels y must be one number per node ({nodes}), not shape {list(y.shape)}")
     if y.dtype != torch.long:
         raise UserError(f"the labels y must be class numbers as int64, not {y.dtype}")
     if int(y.min()) < 0:

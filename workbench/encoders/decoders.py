@@ -51,7 +51,7 @@ class AttributeDecoder(nn.Module):
 
         Args:
             codes: of all nodes [nodes, dim].
-            edge_index: [2, edges]; "gat" replaces self-loops by one a node.
+            edge_index: [2, edges]; "gat" replaces self-loops by one per node.
             rows: numbers of the nodes, each once.
         """
         if self.kind == "gat":

@@ -63,7 +63,7 @@ class GraphTensors:
     Args:
         graph: attributes x [nodes, features], dense, sparse or on disk, and edge_index [2, edges]. Self-loops are
             replaced by one per node, as in a graph convolution; a repeated edge counts as often as it is stored. A
-            sampled batch has num_sampled_nodes, a number a hop, anchors first, and `degree`, how many neighbours each
+            sampled batch has num_sampled_nodes, a number per hop, anchors first, and `degree`, how many neighbours each
             node has in the whole graph [nodes].
 
     Attributes:

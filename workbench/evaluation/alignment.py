@@ -42,10 +42,10 @@ class Agreement:
         summary: one row a measure of the whole: "value"; "low" and "high", the 95 % percentile bootstrap interval over
             nodes, where it is a mean over nodes; "chance", the value for embeddings that have nothing to do with each
             other: k / (nodes - 1) for the overlap, for the others what shuffled rows of the second embedding give.
-        nodes: one row a node, those that moved most first (least overlap, then largest distance): "node", "name" where
+        nodes: a row per node, those that moved most first (least overlap, then largest distance): "node", "name" where
             the graph has names, "class" (missing without), "overlap", "distance", "own class" and "abundance" by side,
             "degree".
-        classes: one row a class, by its name: "nodes", the mean "overlap" with its interval "low" to "high",
+        classes: one row per class, by its name: "nodes", the mean "overlap" with its interval "low" to "high",
             "confusion" by side and "confusion change" (other - one), "neighbourhood", "abundance" by side and
             "abundance change".
         confusion: for each embedding the share of the neighbours of nodes of a class (row) that are of a class (column)
@@ -96,7 +96,7 @@ def agreement(
     Args:
         one, other: runs, or matrices [nodes, dim]; the dimensions may differ.
         k: how many nearest nodes are compared.
-        groups: a whole number a node to take for its class [nodes], below 0 for none; None for the labels, if any. A
+        groups: a whole number per node to take for its class [nodes], below 0 for none; None for the labels, if any. A
             node without a class is a neighbour, but is counted for no class.
         seed: of the bootstrap and of the shuffled rows.
 
@@ -174,7 +174,7 @@ def _classes(graph: Data, groups: ArrayLike | None) -> pd.Categorical:
     labels = node_classes(graph) if groups is None else np.asarray(groups)
     if labels.shape != (graph.num_nodes,) or labels.dtype.kind not in "biu":
         shape = f"{labels.dtype} {list(labels.shape)}"
-        raise UserError(f"groups are one whole number a node [{graph.num_nodes}], not {shape}")
+        raise UserError(f"groups are one whole number per node [{graph.num_nodes}], not {shape}")
     occurring, codes = np.unique(np.maximum(labels.astype(np.int64), -1), return_inverse=True)
     none = int(occurring[0] < 0)
     names = graph.get("class_names") if groups is None else None

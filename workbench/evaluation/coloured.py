@@ -73,7 +73,7 @@ def map_folder(run: Embeddings | None) -> Path | None:
 
 
 def _values(run: Run, colour: Colour, graph: Data | None) -> tuple[NDArray[Any], str]:
-    """Return one value a node [nodes] and what it is called."""
+    """Return one value per node [nodes] and what it is called."""
     title = "colour"
     if isinstance(colour, str):
         if colour == HITS:

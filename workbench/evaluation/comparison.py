@@ -40,7 +40,7 @@ def compare(
         baselines: add those of the kind of data, which train nothing, and each method's untrained encoder.
 
     Returns:
-        One row a method or baseline: name; kind, "baseline", "untrained" or "trained"; the protocol's measures
+        One row per method or baseline: name; kind, "baseline", "untrained" or "trained"; the protocol's measures
         (accuracy and macro F1, or recall@20 ...), means in percent; of the first of them spread over splits (within a
         training seed, pooled; for a ranking the standard error over users); training seeds, how many; spread over seeds
         (of their means, nan for one seed); seconds and peak MiB of training, means over the seeds; protocol and solver.

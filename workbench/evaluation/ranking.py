@@ -41,7 +41,7 @@ def ranked(embeddings: Mapping[str, Any] | Scorer, data: HeteroData) -> pd.DataF
     It is asked for a block of users at a time, so that scores of all users never exist together.
 
     Returns:
-        One row a user with held-out items, in percent: `protocols.RANKING`. A UserError where none are held out.
+        One row per user with held-out items, in percent: `protocols.RANKING`. A UserError where none are held out.
     """
     test = held_out(data)
     if test is None or not test.size(1):

@@ -67,7 +67,7 @@ def strata(score: Values, value: Values, groups: int = 5, seed: int = 0) -> pd.D
     """
     score, value = np.asarray(score, np.float64), np.asarray(value, np.float64)
     if score.ndim != 1 or score.shape != value.shape:
-        raise UserError(f"one score and one value a node are needed, not {list(score.shape)} and {list(value.shape)}")
+        raise UserError(f"one score and one value per node are needed, not {list(score.shape)} and {list(value.shape)}")
     both = np.isfinite(score) & np.isfinite(value)
     score, value = score[both], value[both]
     if not score.size:

@@ -1,4 +1,4 @@
-"""The methods: a folder a family, one file each, found by name.
+"""The methods: a folder per family, one file each, found by name.
 
 Importing this package is cheap; torch is loaded by the first method that is looked up.
 """

@@ -15,7 +15,9 @@ from kaleido.errors import ChromeNotFoundError
 from nbformat import NotebookNode
 from plotly.offline import get_plotlyjs
 
-from workbench.pages.html import FIGURE, as_page, exporter, heading, height_of
+from workbench.pages import notebooks
+from workbench.pages.html import FIGURE, as_document, as_page, exporter, heading, height_of, rendered
+from workbench.pages.links import Site, relinked
 from workbench.pages.notebooks import Outcome, tagged
 
 WIDTH = 720  # pixels that a figure is laid out for at least; where there are fewer, it is shown smaller
@@ -63,15 +65,32 @@ def build(outcomes: Sequence[Outcome], folder: str | Path) -> Path:
             (folder / stale).unlink(missing_ok=True)
     (folder / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
     linked = [card for card in cards if card.outcome.ok]
+    site = Site({card.outcome.notebook for card in linked})
     for card, previous, following in zip(linked, [None, *linked], [*linked[1:], None], strict=False):
-        text = as_page(card.notebook, card.outcome.notebook, {"previous": previous, "next": following})
+        ways = {"previous": previous, "next": following}
+        text = as_page(card.notebook, card.outcome.notebook, ways, site.from_notebook)
         (folder / card.page).write_text(text, encoding="utf-8")
+    _documents(site, folder)
     reason = _draw([card for card in cards if card.figure], folder)
     drawn = [card.picture for card in cards if (folder / card.picture).exists()]
     index = folder / "index.html"
     template = exporter().environment.get_template("gallery.html.j2")
     index.write_text(template.render(cards=cards, drawn=drawn, reason=reason, quote=quote), encoding="utf-8")
     return index
+
+
+def _documents(site: Site, folder: Path) -> None:
+    """Write a page for each document that is linked to, from a page or from another document."""
+    source, written = notebooks.folder().resolve().parent / "docs", set[str]()
+    while waiting := [document for document in site.asked if document not in written]:
+        for document in waiting:
+            written.add(document)
+            page = folder / "docs" / Path(document).with_suffix(".html")
+            page.parent.mkdir(parents=True, exist_ok=True)
+            text = (source / document).read_text(encoding="utf-8")
+            body = relinked(rendered(text), site.from_document(document))
+            home = "../" * (document.count("/") + 1) + "index.html"
+            page.write_text(as_document(text, body, home), encoding="utf-8")
 
 
 def _richest(notebook: NotebookNode) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,29 +15,37 @@ from nbformat import NotebookNode
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
+from workbench.pages.links import relinked
 from workbench.plots.style import CONFIG
 
 FIGURE = "application/vnd.plotly.v1+json"
 HEIGHT = 450  # pixels of a figure that doesn't say how high it is
 
 
-def as_page(notebook: NotebookNode, name: str, links: Mapping[str, Any] | None = None) -> str:
+def as_page(
+    notebook: NotebookNode,
+    name: str,
+    links: Mapping[str, Any] | None = None,
+    lead: Callable[[str], str | None] = lambda _: None,
+) -> str:
     """Return an executed notebook as a page whose figures and formulas show offline; its name is a title if need be.
 
     Its links are the cards of the "previous" and the "next" notebook in a gallery, beside whose plotly.min.js the page
-    will lie; without any the page stands alone and holds plotly.js itself.
+    will lie; without any the page stands alone and holds plotly.js itself. `lead` is as for `links.relinked`.
     """
     shown = nbformat.from_dict(notebook)
     for cell in shown.cells:
         if cell.cell_type == "markdown":
-            cell.source = _rendered(cell.source, cell.get("attachments"))
+            cell.source = relinked(rendered(cell.source, cell.get("attachments")), lead)
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             text = data.get("text/markdown") or data.get("text/latex")
             if FIGURE in data:
                 output.data = {"text/html": _element(data[FIGURE])}
             elif text and "text/html" not in data:
-                output.data = {"text/html": _rendered(text)}
+                output.data = {"text/html": rendered(text)}
+            elif "<a " in (data.get("text/html") or ""):
+                data["text/html"] = relinked(data["text/html"], lead)
     alone = "" if links is not None else get_plotlyjs()
     resources = {"title": heading(notebook, name)[0], "links": links, "plotlyjs": alone, "quote": quote}
     written: str = exporter().from_notebook_node(shown, resources)[0]
@@ -71,7 +79,15 @@ def _formula(latex: str, display: str) -> str:
         return f'<code class="failed">{html.escape(failure)}</code>'
 
 
-def _rendered(markdown: str, attachments: Any = None) -> str:
+def as_document(markdown: str, body: str, home: str) -> str:
+    """Return a page that shows a document, of which `body` is the HTML, and leads to a home page."""
+    title = re.sub("[*`$]", "", markdown.partition("\n")[0].removeprefix("# "))
+    template = exporter().environment.get_template("document.html.j2")
+    return str(template.render(title=title, home=home, body=body))
+
+
+def rendered(markdown: str, attachments: Any = None) -> str:
+    """Return Markdown as HTML."""
     renderer = _Renderer(escape=False, exclude_anchor_links=True, attachments=attachments)
     return MarkdownWithMath(renderer=renderer).render(markdown)
 
@@ -95,4 +111,4 @@ def heading(notebook: NotebookNode, name: str) -> tuple[str, str]:
     title, _, text = unlinked.removeprefix("# ").partition("\n")
     sentences = re.split(r"(?<=[.?!])\s+", " ".join(text.partition("\n#")[0].split()))
     says = next((sentence for sentence in sentences if sentence.startswith("This notebook")), sentences[0])
-    return re.sub("[*`$]", "", title).strip(), _rendered(says)
+    return re.sub("[*`$]", "", title).strip(), rendered(says)

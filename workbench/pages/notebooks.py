@@ -5,7 +5,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from workbench.errors import UserError, nearest, unknown
 from workbench.pages.html import FIGURE, as_page
 
 KERNEL = "python3"
+# Figures stay data, from which a page is made; any other form repeats them, some with all of plotly.js.
+HEADLESS = {"PLOTLY_RENDERER": "plotly_mimetype", "WORKBENCH_HEADLESS": "1"}
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -79,7 +81,7 @@ def find(notebook: str | Path) -> Path:
 def parameters(notebook: str | Path) -> dict[str, Any]:
     """Return the parameters of a notebook with their defaults (None for a computed one), read from its tagged cell."""
     path = find(notebook)
-    source = "\n".join(cell.source for cell in tagged(_read(path), "parameters"))
+    source = "\n".join(cell.source for cell in tagged(read(path), "parameters"))
     try:
         statements = ast.parse(source).body
     except SyntaxError as error:
@@ -122,6 +124,7 @@ def execute(
     *,
     html: bool = True,
     timeout: int | None = None,
+    told: Callable[[str], object] | None = None,
 ) -> Outcome:
     """Execute a notebook from top to bottom in a fresh kernel, in the current folder.
 
@@ -132,6 +135,7 @@ def execute(
         out_dir: folder for the executed notebook and its page; made where missing.
         html: also write a page whose figures show offline.
         timeout: seconds that one cell may take; None: as long as it likes.
+        told: called after each cell that ran, with its id; a bar of progress is shown where there is none.
 
     Raises:
         UserError: unknown notebook or parameter, a value of the wrong type, or `out_dir` holds the source itself.
@@ -152,17 +156,17 @@ def execute(
 
     start, error = time.perf_counter(), None
     try:
-        # Figures stay data, from which a page is made; any other form repeats them, some with all of plotly.js.
-        with _environment(PLOTLY_RENDERER="plotly_mimetype", WORKBENCH_HEADLESS="1"):
+        with environment(**HEADLESS):
             papermill.execute_notebook(
                 str(source),
                 str(target),
                 parameters=values,
                 kernel_name=KERNEL,
-                progress_bar=sys.stderr.isatty(),
+                progress_bar=told is None and sys.stderr.isatty(),
                 execution_timeout=timeout,
                 # A kernel warns that its loopback connection is not encrypted, each time.
                 extra_arguments=["--IPKernelApp.log_level=40"],
+                on_cell_executed=lambda cell, **_: told(cell.id) if told else None,
             )
     except PapermillExecutionError as failure:
         error = _last_line(f"{failure.ename}: {failure.evalue}")
@@ -170,7 +174,7 @@ def execute(
         error = _last_line(f"{type(failure).__name__}: {str(failure).strip().splitlines()[0]}")
     seconds = time.perf_counter() - start
 
-    executed = _read(target)
+    executed = read(target)
     # A widget is dead without its kernel, and stores megabytes of JavaScript in the metadata.
     executed.metadata.pop("widgets", None)
     for cell in executed.cells:
@@ -178,7 +182,7 @@ def execute(
             cell.outputs = [output for output in cell.outputs if _WIDGET not in output.get("data", {})]
     nbformat.write(executed, target)
     if error is not None:
-        return Outcome(source.stem, target, None, seconds, "", _failed_cell(_read(source), executed), error)
+        return Outcome(source.stem, target, None, seconds, "", _failed_cell(read(source), executed), error)
     if html:
         page.write_text(as_page(executed, source.stem), encoding="utf-8")
     return Outcome(source.stem, target, page if html else None, seconds, _results(executed))
@@ -189,7 +193,8 @@ def tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
 
 
-def _read(path: Path) -> NotebookNode:
+def read(path: Path) -> NotebookNode:
+    """Return what a file holds; a UserError where it can't be read as a notebook."""
     try:
         return nbformat.read(path, as_version=4)
     except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
@@ -209,7 +214,7 @@ def _last_line(text: str) -> str:
 
 
 @contextlib.contextmanager
-def _environment(**variables: str) -> Iterator[None]:
+def environment(**variables: str) -> Iterator[None]:
     """Set environment variables, which a kernel inherits, and put the old ones back."""
     before = {name: os.environ[name] for name in variables if name in os.environ}
     os.environ.update(variables)

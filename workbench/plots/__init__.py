@@ -1,6 +1,7 @@
 """Pure functions from data to plotly figures, all in one look."""
 
 from workbench.plots.agreement import agreement_chart, agreement_maps, confusion_change, side_by_side
+from workbench.plots.contrast import pulled_and_pushed
 from workbench.plots.losses import loss_curves
 from workbench.plots.maps import embedding_epochs, embedding_map
 from workbench.plots.negatives import audit_chart, negative_cosines, negative_map
@@ -28,6 +29,7 @@ __all__ = [
     "negative_map",
     "negative_rings",
     "protocol_lens",
+    "pulled_and_pushed",
     "results_chart",
     "rule_map",
     "rule_overlap",

@@ -23,7 +23,7 @@ _WRITTEN = 12  # classes; the cells of more are too small to write in
 
 
 def agreement_chart(agreement: Agreement, names: tuple[str, str] = SIDES) -> go.Figure:
-    """Draw a row a class how far two embeddings, called by `names`, agree on it; without classes it is a UserError.
+    """Draw a row per class how far two embeddings, called by `names`, agree on it; without classes it is a UserError.
 
     Four panels: the mean neighbourhood overlap with its 95 % bootstrap interval over nodes and, dashed, what chance
     would give; the confusion in both embeddings; how alike the other classes around it are; its abundance in both.

@@ -13,7 +13,7 @@ from workbench.training.run import Run
 
 
 class History(NamedTuple):
-    """The history of a training: a row an epoch, as of a run; `name` tells it from others of its method."""
+    """The history of a training: a row per epoch, as of a run; `name` tells it from others of its method."""
 
     method: str
     name: str
@@ -37,7 +37,7 @@ def term_curves(histories: Sequence[History], heading: str, until: int | None = 
     """Draw each loss term of trainings in a panel of its own, also of one that is under way.
 
     Where `until` is given the axis of epochs ends there, so that a curve grows along it. A height, in pixels, is given
-    for a figure that takes half of the page; 0 is for the whole width and 250 a row.
+    for a figure that takes half of the page; 0 is for the whole width and 250 per row.
     """
     panels = list(dict.fromkeys((history.method, term) for history in histories for term in _terms(history.table)))
     columns = 2 if len(panels) in (2, 4) else min(2 if height else 3, len(panels))

@@ -1,11 +1,14 @@
 """The map of an embedding: as points, as a density where there are very many, and over the epochs of its training."""
 
+import html
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from torch_geometric.data import Data
 
 from workbench.evaluation import coloured, projection
@@ -18,6 +21,9 @@ from workbench.training.run import Run
 
 CELLS = 160  # of a density view, along the longer side
 LEGEND = 32  # classes; more cannot be told apart
+LETTERS = 78  # of a subtitle in a line, so that none is cut where the page is narrow
+GRID = 24  # cells along each side in which the densest place of a class is looked for
+ROOM = np.array([500, 380])  # pixels that a small map has for the names of its classes
 UNMEASURED = "how faithful it is, is being measured …"
 
 
@@ -31,7 +37,7 @@ def embedding_map(
     Args:
         run: a trained run. graph: its graph; without it, a colour of "label" loads the graph of that name again.
         colour: "label", "neighbourhood hit" (how faithful the map is about each node), the name of an entry of
-            `run.details` with one value a node, or such values [nodes] themselves. Whole numbers are drawn as classes,
+            `run.details` with a value per node, or such values [nodes] themselves. Whole numbers are drawn as classes,
             others on a colour scale.
         method: "umap" or "pca". seed: of the map, not of the training.
 
@@ -68,23 +74,26 @@ def map_figure(
     class_names: Names = None,
     names: Names = None,
     height: int = 560,
+    alone: int | None = None,
 ) -> go.Figure:
     """Draw a map with its nodes coloured by a value, one for each node of the graph [nodes], mapped or not.
 
     Whole numbers are classes, below 0 none, and drawn as a trace each, the small classes on top; others as one trace on
     a colour scale. `customdata` holds the node of each point. Where the graph has more nodes than are drawn as points,
     squares stand for the nodes in a cell, the fuller the darker, and hold no nodes. The title is that of the values,
-    the heading that of the figure; `names`, of the nodes of the graph, are shown where the mouse is.
+    the heading that of the figure; `names`, of the nodes of the graph, are shown where the mouse is. A class may stand
+    `alone`, on top of all others in grey.
     """
-    fig = style.figure(heading, "<br>".join(filter(None, [subtitle, told(drawn, len(values))])), height)
+    lines = [*textwrap.wrap(subtitle, LETTERS), told(drawn, len(values))]
+    fig = style.figure(heading, "<br>".join(lines), height)
     for number, axis in enumerate((fig.layout.xaxis, fig.layout.yaxis), start=1):
         axis.update(title=f"{drawn.method.upper()} {number} (no unit)", showticklabels=False, ticks="")
-    fig.update_layout(legend_title_text=title, margin_t=124 if subtitle else 104)
+    fig.update_layout(legend_title_text=title, margin_t=104 + 20 * (len(lines) - 1))
     shown = values[drawn.nodes]
     dense = len(drawn.nodes) < len(values) and len(drawn.nodes) >= projection.MAX_POINTS
     if np.issubdtype(shown.dtype, np.floating):
         return fig.add_traces(_numbers(drawn, shown, title, names, dense))
-    classes = _by_class(drawn, shown, title, class_names, names, dense)
+    classes = _by_class(drawn, shown, title, class_names, names, dense, alone)
     fig.update_layout(height=max(height, 190 + 20 * min(len(classes), LEGEND)))  # the legend is not to scroll
     return fig.add_traces(classes)
 
@@ -135,6 +144,38 @@ def told(drawn: Map, nodes: int) -> str:
     )
 
 
+def class_labels(
+    drawn: Map, values: NDArray[Any], class_names: Names = None, otherwise: str = "class ", alone: int | None = None
+) -> list[dict[str, Any]]:
+    """Return annotations that name each class where most of it lies on a map, the large ones first.
+
+    No two of them overlap on a map of 500 x 380 pixels: a name moves to the next best place, or is left out.
+    `values` are the classes of the nodes of the graph, below 0 none; `otherwise` is that of `style.class_name`.
+    """
+    low, span = drawn.points.min(axis=0), np.maximum(np.ptp(drawn.points, axis=0), 1e-12)
+    cells = np.minimum((drawn.points - low) / span * GRID, GRID - 1).astype(int)
+    shown, placed = values[drawn.nodes], list[tuple[str, NDArray[Any], NDArray[Any]]]()
+    classes, counts = np.unique(shown, return_counts=True)
+    for index in classes[np.argsort(-counts, kind="stable")].tolist():
+        if index < 0 or alone not in (None, index):
+            continue
+        name = textwrap.shorten(style.class_name(index, class_names, otherwise), 24, placeholder="…")
+        half = np.array([7 * len(name) + 10, 20]) / 2 / ROOM
+        full = np.zeros((GRID, GRID))
+        np.add.at(full, tuple(cells[shown == index].T), 1)
+        full = gaussian_filter(full, 1)
+        best = np.argsort(-full, axis=None)[: np.count_nonzero(full > full.max() / 20)]
+        places = np.clip((np.stack(np.unravel_index(best, full.shape), axis=1) + 0.5) / GRID, half, 1 - half)
+        free = [place for place in places if all((abs(place - at) >= half + its).any() for _, at, its in placed)]
+        if free:
+            placed.append((name, free[0], half))
+    look = {"showarrow": False, "font": {"size": 12, "color": style.INK}, "bgcolor": style.PAPER, "opacity": 0.85}
+    return [
+        {"text": html.escape(name), "x": float(at[0]), "y": float(at[1]), "borderpad": 1, **look}
+        for name, at, _ in ((name, low + at * span, half) for name, at, half in placed)
+    ]
+
+
 def mark(fig: go.Figure, nodes: Iterable[int] | None) -> None:
     """Set some nodes of a map off from the others, which fade; None takes the mark away."""
     chosen = None if nodes is None else np.fromiter(nodes, np.int64)
@@ -157,7 +198,8 @@ def _nodes(
 
 
 def _numbers(drawn: Map, shown: NDArray[Any], title: str, names: Names, dense: bool) -> list[go.Scattergl]:
-    scale = {"colorscale": style.SCALE, "colorbar": {"title": title}, "showscale": True}
+    bar = {"title": {"text": title, "side": "right"}, "thickness": 14}
+    scale = {"colorscale": style.SCALE, "colorbar": bar, "showscale": True}
     known = np.isfinite(shown)
     if dense:
         cells, places, counts = _cells(drawn)
@@ -174,7 +216,13 @@ def _numbers(drawn: Map, shown: NDArray[Any], title: str, names: Names, dense: b
 
 
 def _by_class(
-    drawn: Map, shown: NDArray[Any], title: str, class_names: Names, names: Names, dense: bool
+    drawn: Map,
+    shown: NDArray[Any],
+    title: str,
+    class_names: Names,
+    names: Names,
+    dense: bool,
+    alone: int | None,
 ) -> list[go.Scattergl]:
     classes, counts = np.unique(shown, return_counts=True)
     traces, full = [], {}
@@ -182,9 +230,9 @@ def _by_class(
         cells, places, within = _cells(drawn)
         table = np.stack([np.bincount(cells[shown == index], minlength=len(within)) for index in classes])
         most, full = classes[table.argmax(0)], _square(within)
-    for index in classes[np.argsort(-counts, kind="stable")].tolist():
+    for index in classes[np.lexsort((-counts, classes == alone))].tolist():
         name = f"no {title}" if index < 0 and title != "class" else style.class_name(index, class_names)
-        look = style.class_marker(index)
+        look = style.class_marker(index if alone in (None, index) else -1)
         legend = {"name": name, "legendrank": index + 1000, "showlegend": len(classes) <= LEGEND}
         if dense:
             mine = most == index
@@ -193,7 +241,7 @@ def _by_class(
             marker = {**full, "opacity": full["opacity"][mine], "color": look["color"]}
             traces.append(style.points(places[mine], marker, text, gl=True, **legend))
         else:
-            marker = {"opacity": 0.85, **look}
+            marker = {"opacity": 0.85 if alone in (None, index) else 0.5, **look}
             traces.append(_nodes(drawn, shown == index, marker, f"{title} {name}", names, **legend))
     return traces
 

@@ -22,6 +22,7 @@ from workbench.plots.style import Ids, Names
 Panels = Mapping[str, Audit | str]  # by sampler its audit, or a sentence that says why there is none
 Mapped = tuple[Map, str]  # a map and what it is of, in words
 MOST = 64  # negatives that are drawn or told one by one; of more, a sample
+NARROW = 58  # letters in a line under the title of a figure of half a page
 NOWHERE = np.full((1, 2), None)  # of what stands in the legend alone
 PANELS = {
     "false negatives (% of pairs)": "false negatives,<br>% of pairs",
@@ -34,7 +35,7 @@ MARKS = ("circle-open", "diamond-open", "square-open", "triangle-up-open")  # op
 
 
 def audit_chart(audits: Mapping[str, Audit]) -> go.Figure:
-    """Draw what the negatives of several samplers are like, a row a sampler, a panel a quantity.
+    """Draw what the negatives of several samplers are like, a row per sampler, a panel per quantity.
 
     The audits, by name, are those of `workbench.audit`; none is a UserError. The intervals are 95 % bootstrap intervals
     over the audited anchors; the dashed line is the rate of false negatives among random pairs.
@@ -116,6 +117,7 @@ def negative_cosines(
     said = others[np.isfinite(others)]
     every = f"grey: all {len(others):,} other nodes; a tick for each negative"
     note = every if len(said) else "nothing to compare: no attributes, and no embedding was given"
+    note = "<br>".join(textwrap.wrap(note, NARROW))
     fig = style.figure("Where they lie among all cosines", note, 430, **axes)
     low, high = (float(said.min()), float(said.max())) if len(said) else (0.0, 1.0)
     low, high = (low - 0.05, high + 0.05) if high - low < 1e-9 else (low, high)
@@ -143,11 +145,17 @@ def negative_cosines(
 
 
 def negative_map(
-    panels: Panels, mapped: Mapped | str, anchor: int, chosen: int | None = None, names: Names = None
+    panels: Panels,
+    mapped: Mapped | str,
+    anchor: int,
+    chosen: int | None = None,
+    names: Names = None,
+    shared: tuple[str, Ids] | None = None,
 ) -> go.Figure:
     """Draw the negatives of each sampler on a map of all nodes; other arguments as for `negative_cosines`.
 
-    Instead of the map there may be a sentence that says why there is none.
+    Instead of the map there may be a sentence that says why there is none. A selection of nodes, `shared` by its name,
+    stands out from the others.
     """
     fig = style.figure("Where they lie on the map", "", 430)
     style.bare(fig)
@@ -161,7 +169,8 @@ def negative_map(
     drawn, what = mapped
     trust = f"trustworthiness {drawn.trustworthiness:.2f} (1 = faithful)" if drawn.judged else UNMEASURED
     axes = "" if drawn.fitted == len(drawn.nodes) else f", axes by {drawn.fitted:,} nodes"
-    fig.update_layout(title_subtitle_text=f"{what}{axes}<br>{trust}")
+    lines = [*textwrap.wrap(f"{what}{axes}", NARROW), *textwrap.wrap(trust, NARROW)]
+    fig.update_layout(title_subtitle_text="<br>".join(lines), margin_t=40 + 16 * len(lines))
 
     def add(name: str, wanted: Any, marker: dict[str, Any], legend: str = "") -> None:
         mine = np.isin(drawn.nodes, wanted)  # a map of a sample lacks some
@@ -175,6 +184,9 @@ def negative_map(
     marker = {"size": 4 if len(drawn.nodes) <= 4_000 else 3, "color": style.FAINT}
     every = {"name": "all nodes", "hovertemplate": "node %{customdata}<extra></extra>"}
     fig.add_trace(style.points(drawn.points, marker, None, drawn.nodes, gl=True, **every))
+    if shared is not None:
+        look = {"size": 7, "color": style.COOL, "line": {"width": 1, "color": style.MUTED}}
+        add("shared", shared[1], look, html.escape(f"“{textwrap.shorten(shared[0], 24, placeholder='…')}”"))
     for place, (label, audit) in enumerate(panels.items()):
         look = {"symbol": MARKS[place % 4], "size": 10 + place, "color": sampler_colour(place), "line": {"width": 2}}
         short = html.escape(label if len(label) <= 24 else f"{label[:23]}…")

@@ -206,7 +206,7 @@ def stars(run: Run | Mapping[str, Tensor], graph: Data, shown: Sequence[int] | N
         raise UserError(f"node {wrong[0]} is no centre of a star; the centres are {', '.join(map(str, centres))}")
     titles = [f"centre {centre}" for centre in shown] + [""] * (6 - len(shown))
     panels = {"rows": 3, "cols": 3, "subplot_titles": titles, "vertical_spacing": 0.09, "horizontal_spacing": 0.11}
-    counts = f"{len(centres)} stars, {len(table):,} star edges; shown: {len(shown)}, a ring a hop from the centre"
+    counts = f"{len(centres)} stars, {len(table):,} star edges; shown: {len(shown)}, a ring per hop from the centre"
     fig = style.figure(f"The stars of E2Neg on {getattr(graph, 'name', 'the graph')}", counts, 780, **panels)
     labels = None if graph.y is None else graph.y.cpu().numpy()
     named: set[str] = set()

@@ -24,6 +24,11 @@ from workbench.plots.style import Ids
 COLOURS = ("class", "hops", "gradient share")
 RINGS = 10  # farther nodes share the last ring
 NO_PATH = "no path"
+READING = (
+    "false: of the anchor's own class, so pushed away by mistake; "
+    "coupled: some node lies within 2 hops of both, so an encoder of two layers moves them together; "
+    "q: from 0 to 1, how much of the pull to its positive the anchor keeps: near 0 its negatives are all easy"
+)
 _AROUND = 16  # neighbours, and neighbours' neighbours, that are drawn beside the paths
 _APART = 0.5  # by which the ring of those without a path stands off
 _GAP = np.radians(24)  # to both sides of where the rings' labels stand
@@ -160,9 +165,8 @@ def _ring_names(far: Ids, hops: Any) -> list[str]:
 def _grid(count: int, name: str, labelled: bool) -> go.Figure:
     rows, columns = max(1, (count + 1) // 2), min(max(count, 1), 2)
     panels = {"rows": rows, "cols": columns, "horizontal_spacing": 0.03, "vertical_spacing": 0.08}
-    note = "One ring a hop; the more of the anchor's gradient a negative takes, the larger it is"
-    if labelled:
-        note += "; labels are used to look, never to train"
+    note = "One ring per hop; the more of the anchor's gradient a negative takes, the larger it is"
+    note += "<br>labels are used to look, never to train" if labelled else ""
     fig = style.figure(f"The negatives of {name}", note, 230 + 430 * rows, **panels)
     style.bare(fig)
     legend = {"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemclick": False, "itemdoubleclick": False}
@@ -179,8 +183,17 @@ def _frame(fig: go.Figure, place: int, label: str, audit: Audit | str, words: li
     fig.update_xaxes(range=[-edge, edge], constrain="domain", **axes)
     fig.update_yaxes(range=[-edge, edge], constrain="domain", scaleanchor=f"x{number}", **axes)
     square, name = f'<span style="color:{sampler_colour(place)}">■</span>', html.escape(label)
-    text = f"{square} <b>{name}</b>:<br>{html.escape(numbers(audit))}"
-    above = {"xref": f"x{number} domain", "yref": f"y{number} domain", "x": 0.5, "y": 1.0, "yanchor": "bottom"}
+    told = html.escape(textwrap.fill(numbers(audit), 44)).replace("\n", "<br>")
+    text = f"{square} <b>{name}</b>:<br>{told}"
+    explained = {} if isinstance(audit, str) else {"hovertext": READING.replace("; ", "<br>")}
+    above = {
+        **explained,
+        "xref": f"x{number} domain",
+        "yref": f"y{number} domain",
+        "x": 0.5,
+        "y": 1.0,
+        "yanchor": "bottom",
+    }
     fig.add_annotation(text=text, showarrow=False, font={"size": 12}, **above)
     if isinstance(audit, str):
         why, font = html.escape(textwrap.fill(audit, 44)).replace("\n", "<br>"), {"size": 13, "color": style.MUTED}

@@ -59,7 +59,7 @@ def rule_map(reading: Reading, part: network.Piece, chosen: int | None = None, n
     """
     scale, clipped = _scale(reading)
     title = textwrap.wrap(reading.text, 62, max_lines=2, placeholder=" …")
-    fig = _figure(title, [*textwrap.wrap(reading.meaning + clipped, 90), part.told], 540)
+    fig = _figure(title, [*textwrap.wrap(reading.meaning + clipped, 66), part.told], 540)
     if part.edges.size:
         fig.add_trace(network.lines(part.places, part.edges))
     values = reading.values[part.nodes]
@@ -129,9 +129,14 @@ def rule_overlap(held: Mapping[str, NDArray[np.bool_]], left_out: Mapping[str, s
     shown = np.where(np.tri(len(sets), k=-1, dtype=bool), jaccard, np.nan)[1:, :-1]
     names = [_plain(name) for name in held]
     labels = [f"{name} ({int(count):,})" for name, count in zip(names, size, strict=True)]
-    what = "Jaccard index of the crisp truths: nodes that both hold of over nodes that either holds of;"
-    lines = [what, "in brackets the nodes of each"]
-    lines += [line for why in _reasons(left_out or {}) for line in textwrap.wrap(why, 80)]
+    what = (
+        "Jaccard index of the crisp truths: nodes that both hold of over nodes that either holds of; in brackets the "
+    )
+    lines = [
+        line
+        for why in [what + "nodes of each", *_reasons(left_out or {})]
+        for line in textwrap.wrap(why, 62, break_on_hyphens=False)
+    ]
     fig = _figure(["Overlap between rules"], lines, 280 + 30 * len(names))
     counts = np.vectorize("<br>{:,.0f} nodes both, {:,.0f} either".format)(both, either)
     text = [
@@ -140,6 +145,12 @@ def rule_overlap(held: Mapping[str, NDArray[np.bool_]], left_out: Mapping[str, s
     look = {"colorscale": [[0, style.LINE], [1, style.COOL]], "colorbar_title": "Jaccard", "texttemplate": "%{z:.2f}"}
     look |= {"text": text, "hovertemplate": "%{text}<br>Jaccard %{z:.3f}<extra></extra>"}
     fig.add_trace(style.squares(shown, labels[1:], labels[:-1], (0, 1), **look))
+    # Rules that hold of no node have no index; their square says so, lest the axes look empty.
+    row, column = np.argwhere(np.isnan(jaccard) & np.tri(len(sets), k=-1, dtype=bool)).T
+    if row.size:
+        hover = [f"{names[i]} and {names[j]}<br>hold of no node" for i, j in zip(row, column, strict=True)]
+        places = {"x": [labels[j] for j in column], "y": [labels[i] for i in row], "hovertext": hover}
+        fig.add_scatter(**places, mode="text", text="–", textfont_color=style.MUTED, hoverinfo="text", name="no index")
     plain = {"showgrid": False, "ticks": "", "showline": False}
     return fig.update_yaxes(autorange="reversed", **plain).update_xaxes(tickangle=-35, **plain)
 

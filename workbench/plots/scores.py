@@ -18,6 +18,7 @@ from workbench.studies.published import Cell
 from workbench.studies.study import Study
 from workbench.studies.verdicts import BETTER, MARGIN, REPRODUCED, UNDECIDED, WORSE, Verdict
 
+FEWEST = 3  # seeds of which an interval of the accuracy is drawn
 MEASURES = {"accuracy": "accuracy, %", "ms_an_epoch": "milliseconds an epoch", "peak_mib": "peak memory, MiB"}
 _LOOK = {
     REPRODUCED: (style.COLOURS[2], "circle"),
@@ -119,7 +120,7 @@ def protocol_lens(table: pd.DataFrame) -> go.Figure:
 
 
 def difference_chart(differences: pd.DataFrame, title: str = "Does it matter what the rules say?") -> go.Figure:
-    """Draw paired differences in accuracy with their intervals, one row a pair of conditions, one colour a graph.
+    """Draw paired differences in accuracy with their intervals, one row per pair of conditions, one colour per graph.
 
     The differences are those of `workbench.studies.differences`; none, from a single training seed, is a UserError.
     """
@@ -148,10 +149,10 @@ def difference_chart(differences: pd.DataFrame, title: str = "Does it matter wha
 
 
 def budget_chart(rows: pd.DataFrame, study: Study, graph: str | None = None) -> go.Figure:
-    """Draw accuracy, time and memory against the number of negatives, a line a sampler, all negatives as a band.
+    """Draw accuracy, time and memory against the number of negatives, a line per sampler, all negatives as a band.
 
-    A dot is a mean over the training seeds, its bar the 95 % t interval of the accuracy (from two seeds on) or the
-    range of the cost; grey band and line are those of all negatives.
+    A dot is a mean over the training seeds, its bar the 95 % t interval of the accuracy, which ends at 0 and 100 %, or
+    the range of the cost and of fewer than three seeds; grey band and line are those of all negatives.
 
     Args:
         rows: the long table. study: whose it is, "negatives" or one like it.
@@ -161,9 +162,12 @@ def budget_chart(rows: pd.DataFrame, study: Study, graph: str | None = None) -> 
         UserError: no such graph, several and none named, or several objectives.
     """
     table = _negatives(rows, study, graph)
+    seeds = table["seed"].nunique()
+    intervals = "95 % t interval of the accuracy, which ends at 100 %; range of the costs"
+    intervals = intervals if seeds >= FEWEST else "the range, as an interval takes three seeds"
     subtitle = (
-        f"means over {table['seed'].nunique()} training seeds ({study.protocols[0]}, {study.conditions[0].method}, "
-        f"{int(table['epochs'].iloc[0])} epochs); bars: 95 % t interval of the accuracy, range of the costs"
+        f"means over {seeds} training seed{'s' * (seeds != 1)} ({study.protocols[0]}, {study.conditions[0].method}, "
+        f"{int(table['epochs'].iloc[0])} epochs)<br>bars: {intervals}"
         "<br>grey: all other nodes as negatives"
     )
     heading, panels = f"How many negatives are enough on {table['data'].iloc[0]}?", {"rows": 1, "cols": len(MEASURES)}
@@ -188,10 +192,10 @@ def budget_chart(rows: pd.DataFrame, study: Study, graph: str | None = None) -> 
         fig.add_hline(y=whole[0], line={"color": style.GREY, "width": 1.5}, **below)
         fig.update_yaxes(title=title, rangemode="normal" if column == 1 else "tozero", row=1, col=column)
     fig.update_xaxes(
-        type="log", title="negatives an anchor, at most", tickvals=ticks, ticktext=[f"{k:g}" for k in ticks]
+        type="log", title="negatives per anchor, at most", tickvals=ticks, ticktext=[f"{k:g}" for k in ticks]
     )
     legend = {"orientation": "h", "y": -0.28, "x": 0, "font": {"size": 12}}
-    return fig.update_layout(legend=legend, margin={"t": 95, "b": 110})
+    return fig.update_layout(legend=legend, margin={"t": 112, "b": 110})
 
 
 def claims_chart(verdicts: Sequence[tuple[Cell, Verdict]]) -> go.Figure:
@@ -242,11 +246,14 @@ def _negatives(rows: pd.DataFrame, study: Study, graph: str | None) -> pd.DataFr
 
 
 def _ends(values: pd.Series) -> tuple[float, float, float]:
-    """Return the mean of a measure and the ends of its bar: a 95 % t interval of the accuracy, the range of a cost."""
-    if len(values) < 2 or values.name != "accuracy":
+    """Return the mean of a measure and the ends of its bar: a 95 % t interval of the accuracy, the range of a cost.
+
+    The t interval of two seeds is twelve times as wide as their difference is large, and tells of no share in percent.
+    """
+    if len(values) < FEWEST or values.name != "accuracy":
         return float(values.mean()), float(values.min()), float(values.max())
     interval = mean_interval(values.tolist())
-    return interval.mean, interval.low, interval.high
+    return interval.mean, max(interval.low, 0.0), min(interval.high, 100.0)
 
 
 def _check(table: pd.DataFrame, columns: tuple[str, ...], wanted: str) -> None:

@@ -122,7 +122,7 @@ def points(
 
 
 def squares(z: Any, rows: Sequence[str], columns: Sequence[str], ends: tuple[float, float], **more: Any) -> go.Heatmap:
-    """Return a square a row and column, in whose colour between two ends a number can be read."""
+    """Return a square per row and column, in whose colour between two ends a number can be read."""
     look = {"xgap": 2, "ygap": 2, "hoverongaps": False, "textfont_color": INK, "colorbar_thickness": 12}
     return go.Heatmap(z=z, x=columns, y=rows, zmin=ends[0], zmax=ends[1], **look, **more)
 

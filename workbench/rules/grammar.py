@@ -67,9 +67,10 @@ class FormulaError(UserError):
 
     Attributes:
         line, column: the place, from 1. caret: the line and the caret, two lines of text.
+        fields: "nearest" is the formula that was probably meant, where one is known.
     """
 
-    def __init__(self, sentence: str, text: str, at: int):
+    def __init__(self, sentence: str, text: str, at: int, **fields: object):
         *above, before = text[:at].split("\n")
         self.line, self.column = len(above) + 1, len(before) + 1
         shown = before + text[at:].split("\n")[0]
@@ -78,7 +79,7 @@ class FormulaError(UserError):
         cut = max(0, self.column - 60)
         lead = "…" if cut else ""
         self.caret = f"{lead}{shown[cut : cut + 100]}\n{' ' * (self.column - 1 - cut + len(lead))}^"
-        super().__init__(f"line {self.line}, column {self.column}: {sentence}")
+        super().__init__(f"line {self.line}, column {self.column}: {sentence}", **fields)
 
     def _render_traceback_(self) -> list[str]:
         return [*super()._render_traceback_(), *self.caret.split("\n")]

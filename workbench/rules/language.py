@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 
@@ -15,6 +16,7 @@ from lark import Lark, Token, Transformer, UnexpectedInput, v_args
 
 from workbench.errors import UserError, unknown
 from workbench.rules import syntax
+from workbench.rules.bare import bare_terms, completed, taken
 from workbench.rules.grammar import COMPARE, GRAMMAR, OPERATOR, FormulaError, Mistake, syntax_mistake
 from workbench.rules.printing import brief
 from workbench.rules.syntax import Node
@@ -41,17 +43,27 @@ def parse(text: str) -> Node:
     if len(text) > MOST_CHARACTERS:
         raise UserError(f"the formula has {len(text):,} characters; at most {MOST_CHARACTERS:,} are read")
     try:
-        _check_outline(text)
-        tree: Node = _parser().parse(text)  # type: ignore[assignment]
-        if tree.sort not in ("truth", "number"):
-            raise Mistake(f"{text.strip()[:40]!r} alone says nothing; write a term of it, e.g. degree(v)", 0)
-        _check_variables(tree)
-        return tree
+        return _read(text)
     except UnexpectedInput as error:
         mistake = syntax_mistake(error, text)
     except Mistake as error:
         mistake = error
+    for meant in completed(text):
+        with suppress(UnexpectedInput, Mistake):
+            _read(meant)
+            bare = bare_terms(text)[0][0]
+            sentence = f"{taken(bare.name)}; did you mean {meant}?"
+            raise FormulaError(sentence, text, bare.start, nearest=meant)
     raise FormulaError(mistake.sentence, text, mistake.at or 0)
+
+
+def _read(text: str) -> Node:
+    _check_outline(text)
+    tree: Node = _parser().parse(text)  # type: ignore[assignment]
+    if tree.sort not in ("truth", "number"):
+        raise Mistake(f"{text.strip()[:40]!r} alone says nothing; write a term of it, e.g. degree(v)", 0)
+    _check_variables(tree)
+    return tree
 
 
 @cache
@@ -93,7 +105,14 @@ def _check_known(kind: str, word: str, choices: Iterable[str], at: int | None = 
 def _want(sort: str, who: str, *parts: Node | None) -> None:
     for part in parts:
         if part is not None and part.sort != sort:
+            _check_bare(part)
             raise Mistake(f"{who} takes {_ARTICLE[sort]}, and `{brief(part, 40)}` is {_ARTICLE[part.sort]}", part.at)
+
+
+def _check_bare(part: Node) -> None:
+    """Refuse the name of a term where a node can't stand."""
+    if isinstance(part, syntax.Variable) and part.name in TERMS:
+        raise Mistake(f"{taken(part.name)}: {TERMS[part.name].example}", part.at)
 
 
 def _made(make: Callable[..., Node], _: str, children: list[Node | Token], __: object) -> Node:
@@ -158,6 +177,9 @@ class _Builder(Transformer[Token, Node]):
         if word == "=" and isinstance(left, syntax.Variable) and isinstance(right, syntax.Number):
             pass  # an option of a term, perhaps
         elif "node" in (left.sort, right.sort):
+            for side, other in ((left, right), (right, left)):
+                if other.sort != "node":
+                    _check_bare(side)
             _want("node", f"'{word}' beside a node", left, right)
             if word not in ("=", "!="):
                 raise Mistake(f"nodes are compared by = or !=, not by '{word}'", _place(operator))
@@ -206,8 +228,7 @@ class _Builder(Transformer[Token, Node]):
         nodes, rest = arguments[: term.nodes], arguments[term.nodes :]
         fits = len(nodes) == term.nodes and all(isinstance(node, syntax.Variable) for node in nodes)
         if not fits or len(rest) != term.attribute:
-            what = f"{'one node' if term.nodes == 1 else 'two nodes'}{' and an attribute' if term.attribute else ''}"
-            raise Mistake(f"{name} takes {what}: {term.example}")
+            raise Mistake(f"{taken(name)}: {term.example}")
         for attribute in rest:
             counts = isinstance(attribute, syntax.Number) and attribute.value >= 0 and attribute.value % 1 == 0
             if not counts and not isinstance(attribute, syntax.Text):

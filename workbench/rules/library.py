@@ -7,6 +7,7 @@ from workbench.errors import UserError
 from workbench.registry import Registry
 from workbench.rules.language import parse
 from workbench.rules.syntax import Node
+from workbench.rules.vocabulary import TERMS
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ def formula(rule: AnyRule) -> Node:
     if not isinstance(rule, str):
         raise UserError(f"a rule is a name or a formula, not {type(rule).__name__}")
     word = rule.strip()
-    # A formula has brackets; "true" and numbers aside, a word without any is meant as a name.
-    if re.fullmatch(r"[A-Za-z][\w-]*", word) and word.casefold() not in ("true", "false"):
+    # A formula has brackets; "true", numbers and terms aside, a word without any is meant as a name.
+    if re.fullmatch(r"[A-Za-z][\w-]*", word) and word not in TERMS and word.casefold() not in ("true", "false"):
         return parse(get(word).formula)
     return parse(rule)
 

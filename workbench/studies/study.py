@@ -109,7 +109,7 @@ class Study:
             raise UserError(f"a study takes a whole number of splits, at least 1 split, not {self.splits!r}")
 
     def _repr_html_(self) -> str:
-        """Show a line a condition in a notebook, below what is asked."""
+        """Show a line per condition in a notebook, below what is asked."""
         import pandas as pd
 
         seeds = f"{len(self.seeds)} seed{'s' * (len(self.seeds) != 1)}"

@@ -1,10 +1,13 @@
 """`fit`: train a method on data, or load the same request from the store."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 
 from workbench.datasets.kinds import KINDS, Kind, kind_of
 from workbench.errors import UserError
@@ -73,55 +76,67 @@ def fit(
     graph_hash = kind.content_hash(data)
     path = runs.folder(store, method, name, runs.key(method, config, seed, graph_hash, str(target)))
     moments = moments_of(config.epochs, snapshots)
-    known = runs.load(path) if not fresh and (path / "run.json").exists() else None
-    if known is not None and not missing(moments, known.snapshots, known.epochs):
-        return known
-    if target.type == "cpu":
-        refuse_if_too_large(method, config, kind, data)
-    inputs = kind.inputs(data).to(target)
-    randomness = Randomness(seed)
-    with peak_memory(target) as peak:
-        with torch.random.fork_rng():
-            torch.manual_seed(randomness.integer("init"))
-            model = METHODS.get(method)(config, inputs, randomness).to(target)
-        trainer = Trainer(model, config, randomness, path.with_name(f".{path.name}.checkpoint"), fresh, moments)
-        with deferred_interrupt() as asked_to_stop:
-            complete = trainer.run(callback, f"{method} on {name}" if progress else None, asked_to_stop)
-        embeddings, details = look(model)
-    if known is not None and complete:
+    with _turn(path):
+        known = runs.load(path) if not fresh and (path / "run.json").exists() else None
+        if known is not None and not missing(moments, known.snapshots, known.epochs):
+            return known
+        if target.type == "cpu":
+            refuse_if_too_large(method, config, kind, data)
+        inputs = kind.inputs(data).to(target)
+        randomness = Randomness(seed)
+        with peak_memory(target) as peak:
+            with torch.random.fork_rng():
+                torch.manual_seed(randomness.integer("init"))
+                model = METHODS.get(method)(config, inputs, randomness).to(target)
+            trainer = Trainer(model, config, randomness, path.with_name(f".{path.name}.checkpoint"), fresh, moments)
+            with deferred_interrupt() as asked_to_stop:
+                complete = trainer.run(callback, f"{method} on {name}" if progress else None, asked_to_stop)
+            embeddings, details = look(model)
+        if known is not None and complete:
+            trainer.checkpoint.unlink(missing_ok=True)
+            return runs.add_snapshots(path, trainer.snapshots)
+        projections = trainer.kept.get("projections", ())
+        run = Run(
+            method=method,
+            graph=name,
+            graph_hash=graph_hash,
+            config=config,
+            asked=changes(method, preset, config),
+            seed=seed,
+            embeddings=embeddings,
+            history=trainer.history(),
+            contrast=trainer.kept.get("contrast"),
+            seconds=trainer.seconds,
+            peak_mib=peak(),
+            device=describe(target),
+            versions=versions(),
+            complete=complete,
+            details=details,
+            projections=tuple(matrix.detach().float().cpu() for matrix in projections),
+            snapshots=trainer.snapshots,
+            kind=kind.name,
+            shape=kind.shape(inputs),
+            names=kind.names_of(data),
+            columns=kind.names_of(data, "feature_names"),
+            weights=weights_of(model),
+        )
+        if not complete:
+            trainer.save()
+            return run
+        run = runs.save(run, path, replace=fresh)
         trainer.checkpoint.unlink(missing_ok=True)
-        return runs.add_snapshots(path, trainer.snapshots)
-    projections = trainer.kept.get("projections", ())
-    run = Run(
-        method=method,
-        graph=name,
-        graph_hash=graph_hash,
-        config=config,
-        asked=changes(method, preset, config),
-        seed=seed,
-        embeddings=embeddings,
-        history=trainer.history(),
-        contrast=trainer.kept.get("contrast"),
-        seconds=trainer.seconds,
-        peak_mib=peak(),
-        device=describe(target),
-        versions=versions(),
-        complete=complete,
-        details=details,
-        projections=tuple(matrix.detach().float().cpu() for matrix in projections),
-        snapshots=trainer.snapshots,
-        kind=kind.name,
-        shape=kind.shape(inputs),
-        names=kind.names_of(data),
-        columns=kind.names_of(data, "feature_names"),
-        weights=weights_of(model),
-    )
-    if not complete:
-        trainer.save()
         return run
-    run = runs.save(run, path, replace=fresh)
-    trainer.checkpoint.unlink(missing_ok=True)
-    return run
+
+
+@contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Let one process at a time make a run where nobody is there to pause it; the others then load it."""
+    if os.environ.get("WORKBENCH_HEADLESS") != "1":
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        yield
 
 
 def untrained(run: Run, data: Any) -> Run:

@@ -133,7 +133,7 @@ class Trainer:
             self.snapshots[epoch] = torch.nn.functional.normalize(matrix).half()
 
     def history(self) -> pd.DataFrame:
-        """Return one row an epoch."""
+        """Return one row per epoch."""
         columns = list(self.rows[0]) if self.rows else ["epoch", "loss", "seconds"]
         return pd.DataFrame(self.rows, columns=columns).set_index("epoch")
 

@@ -29,7 +29,7 @@ class Run:
         graph_hash: hash of the data's content. kind: name of the kind of data.
         config: the full configuration, a frozen data class.
         embeddings: float32 [items, dim], items being nodes or graphs; by item name where there are several.
-        history: one row an epoch; columns "loss" (what was minimised), one per loss term, and "seconds".
+        history: one row per epoch; columns "loss" (what was minimised), one per loss term, and "seconds".
         contrast: the contrast that the last step used; None for an untrained encoder or a method without one.
         seconds: wall seconds of the training loop.
         peak_mib: peak memory during training and embedding, above what was in use before (resident memory on a CPU,

@@ -21,7 +21,7 @@ from workbench.errors import UserError, unknown
 from workbench.methods import METHODS, Config
 from workbench.training.code_version import code_version
 from workbench.training.run import Run
-from workbench.training.stored import COLUMNS, asked, folders, root, rows
+from workbench.training.stored import COLUMNS, asked, folders, root, rows, untrained
 
 
 def key(method: str, config: Config, seed: int, graph_hash: str, device: str) -> str:
@@ -162,7 +162,7 @@ def _config(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def find(word: str, store: str | Path | None = None) -> Path:
-    """Find a stored run by its folder, the start of its key, or METHOD/GRAPH for the latest such run."""
+    """Find a stored run by its folder, the start of its key, or METHOD/GRAPH for the latest that was trained."""
     if (Path(word) / "run.json").exists():
         return Path(word)
     paths = folders(store)
@@ -170,7 +170,7 @@ def find(word: str, store: str | Path | None = None) -> Path:
         method, graph = word.split("/", 1)
         latest = [path for path in paths if path.name.startswith(f"{method}_{graph}_")]
         if latest:
-            return latest[-1]
+            return next((path for path in reversed(latest) if not untrained(path)), latest[-1])
     matches = [p for p in paths if p.name == word or p.name.rsplit("_", 1)[-1].startswith(word)]
     if len(matches) == 1:
         return matches[0]
@@ -182,9 +182,12 @@ def find(word: str, store: str | Path | None = None) -> Path:
     raise unknown("run", word, {name.rsplit("_", 1)[0].replace("_", "/", 1) for name in names}, f"in {root(store)}")
 
 
-def table(store: str | Path | None = None) -> pd.DataFrame:
-    """Return the stored runs as a table, the latest last; a damaged folder is a row that says so."""
-    return pd.DataFrame(rows(store), columns=COLUMNS)
+def table(store: str | Path | None = None, baselines: bool = False) -> pd.DataFrame:
+    """Return the stored runs as a table, the latest last; a damaged folder is a row that says so.
+
+    With `baselines` also those that were not trained, marked in the column of that name.
+    """
+    return pd.DataFrame(rows(store, baselines), columns=COLUMNS)
 
 
 def _split_contrast(contrast: Contrast) -> tuple[dict[str, Any], dict[str, Tensor]]:

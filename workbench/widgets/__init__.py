@@ -2,21 +2,29 @@
 
 from workbench.widgets.comparison import Comparison, comparison
 from workbench.widgets.explorer import EmbeddingExplorer, embedding_explorer
+from workbench.widgets.first import FirstLook, first_look
 from workbench.widgets.negatives import Microscope, microscope
 from workbench.widgets.rules import RuleExplorer, rule_explorer
+from workbench.widgets.runs import RunsTable, runs_table
+from workbench.widgets.selections import selections
 from workbench.widgets.shell import Report
 from workbench.widgets.training import TrainingPanel, training_panel
 
 __all__ = [
     "Comparison",
     "EmbeddingExplorer",
+    "FirstLook",
     "Microscope",
     "Report",
     "RuleExplorer",
+    "RunsTable",
     "TrainingPanel",
     "comparison",
     "embedding_explorer",
+    "first_look",
     "microscope",
     "rule_explorer",
+    "runs_table",
+    "selections",
     "training_panel",
 ]

@@ -30,9 +30,11 @@ from workbench.randomness import Randomness
 from workbench.training.run import Run
 from workbench.widgets.brush import Ids
 from workbench.widgets.embedding_maps import Maps
+from workbench.widgets.tables import table
 
 LABELS = "uses labels to look, never to train"
 CLASS, CLUSTER, DEGREE, RULE, ERROR = "class", "cluster", "degree", "rule score", "probe error"
+KINDS = CLASS, CLUSTER  # what is drawn as classes
 CLUSTERS = 8  # where there are no classes to say how many
 FAR = 6  # edges; how far a path between two nodes is looked for
 NO_EDGES, OWN_EDGES, ALL_EDGES = "none", "of the selected nodes", "all"
@@ -46,11 +48,12 @@ class EmbeddingScene:
         epochs: after which an embedding was kept, ascending; empty for a run without snapshots.
         colour, rule: what nodes are coloured by, and the rule whose score that may be.
         drawn: the map, or a first picture of it. method, epoch: of the map; None for the trained embedding.
-        maps: all of them. edges: which edges the map shows.
+        maps: all of them. edges: which edges the map shows. alone: the class that stands alone on it, or None.
         selection: the selected nodes, int64 [selected]. chosen: the node whose nearest are listed, or None.
     """
 
     widget = "embedding explorer"
+    alone: int | None
 
     def __init__(
         self, run: Run, graph: Data, colour: str | None, method: str, node: int | None, rule: str, seed: int = 0
@@ -66,7 +69,7 @@ class EmbeddingScene:
         self.degree: Ids = np.diff(self.links.indptr).astype(np.int64)
         self.nodes = len(self.degree)
         known = [name for _, name in self.colours()]
-        self.colour, self.rule, self.edges = colour or known[0], rule, NO_EDGES
+        self.colour, self.rule, self.edges, self.alone = colour or known[0], rule, NO_EDGES, None
         if self.colour not in known:
             raise unknown("colour", self.colour, known, "of the embedding explorer on this graph")
         projection.projections.get(method)
@@ -87,6 +90,13 @@ class EmbeddingScene:
         names = (CLASS, CLUSTER, DEGREE, RULE, ERROR, HITS)
         labelled = self.classes is not None
         return [(written.get(name, name), name) for name in names if labelled or name not in (CLASS, ERROR)]
+
+    def kinds(self) -> list[tuple[str, int]]:
+        """Return the classes or clusters that nodes are coloured by, as (name, number), the number -1 for no class."""
+        if self.colour not in KINDS:
+            return []
+        names = self.class_names if self.colour == CLASS else None
+        return [(class_name(index, names), index) for index in np.unique(self.values(self.colour)[0]).tolist()]
 
     def move(self, method: str, epoch: int | None = None) -> bool:
         """Look at another map, or at a first picture where it has to be computed; return whether it is at hand."""
@@ -166,7 +176,7 @@ class EmbeddingScene:
         return text.tolist()
 
     def facts(self, rows: int | None = None) -> pd.DataFrame:
-        """Return the table of the selected nodes, one row a node, with the value on the screen; of the first `rows`."""
+        """Return a table of the selected nodes, one row per node, with the value shown; of the first `rows`."""
         nodes = self.selection[:rows]
         table = self._who.iloc[nodes].reset_index(drop=True)
         if self.classes is not None:
@@ -237,7 +247,11 @@ class EmbeddingScene:
         notes = [f"colour {LABELS}"] * (colour in (CLASS, ERROR))
         notes += [f"stands in for {self.awaited}"] * (self.awaited not in ("", self.drawn.method.upper()))
         class_names = self.class_names if colour == CLASS else None
-        fig = maps.map_figure(self.drawn, values, title, heading, " · ".join(notes), class_names, self._hover, 580)
+        shown, told = (self.drawn, values), " · ".join(notes)
+        fig = maps.map_figure(*shown, title, heading, told, class_names, self._hover, 580, self.alone)
+        # A figure on the screen keeps what it is not told to change, so that there is always a first annotation.
+        named = maps.class_labels(*shown, class_names, f"{title} ", self.alone) if colour in KINDS else []
+        fig.update_layout(annotations=named or [{"text": "", "showarrow": False}])
         if self.edges != NO_EDGES and fig.data[0].customdata is not None:
             fig.add_traces([self._overlay()])
             fig.data = (fig.data[-1], *fig.data[:-1])  # below the nodes
@@ -284,15 +298,3 @@ class EmbeddingScene:
         middle = self._unit()[nodes].mean(axis=0)
         cosine = float((count * middle @ middle - 1) / (count - 1)) if count > 1 else float("nan")  # of unit rows
         return "; ".join([*parts, f"mean cosine of two of them {cosine:.2f}"]) + "."
-
-
-def table(facts: pd.DataFrame) -> str:
-    """Return a table as HTML, its numbers short and its words escaped."""
-
-    def short(values: Any) -> list[str]:
-        whole = values.name != "cosine" and bool((values.dropna() == values.dropna().round()).all())
-        return ["–" if pd.isna(value) else f"{value:.0f}" if whole else f"{value:.3g}" for value in values]
-
-    shown = facts.assign(**{name: short(facts[name]) for name in facts.select_dtypes("floating").columns})
-    look = ".workbench-table :is(td, th) { padding: 1px 14px 1px 0; text-align: left; line-height: 1.6 }"
-    return f"<style>{look}</style>" + shown.to_html(index=False, border=0, classes="workbench-table")

@@ -8,16 +8,23 @@ import ipywidgets as ipw
 import numpy as np
 import plotly.graph_objects as go
 from torch_geometric.data import Data
+from traitlets import Tuple
 
 from workbench import rules
 from workbench.errors import UserError, node_number
 from workbench.evaluation import projection
 from workbench.training.run import Run
-from workbench.widgets.embedding_scene import ALL_EDGES, NO_EDGES, OWN_EDGES, RULE, EmbeddingScene, table
-from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, hint_of, look, row, small, wide
+from workbench.widgets.embedding_scene import ALL_EDGES, NO_EDGES, OWN_EDGES, RULE, EmbeddingScene
+from workbench.widgets.home import preamble, written
+from workbench.widgets.kinds import ALL, Kinds
+from workbench.widgets.search import search_field, zoom
+from workbench.widgets.selections import Take, selections
+from workbench.widgets.shell import Report, Shell, complaint, fit, headless, look, row, small, wide
+from workbench.widgets.tables import table
 
 TRAINED = "as trained"
 ROWS = 200  # of the table
+WRITTEN = 100  # selected nodes that the call names
 
 
 def embedding_explorer(
@@ -56,13 +63,15 @@ class EmbeddingExplorer(Shell):
     """The widget.
 
     Attributes:
-        colour, rule, method, links, epoch, node: the controls.
+        colour, rule, method, links, epoch, node, whole, share, shared, alone: the controls.
         message, told, near, table: what is told. figures: "map" and "graph".
+        looked_at: the selected nodes and the chosen one, or None, for the button that goes back.
 
     The map opens as a first picture by PCA, and says so; `coming` says what is being computed meanwhile.
     """
 
     scene: EmbeddingScene
+    looked_at = Tuple()
 
     def __init__(self, scene: EmbeddingScene) -> None:
         super().__init__(scene)
@@ -70,27 +79,41 @@ class EmbeddingExplorer(Shell):
         self._show({"map": self._figure(), "graph": scene.draw_graph()})
         self._brush(self._brushed, "map")
         self.children = self._arranged()
-        self._observe(self._draw, self.colour, self.rule, self.links)
+        self.looked_at = self._state
+        self.undo.keep(self.colour, self.rule, self.method, self.links, self.epoch, self.alone)
+        self.undo.keep(self, trait="looked_at")
+        self._observe(self._draw, self.colour, self.rule, self.links, self.alone)
         self._observe(self._move, self.method, self.epoch)
         self._observe(self._typed, self.node)
+        self._observe(self._shared_as, self.share)
+        self._observe(self._take, self.shared)
+        self._observe(self._take, self.shared, trait="version")
+        self.observe(self._back, "looked_at")
+        self.whole.on_click(lambda _: zoom(self.map, self.scene.drawn, None))
         self._mark(scene.selection)
         self._tell()
         self._follow(bool(scene.drawn.judged))
 
     def _make_controls(self) -> None:
         scene = self.scene
-        self.colour = ipw.Dropdown(options=scene.colours(), value=scene.colour, **look(78, "2 1 370px", "coloured by"))
+        self.colour = ipw.Dropdown(options=scene.colours(), value=scene.colour, **look(78, "2 1 290px", "coloured by"))
         usual: dict[str, Any] = {"value": scene.rule, "disabled": scene.colour != RULE, "continuous_update": False}
-        self.rule = ipw.Combobox(options=rules.names(), **usual, **look(32, "1 1 240px", "rule"))
-        self.method = ipw.Dropdown(options=projection.names(), value=scene.method, **look(32, "150px", "map"))
-        self.links = ipw.Dropdown(options=[NO_EDGES, OWN_EDGES, ALL_EDGES], **look(40, "220px", "edges"))
+        self.rule = ipw.Combobox(options=rules.names(), **usual, **look(32, "1 1 190px", "rule"))
+        self.method = ipw.Dropdown(options=projection.names(), value=scene.method, **look(32, "130px", "map"))
+        self.links = ipw.Dropdown(options=[NO_EDGES, OWN_EDGES, ALL_EDGES], **look(40, "190px", "edges"))
         usual = {"value": TRAINED, "disabled": not scene.epochs, "continuous_update": False}
         epochs = [(str(epoch), epoch) for epoch in scene.epochs] + [(TRAINED, TRAINED)]
         self.epoch = ipw.SelectionSlider(options=epochs, **usual, **look(42, "1 1 300px", "epoch"))
-        self.node = ipw.Text(placeholder=hint_of(scene.names), continuous_update=False, **look(36, "240px", "node"))
+        self.node = search_field(scene.names, **look(36, "1 1 240px", "node"))
+        self.whole = ipw.Button(icon="expand", tooltip="show the whole map", layout=ipw.Layout(width="42px"))
+        hint = "a name for the selected nodes"
+        self.share = ipw.Text(placeholder=hint, continuous_update=False, **look(58, "1 1 250px", "share as"))
+        self.shared = Take(**look(36, "1 1 170px", "take"))
+        self.kinds = Kinds()
+        self.alone = self.kinds.chosen
         self.message, self.told, self.near, self.table = (ipw.HTML() for _ in range(4))
         self._name("embedding", "colour", "rule", "method", "links", "epoch", "node", "message", "told", "near")
-        self._name("embedding", "table", "coming")
+        self._name("embedding", "table", "coming", "whole", "share", "shared", "alone")
 
     def _arranged(self) -> list[ipw.Widget]:
         hint = (
@@ -101,20 +124,40 @@ class EmbeddingExplorer(Shell):
             hint = "So many nodes are drawn as a density. Select them from Python: explorer.select(nodes)."
         if not self.scene.epochs:
             hint += " This run kept no embedding on the way: fit(..., snapshots=8) gives a slider over its epochs."
-        near = ipw.Box([self.near], layout=ipw.Layout(max_height="500px", overflow="auto"))
-        facts = ipw.Box([self.table], layout=wide("1 1 420px", max_height="420px", overflow="auto"))
+        near = ipw.Box([self.near], layout=wide("1 1 470px", max_height="520px", overflow="auto"))
+        facts = ipw.Box([self.table], layout=ipw.Layout(max_height="420px", overflow="auto"))
         self._graph_box = ipw.VBox([fit(), self.graph], layout=wide("1 1 420px", display="none"))
-        left, right = column("3 1 520px", fit(), self.map), column("1 1 300px", self.node, near)
+        self.epoch.layout.display = "" if self.scene.epochs else "none"
         return [
             row(self.colour, self.rule, self.method, self.links),
-            row(self.epoch),
+            row(self.node, self.whole, self.epoch, self.undo),
             self.message,
             self.coming,
             ipw.HTML(small(hint)),
-            row(left, right, align="flex-start"),
+            fit(),
+            self.map,
+            self.kinds,
             self.told,
-            row(facts, self._graph_box, align="flex-start"),
+            row(self.share, self.shared),
+            row(near, self._graph_box, align="flex-start"),
+            facts,
         ]
+
+    def call(self) -> str:
+        """Return the Python that makes this explorer as it stands."""
+        scene, node = self.scene, self.scene.chosen
+        usual = scene.colours()[0][1]
+        state = {"colour": None if scene.colour == usual else scene.colour, "method": scene.method, "rule": scene.rule}
+        made = written(embedding_explorer, "run", "graph", **state, node=node, seed=scene.seed)
+        controls = {"links": NO_EDGES, "epoch": TRAINED, "alone": ALL}
+        now = {name: getattr(self, name).value for name in controls}
+        lines = [f"explorer.{name}.value = {now[name]!r}" for name in controls if now[name] != controls[name]]
+        if node is None and 0 < len(self.selection) <= WRITTEN:
+            lines.append(f"explorer.select({self.selection.tolist()})")
+        elif node is None and len(self.selection):
+            lines.append(f"# {len(self.selection):,} nodes are selected, explorer.selection: share them by a name")
+        made = "\n".join([f"explorer = {made}", *lines, "explorer"]) if lines else made
+        return preamble(run=scene.run, graph=scene.graph) + made
 
     def select(self, nodes: Iterable[int]) -> None:
         """Select nodes, as a lasso does."""
@@ -131,7 +174,39 @@ class EmbeddingExplorer(Shell):
 
     def _typed(self) -> None:
         if self.node.value.strip():
-            self._typed_in(self.node.value, self.scene.names, self.scene.nodes, self.choose)
+            self._typed_in(self.node.value, self.scene.names, self.scene.nodes, self._find)
+
+    def _find(self, node: int) -> None:
+        """Choose a node that was looked for, and show the part of the map where it stands."""
+        self.choose(node)
+        if not zoom(self.map, self.scene.drawn, node):
+            self.message.value = complaint(f"Node {node} is not in the sample that the map shows.")
+
+    def _shared_as(self) -> None:
+        """Share the selected nodes by the name that was typed, for as long as it stands there."""
+        if name := self.share.value.strip():
+            selections[name] = self.selection
+
+    def _take(self) -> None:
+        """Select what another widget shares."""
+        if self.shared.value and self.shared.value != self.share.value.strip():
+            try:
+                nodes = self.shared.nodes(self.scene.nodes)
+            except UserError as error:
+                self.message.value = complaint(str(error))
+            else:
+                self.scene.chosen = None
+                self.select(nodes)
+
+    @property
+    def _state(self) -> tuple[tuple[int, ...], int | None]:
+        return tuple(self.selection.tolist()), self.scene.chosen
+
+    def _back(self, _: Any) -> None:
+        """Select what was selected before."""
+        if self.looked_at != self._state:
+            nodes, self.scene.chosen = self.looked_at
+            self.select(nodes)
 
     def _brushed(self, nodes: np.ndarray) -> None:
         self.scene.chosen, self.scene.selection = None, nodes
@@ -167,11 +242,13 @@ class EmbeddingExplorer(Shell):
     def _draw(self) -> None:
         self.rule.disabled = self.colour.value != RULE
         scene = self.scene
-        before = scene.colour, scene.rule, scene.edges
+        before = scene.colour, scene.rule, scene.edges, scene.alone
         try:
             figure = self._figure()
         except UserError as error:
-            scene.colour, scene.rule, scene.edges = before
+            scene.colour, scene.rule, scene.edges, scene.alone = before
+            with self._quietly():
+                self.kinds.offer(scene.kinds())
             kept = self.map.layout.legend.title.text or "what it did"
             self.message.value = complaint(f"{error}. The map still shows {kept}.")
             return
@@ -182,7 +259,10 @@ class EmbeddingExplorer(Shell):
     def _figure(self) -> go.Figure:
         scene = self.scene
         scene.colour, scene.rule, scene.edges = self.colour.value, self.rule.value, self.links.value
-        return scene.draw_map().update_layout(dragmode="lasso", clickmode="event")
+        with self._quietly():
+            self.kinds.offer(scene.kinds())
+        scene.alone = None if self.alone.value == ALL else self.alone.value
+        return scene.draw_map().update_layout(dragmode="lasso", clickmode="event", showlegend=False)
 
     def _listen(self, name: str) -> None:
         if name == "map":  # a click in the graph chooses nothing
@@ -202,5 +282,7 @@ class EmbeddingExplorer(Shell):
     def _selected(self) -> None:
         """Tell of other selected nodes, and draw them in the graph."""
         self._tell()
+        self.looked_at = self._state
+        self._shared_as()
         if len(self.selection):
             self._show({"graph": self.scene.draw_graph()})

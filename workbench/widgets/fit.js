@@ -19,6 +19,10 @@ export default {
       model.set("dark", light ? light === "false" : system.matches);
       model.save_changes();
     };
+    // What is typed into a field in which a node is looked for replaces what stands there.
+    const chosen = ({ target }) => target.closest?.(".workbench-search") && setTimeout(() => target.select?.());
+    document.addEventListener("focusin", chosen, { signal });
+
     const theme = new MutationObserver(look);
     theme.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
     system.addEventListener("change", look, { signal });

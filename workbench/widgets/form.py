@@ -158,7 +158,7 @@ class Form(Controls, ipw.VBox):
         elif get_origin(kind) is Literal:
             make, more["options"] = ipw.Dropdown, get_args(kind)
         elif kind == WORDS:
-            make, more = ipw.Textarea, {"value": "\n".join(value), "rows": 2, "placeholder": "one a line"}
+            make, more = ipw.Textarea, {"value": "\n".join(value), "rows": 2, "placeholder": "one per line"}
         elif (make := CONTROLS.get(kind)) is None:
             return
         field = self.fields[name] = make(description=name, tooltip=about, **more, **look(LABEL, "auto"))

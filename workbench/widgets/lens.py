@@ -17,6 +17,7 @@ from torch_geometric.data import Data
 from workbench.config import check_options
 from workbench.contrast.audit import Audit, audit
 from workbench.contrast.measures import Compared, projections_by_node, views_of
+from workbench.contrast.negatives.samplers import clustered
 from workbench.contrast.negatives.selection import SAMPLERS, Selection, choose, compared, context_of
 from workbench.contrast.pairs import Contrast
 from workbench.datasets.attributes import in_memory
@@ -28,6 +29,7 @@ from workbench.training.run import Run
 Options = Mapping[str, Mapping[str, Any]]
 TRAINED = "as trained"
 PANELS, TRIES = 4, 6
+AT_ONCE = 5_000  # nodes; clusters of more take longer than a first picture may
 WIDE = 2_000  # columns of attributes above which they are reduced before they are mapped
 
 
@@ -73,8 +75,8 @@ class Lens:
         contrast: Contrast | None = getattr(run, "contrast", None)
         self._views = projections_by_node(run, self.nodes) if contrast else None
         self.contrast = contrast if contrast and (contrast.nodes is not None or self._views) else None  # of nodes
-        own = self.contrast.tau if self.contrast else 0.5
-        self.tau = Contrast(own if tau is None else tau).tau  # refuses what is no temperature
+        self.usual_tau = self.contrast.tau if self.contrast else 0.5
+        self.tau = Contrast(self.usual_tau if tau is None else tau).tau  # refuses what is no temperature
         self.graph, self.embedding = graph, embedding
         self.names: Sequence[object] | None = graph.get("node_names")
         self.options = {name: check_options(SAMPLERS, name, given) for name, given in options.items()}
@@ -82,6 +84,7 @@ class Lens:
         self.bare = embedding is None and graph.x is None
         self.labelled = classes(graph) is not None
         self._lists: dict[object, Selection] = {}
+        self._looked: set[object] = set()
         self.maps: dict[str, Mapped | str] = {}
         self._first: Mapped | str | None = None
         self.look = lru_cache(8 * PANELS * TRIES)(self._look)
@@ -112,6 +115,12 @@ class Lens:
         options = ", ".join(f"{name}={value}" for name, value in self.options.get(sampler, {}).items())
         return f"{sampler} ({options})" if options else sampler
 
+    def takes_long(self, sampler: str, k: int, seed: int) -> bool:
+        """Return whether a sampler first has to cluster a large graph, which it did for nobody so far."""
+        if sampler == TRAINED or self.nodes <= AT_ONCE or (sampler, k, seed) in self._looked:
+            return False
+        return SAMPLERS.get(sampler).__module__ == clustered.__name__
+
     def _look(self, sampler: str, anchor: int, k: int, seed: int) -> Look | str:
         """Return whom a sampler chooses for an anchor, or the sentence that says why it can't."""
         try:
@@ -119,6 +128,8 @@ class Lens:
             return Look(chosen, self._audited(chosen), self.names)
         except UserError as error:
             return str(error)
+        finally:
+            self._looked.add((sampler, k, seed))
 
     def _chosen(self, sampler: str, anchor: int, k: int, seed: int) -> Selection:
         if sampler == TRAINED:
@@ -211,6 +222,7 @@ class Lens:
     def drawn(self, generator: np.random.Generator, samplers: Sequence[str], k: int, seed: int) -> int:
         """Draw an anchor; one with a false or a coupled negative where a few draws find any."""
         rows = self.contrast.nodes if self.contrast and TRAINED in samplers else None
+        samplers = [name for name in samplers if not self.takes_long(name, k, seed)]
         for _ in range(TRIES):
             node = int(generator.choice(self.nodes if rows is None else rows.cpu().numpy()))
             looks = (self.look(name, node, k, seed) for name in samplers)

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -14,6 +15,7 @@ from workbench import plots
 from workbench.contrast.audit import Audit
 from workbench.errors import UserError, unknown
 from workbench.plots.negatives import Mapped, numbers, sampler_colour
+from workbench.widgets.brush import Ids
 from workbench.widgets.lens import TRAINED, Lens, Look, words
 from workbench.widgets.shell import small
 
@@ -26,6 +28,8 @@ class Scene:
 
     Attributes:
         samplers: by panel, NONE for an empty one. anchor: node id. k, seed: as for `select`.
+        hasty: whether samplers that take long, see `Lens.takes_long`, are left for later, and only said to be coming.
+        shared: a name and the nodes that are shared by it, see `selections`, or None.
     """
 
     widget: ClassVar[str] = "microscope"
@@ -35,6 +39,8 @@ class Scene:
     anchor: int
     k: int
     seed: int
+    hasty: bool = False
+    shared: tuple[str, Ids] | None = None
 
     @cached_property
     def looks(self) -> dict[str, Look | str]:
@@ -44,9 +50,24 @@ class Scene:
             label = self.lens.label(name)
             if label in looks:
                 looks[f"{label}, panel {place}"] = f"{name} is shown in another panel; choose another sampler here"
+            elif name in self.coming:
+                looks[label] = f"{name} clusters the whole graph first: its negatives are being computed …"
             elif name != NONE:
                 looks[label] = self.lens.look(name, self.anchor, self.k, self.seed)
         return looks
+
+    @cached_property
+    def coming(self) -> list[str]:
+        """The samplers that are left for later."""
+        lens = self.lens
+        return [
+            name for name in self.samplers if name != NONE and self.hasty and lens.takes_long(name, self.k, self.seed)
+        ]
+
+    def compute(self) -> None:
+        """Compute whom the samplers choose that were left for later; another scene of the same lens then has them."""
+        for name in self.coming:
+            self.lens.look(name, self.anchor, self.k, self.seed)
 
     @property
     def panels(self) -> dict[str, Audit | str]:
@@ -68,7 +89,7 @@ class Scene:
 
     def draw_map(self, mapped: Mapped | str, chosen: int | None) -> go.Figure:
         """Draw the negatives on a map."""
-        return plots.negative_map(self.panels, mapped, self.anchor, chosen, self.lens.names)
+        return plots.negative_map(self.panels, mapped, self.anchor, chosen, self.lens.names, self.shared)
 
     def page(self, figures: dict[str, go.Figure]) -> list[str | go.Figure]:
         """Return what the static twin shows."""
@@ -89,7 +110,7 @@ class Scene:
         return small(f"Each panel {afresh}; “{TRAINED}” would show {of}.")
 
     def table(self) -> pd.DataFrame:
-        """Return one row a sampler and negative: the audit, the sampler's reasons ("reason_...") and the sentence."""
+        """Return one row per sampler and negative: the audit, the sampler's reasons ("reason_...") and the sentence."""
         tables = {label: look.table for label, look in self.looks.items() if isinstance(look, Look)}
         if not tables:
             return pd.DataFrame(columns=["sampler", "anchor", "negative", "same_class", "sentence"])
@@ -149,6 +170,19 @@ class Scene:
         """Return the sentence of a negative as HTML, with the node and a false negative made to stand out."""
         loud = {"node": "<b>{}</b>", "false": '<b style="color:var(--jp-error-color1,#D32F2F)">{}</b>', "": "{}"}
         return "".join(loud[kind].format(html.escape(piece)) for piece, kind in words(pair, self.lens.names))
+
+    def within(self) -> str:
+        """Tell how many of the negatives are in the selection that is shared, as HTML; nothing without one."""
+        if self.shared is None:
+            return ""
+        name, nodes = self.shared
+        looks = {label: look for label, look in self.looks.items() if isinstance(look, Look)}
+        counts = [
+            f"{np.isin(look.audit.pairs['negative'], nodes).sum()} of {len(look.audit.pairs)} of {html.escape(label)}"
+            for label, look in looks.items()
+        ]
+        anchor = "is" if self.anchor in nodes else "is not"
+        return small(f"The anchor {anchor} in “{html.escape(name)}”; of the negatives are: {', '.join(counts)}.")
 
     def note(self) -> str:
         """Return what else is to be known, as HTML."""

@@ -1,27 +1,33 @@
 """The microscope: whom several samplers choose as the negatives of one anchor, side by side, and why."""
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
 from torch import Tensor
 from torch_geometric.data import Data
+from traitlets import Tuple
 
 from workbench.errors import UserError, node_number
 from workbench.evaluation import projection
 from workbench.plots.negatives import MOST
-from workbench.plots.rings import COLOURS
+from workbench.plots.rings import COLOURS, READING
 from workbench.randomness import Randomness
 from workbench.training.run import Run
+from workbench.widgets.home import preamble, written
 from workbench.widgets.lens import PANELS, Lens, Look, Options
 from workbench.widgets.negative_scene import NONE, Scene
-from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, hint_of, look, row, small
+from workbench.widgets.search import search_field
+from workbench.widgets.selections import Take
+from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row, small
 
-SUGGESTED = 3_000  # names that are offered while one is typed
+RINGS, AROUND = 300, 230  # pixels of a row of panels beside the sentences, and of what is above and below them
 LABELS = "class — uses labels to look, never to train"
 
 
@@ -77,21 +83,28 @@ class Microscope(Shell):
     """The widget.
 
     Attributes:
-        anchor, surprise, k, seed, colour, method, samplers, filename, save, move: the controls.
+        anchor, surprise, k, seed, colour, method, samplers, shared, filename, save, move: the controls.
         origin: which negatives are those of a training. message, coming, saved, told, note: what else is told.
         tables: the sentences, one tab a panel.
         figures: "rings", "cosines" and "map". chosen: the negative that is looked at, or None.
+        looked_at: anchor and chosen, for the button that goes back.
     """
 
     scene: Scene
+    looked_at = Tuple()
 
     def __init__(self, scene: Scene) -> None:
-        super().__init__(scene)
+        super().__init__(replace(scene, hasty=True))
         self.chosen: int | None = None
         self._draws = np.random.default_rng(scene.seed)
         self._make_controls()
         self._draw()
         self.children = self._arranged()
+        self.undo.keep(self.k, self.seed, self.colour, self.method, *self.samplers)
+        self.undo.keep(self, trait="looked_at")
+        self.observe(self._back, "looked_at")
+        self._observe(self._take, self.shared)
+        self._observe(self._take, self.shared, trait="version")
         self._observe(self._typed, self.anchor)
         self._observe(self._again, self.k, self.seed, *self.samplers)
         self.seed.observe(lambda change: setattr(self, "_draws", np.random.default_rng(change["new"])), "value")
@@ -102,9 +115,7 @@ class Microscope(Shell):
 
     def _make_controls(self) -> None:
         scene, lens, broad = self.scene, self.scene.lens, look(58, "1 1 160px")
-        names = [] if lens.names is None else list(dict.fromkeys(map(str, lens.names)))[:SUGGESTED]
-        typed = {"value": str(scene.anchor), "options": names, "continuous_update": False}
-        self.anchor = ipw.Combobox(description="anchor", placeholder=hint_of(lens.names), **typed, **broad)
+        self.anchor = search_field(lens.names, value=str(scene.anchor), description="anchor", **broad)
         button = ipw.Layout(width="130px")
         self.surprise = ipw.Button(description="surprise me", icon="random", layout=button)
         ends = {"value": scene.k, "min": 1, "max": MOST, "continuous_update": False}
@@ -115,6 +126,7 @@ class Microscope(Shell):
         self.colour = ipw.Dropdown(options=colours, description="coloured by", **look(82, "2 1 300px"))
         usual = {"value": "pca", "description": "map"}
         self.method = ipw.Dropdown(options=projection.names(), **usual, **look(58, "160px"))
+        self.shared = Take(**look(36, "160px", "take"))
         self.samplers = []
         for place, name in enumerate([*scene.samplers, *[NONE] * (PANELS - len(scene.samplers))], start=1):
             choices = [NONE] * (place > 1) + lens.choices
@@ -123,10 +135,10 @@ class Microscope(Shell):
         self.filename = ipw.Text(value="negatives.csv", description="file", style={"description_width": "30px"})
         self.save = ipw.Button(description="save as CSV", icon="download", layout=button)
         self.move = ipw.Button(layout=ipw.Layout(width="auto", display="none"))
-        self.origin, self.message, self.saved, self.told, self.note = (ipw.HTML() for _ in range(5))
+        self.origin, self.message, self.saved, self.told, self.within, self.note = (ipw.HTML() for _ in range(6))
         self.tables = ipw.Tab()
         self._name("microscope", "anchor", "surprise", "k", "seed", "colour", "method", "message", "told", "tables")
-        self._name("microscope", "save", "saved", "filename", "move", "origin", "coming")
+        self._name("microscope", "save", "saved", "filename", "move", "origin", "coming", "shared", "within")
 
     def _arranged(self) -> list[ipw.Widget]:
         self.rings.add_class("microscope-rings")
@@ -134,11 +146,35 @@ class Microscope(Shell):
             "Click a negative to read why it was chosen, and once more to make it the anchor; a click on any other "
             "node makes that one the anchor."
         )
+        reading = small("<br>".join(html.escape(line) for line in READING.split("; ")))
+        self._beside = column("1 1 230px", self.told, self.move, ipw.HTML(hint), self.within, ipw.HTML(reading))
+        self._beside.layout.padding = "8px 0 8px 8px"
         controls = [row(self.anchor, self.surprise, self.k, self.seed), row(*self.samplers), self.origin]
-        controls += [row(self.colour, self.method), self.message, self.coming, ipw.HTML(hint)]
+        controls += [row(self.colour, self.method, self.shared, self.undo), self.message, self.coming]
+        answers = row(column("3 1 520px", self.rings), self._beside, align="stretch")
         below = row(column("1 1 400px", self.cosines), column("1 1 400px", self.map))
-        words = [row(self.told, self.move), self.tables, self.note, row(self.filename, self.save, self.saved)]
-        return [*controls, fit(), self.rings, below, *words]
+        return [*controls, fit(), answers, below, self.tables, self.note, row(self.filename, self.save, self.saved)]
+
+    def call(self) -> str:
+        """Return the Python that makes this microscope as it stands."""
+        scene, lens = self.scene, self.scene.lens
+        named = [name for name in scene.samplers if name != NONE]
+        usual = named == list(lens.checked(None))
+        state: dict[str, Any] = {
+            "samplers": None if usual else named,
+            "anchor": scene.anchor,
+            "k": scene.k,
+            "seed": scene.seed,
+        }
+        state |= {"tau": None if lens.tau == lens.usual_tau else lens.tau, "options": lens.options or None}
+        of: dict[str, Any] = {}
+        if lens.embedding is not None:
+            of = {"run" if isinstance(lens.embedding, Run) else "embedding": lens.embedding}
+        made = written(microscope, "graph", *(f"embedding={name}" for name in of), **state)
+        lines = [] if self.colour.index == 0 else [f"scope.colour.value = {self.colour.value!r}"]
+        lines += [] if self.method.value == "pca" else [f"scope.method.value = {self.method.value!r}"]
+        made = "\n".join([f"scope = {made}", *lines, "scope"]) if lines else made
+        return preamble(graph=lens.graph, **of) + made
 
     def _typed(self) -> None:
         lens = self.scene.lens
@@ -158,10 +194,29 @@ class Microscope(Shell):
             self.anchor.value = str(node)
         self._look_at(node)
 
-    def _look_at(self, node: int) -> None:
-        self.chosen, self.message.value = None, ""
+    def _look_at(self, node: int, chosen: int | None = None) -> None:
+        self.chosen, self.message.value = chosen, ""
         self.scene = replace(self.scene, anchor=node)
         self._draw()
+
+    def _back(self, _: Any) -> None:
+        """Look at what was looked at before."""
+        if self.looked_at != (self.scene.anchor, self.chosen):
+            node, chosen = self.looked_at
+            with self._quietly():
+                self.anchor.value = str(node)
+            self._look_at(node, chosen)
+
+    def _take(self) -> None:
+        """Set the nodes off that another widget shares."""
+        try:
+            nodes = self.shared.nodes(self.scene.lens.nodes)
+        except UserError as error:
+            self.message.value = complaint(str(error))
+        else:
+            self.message.value = ""
+            self.scene = replace(self.scene, shared=(self.shared.value, nodes) if len(nodes) else None)
+            self._draw()
 
     def draw_anchor(self) -> None:
         """Move to a drawn anchor, as the button "surprise me" does."""
@@ -177,6 +232,13 @@ class Microscope(Shell):
         else:
             self.chosen = node
             self._draw()
+
+    def _clicked(self, trace: Any, points: Any, _: Any) -> None:
+        panel = [int(number) for number in re.findall(r"^negatives (\d)", trace.name or "")]
+        # The sentences stand beside the panel that was clicked.
+        lower = bool(panel) and panel[0] > 2
+        self._beside.layout.justify_content = "flex-end" if lower else "flex-start"
+        super()._clicked(trace, points, _)
 
     def _holding(self, node: int | None) -> list[int]:
         """Return the panels that show a node as a negative."""
@@ -194,15 +256,21 @@ class Microscope(Shell):
             self.saved.value = complaint(str(error))
 
     def _draw(self) -> None:
-        method, lens = self.method.value, self.scene.lens
-        first = lens.first_picture(method)
-        self._show(self.scene.at_once(self.colour.value, method, self.chosen))
+        method, scene = self.method.value, self.scene
+        first = scene.lens.first_picture(method)
+        drawn = scene.at_once(self.colour.value, method, self.chosen)
+        rows = (len(scene.looks) + 1) // 2
+        drawn["rings"].update_layout(height=AROUND + RINGS * max(rows, 1), margin={"t": 156, "b": 60})
+        self._show(drawn)
         self._tell()
-        if method in lens.maps or isinstance(first, str):
+        self.looked_at = scene.anchor, self.chosen
+        if scene.coming:
+            self._later(f"whom {' and '.join(scene.coming)} chooses", scene.compute, self._again)
+        elif method in scene.lens.maps or isinstance(first, str):
             self._forget()
         else:
             what = f"the map by {method.upper()}, and how faithful it is"
-            self._later(what, partial(lens.map, method), lambda: self._arrive(method, first[0]))
+            self._later(what, partial(scene.lens.map, method), lambda: self._arrive(method, first[0]))
 
     def _arrive(self, method: str, first: projection.Map) -> None:
         """Show the map in place of its first picture."""
@@ -220,6 +288,7 @@ class Microscope(Shell):
             shown.value = text
         self.tables.titles = labels
         self.origin.value, self.told.value, self.note.value = scene.origin(), scene.of_chosen(self.chosen), scene.note()
+        self.within.value = scene.within()
         self.move.layout.display = "none" if self.chosen is None else ""
         self.move.description = f"make node {self.chosen} the anchor"
         holding = self._holding(self.chosen)

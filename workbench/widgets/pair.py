@@ -1,6 +1,8 @@
 """What the comparison looks at: two embeddings of one graph, their maps, and what is told of them."""
 
 import html
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import torch
 from numpy.typing import ArrayLike
+from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.evaluation import projection
@@ -20,6 +23,7 @@ from workbench.training.run import Run
 from workbench.widgets.brush import Ids
 from workbench.widgets.shell import small
 
+Maps = tuple[projection.Map, projection.Map]
 DRAWN = 20_000  # of more nodes a sample is drawn: two maps of more take minutes, and lag behind the hand
 LISTED = 50
 MOVED = "Nodes that moved most"
@@ -41,25 +45,40 @@ class Pair:
     def __init__(self, one: Embeddings, other: Embeddings, graph: Data, k: int, groups: ArrayLike | None, seed: int):
         self.agreement: Agreement = agreement(one, other, graph, k, groups, seed)
         self.names, self.node_names = _names(one, other), graph.get("node_names")
-        self.nodes = len(self.agreement.nodes)
+        self.nodes, self.graph = len(self.agreement.nodes), graph
         self.selection: Ids = np.empty(0, np.int64)
-        self._embeddings, self._seed, self._maps = (
-            (one, other),
-            seed,
-            dict[str, tuple[projection.Map, projection.Map]](),
-        )
+        self.embeddings, self.seed = (one, other), seed
+        self._maps: dict[str, Maps] = {}
 
-    def maps(self) -> tuple[projection.Map, projection.Map]:
-        """Return the maps of the two, of the same nodes: up to 20,000, else a seeded sample."""
+    def maps(self) -> Maps:
+        """Return the maps of the two, of the same nodes: up to 20,000, else a sample; or their first pictures."""
+        return self._maps.get(self.method) or self._first
+
+    def at_hand(self) -> bool:
+        """Return whether the maps were made or stored, so that no first pictures stand in for them."""
         if self.method not in self._maps:
-            first, second = map(self._map, self._embeddings)
+            first, second = (projection.kept(*self._asked(one), limit=DRAWN) for one in self.embeddings)
+            if first is None or second is None:
+                return False
             self._maps[self.method] = first, projection.turned(second, first)
-        return self._maps[self.method]
+        return True
 
-    def _map(self, embedding: Embeddings) -> projection.Map:
+    def compute(self, method: str | None = None) -> None:
+        """Make the maps by a method, by the one that is looked at for None."""
+        if (method := method or self.method) not in self._maps:
+            first, second = (projection.project(*self._asked(one, method), limit=DRAWN) for one in self.embeddings)
+            self._maps[method] = first, projection.turned(second, first)
+
+    def _asked(self, embedding: Embeddings, method: str | None = None) -> tuple[Tensor, str, int, Path | None]:
         run = embedding if isinstance(embedding, Run) else None
         matrix = torch.as_tensor(embedding) if run is None else run.embeddings
-        return projection.project(matrix, self.method, self._seed, map_folder(run), limit=DRAWN)
+        return matrix, method or self.method, self.seed, map_folder(run)
+
+    @cached_property
+    def _first(self) -> Maps:
+        pictures = (projection.first_picture(self._asked(one)[0], self.seed, DRAWN) for one in self.embeddings)
+        first, second = pictures
+        return first, projection.turned(second, first)
 
     def drawn(self) -> dict[str, go.Figure]:
         """Draw the maps "one" and "other", see `plots.agreement.agreement_maps`; on the screen they take a lasso."""
@@ -70,6 +89,7 @@ class Pair:
 
     def figures(self) -> dict[str, go.Figure]:
         """Draw "maps" and, with classes, "classes" and "change"; the node that moved most is chosen where none is."""
+        self.compute()
         self.chosen = int(self.moved["node"].iloc[0]) if self.chosen is None else self.chosen
         title = f"{self.names[0]} and {self.names[1]}; node {self.chosen} and its nearest are ringed"
         one, other = self.drawn().values()

@@ -3,6 +3,7 @@
 import html
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -17,7 +18,8 @@ from workbench.plots.negatives import called
 from workbench.plots.network import Piece
 from workbench.rules import Evaluation, Explanation, Semantics, Terms, readings
 from workbench.rules.explanation import explain
-from workbench.rules.syntax import Compare, Node, Number, Part, rebuilt
+from workbench.rules.syntax import Compare, Node, Part
+from workbench.widgets import formula
 
 NEIGHBOURHOOD, SAMPLE = "neighbourhood of the chosen node", "a piece of the graph"
 LABELS_TITLE = "What labels say — labels are used here to look, never to train"
@@ -29,7 +31,8 @@ class RuleScene:
 
     Attributes:
         graph, terms: the graph, and what rules are made of on it. evaluation: of the rule; `mean` sets it.
-        node: the chosen node. view: which piece of the graph is drawn, NEIGHBOURHOOD or SAMPLE.
+        node: the chosen node. first: the one at the beginning.
+        view: which piece of the graph is drawn, NEIGHBOURHOOD or SAMPLE.
         truths: the named rules that are true or false.
         parts: of the rule. part: which of them is drawn, by its place; 0 is the whole.
     """
@@ -49,14 +52,14 @@ class RuleScene:
             raise UserError("this graph has no nodes to look at")
         if embedding is not None:
             matrix_of(embedding, graph)  # what doesn't fit is refused here, not when a section is opened
-        self.graph, self.terms, self._seed, self._embedding = graph, Terms(graph), seed, embedding
+        self.graph, self.terms, self.seed, self.embedding = graph, Terms(graph), seed, embedding
         self._pieces: dict[object, Piece] = {}
         self._errors: tuple[np.ndarray | None, str] | None = None
         self.truths = [name for name in rules.names() if rules.formula(name).sort == "truth"]
         self.parts: list[Part] = []
         self.part, self.view = 0, SAMPLE if node is None else NEIGHBOURHOOD
         self.mean(rules.formula(rule), semantics or Semantics())
-        self.node = int(self._piece(node).nodes[0])
+        self.node = self.first = int(self._piece(node).nodes[0])
 
     def mean(self, tree: Node, semantics: Semantics) -> None:
         """Evaluate a formula in place of the one before, which stays where this one can't be evaluated."""
@@ -80,7 +83,7 @@ class RuleScene:
     @property
     def measured(self) -> bool:
         """Whether the errors of a probe are known, so that labels can be looked at without a pause."""
-        return self.graph.y is None or self._embedding is None or self._errors is not None
+        return self.graph.y is None or self.embedding is None or self._errors is not None
 
     def figures(self) -> dict[str, go.Figure]:
         """Draw "graph", "values", "overlap" (of crisp truths always), and "labels" where the graph has labels."""
@@ -110,10 +113,10 @@ class RuleScene:
         if self.graph.y is None:
             return None
         if self._errors is None:
-            self._errors = strata.errors_of(self._embedding, self.graph, self._seed)
+            self._errors = strata.errors_of(self.embedding, self.graph, self.seed)
         errors, note = self._errors
         reading = readings.read(self.evaluation)
-        tables = strata.label_tables(reading.values, self.graph, errors, self._seed)
+        tables = strata.label_tables(reading.values, self.graph, errors, self.seed)
         return plots.rule_strata(tables, self.text, note, reading.kind)
 
     def tree(self) -> str:
@@ -126,22 +129,25 @@ class RuleScene:
         pieces, links = self._pieces, self.terms.undirected
         if node is not None and self.view == NEIGHBOURHOOD:
             if node not in pieces:
-                pieces[node] = network.ego(links, node, seed=self._seed)
+                pieces[node] = network.ego(links, node, seed=self.seed)
             return pieces[node]
         if SAMPLE not in pieces or (node is not None and node not in pieces[SAMPLE].nodes):
-            pieces[SAMPLE] = network.piece(links, seed=self._seed, start=node)
+            pieces[SAMPLE] = network.piece(links, seed=self.seed, start=node)
         return pieces[SAMPLE]
 
-    def range(self) -> tuple[str, float, tuple[float, float, int]] | None:
-        """Return the first comparison with a threshold as text, the threshold, and its slider as of `span`."""
+    def slider(self, text: str, source: str) -> dict[str, Any]:
+        """Return what a slider has to know of the first threshold, see `formula.movable`; only `of` if there is none.
+
+        The rule was read from `source`; it is the text, unless this is the name of a rule.
+        """
         movable = rules.thresholds(self.evaluation.formula)
         for part in self.parts:
             node = part.node
             if movable and isinstance(node, Compare) and movable[0] in (node.left, node.right):
                 side = node.left if node.right is movable[0] else node.right
                 data = self.evaluation.value(side, part.guard).data.detach().cpu().double().numpy().ravel()
-                return str(node), movable[0].value, span(data, movable[0].value)
-        return None
+                return formula.movable(text, source, movable[0], str(side), span(data, movable[0].value))
+        return {"of": text}
 
 
 def span(data: np.ndarray, value: float) -> tuple[float, float, int]:
@@ -155,15 +161,6 @@ def span(data: np.ndarray, value: float) -> tuple[float, float, int]:
     digits = 0 if whole else int(-np.floor(np.log10((high - low) / 200)))
     step = 10.0**-digits
     return round(np.floor(low / step) * step, digits), round(np.ceil(high / step) * step, digits), digits
-
-
-def moved(tree: Node, value: float, digits: int) -> Node:
-    """Return a formula with its first threshold where a slider is, in the tree, so that all texts have the number."""
-    movable = rules.thresholds(tree)
-    near = round(value, max(digits, 0))  # the screen gives back numbers such as 6.000000000000001
-    if not movable or movable[0].value in (value, near):
-        return tree
-    return rebuilt(tree, {id(movable[0]): Number(near, at=movable[0].at)})
 
 
 @cache

@@ -1,6 +1,7 @@
 """The rule explorer: write a rule and see at once what it says of which node of a graph, and why."""
 
 import html
+from typing import Any
 
 import ipywidgets as ipw
 import plotly.graph_objects as go
@@ -9,9 +10,11 @@ from torch_geometric.data import Data
 from workbench import rules
 from workbench.errors import UserError
 from workbench.evaluation.scores import Embeddings
-from workbench.rules import SEMANTICS, FormulaError, Semantics
-from workbench.widgets.rule_scene import LABELS_TITLE, NEIGHBOURHOOD, NO_LABELS, SAMPLE, RuleScene, card, moved, name_of
-from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row, small
+from workbench.rules import SEMANTICS, FormulaError, Semantics, suggestions
+from workbench.widgets.formula import FormulaField
+from workbench.widgets.home import preamble, written
+from workbench.widgets.rule_scene import LABELS_TITLE, NEIGHBOURHOOD, NO_LABELS, SAMPLE, RuleScene, card, name_of
+from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row
 
 TYPED = "(typed)"
 
@@ -22,6 +25,8 @@ def rule_explorer(
     node: int | None = None,
     seed: int = 0,
     embedding: Embeddings | None = None,
+    semantics: str = "crisp",
+    steepness: float = 10.0,
 ) -> "RuleExplorer | Report":
     """Explore rules on a graph: type a formula and see at once what it says of which node, and why.
 
@@ -30,6 +35,7 @@ def rule_explorer(
         rule: the first rule, a name or a formula. node: the node chosen first; None for a seeded one.
         seed: of the piece of the graph that is drawn, its layout, the splits of the probe and the bootstrap.
         embedding: a run, or a matrix [nodes, dim], whose probe errors are shown along the score.
+        semantics, steepness: what the words of logic mean at first, as for `rules.evaluate`.
 
     Returns:
         The widget, or with WORKBENCH_HEADLESS=1 a static report with the same pictures: `figures` "graph", "values",
@@ -38,7 +44,7 @@ def rule_explorer(
     Raises:
         UserError: no such rule or node, a graph without nodes, or a formula that can't be evaluated on this graph.
     """
-    scene = RuleScene(graph, rule, node, seed, embedding)
+    scene = RuleScene(graph, rule, node, seed, embedding, Semantics(semantics, steepness))
     return Report(scene) if headless() else RuleExplorer(scene)
 
 
@@ -46,7 +52,8 @@ class RuleExplorer(Shell):
     """The widget.
 
     Attributes:
-        rule, formula, semantics, steepness, threshold, part, view, node: the controls.
+        rule, formula, semantics, steepness, part, view, node, undo: the controls; the formula has a slider for its
+            first threshold.
         message, card, latex, tree: what is told.
         figures: "graph" and "values" always; "overlap" and "labels" once their section was opened.
     """
@@ -55,16 +62,16 @@ class RuleExplorer(Shell):
 
     def __init__(self, scene: RuleScene) -> None:
         super().__init__(scene)
-        self._tree = scene.evaluation.formula  # as typed; the scene's has its threshold where the slider is
-        self._digits = 0  # of the slider's steps
         self._broken: UserError | None = None  # what is wrong with the text, while it is no formula
         self._make_controls(name_of(scene.text))
         self._show(scene.drawn())
         self.children = self._arranged()
-        self._show_rule()
+        self._typed()
+        self.undo.keep(self.formula, self.semantics, self.steepness, self.view, self.node, self.compared)
+        self.undo.keep(self.part, trait="index")
         self._observe(self._named, self.rule)
         self._observe(self._typed, self.formula)
-        self._observe(self._again, self.semantics, self.steepness, self.threshold)
+        self._observe(self._again, self.semantics, self.steepness)
         self._observe(self._draw, self.part, trait="index")
         self._observe(self._draw, self.view, self.node)
         self._observe(self._draw_section, self.sections, trait="selected_index")
@@ -78,36 +85,39 @@ class RuleExplorer(Shell):
     def _make_controls(self, named: str | None) -> None:
         scene = self.scene
         usual = look(90, "auto")
-        self.rule = ipw.Dropdown(options=[TYPED, *rules.names()], value=named or TYPED, description="rule", **usual)
+        listed = {"options": [TYPED, *rules.names()], "value": named or TYPED, "description": "rule"}
+        self.rule = ipw.Dropdown(**listed, **look(90, "1 1 300px"))
         text = rules.get(named).formula if named else scene.text
-        self.formula = ipw.Textarea(value=text, rows=2, description="formula", **look(90, "auto"))
-        self.formula.layout.height = "58px"
-        self.semantics = ipw.Dropdown(options=SEMANTICS, description="semantics", **usual)
-        ends = {"value": 10, "base": 10, "min": -1, "max": 3, "step": 0.1, "readout_format": ".3g"}
-        self.steepness = ipw.FloatLogSlider(description="steepness", disabled=True, **ends, **usual)
-        self.threshold = ipw.FloatSlider(description="threshold", **usual)
-        self.message, self.card, self.moves, self.tree = (ipw.HTML() for _ in range(4))
-        self.moves.layout.margin = "0 0 0 96px"
+        self.formula = FormulaField(value=text, words=suggestions.words(scene.graph), rules=suggestions.named())
+        self.formula.names = suggestions.attribute_names(scene.graph)
+        self.formula.examples = suggestions.examples(scene.graph)
+        meant = scene.evaluation.semantics
+        self.semantics = ipw.Dropdown(options=SEMANTICS, value=meant.name, description="semantics", **usual)
+        # No slider: one of ipywidgets rounds the number that it is given, and gives that back.
+        self.steepness = ipw.FloatText(value=meant.steepness, step=1, description="steepness", **usual)
+        self.steepness.disabled = meant.name == "crisp"
+        self.message, self.card, self.tree = (ipw.HTML() for _ in range(3))
         self.latex = ipw.HTMLMath(layout=ipw.Layout(overflow="auto hidden", max_width="100%", padding="0 0 12px 0"))
-        self.part = ipw.Select(rows=5, description="coloured by", **usual)
+        self.part = ipw.Select(rows=4, description="coloured by", **usual)
         self.view = ipw.Dropdown(options=[NEIGHBOURHOOD, SAMPLE], value=scene.view, description="shown", **usual)
         last = scene.terms.nodes - 1
         self.node = ipw.BoundedIntText(value=scene.node, min=0, max=last, description="node", **usual)
-        listed = {"options": scene.truths, "value": scene.truths, "rows": 12, "description": "rules"}
-        self.compared = ipw.SelectMultiple(**listed, **look(40, "230px"))
+        listed = {"options": scene.truths, "value": scene.truths, "description": "rules"}
+        self.compared = ipw.SelectMultiple(rows=12, **listed, **look(40, "230px"))
         self._overlap_box, self._labels_box = ipw.VBox(), ipw.VBox()
         self.sections = ipw.Accordion([self._overlap_box, self._labels_box], selected_index=None)
         self.sections.titles = ("Overlap with other rules", LABELS_TITLE)
-        self._name("explorer", "rule", "formula", "semantics", "steepness", "threshold", "message", "part", "view")
+        self._name("explorer", "rule", "formula", "semantics", "steepness", "message", "part", "view")
         self._name("explorer", "node", "tree", "sections")
 
     def _arranged(self) -> list[ipw.Widget]:
-        left = column("1 1 380px", self.semantics, self.steepness, self.threshold, self.moves)
-        right = column("1 1 380px", self.part, self.view, self.node)
+        third = "1 1 300px"
+        left, middle = column(third, self.semantics, self.steepness), column(third, self.view, self.node)
         tree = ipw.Box([self.tree], layout=ipw.Layout(max_height="330px", overflow="auto", margin="0 0 12px 0"))
         self._fit = fit()
         graph, values = column("1 1 460px", self._fit, self.map), column("1 1 380px", tree, self.figures["values"])
-        top = [self.rule, self.formula, self.message, row(left, right, align="flex-start"), self.card, self.latex]
+        settings = row(left, middle, column(third, self.part), align="flex-start")
+        top = [row(self.rule, self.undo), self.formula, self.message, settings, self.card, self.latex]
         return [*top, row(graph, values, align="flex-start"), self.sections]
 
     def _named(self) -> None:
@@ -116,25 +126,27 @@ class RuleExplorer(Shell):
 
     def _typed(self) -> None:
         text = self.formula.value
-        named = name_of(text)
+        named, word = name_of(text), rules.name_of(text)
         with self._quietly():
             self.rule.value = named or TYPED
+        # A word alone is no name until it is one: while "degree(v)" is typed it is not yet a formula either.
+        source = rules.get(word).formula if word else text
         try:
-            # A word alone is no name until it is one: while "degree(v)" is typed it is not yet a formula either.
-            tree = rules.formula(named) if named else rules.parse(text)
-            self.scene.mean(tree, self._semantics())
+            self.scene.mean(rules.parse(source), self._semantics())
         except UserError as error:
             self._broken = error
             self._complain(error)
         else:
-            self._tree, self._broken = tree, None
-            self._show_rule()
+            self._broken = None
+            self.card.value = card(named or self.scene.text)
+            self.formula.threshold = self.scene.slider(text, source)
+            self._show_evaluation()
 
     def _again(self) -> None:
         """Evaluate the same formula under other settings."""
         self.steepness.disabled = self.semantics.value == "crisp"
         try:
-            self.scene.mean(moved(self._tree, self.threshold.value, self._digits), self._semantics())
+            self.scene.mean(self.scene.evaluation.formula, self._semantics())
         except UserError as error:
             self._complain(error)
         else:
@@ -142,6 +154,16 @@ class RuleExplorer(Shell):
 
     def _semantics(self) -> Semantics:
         return Semantics(self.semantics.value, self.steepness.value)
+
+    def call(self) -> str:
+        """Return the Python that makes this explorer as it stands; a text with a mistake counts for nothing."""
+        scene, given = self.scene, self.scene.embedding is not None
+        first = {"graph": scene.graph} | ({"embedding": scene.embedding} if given else {})
+        state: dict[str, Any] = {"rule": name_of(scene.text) or scene.text, "seed": scene.seed}
+        state["node"] = None if self.view.value == SAMPLE and self.node.value == scene.first else self.node.value
+        meant = scene.evaluation.semantics
+        state |= {"semantics": meant.name} | ({} if meant.name == "crisp" else {"steepness": meant.steepness})
+        return preamble(**first) + written(rule_explorer, *first, **state)
 
     def choose(self, node: int) -> None:
         """Choose a node, as a click on it does."""
@@ -153,12 +175,6 @@ class RuleExplorer(Shell):
             caret = f'<pre style="margin:4px 0 0 0;line-height:1.25">{html.escape(error.caret)}</pre>'
         kept = f"<i>The picture still shows</i> <code>{html.escape(self.scene.text)}</code>"
         self.message.value = complaint(str(error or ""), 92, caret + kept)
-
-    def _show_rule(self) -> None:
-        with self._quietly():
-            self._set_threshold()
-        self.card.value = card(str(self._tree) if self.rule.value == TYPED else self.rule.value)
-        self._show_evaluation()
 
     def _show_evaluation(self) -> None:
         scene = self.scene
@@ -172,19 +188,6 @@ class RuleExplorer(Shell):
         self._draw()
         self._draw_section()
 
-    def _set_threshold(self) -> None:
-        """Put the slider around the first threshold of the formula, over what it is compared with."""
-        slider, threshold = self.threshold, self.scene.range()
-        slider.disabled = threshold is None
-        if threshold is None:
-            self.moves.value = small("the formula compares with no number that could be moved")
-            return
-        text, value, (low, high, self._digits) = threshold
-        with slider.hold_sync(), slider.hold_trait_notifications():  # all at once, or the ends might cross on the way
-            slider.min, slider.max, slider.step, slider.value = low, high, 10.0**-self._digits, value
-        slider.readout_format = f".{max(self._digits, 0)}f"
-        self.moves.value = small(f"moves the {value:g} in <code>{html.escape(text)}</code>")
-
     def _draw(self) -> None:
         scene = self.scene
         scene.part, scene.view, scene.node = self.part.index or 0, self.view.value, self.node.value
@@ -197,8 +200,7 @@ class RuleExplorer(Shell):
             (self._draw_overlap, self._draw_labels)[self.sections.selected_index]()
 
     def _draw_overlap(self) -> None:
-        typed = self.rule.value == TYPED or self.scene.evaluation.formula != self._tree
-        drawn = self.scene.overlap(self.compared.value, self.scene.text if typed else self.rule.value)
+        drawn = self.scene.overlap(self.compared.value, name_of(self.scene.text) or self.scene.text)
         if drawn is None:
             shown = ipw.HTML("choose at least two rules that are true or false")
         else:

@@ -124,7 +124,7 @@ class Training(threading.Thread):
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row an epoch so far, one column a loss term, and "seconds"."""
+        """One row per epoch so far, one column per loss term, and "seconds"."""
         return pd.DataFrame(list(self.rows) or {"epoch": [], "loss": [], "seconds": []}).set_index("epoch")
 
     def run(self) -> None:
@@ -206,7 +206,11 @@ class Training(threading.Thread):
         if self._ended:
             return f"Stopping after the epoch under way{self._why} …"
         if self.paused:
-            return "Paused; no epoch passes." if self.phase == "paused" else "Pausing after the epoch under way …"
+            return (
+                "Paused: training waits until you press resume."
+                if self.phase == "paused"
+                else "Pausing after the epoch under way …"
+            )
         on = f", from epoch {self.went_on + 1} on: a checkpoint held the epochs before" if self.went_on else ""
         return {
             "waiting": "Waiting for the training before to end …",

@@ -54,7 +54,7 @@ def training_panel(
 
 
 class Trained:
-    """A training that is over, as its report shows it: run, graph, history (a row an epoch) and what happened."""
+    """A training that is over, as its report shows it: run, graph, history (a row per epoch) and what happened."""
 
     widget = "training panel"
 
@@ -78,7 +78,7 @@ class TrainingPanel(Shell):
         form: what to train. every: epochs from one look to the next.
         buttons: "start", "pause" (which resumes what is paused) and "stop".
         progress, counter, message: how far the training is, and what is going on or happened.
-        figures: "losses", "accuracy" and "map". history: one row an epoch so far. graph: once it is loaded.
+        figures: "losses", "accuracy" and "map". history: one row per epoch so far. graph: once it is loaded.
         error: the traceback of an error that is no user's mistake, else "".
     """
 

@@ -47,7 +47,7 @@ class SamplingContext:
         self.graph = Data(x=graph.x, edge_index=graph.edge_index.cpu(), num_nodes=self.nodes)
         self.terms: object | None = None
         if embedding is not None and (embedding.dim() != 2 or len(embedding) != self.nodes):
-            wanted = f"one row a node [{self.nodes}, dim]"
+            wanted = f"one row per node [{self.nodes}, dim]"
             raise UserError(f"an embedding to choose by has {wanted}, not {list(embedding.shape)}")
         self.embedding = embedding
         self.ids = torch.arange(self.nodes) if ids is None else ids.cpu()

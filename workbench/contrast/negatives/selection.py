@@ -216,7 +216,7 @@ def shared(
 def listed(
     context: SamplingContext, negatives: Positions, because: str, facts: FactsOf, mixed: Mixed | None = None
 ) -> Selection:
-    """Return a selection of a list an anchor from positions [anchors, k], -1 where there is none.
+    """Return a selection of a list per anchor from positions [anchors, k], -1 where there is none.
 
     As for `shared`, but `facts` takes numbers of anchors [some] and gives what decided, each [some, k], only when
     someone looks; `mixed` are synthetic negatives, by positions.

@@ -233,7 +233,7 @@ def _is_word(source: Any) -> bool:
 
 
 def _by_node(source: Any, data: Data, what: str, several: str) -> pandas.DataFrame | np.ndarray:
-    """Return what stands beside the graph in the order of its nodes, a row a node."""
+    """Return what stands beside the graph in the order of its nodes, a row per node."""
     values, nodes = read_beside(source), int(data.num_nodes)
     if isinstance(values, pandas.DataFrame):
         names = pandas.Index(data.get("node_names") or [str(node) for node in range(nodes)])

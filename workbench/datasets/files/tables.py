@@ -41,7 +41,7 @@ def read_table(path: Path) -> pandas.DataFrame:
 
 
 def read_beside(source: Any) -> pandas.DataFrame | np.ndarray:
-    """Read attributes or labels that stand beside a graph: a table by the names of nodes, or an array, a row a node."""
+    """Read attributes or labels that lie beside a graph: a table by node names, or an array, a row per node."""
     if isinstance(source, Tensor):
         return source.detach().cpu().numpy()
     if not isinstance(source, str | os.PathLike):

@@ -59,7 +59,7 @@ def planted(
     """
     rules = (
         (classes >= 2, f"classes must be at least 2, not {classes}"),
-        (nodes >= 20 * classes, f"nodes must be at least 20 a class ({20 * classes}), not {nodes}"),
+        (nodes >= 20 * classes, f"nodes must be at least 20 per class ({20 * classes}), not {nodes}"),
         (3 <= degree <= nodes / 5, f"degree must lie between 3 and a fifth of the nodes ({nodes / 5:g}), not {degree}"),
         (0 <= homophily <= 1, f"homophily must lie between 0 and 1, not {homophily}"),
         (features >= 2, f"features must be at least 2, not {features}"),

@@ -1,0 +1,162 @@
+"""The start page: what it lists, and the way from it to data, methods and an answer, in JupyterLab and in the app."""
+
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from browser import PATIENCE, Screen, browser, chromium, lab, needs_chromium
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+import workbench as wb
+from workbench.pages import start
+from workbench.pages.notebooks import find, names
+
+SECTIONS = ("Data", "Methods", "Studies", "Widgets", "Gallery", "Words")
+WIDE = "() => document.documentElement.scrollWidth > document.documentElement.clientWidth"
+
+
+def test_everything_that_is_registered_is_listed() -> None:
+    markup = start.contents().markup
+    for registered in (wb.graphs.names(), wb.methods.names(), wb.studies.names(), [*set(names()) - {start.PAGE}]):
+        assert all(f">{name}<" in markup or f'"{name}.ipynb"' in markup for name in registered)
+    assert ">training_panel<" in markup and ">TrainingPanel<" not in markup
+    assert 'href="https://arxiv.org/abs/2006.04131"' in markup  # GRACE's, from its docstring
+    assert not start.methods_without_notebook()
+
+
+def folder_of(root: Path) -> Path:
+    """A folder with the start page on a small graph, and a stub with the name of each other notebook."""
+    root.mkdir(exist_ok=True)
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    for name in names():
+        cells = [new_markdown_cell(f"# Stub {name}"), new_code_cell("'run'")]
+        nbformat.write(new_notebook(cells=cells, metadata=kernel), root / f"{name}.ipynb")
+    page = nbformat.read(find(start.PAGE), as_version=4)
+    page.cells[1].source = page.cells[1].source.replace('"pydocs"', '"karate"')
+    nbformat.write(page, root / f"{start.PAGE}.ipynb")
+    return root
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The app on such a folder; its address and token."""
+    pytest.importorskip("voila", reason="the app's extra is not installed")
+    folder = folder_of(tmp_path_factory.mktemp("app") / "notebooks")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token, address = secrets.token_hex(16), f"http://127.0.0.1:{port}"
+    options = ["--no-browser", f"--port={port}", "--Voila.port_retries=0", f"--Voila.token={token}"]
+    code = f"from pathlib import Path; from workbench.pages import app; app.serve({options!r}, Path({str(folder)!r}))"
+    home = Path(start.__file__).parents[2]
+    paths = os.pathsep.join(filter(None, [str(home), os.environ.get("PYTHONPATH")]))
+    runs = str(folder.parent / "runs")
+    environment = {**os.environ, "PYTHONPATH": paths, "WORKBENCH_HEADLESS": "0", "WORKBENCH_RUNS": runs}
+    log = (folder.parent / "app.log").open("w")
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=log, stderr=log)
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{address}/voila/docs/glossary.md?token={token}", timeout=5)
+                break
+            except OSError:
+                assert process.poll() is None, (folder.parent / "app.log").read_text()[-2000:]
+                time.sleep(0.3)
+        yield address, token
+    finally:
+        process.terminate()
+        process.wait(20)
+        log.close()
+
+
+def sections(page: Any) -> None:
+    """Open each section by a click, and see that it shows something and that the page stays as wide as it is."""
+    for name in SECTIONS:
+        section = page.locator(f"details#{name}")
+        section.locator("summary").click()
+        section.locator(":is(td, li)").first.wait_for()
+        assert section.locator("a").count() or name == "Data"
+    assert page.locator("details[open]").count() == 1
+    page.locator("details#Methods summary").click()
+    names_shown = page.locator("details#Methods tbody td:first-child").all_text_contents()
+    assert names_shown == wb.methods.names()
+
+
+@needs_chromium
+def test_the_app_leads_from_the_start_page_to_a_negative(app: tuple[str, str], tmp_path: Path) -> None:
+    address, token = app
+    for part in ("", "voila/docs/glossary.md", f"voila/render/{start.PAGE}.ipynb"):  # nothing to see without the token
+        assert "/login" in urllib.request.urlopen(f"{address}/{part}", timeout=5).geturl()
+    with chromium() as started:
+        page = started.new_page(viewport={"width": 1280, "height": 800})
+        page.set_default_timeout(PATIENCE)
+        try:
+            page.goto(f"{address}/?token={token}")
+            page.wait_for_selector(".wb-start")
+            assert page.url.split("?")[0] == f"{address}/voila/render/{start.PAGE}.ipynb"
+            sections(page)
+            page.locator(".training-start").click()
+            page.wait_for_function(
+                "() => /epoch (\\d+) of \\1/.test(document.querySelector('.training-counter')?.innerText)"
+            )
+            opened = page.locator(".microscope-anchor")
+            unready = page.get_by_text("There is no result to look into yet")
+            for _ in range(60):  # the run is stored a moment after its last epoch; a click before says so
+                page.locator(".first-microscope").click()
+                opened.or_(unready).first.wait_for()
+                if opened.count():
+                    break
+                page.wait_for_timeout(1_000)
+            some = "[...document.querySelectorAll('.js-plotly-plot')].some(e => e.querySelector('.points path'))"
+            page.wait_for_function(f"() => document.querySelectorAll('.js-plotly-plot').length > 3 && {some}")
+            page.set_viewport_size({"width": 390, "height": 800})
+            page.emulate_media(color_scheme="dark")
+            page.wait_for_timeout(500)
+            assert not page.evaluate(WIDE)
+            page.set_viewport_size({"width": 1280, "height": 800})
+            page.locator("details#Gallery summary").click()
+            page.locator('details#Gallery a[href="10_grace.ipynb"]').click()
+            page.get_by_role("heading", name="Stub 10_grace").wait_for()
+            page.go_back()
+            page.wait_for_selector(".wb-start")
+            page.locator('a[href="../docs/glossary.md"]').first.click()
+            page.get_by_role("heading", name="Glossary").wait_for()
+            for link in page.locator("a").all():
+                where = link.evaluate("a => a.href")
+                if where.startswith(address) and not re.search(r"/render/", where):
+                    assert page.request.get(where).ok, where
+            page.locator('a[href="../render/10_grace.ipynb"]').first.click()
+            page.get_by_role("heading", name="Stub 10_grace").wait_for()
+        except BaseException:
+            page.screenshot(path=tmp_path / "failed.png")
+            raise
+
+
+class Start(Screen):
+    """The start page in JupyterLab."""
+
+    @property
+    def drawn(self) -> str:
+        return "document.querySelector('.wb-start details')"
+
+
+@needs_chromium
+def test_jupyterlab_opens_each_section_and_each_notebook(tmp_path: Path) -> None:
+    with lab(tmp_path, "import workbench as wb\nwb.start.contents()") as (address, token):
+        folder_of(tmp_path / "root")
+        with browser(address, token, tmp_path, Start) as screen:
+            sections(screen.page)
+            screen.page.locator("details#Gallery summary").click()
+            screen.page.locator('details#Gallery a[href*="10_grace"]').click()
+            screen.page.get_by_role("heading", name="Stub 10_grace").wait_for()
+            assert not screen.errors

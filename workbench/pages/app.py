@@ -1,0 +1,46 @@
+"""The notebooks as an app: Voila serves them all, and its first page is the start page."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tornado.web import HTTPError, RedirectHandler, authenticated
+from voila.app import Voila
+from voila.handler import BaseVoilaHandler
+
+from workbench.pages import notebooks, start
+from workbench.pages.html import as_document, rendered
+from workbench.pages.links import relinked
+
+
+class Document(BaseVoilaHandler):
+    """A document of docs/, where the notebooks' links to it lead."""
+
+    @authenticated
+    def get(self, path: str) -> None:
+        """Show it."""
+        folder = notebooks.folder().resolve().parent / "docs"
+        file = (folder / path).resolve()
+        if file.suffix != ".md" or not file.is_relative_to(folder) or not file.is_file():
+            raise HTTPError(404)
+        text = file.read_text(encoding="utf-8")
+        body = relinked(rendered(text), lambda other: re.sub("^((?:../)+)notebooks/", r"\1render/", other))
+        home = "../" * (path.count("/") + 1) + f"render/{start.PAGE}.ipynb"
+        self.finish(as_document(text, body, home))
+
+
+class App(Voila):
+    """Voila on the folder of the notebooks; a visitor without a token is asked for it."""
+
+    def init_handlers(self) -> list[Any]:
+        """Return who answers for which address."""
+        home = {"url": f"{self.server_url}voila/render/{start.PAGE}.ipynb", "permanent": False}
+        documents = (f"{self.server_url}voila/docs/(.+)", Document, {"voila_configuration": self.voila_configuration})
+        return [(self.server_url, RedirectHandler, home), documents, *super().init_handlers()]
+
+
+def serve(options: list[str], folder: Path | None = None) -> None:
+    """Serve the notebooks on this machine, behind a token, until interrupted; `options` are Voila's."""
+    App.launch_instance(
+        [str(folder or notebooks.folder()), "--Voila.ip=127.0.0.1", "--Voila.auto_token=True", *options]
+    )
