@@ -1,10 +1,13 @@
 """Figures on the screen share one plotly, wait for it, and miss nothing meanwhile."""
 
+import json
+import re
 from pathlib import Path
 
 import plotly.graph_objects as go
 from browser import Screen, browser, lab, needs_chromium
 
+from workbench.pages.html import _element
 from workbench.widgets.live import live
 
 SLOW = """import plotly.graph_objects as go
@@ -25,6 +28,14 @@ def test_figures_of_a_page_share_the_code_of_plotly() -> None:
     assert one.plotly is other.plotly and len(one.plotly.code) > 10**6 > len(one.get_state()["_esm"])
     one.plotly.close()
     assert live(go.Figure()).plotly is not one.plotly, "what was closed is of no use to the page"
+
+
+def test_no_toolbar_offers_to_send_a_figure_away() -> None:
+    page = _element(json.loads(go.Figure(go.Scatter(x=[1], y=[1])).to_json()))
+    told = re.search(r"Plotly\.newPlot\(.*(\{[^{}]*\})", page, re.DOTALL)
+    assert told
+    for config in (live(go.Figure())._config, json.loads(told[1])):
+        assert config["showSendToCloud"] is False and not config.get("plotlyServerURL"), config
 
 
 @needs_chromium

@@ -16,6 +16,7 @@ from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
 from workbench.pages.links import relinked
+from workbench.plots.style import CONFIG
 
 FIGURE = "application/vnd.plotly.v1+json"
 HEIGHT = 450  # pixels of a figure that doesn't say how high it is
@@ -92,8 +93,8 @@ def rendered(markdown: str, attachments: Any = None) -> str:
 
 
 def _element(figure: dict[str, Any]) -> str:
-    config, size = {"responsive": True, "displaylogo": False}, {"default_height": HEIGHT}
-    drawn = to_html(figure, config, include_plotlyjs=False, full_html=False, validate=False, **size)
+    size = {"default_height": HEIGHT}
+    drawn = to_html(figure, CONFIG, include_plotlyjs=False, full_html=False, validate=False, **size)
     return f'<div class="figure" style="--height: {height_of(figure)}px">{drawn}</div>'
 
 

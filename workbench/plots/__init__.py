@@ -6,12 +6,14 @@ from workbench.plots.losses import loss_curves
 from workbench.plots.maps import embedding_epochs, embedding_map
 from workbench.plots.negatives import audit_chart, negative_cosines, negative_map
 from workbench.plots.network import star_table, stars, views
+from workbench.plots.paper import save
 from workbench.plots.rings import negative_rings
 from workbench.plots.rules import rule_map, rule_overlap, rule_scores, rule_strata, rule_values, truth_tree
 from workbench.plots.scores import budget_chart, claims_chart, difference_chart, protocol_lens, results_chart
-from workbench.plots.style import dark
+from workbench.plots.style import CONFIG, dark
 
 __all__ = [
+    "CONFIG",
     "agreement_chart",
     "agreement_maps",
     "audit_chart",
@@ -34,6 +36,7 @@ __all__ = [
     "rule_scores",
     "rule_strata",
     "rule_values",
+    "save",
     "side_by_side",
     "star_table",
     "stars",

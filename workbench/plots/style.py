@@ -77,6 +77,8 @@ _LAYOUT = {
 }
 pio.templates["workbench"] = go.layout.Template(layout=_LAYOUT)
 pio.templates["workbench-dark"] = go.layout.Template(layout=_turned(_LAYOUT))
+# Of a figure on a screen. By default plotly's toolbar offers to send the figure, data and all, to a company's servers.
+CONFIG: dict[str, Any] = {"responsive": True, "displaylogo": False, "showSendToCloud": False, "plotlyServerURL": ""}
 
 
 def dark(fig: go.Figure) -> go.Figure:

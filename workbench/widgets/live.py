@@ -5,15 +5,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
+from uuid import uuid4
 from weakref import WeakValueDictionary
 
 import anywidget
 import ipywidgets as ipw
 import numpy as np
 import plotly.graph_objects as go
-from traitlets import Bool, Instance, Unicode, default, observe
+from traitlets import Bool, HasTraits, Instance, Unicode, default, observe
 
 from workbench import plots
 
@@ -33,6 +35,9 @@ if "nbformat" not in sys.modules:
     sys.modules["nbformat"] = _WhenAsked("nbformat")
     _ = go.FigureWidget
     del sys.modules["nbformat"]
+
+
+CHANGES = [name for name in go.FigureWidget.class_trait_names() if name.startswith("_py2js_")]  # of the kernel's
 
 
 class Controls:
@@ -85,6 +90,22 @@ class _Page:
 _page = _Page()
 
 
+class Heard(HasTraits):
+    """Mixed into a widget with code of its own, which then hears the kernel however long that code took to start."""
+
+    own_id = Unicode().tag(sync=True)
+
+    @default("own_id")
+    def _before_it_is_opened(self) -> str:
+        self._model_id = uuid4().hex  # ipywidgets takes it for the id of the model
+        return self._model_id
+
+
+def script(*names: str) -> str:
+    """Return the code that a widget runs on the page, from files of this folder."""
+    return "".join(Path(__file__).with_name(f"{name}.js").read_text(encoding="utf-8") for name in names)
+
+
 class Fit(anywidget.AnyWidget):
     """Nothing to see: it tells the figures beside it how much room there is, and whether the page is `dark`.
 
@@ -93,44 +114,7 @@ class Fit(anywidget.AnyWidget):
     its theme is light; of any other the browser is asked. All figures made by `live` follow it.
     """
 
-    _esm = """
-    export default {
-      render({ model, el }) {
-        const ending = new AbortController(), { signal } = ending;
-        const fit = () => requestAnimationFrame(() => window.dispatchEvent(new Event("resize")));
-        const room = new ResizeObserver(fit);
-        room.observe(el);
-
-        // plotly tells the kernel of each point the mouse passes over, in the place where it tells of clicks and
-        // selections, so that one that comes while the kernel is busy would be lost under the next. None is needed.
-        const hush = (plot) => plot?.layout?.meta?.workbench
-          && ["plotly_hover", "plotly_unhover"].forEach((name) => plot.removeAllListeners(name));
-        document.querySelectorAll(".js-plotly-plot").forEach(hush);
-        const drawn = ({ detail }) => { fit(); hush(detail.element); };
-        document.addEventListener("plotlywidget-after-render", drawn, { signal });
-
-        const system = window.matchMedia("(prefers-color-scheme: dark)");
-        const look = () => {
-          const light = document.body.dataset.jpThemeLight;
-          model.set("dark", light ? light === "false" : system.matches);
-          model.save_changes();
-        };
-        // What is typed into a field in which a node is looked for replaces what stands there.
-        const chosen = ({ target }) => target.closest?.(".workbench-search") && setTimeout(() => target.select?.());
-        document.addEventListener("focusin", chosen, { signal });
-
-        const theme = new MutationObserver(look);
-        theme.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
-        system.addEventListener("change", look, { signal });
-        look();
-        return () => {
-          room.disconnect();
-          theme.disconnect();
-          ending.abort();
-        };
-      },
-    };
-    """
+    _esm = script("fit")
     dark = Bool().tag(sync=True)
 
     @default("dark")
@@ -163,51 +147,31 @@ class Plotly(anywidget.AnyWidget):
         return str(go.FigureWidget._esm)
 
 
-class Figure(go.FigureWidget):
-    """A figure that waits for the page's plotly; what the kernel changes meanwhile is kept and done then."""
+class Figure(Heard, go.FigureWidget):
+    """A figure that waits for the page's plotly; what the kernel changes meanwhile is kept and done then.
 
-    _esm = """
-    const KINDS = ["addTraces", "deleteTraces", "moveTraces", "restyle", "relayout", "update", "animate",
-                   "removeLayoutProps", "removeTraceProps"];
-    const NAMES = KINDS.map((kind) => `_py2js_${kind}`);
-    const loaded = (globalThis.workbenchPlotly ??= {});
-
-    const load = async (model, id) => {
-      const plotly = await model.widget_manager.get_model(id);
-      const address = URL.createObjectURL(new Blob([plotly.get("code")], { type: "text/javascript" }));
-      return (await import(address)).default;
-    };
-
-    export default () => {
-      let drawn, waiting = true;
-      return {
-        initialize({ model }) {
-          const missed = [], id = model.get("plotly").replace("IPY_MODEL_", "");
-          const keep = (name) => waiting && model.get(name) && missed.push([name, model.get(name)]);
-          NAMES.forEach((name) => model.on(`change:${name}`, () => keep(name)));
-          drawn = (loaded[id] ??= load(model, id)).then((make) => {
-            const figure = make();
-            waiting = false;
-            figure.initialize({ model });
-            for (const [name, value] of missed) {
-              model.set(name, value);
-              model.set(name, null);
-            }
-            return figure;
-          });
-          drawn.catch(() => delete loaded[id]);
-        },
-        async render(context) {
-          try {
-            return (await drawn).render(context);
-          } catch (error) {
-            context.el.textContent = `This figure could not be drawn (${error.message}). Run its cell again.`;
-          }
-        },
-      };
-    };
+    Where it stays empty it is drawn again by itself, and at last says so, with a button. A screen says "hello" when it
+    is ready to listen, and is sent the figure as it is now if it was changed since it was kept.
     """
+
+    _esm = script("heard", "figure")
+    _css = """
+    .workbench-figure-says { padding: 12px; font-size: 13px; }
+    .workbench-figure-says button { font: inherit; padding: 1px 10px; cursor: pointer; }
+    """
+    _behind = False  # whether it was changed since it was kept
     plotly = Instance(Plotly).tag(sync=True, **ipw.widget_serialization)
+
+    @observe(*CHANGES)
+    def _told(self, change: Any) -> None:
+        self._behind = self._behind or change["new"] is not None
+
+    def greeted(self, _: Any, content: dict[str, Any], __: Any) -> None:
+        """Answer a screen that is ready, or that asks for the figure anew."""
+        if content.get("kind") == "anew" or (content.get("kind") == "hello" and self._behind):
+            self.settle()
+            self.send_state(["_widget_layout", "_widget_data"])
+            self.send({"kind": "anew"})
 
     def settle(self) -> None:
         """Keep the figure as it is for a screen that opens later: it is told no changes but what was kept.
@@ -215,6 +179,7 @@ class Figure(go.FigureWidget):
         plotly does this when it shows a figure, after it has imported JupyterLab for a look at its version.
         """
         self._widget_layout, self._widget_data = deepcopy(self._layout_obj._props), deepcopy(self._data)
+        self._behind = False
 
     @default("plotly")
     def _of_the_page(self) -> Plotly:
@@ -228,7 +193,8 @@ def live(figure: go.Figure) -> Figure:
     live = Figure(_page.dressed(figure))
     live.layout.meta = {"workbench": True}
     unused = ["select2d", "lasso2d", "autoScale2d", "zoom2d", "pan2d"]
-    live._config = {**live._config, "responsive": True, "displaylogo": False, "modeBarButtonsToRemove": unused}
+    live._config = {**live._config, **plots.CONFIG, "modeBarButtonsToRemove": unused}
+    live.on_msg(live.greeted)
     live._light, _page.figures[id(live)] = figure, live
     return live
 

@@ -1,0 +1,36 @@
+export default {
+  render({ model, el }) {
+    const ending = new AbortController(), { signal } = ending;
+    const fit = () => requestAnimationFrame(() => window.dispatchEvent(new Event("resize")));
+    const room = new ResizeObserver(fit);
+    room.observe(el);
+
+    // plotly tells the kernel of each point the mouse passes over, in the place where it tells of clicks and
+    // selections, so that one that comes while the kernel is busy would be lost under the next. None is needed.
+    const hush = (plot) => plot?.layout?.meta?.workbench
+      && ["plotly_hover", "plotly_unhover"].forEach((name) => plot.removeAllListeners(name));
+    document.querySelectorAll(".js-plotly-plot").forEach(hush);
+    const drawn = ({ detail }) => { fit(); hush(detail.element); };
+    document.addEventListener("plotlywidget-after-render", drawn, { signal });
+
+    const system = window.matchMedia("(prefers-color-scheme: dark)");
+    const look = () => {
+      const light = document.body.dataset.jpThemeLight;
+      model.set("dark", light ? light === "false" : system.matches);
+      model.save_changes();
+    };
+    // What is typed into a field in which a node is looked for replaces what stands there.
+    const chosen = ({ target }) => target.closest?.(".workbench-search") && setTimeout(() => target.select?.());
+    document.addEventListener("focusin", chosen, { signal });
+
+    const theme = new MutationObserver(look);
+    theme.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
+    system.addEventListener("change", look, { signal });
+    look();
+    return () => {
+      room.disconnect();
+      theme.disconnect();
+      ending.abort();
+    };
+  },
+};
