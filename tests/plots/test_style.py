@@ -156,7 +156,7 @@ def test_dark_turns_what_is_shown_later_as_well() -> None:
 def figures() -> dict[str, go.Figure]:
     """A figure of each plot function by its name, and further looks of some."""
     graph, score = ring(), torch.arange(40).float()
-    same = content_hash(graph)
+    same, every_third = content_hash(graph), (torch.arange(graph.num_edges) % 3 > 0).float()
     run = made(snapshots={0: torch.rand(40, 6), 5: torch.rand(40, 6)}, graph_hash=same)
     details = {"centres": torch.tensor([0]), "stars": torch.tensor([[1, 2, 9], [0, 0, 0]])}
     audits = {
@@ -195,6 +195,7 @@ def figures() -> dict[str, go.Figure]:
         "negative_map": plots.negative_map(panels, mapped, 7, 9),
         "negative_rings": plots.negative_rings(panels, graph, 7, "class", 9),
         "negative_rings of hops": plots.negative_rings(panels, graph, 7, "hops", 9),
+        "pulled_and_pushed": plots.pulled_and_pushed(graph, dict.fromkeys(("one", "two"), every_third), 7, [8, 20]),
         "protocol_lens": plots.protocol_lens(lens(torch.rand(60, 6), halves, splits=2, steps=20, progress=False)),
         "results_chart": plots.results_chart(comparison()),
         "rule_map": plots.rule_map(reading, part, 5),
@@ -204,7 +205,7 @@ def figures() -> dict[str, go.Figure]:
         "rule_values": plots.rule_values(reading, 5),
         "side_by_side": plots.side_by_side(pair, "two"),
         "stars": plots.stars(details, graph),
-        "views": plots.views(graph, {"view": (torch.arange(graph.num_edges) % 3 > 0).float()}),
+        "views": plots.views(graph, {"view": every_third}),
     }
 
 
@@ -258,7 +259,8 @@ def read_well(fig: go.Figure, paper: str) -> None:
 
 
 def test_each_plot_function_is_looked_at(figures: dict[str, go.Figure]) -> None:
-    drawing = {name for name in plots.__all__ if signature(getattr(plots, name)).return_annotation is go.Figure}
+    functions = {name: getattr(plots, name) for name in plots.__all__ if callable(getattr(plots, name))}
+    drawing = {name for name, plot in functions.items() if signature(plot).return_annotation is go.Figure}
     assert drawing - {"dark"} <= set(figures)
 
 

@@ -65,7 +65,7 @@ class Audit:
     seed: int = 0
 
     def by(self, column: str) -> pd.DataFrame:
-        """Return the rate of false negatives by a property of the pair: one row a group, by its name.
+        """Return the rate of false negatives by a property of the pair: one row per group, by its name.
 
         The properties are "hops" (1, 2, 3, 4+, none), "degree" (of the negative, between its quartiles, fewer groups
         where many tie) and "class" (of the anchor, if any). The columns are "pairs", "labelled" (pairs of two labelled

@@ -19,7 +19,7 @@ def labels_of(graph: Any) -> NDArray[np.int64]:
     items, count = next(iter(kind_of(graph).sizes(graph).items()))
     if labels.size != count or not np.issubdtype(labels.dtype, np.integer):
         shape = f"{y.dtype} {list(y.shape)}"
-        raise UserError(f"{called} must be one whole number a {items[:-1]} [{count}], not {shape}")
+        raise UserError(f"{called} must be one whole number per {items[:-1]} [{count}], not {shape}")
     if np.unique(labels[labels >= 0]).size < 2:
         raise UserError(f"{called} hold fewer than two classes, so there is nothing to tell apart")
     return labels.astype(np.int64)

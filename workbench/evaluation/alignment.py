@@ -39,9 +39,9 @@ class Agreement:
     """What two embeddings of the same nodes have in common.
 
     Attributes:
-        summary: one row a measure of the whole: "value"; "low" and "high", the 95 % percentile bootstrap interval over
-            nodes, where it is a mean over nodes; "chance", the value for embeddings that have nothing to do with each
-            other: k / (nodes - 1) for the overlap, for the others what shuffled rows of the second embedding give.
+        summary: one row per measure of the whole: "value"; "low" and "high", the 95 % percentile bootstrap interval
+            over nodes, where it is a mean over nodes; "chance", the value for embeddings that have nothing to do with
+            each other: k / (nodes - 1) for the overlap, for the others what shuffled rows of the second embedding give.
         nodes: a row per node, those that moved most first (least overlap, then largest distance): "node", "name" where
             the graph has names, "class" (missing without), "overlap", "distance", "own class" and "abundance" by side,
             "degree".

@@ -68,7 +68,7 @@ def _matrix(x: Any, rows: int, item: str, data: Any) -> Features:
         x = to_scipy(x) if is_sparse(x) else x.detach().cpu().numpy()
     if x.ndim != 2 or x.shape[0] != rows:
         raise UserError(
-            f"embeddings must have one row a {item} [{rows}, dim] of {name_of(data)}, "
+            f"embeddings must have one row per {item} [{rows}, dim] of {name_of(data)}, "
             f"not {list(x.shape)}; a run is evaluated on the data it was trained on"
         )
     if not sp.issparse(x) and np.count_nonzero(x) < SPARSE_BELOW * x.size:

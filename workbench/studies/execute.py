@@ -145,7 +145,7 @@ def execute(
 
 
 def table(outcomes: Iterable[Outcome]) -> pd.DataFrame:
-    """Return one row a training: condition, method, data, preset, seed, and the fields of `Outcome`."""
+    """Return one row per training: condition, method, data, preset, seed, and the fields of `Outcome`."""
     rows = []
     for outcome in outcomes:
         task, condition = outcome.task, outcome.task.condition

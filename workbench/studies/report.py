@@ -29,7 +29,7 @@ def of_cells(rows: pd.DataFrame) -> list[tuple[Cell, Verdict]]:
 
 
 def cells(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a published number: claim, published, protocol, obtained, ours, seeds, verdict, reason."""
+    """Return one row per published number: claim, published, protocol, obtained, ours, seeds, verdict, reason."""
     lines = []
     for cell, verdict in of_cells(rows):
         facts = _published(cell), cell.protocol or "not known", cell.obtained, round(verdict.ours, 1)

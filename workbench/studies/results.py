@@ -1,4 +1,4 @@
-"""The long table of results: one row a measured value, read, added to under a lock, and seen from several sides."""
+"""The long table of results: one row per measured value, read, added to under a lock, and seen from several sides."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -98,7 +98,7 @@ def _among(rows: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
 
 
 def wide(rows: pd.DataFrame, protocol: str | None = None, curve: bool = False) -> pd.DataFrame:
-    """Return one row a training, a column a metric (means over the splits), with its costs.
+    """Return one row per training, a column per metric (means over the splits), with its costs.
 
     Args:
         rows: the long table.
@@ -142,7 +142,7 @@ def _check_apart(rows: pd.DataFrame) -> None:
 
 
 def summary(rows: pd.DataFrame, protocol: str | None = None) -> pd.DataFrame:
-    """Return one row a condition and data: data, condition, kind, seeds, and means over the seeds.
+    """Return one row per condition and data: data, condition, kind, seeds, and means over the seeds.
 
     Of accuracy and macro F1 in percent, with the spread over seeds and (pooled) over splits in percentage points, and
     of the seconds of training; of rankings, recall and NDCG with the spread of the first. Arguments and errors as for
