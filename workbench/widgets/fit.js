@@ -21,7 +21,7 @@ export default {
     };
     // What is typed into a field in which a node is looked for replaces what stands there.
     const chosen = ({ target }) => target.closest?.(".workbench-search") && setTimeout(() => target.select?.());
-    document.addEventListener("focusin", chosen, { signal });
+    ["focusin", "click"].forEach((name) => document.addEventListener(name, chosen, { signal }));
 
     const theme = new MutationObserver(look);
     theme.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });

@@ -31,9 +31,9 @@ export default () => {
       const told = make(third, "span", "workbench-formula-told");
       let now = null;  // the number that the slider moves, in the text that is in the field
 
-      const say = (text, moved = false) => {
+      const say = (text, moved = false, whole = false) => {
         edits = Math.max(edits, model.get("seen")) + 1;
-        model.set("typed", { text, edit: edits, moved, revision: model.get("revision") });
+        model.set("typed", { text, edit: edits, moved, whole, revision: model.get("revision") });
         model.save_changes();
       };
       const aim = () => {
@@ -58,9 +58,9 @@ export default () => {
         }
         aim();
       };
-      const write = (text) => {
+      const write = (text, whole = false) => {
         field.value = text;
-        say(text);
+        say(text, false, whole);
         aim();
       };
 
@@ -137,7 +137,7 @@ export default () => {
         aim();
       });
       for (const text of model.get("examples")) {
-        make(second, "button", "", { type: "button", textContent: text }).onclick = () => write(text);
+        make(second, "button", "", { type: "button", textContent: text }).onclick = () => write(text, true);
       }
       field.value = model.get("value");
       close();

@@ -47,7 +47,7 @@ class FormulaField(anywidget.AnyWidget):
             self.seen = typed["edit"]
             if typed["moved"] and typed["revision"] != self.revision:
                 return
-            self._taking = True
+            self._taking, self.gradual = True, not typed.get("whole")  # an example that is taken is a step of its own
             try:
                 self.value = typed["text"]
             finally:
