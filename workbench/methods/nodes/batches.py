@@ -126,15 +126,16 @@ class NodeMethod(Method):
         nodes, edges, features, dim = sizes["nodes"], sizes["edges"], sizes["features"], config.dim
         anchors, most = math.ceil(nodes / cls.parts(config, nodes)), min(config.neighbours, nodes)
         reached = list(accumulate(min(anchors * most**hop, nodes) for hop in range(cls.hops(config) + 1)))
-        # Only the first layer takes every row; what it gives, and all that follows, has those within one hop less.
-        taken, given = min(reached[-1], nodes), min(reached[-2], nodes)
+        # The first layer takes every row, the last one gives those of the anchors alone, to all that follows.
+        taken, inner = min(reached[-1], nodes), sum(min(rows, nodes) for rows in reached[1:-1])
         row = sizes.get("row", features)
-        batch = {"nodes": given, "rows": given, "edges": min(edges, taken * most), "features": features, "row": row}
-        pairs = config.pair_bytes(anchors) - config.pair_bytes(given) if isinstance(config, ContrastConfig) else 0
-        training = cls.memory(config, batch) + pairs + 4 * taken * (2 * row + 4 * dim) + 16 * (edges + nodes)
+        batch = {"nodes": anchors, "rows": anchors, "edges": min(edges, taken * most), "features": features, "row": row}
+        layers = 4 * (taken * (2 * row + 4 * dim) + 5 * inner * dim)
+        training = cls.memory(config, batch) + layers + 16 * (edges + nodes)
         # Layers of PyG's hold a message an edge, and all attributes; graph convolutions go by blocks of rows.
         messages = 2.5 * edges * dim + nodes * features if hasattr(config, "encoder") else 0
-        embedding = cls.graph_bytes(sizes) + 4 * (4 * nodes * dim + messages) + PROCESS
+        between = 2 * min(cls.hops(config) - cls.beyond, 2)  # what a layer takes, mixes and gives; the first takes none
+        embedding = cls.graph_bytes(sizes) + 4 * (between * nodes * dim + messages) + PROCESS
         return max(training, embedding + 32 * sizes.get("read", 0))
 
 

@@ -90,7 +90,7 @@ class DGI(NodeMethod):
     @classmethod
     def memory(cls, config: DGIConfig, sizes: Mapping[str, int]) -> float:
         """Return the peak: the graph and the corrupted one through one layer, no projector, the best encoder beside."""
-        numbers = 8 * sizes["rows"] * config.dim + 7 * cls.encoder_numbers(config, sizes) + 4 * config.dim**2
+        numbers = 13 * sizes["rows"] * config.dim + 7 * cls.encoder_numbers(config, sizes) + 4 * config.dim**2
         return PROCESS + 4.0 * numbers + cls.graph_bytes(sizes)
 
     def discriminate(self, true: Tensor, false: Tensor) -> Tensor:
