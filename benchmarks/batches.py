@@ -21,12 +21,12 @@ SIZES = (10_000, 100_000, 1_000_000)
 
 @BENCHMARKS.register("batches")
 def batches() -> Rows:
-    """DGI and BGRL on PubMed (quick presets, random-10-10-80): untrained, five epochs of batches, as many whole steps.
+    """DGI, BGRL and GRACE on PubMed (quick presets, random-10-10-80): untrained, five epochs of batches, as many whole steps.
 
     Batches have 2,048 anchors and 10 neighbours a node and layer; a step on the whole graph counts as an epoch.
     """
     steps, rows = 5 * math.ceil(19_717 / BATCH["batch_size"]), []
-    for method in ("dgi", "bgrl"):
+    for method in ("dgi", "bgrl", "grace"):
         pubmed = partial(fresh.train, method=method, graph="pubmed", preset="quick", scored=True)
         rows.append(pubmed(f"{method}, untrained", epochs=0))
         rows.append(pubmed(f"{method}, batches", epochs=5, **BATCH, **BESIDE.get(method, {})))
