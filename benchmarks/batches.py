@@ -21,7 +21,7 @@ SIZES = (10_000, 100_000, 1_000_000)
 
 @BENCHMARKS.register("batches")
 def batches() -> Rows:
-    """DGI, BGRL and GRACE on PubMed (quick presets, random-10-10-80): untrained, five epochs of batches, as many whole steps.
+    """DGI, BGRL and GRACE on PubMed (quick presets, random-10-10-80): untrained, five epochs of batches, as many steps.
 
     Batches have 2,048 anchors and 10 neighbours a node and layer; a step on the whole graph counts as an epoch.
     """
