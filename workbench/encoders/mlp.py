@@ -26,9 +26,10 @@ class MLP(Encoder):
 
     def forward(self, view: View) -> Tensor:
         """Return embeddings [nodes, dim], of a sampled batch those of the anchors."""
-        first, *others = self.layers
+        first = self.layers[0]
+        assert isinstance(first, nn.Linear)
         h = (view.first(view.reach[0]) if view.reach else view).linear(first.weight.T, first.bias)
-        for norm, layer in zip(self.norms, others, strict=True):
+        for norm, layer in zip(self.norms, self.layers[1:], strict=True):
             h = layer(norm(h).relu())
         return h
 

@@ -59,6 +59,8 @@ class CCASSG(NodeMethod):
 
     Config = CCASSGConfig
 
+    encoder: Encoder
+
     def __init__(self, config: CCASSGConfig, inputs: Data, randomness: Randomness):
         super().__init__(config, inputs, randomness)
         self.generator = randomness.generator("views")
