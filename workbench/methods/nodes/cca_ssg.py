@@ -83,8 +83,3 @@ class CCASSG(NodeMethod):
         agreement, decorrelation = canonical_correlation(*(self.encoder(view) for view in views))
         weights = {"decorrelation": self.config.decorrelation}
         return Step({"agreement": agreement, "decorrelation": decorrelation}, weights)
-
-    @classmethod
-    def memory(cls, config: CCASSGConfig, sizes: Mapping[str, int]) -> float:
-        """Return the peak: both views through the encoder and standardised, their correlations, no projector."""
-        return super().memory(config, sizes) + 4 * 8 * config.dim**2
