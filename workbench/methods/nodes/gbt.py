@@ -51,6 +51,7 @@ class GBT(NodeMethod):
     """No projector, no negatives, no second network: the cost grows with nodes times the square of the width."""
 
     Config = GBTConfig
+    Adam = torch.optim.AdamW
 
     encoder: GCN
 
@@ -64,11 +65,6 @@ class GBT(NodeMethod):
         return GCN(
             (shape["features"], 2 * config.dim, config.dim), "prelu", norm="batch", norm_momentum=0.01, bare=True
         )
-
-    def optimiser(self) -> torch.optim.Optimizer:
-        """Return AdamW over the encoder."""
-        config = self.config
-        return torch.optim.AdamW(self.parameter_groups(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
     def before_epoch(self, epoch: int, optimiser: torch.optim.Optimizer) -> None:
         """Set the learning rate of the epoch."""
