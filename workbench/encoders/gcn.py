@@ -30,7 +30,7 @@ class StarConv(MessagePassing):
 
 
 class GCN(Encoder):
-    """Graph convolutions (Kipf and Welling 2017) with an activation after each, the last one included.
+    """Graph convolutions (Kipf and Welling 2017) with an activation after each, unless the last one stays bare.
 
     Args:
         widths: sizes from the attributes to the embedding, e.g. (1433, 256, 128).
@@ -40,6 +40,7 @@ class GCN(Encoder):
         norm: "batch" standardises each column before the activation, over the nodes of the view in training and by
             running statistics afterwards; "none" does not.
         norm_momentum: weight of the newest view in those statistics, in (0, 1].
+        bare: whether the last layer has neither normalisation nor activation.
     """
 
     streams = True
@@ -51,6 +52,7 @@ class GCN(Encoder):
         inference: Literal["gcn", "star"] = "gcn",
         norm: Literal["none", "batch"] = "none",
         norm_momentum: float = 0.1,
+        bare: bool = False,
     ):
         super().__init__()
         self.weights = nn.ParameterList(torch.empty(a, b) for a, b in pairwise(widths))
@@ -59,7 +61,8 @@ class GCN(Encoder):
         self.activation: nn.Module = nn.ReLU() if activation == "relu" else nn.PReLU(slopes)
         if activation == "prelu-layers":
             self.activation = nn.ModuleList(nn.PReLU() for _ in self.biases)
-        self.norms = nn.ModuleList(nn.BatchNorm1d(b, momentum=norm_momentum) for b in widths[1:] if norm == "batch")
+        normed = widths[1 : -1 if bare else None] if norm == "batch" else ()
+        self.norms, self.bare = nn.ModuleList(nn.BatchNorm1d(b, momentum=norm_momentum) for b in normed), bare
         self.inference = inference
         for weight in self.weights:
             nn.init.xavier_uniform_(weight)
@@ -88,8 +91,15 @@ class GCN(Encoder):
 
     def _finished(self, layer: int, h: Tensor) -> Tensor:
         """Return what a layer gives of its sums: normalised, and through the activation."""
-        given: Tensor = self._activation(layer)(self.norms[layer](h) if self.norms else h)
-        return given
+        for module in self._behind(layer):
+            h = module(h)
+        return h
+
+    def _behind(self, layer: int) -> list[nn.Module]:
+        """Return what stands behind the sums of a layer."""
+        if self.bare and layer == len(self.biases) - 1:
+            return []
+        return [*([self.norms[layer]] if self.norms else []), self._activation(layer)]
 
     def _activation(self, layer: int) -> nn.Module:
         return self.activation[layer] if isinstance(self.activation, nn.ModuleList) else self.activation
@@ -125,8 +135,7 @@ class GCN(Encoder):
         for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             state |= {f"module_{len(layers)}.lin.weight": weight.T, f"module_{len(layers)}.bias": bias}
             layers.append(Layer(f"{layer}({weight.shape[0]}, {weight.shape[1]})", "x, edge_index"))
-            activation, norm = self._activation(number), self.norms[number] if self.norms else None
-            for module in (activation,) if norm is None else (norm, activation):
+            for module in self._behind(number):
                 state |= {f"module_{len(layers)}.{name}": value for name, value in module.state_dict().items()}
                 layers.append(Layer(source_of(module)))
         if self.inference == "gcn":

@@ -133,9 +133,11 @@ class Method(nn.Module):
     Attributes:
         kinds: names of the kinds of data that it learns on.
         encoder: what is kept of the training; None where a method embeds in another way.
+        Adam: the optimiser; AdamW, which is one, decouples the weight decay.
     """
 
     Config: ClassVar[type[Config]]
+    Adam: ClassVar[type[torch.optim.Adam]] = torch.optim.Adam
     kinds: ClassVar[tuple[str, ...]] = ("nodes",)
     encoder: Encoder | None
 
@@ -175,11 +177,10 @@ class Method(nn.Module):
         """Do what follows each update: momentum, prototypes, annealing."""
 
     def optimiser(self) -> torch.optim.Optimizer:
-        """Return what changes the parameters: Adam over `parameter_groups`."""
+        """Return what changes the parameters: `Adam` over `parameter_groups`."""
+        config = self.config
         # The fused form does the same arithmetic in one pass over the parameters.
-        return torch.optim.Adam(
-            self.parameter_groups(), lr=self.config.lr, weight_decay=self.config.weight_decay, fused=True
-        )
+        return self.Adam(self.parameter_groups(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the parameter groups for the optimiser; a method may exempt some from weight decay."""

@@ -73,6 +73,7 @@ class BGRL(NodeMethod):
     """A target network that moves after each update, a schedule of both rates, batch normalisation."""
 
     Config = BGRLConfig
+    Adam = torch.optim.AdamW
 
     encoder: GCN
 
@@ -91,11 +92,6 @@ class BGRL(NodeMethod):
         """Return graph convolutions with normalisation and PReLU after each, all but the last twice as wide."""
         widths = (shape["features"], *[2 * config.dim] * (config.layers - 1), config.dim)
         return GCN(widths, "prelu-layers", norm=config.norm, norm_momentum=config.norm_momentum)
-
-    def optimiser(self) -> torch.optim.Optimizer:
-        """Return AdamW over the encoder and the predictor."""
-        config = self.config
-        return torch.optim.AdamW(self.parameter_groups(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
     def before_epoch(self, epoch: int, optimiser: torch.optim.Optimizer) -> None:
         """Go on with the schedules from the beginning of an epoch."""
