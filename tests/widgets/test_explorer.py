@@ -519,10 +519,14 @@ def test_a_person_in_a_browser_brushes_clicks_and_slides(screen: Explorer, train
     screen.until(f"{span} < {wide} / 3")
     page.locator(".embedding-whole").click()
     screen.until(f"{span} > {wide} / 2")
+    page.evaluate(f"() => {{ {screen.FIGURE}.querySelector('[data-val=in]').click() }}")
+    screen.until(f"{span} < {wide} / 1.8")
+    page.locator(".embedding-whole").click()
+    screen.until(f"{span} > {wide} / 1.2")
     near = json.loads(screen.python("print(explorer.selection.tolist())"))
     page.locator(".embedding-share input").fill("near <16>")
     page.locator(".embedding-share input").press("Enter")
-    screen.until("document.querySelector('.embedding-shared option:nth-child(2)')?.textContent == 'near <16>'")
+    page.locator(".embedding-shared option").get_by_text("near <16>", exact=True).wait_for(state="attached")
     assert json.loads(screen.python("print(wb.widgets.selections['near <16>'].tolist())")) == near
     assert "node=16" in screen.python("print(explorer.call())")
     assert not screen.errors, screen.errors

@@ -23,7 +23,14 @@ const say = (el, words, act) => {
 
 export default () => {
   const views = new Set();
-  let model, drawn, round = 0;
+  let model, drawn, opening, round = 0;
+  // plotly lets a view listen by the model that it was made with, and so forever: a view that is gone draws into nothing.
+  const by = (model) => ({
+    get: (name) => model.get(name),
+    set: (name, value) => model.set(name, value),
+    save_changes: () => model.save_changes(),
+    on: (name, act) => (opening ?? model).on(name, act),
+  });
 
   const start = () => {
     const missed = [], id = model.get("plotly").replace("IPY_MODEL_", "");
@@ -36,7 +43,7 @@ export default () => {
       if (mine !== round) return drawn;  // what was missed then is in what came anew
       const figure = make();
       waiting = false;
-      figure.initialize({ model });
+      figure.initialize({ model: by(model) });
       for (const [name, value] of missed) {
         model.set(name, value);
         model.set(name, null);
@@ -95,7 +102,12 @@ export default () => {
           const figure = await drawn;
           if (now !== turn) return;
           el.replaceChildren();
-          take = figure.render(context) ?? take;
+          try {
+            opening = context.model;
+            take = figure.render(context);
+          } finally {
+            opening = null;
+          }
           CHANGES.forEach((name) => context.model.on(`change:${name}`, watch));
           watch();
         } catch (error) {
@@ -110,6 +122,7 @@ export default () => {
         turn += 1;
         clearTimeout(timer);
         views.delete(view);
+        context.model.off();
         take();
       };
     },

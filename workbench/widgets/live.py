@@ -214,6 +214,12 @@ def update(shown: go.FigureWidget, figure: go.Figure) -> bool:
     return not same
 
 
+def zoom_out(figure: go.Figure) -> None:
+    """Show the whole of a map, wherever code or a hand had zoomed to."""
+    for automatic in (False, True):  # after a zoom by hand plotly still takes the axes for automatic, and sends nothing
+        figure.update_layout(xaxis_autorange=automatic, yaxis_autorange=automatic)
+
+
 def _axes(figure: go.Figure) -> set[str]:
     return {name for name in figure.layout.to_plotly_json() if name[1:].startswith("axis")}
 

@@ -7,6 +7,7 @@ import ipywidgets as ipw
 import plotly.graph_objects as go
 
 from workbench.evaluation.projection import Map
+from workbench.widgets.live import zoom_out
 from workbench.widgets.shell import hint_of
 
 SUGGESTED = 3_000  # names that are offered while one is typed
@@ -24,12 +25,14 @@ def search_field(names: Sequence[object] | None, **more: Any) -> ipw.Combobox:
 def zoom(figure: go.Figure, drawn: Map, node: int | None) -> bool:
     """Show the part of a map around a node, or the whole for None; return False where the node is not on the map."""
     if node is None:
-        figure.update_layout(xaxis_autorange=True, yaxis_autorange=True)
+        zoom_out(figure)
         return True
     at = drawn.points[drawn.nodes == node].astype(float)
     if not len(at):
         return False
     far = AROUND * (drawn.points.max(axis=0) - drawn.points.min(axis=0)).astype(float)
     (left, low), (right, high) = (at[0] - far).tolist(), (at[0] + far).tolist()
-    figure.update_layout(xaxis_range=[left, right], yaxis_range=[low, high])
+    figure.update_layout(
+        xaxis={"range": [left, right], "autorange": False}, yaxis={"range": [low, high], "autorange": False}
+    )
     return True

@@ -21,7 +21,7 @@ from workbench.evaluation.projection import Map
 from workbench.plots import style
 from workbench.widgets.brush import Brush, Ids
 from workbench.widgets.home import TakeHome
-from workbench.widgets.live import Controls, Figure, Fit, live, update
+from workbench.widgets.live import Controls, Figure, Fit, live, update, zoom_out
 from workbench.widgets.undo import Undo
 
 HEADLESS = "WORKBENCH_HEADLESS"
@@ -156,7 +156,7 @@ class Shell(Controls, ipw.VBox):
     def _replaced(self, first: Map, drawn: Map, shown: Figure) -> None:
         """Say that a map has taken the place of a first picture, unless its places are the same."""
         if not np.array_equal(first.points, drawn.points):
-            shown.update_layout(xaxis_autorange=True, yaxis_autorange=True)  # where a hand zoomed to, others stand now
+            zoom_out(shown)  # where a hand zoomed to, others stand now
             self.coming.value = small(f"{drawn.method.upper()} has taken the place of the first picture by PCA.")
 
     def _forget(self) -> None:
