@@ -152,17 +152,24 @@ def test_dark_turns_what_is_shown_later_as_well() -> None:
 # -------------------------------------------------------------------------------------------------- every figure
 
 
+HOSTILE = """<b>bold</b> <a href="javascript:alert(1)">x</a> "quoted" 'so' & \x1b[31m"""
+
+
 @pytest.fixture(scope="module")
 def figures() -> dict[str, go.Figure]:
-    """A figure of each plot function by its name, and further looks of some."""
-    graph, score = ring(), torch.arange(40).float()
+    return every_figure(ring(), "one", "two")
+
+
+def every_figure(graph: Data, name: str, other: str) -> dict[str, go.Figure]:
+    """A figure of each plot function by its name, and further looks of some; two names are for what has any."""
+    score = torch.arange(40).float()
     same, every_third = content_hash(graph), (torch.arange(graph.num_edges) % 3 > 0).float()
-    run = made(snapshots={0: torch.rand(40, 6), 5: torch.rand(40, 6)}, graph_hash=same)
+    run = made(snapshots={0: torch.rand(40, 6), 5: torch.rand(40, 6)}, graph=graph.name, graph_hash=same)
     details = {"centres": torch.tensor([0]), "stars": torch.tensor([[1, 2, 9], [0, 0, 0]])}
     audits = {
         name: audit(negatives.select(name, graph, 6, anchors=[7]), graph) for name in ("uniform", "hop-near", "hardest")
     }
-    panels = {**audits, "broken": "it needs what this graph has not"}
+    panels = {**audits, name: f"it needs {other}"}
     mapped = projection.project(run.embeddings, "pca"), "PCA"
     terms = Terms(graph)
     rule_figures = {
@@ -177,7 +184,7 @@ def figures() -> dict[str, go.Figure]:
                for cell, word in zip(published.cells(), words, strict=False)]  # fmt: skip
     halves = Data(y=torch.arange(60) % 2, num_nodes=60)  # has no public split, which the figure tells
     reading, part = readings.read(rules.evaluation("degree(v) > 2", terms)), network.ego(graph, 5)
-    both = agreement(run, made(embeddings=torch.rand(40, 6), graph_hash=same), graph)
+    both = agreement(run, made(embeddings=torch.rand(40, 6), graph=graph.name, graph_hash=same), graph)
     pair = plots.agreement_maps(both, (projection.project(run.embeddings, "pca"),) * 2, "class", chosen=5)
     return rule_figures | {
         "agreement_chart": plots.agreement_chart(both),
@@ -190,22 +197,22 @@ def figures() -> dict[str, go.Figure]:
         "embedding_epochs": plots.embedding_epochs(run, graph=graph),
         "embedding_map": plots.embedding_map(run, graph=graph, method="pca"),
         "embedding_map of values": plots.embedding_map(run, score, graph, "pca"),
-        "loss_curves": plots.loss_curves([run, made("str-gcl"), made(seed=1)]),
+        "loss_curves": plots.loss_curves([run, made("str-gcl", graph=name), made(seed=1)]),
         "negative_cosines": plots.negative_cosines(panels, np.linspace(-1, 1, 40), 7, 9),
         "negative_map": plots.negative_map(panels, mapped, 7, 9),
         "negative_rings": plots.negative_rings(panels, graph, 7, "class", 9),
         "negative_rings of hops": plots.negative_rings(panels, graph, 7, "hops", 9),
-        "pulled_and_pushed": plots.pulled_and_pushed(graph, dict.fromkeys(("one", "two"), every_third), 7, [8, 20]),
+        "pulled_and_pushed": plots.pulled_and_pushed(graph, dict.fromkeys((name, other), every_third), 7, [8, 20]),
         "protocol_lens": plots.protocol_lens(lens(torch.rand(60, 6), halves, splits=2, steps=20, progress=False)),
-        "results_chart": plots.results_chart(comparison()),
+        "results_chart": plots.results_chart(comparison().replace("grace", name)),
         "rule_map": plots.rule_map(reading, part, 5),
         "rule_overlap": plots.rule_overlap(readings.flags(terms)[0]),
-        "rule_scores": plots.rule_scores(graph, {"ntsc": score, "lgtc": -score}),
+        "rule_scores": plots.rule_scores(graph, {"ntsc": score, name: -score}),
         "rule_strata": plots.rule_strata(strata.label_tables(reading.values, graph)),
         "rule_values": plots.rule_values(reading, 5),
-        "side_by_side": plots.side_by_side(pair, "two"),
+        "side_by_side": plots.side_by_side(pair, other),
         "stars": plots.stars(details, graph),
-        "views": plots.views(graph, {"view": every_third}),
+        "views": plots.views(graph, {name: every_third}),
     }
 
 
@@ -262,6 +269,15 @@ def test_each_plot_function_is_looked_at(figures: dict[str, go.Figure]) -> None:
     functions = {name: getattr(plots, name) for name in plots.__all__ if callable(getattr(plots, name))}
     drawing = {name for name, plot in functions.items() if signature(plot).return_annotation is go.Figure}
     assert drawing - {"dark"} <= set(figures)
+
+
+def test_what_things_are_called_stays_text_in_every_figure() -> None:
+    graph = ring()
+    graph.name, graph.class_names = HOSTILE, [f"{HOSTILE} {kind}" for kind in range(4)]
+    graph.node_names = [f"{HOSTILE} {node}" for node in range(40)]
+    found = {name: figure.to_plotly_json() for name, figure in every_figure(graph, HOSTILE, f"{HOSTILE} 2").items()}
+    assert {name for name, figure in found.items() if re.search("<b>bold|<a href", str(figure))} == set()
+    assert sum("&lt;b&gt;bold" in str(figure) for figure in found.values()) >= 12
 
 
 def test_every_figure_takes_the_width_of_the_page_and_little_more_than_its_height(

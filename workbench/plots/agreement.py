@@ -104,7 +104,7 @@ def agreement_maps(
     """
     if colour not in colours(agreement):
         raise unknown("colour", colour, colours(agreement), "" if CLASS in colours(agreement) else "without classes")
-    names, nodes = _escaped(names), agreement.nodes.sort_values("node")
+    nodes = agreement.nodes.sort_values("node")
     classes = nodes["class"].cat
     ends = maps.spans([side.points for side in drawn])
     figures = []
@@ -116,7 +116,7 @@ def agreement_maps(
         for trace in scaled:
             bar = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.13, "yanchor": "top", "len": 0.6}
             trace.marker.update(cmin=0, cmax=1, colorbar={**bar, "thickness": 12, "title_side": "top"})
-        fig.add_traces(_rings(agreement, side, names, chosen))
+        fig.add_traces(_rings(agreement, side, _escaped(names), chosen))
         for axis, title, span in zip((fig.layout.xaxis, fig.layout.yaxis), (1, 2), ends, strict=True):
             axis.update(range=span, title=f"{side.method.upper()} {title}{', turned' * place} (no unit)")
         legend = {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}

@@ -44,7 +44,7 @@ def pulled_and_pushed(
     sides = {name: part.places + np.array([shift, 0]) for name, shift in zip(kept, (0, APART), strict=True)}
     for (name, places), mask in zip(sides.items(), kept.values(), strict=True):
         _view(fig, places, part.edges, part.nodes, graph, labels, mask)
-        fig.add_annotation(x=places[:, 0].mean(), y=1.18, text=name, showarrow=False, font_size=13)
+        fig.add_annotation(x=places[:, 0].mean(), y=1.18, text=style.plain(name), showarrow=False, font_size=13)
     (left, right), here = sides.values(), where[nodes[0]]
     own = [labels[node] == labels[nodes[0]] >= 0 for node in nodes[1:]]
     pairs = [("pulled together: the same node", PULL, "solid", [here])]
@@ -90,6 +90,6 @@ def _view(
     names: Names = graph.get("class_names")
     for index in np.unique(labels[nodes]):
         mine = labels[nodes] == index
-        said = style.class_name(int(index), names, "class ")
+        said = style.plain(style.class_name(int(index), names, "class "))
         marker = {"size": 9, **style.class_marker(int(index)), "line": {"width": 0.5, "color": style.INK}}
         fig.add_trace(style.points(places[mine], marker, [f"node {node}, {said}" for node in nodes[mine]]))

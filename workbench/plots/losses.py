@@ -46,14 +46,16 @@ def term_curves(histories: Sequence[History], heading: str, until: int | None = 
     across, down = (0.22, 0.36) if height else (0.09, 0.4)
     grid = {"rows": rows, "cols": columns, "subplot_titles": titles}
     grid |= {"horizontal_spacing": across, "vertical_spacing": down / rows}
-    fig = style.figure(heading, "one panel a term, each with its own scale", height or 120 + 250 * rows, **grid)
+    note, pixels = "one panel per term, each with its own scale", height or 120 + 250 * rows
+    fig = style.figure(style.plain(heading), note, pixels, **grid)
     for number, history in enumerate(histories):
         earlier = [other.method for other in histories[:number]].count(history.method)
         alone = [other.method for other in histories].count(history.method) == 1
         for term in _terms(history.table):
             place = panels.index((history.method, term))
-            hover = f"{history.name}<br>epoch %{{x}}<br>{term} %{{y:.5g}}<extra></extra>"
-            legend = {"name": history.name, "legendgroup": history.name, "showlegend": not alone and term == "loss"}
+            name = style.plain(history.name)
+            hover = f"{name}<br>epoch %{{x}}<br>{term} %{{y:.5g}}<extra></extra>"
+            legend = {"name": name, "legendgroup": name, "showlegend": not alone and term == "loss"}
             line = {"mode": "lines", "line": {"color": style.COLOURS[earlier % len(style.COLOURS)], "width": 1.8}}
             curve = go.Scatter(x=history.table.index, y=history.table[term], hovertemplate=hover, **legend, **line)
             fig.add_trace(curve, place // columns + 1, place % columns + 1)

@@ -84,8 +84,9 @@ def map_figure(
     the heading that of the figure; `names`, of the nodes of the graph, are shown where the mouse is. A class may stand
     `alone`, on top of all others in grey.
     """
-    lines = [*textwrap.wrap(subtitle, LETTERS), told(drawn, len(values))]
-    fig = style.figure(heading, "<br>".join(lines), height)
+    lines = [*map(style.plain, textwrap.wrap(subtitle, LETTERS)), told(drawn, len(values))]
+    title = style.plain(title)
+    fig = style.figure(style.plain(heading), "<br>".join(lines), height)
     for number, axis in enumerate((fig.layout.xaxis, fig.layout.yaxis), start=1):
         axis.update(title=f"{drawn.method.upper()} {number} (no unit)", showticklabels=False, ticks="")
     fig.update_layout(legend_title_text=title, margin_t=104 + 20 * (len(lines) - 1))
@@ -112,7 +113,7 @@ def epochs_figure(
     for epoch in epochs:
         fig = map_figure(maps[epoch], values, title, heading, trained(epoch), class_names, names, 640)
         moved = [{"type": "scattergl", "x": trace.x, "y": trace.y} for trace in fig.data]
-        layout = {"title": {"text": heading, "subtitle": {"text": fig.layout.title.subtitle.text}}}
+        layout = {"title": {"text": fig.layout.title.text, "subtitle": {"text": fig.layout.title.subtitle.text}}}
         frames.append(go.Frame(name=str(epoch), data=moved, layout=layout, traces=list(range(len(moved)))))
     fig.update(frames=frames)
     fig.layout.xaxis.range, fig.layout.yaxis.range = spans([drawn.points for drawn in maps.values()])
@@ -190,7 +191,7 @@ def _nodes(
 ) -> go.Scattergl:
     """Return some of the mapped nodes as points, which fade while others are marked; `said` follows who they are."""
     nodes, size = drawn.nodes[mine], 6 if len(mine) <= 4_000 else 4 if len(mine) <= 10_000 else 3
-    text = None if names is None else [f"<br>{names[node]}" for node in nodes]
+    text = None if names is None else ["<br>" + style.plain(names[node]).replace("\n", "<br>") for node in nodes]
     hover = f"node %{{customdata}}{'' if names is None else '%{text}'}<br>{said}<extra></extra>"
     marked = {"marker": {"opacity": 1, "size": size + 2}}
     look = {"hovertemplate": hover, "selected": marked, "unselected": {"marker": {"opacity": 0.12}}, **more}
@@ -231,7 +232,7 @@ def _by_class(
         table = np.stack([np.bincount(cells[shown == index], minlength=len(within)) for index in classes])
         most, full = classes[table.argmax(0)], _square(within)
     for index in classes[np.lexsort((-counts, classes == alone))].tolist():
-        name = f"no {title}" if index < 0 and title != "class" else style.class_name(index, class_names)
+        name = f"no {title}" if index < 0 and title != "class" else style.plain(style.class_name(index, class_names))
         look = style.class_marker(index if alone in (None, index) else -1)
         legend = {"name": name, "legendrank": index + 1000, "showlegend": len(classes) <= LEGEND}
         if dense:

@@ -134,14 +134,15 @@ def neighbourhood_map(
     kinds = np.zeros(len(part.nodes), int) if classes is None else classes[part.nodes]
     for kind in np.unique(kinds):
         mine = kinds == kind
-        name = "nodes" if classes is None else style.class_name(int(kind), class_names)
+        name = "nodes" if classes is None else style.plain(style.class_name(int(kind), class_names))
         marker: dict[str, Any] = {
             **style.class_marker(int(kind)),
             "size": np.where(ringed[mine], 11, 7),
             "line": {"width": np.where(ringed[mine], 2, 0.5), "color": style.INK},
             "opacity": np.where(ringed[mine], 1.0, 0.65),
         }
-        hover = [f"node {i}" + ("" if names is None else f"<br>{names[i]}") + f"<br>{name}" for i in part.nodes[mine]]
+        said = {i: "" if names is None else f"<br>{style.plain(names[i])}" for i in part.nodes[mine].tolist()}
+        hover = [f"node {i}{called}<br>{name}" for i, called in said.items()]
         marks = style.points(part.places[mine], marker, hover, part.nodes[mine], name=name)
         fig.add_trace(marks.update(showlegend=classes is not None))
     style.bare(fig)
@@ -159,7 +160,7 @@ def views(graph: Data, kept: Mapping[str, Tensor], seed: int = 0, size: int = 80
     for name, mask in kept.items():
         if mask.shape != (graph.num_edges,):
             raise UserError(f"{name!r} has shape {list(mask.shape)}, the graph has {graph.num_edges} stored edges")
-        titles.append(f"{name}: {float((mask != 0).float().mean()):.0%} of the directed edges kept")
+        titles.append(f"{style.plain(name)}: {float((mask != 0).float().mean()):.0%} of the directed edges kept")
     panels = {"rows": 1, "cols": len(kept), "subplot_titles": titles, "horizontal_spacing": 0.04}
     fig = style.figure("Edges that stay in a view", part.told, 440, **panels)
     for column, mask in enumerate(kept.values(), start=1):
@@ -207,7 +208,8 @@ def stars(run: Run | Mapping[str, Tensor], graph: Data, shown: Sequence[int] | N
     titles = [f"centre {centre}" for centre in shown] + [""] * (6 - len(shown))
     panels = {"rows": 3, "cols": 3, "subplot_titles": titles, "vertical_spacing": 0.09, "horizontal_spacing": 0.11}
     counts = f"{len(centres)} stars, {len(table):,} star edges; shown: {len(shown)}, a ring per hop from the centre"
-    fig = style.figure(f"The stars of E2Neg on {getattr(graph, 'name', 'the graph')}", counts, 780, **panels)
+    title = f"The stars of E2Neg on {style.plain(getattr(graph, 'name', 'the graph'))}"
+    fig = style.figure(title, counts, 780, **panels)
     labels = None if graph.y is None else graph.y.cpu().numpy()
     named: set[str] = set()
     for place, centre in enumerate(shown):
@@ -220,7 +222,7 @@ def stars(run: Run | Mapping[str, Tensor], graph: Data, shown: Sequence[int] | N
         classes = np.full(len(nodes), -1) if labels is None else labels[nodes]
         for index in np.unique(classes[1:]):
             mine = 1 + np.flatnonzero(classes[1:] == index)
-            name = style.class_name(int(index), graph.get("class_names"), "class ")
+            name = style.plain(style.class_name(int(index), graph.get("class_names"), "class "))
             look: dict[str, Any] = {"name": name, "legendgroup": name, "legendrank": 1000 + int(index)}
             look |= {"hovertemplate": f"%{{text}}<br>{name}<extra></extra>", "showlegend": name not in named}
             hover, marker = [f"node {node}" for node in nodes[mine]], {"size": 7, **style.class_marker(int(index))}

@@ -42,12 +42,12 @@ def rule_scores(graph: Data, scores: Tensor | Mapping[str, Tensor], seed: int = 
     for row, (name, score) in enumerate(named.items(), start=1):
         values = score.detach().cpu().double().numpy()
         reading = Reading(name, values, "number", "")
-        bar = {"title": name, "x": 0.51, "y": 1 - (row - 0.5) / rows, "len": 0.85 / rows, "thickness": 12}
+        bar = {"title": style.plain(name), "x": 0.51, "y": 1 - (row - 0.5) / rows, "len": 0.85 / rows, "thickness": 12}
         scale = {"colorbar": bar, "cmin": values.min(), "cmax": values.max()}
         fig.add_traces(rule_map(reading, part).update_traces(marker=scale, selector={"mode": "markers"}).data, row, 1)
         fig.add_traces(rule_values(reading).data, row, 2)
         style.bare(fig, row, 1)
-        fig.update_xaxes(title=f"{name} (no unit)", row=row, col=2)
+        fig.update_xaxes(title=f"{style.plain(name)} (no unit)", row=row, col=2)
         fig.update_yaxes(title="nodes", row=row, col=2)
     return fig
 
@@ -63,7 +63,7 @@ def rule_map(reading: Reading, part: network.Piece, chosen: int | None = None, n
     if part.edges.size:
         fig.add_trace(network.lines(part.places, part.edges))
     values = reading.values[part.nodes]
-    hover = [f"{_plain(called(i, names))}<br>{_shown(reading.values[i], reading.kind)}" for i in part.nodes]
+    hover = [f"{style.plain(called(i, names))}<br>{_shown(reading.values[i], reading.kind)}" for i in part.nodes]
     bar = {"thickness": 12, "len": 0.6, "title": {"text": _CALLED[reading.kind]}, "tickmode": "auto"}
     if reading.kind == "truth":
         bar |= {"tickmode": "array", "tickvals": [0, 1], "ticktext": ["false", "true"], "len": 0.3}
@@ -127,7 +127,7 @@ def rule_overlap(held: Mapping[str, NDArray[np.bool_]], left_out: Mapping[str, s
     either = size[:, None] + size - both
     jaccard = np.divide(both, either, out=np.full_like(both, np.nan), where=either > 0)
     shown = np.where(np.tri(len(sets), k=-1, dtype=bool), jaccard, np.nan)[1:, :-1]
-    names = [_plain(name) for name in held]
+    names = [style.plain(name) for name in held]
     labels = [f"{name} ({int(count):,})" for name, count in zip(names, size, strict=True)]
     what = (
         "Jaccard index of the crisp truths: nodes that both hold of over nodes that either holds of; in brackets the "
@@ -174,7 +174,7 @@ def rule_strata(
         if isinstance(table, str):
             # Placed on the paper, since the browser drops axes that nothing is drawn on.
             middle = sum(fig.get_subplot(1, column).xaxis.domain) / 2
-            why = "<br>".join(map(_plain, textwrap.wrap(table, 40)))
+            why = "<br>".join(map(style.plain, textwrap.wrap(table, 40)))
             fig.add_annotation(text=why, x=middle, xref="paper", xanchor="center", y=0.5, yref="paper", showarrow=False)
             style.bare(fig, 1, column)
             continue
@@ -216,17 +216,13 @@ def _branch(explanation: Explanation, opened: int) -> str:
     return f"{opening}{box}{branches}</div></details>"
 
 
-def _plain(text: str) -> str:
-    return html.escape(text, quote=False)  # what plotly would read as markup
-
-
 def _figure(title: Sequence[str], lines: Sequence[str], height: int, **panels: Any) -> go.Figure:
     """Return a figure with lines of title and of explanation in a margin that holds them.
 
     The explanation is part of the title: a subtitle of plotly's is put into the title where the figure is drawn hidden.
     """
-    small = "".join(style.small(_plain(line)) for line in lines)
-    fig = style.figure("<br>".join(map(_plain, title)) + small, "", height, **panels)
+    small = "".join(style.small(style.plain(line)) for line in lines)
+    fig = style.figure("<br>".join(map(style.plain, title)) + small, "", height, **panels)
     place = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 20}}
     return fig.update_layout(title=place, margin_t=32 + 21 * (len(title) + len(lines)))
 

@@ -49,6 +49,7 @@ def results_chart(table: pd.DataFrame) -> go.Figure:
     if (table["training seeds"] > 1).any():
         subtitle += "; thick bar: over the training seeds"
     fig = style.figure("Accuracy of a probe on frozen embeddings", subtitle + (f"<br>FLAWED: {flaw}" if flaw else ""))
+    table = table.assign(name=table["name"].map(style.plain))
     colours = cycle(style.COLOURS)
     for row in table.to_dict("records"):
         colour, symbol = (next(colours), "circle") if row["kind"] == "trained" else (style.GREY, "circle-open")

@@ -1,5 +1,6 @@
 """One look for all figures, on light paper and on dark: templates, neutrals, and the colour and symbol of a class."""
 
+import html
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -94,6 +95,11 @@ def figure(title: str, subtitle: str = "", height: int = 420, **panels: Any) -> 
     fig = make_subplots(**panels) if panels else go.Figure()
     fig.update_layout(template="workbench", height=height, title={"text": title, "subtitle": {"text": subtitle}})
     return fig
+
+
+def plain(words: object) -> str:
+    """Return words as they are, for a place in a figure where plotly reads markup and, under the pointer, "%{...}"."""
+    return html.escape(str(words), quote=False).replace("%{", "&#37;{")
 
 
 def small(line: str) -> str:

@@ -167,12 +167,12 @@ class EmbeddingScene:
 
     @cached_property
     def _hover(self) -> list[str]:
-        """What is told of each node where the mouse is, besides its number and its colour, as HTML."""
+        """What is told of each node where the mouse is, besides its number and its colour."""
         text = "degree " + pd.Series(self.degree).astype(str)
         if "name" in self._who:
-            text = self._who["name"].map(html.escape) + "<br>" + text
+            text = self._who["name"] + "\n" + text
         if "class" in self._who:
-            text += ", class " + self._who["class"].map(html.escape).replace("", "unknown")
+            text += ", class " + self._who["class"].replace("", "unknown")
         return text.tolist()
 
     def facts(self, rows: int | None = None) -> pd.DataFrame:
