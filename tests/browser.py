@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -82,6 +83,25 @@ def lab(tmp_path: Path, source: str) -> Iterator[tuple[str, str]]:
             log.close()
 
 
+class Asked:
+    """What a page, and each that it opens, asks of others than this machine; nothing is to leave it."""
+
+    def __init__(self, page: Any):
+        self.elsewhere = list[str]()
+        page.on("websocket", lambda asked: self._note(asked.url))
+        page.context.on("request", lambda asked: self._note(asked.url))
+        page.context.on("requestfailed", self._kept)
+
+    def _note(self, url: str) -> None:
+        if not re.match(r"(data|blob|file|about):|(http|ws)://(127\.0\.0\.1|localhost)[:/]", url):
+            self.elsewhere.append(url)
+
+    def _kept(self, asked: Any) -> None:
+        """Take back what the page's own policy kept from being asked."""
+        if asked.failure == "csp" and asked.url in self.elsewhere:
+            self.elsewhere.remove(asked.url)
+
+
 class Screen:
     """The page of the notebook, and what is to be seen on it."""
 
@@ -93,7 +113,7 @@ class Screen:
         return f"{self.FIGURE}?.querySelector('.main-svg .points path')"
 
     def __init__(self, page: Any):
-        self.page, self.errors = page, list[str]()
+        self.page, self.errors, self.asked = page, list[str](), Asked(page)
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda told: self.errors.append(told.text) if told.type == "error" else None)
@@ -117,6 +137,20 @@ class Screen:
         """Run the notebook, and take away first what it showed before."""
         self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
+
+    def python(self, code: str) -> str:
+        """Run code in the kernel of the notebook and return what it prints."""
+        return self.page.evaluate(
+            """async code => {
+                const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+                const asked = kernel.requestExecute({code});
+                let told = "";
+                asked.onIOPub = message => { told += message.content.text ?? message.content.evalue ?? ""; };
+                await asked.done;
+                return told.trim();
+            }""",
+            code,
+        )
 
     def found(self, function: str, argument: Any = None) -> Any:
         """Wait until a function has something to return on the page; a figure made anew is away for a moment."""
@@ -182,6 +216,7 @@ def browser(address: str, token: str, folder: Path, kind: type[S]) -> Iterator[S
         try:
             made.open(address, token)
             yield made
+            assert made.asked.elsewhere == []
         except BaseException:
             made.page.screenshot(path=folder / "failed.png")
             raise

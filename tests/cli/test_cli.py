@@ -509,7 +509,9 @@ def test_lab_opens_the_start_page_on_this_machine_only(
     assert cli.main(["lab", "--port", "9999", "--no-browser"]) == 0
     (command,) = started
     assert command[:4] == [sys.executable, sys.executable, "-m", "jupyterlab"]
-    place = [f"--ServerApp.root_dir={Path.cwd()}", "--LabApp.default_url=/lab/tree/notebooks/00_start.ipynb"]
+    quiet = "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"
+    page = "--LabApp.default_url=/lab/tree/notebooks/00_start.ipynb"
+    place = [f"--ServerApp.root_dir={Path.cwd()}", quiet, page]
     assert command[4:] == ["--ServerApp.ip=127.0.0.1", *place, "--no-browser", "--ServerApp.port=9999"]
     assert os.environ["WORKBENCH_RUNS"] == str(Path("runs").resolve()) and os.environ["WORKBENCH_DATA"] == "/elsewhere"
     monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)

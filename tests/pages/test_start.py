@@ -14,7 +14,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from browser import PATIENCE, Screen, browser, chromium, lab, needs_chromium
+from browser import PATIENCE, Asked, Screen, browser, chromium, lab, needs_chromium
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import workbench as wb
@@ -91,6 +91,17 @@ def sections(page: Any) -> None:
     assert names_shown == wb.methods.names()
 
 
+def follow(page: Any, link: Any, heading: str) -> Any:
+    """Click a link and return the page with a heading to which it leads, the same or one of its own."""
+    link.click()
+    for _ in range(PATIENCE // 500):
+        for shown in page.context.pages:
+            if shown.get_by_role("heading", name=heading).count():
+                return shown
+        page.wait_for_timeout(500)
+    raise AssertionError(f"no page has the heading {heading!r}")
+
+
 @needs_chromium
 def test_the_app_leads_from_the_start_page_to_a_negative(app: tuple[str, str], tmp_path: Path) -> None:
     address, token = app
@@ -99,6 +110,7 @@ def test_the_app_leads_from_the_start_page_to_a_negative(app: tuple[str, str], t
     with chromium() as started:
         page = started.new_page(viewport={"width": 1280, "height": 800})
         page.set_default_timeout(PATIENCE)
+        asked = Asked(page)
         try:
             page.goto(f"{address}/?token={token}")
             page.wait_for_selector(".wb-start")
@@ -124,18 +136,14 @@ def test_the_app_leads_from_the_start_page_to_a_negative(app: tuple[str, str], t
             assert not page.evaluate(WIDE)
             page.set_viewport_size({"width": 1280, "height": 800})
             page.locator("details#Gallery summary").click()
-            page.locator('details#Gallery a[href="10_grace.ipynb"]').click()
-            page.get_by_role("heading", name="Stub 10_grace").wait_for()
-            page.go_back()
-            page.wait_for_selector(".wb-start")
-            page.locator('a[href="../docs/glossary.md"]').first.click()
-            page.get_by_role("heading", name="Glossary").wait_for()
+            follow(page, page.locator('details#Gallery a[href="10_grace.ipynb"]'), "Stub 10_grace")
+            page = follow(page, page.locator('a[href="../docs/glossary.md"]').first, "Glossary")
             for link in page.locator("a").all():
                 where = link.evaluate("a => a.href")
                 if where.startswith(address) and not re.search(r"/render/", where):
                     assert page.request.get(where).ok, where
-            page.locator('a[href="../render/10_grace.ipynb"]').first.click()
-            page.get_by_role("heading", name="Stub 10_grace").wait_for()
+            follow(page, page.locator('a[href="../render/10_grace.ipynb"]').first, "Stub 10_grace")
+            assert asked.elsewhere == []
         except BaseException:
             page.screenshot(path=tmp_path / "failed.png")
             raise

@@ -355,20 +355,6 @@ class Explorer(Screen):
     def drawn(self) -> str:
         return f"{self.FIGURE}?._fullData?.some(t => t.customdata)"
 
-    def python(self, code: str) -> str:
-        """Run code in the kernel of the notebook and return what it prints."""
-        return self.page.evaluate(
-            """async code => {
-                const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-                const asked = kernel.requestExecute({code});
-                let told = "";
-                asked.onIOPub = message => { told += message.content.text ?? message.content.evalue ?? ""; };
-                await asked.done;
-                return told.trim();
-            }""",
-            code,
-        )
-
     def lasso(self, corners: list[tuple[float, float]]) -> None:
         """Draw a lasso through corners given as shares of the map's width and height."""
         left, top, width, height = self.box()

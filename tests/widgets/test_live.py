@@ -51,3 +51,99 @@ def test_a_figure_whose_code_is_slow_shows_what_was_changed_meanwhile(tmp_path: 
         )
         assert found == [["changed", [4, 5], [3, 2, 1]]] * 3
         assert not screen.errors
+
+
+CHANGING = """import plotly.graph_objects as go
+from workbench.widgets import live
+import ipywidgets
+code = "if (!globalThis.lucky) throw new Error('no luck');"
+live._page.plotly = live.Plotly(code=code + str(go.FigureWidget._esm))
+figures = [live.live(go.Figure(go.Scatter(x=[1, 2], y=[1, 2]), {"dragmode": "pan"})) for _ in range(2)]
+box = ipywidgets.VBox(figures)
+box"""
+
+
+@needs_chromium
+def test_a_figure_that_fails_is_drawn_on_request_and_one_that_is_gone_hears_nothing(tmp_path: Path) -> None:
+    class Failing(Screen):
+        drawn = "document.querySelector('.workbench-figure-says button')"
+
+    drawn = "[...document.querySelectorAll('.js-plotly-plot')].filter(e => e.querySelector('.points path')).length"
+    with lab(tmp_path, CHANGING) as (address, token), browser(address, token, tmp_path, Failing) as screen:
+        said = screen.page.locator(".workbench-figure-says")
+        assert "could not be drawn (no luck)" in said.first.inner_text()
+        screen.page.evaluate("() => { window.lucky = true; }")
+        said.get_by_role("button", name="Draw again").first.press("Enter")
+        screen.until(f"{drawn} == 1")
+        said.get_by_role("button", name="Draw again").click()
+        screen.until(f"{drawn} == 2")
+        screen.errors.clear()  # what failed was told there, too
+        screen.python("box.children = figures[:1]")
+        screen.until(f"{drawn} == 1")
+        screen.python(
+            "figures[1].data = ()\nfigures[1].add_scatter(x=[1], y=[2])\nfigures[1].layout.title.text = 'new'"
+        )
+        screen.python("box.children = figures")
+        screen.until(f"{drawn} == 2 && document.body.innerText.includes('new')")
+        assert not screen.errors
+
+
+CONTROLS = """() => {
+    const kinds = ["input", "select", "button", "textarea", "summary", ".noUi-handle", ".jupyter-widget-Collapse-header"];
+    const shown = e => e.checkVisibility({ contentVisibilityAuto: true, visibilityProperty: true }) && !e.disabled;
+    const all = [...document.querySelectorAll(`.jp-OutputArea :is(${kinds})`)].filter(shown);
+    return all.filter(e => !e.classList.contains("modebar-btn"));
+}"""
+SLOWLY = """import time
+from workbench.widgets.rule_scene import RuleScene
+mean = RuleScene.mean
+RuleScene.mean = lambda *told: (time.sleep(6), mean(*told))[1]"""
+LOOK = """e => { const look = getComputedStyle(e), is = name => look[name];
+    const names = ["outlineStyle", "outlineWidth", "boxShadow", "borderTopColor", "backgroundColor"];
+    return names.map(is).join(); }"""
+
+
+@needs_chromium
+def test_each_control_is_reached_by_the_keyboard_and_a_widget_says_that_its_kernel_is_busy_or_gone(
+    tmp_path: Path,
+) -> None:
+    source = """import workbench as wb
+from IPython.display import display
+graph = wb.load_graph("karate")
+display(wb.widgets.rule_explorer(graph, "ntsc", node=5), wb.widgets.training_panel(graph, epochs=3))
+print("all is here")"""
+    with lab(tmp_path, source) as (address, token), browser(address, token, tmp_path, Screen) as screen:
+        page = screen.page
+        page.locator("pre").get_by_text("all is here").wait_for()
+        page.evaluate(f"() => {{ window.wanted = ({CONTROLS})(), window.seen = new Map(); window.wanted[0].focus(); }}")
+        count = page.evaluate("() => window.wanted.length")
+        assert count > 25
+        for _ in range(3 * count):
+            page.evaluate(f"() => window.seen.set(document.activeElement, ({LOOK})(document.activeElement))")
+            page.keyboard.press("Tab")
+        told = "e => [e.tagName, e.className, e.textContent.slice(0, 40)].join()"
+        assert page.evaluate(f"() => window.wanted.filter(e => !window.seen.has(e)).map({told})") == []
+        page.evaluate("() => document.activeElement.blur()")
+        alike = f"() => window.wanted.filter(e => window.seen.get(e) == ({LOOK})(e)).map({told})"
+        assert page.evaluate(alike) == []
+        page.locator(".jupyter-widget-Collapse-header", has_text="Overlap with other rules").press("Enter")
+        screen.until("[...document.querySelectorAll('.js-plotly-plot')].some(e => e._fullData?.[0]?.type == 'heatmap')")
+
+        kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+        busy = page.get_by_text("The kernel is busy").first
+        screen.python(SLOWLY)
+        page.locator(".explorer-rule select").select_option("lgtc")
+        busy.wait_for()
+        busy.wait_for(state="hidden")
+        page.evaluate(f"() => {{ {kernel}.commsOverSubshells = 'disabled'; }}")  # as where cells and widgets take turns
+        page.evaluate(f"() => {{ {kernel}.requestExecute({{code: 'time.sleep(6)'}}) }}")
+        busy.wait_for()
+        busy.wait_for(state="hidden")
+        page.evaluate(f"() => {kernel}.restart()")
+        gone = page.get_by_text("This widget's kernel is gone; run its cell again.")
+        gone.first.wait_for()
+        assert gone.count() == 2 and page.locator(".explorer-formula").evaluate("e => !!e.closest('[inert]')")
+        screen.run()
+        gone.first.wait_for(state="detached")
+        screen.until(screen.drawn)
+        assert not page.locator(".explorer-formula").evaluate("e => !!e.closest('[inert]')")

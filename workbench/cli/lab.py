@@ -22,6 +22,7 @@ def run(args: Namespace) -> None:
     path, here = wb.notebooks.find(args.notebook).resolve(), Path.cwd()
     folder = here if path.is_relative_to(here) else path.parent
     command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={folder}"]
+    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]  # it would ask the package index
     command += [f"--LabApp.default_url=/lab/tree/{quote(path.relative_to(folder).as_posix())}"]
     command += ["--no-browser"] if args.no_browser else []
     command += [f"--ServerApp.port={args.port}"] if args.port else []

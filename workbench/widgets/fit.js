@@ -23,6 +23,21 @@ export default {
     const chosen = ({ target }) => target.closest?.(".workbench-search") && setTimeout(() => target.select?.());
     ["focusin", "click"].forEach((name) => document.addEventListener(name, chosen, { signal }));
 
+    // The titles of folded sections listen to the mouse alone.
+    const title = ".jupyter-widget-Collapse-header";
+    const reach = () => document.querySelectorAll(`${title}:not([role])`).forEach((one) => {
+      one.tabIndex = 0;
+      one.setAttribute("role", "button");
+    });
+    const pressed = (event) => {
+      if (event.target.matches?.(title) && ["Enter", " "].includes(event.key) && !event.defaultPrevented) {
+        event.preventDefault();
+        event.target.click();
+      }
+    };
+    document.addEventListener("focusin", reach, { signal });
+    document.addEventListener("keydown", pressed, { signal });
+
     const theme = new MutationObserver(look);
     theme.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
     system.addEventListener("change", look, { signal });

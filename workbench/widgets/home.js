@@ -37,6 +37,12 @@ export default {
     const [call, tell] = callOf(model);
     el.append(part("div", { className: "workbench-home" }, call));
     model.on("change:call", tell);
-    return () => model.off("change:call", tell);
+    let leave = () => {}, here = true;
+    found(model.widget_manager, model.get("own_id")).then((whole) => { if (here) leave = present(whole, el); });
+    return () => {
+      here = false;
+      leave();
+      model.off("change:call", tell);
+    };
   },
 };

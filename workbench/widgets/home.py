@@ -12,12 +12,16 @@ from traitlets import Unicode
 
 from workbench.datasets import names
 from workbench.training.run import Run
+from workbench.widgets.live import Heard, script
 
 
-class TakeHome(anywidget.AnyWidget):
-    """The line below a widget in which its Python `call` unfolds, to be copied; nothing while there is none."""
+class TakeHome(Heard, anywidget.AnyWidget):
+    """The line below a widget in which its Python `call` unfolds, to be copied; nothing while there is none.
 
-    _esm = Path(__file__).with_name("home.js")
+    It also says at the top of its widget that the kernel is busy, or gone.
+    """
+
+    _esm = script("heard", "presence", "home")
     _css = Path(__file__).with_name("home.css")
     call = Unicode().tag(sync=True)
 
