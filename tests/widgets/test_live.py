@@ -89,7 +89,7 @@ def test_a_figure_that_fails_is_drawn_on_request_and_one_that_is_gone_hears_noth
 
 
 CONTROLS = """() => {
-    const kinds = ["input", "select", "button", "textarea", "summary", ".noUi-handle", ".jupyter-widget-Collapse-header"];
+    const kinds = "input, select, button, textarea, summary, .noUi-handle, .jupyter-widget-Collapse-header";
     const shown = e => e.checkVisibility({ contentVisibilityAuto: true, visibilityProperty: true }) && !e.disabled;
     const all = [...document.querySelectorAll(`.jp-OutputArea :is(${kinds})`)].filter(shown);
     return all.filter(e => !e.classList.contains("modebar-btn"));
