@@ -180,7 +180,7 @@ def test_readme_opens_with_the_two_commands_and_names_real_ones() -> None:
     named = set(re.findall(r"(?:^|`)workbench ([a-z]+)", text, re.MULTILINE))
     assert named == commands, (named, commands)
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
-    assert pictures == [f"docs/pictures/{name}.png" for name in ("scores", "map")]
+    assert pictures == [f"docs/pictures/{name}.png" for name in ("scores", "map", "explorer", "microscope", "rules")]
     assert all((ROOT / picture).stat().st_size < 200_000 for picture in pictures)
 
 

@@ -16,7 +16,7 @@ from workbench.plots import style
 
 HERE = Path(__file__).parent
 WIDTH = 900
-MOST = 900  # pixels that a screenshot is high
+MOST = 718  # pixels that a screenshot is high
 
 
 def cost_of_nodes(rows: list[dict]) -> go.Figure:
@@ -85,7 +85,7 @@ def of_widgets() -> None:
     from browser import chromium, lab
 
     with tempfile.TemporaryDirectory() as folder, lab(Path(folder), WIDGETS) as (address, token), chromium() as started:
-        page = started.new_page(viewport={"width": 1280, "height": 1500})
+        page = started.new_page(viewport={"width": 1180, "height": 1500})
         page.set_default_timeout(300_000)
         page.goto(f"{address}/lab/tree/look.ipynb?token={token}&reset")
         page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
@@ -96,7 +96,7 @@ def of_widgets() -> None:
         page.wait_for_timeout(5_000)  # until all have taken the width that there is
         for place, name in enumerate(("explorer", "microscope", "rules")):
             shown = page.locator(".jp-OutputArea-output:has(.jupyter-widgets)").nth(place)
-            shown.scroll_into_view_if_needed()
+            shown.evaluate("e => e.scrollIntoView({ block: 'start' })")
             page.wait_for_timeout(2_000)
             box = shown.bounding_box()
             height = min(box["height"], MOST)

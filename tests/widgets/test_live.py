@@ -32,10 +32,11 @@ def test_figures_of_a_page_share_the_code_of_plotly() -> None:
 
 def test_no_toolbar_offers_to_send_a_figure_away() -> None:
     page = _element(json.loads(go.Figure(go.Scatter(x=[1], y=[1])).to_json()))
-    told = re.search(r"Plotly\.newPlot\(.*(\{[^{}]*\})", page, re.DOTALL)
+    told = re.search(r'(\{"responsive".*?\})\s*\)', page)
     assert told
     for config in (live(go.Figure())._config, json.loads(told[1])):
         assert config["showSendToCloud"] is False and not config.get("plotlyServerURL"), config
+        assert config["toImageButtonOptions"]["format"] == "svg"
 
 
 @needs_chromium

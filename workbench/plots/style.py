@@ -80,6 +80,7 @@ pio.templates["workbench"] = go.layout.Template(layout=_LAYOUT)
 pio.templates["workbench-dark"] = go.layout.Template(layout=_turned(_LAYOUT))
 # Of a figure on a screen. By default plotly's toolbar offers to send the figure, data and all, to a company's servers.
 CONFIG: dict[str, Any] = {"responsive": True, "displaylogo": False, "showSendToCloud": False, "plotlyServerURL": ""}
+CONFIG["toImageButtonOptions"] = {"format": "svg", "filename": "figure"}
 
 
 def dark(fig: go.Figure) -> go.Figure:
