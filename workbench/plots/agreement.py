@@ -1,6 +1,5 @@
 """Where two embeddings of the same nodes agree and where they don't: class by class, and on two maps."""
 
-import html
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ def agreement_chart(agreement: Agreement, names: tuple[str, str] = SIDES) -> go.
     would give; the confusion in both embeddings; how alike the other classes around it are; its abundance in both.
     """
     table, names = _classes(agreement), _escaped(names)
-    rows = [f"{html.escape(str(name))} ({count:,})" for name, count in table["nodes"].items()]
+    rows = [f"{style.plain(name)} ({count:,})" for name, count in table["nodes"].items()]
     panels = {"rows": 1, "cols": 4, "shared_yaxes": True, "horizontal_spacing": 0.04}
     subtitle = f"k = {agreement.k} nearest by cosine; nodes of each class in brackets; {LOOK}"
     fig = style.figure("On which classes do the embeddings agree?", subtitle, 210 + 24 * len(rows), **panels)
@@ -69,7 +68,7 @@ def confusion_change(agreement: Agreement, names: tuple[str, str] = SIDES) -> go
     table, names = _classes(agreement), _escaped(names)
     change = 100 * (agreement.confusion[1] - agreement.confusion[0]).to_numpy()
     most = max(float(np.nanmax(np.abs(change))), 1.0)
-    called = [html.escape(str(name)) for name in table.index]
+    called = [style.plain(name) for name in table.index]
     subtitle = f"{names[1]} − {names[0]}; each row adds up to 0<br>k = {agreement.k} nearest by cosine; {LOOK}"
     fig = style.figure("Which classes came closer, which moved apart?", subtitle, 240 + 30 * len(called))
     written = "%{z:+.1f}" if len(called) <= _WRITTEN else None
@@ -130,7 +129,7 @@ def side_by_side(figures: tuple[go.Figure, go.Figure], title: str) -> go.Figure:
     """Put two maps into one figure that needs no screen to change it."""
     titles = [side.layout.title.text for side in figures]
     panels = {"rows": 1, "cols": 2, "horizontal_spacing": 0.04, "subplot_titles": titles}
-    fig = style.figure(html.escape(title), "", figures[0].layout.height + 40, **panels)
+    fig = style.figure(style.plain(title), "", figures[0].layout.height + 40, **panels)
     for column, (side, note) in enumerate(zip(figures, fig.layout.annotations, strict=True), start=1):
         note.text += style.small(side.layout.title.subtitle.text)
         fig.add_traces(side.data, rows=1, cols=column)
@@ -165,7 +164,7 @@ def _classes(agreement: Agreement) -> Any:
 
 
 def _escaped(names: tuple[str, str]) -> tuple[str, str]:
-    return html.escape(names[0]), html.escape(names[1])
+    return style.plain(names[0]), style.plain(names[1])
 
 
 def _dots(

@@ -1,6 +1,5 @@
 """The map of an embedding: as points, as a density where there are very many, and over the epochs of its training."""
 
-import html
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -172,7 +171,7 @@ def class_labels(
             placed.append((name, free[0], half))
     look = {"showarrow": False, "font": {"size": 12, "color": style.INK}, "bgcolor": style.PAPER, "opacity": 0.85}
     return [
-        {"text": html.escape(name), "x": float(at[0]), "y": float(at[1]), "borderpad": 1, **look}
+        {"text": style.plain(name), "x": float(at[0]), "y": float(at[1]), "borderpad": 1, **look}
         for name, at, _ in ((name, low + at * span, half) for name, at, half in placed)
     ]
 

@@ -1,6 +1,5 @@
 """Negatives, sampler by sampler: what they are like, and those of one anchor among all cosines and on a map."""
 
-import html
 import textwrap
 from collections.abc import Mapping
 from typing import Any
@@ -128,12 +127,12 @@ def negative_cosines(
     for place, audit in enumerate(panels.values()):
         pairs = shown_pairs(audit)
         nodes, at = pairs["negative"].to_numpy(np.int64), np.column_stack([pairs["cosine"], [-place] * len(pairs)])
-        hover = [f"{html.escape(called(i, names))}<br>cosine {x:.3f}" for i, x in zip(nodes, at[:, 0], strict=True)]
+        hover = [f"{style.plain(called(i, names))}<br>cosine {x:.3f}" for i, x in zip(nodes, at[:, 0], strict=True)]
         tick = {"symbol": "line-ns-open", "size": 17, "color": sampler_colour(place), "line": {"width": 1.6}}
         ticks = style.points(at, tick, hover, nodes, name=f"cosines {place + 1}")
         ring = style.points(at[nodes == chosen], {**style.RING, "size": 19}, name=f"chosen {place + 1}")
         fig.add_traces([ticks, ring], 2, 1)
-    words = [html.escape(label if len(label) <= 16 else f"{label[:15]}…") for label in panels]
+    words = [style.plain(label if len(label) <= 16 else f"{label[:15]}…") for label in panels]
     top, margin = np.log10(max(counts.max(initial=1), 1)) + 0.2, (high - low) * 0.03
     fig.update_layout(title={"xref": "container", "x": 0.02}, margin={"t": 70, "b": 45, "l": 60}, bargap=0)
     fig.update_layout(**style.PANNED)
@@ -161,7 +160,7 @@ def negative_map(
     style.bare(fig)
     legend = {"orientation": "h", "y": -0.02, "yanchor": "top", "x": 0, "itemclick": False, "itemdoubleclick": False}
     # A figure on the screen keeps what it is not told to change, so that a note which is not needed is empty.
-    note = html.escape(textwrap.fill(mapped, 55)).replace("\n", "<br>") if isinstance(mapped, str) else ""
+    note = style.plain(textwrap.fill(mapped, 55)).replace("\n", "<br>") if isinstance(mapped, str) else ""
     fig.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, text=note)
     fig.update_layout(margin={"t": 70, "b": 70, "l": 10, "r": 10}, legend=legend, **style.PANNED)
     if isinstance(mapped, str):
@@ -174,7 +173,7 @@ def negative_map(
 
     def add(name: str, wanted: Any, marker: dict[str, Any], legend: str = "") -> None:
         mine = np.isin(drawn.nodes, wanted)  # a map of a sample lacks some
-        text = [html.escape(called(node, names)) for node in drawn.nodes[mine].tolist()]
+        text = [style.plain(called(node, names)) for node in drawn.nodes[mine].tolist()]
         fig.add_trace(style.points(drawn.points[mine], marker, text, drawn.nodes[mine], gl=True, name=name))
         if legend:
             lost = len(wanted) - int(mine.sum())
@@ -186,10 +185,10 @@ def negative_map(
     fig.add_trace(style.points(drawn.points, marker, None, drawn.nodes, gl=True, **every))
     if shared is not None:
         look = {"size": 7, "color": style.COOL, "line": {"width": 1, "color": style.MUTED}}
-        add("shared", shared[1], look, html.escape(f"“{textwrap.shorten(shared[0], 24, placeholder='…')}”"))
+        add("shared", shared[1], look, style.plain(f"“{textwrap.shorten(shared[0], 24, placeholder='…')}”"))
     for place, (label, audit) in enumerate(panels.items()):
         look = {"symbol": MARKS[place % 4], "size": 10 + place, "color": sampler_colour(place), "line": {"width": 2}}
-        short = html.escape(label if len(label) <= 24 else f"{label[:23]}…")
+        short = style.plain(label if len(label) <= 24 else f"{label[:23]}…")
         add(f"negatives {place + 1}", shown_pairs(audit)["negative"].to_numpy(np.int64), look, short)
     add("anchor", [anchor], {"symbol": "star", "size": 17, "color": style.INK}, "the anchor")
     add("chosen", [] if chosen is None else [chosen], {**style.RING, "size": 24})

@@ -1,6 +1,5 @@
 """The negatives of one anchor of several samplers, on rings of hops around it, with the paths that lead there."""
 
-import html
 import textwrap
 from typing import Any, NamedTuple
 
@@ -82,7 +81,7 @@ def negative_rings(
     top = 1.0 if np.isnan(top) else top
     scale = {"class": None, "hops": (1.0, max(rings, 2.0)), "gradient share": (0.0, 100 * top)}[colour]
     coloured = labels if scale is None else None
-    fig = _grid(len(panels), html.escape(called(anchor, names)), labels is not None)
+    fig = _grid(len(panels), style.plain(called(anchor, names)), labels is not None)
     for place, (label, audit) in enumerate(panels.items()):
         nodes = pairs[label]["negative"].to_numpy(np.int64)
         ego = _laid_out(links, hops, before.astype(np.int64), anchor, nodes, rings)
@@ -93,7 +92,7 @@ def negative_rings(
         traces = [*_surroundings(place, ego, empty, names), style.points(at, marker, text, nodes, name=name)]
         if not empty:
             star, ring = _star(coloured, anchor, 19), {**style.RING, "size": 27, "line": {"width": 2.5}}
-            text = [f"the anchor, {html.escape(called(anchor, names))}"]
+            text = [f"the anchor, {style.plain(called(anchor, names))}"]
             traces.append(style.points(ego.places[:1], star, text, ego.nodes[:1], name=f"anchor {place + 1}"))
             traces.append(style.points(ego.places[ego.nodes == chosen], ring, name=f"chosen {place + 1}"))
         fig.add_traces(traces, place // 2 + 1, place % 2 + 1)
@@ -182,8 +181,8 @@ def _frame(fig: go.Figure, place: int, label: str, audit: Audit | str, words: li
     number, edge = str(place + 1) if place else "", _radius(len(words)) + 0.9 + apart[-1]
     fig.update_xaxes(range=[-edge, edge], constrain="domain", **axes)
     fig.update_yaxes(range=[-edge, edge], constrain="domain", scaleanchor=f"x{number}", **axes)
-    square, name = f'<span style="color:{sampler_colour(place)}">■</span>', html.escape(label)
-    told = html.escape(textwrap.fill(numbers(audit), 44)).replace("\n", "<br>")
+    square, name = f'<span style="color:{sampler_colour(place)}">■</span>', style.plain(label)
+    told = style.plain(textwrap.fill(numbers(audit), 44)).replace("\n", "<br>")
     text = f"{square} <b>{name}</b>:<br>{told}"
     explained = {} if isinstance(audit, str) else {"hovertext": READING.replace("; ", "<br>")}
     above = {
@@ -196,7 +195,7 @@ def _frame(fig: go.Figure, place: int, label: str, audit: Audit | str, words: li
     }
     fig.add_annotation(text=text, showarrow=False, font={"size": 12}, **above)
     if isinstance(audit, str):
-        why, font = html.escape(textwrap.fill(audit, 44)).replace("\n", "<br>"), {"size": 13, "color": style.MUTED}
+        why, font = style.plain(textwrap.fill(audit, 44)).replace("\n", "<br>"), {"size": 13, "color": style.MUTED}
         fig.add_annotation(x=0, y=0, text=why, showarrow=False, font=font, **axes)
         radii, apart, words = radii[:0], apart[:0], []
     circle = np.append(np.exp(1j * np.linspace(0, 2 * np.pi, 73)), np.nan)
@@ -217,7 +216,7 @@ def _surroundings(place: int, ego: _Ego, empty: bool, names: Any) -> list[go.Sca
         lines = network.lines(ego.places, edges[:, :0] if empty else edges, shade)
         traces.append(lines.update(name=f"{word} {place + 1}"))
     plain = ~ego.marked & (not empty)
-    text = [f"{html.escape(called(node, names))}<br>no negative here" for node in ego.nodes[plain].tolist()]
+    text = [f"{style.plain(called(node, names))}<br>no negative here" for node in ego.nodes[plain].tolist()]
     marker, name = {"size": 5, "color": style.FAINT}, f"context {place + 1}"
     return [*traces, style.points(ego.places[plain], marker, text, ego.nodes[plain], name=name)]
 
@@ -256,7 +255,7 @@ def _hover(pairs: pd.DataFrame, labels: Ids | None, graph: Data) -> list[str]:
         if labels is not None and (label := int(labels[pair["negative"]])) >= 0:
             same = " – the anchor's, so a false negative" if pair["false"] else ""
             lines.append(f"class {label if titles is None else titles[label]}{same}")
-        texts.append("<br>".join(map(html.escape, lines)))
+        texts.append("<br>".join(map(style.plain, lines)))
     return texts
 
 
@@ -289,5 +288,5 @@ def _legend(graph: Data, labels: Ids | None, coloured: Ids | None, seen: Ids) ->
             there = np.setdiff1d(coloured[seen], [-1])
         for label in there.tolist():
             named = f"class {label}" if titles is None else textwrap.shorten(str(titles[label]), 22, placeholder="…")
-            entries.append((html.escape(named), {"size": 10, **style.class_marker(label)}))
+            entries.append((style.plain(named), {"size": 10, **style.class_marker(label)}))
     return [style.points(NOWHERE, marker, name=named, showlegend=True) for named, marker in entries]
