@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-import scipy.sparse as sp
 from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.errors import UserError, node_number
 from workbench.plots import style
-from workbench.plots.network import lines, piece
+from workbench.plots.network import Piece, directions_kept, lines, piece
 from workbench.plots.style import Names
 
 PULL, PUSH = style.COLOURS[2], style.COLOURS[5]
@@ -30,7 +29,7 @@ def pulled_and_pushed(
         anchor: whose loss. negatives: some of the nodes that it is pushed away from. seed: of the layout.
 
     Raises:
-        UserError: not two views, or no such node.
+        UserError: not two views, one of another length, or no such node.
     """
     if len(kept) != 2:
         raise UserError(f"a contrast is drawn between two views, not {len(kept)}")
@@ -43,7 +42,7 @@ def pulled_and_pushed(
     fig = style.figure("What is pulled together, and what is pushed apart", f"Node {anchor} is the anchor", 460)
     sides = {name: part.places + np.array([shift, 0]) for name, shift in zip(kept, (0, APART), strict=True)}
     for (name, places), mask in zip(sides.items(), kept.values(), strict=True):
-        _view(fig, places, part.edges, part.nodes, graph, labels, mask)
+        _view(fig, places, part, graph, labels, directions_kept(graph, name, mask, part) > 0)
         fig.add_annotation(x=places[:, 0].mean(), y=1.18, text=style.plain(name), showarrow=False, font_size=13)
     (left, right), here = sides.values(), where[nodes[0]]
     own = [labels[node] == labels[nodes[0]] >= 0 for node in nodes[1:]]
@@ -73,23 +72,17 @@ def pulled_and_pushed(
 def _view(
     fig: go.Figure,
     places: NDArray[np.float64],
-    edges: NDArray[np.int64],
-    nodes: NDArray[np.int64],
+    part: Piece,
     graph: Data,
     labels: NDArray[np.int64],
-    mask: Tensor,
+    there: NDArray[np.bool_],
 ) -> None:
     """Draw one view: the edges that it keeps, faint where they were dropped, and the nodes by class."""
-    stored = sp.csr_matrix(
-        ((mask.cpu().numpy() != 0).astype(np.int8), tuple(graph.edge_index.cpu().numpy())), shape=[graph.num_nodes] * 2
-    )
-    start, end = nodes[edges]
-    there = np.asarray(stored[start, end] + stored[end, start]).ravel() > 0
-    fig.add_trace(lines(places, edges[:, ~there], style.LINE))
-    fig.add_trace(lines(places, edges[:, there], style.GREY))
+    fig.add_trace(lines(places, part.edges[:, ~there], style.LINE))
+    fig.add_trace(lines(places, part.edges[:, there], style.GREY))
     names: Names = graph.get("class_names")
-    for index in np.unique(labels[nodes]):
-        mine = labels[nodes] == index
+    for index in np.unique(labels[part.nodes]):
+        mine = labels[part.nodes] == index
         said = style.plain(style.class_name(int(index), names, "class "))
         marker = {"size": 9, **style.class_marker(int(index)), "line": {"width": 0.5, "color": style.INK}}
-        fig.add_trace(style.points(places[mine], marker, [f"node {node}, {said}" for node in nodes[mine]]))
+        fig.add_trace(style.points(places[mine], marker, [f"node {node}, {said}" for node in part.nodes[mine]]))

@@ -149,6 +149,20 @@ def neighbourhood_map(
     return fig.update_layout(legend_title_text="class; selected nodes are ringed", margin={"l": 10, "r": 10})
 
 
+def directions_kept(graph: Data, name: str, mask: Tensor, part: Piece) -> NDArray[np.int64]:
+    """Return how many directions of each edge of a piece stay in a view, 0 to 2 [edges of the piece].
+
+    The view, by its name, is non-zero where a stored edge stays [edges]; of another length it is a UserError.
+    """
+    if mask.shape != (graph.num_edges,):
+        raise UserError(f"{name!r} has shape {list(mask.shape)}, the graph has {graph.num_edges} stored edges")
+    values = (mask.cpu().numpy() != 0).astype(np.int8)
+    left = sp.csr_matrix((values, tuple(graph.edge_index.cpu().numpy())), shape=(graph.num_nodes, graph.num_nodes))
+    start, end = part.nodes[part.edges]
+    counted: NDArray[np.int64] = np.asarray(left[start, end] + left[end, start]).ravel()
+    return counted
+
+
 def views(graph: Data, kept: Mapping[str, Tensor], seed: int = 0, size: int = 80) -> go.Figure:
     """Draw which edges of a piece of the graph, `size` nodes, stay in each view, the views side by side.
 
@@ -156,18 +170,14 @@ def views(graph: Data, kept: Mapping[str, Tensor], seed: int = 0, size: int = 80
     is a UserError.
     """
     part = piece(graph, size, seed)
-    titles = []
-    for name, mask in kept.items():
-        if mask.shape != (graph.num_edges,):
-            raise UserError(f"{name!r} has shape {list(mask.shape)}, the graph has {graph.num_edges} stored edges")
-        titles.append(f"{style.plain(name)}: {float((mask != 0).float().mean()):.0%} of the directed edges kept")
+    counted = [directions_kept(graph, name, mask, part) for name, mask in kept.items()]
+    titles = [
+        f"{style.plain(name)}: {float((mask != 0).float().mean()):.0%} of the directed edges kept"
+        for name, mask in kept.items()
+    ]
     panels = {"rows": 1, "cols": len(kept), "subplot_titles": titles, "horizontal_spacing": 0.04}
     fig = style.figure("Edges that stay in a view", part.told, 440, **panels)
-    for column, mask in enumerate(kept.values(), start=1):
-        values = (mask.cpu().numpy() != 0).astype(np.int8)
-        left = sp.csr_matrix((values, tuple(graph.edge_index.cpu().numpy())), shape=(graph.num_nodes, graph.num_nodes))
-        start, end = part.nodes[part.edges]
-        directions = np.asarray(left[start, end] + left[end, start]).ravel()
+    for column, directions in enumerate(counted, start=1):
         for count, (name, colour) in enumerate(KINDS):
             drawn = lines(part.places, part.edges[:, directions == count], colour)
             drawn.update(name=name, showlegend=column == 1, legendgroup=name, line_width=1.6, legendrank=1000 - count)

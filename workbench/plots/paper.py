@@ -47,7 +47,7 @@ def caption(figure: go.Figure) -> str:
     """Return title and subtitle of a figure as plain text."""
     title = figure.layout.title
     lines = [title.text or "", title.subtitle.text or ""]
-    texts = [html.unescape(re.sub("<[^>]*>", "", re.sub("<br[^>]*>", " ", line))).strip() for line in lines]
+    texts = [_words(line, " ").strip() for line in lines]
     return ". ".join(filter(None, texts))
 
 
@@ -135,12 +135,13 @@ def _rows(trace: Any) -> dict[str, Any]:
     found = {name: np.asarray(value) for name, value in listed.items() if isinstance(value, list | tuple | np.ndarray)}
     found = {name: value for name, value in found.items() if value.shape == (count,)}
     if "text" in found:
-        found["text"] = np.array([_plain(str(told)) for told in found["text"]], dtype=object)
+        found["text"] = np.array([_words(str(told), "; ") for told in found["text"]], dtype=object)
     return found if count else {}
 
 
-def _plain(markup: str) -> str:
-    return html.unescape(re.sub("<[^>]*>", "", re.sub("<br[^>]*>", "; ", markup)))
+def _words(markup: str, between: str) -> str:
+    """Return the text of what plotly reads as markup, something else between its lines."""
+    return html.unescape(re.sub("<[^>]*>", "", re.sub("<br[^>]*>", between, markup)))
 
 
 def measured(svg: str, width: str) -> str:
