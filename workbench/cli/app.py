@@ -1,11 +1,9 @@
 """Serve the notebooks as pages to click in, on this machine only, behind a token."""
 
-import os
 from argparse import Namespace
-from pathlib import Path
 
 from workbench import DISTRIBUTION
-from workbench.cli.output import Option
+from workbench.cli.output import Option, keep_places
 from workbench.errors import UserError
 
 JSON = False
@@ -22,8 +20,6 @@ def run(args: Namespace) -> None:
     except ImportError as error:
         wanted = f"pip install '{DISTRIBUTION}[app]' brings it, and so does make app"
         raise UserError(f"the app needs Voila, which is not installed here ({error}); {wanted}") from None
-    # A kernel starts in its notebook's folder; runs and data shall lie where the other commands put them.
-    for name, place in (("WORKBENCH_RUNS", "runs"), ("WORKBENCH_DATA", "data")):
-        os.environ.setdefault(name, str(Path.cwd() / place))
+    keep_places()
     options = ["--no-browser"] if args.no_browser else []
     app.serve(options + ([f"--port={args.port}"] if args.port else []))

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import workbench as wb
-from workbench.cli.output import Option
+from workbench.cli.output import Option, keep_places
 
 JSON = False
 
@@ -29,8 +29,6 @@ def run(args: Namespace) -> None:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         print("workbench: JupyterLab wants to be told when root starts it: adding --allow-root", file=sys.stderr)
         command.append("--allow-root")
-    # A kernel starts in its notebook's folder; runs and data shall lie where the other commands put them.
-    for name, place in (("WORKBENCH_RUNS", "runs"), ("WORKBENCH_DATA", "data")):
-        os.environ.setdefault(name, str(here / place))
+    keep_places()
     sys.stderr.flush()
     os.execv(sys.executable, command)

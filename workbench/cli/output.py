@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import unicodedata
 from argparse import Namespace
@@ -107,6 +108,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def keep_places() -> None:
+    """Let kernels, which start in the folder of their notebook, have runs and data where the other commands do."""
+    for name, place in (("WORKBENCH_RUNS", "runs"), ("WORKBENCH_DATA", "data")):
+        os.environ.setdefault(name, str(Path.cwd() / place))
 
 
 def print_json(value: Any) -> None:
