@@ -15,13 +15,11 @@ from workbench.evaluation import projection
 from workbench.evaluation.scores import Embeddings
 from workbench.plots import agreement as plots
 from workbench.widgets.brush import Ids
-from workbench.widgets.home import preamble, written
+from workbench.widgets.home import WRITTEN, preamble, written
 from workbench.widgets.pair import MOVED, Pair, line, tables
 from workbench.widgets.search import search_field
 from workbench.widgets.selections import Take
 from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row, small
-
-WRITTEN = 100  # selected nodes that the call names
 
 
 def comparison(

@@ -15,8 +15,9 @@ from workbench.errors import UserError, node_number
 from workbench.evaluation import projection
 from workbench.training.run import Run
 from workbench.widgets.embedding_scene import ALL_EDGES, NO_EDGES, OWN_EDGES, RULE, EmbeddingScene
-from workbench.widgets.home import preamble, written
+from workbench.widgets.home import WRITTEN, preamble, written
 from workbench.widgets.kinds import ALL, Kinds
+from workbench.widgets.live import zoom_out
 from workbench.widgets.search import search_field, zoom
 from workbench.widgets.selections import Take, selections
 from workbench.widgets.shell import Report, Shell, complaint, fit, headless, look, row, small, wide
@@ -24,7 +25,6 @@ from workbench.widgets.tables import table
 
 TRAINED = "as trained"
 ROWS = 200  # of the table
-WRITTEN = 100  # selected nodes that the call names
 
 
 def embedding_explorer(
@@ -89,7 +89,7 @@ class EmbeddingExplorer(Shell):
         self._observe(self._take, self.shared)
         self._observe(self._take, self.shared, trait="version")
         self.observe(self._back, "looked_at")
-        self.whole.on_click(lambda _: zoom(self.map, self.scene.drawn, None))
+        self.whole.on_click(lambda _: zoom_out(self.map))
         self._mark(scene.selection)
         self._tell()
         self._follow(bool(scene.drawn.judged))

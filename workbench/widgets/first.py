@@ -46,7 +46,7 @@ class FirstLook(ipw.VBox):
     def __init__(self, panel: TrainingPanel):
         self.panel, self.opened, self.message = panel, None, ipw.HTML()
         opens: dict[str, tuple[str, Callable[[Run, Data], Any]]] = {
-            "explorer": ("Explore the embedding", lambda run, data: embedding_explorer(run, data)),
+            "explorer": ("Explore the embedding", embedding_explorer),
             "microscope": ("Whom is a node pushed away from?", lambda run, data: microscope(data, embedding=run)),
         }
         self.buttons = {}

@@ -1,3 +1,23 @@
+// What is typed into a field in which a node is looked for replaces what stands there.
+const chosen = ({ target }) => target.closest?.(".workbench-search") && setTimeout(() => target.select?.());
+
+// The titles of folded sections listen to the mouse alone.
+const title = ".jupyter-widget-Collapse-header";
+const reach = () => document.querySelectorAll(`${title}:not([role])`).forEach((one) => {
+  one.tabIndex = 0;
+  one.setAttribute("role", "button");
+});
+const pressed = (event) => {
+  if (event.target.matches?.(title) && ["Enter", " "].includes(event.key)) {
+    event.preventDefault();
+    event.target.click();
+  }
+};
+
+// One of each for the whole page, whose widgets come and go.
+globalThis.workbenchKeys ??= [["focusin", chosen], ["click", chosen], ["focusin", reach], ["keydown", pressed]]
+  .map(([name, act]) => document.addEventListener(name, act));
+
 export default {
   render({ model, el }) {
     const ending = new AbortController(), { signal } = ending;
@@ -19,25 +39,6 @@ export default {
       model.set("dark", light ? light === "false" : system.matches);
       model.save_changes();
     };
-    // What is typed into a field in which a node is looked for replaces what stands there.
-    const chosen = ({ target }) => target.closest?.(".workbench-search") && setTimeout(() => target.select?.());
-    ["focusin", "click"].forEach((name) => document.addEventListener(name, chosen, { signal }));
-
-    // The titles of folded sections listen to the mouse alone.
-    const title = ".jupyter-widget-Collapse-header";
-    const reach = () => document.querySelectorAll(`${title}:not([role])`).forEach((one) => {
-      one.tabIndex = 0;
-      one.setAttribute("role", "button");
-    });
-    const pressed = (event) => {
-      if (event.target.matches?.(title) && ["Enter", " "].includes(event.key) && !event.defaultPrevented) {
-        event.preventDefault();
-        event.target.click();
-      }
-    };
-    document.addEventListener("focusin", reach, { signal });
-    document.addEventListener("keydown", pressed, { signal });
-
     const theme = new MutationObserver(look);
     theme.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
     system.addEventListener("change", look, { signal });

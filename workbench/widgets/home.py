@@ -14,6 +14,8 @@ from workbench.datasets import names
 from workbench.training.run import Run
 from workbench.widgets.live import Heard, script
 
+WRITTEN = 100  # selected nodes that a call names
+
 
 class TakeHome(Heard, anywidget.AnyWidget):
     """The line below a widget in which its Python `call` unfolds, to be copied; nothing while there is none.

@@ -7,7 +7,6 @@ import ipywidgets as ipw
 import plotly.graph_objects as go
 
 from workbench.evaluation.projection import Map
-from workbench.widgets.live import zoom_out
 from workbench.widgets.shell import hint_of
 
 SUGGESTED = 3_000  # names that are offered while one is typed
@@ -22,11 +21,8 @@ def search_field(names: Sequence[object] | None, **more: Any) -> ipw.Combobox:
     return field
 
 
-def zoom(figure: go.Figure, drawn: Map, node: int | None) -> bool:
-    """Show the part of a map around a node, or the whole for None; return False where the node is not on the map."""
-    if node is None:
-        zoom_out(figure)
-        return True
+def zoom(figure: go.Figure, drawn: Map, node: int) -> bool:
+    """Show the part of a map around a node; return False where the node is not on the map."""
     at = drawn.points[drawn.nodes == node].astype(float)
     if not len(at):
         return False
