@@ -7,8 +7,8 @@ import re
 from functools import cache
 from pathlib import Path
 
-import nbformat
 import pandas as pd
+from nbformat import NotebookNode
 
 from workbench import datasets, methods, studies, widgets
 from workbench.datasets.files.registry import kind_of_row, usable
@@ -106,7 +106,7 @@ def gallery() -> Shown:
     for name in books.names():
         if name == PAGE:
             continue
-        title, says = heading(nbformat.read(books.find(name), as_version=4), name)
+        title, says = heading(_read(name), name)
         rows.append({"notebook": f"{_link(name, html.escape(title))}", "what it shows": says})
         text.append(f"{name}: {title}")
     shown = table(pd.DataFrame(rows), markup=("notebook", "what it shows"))
@@ -143,11 +143,14 @@ def _link(notebook: str, shown: str) -> str:
 
 def _shown_in(word: str) -> str:
     """Return links to the notebooks in whose code a word stands."""
-    hits = [name for name in books.names() if name != PAGE and word in _code(books.find(name))]
+    hits = [name for name in books.names() if name != PAGE and word in _code(name)]
     return ", ".join(_link(name, html.escape(name)) for name in hits)
 
 
+def _code(name: str) -> str:
+    return "\n".join(cell.source for cell in _read(name).cells if cell.cell_type == "code")
+
+
 @cache
-def _code(file: Path) -> str:
-    cells = nbformat.read(file, as_version=4).cells
-    return "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+def _read(name: str) -> NotebookNode:
+    return books.read(books.find(name))
