@@ -36,6 +36,13 @@ def get(address: str) -> Any:
         return json.load(answer)
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 @contextmanager
 def lab(tmp_path: Path, source: str) -> Iterator[tuple[str, str]]:
     """JupyterLab on a free port with a notebook of one cell; its address and token."""
@@ -49,10 +56,8 @@ def lab(tmp_path: Path, source: str) -> Iterator[tuple[str, str]]:
     root.mkdir()
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(new_notebook(cells=[new_code_cell(source)], metadata={"kernelspec": kernel}), root / "look.ipynb")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    token, address = secrets.token_hex(16), f"http://127.0.0.1:{port}"
+    port, token = free_port(), secrets.token_hex(16)
+    address = f"http://127.0.0.1:{port}"
     command = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
         "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}",

@@ -3,7 +3,6 @@
 import os
 import re
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from browser import PATIENCE, Asked, Screen, browser, chromium, lab, needs_chromium
+from browser import PATIENCE, Asked, Screen, browser, chromium, free_port, lab, needs_chromium
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import workbench as wb
@@ -51,10 +50,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """The app on such a folder; its address and token."""
     pytest.importorskip("voila", reason="the app's extra is not installed")
     folder = folder_of(tmp_path_factory.mktemp("app") / "notebooks")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    token, address = secrets.token_hex(16), f"http://127.0.0.1:{port}"
+    port, token = free_port(), secrets.token_hex(16)
+    address = f"http://127.0.0.1:{port}"
     options = ["--no-browser", f"--port={port}", "--Voila.port_retries=0", f"--Voila.token={token}"]
     code = f"from pathlib import Path; from workbench.pages import app; app.serve({options!r}, Path({str(folder)!r}))"
     home = Path(start.__file__).parents[2]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 from browser import Screen, browser, lab, needs_chromium
+from test_widgets import Explorer
 
 from workbench.pages.html import _element
 from workbench.widgets.live import live
@@ -95,10 +96,6 @@ CONTROLS = """() => {
     const all = [...document.querySelectorAll(`.jp-OutputArea :is(${kinds})`)].filter(shown);
     return all.filter(e => !e.classList.contains("modebar-btn"));
 }"""
-SLOWLY = """import time
-from workbench.widgets.rule_scene import RuleScene
-mean = RuleScene.mean
-RuleScene.mean = lambda *told: (time.sleep(6), mean(*told))[1]"""
 LOOK = """e => { const look = getComputedStyle(e), is = name => look[name];
     const names = ["outlineStyle", "outlineWidth", "boxShadow", "borderTopColor", "backgroundColor"];
     return names.map(is).join(); }"""
@@ -113,7 +110,7 @@ from IPython.display import display
 graph = wb.load_graph("karate")
 display(wb.widgets.rule_explorer(graph, "ntsc", node=5), wb.widgets.training_panel(graph, epochs=3))
 print("all is here")"""
-    with lab(tmp_path, source) as (address, token), browser(address, token, tmp_path, Screen) as screen:
+    with lab(tmp_path, source) as (address, token), browser(address, token, tmp_path, Explorer) as screen:
         page = screen.page
         page.locator("pre").get_by_text("all is here").wait_for()
         page.evaluate(f"() => {{ window.wanted = ({CONTROLS})(), window.seen = new Map(); window.wanted[0].focus(); }}")
@@ -132,7 +129,7 @@ print("all is here")"""
 
         kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
         busy = page.get_by_text("The kernel is busy").first
-        screen.python(SLOWLY)
+        screen.slow(6)
         page.locator(".explorer-rule select").select_option("lgtc")
         busy.wait_for()
         busy.wait_for(state="hidden")

@@ -417,11 +417,7 @@ class Explorer(Screen):
 
     def slow(self, seconds: float) -> None:
         """Let the kernel take so long for each formula."""
-        self.page.evaluate(
-            """code => {
-                const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-                return kernel.requestExecute({code}).done.then(() => true);
-            }""",
+        self.python(
             "import time\nfrom workbench.widgets.rule_scene import RuleScene\n"
             "mean = globals().get('mean', RuleScene.mean)\n"
             f"RuleScene.mean = lambda *told: (time.sleep({seconds}), mean(*told))[1]",
