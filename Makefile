@@ -39,7 +39,7 @@ $(STAMP): requirements.txt pyproject.toml
 run: $(STAMP) ## run the tour: train each method, compare them, write build/00_tour.html
 	@$(PY) -m workbench notebooks 00_tour --out-dir build
 	@echo
-	@echo "Next: make lab    opens the same notebook in JupyterLab, to change the graph and look around"
+	@echo "Next: make lab    opens the start page in JupyterLab: the tour, other graphs and methods are a click away"
 
 gallery: $(STAMP) ## execute every notebook, write build/gallery/index.html, which leads to their pages
 	@$(PY) -m workbench notebooks --gallery build/gallery
