@@ -2,12 +2,15 @@
 
 import json
 import re
+from inspect import isfunction
 from pathlib import Path
 
+import ipywidgets as ipw
 import plotly.graph_objects as go
 from browser import Screen, browser, lab, needs_chromium
 from test_widgets import Explorer
 
+from workbench import widgets
 from workbench.pages.html import _element
 from workbench.widgets.live import live
 
@@ -29,6 +32,22 @@ def test_figures_of_a_page_share_the_code_of_plotly() -> None:
     assert one.plotly is other.plotly and len(one.plotly.code) > 10**6 > len(one.get_state()["_esm"])
     one.plotly.close()
     assert live(go.Figure()).plotly is not one.plotly, "what was closed is of no use to the page"
+
+
+def test_no_widget_takes_a_name_that_ipywidgets_has_for_itself() -> None:
+    """What it then calls is another thing, and the widget cannot even be shown."""
+    for name in widgets.__all__:
+        made = getattr(widgets, name)
+        if isinstance(made, type) and issubclass(made, ipw.Widget):
+            own = {key for one in made.__mro__ if one.__module__.startswith("workbench") for key in vars(one)}
+            theirs = {
+                key
+                for one in made.__mro__
+                if one.__module__.split(".")[0] in ("anywidget", "ipywidgets", "traitlets")
+                for key, value in vars(one).items()
+                if isfunction(value)
+            }
+            assert own & theirs <= {"__init__", "close", "_repr_mimebundle_"}, made
 
 
 def test_no_toolbar_offers_to_send_a_figure_away() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from browser import Screen, browser, lab, needs_chromium
 from torch_geometric.data import Data
 
 import workbench as wb
@@ -115,3 +116,35 @@ def test_nobody_there_to_click_gets_a_table_in_which_names_are_text(
     (page,) = report.scene.page({})
     assert page.count("<tr>") == 5 and page.count("<polyline") == 4 and "1 untrained baseline is left out" in page
     assert "<b>bold" not in page and html.escape(HOSTILE) in page
+
+
+class Table(Screen):
+    """The page with the table of runs."""
+
+    drawn = "document.querySelectorAll('.workbench-runs tbody tr').length"  # type: ignore[assignment]
+
+
+@needs_chromium
+def test_a_person_in_a_browser_sorts_filters_and_compares_two(store: Path, tmp_path: Path) -> None:
+    source = f"import workbench as wb\nwb.widgets.runs_table({str(store)!r})"
+    with lab(tmp_path, source) as (address, token), browser(address, token, tmp_path, Table) as screen:
+        page = screen.page
+        page.set_viewport_size({"width": 1280, "height": 900})
+        rows = page.locator(".workbench-runs tbody tr")
+        assert rows.count() == 4 and page.get_by_text("4 of 5 runs").count() == 1
+        page.locator(".workbench-runs").get_by_text("baselines (1)").click()
+        assert rows.count() == 5
+        page.locator(".workbench-runs th button").get_by_text("seed", exact=True).press("Enter")
+        seeds = [cell.inner_text() for cell in page.locator(".workbench-runs tbody td:nth-child(5)").all()]
+        assert seeds == sorted(seeds) and "1" in seeds, seeds
+        page.locator(".workbench-runs input[type=search]").fill("karate")
+        assert rows.count() == 4
+        assert rows.locator("polyline").count() == 3  # an untrained encoder has no loss
+        for row in (rows.filter(has_text="dgi"), rows.filter(has_text="untrained")):
+            row.locator("input[type=checkbox]").check()
+        page.locator("button.runs-compare:not([disabled])").press("Enter")
+        screen.until("document.querySelectorAll('.js-plotly-plot').length >= 2")
+        screen.until("[...document.querySelectorAll('.js-plotly-plot')].every(e => e.querySelector('.main-svg'))")
+        assert page.locator(".comparison-numbers").inner_text()
+        page.screenshot(path=tmp_path / "compared.png", full_page=True)
+        assert not screen.errors, screen.errors

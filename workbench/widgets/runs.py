@@ -137,7 +137,7 @@ class RunsTable(Shell):
         self.comparison: Comparison | None = None
         self._name("runs", "table", "compare", "refresh", "message", "coming")
         self._observe(self._ticked, self.table, trait="ticked")
-        self.compare.on_click(lambda _: self._compare())
+        self.compare.on_click(lambda _: self._compare_ticked())
         self.refresh.on_click(lambda _: self._read())
         self._arrange()
         self._ticked()
@@ -165,7 +165,7 @@ class RunsTable(Shell):
                 f"Tick {'two runs' if not count else 'one more' if count == 1 else 'two runs only'} to compare them."
             )
 
-    def _compare(self) -> None:
+    def _compare_ticked(self) -> None:
         """Show the comparison of the two that are ticked, or say why there is none."""
         try:
             pair = self.scene.pair(self.table.ticked)
