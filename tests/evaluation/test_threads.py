@@ -44,7 +44,7 @@ def test_solvers_run_on_one_thread_and_leave_the_others_as_they_were(
     with threadpool_limits(2, user_api="blas"):
         if blas() < 2:
             pytest.fail("this machine's BLAS takes one thread only, so that nothing is tested here")
-        probes.fast(labelled.x.double().numpy(), labelled.y.numpy(), split, 2)
+        probes.fast(labelled.x.double().numpy(), labelled.y.numpy(), split, 2, [1.0])
         clustered.spectral_clusters(labelled, 3, "largest", Randomness(0))
         monkeypatch.setattr(clustered, "EXACT_BELOW", 50)
         clustered.spectral_clusters(labelled, 3, "smallest", Randomness(0))

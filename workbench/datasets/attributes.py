@@ -4,13 +4,13 @@ import math
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
-from torch_geometric.data import FeatureStore
+from torch_geometric.data import Data, FeatureStore
 from torch_geometric.data.feature_store import TensorAttr
 
 from workbench.errors import UserError
@@ -202,6 +202,61 @@ def to_scipy(x: Tensor) -> sp.csr_matrix:
     matrix = sp.csr_matrix((x.values().numpy(), tuple(x.indices().numpy())), tuple(x.shape))
     matrix.eliminate_zeros()
     return matrix
+
+
+Scaling = Literal["loaded", "rows", "columns"]
+
+
+def moments_of(x: Tensor) -> Tensor:
+    """Return mean and deviation of each column [2, features]; the deviation of a constant one counts as 1."""
+    mean, squares = torch.zeros(2, x.shape[1], dtype=torch.float64, device=x.device)
+    for _, block in blocks(x):
+        mean += block.double().sum(0) / len(x)
+    for _, block in blocks(x):
+        squares += (block.double() - mean).square().sum(0) / len(x)
+    return torch.stack([mean, torch.where(squares > 0, squares.sqrt(), 1.0)]).float()
+
+
+def rescale(inputs: Any, how: Scaling, moments: Tensor | None = None) -> Tensor | None:
+    """Scale what an encoder sees of a graph's attributes, in place; `unscaled` finds them as they were.
+
+    Args:
+        inputs: a graph whose x is in memory [nodes, features].
+        how: "rows" divides each by its Euclidean norm, "columns" standardises each over the nodes, which leaves hardly
+            any entry 0; "loaded" changes nothing.
+        moments: of the nodes that training saw [2, features]; None takes those of these nodes.
+
+    Returns:
+        The moments that columns were standardised by, None for other scales.
+
+    Raises:
+        UserError: there is no single graph whose attributes could be scaled, or they stay on disk.
+    """
+    if how == "loaded":
+        return None
+    if not isinstance(inputs, Data):
+        raise UserError(f"attributes={how!r} scales the attributes of one graph; for other data it is 'loaded'")
+    x = in_memory(inputs.x, f"attributes={how!r}")
+    inputs.loaded = x
+    if how == "rows":
+        x = x.to_sparse_csr() if is_sparse(x) else x
+        squares = torch.cat([block.square().sum(1) for _, block in blocks(x)])
+        norms = torch.where(squares > 0, squares.sqrt(), 1.0)
+        if is_sparse(x):
+            values = x.values() / norms.repeat_interleave(x.crow_indices().diff())
+            inputs.x = torch.sparse_csr_tensor(x.crow_indices(), x.col_indices(), values, x.shape)
+        else:
+            inputs.x = x / norms[:, None]
+        return None
+    moments = moments_of(x) if moments is None else moments.to(x.device)
+    inputs.x = x.to_dense().sub(moments[0]).div_(moments[1])
+    return moments
+
+
+def unscaled(inputs: Data) -> Data:
+    """Return a graph with its attributes as they were before `rescale`: what rules and samplers speak of."""
+    x = inputs.get("loaded")
+    return inputs if x is None else Data(x=x, edge_index=inputs.edge_index, num_nodes=inputs.num_nodes)
 
 
 def unit_sums(x: Tensor, least: Tensor) -> Tensor:

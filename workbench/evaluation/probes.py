@@ -23,7 +23,6 @@ from workbench.evaluation import logistic
 from workbench.evaluation.embeddings import Features, Nodes
 from workbench.evaluation.protocols import Split
 
-GRID = tuple(2.0**power for power in range(-10, 10))
 FOLDS = 5
 PICK_EVERY = 20
 SPARSE_STEP_BELOW = 0.03  # a product with a block of a larger share of non-zeros is faster dense
@@ -38,7 +37,7 @@ class Prediction(NamedTuple):
 
 # The products of these probes are small: threads that wait for one another cost more than they save.
 @threadpool_limits.wrap(limits=1)
-def liblinear(x: Features, known: Nodes, split: Split, classes: int) -> Prediction:
+def liblinear(x: Features, known: Nodes, split: Split, classes: int, grid: Sequence[float]) -> Prediction:
     """One-vs-rest logistic regression by scikit-learn's liblinear, C chosen as the split allows.
 
     Args:
@@ -47,6 +46,7 @@ def liblinear(x: Features, known: Nodes, split: Split, classes: int) -> Predicti
         split: with a validation part C is chosen by accuracy on it, without by 5-fold cross-validation of the training
             part exactly as in GRACE's release (targets one-hot, hence unstratified folds and exact-match scores).
         classes: how many there are; one without a training node is never predicted.
+        grid: values of C to choose from, ascending.
     """
     # the primal solver draws nothing, but scikit-learn would take an unused number from the global generator
     model = OneVsRestClassifier(LogisticRegression(solver="liblinear", random_state=0))
@@ -55,7 +55,7 @@ def liblinear(x: Features, known: Nodes, split: Split, classes: int) -> Predicti
         tuned = np.concatenate([split.train, split.validation])
         part = np.repeat([-1, 0], [split.train.size, split.validation.size])
         options = {"cv": PredefinedSplit(part), "scoring": _accuracy}
-    search = GridSearchCV(model, {"estimator__C": list(GRID)}, refit=False, error_score="raise", **options)
+    search = GridSearchCV(model, {"estimator__C": list(grid)}, refit=False, error_score="raise", **options)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Label .* is present in all training examples")
         search.fit(x[tuned], _one_hot(known[tuned], classes))
@@ -68,7 +68,7 @@ def _accuracy(model: OneVsRestClassifier, x: Features, targets: NDArray[np.bool_
 
 
 @threadpool_limits.wrap(limits=1)
-def fast(x: Features, known: Nodes, split: Split, classes: int) -> Prediction:
+def fast(x: Features, known: Nodes, split: Split, classes: int, grid: Sequence[float]) -> Prediction:
     """`liblinear` with the same objective, folds and choice, every class and fold solved together (see `logistic`)."""
     targets = _one_hot(known[split.train], classes)
     count = split.train.size
@@ -82,7 +82,7 @@ def fast(x: Features, known: Nodes, split: Split, classes: int) -> Prediction:
     # one-vs-rest answers with a constant where a training fold holds a class never, or always
     constant = np.stack([np.where(targets[mask].any(0), np.where(targets[mask].all(0), 1, 0), -1) for mask in masks])
     best = (-1.0, 0.0, np.empty(0))
-    for strength, solved in zip(GRID, logistic.path(block.rows, signs, used, GRID), strict=True):
+    for strength, solved in zip(grid, logistic.path(block.rows, signs, used, grid), strict=True):
         weights = block.weights(solved[:, :classes])
         if split.validation is None:
             scores = np.asarray(block.rows @ solved).reshape(count, len(masks), classes)

@@ -19,7 +19,7 @@ from workbench.evaluation.embeddings import Embeddings, Features, by_item, compa
 from workbench.evaluation.protocols import Protocol, Split
 from workbench.randomness import Randomness
 
-VERSION = 1  # raise it when a change of this package changes numbers: stored scores of an older version are not reused
+VERSION = 2  # raise it when a change of this package changes numbers: stored scores of an older version are not reused
 LABELS = {"macro_f1": "macro F1"}  # what a reader sees where it is not the name
 
 
@@ -90,6 +90,14 @@ class Scores:
         """The solver, with its steps."""
         return self.solver if self.steps is None else f"{self.solver} {self.steps:,} steps"
 
+    @property
+    def at_an_end(self) -> str | None:
+        """In how many splits the chosen C is the least or the largest of the protocol's, where it is in any."""
+        grid, chosen = protocols.get(self.protocol).grid, self.per_split.get("C")
+        if not grid or chosen is None or not (bound := int(chosen.isin([grid[0], grid[-1]]).sum())):
+            return None
+        return f"C at an end of its range in {bound} of {len(chosen)} splits"
+
     def _measure(self, name: str) -> Measure:
         if name not in self.measures:
             raise UserError(f"protocol {self.protocol!r} measures no {name}, but {', '.join(self.measures)}")
@@ -100,6 +108,7 @@ class Scores:
         if self.normalised != protocols.get(self.protocol).normalise:
             fitted += ", rows normalised" if self.normalised else ", rows as they are"
         flaw = f"; FLAWED: {self.flawed}" if self.flawed else ""
+        flaw = f"; {self.at_an_end}{flaw}" if self.at_an_end else flaw
         spread = f"mean over {self.main.over}" if np.isnan(self.main.std) else f"mean ± {self.main.over}"
         shown = ", ".join(f"{LABELS.get(name, name)} {measure} %" for name, measure in self.measures.items())
         return f"{shown} ({self.protocol}, {fitted}; {spread}{flaw})"
@@ -109,6 +118,7 @@ class Scores:
         rows = {LABELS.get(name, name): [f"{measure} %", measure.over] for name, measure in self.measures.items()}
         table = pd.DataFrame.from_dict(rows, "index", columns=["mean ± spread", "spread"]).to_html(border=0)
         flaw = f", FLAWED: {self.flawed}" if self.flawed else ""
+        flaw = f", {self.at_an_end}{flaw}" if self.at_an_end else flaw
         return f"<b>{html.escape(f'{self.protocol}, {self.fitted}{flaw}')}</b>{table}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -231,7 +241,8 @@ def _probed(
         elif rules.probe == "svc":
             predicted, chosen = probes.svc(x, known, split, rules.grid)
         else:
-            predicted, chosen = (probes.fast if solver == "fast" else probes.liblinear)(x, known, split, classes)
+            solve = probes.fast if solver == "fast" else probes.liblinear
+            predicted, chosen = solve(x, known, split, classes, rules.grid)
         wanted = truth[split.test]
         macro_f1 = f1_score(wanted, predicted, average="macro", labels=averaged, zero_division=0)
         rows.append(

@@ -42,14 +42,15 @@ def probe_errors(run_or_embeddings: Embeddings, graph: Data, splits: int = 10, s
     splits that have it in their test part, about eight of ten, and is nan where it never is.
     """
     truth, classes = compact_labels(graph)
-    parts = protocols.get("random-10-10-80").splits(graph, splits, seed)
+    rules = protocols.get("random-10-10-80")
+    parts = rules.splits(graph, splits, seed)
     x = normalize(matrix_of(run_or_embeddings, graph))
     asked, wrong = np.zeros(truth.size), np.zeros(truth.size)
     for split in parts:
         known = truth.copy()
         known[split.test] = -1
         asked[split.test] += 1
-        wrong[split.test] += probes.fast(x, known, split, classes).classes != truth[split.test]
+        wrong[split.test] += probes.fast(x, known, split, classes, rules.grid).classes != truth[split.test]
     return np.where(asked > 0, wrong / np.maximum(asked, 1), np.nan)
 
 

@@ -11,8 +11,12 @@ from workbench.methods.registry import METHODS
 if TYPE_CHECKING:
     from workbench.methods.base import Config
 
-BY_GRAPH = ("released", "as-described")  # the authors', one for each of their graphs
-OTHERS = ("quick", "small", "defaults")  # ours, for any graph
+BY_GRAPH = (
+    "released",
+    "as-described",
+    "tuned",
+)  # the authors', one for each of their graphs, and ours found by a search
+OTHERS = ("quick", "small", "defaults")  # ours, for any graph; a table in "quick" says what differs for one graph
 
 
 def file_of(method: str) -> Path:
@@ -35,11 +39,16 @@ def _presets(method: str) -> dict[str, dict[str, Any]]:
     """Return the settings of each preset by its full name."""
     known = _written(method)
     flat = {f"{family}/{graph}": values for family in BY_GRAPH for graph, values in known.get(family, {}).items()}
-    return flat | {name: known[name] for name in OTHERS if name in known} | {"defaults": {}}
+    for name in set(OTHERS) & set(known):
+        general = {key: value for key, value in known[name].items() if not isinstance(value, dict)}
+        flat |= {name: general} | {
+            f"{name}/{graph}": general | own for graph, own in known[name].items() if graph not in general
+        }
+    return flat | {"defaults": {}}
 
 
 def preset_names(method: str) -> list[str]:
-    """Return the presets of a method: "quick", "small", and "released/GRAPH" or "as-described/GRAPH"."""
+    """Return the presets of a method: "quick", "small", "released/GRAPH", "quick/GRAPH", ..."""
     return sorted(set(_presets(method)) - {"defaults"})
 
 
@@ -51,7 +60,7 @@ def find_preset(method: str, preset: str | None, graph: str) -> str:
     """
     known = _presets(method)
     if preset is None:
-        return f"released/{graph}" if f"released/{graph}" in known else "defaults"
+        return next((name for name in (f"released/{graph}", f"tuned/{graph}") if name in known), "defaults")
     if preset in BY_GRAPH:
         if f"{preset}/{graph}" not in known:
             graphs = [name.split("/")[1] for name in known if name.startswith(f"{preset}/")]
@@ -64,6 +73,8 @@ def find_preset(method: str, preset: str | None, graph: str) -> str:
         return f"{preset}/{graph}"
     if f"released/{preset}" in known:
         return f"released/{preset}"
+    if f"{preset}/{graph}" in known:
+        return f"{preset}/{graph}"
     if preset not in known:
         short = [name.split("/")[1] for name in known if name.startswith("released/")]
         raise unknown("preset", preset, [*known, *short], f"of method {method!r}")
@@ -75,9 +86,9 @@ def configure(method: str, preset: str | None, graph: str, overrides: dict[str, 
 
     Args:
         method: name of the method.
-        preset: None for the authors' released preset of `graph` where there is one, else the defaults; "released" or
-            "as-described" for those of `graph`; the name of another graph for its released preset; "quick" for a small
-            CPU; "defaults".
+        preset: None for the authors' released preset of `graph` where there is one, else the tuned one, else the
+            defaults; "released", "as-described" or "tuned" for those of `graph`; the name of another graph for its
+            released preset; "quick" for a small CPU; "defaults".
         graph: name of the graph.
         overrides: single parameters that differ, by name; the options of a part as "negatives.hops", or plainly where
             one part has them.

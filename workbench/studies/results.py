@@ -21,10 +21,11 @@ TYPES = {
     **dict.fromkeys(("value", "seconds", "peak_mib"), "float"),
     "epochs": "Int64",
     **dict.fromkeys(("device", "preset"), "str"),
+    "scoring": "Int64",
 }
 COLUMNS = list(TYPES)
 WORDS = [name for name, kind in TYPES.items() if kind == "str"]
-COSTS = ["epochs", "seconds", "peak_mib", "device"]
+COSTS = ["epochs", "seconds", "peak_mib", "device", "scoring"]
 TRAINING = ["study", "data", "condition", "kind", "preset", "seed"]  # what identifies a training
 POINT = [*TRAINING, "split", "protocol", "normalised", "metric"]  # and a value, but for its epoch on a learning curve
 LENS = {  # the metric of each column of `evaluation.lens`
@@ -44,8 +45,8 @@ def table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
     Columns: study, condition, kind ("trained", "untrained" for an encoder before training, "baseline"), data, seed,
     split (none for a mean over them), protocol (none for a fact of the training), normalised (rows divided by their
-    norm; none: as the protocol does), metric, value (percent for scores), and the training's seconds, peak_mib, epochs,
-    device, preset.
+    norm; none: as the protocol does), metric, value (percent for scores), the training's seconds, peak_mib, epochs,
+    device, preset, and scoring: the `VERSION` of the scores, 1 where random-10-10-80 and public chose C up to 2^9 only.
     """
     long = pd.DataFrame(list(rows), columns=COLUMNS)
     return long.astype({**TYPES, **dict.fromkeys(WORDS, "object")}).fillna(dict.fromkeys(WORDS, "")).astype(TYPES)

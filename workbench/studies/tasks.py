@@ -14,6 +14,7 @@ from workbench.datasets.files import registry
 from workbench.datasets.kinds import KINDS, kind_of
 from workbench.errors import UserError, unknown
 from workbench.evaluation import BASELINES, evaluate, lens, protocols
+from workbench.evaluation.scores import VERSION
 from workbench.methods import configure
 from workbench.methods.presets import count_of
 from workbench.studies.results import LENS
@@ -157,7 +158,7 @@ def through_lens(study: Study, runs: Iterable[Run], data: Data, condition: str) 
     """Return the scores of runs that differ in the seed, taken together, by every protocol: rows without a seed."""
     scores = lens([*runs], data, list(study.protocols) or None, splits=study.splits, progress=False)
     numbers = scores.rename(columns=LENS).melt(["protocol", "normalised"], list(LENS.values()), "metric")
-    facts = {"study": study.name, "condition": condition, "kind": "trained", "data": str(data.name)}
+    facts = {"study": study.name, "condition": condition, "kind": "trained", "data": str(data.name), "scoring": VERSION}
     return [{**facts, **row} for row in numbers.astype({"value": float}).to_dict("records")]
 
 
@@ -170,7 +171,7 @@ def _scores(scored: Any, study: Study, data: Data, facts: dict[str, Any]) -> lis
         scores = evaluate(scored, data, protocol, splits=splits, solver=solver, progress=False)
         metrics = [name for name in scores.measures if name in scores.per_split]
         long = scores.per_split.rename_axis("split").reset_index().melt("split", metrics, "metric")
-        rows += [{**facts, "protocol": protocol, **row} for row in long.to_dict("records")]
+        rows += [{**facts, "protocol": protocol, "scoring": VERSION, **row} for row in long.to_dict("records")]
     return rows
 
 

@@ -16,11 +16,13 @@ from workbench.studies.published import RAW, Cell
 from workbench.studies.study import Claim, Study
 
 MARGIN = 1.0  # percentage points within which two accuracies count as equally good
+FEWEST = 3  # training seeds that a verdict takes: an interval of two covers less than it says
 CONFIDENCE = 0.90  # of the interval of ours - published: within the margin means two one-sided tests at 5 %
 REPRODUCED, BETTER, WORSE, UNDECIDED = "reproduced", "better", "worse", "undecided"
 NOT_COMPARABLE, NOT_RUN = "not comparable", "not run here"
 HELD, CONTRADICTED, EQUAL = "held", "contradicted", f"equal within {MARGIN:g} point"  # of a claim
 NOT_SEPARABLE = "not separable"
+TOO_FEW = f"fewer than {FEWEST} seeds"
 LESS = "less, but not half"  # of a cost
 DIFFERENCE = ["data", "first", "second", "seeds", "difference", "low", "high"]
 CLAIM = ["data", "first", "second", "seeds", "value", "low", "high", "unit", "verdict"]
@@ -39,7 +41,8 @@ def paired(rows: pd.DataFrame, pairs: Iterable[tuple[str, str]], protocol: str |
         rankings of the first measure).
     """
     differences = []
-    for data, part in results.wide(rows, protocol).groupby("data", sort=False):
+    # What was scored in two ways is no pair.
+    for (data, _), part in results.wide(rows, protocol).groupby(["data", "scoring"], sort=False, dropna=False):
         measure = results.main(part)
         fixed = part[part["seed"].isna()].set_index("condition")[measure]
         by_seed = part.dropna(subset="seed").pivot(index="seed", columns="condition", values=measure).assign(**fixed)
@@ -54,7 +57,8 @@ def paired(rows: pd.DataFrame, pairs: Iterable[tuple[str, str]], protocol: str |
 def differences(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Return what the comparisons of a study come to: as `paired`, with a column "verdict", see `said`."""
     table = paired(rows, study.comparisons, next(iter(study.protocols), None))
-    return table.assign(verdict=[said(row.low, row.high) for row in table.itertuples()])
+    verdicts = [said(row.low, row.high) if row.seeds >= FEWEST else TOO_FEW for row in table.itertuples()]
+    return table.assign(verdict=verdicts)
 
 
 def said(low: float, high: float) -> str:
@@ -92,7 +96,8 @@ def claims(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
             part = _cost(claim, rows)
         else:
             part = paired(rows, claim.pairs, next(iter(study.protocols), None)).rename(columns={"difference": "value"})
-            verdicts = [decided(row.low, row.high, claim.word) for row in part.itertuples()]
+            enough = [row.seeds >= FEWEST and decided(row.low, row.high, claim.word) for row in part.itertuples()]
+            verdicts = [word or TOO_FEW for word in enough]
             part = part.assign(unit="points", verdict=verdicts)
         parts.append(part.assign(claim=claim.id, says=claim.says))
     return pd.concat([part for part in parts if len(part)] or parts)[[*parts[0]]].reset_index(drop=True)
@@ -233,9 +238,9 @@ def of_cell(cell: Cell, rows: pd.DataFrame) -> Verdict:
     table = mine.fillna({"seed": 0}).pivot(index="seed", columns="split", values="value").dropna()  # whole seeds
     if not len(table):
         return Verdict(NOT_RUN, "no seed was scored on all splits")
-    if trained and len(table) < 2:
-        reason = f"one training seed only, so its spread is not known{_explained(cell, scores)}"
-        return Verdict(UNDECIDED, reason, float(table.mean(axis=None)), seeds=1)
+    if trained and len(table) < FEWEST:
+        reason = f"{len(table)} of the {FEWEST} training seeds that a verdict takes{_explained(cell, scores)}"
+        return Verdict(UNDECIDED, reason, float(table.mean(axis=None)), seeds=len(table))
     fixed = cell.protocol == "public"
     held = verdict(cell.value, table.to_numpy(float), cell.spread, cell.splits, fixed=fixed, trained=trained)
     if held.word == REPRODUCED:

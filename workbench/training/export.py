@@ -1,11 +1,14 @@
 """Files for those who do not have this package: an encoder as a plain PyG module, embeddings in tables and lists."""
 
+import operator
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import torch
 from torch import Tensor
 
+from workbench.datasets.attributes import Scaling
 from workbench.encoders.base import Encoder, Layer
 from workbench.errors import UserError
 
@@ -39,10 +42,30 @@ def load() -> nn.Module:
 '''
 
 
-def encoder(module: Encoder, title: str, dim: int, folder: Path) -> list[Path]:
+class Scaled(NamedTuple):
+    """What a plain module does to x before its first layer: lines of its `__init__` and `forward`, and its state."""
+
+    layers: list[str]
+    calls: list[str]
+    state: dict[str, Tensor]
+
+
+def scaling(how: Scaling, moments: Tensor | None) -> Scaled:
+    """Return what scales attributes as `rescale` does."""
+    if how == "rows":
+        return Scaled([], ["x = nn.functional.normalize(x, dim=1)"], {})
+    if how == "loaded" or moments is None:
+        return Scaled([], [], {})
+    buffers = [f'self.register_buffer("{name}", torch.empty({moments.shape[1]}))' for name in ("mean", "deviation")]
+    return Scaled(
+        buffers, ["x = (x - self.mean) / self.deviation"], dict(zip(("mean", "deviation"), moments, strict=True))
+    )
+
+
+def encoder(module: Encoder, title: str, dim: int, folder: Path, scaled: Scaled) -> list[Path]:
     """Write an encoder into a folder: encoder.py, a module of PyG's own layers under a title, and its encoder.pt."""
     plain = module.plain()
-    layers, calls = _statements(plain.layers)
+    layers, calls = map(operator.add, scaled[:2], _statements(plain.layers))
     source = _MODULE.format(
         title=title,
         dim=dim,
@@ -53,7 +76,9 @@ def encoder(module: Encoder, title: str, dim: int, folder: Path) -> list[Path]:
         calls="\n        ".join(calls),
     )
     (folder / "encoder.py").write_text(source, encoding="utf-8")
-    torch.save({name: weight.detach().clone() for name, weight in plain.state.items()}, folder / "encoder.pt")
+    torch.save(
+        {name: weight.detach().clone() for name, weight in (scaled.state | plain.state).items()}, folder / "encoder.pt"
+    )
     return [folder / "encoder.py", folder / "encoder.pt"]
 
 

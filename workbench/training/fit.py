@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from filelock import FileLock
 
+from workbench.datasets.attributes import rescale
 from workbench.datasets.kinds import KINDS, Kind, kind_of
 from workbench.errors import UserError
 from workbench.methods import METHODS, names
@@ -19,7 +20,7 @@ from workbench.training.code_version import versions
 from workbench.training.loop import Progress, Trainer, deferred_interrupt, look, missing, moments_of, weights_of
 from workbench.training.machine import describe, device_of, peak_memory
 from workbench.training.memory import refuse_if_too_large, refuse_whole
-from workbench.training.run import Run
+from workbench.training.run import MOMENTS, Run
 
 
 def fit(
@@ -44,8 +45,8 @@ def fit(
         method: name of the method, e.g. "grace".
         data: one graph, a set of graphs, ...: what `load_graph` returns, of a kind that the method learns on. Only its
             inputs are looked at, see `workbench.datasets.kinds`.
-        preset: None for the authors' preset of this graph where there is one, else the method's defaults; "released",
-            "as-described", "quick", "defaults", or the name of another graph.
+        preset: None for the authors' preset of this graph where there is one, else a tuned one, else the method's
+            defaults; "released", "as-described", "tuned", "quick", "defaults", or the name of another graph.
         seed: master seed, 0 or above.
         device: "cpu", "cuda", "cuda:1", ...; None for a GPU where there is one.
         callback: called after each epoch; returning False ends training there and keeps what was learned.
@@ -83,6 +84,7 @@ def fit(
         if target.type == "cpu":
             refuse_if_too_large(method, config, kind, data)
         inputs = kind.inputs(data).to(target)
+        scaling = rescale(inputs, getattr(config, "attributes", "loaded"))
         randomness = Randomness(seed)
         with peak_memory(target) as peak:
             with torch.random.fork_rng():
@@ -118,7 +120,7 @@ def fit(
             shape=kind.shape(inputs),
             names=kind.names_of(data),
             columns=kind.names_of(data, "feature_names"),
-            weights=weights_of(model),
+            weights=weights_of(model) | ({} if scaling is None else {MOMENTS: scaling.cpu()}),
         )
         if not complete:
             trainer.save()

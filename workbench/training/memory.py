@@ -38,7 +38,11 @@ def expected_mib(method: str, config: Config, kind: Kind, data: Any) -> float:
     items = kind.sizes(data)
     sizes = {**items, **kind.shape(data), **kind.entries(data)}
     sizes["rows"] = sizes.get("nodes", sum(items.values()))
-    return METHODS.get(method).peak(config, sizes) / 2**20
+    standardised = getattr(config, "attributes", "") == "columns"
+    dense = sizes["rows"] * sizes.get("features", 0) if standardised else 0
+    if dense:
+        sizes["nonzeros"] = dense
+    return (METHODS.get(method).peak(config, sizes) + 4 * dense) / 2**20
 
 
 def refuse_if_too_large(method: str, config: Config, kind: Kind, data: Any) -> None:

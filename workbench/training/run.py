@@ -12,11 +12,14 @@ import torch
 from torch import Tensor
 
 from workbench.contrast import Contrast
+from workbench.datasets.attributes import Scaling, rescale
 from workbench.datasets.kinds import KINDS, kind_of
 from workbench.encoders.base import Encoder
 from workbench.errors import UserError
 from workbench.methods import METHODS, Config, Preset
 from workbench.training import export
+
+MOMENTS = "attributes.moments"  # what stands among a run's weights where its encoder sees standardised columns
 
 
 @dataclass
@@ -43,7 +46,8 @@ class Run:
         shape: sizes that the encoder was made by, e.g. {"features": 1433}.
         names, columns: what the items and the attribute columns are called by their owner; None where they have no
             names.
-        weights: of the whole method by name; empty for a run that was stored before weights were kept.
+        weights: of the whole method by name, and the moments of standardised columns; empty for a run that was stored
+            before weights were kept.
         path: the run's folder; None where it was not stored.
     """
 
@@ -75,6 +79,10 @@ class Run:
     def preset(self) -> str:
         """The preset with the parameters that differ from it, in words."""
         return str(self.asked)
+
+    @property
+    def _scaling(self) -> Scaling:
+        return getattr(self.config, "attributes", "loaded")
 
     @property
     def epochs(self) -> int:
@@ -133,6 +141,7 @@ class Run:
                 f"attribute column {place} is {columns[place]!r} here and was {self.columns[place]!r} in training; "
                 "bring the columns into the same order"
             )
+        rescale(inputs, self._scaling, self.weights.get(MOMENTS))
         with torch.no_grad():
             embedded = encoder.embed(inputs)
         return {k: v.float() for k, v in embedded.items()} if isinstance(embedded, dict) else embedded.float()
@@ -149,7 +158,8 @@ class Run:
         by_item = self.embeddings if isinstance(self.embeddings, dict) else {"": self.embeddings}
         place.mkdir(parents=True, exist_ok=True)
         title = f"The encoder of {self.method}, trained on {self.graph}: {self.preset}, seed {self.seed}."
-        files = export.encoder(encoder, title, next(iter(by_item.values())).shape[1], place)
+        scaling = export.scaling(self._scaling, self.weights.get(MOMENTS))
+        files = export.encoder(encoder, title, next(iter(by_item.values())).shape[1], place, scaling)
         for item, matrix in by_item.items():
             files += export.embeddings(matrix, self.names, place, f"{item}-" if item else "")
         return files

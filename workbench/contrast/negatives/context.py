@@ -14,7 +14,7 @@ from sklearn.preprocessing import normalize
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench.datasets.attributes import few, is_sparse, rows_of, to_scipy
+from workbench.datasets.attributes import few, is_sparse, rows_of, to_scipy, unscaled
 from workbench.datasets.structure import Positions, adjacency
 from workbench.errors import UserError
 from workbench.randomness import Randomness
@@ -44,7 +44,7 @@ class SamplingContext:
         self, graph: Data, embedding: Tensor | None = None, anchors: Tensor | None = None, ids: Tensor | None = None
     ):
         self.nodes = int(graph.num_nodes or 0)
-        self.graph = Data(x=graph.x, edge_index=graph.edge_index.cpu(), num_nodes=self.nodes)
+        self.graph = Data(x=unscaled(graph).x, edge_index=graph.edge_index.cpu(), num_nodes=self.nodes)
         self.terms: object | None = None
         if embedding is not None and (embedding.dim() != 2 or len(embedding) != self.nodes):
             wanted = f"one row per node [{self.nodes}, dim]"

@@ -17,7 +17,7 @@ from torch_geometric.utils import remove_self_loops
 
 from workbench.contrast import Contrast
 from workbench.contrast.negatives.sampled import SampledContrast
-from workbench.datasets.attributes import AttributesOnDisk, csr_rows, entries_of, is_sparse, rows_of
+from workbench.datasets.attributes import AttributesOnDisk, Scaling, csr_rows, entries_of, is_sparse, rows_of
 from workbench.encoders.base import ENCODERS
 from workbench.errors import UserError
 from workbench.methods.base import PROCESS, Config, ContrastConfig, Method, at_least
@@ -25,14 +25,18 @@ from workbench.methods.base import PROCESS, Config, ContrastConfig, Method, at_l
 
 @dataclass(frozen=True)
 class BatchConfig(Config):
-    """How much of a graph a training step sees.
+    """What of a graph a training step sees.
 
     Attributes:
+        attributes: as they were "loaded", or for the encoder each row divided by its Euclidean norm ("rows"), or each
+            column standardised ("columns"). Attributes that are tiny or share one direction let an encoder collapse.
+            Rules and samplers see them as loaded.
         batch_size: most anchors of a step, drawn without replacement until all nodes were; 0 takes the whole graph.
         neighbours: most neighbours that are sampled of a node at each layer of the encoder. Graph convolutions weigh
             them so that their sum is that of all neighbours in expectation; other layers take them as they are.
     """
 
+    attributes: Scaling = "loaded"
     batch_size: int = at_least(0, 0)
     neighbours: int = at_least(1, 10)
 

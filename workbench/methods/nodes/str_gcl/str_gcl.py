@@ -14,6 +14,7 @@ from torch_geometric.data import Data
 
 from workbench.config import Part
 from workbench.contrast import Contrast
+from workbench.datasets.attributes import unscaled
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors, View
 from workbench.encoders.heads import projector
@@ -46,7 +47,7 @@ class StrGCL(NodeMethod):
         self.generator, nodes = randomness.generator("views"), len(inputs.x)
         if nodes < 2:
             raise UserError("str-gcl compares moments over nodes and needs at least 2; the graph has 1")
-        scores = rule_scores(config, inputs)
+        scores = rule_scores(config, unscaled(inputs))
         self.projector = projector(config.dim, config.projection)
         self.order = shuffle(nodes, randomness.generator("rules"), scores.device)
         self.negatives = config.sampled(Contrast(config.tau), inputs, randomness)
