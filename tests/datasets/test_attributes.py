@@ -10,8 +10,9 @@ import torch
 from torch_geometric.data import Data
 
 import workbench as wb
+from workbench.contrast.negatives.context import SamplingContext
 from workbench.datasets import attributes
-from workbench.datasets.attributes import AttributesOnDisk, few, where_it_pays
+from workbench.datasets.attributes import AttributesOnDisk, few, is_sparse, rescale, unscaled, where_it_pays
 from workbench.datasets.kinds import content_hash, kind_of
 from workbench.errors import UserError
 from workbench.evaluation.baselines import BASELINES
@@ -75,7 +76,7 @@ def test_large_sparse_attributes_stay_so_and_are_the_dense_ones_to_the_bit(layou
 def test_sparse_attributes_are_scored_chosen_by_and_embedded_as_dense_ones(bag_of_words, tmp_path):
     sparse = bag_of_words.clone()
     sparse.x = sparse.x.to_sparse_csr()
-    for name in ("raw", "propagated"):
+    for name in ("raw", "propagated", "hops"):
         both = [matrix_of(BASELINES.get(name).embed(graph), graph) for graph in (bag_of_words, sparse)]
         dense, other = (matrix if isinstance(matrix, np.ndarray) else matrix.toarray() for matrix in both)
         assert np.array_equal(dense, other)
@@ -128,6 +129,53 @@ def test_batches_from_disk_are_those_from_memory_and_no_other_row_is_read(bag_of
         assert torch.equal(batch.x, known.x) and torch.equal(batch.edge_index, known.edge_index)
         assert torch.equal(batch.n_id, known.n_id) and torch.equal(batch.degree, known.degree)
         assert torch.equal(asked.pop(), batch.n_id) and not asked
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_attributes_are_scaled_as_a_loop_scales_them_and_stay_at_hand_as_loaded(sparse):
+    x = torch.tensor([[3.0, 4.0, 7.0], [0.0, 0.0, 0.0], [6.0, 0.0, 0.0], [1.0, 2.0, 0.0]])
+    x[1:, 2] = 7.0 if not sparse else 0.0  # a constant column where no entry has to be 0
+    edges = torch.tensor([[0, 1], [1, 0]])
+
+    def graph() -> Data:
+        return Data(x=x.to_sparse_csr() if sparse else x.clone(), edge_index=edges, num_nodes=4)
+
+    rows, columns, same = graph(), graph(), graph()
+    assert rescale(rows, "rows") is None and rescale(same, "loaded") is None
+    assert is_sparse(rows.x) == sparse and same.x.to_dense().equal(x) and unscaled(same) is same
+    for found, row in zip(rows.x.to_dense(), x, strict=True):
+        norm = float(sum(value**2 for value in row.tolist())) ** 0.5
+        torch.testing.assert_close(found, row / (norm or 1.0))
+    moments = rescale(columns, "columns")
+    for place, column in enumerate(x.T.tolist()):
+        mean = sum(column) / 4
+        deviation = (sum((value - mean) ** 2 for value in column) / 4) ** 0.5 or 1.0
+        torch.testing.assert_close(moments[:, place], torch.tensor([mean, deviation]))
+        expected = torch.tensor([(value - mean) / deviation for value in column])
+        torch.testing.assert_close(columns.x[:, place], expected, atol=1e-6, rtol=1e-6)
+    assert unscaled(columns).x.to_dense().equal(x) and unscaled(rows).x.to_dense().equal(x)
+    part = Data(x=x[:1].clone(), edge_index=edges[:, :0], num_nodes=1)
+    rescale(part, "columns", moments)  # by what training saw, not by its own mean, which would leave zeros
+    torch.testing.assert_close(part.x, columns.x[:1])
+
+
+def test_rules_and_samplers_see_attributes_as_loaded(bag_of_words):
+    loaded, scaled = (kind_of(bag_of_words).inputs(bag_of_words) for _ in range(2))
+    rescale(scaled, "columns")
+    assert not torch.equal(loaded.x, scaled.x)
+    features = [SamplingContext(graph).features for graph in (loaded, scaled)]
+    assert (features[0] != features[1]).sum() == 0
+    config = configure("str-gcl", "small", "", {})[1]
+    scores = [METHODS.get("str-gcl")(config, graph, Randomness(0)).rules.scores for graph in (loaded, scaled)]
+    assert torch.equal(*scores)
+
+
+def test_attributes_that_cannot_be_scaled_are_refused(bag_of_words, tmp_path):
+    settings = {"preset": "small", "store": tmp_path / "runs", "progress": False, "batch_size": 20}
+    with pytest.raises(UserError, match="attributes='columns' takes all attributes at once"):
+        wb.fit("grace", wb.load_graph(on_disk(bag_of_words, tmp_path)), attributes="columns", **settings)
+    with pytest.raises(UserError, match="scales the attributes of one graph"):
+        wb.fit("graphmae", wb.load_graph("rings"), "small", attributes="rows", store=tmp_path, progress=False)
 
 
 @pytest.mark.parametrize(("method", "dense"), [("dgi", 1), ("grace", 0), ("bgrl", 1), ("swav", 0), ("str-gcl", 0)])

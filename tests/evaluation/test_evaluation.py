@@ -33,6 +33,7 @@ from workbench.datasets.labels import labels_of
 from workbench.datasets.synthetic.embedded import rings
 from workbench.errors import UserError
 from workbench.evaluation import (
+    baselines,
     clustering,
     compare,
     evaluate,
@@ -612,9 +613,10 @@ def test_compare_keeps_seeds_and_splits_apart(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("workbench.evaluation.comparison.untrained", lambda run, g: started.append(run.seed) or run)
     runs = [made_run(graph, seed) for seed in (0, 1, 2)]
     table = compare(runs, graph, splits=3)
-    assert table["name"].tolist() == ["raw attributes", "propagated attributes Â²X", "untrained made-up", "made-up"]
-    assert table["kind"].tolist() == ["baseline", "baseline", "untrained", "trained"]
-    assert table["training seeds"].tolist() == [0, 0, 3, 3] and started == [0, 1, 2]
+    floors = ["raw attributes", "propagated attributes Â²X", "hops X, ÂX, Â²X, Â⁴X"]
+    assert table["name"].tolist() == [*floors, "untrained made-up", "made-up"]
+    assert table["kind"].tolist() == ["baseline", "baseline", "baseline", "untrained", "trained"]
+    assert table["training seeds"].tolist() == [0, 0, 0, 3, 3] and started == [0, 1, 2]
     row = table.iloc[-1]
     own = [evaluate(run, graph, splits=3) for run in runs]
     assert row["accuracy"] == pytest.approx(np.mean([s.accuracy for s in own]))
@@ -805,6 +807,26 @@ def test_propagated_attributes_are_two_gcn_steps() -> None:
     np.testing.assert_allclose(
         np.asarray(sp.csr_matrix(evaluation.propagated(graph)).todense()), step @ step, atol=1e-6
     )
+
+
+def test_hops_are_unit_rows_of_each_distance_side_by_side() -> None:
+    graph = labelled_graph(nodes=40)
+    found = baselines.BASELINES.get("hops").embed(graph)
+    assert found.shape == (40, 4 * 12) and found.dtype == np.float32
+    for place, step in enumerate((0, 1, 2, 4)):
+        x = np.asarray(evaluation.propagated(graph, step))
+        for node in (0, 7, 39):
+            wanted = x[node] / np.linalg.norm(x[node])
+            np.testing.assert_allclose(found[node, 12 * place : 12 * (place + 1)], wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(found, baselines.BASELINES.get("hops").embed(graph))
+
+
+def test_hops_of_many_columns_keep_the_largest_directions_alone() -> None:
+    graph = labelled_graph(nodes=40, dim=30)
+    found = baselines.hops(graph, (1,), dim=5)
+    u, values, _ = np.linalg.svd(np.asarray(evaluation.propagated(graph, 1)), full_matrices=False)
+    wanted = normalize((u * values)[:, :5])
+    np.testing.assert_allclose(found @ found.T, wanted @ wanted.T, atol=1e-3)  # but for signs
 
 
 # clusters and neighbours

@@ -36,6 +36,15 @@ def test_preset_names_resolve() -> None:
     assert configure("grace", "citeseer", "cora", {})[1].tau == 0.9  # type: ignore[attr-defined]
     assert configure("e2neg", "as-described", "photo", {})[1].k == 10  # type: ignore[attr-defined]
     assert configure("e2neg", "released", "photo", {"epochs": 7})[1].epochs == 7
+    assert configure("grace", "quick", "photo", {})[0] == "quick/photo"
+    assert configure("grace", "quick", "photo", {})[1] == configure("grace", "quick/photo", "", {})[1]
+    assert configure("grace", "quick", "cora", {})[0] == "quick"
+    changed = {
+        name
+        for name, value in configure("grace", "quick/photo", "", {})[1].flat().items()
+        if configure("grace", "quick", "", {})[1].flat()[name] != value
+    }
+    assert changed == {"attributes"}
     assert configure("str-gcl", "cora", "pydocs", {})[1].rule_weight == 100  # type: ignore[attr-defined]
 
 

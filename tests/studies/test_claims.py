@@ -203,9 +203,9 @@ def test_trainings_are_scored_once_and_kept(labelled: Data, tmp_path: Path, monk
     study = wb.studies.load("reproduction", claims=["grace/cora"], epochs=2, dim=4, seeds=[1])
     asked = {"data": labelled, "store": tmp_path / "store", "progress": False}
     first = wb.studies.run(study, **asked)
-    assert set(first["condition"]) == {"grace", "untrained grace", "raw", "propagated"}
+    assert set(first["condition"]) == {"grace", "untrained grace", "raw", "propagated", "hops"}
     scored = first[first["metric"] == "accuracy"]
-    assert set(scored["protocol"]) == {"random-10-10-80", "random-10-90"} and len(scored) == 4 * 2 * 10
+    assert set(scored["protocol"]) == {"random-10-10-80", "random-10-90"} and len(scored) == 5 * 2 * 10
     run = wb.fit("grace", labelled, "released", seed=1, store=tmp_path / "store", progress=False, epochs=2, dim=4)
     mine = scored[(scored["condition"] == "grace") & (scored["protocol"] == "random-10-10-80")]
     expected = wb.evaluate(run, labelled, "random-10-10-80", solver="fast", progress=False).per_split["accuracy"]

@@ -114,7 +114,7 @@ def test_conditions_are_runs_that_are_loaded_the_second_time(labelled: Data, tmp
     pd.testing.assert_frame_equal(first, second)
     assert list(first.columns) == results.COLUMNS
     kinds = first.groupby("kind")["condition"].unique().map(list).to_dict()
-    assert kinds == {"baseline": ["propagated"], "untrained": ["untrained str-gcl"], "trained": names}
+    assert kinds == {"baseline": ["propagated", "hops"], "untrained": ["untrained str-gcl"], "trained": names}
     shown = wb.studies.summary(first).set_index("condition")
     released = results.wide(first).query("condition == 'released'")["accuracy"]
     assert shown.loc["released", "accuracy"] == pytest.approx(released.mean())
@@ -132,7 +132,7 @@ def test_conditions_are_runs_that_are_loaded_the_second_time(labelled: Data, tmp
 def test_every_condition_is_trained_on_the_rules_that_are_given(labelled: Data, tmp_path: Path) -> None:
     rules, chosen = ["NTSC", "degree(v) > 6"], ["released", "node-wise (ours)"]
     rows = wb.studies.run("placebo", labelled, rules=rules, conditions=chosen, seeds=1, store=tmp_path, **QUICK)
-    assert rows["condition"].unique().tolist() == ["propagated", "untrained str-gcl", *chosen]
+    assert rows["condition"].unique().tolist() == ["propagated", "hops", "untrained str-gcl", *chosen]
     stored = [wb.runs.load(file.parent) for file in tmp_path.glob("*/run.json")]
     assert len(stored) == 3 and all(run.config.rules == tuple(rules) for run in stored)
     targets = next(run.details for run in stored if "targets" in run.details)

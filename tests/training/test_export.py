@@ -21,6 +21,8 @@ from workbench.training import store as runs
 CONFIGURATIONS = [
     ("grace", {}),
     ("grace", {"activation": "prelu", "layers": 3}),
+    ("grace", {"attributes": "columns"}),
+    ("graphmae", {"attributes": "rows"}),
     ("str-gcl", {"layers": 2}),
     ("e2neg", {}),
     ("e2neg", {"inference": "star"}),

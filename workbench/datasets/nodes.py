@@ -23,7 +23,7 @@ class Nodes(Kind):
     """One graph with attributes: a `Data` with x [nodes, features] and edge_index [2, edges]."""
 
     name, words, items = "nodes", "one graph (a torch_geometric Data with x and edge_index)", ("nodes",)
-    baselines: tuple[str, ...] = ("raw", "propagated")
+    baselines: tuple[str, ...] = ("raw", "propagated", "hops")
     protocol = "random-10-10-80"
 
     def recognises(self, data: Any) -> bool:

@@ -1,14 +1,17 @@
 """Baselines that train nothing, by name; each kind of data names its own in `Kind.baselines`."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 import torch
+from numpy.typing import NDArray
 from scipy.sparse.linalg import svds
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
+from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 from torch_geometric.data import Data, HeteroData
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
@@ -58,14 +61,37 @@ def propagated(graph: Data, hops: int = 2) -> Any:
 
     Sparse attributes stay sparse as long as few entries are filled.
     """
+    return next(itertools.islice(_smoothed(graph), hops, None))
+
+
+def _smoothed(graph: Data) -> Iterator[Any]:
+    """Yield X, ÂX, Â²X, ... without end."""
     edges, weights = gcn_norm(graph.edge_index.cpu(), num_nodes=graph.num_nodes)
     smoother = to_scipy_sparse_matrix(edges.flip(0), weights, graph.num_nodes).tocsr()
     x = matrix_of(graph.x, graph)
-    for _ in range(hops):
+    while True:
+        yield x
         x = smoother @ x
         if sp.issparse(x) and x.nnz > SPARSE_BELOW * np.prod(x.shape):
             x = x.toarray()
-    return x
+
+
+@baseline("hops", "hops X, ÂX, Â²X, Â⁴X")
+def hops(graph: Data, steps: tuple[int, ...] = (0, 1, 2, 4), dim: int = 256) -> NDArray[np.float32]:
+    """Return attributes of several distances side by side [nodes, at most steps · dim]; nothing is trained.
+
+    Each Â^step · X is cut to its `dim` largest singular directions, by a seeded randomised decomposition where it has
+    more columns, and its rows are then of unit length, so that no distance drowns another.
+    """
+    parts = []
+    for step, x in enumerate(itertools.islice(_smoothed(graph), max(steps) + 1)):
+        if step in steps:
+            with threadpool_limits(1):  # blocks of a few hundred columns
+                if min(x.shape) > dim:
+                    u, values, _ = randomized_svd(x, dim, random_state=0)
+                    x = u * values
+            parts.append(normalize(x.toarray() if sp.issparse(x) else x).astype(np.float32))
+    return np.hstack(parts)
 
 
 @baseline("words", "words")

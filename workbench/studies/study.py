@@ -67,7 +67,7 @@ class Study:
         protocols: names; the first is what comparisons are made by, and of several those count that the data allow.
         splits: of each protocol. large_splits: of data with 10,000 items or more; 0 for as many.
         solver: of the probe; None for the protocol's own.
-        baselines: what is scored without any training: "raw", "propagated".
+        baselines: what is scored without any training: "raw", "propagated", "hops".
         untrained: score each method's encoder before training as well, in the settings of its first condition.
         snapshots: score so many embeddings on the way of each training; 0 for the last one only.
         lens: score all seeds of a condition together, by every protocol, with rows normalised and as they are.
@@ -84,7 +84,7 @@ class Study:
     splits: int = 10
     large_splits: int = 0
     solver: str | None = None
-    baselines: tuple[str, ...] = ("propagated",)
+    baselines: tuple[str, ...] = ("propagated", "hops")
     untrained: bool = True
     snapshots: int = 0
     lens: bool = False
