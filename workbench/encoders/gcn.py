@@ -11,7 +11,7 @@ from workbench.encoders.base import ENCODERS, Encoder, Layer, Plain, source_of
 from workbench.encoders.graph import BLOCK, GraphTensors, View, blocks_of
 from workbench.errors import UserError
 
-Activation = Literal["relu", "prelu", "prelu-each", "prelu-layers"]
+Activation = Literal["relu", "prelu", "prelu-each", "prelu-layers", "rrelu"]
 
 _STAR = '''
 class StarConv(MessagePassing):
@@ -35,7 +35,8 @@ class GCN(Encoder):
     Args:
         widths: sizes from the attributes to the embedding, e.g. (1433, 256, 128).
         activation: "relu", "prelu" with one slope shared by all layers, or "prelu-each" with one for each column, which
-            layers of equal width share; "prelu-layers" with one slope for each layer.
+            layers of equal width share; "prelu-layers" with one slope for each layer; "rrelu" with the mean of the
+            slopes that randomised ReLU draws from, as it is outside of training, (1/8 + 1/3) / 2.
         inference: how the whole graph is normalised by `embed`: "gcn", or as one-hop "star"s (E2Neg).
         norm: "batch" standardises each column before the activation, over the nodes of the view in training and by
             running statistics afterwards; "none" does not.
@@ -59,6 +60,8 @@ class GCN(Encoder):
         self.biases = nn.ParameterList(torch.zeros(b) for b in widths[1:])
         slopes = widths[-1] if activation == "prelu-each" else 1
         self.activation: nn.Module = nn.ReLU() if activation == "relu" else nn.PReLU(slopes)
+        if activation == "rrelu":
+            self.activation = nn.LeakyReLU((1 / 8 + 1 / 3) / 2)
         if activation == "prelu-layers":
             self.activation = nn.ModuleList(nn.PReLU() for _ in self.biases)
         normed = widths[1 : -1 if bare else None] if norm == "batch" else ()

@@ -149,8 +149,17 @@ class GraphTensors:
         """The graph as it is, nothing dropped or masked."""
         return View(self.x, None, self.adjacency(), self.reach)
 
-    def view(self, edge_drop: float, feature_drop: float, generator: torch.Generator, undirected: bool = False) -> View:
-        """Draw a view: edges dropped, then attribute columns masked (the augmentation of GRACE, section 3.2)."""
+    def view(
+        self,
+        edge_drop: float | Tensor,
+        feature_drop: float | Tensor,
+        generator: torch.Generator,
+        undirected: bool = False,
+    ) -> View:
+        """Draw a view: edges dropped, then attribute columns masked (the augmentation of GRACE, section 3.2).
+
+        A rate is one for all, or one for each edge of `self.edge_index` or each column.
+        """
         device = self._order.device
         pairs = self.pairs if undirected else None
         keep = keep_edges(self.edge_index.shape[1], edge_drop, generator, pairs, device)

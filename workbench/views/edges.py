@@ -5,13 +5,20 @@ from torch import Tensor
 
 
 def keep_edges(
-    edges: int, rate: float, generator: torch.Generator, pairs: Tensor | None = None, device: torch.device | None = None
+    edges: int,
+    rate: float | Tensor,
+    generator: torch.Generator,
+    pairs: Tensor | None = None,
+    device: torch.device | None = None,
 ) -> Tensor:
     """Draw which of the stored edges a view keeps, each dropped at a rate in [0, 1]: 1 or 0, float32 [edges].
 
-    Where `pairs` numbers the undirected edge that each stored one belongs to [edges], both directions stay or go
+    The rate is one for all or one for each stored edge, on the device [edges]; an undirected edge has the mean of its
+    two. Where `pairs` numbers the undirected edge that each stored one belongs to [edges], both directions stay or go
     together; without it each goes on its own, as in the released code of GRACE and Str-GCL.
     """
     count = edges if pairs is None else int(pairs.max()) + 1 if len(pairs) else 0
-    stays = (torch.rand(count, generator=generator) >= rate).float().to(device)
+    if isinstance(rate, Tensor) and pairs is not None:
+        rate = rate.new_zeros(count).scatter_reduce(0, pairs, rate, "mean", include_self=False)
+    stays = (torch.rand(count, generator=generator).to(device) >= rate).float()
     return stays if pairs is None else stays[pairs]

@@ -5,13 +5,13 @@ Zhu, Xu, Yu, Liu, Wu, Wang: Deep Graph Contrastive Representation Learning. ICML
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch_geometric.data import Data
 
 from workbench.contrast import Contrast
 from workbench.encoders.gcn import GCN
-from workbench.encoders.graph import GraphTensors
+from workbench.encoders.graph import GraphTensors, View
 from workbench.encoders.heads import projector
 from workbench.methods import base
 from workbench.methods.base import METHODS, Step, above, at_least
@@ -32,7 +32,7 @@ class GraceConfig(TwoViews, base.ContrastConfig):
         tau: temperature.
     """
 
-    main = ("epochs", "lr", "dim", "tau", "negatives", "k")
+    main: ClassVar[tuple[str, ...]] = ("epochs", "lr", "dim", "tau", "negatives", "k")
 
     dim: int = at_least(1, 128)
     projection: int = at_least(1, 128)
@@ -60,10 +60,14 @@ class Grace(NodeMethod):
         """Return graph convolutions, all but the last twice as wide as the embedding."""
         return GCN((shape["features"], *[2 * config.dim] * (config.layers - 1), config.dim), config.activation)
 
+    def views(self, batch: Data) -> tuple[View, View]:
+        """Draw both views of the graph, or of a batch of it."""
+        views: tuple[View, View] = self.config.views(GraphTensors.of(batch), self.generator)
+        return views
+
     def step(self, batch: Data) -> Step:
         """Contrast two views of the graph."""
-        views = self.config.views(GraphTensors.of(batch), self.generator)
-        u, v = (self.projector(self.encoder(view)) for view in views)
+        u, v = (self.projector(self.encoder(view)) for view in self.views(batch))
         contrast = self.contrast(batch, u, v)
         return Step(
             {"contrast": self.config.loss(contrast, u, v).mean()}, kept={"contrast": contrast, "projections": (u, v)}

@@ -1,13 +1,22 @@
 """The two random views of GRACE, which its descendants share: edges dropped, attribute columns masked."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from workbench.config import rate
 from workbench.encoders.graph import GraphTensors, View
 from workbench.methods.nodes.batches import BatchConfig
+
+Rates = Callable[[float], float | Tensor]
+
+
+def same(rate: float) -> float:
+    """Return the rate that is given: all edges or columns have it."""
+    return rate
 
 
 @dataclass(frozen=True)
@@ -26,8 +35,16 @@ class TwoViews(BatchConfig):
     feature_drop_2: float = rate(0.4)
     edge_dropping: Literal["directed", "undirected"] = "directed"
 
-    def views(self, graph: GraphTensors, generator: torch.Generator) -> tuple[View, View]:
-        """Draw both views of a graph."""
+    def views(
+        self, graph: GraphTensors, generator: torch.Generator, edges: Rates = same, columns: Rates = same
+    ) -> tuple[View, View]:
+        """Draw both views of a graph.
+
+        Args:
+            graph: the graph, or a batch of it.
+            generator: the stream to draw from.
+            edges, columns: turn the rate of a view into one for each edge or column, see `GraphTensors.view`.
+        """
         together = self.edge_dropping == "undirected"
-        first = graph.view(self.edge_drop_1, self.feature_drop_1, generator, together)
-        return first, graph.view(self.edge_drop_2, self.feature_drop_2, generator, together)
+        first = graph.view(edges(self.edge_drop_1), columns(self.feature_drop_1), generator, together)
+        return first, graph.view(edges(self.edge_drop_2), columns(self.feature_drop_2), generator, together)
