@@ -29,6 +29,19 @@ class StarConv(MessagePassing):
 '''
 
 
+_ADD_NEIGHBOURS = '''
+class AddNeighbours(nn.Module):
+    """x plus its sums over neighbours and the node itself, normalised as in a graph convolution."""
+
+    def __init__(self):
+        super().__init__()
+        self.halves = APPNP(1, 0.5)
+
+    def forward(self, x, edge_index):
+        return 2 * self.halves(x, edge_index)
+'''
+
+
 class GCN(Encoder):
     """Graph convolutions (Kipf and Welling 2017) with an activation after each, unless the last one stays bare.
 
@@ -42,6 +55,7 @@ class GCN(Encoder):
             running statistics afterwards; "none" does not.
         norm_momentum: weight of the newest view in those statistics, in (0, 1].
         bare: whether the last layer has neither normalisation nor activation.
+        add_neighbours: whether the embedding h is given as h + Âh, neighbours once more (SGRL).
     """
 
     streams = True
@@ -54,6 +68,7 @@ class GCN(Encoder):
         norm: Literal["none", "batch"] = "none",
         norm_momentum: float = 0.1,
         bare: bool = False,
+        add_neighbours: bool = False,
     ):
         super().__init__()
         self.weights = nn.ParameterList(torch.empty(a, b) for a, b in pairwise(widths))
@@ -66,7 +81,7 @@ class GCN(Encoder):
             self.activation = nn.ModuleList(nn.PReLU() for _ in self.biases)
         normed = widths[1 : -1 if bare else None] if norm == "batch" else ()
         self.norms, self.bare = nn.ModuleList(nn.BatchNorm1d(b, momentum=norm_momentum) for b in normed), bare
-        self.inference = inference
+        self.inference, self.add_neighbours = inference, add_neighbours
         for weight in self.weights:
             nn.init.xavier_uniform_(weight)
 
@@ -80,11 +95,14 @@ class GCN(Encoder):
         h = view.x
         for layer, bias in enumerate(self.biases):
             h = self._finished(layer, self._summed(layer, view, h, order) + bias)
+        if self.add_neighbours:
+            adjacency = view.step(0)
+            h = h[: len(adjacency)] + adjacency @ h
         return h
 
     def _summed(self, layer: int, view: View, h: Tensor, order: Tensor | None) -> Tensor:
         """Return sums over neighbours, mixed by a layer's weight [rows that the next layer needs, width]."""
-        weight, adjacency = self.weights[layer], view.step(len(self.biases) - 1 - layer)
+        weight, adjacency = self.weights[layer], view.step(len(self.biases) - 1 - layer + self.add_neighbours)
         if layer:
             return (adjacency @ h) @ weight if view.reach else adjacency @ (h @ weight)
         if view.reach and h.layout == torch.strided:  # of a batch few rows are left once neighbours are summed
@@ -129,7 +147,7 @@ class GCN(Encoder):
             for rows, part in blocks_of(view.adjacency, step):
                 embedding[rows] = self._finished(layer, part @ mixed + bias)
             del mixed
-        return embedding
+        return embedding + view.adjacency @ embedding if self.add_neighbours else embedding
 
     def plain(self) -> Plain:
         """Return the same encoder made of PyG's `GCNConv`."""
@@ -141,6 +159,9 @@ class GCN(Encoder):
             for module in self._behind(number):
                 state |= {f"module_{len(layers)}.{name}": value for name, value in module.state_dict().items()}
                 layers.append(Layer(source_of(module)))
+        if self.add_neighbours:
+            layers.append(Layer("AddNeighbours()", "x, edge_index"))
+            return Plain(layers, state, ["from torch_geometric.nn import APPNP, GCNConv"], _ADD_NEIGHBOURS)
         if self.inference == "gcn":
             return Plain(layers, state, ["from torch_geometric.nn import GCNConv"])
         imports = [
