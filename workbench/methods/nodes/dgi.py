@@ -76,16 +76,20 @@ class DGI(NodeMethod):
 
     def step(self, batch: Data) -> Step:
         """Tell the nodes of the graph from corrupted ones."""
-        graph, order = GraphTensors.of(batch), None
+        order = None
         if self.config.corruption == "shuffle":
-            order = shuffle(graph.nodes, self.generator, self.bias.device)
-        true, false = (self.online(graph.whole, nodes) for nodes in (None, order))
-        loss = self.discriminate(true, false)
+            order = shuffle(GraphTensors.of(batch).nodes, self.generator, self.bias.device)
+        loss = self.loss(batch, order)
         self.losses.append(loss.detach())
         if len(self.losses) == len(self.batches()):
             self.remember(torch.stack(self.losses).mean())
             self.losses.clear()
         return Step({"discriminator": loss}, finished=0 < self.config.patience <= int(self.waited))
+
+    def loss(self, batch: Data, order: Tensor | None) -> Tensor:
+        """Return the loss of a batch whose false nodes have the attributes of those in an order [nodes], a scalar."""
+        view = GraphTensors.of(batch).whole
+        return self.discriminate(*(self.online(view, nodes) for nodes in (None, order)))
 
     @classmethod
     def memory(cls, config: DGIConfig, sizes: Mapping[str, int]) -> float:
