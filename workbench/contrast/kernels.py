@@ -5,6 +5,7 @@
   shifted, which is exact while the range of the logits fits the number format.
 * `Mass` for a shared list of candidates and for very small temperatures: log-sum-exp by row.
 * `PairSimilarity` for `Lists` that differ by anchor: only the listed products are computed.
+* `EdgeSimilarity` for pairs of any number an anchor, such as the edges of a graph.
 
 The first keeps as many of its tiles as fit the memory budget and recomputes the others in the backward pass, the
 second recomputes all.
@@ -195,6 +196,37 @@ class PairSimilarity(torch.autograd.Function):
         moved = ctx.lists.table(gradients[0]) @ bank if ctx.needs_input_grad[0] else None
         pulled = ctx.lists.turned(gradients[0]) @ anchors if ctx.needs_input_grad[1] else None
         return moved, pulled, None
+
+
+class EdgeSimilarity(torch.autograd.Function):
+    """Inner products of the rows of two matrices that pairs name, by blocks of pairs [pairs]."""
+
+    PAIRS = 1 << 23  # numbers of a block: 32 MiB
+
+    @staticmethod
+    def _blocks(matrix: Tensor, pairs: Tensor) -> Iterator[slice]:
+        step = max(1, EdgeSimilarity.PAIRS // max(matrix.shape[1], 1))
+        return (slice(start, start + step) for start in range(0, pairs.shape[1], step))
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, pairs: Tensor) -> Tensor:
+        """Compute the value: pairs name a row of a and one of b [2, pairs]."""
+        ctx.save_for_backward(a, b, pairs)
+        products = a.new_empty(pairs.shape[1])
+        for block in EdgeSimilarity._blocks(a, pairs):
+            products[block] = (a[pairs[0, block]] * b[pairs[1, block]]).sum(1)
+        return products
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradient of each argument of `forward`."""
+        a, b, pairs = ctx.saved_tensors
+        da, db = torch.zeros_like(a), torch.zeros_like(b)
+        for block in EdgeSimilarity._blocks(a, pairs):
+            (i, j), share = pairs[:, block], gradients[0][block, None]
+            da.index_add_(0, i, share * b[j])
+            db.index_add_(0, j, share * a[i])
+        return da, db, None
 
 
 def log_sums(logits: Tensor, anchor: Tensor, anchors: int) -> Tensor:

@@ -44,11 +44,7 @@ def ratio_loss(
     if contrast.paired or contrast.positives is None:
         own = (u * other).sum(1) / contrast.tau
         own = own if contrast.bias is None else own + contrast.bias
-    mass = _log_mass(contrast, u, v, positive_weight, BUDGET_MIB if budget_mib is None else budget_mib)
-    if contrast.mixed is not None:
-        mass = _joined(mass, _mixed_log_mass(contrast, u, v))
-    if contrast.class_prior:
-        mass = _debiased(contrast, mass, own, len(directions[0][1]))
+    mass = _log_negatives(contrast, u, v, own, positive_weight, budget_mib)
     if contrast.paired and positive_weight > 0:
         mass = torch.logaddexp(mass, (own + math.log(positive_weight)).repeat(views))
     if contrast.positives is None:
@@ -59,6 +55,31 @@ def ratio_loss(
         positive = positive * positive_factor(own * contrast.tau).repeat(views)
     alone = mass == -math.inf
     return torch.where(alone, 0.0, mass.masked_fill(alone, 0.0) - positive).view(views, len(u)).mean(0)
+
+
+def log_negatives(contrast: Contrast, u: Tensor, v: Tensor, budget_mib: float | None = None) -> Tensor:
+    """Return the log of the sum over the negatives of each anchor in paired views [2, rows], the first view's first.
+
+    It is the denominator of `ratio_loss` without a row's pair with itself, for losses that add to it; minus infinity
+    where an anchor has no negative.
+    """
+    u, w = contrast.prepared(u, v)
+    assert w is not None and contrast.paired
+    own = (u * w).sum(1) / contrast.tau
+    own = own if contrast.bias is None else own + contrast.bias
+    return _log_negatives(contrast, u, w, own, 1.0, budget_mib).view(2, -1)
+
+
+def _log_negatives(
+    contrast: Contrast, u: Tensor, v: Tensor | None, own: Tensor, positive_weight: float, budget_mib: float | None
+) -> Tensor:
+    """Return the log-denominator with synthetic negatives and the class prior, by logits `own` of positive pairs."""
+    mass = _log_mass(contrast, u, v, positive_weight, BUDGET_MIB if budget_mib is None else budget_mib)
+    if contrast.mixed is not None:
+        mass = _joined(mass, _mixed_log_mass(contrast, u, v))
+    if contrast.class_prior:
+        mass = _debiased(contrast, mass, own, len(contrast.directions(u, v)[0][1]))
+    return mass
 
 
 def _log_mass(contrast: Contrast, u: Tensor, v: Tensor | None, positive_weight: float, budget_mib: float) -> Tensor:

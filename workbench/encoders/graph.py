@@ -51,6 +51,14 @@ class View:
         x = self.x[:rows] if self.x.layout == torch.strided else csr_slice(self.x, slice(0, rows), self.x.shape[1])
         return View(x, self.columns, self.adjacency, self.reach)
 
+    def edges(self, anchors: int) -> Tensor:
+        """Return the edges left between the first nodes, each once and no loop, as target and source [2, edges]."""
+        nodes, columns = self.adjacency.shape[0], self.adjacency.col_indices()
+        rows = torch.arange(nodes, device=columns.device).repeat_interleave(self.adjacency.crow_indices().diff())
+        kept = (self.adjacency.values() > 0) & (rows != columns) & (rows < anchors) & (columns < anchors)
+        stored = torch.unique_consecutive(rows[kept] * nodes + columns[kept])
+        return torch.stack([stored // nodes, stored % nodes])
+
     def linear(self, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Return X diag(columns) weight + bias [nodes, width]; rows of the weight are masked, not the attributes."""
         out = self.x @ (weight if self.columns is None else self.columns[:, None] * weight)

@@ -11,6 +11,21 @@ from torch import Tensor
 
 
 @torch.no_grad()
+def lloyd(rows: Tensor, count: int, rounds: int, generator: torch.Generator) -> Tensor:
+    """Return the centres that Lloyd's rounds of k-means reach from random rows [count, dim], fewer of fewer rows.
+
+    A centre that no row is nearest to stays where it is.
+    """
+    centres = rows[torch.randperm(len(rows), generator=generator)[:count].to(rows.device)]
+    for _ in range(rounds):
+        nearest = (2 * rows @ centres.T - centres.square().sum(1)).argmax(1)
+        sums = torch.zeros_like(centres).index_add(0, nearest, rows)
+        sizes = torch.bincount(nearest, minlength=len(centres))[:, None]
+        centres = torch.where(sizes > 0, sums / sizes.clamp(min=1), centres)
+    return centres
+
+
+@torch.no_grad()
 def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
     """Return soft assignments that use all prototypes alike [rows, prototypes]; rows sum to 1, without a gradient.
 

@@ -16,7 +16,7 @@ from torch_geometric.data import Data
 
 from workbench.contrast import Contrast
 from workbench.contrast.fourier import fourier_log_mass
-from workbench.contrast.kernels import log_sums
+from workbench.contrast.kernels import EdgeSimilarity, log_sums
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors
 from workbench.errors import UserError
@@ -116,7 +116,7 @@ class LocalGCL(NodeMethod):
         neighbour, anchor = graph.edge_index[:, graph.edge_index[1] < graph.anchors]
         if self.config.positives == "random":
             neighbour = shuffle(len(rows), self.order, rows.device)[neighbour]
-        logits = (rows[anchor] * rows[neighbour]).sum(1) / self.config.tau
+        logits = EdgeSimilarity.apply(rows, rows, torch.stack([anchor, neighbour])) / self.config.tau
         degree = torch.bincount(anchor, minlength=graph.anchors)
         if self.config.average == "outside":
             pulled = rows.new_zeros(graph.anchors).index_add(0, anchor, logits / degree[anchor])
