@@ -57,14 +57,22 @@ def ratio_loss(
     return torch.where(alone, 0.0, mass.masked_fill(alone, 0.0) - positive).view(views, len(u)).mean(0)
 
 
-def log_negatives(contrast: Contrast, u: Tensor, v: Tensor, budget_mib: float | None = None) -> Tensor:
+def log_negatives(
+    contrast: Contrast,
+    u: Tensor,
+    v: Tensor,
+    budget_mib: float | None = None,
+    pair_weights: Callable[[int, int], Tensor] | None = None,
+) -> Tensor:
     """Return the log of the sum over the negatives of each anchor in paired views [2, rows], the first view's first.
 
     It is the denominator of `ratio_loss` without a row's pair with itself, for losses that add to it; minus infinity
-    where an anchor has no negative.
+    where an anchor has no negative. `pair_weights` multiplies weights that no factors give, see `by_rows`.
     """
     u, w = contrast.prepared(u, v)
     assert w is not None and contrast.paired
+    if pair_weights is not None:
+        return by_rows(contrast, u, w, _log_sum, budget_mib, 1.0, pair_weights).view(2, -1)
     own = (u * w).sum(1) / contrast.tau
     own = own if contrast.bias is None else own + contrast.bias
     return _log_negatives(contrast, u, w, own, 1.0, budget_mib).view(2, -1)
@@ -127,6 +135,7 @@ def by_rows(
     reduce: Callable[[Tensor, Tensor], Tensor],
     budget_mib: float | None = None,
     positive_weight: float = 0.0,
+    pair_weights: Callable[[int, int], Tensor] | None = None,
 ) -> Tensor:
     """Reduce the pairs of each anchor to one number, by blocks of anchors [views * rows], first view first.
 
@@ -136,6 +145,8 @@ def by_rows(
             their candidates in each view that counts, and returns one number per anchor [anchors]. The weight of a
             row's pair with itself is 0.
         budget_mib: memory that a block may take. Where all together take more, each is recomputed in the backward pass.
+        pair_weights: takes the first of a block's anchors and the one behind its last, and returns factors of the
+            weights of their pairs in each view [anchors, candidates], without a gradient.
     """
     directions = contrast.directions(u, v)
     chosen, rows, others = contrast.chosen(directions[0][1][0]), len(u), len(directions[0][1][0])
@@ -161,6 +172,8 @@ def by_rows(
             weights = weights * (contrast.weights[0][start:stop] @ contrast.weights[1].T)
         elif contrast.weights is not None:
             weights = weights * (contrast.weights[start:stop] if chosen.dim() == 2 else contrast.weights)
+        if pair_weights is not None:
+            weights = weights * pair_weights(start, stop)
         return reduce(logits, weights.repeat(1, len(banks)))
 
     if not pairs:
