@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 from torch_geometric.data import Data
 
 from workbench.contrast import Contrast
-from workbench.contrast.ratio import by_rows, log_negatives
+from workbench.contrast.ratio import log_negatives
 from workbench.errors import UserError
 from workbench.methods.nodes import pigcl
 from workbench.methods.nodes.grace import Grace, GraceConfig
@@ -103,23 +103,21 @@ def test_the_loss_is_that_of_a_table_of_all_pairs(small_graph: Data, comparison:
     assert "contrast" not in step.kept
 
 
-def test_blocks_and_listed_negatives_give_the_sums_of_all_pairs_at_once(small_graph: Data) -> None:
+@pytest.mark.parametrize("tau", [0.4, 0.03])  # the second is summed by rows
+def test_blocks_and_listed_negatives_give_the_sums_of_all_pairs_at_once(small_graph: Data, tau: float) -> None:
     tested, u, v = model(small_graph), unit(2).requires_grad_(), unit(3).requires_grad_()
-    contrast, weights = tested.masked(Contrast(0.4), None)
-    listed, none = tested.masked(Contrast(0.4, candidates=torch.arange(60)), None)
+    contrast, pairs = tested.masked(Contrast(tau), None)
+    listed, none = tested.masked(Contrast(tau, candidates=torch.arange(60)), None)
     assert none is None and listed.candidates.shape == (60, 60)
-    whole = log_negatives(contrast, u, v, pair_weights=weights)
-    for other in (
-        log_negatives(contrast, u, v, budget_mib=0.05, pair_weights=weights),
-        log_negatives(listed, u, v),
-    ):
+    whole, mask = log_negatives(contrast, u, v, kept=pairs), kept(tested).fill_diagonal_(False)
+    dense = torch.cat([u @ u.T, u @ v.T], 1) / tau
+    torch.testing.assert_close(whole[0], dense.masked_fill(~mask.repeat(1, 2), -math.inf).logsumexp(1))
+    for other in (log_negatives(contrast, u, v, 0.05, kept=pairs), log_negatives(listed, u, v)):
         torch.testing.assert_close(other, whole)
         for mine, theirs in zip(
             *(torch.autograd.grad(sums.sum(), (u, v), retain_graph=True) for sums in (other, whole)), strict=True
         ):
             torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
-    plain = by_rows(contrast, u, v, lambda logits, w: w.sum(1))
-    assert plain.tolist() == [118.0] * 120
 
 
 def test_sampled_negatives_lose_those_that_are_left_out(small_graph: Data) -> None:
@@ -147,9 +145,8 @@ def test_comparisons_are_made_when_it_is_time(small_graph: Data) -> None:
 def test_a_batch_knows_its_nodes(small_graph: Data) -> None:
     tested = model(small_graph, batch_size=20)
     ids = torch.tensor([7, 3, 50])
-    _, weights = tested.masked(Contrast(0.4), ids)
-    assert weights is not None
-    assert torch.equal(weights(0, 3) > 0, kept(tested)[ids][:, ids])
+    _, pairs = tested.masked(Contrast(0.4), ids)
+    assert pairs is not None and torch.equal(pairs.tile(slice(0, 3)) > 0, kept(tested)[ids][:, ids])
     assert all(tested.step(batch).total.isfinite() for batch in tested.batches())
 
 

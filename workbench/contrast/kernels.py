@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import combinations_with_replacement
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,16 +23,36 @@ from torch import Tensor
 TILE = 512  # rows of a tile on a CPU; a tile of twice as many no longer fits its cache
 
 
+class Kept(NamedTuple):
+    """Which pairs of rows count: those with left_i . right_j at least `least`; left and right are [rows, any width].
+
+    It must be as true of (i, j) as of (j, i). In two views a pair counts in all four blocks or in none.
+    """
+
+    left: Tensor
+    right: Tensor
+    least: Tensor
+
+    def tile(self, b: slice, c: slice = slice(None)) -> Tensor:
+        """Return 1 for the pairs of some rows that count, else 0 [rows of b, rows of c]."""
+        return (self.left[b] @ self.right[c].T >= self.least).to(self.left.dtype)
+
+
 class SymmetricMass(torch.autograd.Function):
-    """log sum_{j not own} (left_i . right_j) exp(scale z_i.z_j) over all rows of z, by tiles of the upper triangle."""
+    """log sum_{j not own} (left_i . right_j) exp(scale z_i.z_j) over all rows of z, by tiles of the upper triangle.
+
+    Where `pairs` are given, the sum is over those that they keep.
+    """
 
     @staticmethod
     def _tiles(rows: int, tile: int) -> Iterator[tuple[slice, slice]]:
         return combinations_with_replacement([slice(start, start + tile) for start in range(0, rows, tile)], 2)
 
     @staticmethod
-    def _exponentials(y: Tensor, b: slice, c: slice, period: int) -> Tensor:
+    def _exponentials(y: Tensor, b: slice, c: slice, period: int, kept: Kept | None) -> Tensor:
         tile = (y[b] @ y[c].T).exp_()
+        if kept is not None:
+            tile.mul_(kept.tile(b, c))
         # A row's own index appears once per view, so own pairs lie on the diagonals 0 and +-`period`.
         for offset in (b.start - c.start + step for step in (0, period, -period)):
             if -tile.shape[0] < offset < tile.shape[1]:
@@ -41,7 +61,14 @@ class SymmetricMass(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, z: Tensor, left: Tensor, right: Tensor, period: int, scale: float, budget_mib: float
+        ctx: Any,
+        z: Tensor,
+        left: Tensor,
+        right: Tensor,
+        period: int,
+        scale: float,
+        budget_mib: float,
+        pairs: Kept | None = None,
     ) -> Tensor:
         """Compute the value, see the class."""
         budget = budget_mib * 2**20 / z.element_size()
@@ -49,7 +76,7 @@ class SymmetricMass(torch.autograd.Function):
         y = z * math.sqrt(scale)
         sums, kept = torch.zeros_like(right), []
         for b, c in SymmetricMass._tiles(len(z), tile):
-            exponentials = SymmetricMass._exponentials(y, b, c, period)
+            exponentials = SymmetricMass._exponentials(y, b, c, period, pairs)
             sums[b] += exponentials @ right[c]
             if b != c:
                 sums[c] += exponentials.T @ right[b]
@@ -58,20 +85,20 @@ class SymmetricMass(torch.autograd.Function):
                 kept.append(exponentials)
         mass = (sums * left).sum(1)
         ctx.save_for_backward(y, left, right, sums, mass, *kept)
-        ctx.constants = period, scale, tile
+        ctx.constants = period, scale, tile, pairs
         return mass.log()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradient of each argument of `forward`."""
         y, left, right, sums, mass, *kept = ctx.saved_tensors
-        period, scale, tile = ctx.constants
+        period, scale, tile, pairs = ctx.constants
         per_mass = torch.where(mass > 0, gradients[0] / mass, 0.0)[:, None]
         share = per_mass * left
         dy, dright = torch.zeros_like(y), torch.zeros_like(right)
         rows_side, columns_side = torch.cat([share, right], 1), torch.cat([right, share], 1)
         for position, (b, c) in enumerate(SymmetricMass._tiles(len(y), tile)):
-            e = kept[position] if position < len(kept) else SymmetricMass._exponentials(y, b, c, period)
+            e = kept[position] if position < len(kept) else SymmetricMass._exponentials(y, b, c, period, pairs)
             if ctx.needs_input_grad[2]:
                 dright[c] += e.T @ share[b]
                 if b != c:
@@ -80,7 +107,7 @@ class SymmetricMass(torch.autograd.Function):
             dy[b].addmm_(weight, y[c])
             if b != c:
                 dy[c].addmm_(weight.T, y[b])
-        return dy.mul_(math.sqrt(scale)), per_mass * sums, dright, None, None, None
+        return dy.mul_(math.sqrt(scale)), per_mass * sums, dright, None, None, None, None
 
 
 class Mass(torch.autograd.Function):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from workbench.contrast.kernels import Lists, Mass, PairSimilarity, SymmetricMass, log_sums
+from workbench.contrast.kernels import Kept, Lists, Mass, PairSimilarity, SymmetricMass, log_sums
 from workbench.contrast.pairs import Contrast
 from workbench.errors import UserError
 
@@ -62,27 +62,31 @@ def log_negatives(
     u: Tensor,
     v: Tensor,
     budget_mib: float | None = None,
-    pair_weights: Callable[[int, int], Tensor] | None = None,
+    kept: Kept | None = None,
 ) -> Tensor:
     """Return the log of the sum over the negatives of each anchor in paired views [2, rows], the first view's first.
 
     It is the denominator of `ratio_loss` without a row's pair with itself, for losses that add to it; minus infinity
-    where an anchor has no negative. `pair_weights` multiplies weights that no factors give, see `by_rows`.
+    where an anchor has no negative. Of a contrast with all negatives, `kept` says which pairs count.
     """
     u, w = contrast.prepared(u, v)
-    assert w is not None and contrast.paired
-    if pair_weights is not None:
-        return by_rows(contrast, u, w, _log_sum, budget_mib, 1.0, pair_weights).view(2, -1)
+    assert w is not None and contrast.paired and (kept is None or contrast.candidates is None)
     own = (u * w).sum(1) / contrast.tau
     own = own if contrast.bias is None else own + contrast.bias
-    return _log_negatives(contrast, u, w, own, 1.0, budget_mib).view(2, -1)
+    return _log_negatives(contrast, u, w, own, 1.0, budget_mib, kept).view(2, -1)
 
 
 def _log_negatives(
-    contrast: Contrast, u: Tensor, v: Tensor | None, own: Tensor, positive_weight: float, budget_mib: float | None
+    contrast: Contrast,
+    u: Tensor,
+    v: Tensor | None,
+    own: Tensor,
+    positive_weight: float,
+    budget_mib: float | None,
+    kept: Kept | None = None,
 ) -> Tensor:
     """Return the log-denominator with synthetic negatives and the class prior, by logits `own` of positive pairs."""
-    mass = _log_mass(contrast, u, v, positive_weight, BUDGET_MIB if budget_mib is None else budget_mib)
+    mass = _log_mass(contrast, u, v, positive_weight, BUDGET_MIB if budget_mib is None else budget_mib, kept)
     if contrast.mixed is not None:
         mass = _joined(mass, _mixed_log_mass(contrast, u, v))
     if contrast.class_prior:
@@ -90,7 +94,14 @@ def _log_negatives(
     return mass
 
 
-def _log_mass(contrast: Contrast, u: Tensor, v: Tensor | None, positive_weight: float, budget_mib: float) -> Tensor:
+def _log_mass(
+    contrast: Contrast,
+    u: Tensor,
+    v: Tensor | None,
+    positive_weight: float,
+    budget_mib: float,
+    kept: Kept | None = None,
+) -> Tensor:
     """Return the log-denominator [views * rows], first view first; in paired ones without a row's pair with itself."""
     if contrast.listed or (not contrast.paired and positive_weight != 1):
         return by_rows(contrast, u, v, _log_sum, budget_mib, positive_weight)
@@ -110,7 +121,10 @@ def _log_mass(contrast: Contrast, u: Tensor, v: Tensor | None, positive_weight: 
             if bias is not None:
                 right = right * (bias - peak).exp()[:, None]
             left, right = left.repeat(views, 1), right.repeat(views, 1)
-            return SymmetricMass.apply(z, left, right, len(u), scale, budget_mib) + peak
+            pairs = kept and kept._replace(left=kept.left.repeat(views, 1), right=kept.right.repeat(views, 1))
+            return SymmetricMass.apply(z, left, right, len(u), scale, budget_mib, pairs) + peak
+    if kept is not None:
+        return by_rows(contrast, u, v, _log_sum, budget_mib, positive_weight, kept)
     chosen = contrast.chosen(u if v is None else v)
     column_bias = None if contrast.bias is None else contrast.bias[chosen]
     # A row's pair with itself is left out; where the candidates are other things, there is none.
@@ -135,7 +149,7 @@ def by_rows(
     reduce: Callable[[Tensor, Tensor], Tensor],
     budget_mib: float | None = None,
     positive_weight: float = 0.0,
-    pair_weights: Callable[[int, int], Tensor] | None = None,
+    kept: Kept | None = None,
 ) -> Tensor:
     """Reduce the pairs of each anchor to one number, by blocks of anchors [views * rows], first view first.
 
@@ -145,8 +159,7 @@ def by_rows(
             their candidates in each view that counts, and returns one number per anchor [anchors]. The weight of a
             row's pair with itself is 0.
         budget_mib: memory that a block may take. Where all together take more, each is recomputed in the backward pass.
-        pair_weights: takes the first of a block's anchors and the one behind its last, and returns factors of the
-            weights of their pairs in each view [anchors, candidates], without a gradient.
+        kept: which pairs count where all rows are candidates; None for all.
     """
     directions = contrast.directions(u, v)
     chosen, rows, others = contrast.chosen(directions[0][1][0]), len(u), len(directions[0][1][0])
@@ -172,8 +185,8 @@ def by_rows(
             weights = weights * (contrast.weights[0][start:stop] @ contrast.weights[1].T)
         elif contrast.weights is not None:
             weights = weights * (contrast.weights[start:stop] if chosen.dim() == 2 else contrast.weights)
-        if pair_weights is not None:
-            weights = weights * pair_weights(start, stop)
+        if kept is not None:
+            weights = weights * kept.tile(slice(start, stop))
         return reduce(logits, weights.repeat(1, len(banks)))
 
     if not pairs:

@@ -4,7 +4,6 @@ PiGCL: A New Mechanism for Eliminating Implicit Conflict in Graph Contrastive Le
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,8 +14,8 @@ from torch_geometric.data import Data
 
 from workbench.config import Part, rate
 from workbench.contrast import Contrast
-from workbench.contrast.kernels import EdgeSimilarity
-from workbench.contrast.ratio import BUDGET_MIB, log_negatives
+from workbench.contrast.kernels import EdgeSimilarity, Kept
+from workbench.contrast.ratio import log_negatives
 from workbench.encoders.graph import GraphTensors
 from workbench.errors import UserError
 from workbench.methods.base import METHODS, Step, above, at_least
@@ -58,9 +57,8 @@ class PiGCLConfig(GraceConfig):
             raise UserError("pigcl scales the negatives of InfoNCE; its objective must be 'infonce'")
 
     def pair_bytes(self, rows: int, views: int = 2) -> float:
-        """Return about how many bytes the pairs take."""
-        everyone = min(24 * (views * rows) ** 2, BUDGET_MIB * 2**20)
-        return everyone if self.negatives.name == "all" else super().pair_bytes(rows, views)
+        """Return about how many bytes the pairs take, and the embeddings that say which are left out."""
+        return super().pair_bytes(rows, views) + 4 * 10 * rows * self.dim
 
 
 @METHODS.register("pigcl")
@@ -86,7 +84,7 @@ class PiGCL(Grace):
         self.pairs, self.sign = randomness.generator("pairs"), -1.0 if config.comparison == "paper" else 1.0
         for name in ("new", "old"):
             self.register_buffer(name, torch.zeros(int(inputs.num_nodes), config.dim))
-        self.register_buffer("threshold", torch.tensor(-math.inf))  # between two changes; higher ones are kept
+        self.register_buffer("threshold", torch.tensor(-math.inf))  # of changes that are kept
         self.register_buffer("alpha", torch.tensor(1.0))
 
     @torch.no_grad()
@@ -109,6 +107,7 @@ class PiGCL(Grace):
             pairs = torch.combinations(torch.arange(nodes)).T
         pairs = pairs[:, pairs[0] != pairs[1]].to(seen.device)
         change = EdgeSimilarity.apply(*self.change(slice(None)), pairs)
+        # Between two changes, so that rounding decides of no pair.
         order, rank = change.sort().values, int(len(change) * c.left_out)
         self.threshold.copy_(order[rank - 1 : rank + 1].mean() if rank else order.new_tensor(-math.inf))
         if c.toning:
@@ -122,13 +121,13 @@ class PiGCL(Grace):
         new, old = self.new[rows], self.old[rows]
         return torch.cat([new, old], 1), self.sign * torch.cat([new, -old], 1)
 
-    def masked(self, contrast: Contrast, ids: Tensor | None) -> tuple[Contrast, Callable[[int, int], Tensor] | None]:
+    def masked(self, contrast: Contrast, ids: Tensor | None) -> tuple[Contrast, Kept | None]:
         """Return a contrast, listed negatives that are left out with weight 0; of all, also which ones are kept."""
         if self.threshold == -math.inf:
             return contrast, None
         anchors, others = self.change(slice(None) if ids is None else ids)
         if contrast.candidates is None:
-            return contrast, lambda start, stop: (anchors[start:stop] @ others.T >= self.threshold).to(anchors.dtype)
+            return contrast, Kept(anchors, others, self.threshold)
         listed = contrast.candidates.expand(len(anchors), -1).contiguous()
         rows = torch.arange(len(anchors), device=listed.device).repeat_interleave(listed.shape[1])
         change = EdgeSimilarity.apply(anchors, others, torch.stack([rows, listed.flatten()]))
@@ -141,7 +140,7 @@ class PiGCL(Grace):
         views = self.config.views(GraphTensors.of(batch), self.generator)
         u, v = (self.projector(self.encoder(view)) for view in views)
         contrast, kept = self.masked(self.contrast(batch, u, v), self.sampled_anchors(batch))
-        masses, cosine = log_negatives(contrast, u, v, pair_weights=kept), cosine_similarity(u, v)
+        masses, cosine = log_negatives(contrast, u, v, kept=kept), cosine_similarity(u, v)
         own = cosine / self.config.tau
         if self.config.own_pairs and self.threshold <= 0:
             masses = torch.logaddexp(masses, own.logaddexp(torch.full_like(own, 1 / self.config.tau)))
