@@ -262,6 +262,7 @@ def comparison() -> pd.DataFrame:
             "accuracy": [50.0, 70.0, 60.0, 80.0, 75.0],
             "spread over splits": [1.0, 2.0, 1.5, 0.5, 0.7],
             "training seeds": [0, 0, 3, 3, 1],
+            "seconds": [np.nan, np.nan, 0.0, 8.0, 2.0],
             "spread over seeds": [np.nan, np.nan, 0.3, 0.2, np.nan],
             "protocol": "random-10-10-80",
             "solver": "fast",
@@ -282,6 +283,28 @@ def test_results_chart_shows_each_mean_with_its_spreads() -> None:
     assert grey == {"raw attributes", "propagated attributes Â²X", "untrained grace"}
     assert figure.layout.yaxis.categoryarray[-1] == "raw attributes"  # drawn on top
     assert figure.layout.xaxis.title.text == "accuracy, % (random-10-10-80, fast)"
+
+
+def test_cost_chart_joins_each_training_to_its_start_and_names_those_that_none_beats() -> None:
+    table = comparison()
+    slow = {**table.iloc[-1].to_dict(), "name": "slower", "accuracy": 79.0, "seconds": 9.0}
+    table = pd.concat([table, pd.DataFrame([slow])], ignore_index=True)
+    figure = plots.cost_chart(table)
+    lines = {trace.hovertemplate.split("<br>")[0]: trace for trace in figure.data}
+    assert list(lines) == ["e2neg", "grace", "slower"]
+    assert list(lines["grace"].x) == [8.0, 8.0] and list(lines["grace"].y) == [60.0, 80.0]
+    assert np.isnan(lines["e2neg"].y[0]) and lines["e2neg"].y[1] == 75.0  # its start is not in the table
+    assert lines["slower"].marker.color == style.GREY != lines["grace"].marker.color
+    said = {note.text for note in figure.layout.annotations}
+    assert {"grace", "e2neg", "raw attributes", "propagated attributes Â²X"} <= said and "slower" not in said
+    assert [shape.y0 for shape in figure.layout.shapes] == [50.0, 70.0]
+    for wrong, words in (
+        (table[table["kind"] != "trained"], "nothing that was trained"),
+        (table.drop(columns="seconds"), "no column 'seconds'"),
+        (table.assign(protocol=[*["public"] * 2, *["random-10-90"] * 4]), "several protocols"),
+    ):
+        with pytest.raises(UserError, match=words):
+            plots.cost_chart(wrong)
 
 
 def test_results_chart_refuses_mixed_protocols_and_marks_a_flawed_one() -> None:

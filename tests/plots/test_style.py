@@ -193,6 +193,7 @@ def every_figure(graph: Data, name: str, other: str) -> dict[str, go.Figure]:
         "budget_chart": plots.budget_chart(read("negatives"), load("negatives"), "cora"),
         "claims_chart": plots.claims_chart(decided),
         "confusion_change": plots.confusion_change(both),
+        "cost_chart": plots.cost_chart(comparison().replace("grace", name)),
         "difference_chart": plots.difference_chart(differences(read("placebo"), load("placebo"))),
         "embedding_epochs": plots.embedding_epochs(run, graph=graph),
         "embedding_map": plots.embedding_map(run, graph=graph, method="pca"),

@@ -67,6 +67,41 @@ def results_chart(table: pd.DataFrame) -> go.Figure:
     return fig.update_layout(height=170 + 34 * len(table) + (20 if flaw else 0), margin={"r": 95, "t": 100})
 
 
+def cost_chart(table: pd.DataFrame) -> go.Figure:
+    """Draw accuracy against seconds of training of what `workbench.compare` returned, beside what trains nothing.
+
+    A filled dot is a method once trained, the hollow one on its line the same encoder untrained; dashed lines are the
+    baselines. Names stand at the trained ones that no other beats in both accuracy and seconds; the others tell theirs
+    on hover. A UserError says that the table is empty, lacks a column, mixes protocols or holds nothing trained.
+    """
+    _check(table, (*_COMPARED, "seconds"), "cost_chart draws what compare() returned")
+    if len(table[["protocol", "solver"]].drop_duplicates()) > 1:
+        raise UserError("the table holds several protocols or solvers; cost_chart draws one at a time")
+    trained = table[(table["kind"] == "trained") & (table["seconds"] > 0)].sort_values("seconds", kind="stable")
+    if not len(trained):
+        raise UserError("the table holds nothing that was trained; cost_chart draws trainings")
+    before = table[table["kind"] == "untrained"].set_index("name")["accuracy"]
+    fig = style.figure("What training gains, and what it costs", "filled: trained; hollow: the same encoder untrained")
+    best = trained["accuracy"].cummax().shift(fill_value=-np.inf)
+    for row, front in zip(trained.to_dict("records"), trained["accuracy"] > best, strict=True):
+        name, colour = style.plain(row["name"]), style.COLOURS[0] if front else style.GREY
+        start = before.get(f"untrained {row['name']}", np.nan)
+        hover = f"{name}<br>{row['seconds']:.3g} s<br>{row['accuracy']:.1f} %, untrained {start:.1f} %<extra></extra>"
+        shown = {"size": [9, 11], "symbol": ["circle-open", "circle"], "color": colour}
+        both = [row["seconds"]] * 2, [start, row["accuracy"]]
+        line = {"mode": "lines+markers", "line": {"color": colour, "width": 1.5}, "hovertemplate": hover}
+        fig.add_trace(style.points(both, shown, **line))
+        if front:
+            fig.add_annotation(x=np.log10(row["seconds"]), y=row["accuracy"], text=name, showarrow=False, yshift=14)
+    for row in table[table["kind"] == "baseline"].to_dict("records"):
+        fig.add_hline(row["accuracy"], line={"color": style.GREY, "dash": "dash", "width": 1})
+        words = {"text": style.plain(row["name"]), "xref": "paper", "x": 1.01}
+        fig.add_annotation(y=row["accuracy"], xanchor="left", showarrow=False, **words)
+    fig.update_xaxes(title="seconds of training", type="log")
+    fig.update_yaxes(title=f"accuracy, % ({table['protocol'].iloc[0]})")
+    return fig.update_layout(height=520, margin={"r": 190})
+
+
 def protocol_lens(table: pd.DataFrame) -> go.Figure:
     """Draw what each protocol says of the same embedding, with rows normalised and as they are.
 
