@@ -94,6 +94,19 @@ def test_the_second_encoder_sees_the_diffusion_and_the_sum_embeds(small_graph: D
     assert control.online.diffused(small_graph) is GraphTensors.of(small_graph).whole.adjacency
 
 
+@pytest.mark.parametrize("changed", [{}, {"entries": 5}, {"second_view": "adjacency"}])
+def test_an_exported_encoder_gives_the_embedding(small_graph: Data, tmp_path: Path, changed: dict) -> None:
+    run = fit(small_graph, tmp_path / "runs", **changed)
+    run.export(tmp_path / "plain")
+    space: dict = {"__file__": str(tmp_path / "plain" / "encoder.py"), "__name__": "plain"}
+    exec(compile((tmp_path / "plain" / "encoder.py").read_text(), "encoder.py", "exec"), space)
+    with torch.no_grad():
+        embedded = space["load"]()(small_graph.x, small_graph.edge_index)
+    # Where entries of a row are equal, either may be cut.
+    same = (embedded - run.embeddings).abs().amax(1) < 1e-5
+    assert same.all() if "entries" not in changed else same.float().mean() > 0.9
+
+
 def test_a_batch_cuts_the_diffusion_to_the_nodes_at_hand(small_graph: Data) -> None:
     mvgrl = model(small_graph, batch_size=20, neighbours=2)
     whole = mvgrl.online.diffused(mvgrl.inputs).to_dense()

@@ -1,11 +1,21 @@
 """Diffusion over a graph: how much of a walk that starts at one node is found at each other."""
 
+from typing import NamedTuple
+
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
 
 BLOCK = 1 << 22  # numbers that are diffused in one go: 16 MiB
+
+
+class Diffusion(NamedTuple):
+    """What is asked of a diffusion; see `personalised_pagerank`."""
+
+    teleport: float
+    steps: int
+    entries: int
 
 
 def personalised_pagerank(adjacency: Tensor, teleport: float, steps: int, entries: int) -> Tensor:

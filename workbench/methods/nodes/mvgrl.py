@@ -3,24 +3,22 @@
 Hassani, Khasahmadi: Contrastive Multi-View Representation Learning on Graphs. ICML 2020, arXiv 2006.05582.
 """
 
-import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.datasets.attributes import csr_rows
-from workbench.encoders.base import Encoder
-from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors, View
+from workbench.encoders.two_graphs import TwoGraphs
 from workbench.errors import UserError
 from workbench.methods.base import METHODS, above, at_least
 from workbench.methods.nodes.dgi import DGI, DGIConfig
 from workbench.objectives.discriminator import binary_cross_entropy
-from workbench.views.diffusion import BLOCK, personalised_pagerank
+from workbench.views.diffusion import BLOCK, Diffusion
 
 
 @dataclass(frozen=True)
@@ -47,35 +45,6 @@ class MVGRLConfig(DGIConfig):
             raise UserError(f"parameter 'teleport' is {self.teleport}; it must be at most 1", parameter="teleport")
 
 
-class TwoEncoders(Encoder):
-    """An encoder of the graph and one of its diffusion, whose sum embeds."""
-
-    def __init__(self, config: MVGRLConfig, features: int):
-        super().__init__()
-        self.config = config
-        self.first, self.second = (GCN((features, config.dim), "prelu") for _ in range(2))
-
-    def diffused(self, inputs: Data) -> Tensor:
-        """Return the adjacency of a graph's second view, CSR [nodes, nodes]; a diffusion is made once for a graph."""
-        graph = GraphTensors.of(inputs)
-        if self.config.second_view == "adjacency":
-            return graph.whole.adjacency
-        asked, made = (self.config.teleport, self.config.steps, self.config.entries), _DIFFUSED.setdefault(graph, {})
-        if asked not in made:
-            made[asked] = personalised_pagerank(graph.whole.adjacency, *asked)
-        return made[asked]
-
-    def forward(self, views: tuple[View, View], order: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return the embeddings of both views [nodes, dim], each node with the attributes of another in an order."""
-        return self.first(views[0], order), self.second(views[1], order)
-
-    def embed(self, inputs: Any) -> Tensor:
-        """Return the embedding of a whole graph [nodes, dim], the sum over both views."""
-        view = GraphTensors.of(inputs).whole
-        first, second = self((view, View(view.x, None, self.diffused(inputs))))
-        return first + second
-
-
 @METHODS.register("mvgrl")
 class MVGRL(DGI):
     """Each view has its encoder and its summary; one bilinear form judges the nodes of either by the other's summary.
@@ -88,13 +57,15 @@ class MVGRL(DGI):
 
     Config = MVGRLConfig
 
-    encoder: TwoEncoders  # type: ignore[assignment]
-    online: TwoEncoders  # type: ignore[assignment]
+    encoder: TwoGraphs  # type: ignore[assignment]
+    online: TwoGraphs  # type: ignore[assignment]
 
     @classmethod
-    def make_encoder(cls, config: MVGRLConfig, shape: Mapping[str, int]) -> TwoEncoders:  # type: ignore[override]
+    def make_encoder(cls, config: MVGRLConfig, shape: Mapping[str, int]) -> TwoGraphs:  # type: ignore[override]
         """Return one graph convolution with a PReLU for each view."""
-        return TwoEncoders(config, shape["features"])
+        diffused = config.second_view == "diffusion"
+        asked = Diffusion(config.teleport, config.steps, config.entries) if diffused else None
+        return TwoGraphs(shape["features"], config.dim, asked)
 
     def loss(self, batch: Data, order: Tensor | None) -> Tensor:
         """Return the binary cross-entropy of both views' nodes against the other view's summary, a scalar."""
@@ -137,6 +108,3 @@ class MVGRL(DGI):
         rows, both = sizes["rows"], super().memory(config, sizes)
         kept = 2 * 12.0 * rows * min(config.entries, rows)
         return both + 4 * 13 * rows * config.dim + kept + 4 * 3 * min(BLOCK, rows**2)
-
-
-_DIFFUSED: weakref.WeakKeyDictionary[GraphTensors, dict[tuple[float, int, int], Tensor]] = weakref.WeakKeyDictionary()
