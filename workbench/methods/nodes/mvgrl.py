@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
+from torch_geometric.index import index2ptr
 
 from workbench.datasets.attributes import csr_rows
 from workbench.encoders.graph import GraphTensors, View
@@ -86,9 +87,10 @@ class MVGRL(DGI):
         place[columns.to(matrix.device)] = torch.arange(len(columns), device=matrix.device)
         found = place[part.col_indices()]
         known = found >= 0
-        owner = torch.arange(len(rows), device=matrix.device).repeat_interleave(part.crow_indices().diff())
-        index = torch.stack([owner[known], found[known]])
-        return torch.sparse_coo_tensor(index, part.values()[known], (len(rows), len(columns))).to_sparse_csr()
+        owner = torch.arange(len(rows), device=matrix.device).repeat_interleave(part.crow_indices().diff())[known]
+        order = (owner * len(columns) + found[known]).argsort()
+        entries = index2ptr(owner, len(rows)), found[known][order], part.values()[known][order]
+        return torch.sparse_csr_tensor(*entries, (len(rows), len(columns)), check_invariants=False)
 
     def judge(self, first: Tensor, second: Tensor, false_first: Tensor, false_second: Tensor) -> Tensor:
         """Return the binary cross-entropy of h M c + b over both views, c being the summary of the one h is not of.
