@@ -22,6 +22,7 @@ def unit(seed: int, nodes: int = 60, dim: int = 8) -> torch.Tensor:
 
 
 def model(graph: Data, compared: bool = True, **settings: object) -> PiGCL:
+    settings = {"own_pairs": False, **settings}
     tested = PiGCL(PiGCLConfig(dim=8, projection=8, **settings), graph, Randomness(0))  # type: ignore[arg-type]
     if compared:
         tested.new.copy_(unit(0))

@@ -228,12 +228,17 @@ class PairSimilarity(torch.autograd.Function):
 class EdgeSimilarity(torch.autograd.Function):
     """Inner products of the rows of two matrices that pairs name, by blocks of pairs [pairs]."""
 
-    PAIRS = 1 << 23  # numbers of a block: 32 MiB
+    BLOCK = 1 << 23  # numbers of a block: 32 MiB
 
     @staticmethod
     def _blocks(matrix: Tensor, pairs: Tensor) -> Iterator[slice]:
-        step = max(1, EdgeSimilarity.PAIRS // max(matrix.shape[1], 1))
+        step = max(1, EdgeSimilarity.BLOCK // max(matrix.shape[1], 1))
         return (slice(start, start + step) for start in range(0, pairs.shape[1], step))
+
+    @staticmethod
+    def peak_bytes(pairs: float, dim: int) -> float:
+        """Return the bytes that the blocks take: the rows of both matrices, and their product."""
+        return 3 * 4 * min(pairs * dim, EdgeSimilarity.BLOCK)
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, pairs: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ def cost_chart(table: pd.DataFrame) -> go.Figure:
         hover = f"{name}<br>{row['seconds']:.3g} s<br>{row['accuracy']:.1f} %, untrained {start:.1f} %<extra></extra>"
         shown = {"size": [9, 11], "symbol": ["circle-open", "circle"], "color": colour}
         both = [row["seconds"]] * 2, [start, row["accuracy"]]
-        line = {"mode": "lines+markers", "line": {"color": colour, "width": 1.5}, "hovertemplate": hover}
+        line: dict[str, Any] = {"mode": "lines+markers", "line": {"color": colour, "width": 1.5}, "hovertemplate": hover}
         fig.add_trace(style.points(both, shown, **line))
         if front:
             fig.add_annotation(x=np.log10(row["seconds"]), y=row["accuracy"], text=name, showarrow=False, yshift=14)

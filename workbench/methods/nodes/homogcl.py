@@ -143,6 +143,6 @@ class HomoGCL(NodeMethod):
     @classmethod
     def memory(cls, config: HomoGCLConfig, sizes: Mapping[str, int]) -> float:
         """Return the peak: both views, the graph as it is, assignments, and what an edge keeps in each view."""
-        rows = 2.5 * sizes["rows"] * (3 * config.dim + 4 * config.centres)
-        edges = sizes.get("edges", 0) * (30 + 2 * config.centres)
-        return super().memory(config, sizes) + 4.0 * (rows + edges)
+        edges = sizes.get("edges", 0)
+        numbers = 2.5 * sizes["rows"] * (6 * config.dim + 4 * config.centres) + edges * (30 + 2 * config.centres)
+        return super().memory(config, sizes) + 4 * numbers + EdgeSimilarity.peak_bytes(edges, config.dim)

@@ -64,7 +64,7 @@ class LocalGCLConfig(BatchConfig, ContrastConfig):
 
     def pair_bytes(self, rows: int, views: int = 1) -> float:
         """Return about how many bytes the sum over the nodes takes."""
-        return 4 * 10 * rows * self.directions if self.estimates else super().pair_bytes(rows, 1)
+        return 4 * 4 * rows * self.directions if self.estimates else super().pair_bytes(rows, 1)
 
 
 @METHODS.register("local-gcl")

@@ -35,8 +35,8 @@ class PiGCLConfig(GraceConfig):
         comparison: which pairs are left out. "code": those whose similarity fell most; "paper": those whose similarity
             rose most; the control "random": by a comparison of random directions in place of embeddings.
         toning: scale the other negatives up by α, and add -(1 - 1/α) times the mean cosine of positive pairs.
-        own_pairs: as released, a node's own pair and its pair with itself in the same view count among the negatives
-            unless a similarity that didn't change is left out.
+        own_pairs: as released, a node's positive pair and its pair with itself in the same view are negatives too,
+            unless pairs whose similarity didn't change are left out.
     """
 
     main = ("epochs", "lr", "dim", "tau", "left_out", "comparison")
@@ -49,7 +49,7 @@ class PiGCLConfig(GraceConfig):
     every: int = at_least(1, 10)
     comparison: Literal["code", "paper", "random"] = "code"
     toning: bool = True
-    own_pairs: bool = False
+    own_pairs: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,19 +58,20 @@ class PiGCLConfig(GraceConfig):
 
     def pair_bytes(self, rows: int, views: int = 2) -> float:
         """Return about how many bytes the pairs take, and the embeddings that say which are left out."""
-        return super().pair_bytes(rows, views) + 4 * 10 * rows * self.dim
+        compared = EdgeSimilarity.peak_bytes(min(rows**2 / 2, PAIRS), 2 * self.dim)
+        return super().pair_bytes(rows, views) + 4 * 8 * rows * self.dim + compared
 
 
 @METHODS.register("pigcl")
 class PiGCL(Grace):
-    """W is α for pairs that are kept and 0 for others; until the first comparison it is 1 for all, as in GRACE.
+    """W is α for pairs that are kept and 0 for others; until the first comparison it is 1 for all.
 
     Whether a pair is kept is worked out block by block from two embeddings of the graph as it is, at this comparison
     and the last: with all negatives too, memory grows with the nodes alone. α is the sum over all pairs divided by that
     over kept ones: of raw cosines as released, of exp(cosine / tau) with "paper"; 1 where that is not above 0.
 
     The release sorts all pairs; here the quantile and α are of a sample where there are many. There the second view's
-    anchors take the first's rows of the cross-view block, here their own; with no pair left out this is GRACE.
+    anchors take the first's rows of the cross-view block, here their own. With left_out=0, own_pairs=False it is GRACE.
     """
 
     Config = PiGCLConfig
