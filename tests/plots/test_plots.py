@@ -296,8 +296,11 @@ def test_cost_chart_joins_each_training_to_its_start_and_names_those_that_none_b
     assert np.isnan(lines["e2neg"].y[0]) and lines["e2neg"].y[1] == 75.0  # its start is not in the table
     assert lines["slower"].marker.color == style.GREY != lines["grace"].marker.color
     said = {note.text for note in figure.layout.annotations}
-    assert {"grace", "e2neg", "raw attributes", "propagated attributes Â²X"} <= said and "slower" not in said
-    assert [shape.y0 for shape in figure.layout.shapes] == [50.0, 70.0]
+    assert {"grace", "e2neg", "raw attributes 50.0", "propagated attributes Â²X 70.0"} <= said and "slower" not in said
+    assert [shape.y0 for shape in figure.layout.shapes] == [70.0, 50.0]
+    level = plots.cost_chart(table.assign(accuracy=table["accuracy"].replace(50.0, 70.0)))
+    first, second = (note.y for note in level.layout.annotations if "attributes" in note.text)
+    assert first == 70.0 and first - second >= 0.9  # labels of equal baselines stand apart
     for wrong, words in (
         (table[table["kind"] != "trained"], "nothing that was trained"),
         (table.drop(columns="seconds"), "no column 'seconds'"),

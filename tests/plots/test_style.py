@@ -324,7 +324,7 @@ def test_marks_that_can_not_be_seen_are_found() -> None:
     read_well(style.figure("").add_scatter(x=[1, 2], y=[1, 2], marker=outlined), LIGHT)
 
 
-UNITS = "no unit|share of|%|points|nats|squared distance|MiB|milliseconds"
+UNITS = "no unit|share of|%|points|nats|squared distance|MiB|seconds"
 UNITS += "|nodes|centres|edges|epoch|hops|neighbours|negatives"  # what is counted
 
 
