@@ -198,6 +198,14 @@ def test_every_claim_names_conditions_that_its_study_can_have() -> None:
     assert {"few-negatives", "coupled-negatives", "far-negatives", "rules-help", "learns", "cheaper-seconds"} <= kept
 
 
+def test_a_number_is_scored_by_its_own_protocol_too() -> None:
+    usual = wb.studies.load("reproduction", claims=["grace/cora"]).protocols
+    assert wb.studies.load("reproduction").protocols == usual and "linear-10-10-80" not in usual
+    asked = wb.studies.load("reproduction", claims=["cca-ssg/photo/homogcl", "grace/cora"]).protocols
+    assert asked == (*usual, "linear-10-10-80")
+    assert wb.studies.load("protocols", claims=["cca-ssg/photo/homogcl"]).protocols == ()  # a lens looks through all
+
+
 def test_trainings_are_scored_once_and_kept(labelled: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labelled.name = "cora"  # a graph of that name has a released preset
     study = wb.studies.load("reproduction", claims=["grace/cora"], epochs=2, dim=4, seeds=[1])
@@ -251,7 +259,11 @@ def test_the_page_is_made_from_the_results_and_says_what_failed(tmp_path: Path) 
     page = report.write(tmp_path).read_text(encoding="utf-8")
     assert "| `grace/cora` | 83.3 | random-10-90 | 81.0 | 🔴 worse | ours minus published -2.3" in page
     assert "| `str-gcl/cora` | 84.89 ± 0.9 | random-10-90 | 84.9 | 🟢 reproduced |" in page
-    assert "DGI on photo 92.78 ± 0.14" in page and "Not run here." in page
+    assert (
+        "DeepWalk on photo 89.44" in page
+        and "| `str-gcl/photo/dgi` | 92.78 ± 0.14 |" in page
+        and "Not run here." in page
+    )
     assert "| grace | cora | 1 of 5 | 200 | 60 – 60 | 160 | cpu (1 threads) |" in page
     assert "| str-gcl | photo | 0 of 1 | – | not run here | – | – |" in page
     assert report.write(tmp_path).read_text(encoding="utf-8") == page
@@ -300,9 +312,9 @@ def test_the_command_lists_runs_and_reports(
     assert ", grace/cora, " in told and "dgi/cora," in told and "str-gcl/photo/dgi" not in told
     assert call("lst")[2].startswith("workbench: unknown action 'lst' of workbench claims; did you mean 'list'?")
     assert "did you mean 'grace/cora'" in call("run", "grace/coro")[2]
-    assert "DGI is not in the workbench" in call("run", "str-gcl/photo/dgi")[2]
+    assert "DeepWalk is not in the workbench" in call("run", "str-gcl/photo/deepwalk")[2]
     assert "can't be compared" in call("run", "str-gcl/photo/grace")[2]
-    assert "needs no training" in call("run", "str-gcl/photo/raw-features")[2]
+    assert "linear layer of 3,000 steps" in call("run", "str-gcl/photo/raw-features")[2]
     assert "seeds are a number of them, at least 1" in call("lens", "grace/cora", "--seeds", "0")[2]
     assert "seeds are a number of them, at least 1" in call("run", "grace/cora", "--seeds", "0")[2]
     assert "--deadline is -1 minutes; it must be above 0" in call("run", "grace/cora", "--deadline", "-1")[2]

@@ -2,6 +2,7 @@
 
 from workbench.plots.agreement import agreement_chart, agreement_maps, confusion_change, side_by_side
 from workbench.plots.contrast import pulled_and_pushed
+from workbench.plots.cost import cost_chart
 from workbench.plots.losses import loss_curves
 from workbench.plots.maps import embedding_epochs, embedding_map
 from workbench.plots.negatives import audit_chart, negative_cosines, negative_map
@@ -12,7 +13,6 @@ from workbench.plots.rules import rule_map, rule_overlap, rule_scores, rule_stra
 from workbench.plots.scores import (
     budget_chart,
     claims_chart,
-    cost_chart,
     difference_chart,
     protocol_lens,
     results_chart,

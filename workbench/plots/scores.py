@@ -27,7 +27,7 @@ _LOOK = {
     UNDECIDED: (style.GREY, "diamond"),
 }
 _BOTH = ("accuracy", "training seeds", "protocol", "solver")
-_COMPARED = ("name", "kind", "spread over splits", "spread over seeds", *_BOTH)
+COMPARED = ("name", "kind", "spread over splits", "spread over seeds", *_BOTH)
 _LENS = ("normalised", "own", "flawed", "low", "high", "interval", *_BOTH)
 _WAYS = {True: ("rows divided by their L2 norm", -0.17), False: ("rows as they are", 0.17)}
 _LETTERS = 100  # letters of a line below the figure
@@ -40,7 +40,7 @@ def results_chart(table: pd.DataFrame) -> go.Figure:
     training seeds, the thick bar is one standard deviation over their means. A UserError says that the table is empty,
     lacks a column, or mixes protocols.
     """
-    _check(table, _COMPARED, "results_chart draws what compare() returned")
+    check(table, COMPARED, "results_chart draws what compare() returned")
     if len(asked := table[["protocol", "solver"]].drop_duplicates()) != 1:
         raise UserError(f"the table holds {len(asked)} protocols or solvers; results_chart draws one at a time")
     protocol, solver = asked.iloc[0]
@@ -67,49 +67,6 @@ def results_chart(table: pd.DataFrame) -> go.Figure:
     return fig.update_layout(height=170 + 34 * len(table) + (20 if flaw else 0), margin={"r": 95, "t": 100})
 
 
-def cost_chart(table: pd.DataFrame) -> go.Figure:
-    """Draw accuracy against seconds of training of what `workbench.compare` returned, beside what trains nothing.
-
-    A filled dot is a method once trained, the hollow one on its line the same encoder untrained; dashed lines are the
-    baselines. Names stand at the trained ones that no other beats in both accuracy and seconds; the others tell theirs
-    on hover. A UserError says that the table is empty, lacks a column, mixes protocols or holds nothing trained.
-    """
-    _check(table, (*_COMPARED, "seconds"), "cost_chart draws what compare() returned")
-    if len(table[["protocol", "solver"]].drop_duplicates()) > 1:
-        raise UserError("the table holds several protocols or solvers; cost_chart draws one at a time")
-    trained = table[(table["kind"] == "trained") & (table["seconds"] > 0)].sort_values("seconds", kind="stable")
-    if not len(trained):
-        raise UserError("the table holds nothing that was trained; cost_chart draws trainings")
-    before = table[table["kind"] == "untrained"].set_index("name")["accuracy"]
-    fig = style.figure("What training gains, and what it costs", "filled: trained; hollow: the same encoder untrained")
-    best = trained["accuracy"].cummax().shift(fill_value=-np.inf)
-    for row, front in zip(trained.to_dict("records"), trained["accuracy"] > best, strict=True):
-        name, colour = style.plain(row["name"]), style.COLOURS[0] if front else style.GREY
-        start = before.get(f"untrained {row['name']}", np.nan)
-        hover = f"{name}<br>{row['seconds']:.3g} s<br>{row['accuracy']:.1f} %, untrained {start:.1f} %<extra></extra>"
-        shown = {"size": [9, 11], "symbol": ["circle-open", "circle"], "color": colour}
-        both = [row["seconds"]] * 2, [start, row["accuracy"]]
-        line: dict[str, Any] = {
-            "mode": "lines+markers",
-            "line": {"color": colour, "width": 1.5},
-            "hovertemplate": hover,
-        }
-        fig.add_trace(style.points(both, shown, **line))
-        if front:
-            fig.add_annotation(x=np.log10(row["seconds"]), y=row["accuracy"], text=name, showarrow=False, yshift=14)
-    known = [*table["accuracy"], *before]
-    beside, apart = np.inf, 0.05 * (max(known) - min(known))  # of two labels, so that equal baselines can be read
-    floors = table[table["kind"] == "baseline"].sort_values("accuracy", ascending=False, kind="stable")
-    for row in floors.to_dict("records"):
-        fig.add_hline(row["accuracy"], line={"color": style.GREY, "dash": "dash", "width": 1})
-        beside = min(row["accuracy"], beside - apart)
-        words = f"{style.plain(row['name'])} {row['accuracy']:.1f}"
-        fig.add_annotation(y=beside, text=words, xanchor="left", showarrow=False, xref="paper", x=1.01)
-    fig.update_xaxes(title="seconds of training", type="log", dtick="D2")
-    fig.update_yaxes(title=f"accuracy, % ({table['protocol'].iloc[0]})")
-    return fig.update_layout(height=520, margin={"r": 210})
-
-
 def protocol_lens(table: pd.DataFrame) -> go.Figure:
     """Draw what each protocol says of the same embedding, with rows normalised and as they are.
 
@@ -117,7 +74,7 @@ def protocol_lens(table: pd.DataFrame) -> go.Figure:
     open where the protocol is flawed, with a bar for its interval and its number beside it, bold where the protocol
     treats rows so. Below stand the flaws and what was left out, and why.
     """
-    _check(table, _LENS, "protocol_lens draws what evaluation.lens() returned")
+    check(table, _LENS, "protocol_lens draws what evaluation.lens() returned")
     table = table.fillna({"flawed": ""})  # an empty word is nan after a file
     ends = table[["low", "high"]].to_numpy(float)
     table["ends"] = ["" if np.isnan(low) else f" [{low:.1f}, {high:.1f}]" for low, high in ends]
@@ -300,6 +257,7 @@ def _ends(values: pd.Series) -> tuple[float, float, float]:
     return interval.mean, max(interval.low, 0.0), min(interval.high, 100.0)
 
 
-def _check(table: pd.DataFrame, columns: tuple[str, ...], wanted: str) -> None:
+def check(table: pd.DataFrame, columns: tuple[str, ...], wanted: str) -> None:
+    """Raise a UserError that names the first column which a table lacks, and what would have it."""
     if missing := [name for name in columns if name not in table]:
         raise UserError(f"the table has no column {missing[0]!r}: {wanted}")

@@ -70,7 +70,7 @@ def switch_name(method: str, switch: str) -> str:
 
 
 def trainings(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Return what published numbers take: a condition a method, on the graphs of its claims.
+    """Return what published numbers take: a condition a method, on the graphs of its claims, and their protocols.
 
     `options`: claims, ids of published numbers or of planned trainings; empty for every planned training.
     """
@@ -79,7 +79,8 @@ def trainings(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str,
     for training in planned:
         graphs.setdefault(training.method, set()).add(training.graph)
     conditions = [{"name": method, "method": method, "data": sorted(data)} for method, data in graphs.items()]
-    return {"conditions": conditions, "comparisons": []}
+    scored = [claim.protocol for claim in planned if isinstance(claim, published.Cell) and claim.protocol]
+    return {"conditions": conditions, "comparisons": [], "protocols": scored}
 
 
 def filled(claims: Iterable[Mapping[str, Any]], ks: Iterable[int]) -> list[dict[str, Any]]:

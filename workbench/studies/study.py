@@ -196,6 +196,8 @@ def load(word: str, **changes: Any) -> Study:
     claims = [_entry(Claim, claim) for claim in families.filled(values.pop("claims", []), made.get("ks", []))]
     comparisons = [*values.pop("comparisons", []), *made["comparisons"]]
     values |= {"conditions": conditions, "claims": claims, "comparisons": comparisons}
+    if values.get("protocols"):  # without any of its own, a lens looks through all
+        values["protocols"] = [*dict.fromkeys([*values["protocols"], *made.get("protocols", [])])]
     return _entry(Study, values).changed(**changes)
 
 
