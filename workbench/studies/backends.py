@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
@@ -95,18 +95,37 @@ def dask(tasks: list[Task], address: str, shared: Named) -> Iterator[Outcome]:
         client = Client(address, timeout=10, set_as_default=False)
     except (OSError, ValueError) as error:
         raise UserError(f"no Dask scheduler answers at {address!r} ({_line(error)})") from None
+    options: Named = {**shared, "pure": False, "retries": ATTEMPTS, "wait": True}
     with client:
-        try:  # data in memory are sent once, and to every worker, so that none are lost with one
-            data = client.scatter(dict(shared["in_memory"]), broadcast=True) if shared["in_memory"] else {}
-        except TimeoutError:
-            raise UserError(f"the Dask scheduler at {address!r} has no worker to send data to") from None
-        options: Named = {**shared, "pure": False, "retries": ATTEMPTS, "wait": True}
-        futures = {client.submit(work, task, **{**options, "in_memory": _own(task, data)}): task for task in tasks}
-        for future in as_completed(list(futures), loop=client.loop):
+
+        def sent() -> dict[str, Any]:
+            """Send data in memory to every worker that is there."""
+            try:
+                own = dict(shared["in_memory"])
+                return client.scatter(own, broadcast=True, hash=False) if own else {}
+            except TimeoutError:
+                raise UserError(f"the Dask scheduler at {address!r} has no worker to send data to") from None
+
+        def submit(task: Task) -> Any:
+            return client.submit(work, task, **{**options, "in_memory": _own(task, data)})
+
+        data = sent()
+        futures = {submit(task): (task, 1) for task in tasks}
+        ending = as_completed(list(futures), loop=client.loop)
+        for future in ending:
+            task, attempt = futures.pop(future)
             try:
                 yield future.result()
+            except CancelledError as error:  # a worker that came late has no copy of data that went with another
+                if attempt == ATTEMPTS:
+                    yield Outcome(task, FAILED, f"{type(error).__name__}: {_line(error)}")
+                    continue
+                if any(part.status != "finished" for part in data.values()):
+                    data = sent()
+                futures[again := submit(task)] = (task, attempt + 1)
+                ending.add(again)
             except Exception as error:
-                yield Outcome(futures[future], FAILED, f"{type(error).__name__}: {_line(error)}")
+                yield Outcome(task, FAILED, f"{type(error).__name__}: {_line(error)}")
 
 
 class Job:
