@@ -14,7 +14,6 @@ import workbench as wb
 from workbench.contrast import Contrast
 from workbench.errors import UserError
 from workbench.methods import METHODS, configure
-from workbench.methods.nodes import progcl as module
 from workbench.methods.nodes.mixture import fitted, joint
 from workbench.methods.nodes.progcl import cosines, evened, weights_of
 from workbench.objectives.infonce import infonce
@@ -36,11 +35,10 @@ def drawn(rows: int = 9, k: int = 4) -> tuple[torch.Tensor, torch.Tensor, torch.
     return u, v, torch.randint(rows, (rows, k), generator=g)
 
 
-def test_cosines_of_listed_pairs_are_those_of_a_loop_in_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    u, v, listed = drawn()
+@pytest.mark.parametrize("k", [4, 20])
+def test_cosines_of_listed_pairs_are_those_of_a_loop_in_lists_of_any_length(k: int) -> None:
+    u, v, listed = drawn(k=k)
     expected = [[torch.cosine_similarity(u[i], v[j], dim=0).item() for j in listed[i]] for i in range(9)]
-    np.testing.assert_allclose(cosines(u, v, listed), expected)
-    monkeypatch.setattr(module, "BLOCK", 30)
     np.testing.assert_allclose(cosines(u, v, listed), expected)
 
 

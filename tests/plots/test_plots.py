@@ -304,7 +304,7 @@ def test_cost_chart_joins_each_training_to_its_start_and_names_those_that_none_b
     for wrong, words in (
         (table[table["kind"] != "trained"], "nothing that was trained"),
         (table.drop(columns="seconds"), "no column 'seconds'"),
-        (table.assign(protocol=[*["public"] * 2, *["random-10-90"] * 4]), "several protocols"),
+        (table.assign(protocol=[*["public"] * 2, *["random-10-90"] * 4]), "2 protocols or solvers; cost_chart"),
     ):
         with pytest.raises(UserError, match=words):
             plots.cost_chart(wrong)

@@ -165,3 +165,12 @@ def test_a_node_added_to_cora_after_training(real_graph, tmp_path: Path) -> None
     encoder = run.encoder
     torch.testing.assert_close(run.encode(more), encoder.embed(Data(x=more.x, edge_index=more.edge_index)).detach())
     assert run.encode(more).shape[0] == cora.num_nodes + 1
+
+
+def test_standardised_columns_without_their_moments_are_refused(small_graph: Data, tmp_path: Path) -> None:
+    run = wb.fit("grace", small_graph, "small", store=tmp_path, progress=False, attributes="columns")
+    del run.weights["attributes.moments"]
+    for use in (lambda: run.encode(small_graph), lambda: run.export(tmp_path / "out")):
+        with pytest.raises(UserError, match="moments of the columns are missing"):
+            use()
+    assert not [*(tmp_path / "out").glob("*")]

@@ -98,6 +98,11 @@ class Scores:
             return None
         return f"C at an end of its range in {bound} of {len(chosen)} splits"
 
+    @property
+    def _doubts(self) -> list[str]:
+        """What must stand beside the numbers, a clause each."""
+        return [*filter(None, [self.at_an_end, self.flawed and f"FLAWED: {self.flawed}"])]
+
     def _measure(self, name: str) -> Measure:
         if name not in self.measures:
             raise UserError(f"protocol {self.protocol!r} measures no {name}, but {', '.join(self.measures)}")
@@ -107,19 +112,15 @@ class Scores:
         fitted = self.solver if self.steps is None else f"{self.solver}, {self.steps:,} steps"
         if self.normalised != protocols.get(self.protocol).normalise:
             fitted += ", rows normalised" if self.normalised else ", rows as they are"
-        flaw = f"; FLAWED: {self.flawed}" if self.flawed else ""
-        flaw = f"; {self.at_an_end}{flaw}" if self.at_an_end else flaw
         spread = f"mean over {self.main.over}" if np.isnan(self.main.std) else f"mean ± {self.main.over}"
         shown = ", ".join(f"{LABELS.get(name, name)} {measure} %" for name, measure in self.measures.items())
-        return f"{shown} ({self.protocol}, {fitted}; {spread}{flaw})"
+        return f"{shown} ({self.protocol}, {fitted}; {'; '.join([spread, *self._doubts])})"
 
     def _repr_html_(self) -> str:
         """Show a line a measure in a notebook, below the protocol."""
         rows = {LABELS.get(name, name): [f"{measure} %", measure.over] for name, measure in self.measures.items()}
         table = pd.DataFrame.from_dict(rows, "index", columns=["mean ± spread", "spread"]).to_html(border=0)
-        flaw = f", FLAWED: {self.flawed}" if self.flawed else ""
-        flaw = f", {self.at_an_end}{flaw}" if self.at_an_end else flaw
-        return f"<b>{html.escape(f'{self.protocol}, {self.fitted}{flaw}')}</b>{table}"
+        return f"<b>{html.escape(', '.join([self.protocol, self.fitted, *self._doubts]))}</b>{table}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values that JSON can hold."""

@@ -11,11 +11,8 @@ from workbench.methods.registry import METHODS
 if TYPE_CHECKING:
     from workbench.methods.base import Config
 
-BY_GRAPH = (
-    "released",
-    "as-described",
-    "tuned",
-)  # the authors', one for each of their graphs, and ours found by a search
+# The authors', one for each of their graphs, and ours found by a search.
+BY_GRAPH = ("released", "as-described", "tuned")
 OTHERS = ("quick", "small", "defaults")  # ours, for any graph; a table in "quick" says what differs for one graph
 
 

@@ -10,13 +10,7 @@ from workbench.plots.network import star_table, stars, views
 from workbench.plots.paper import save
 from workbench.plots.rings import negative_rings
 from workbench.plots.rules import rule_map, rule_overlap, rule_scores, rule_strata, rule_values, truth_tree
-from workbench.plots.scores import (
-    budget_chart,
-    claims_chart,
-    difference_chart,
-    protocol_lens,
-    results_chart,
-)
+from workbench.plots.scores import budget_chart, claims_chart, difference_chart, protocol_lens, results_chart
 from workbench.plots.style import CONFIG, dark
 
 __all__ = [

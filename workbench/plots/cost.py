@@ -1,14 +1,12 @@
 """What training gains over what trains nothing, against what it costs."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from workbench.errors import UserError
 from workbench.plots import style
-from workbench.plots.scores import COMPARED, check
+from workbench.plots.scores import COMPARED, asked_by, check
 
 
 def cost_chart(table: pd.DataFrame) -> go.Figure:
@@ -19,8 +17,7 @@ def cost_chart(table: pd.DataFrame) -> go.Figure:
     on hover. A UserError says that the table is empty, lacks a column, mixes protocols or holds nothing trained.
     """
     check(table, (*COMPARED, "seconds"), "cost_chart draws what compare() returned")
-    if len(table[["protocol", "solver"]].drop_duplicates()) > 1:
-        raise UserError("the table holds several protocols or solvers; cost_chart draws one at a time")
+    protocol, _ = asked_by(table, "cost_chart")
     trained = table[(table["kind"] == "trained") & (table["seconds"] > 0)].sort_values("seconds", kind="stable")
     if not len(trained):
         raise UserError("the table holds nothing that was trained; cost_chart draws trainings")
@@ -33,16 +30,11 @@ def cost_chart(table: pd.DataFrame) -> go.Figure:
         hover = f"{name}<br>{row['seconds']:.3g} s<br>{row['accuracy']:.1f} %, untrained {start:.1f} %<extra></extra>"
         shown = {"size": [9, 11], "symbol": ["circle-open", "circle"], "color": colour}
         both = [row["seconds"]] * 2, [start, row["accuracy"]]
-        line: dict[str, Any] = {
-            "mode": "lines+markers",
-            "line": {"color": colour, "width": 1.5},
-            "hovertemplate": hover,
-        }
-        fig.add_trace(style.points(both, shown, **line))
+        line = {"color": colour, "width": 1.5}
+        fig.add_trace(style.points(both, shown, mode="lines+markers", line=line, hovertemplate=hover))
         if front:
             fig.add_annotation(x=np.log10(row["seconds"]), y=row["accuracy"], text=name, showarrow=False, yshift=14)
-    known = [*table["accuracy"], *before]
-    beside, apart = np.inf, 0.05 * (max(known) - min(known))  # of two labels, so that equal baselines can be read
+    beside, apart = np.inf, 0.05 * np.ptp(table["accuracy"])  # of two labels, so that equal baselines can be read
     floors = table[table["kind"] == "baseline"].sort_values("accuracy", ascending=False, kind="stable")
     for row in floors.to_dict("records"):
         fig.add_hline(row["accuracy"], line={"color": style.GREY, "dash": "dash", "width": 1})
@@ -50,5 +42,5 @@ def cost_chart(table: pd.DataFrame) -> go.Figure:
         words = f"{style.plain(row['name'])} {row['accuracy']:.1f}"
         fig.add_annotation(y=beside, text=words, xanchor="left", showarrow=False, xref="paper", x=1.01)
     fig.update_xaxes(title="seconds of training", type="log", dtick="D2")
-    fig.update_yaxes(title=f"accuracy, % ({table['protocol'].iloc[0]})")
+    fig.update_yaxes(title=f"accuracy, % ({protocol})")
     return fig.update_layout(height=520, margin={"r": 210})

@@ -41,9 +41,7 @@ def results_chart(table: pd.DataFrame) -> go.Figure:
     lacks a column, or mixes protocols.
     """
     check(table, COMPARED, "results_chart draws what compare() returned")
-    if len(asked := table[["protocol", "solver"]].drop_duplicates()) != 1:
-        raise UserError(f"the table holds {len(asked)} protocols or solvers; results_chart draws one at a time")
-    protocol, solver = asked.iloc[0]
+    protocol, solver = asked_by(table, "results_chart")
     flaw = protocols.get(protocol).flawed
     subtitle = "thin bar: standard deviation over the splits"
     if (table["training seeds"] > 1).any():
@@ -255,6 +253,14 @@ def _ends(values: pd.Series) -> tuple[float, float, float]:
         return float(values.mean()), float(values.min()), float(values.max())
     interval = mean_interval(values.tolist())
     return interval.mean, max(interval.low, 0.0), min(interval.high, 100.0)
+
+
+def asked_by(table: pd.DataFrame, chart: str) -> tuple[str, str]:
+    """Return the protocol and the solver of a comparison; a UserError where a chart would mix several."""
+    if len(asked := table[["protocol", "solver"]].drop_duplicates()) != 1:
+        raise UserError(f"the table holds {len(asked)} protocols or solvers; {chart} draws one at a time")
+    protocol, solver = asked.iloc[0]
+    return protocol, solver
 
 
 def check(table: pd.DataFrame, columns: tuple[str, ...], wanted: str) -> None:

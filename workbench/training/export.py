@@ -54,7 +54,7 @@ def scaling(how: Scaling, moments: Tensor | None) -> Scaled:
     """Return what scales attributes as `rescale` does."""
     if how == "rows":
         return Scaled([], ["x = nn.functional.normalize(x, dim=1)"], {})
-    if how == "loaded" or moments is None:
+    if moments is None:
         return Scaled([], [], {})
     buffers = [f'self.register_buffer("{name}", torch.empty({moments.shape[1]}))' for name in ("mean", "deviation")]
     return Scaled(

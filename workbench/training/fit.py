@@ -84,9 +84,9 @@ def fit(
         if target.type == "cpu":
             refuse_if_too_large(method, config, kind, data)
         inputs = kind.inputs(data).to(target)
-        scaling = rescale(inputs, getattr(config, "attributes", "loaded"))
         randomness = Randomness(seed)
         with peak_memory(target) as peak:
+            scaling = rescale(inputs, getattr(config, "attributes", "loaded"))
             with torch.random.fork_rng():
                 torch.manual_seed(randomness.integer("init"))
                 model = METHODS.get(method)(config, inputs, randomness).to(target)

@@ -81,8 +81,13 @@ class Run:
         return str(self.asked)
 
     @property
-    def _scaling(self) -> Scaling:
-        return getattr(self.config, "attributes", "loaded")
+    def _scaling(self) -> tuple[Scaling, Tensor | None]:
+        """How attributes are scaled for the encoder, and the moments where it is by columns."""
+        how: Scaling = getattr(self.config, "attributes", "loaded")
+        moments = self.weights.get(MOMENTS)
+        if how == "columns" and moments is None:
+            raise UserError("the moments of the columns are missing among this run's weights; train it again")
+        return how, moments
 
     @property
     def epochs(self) -> int:
@@ -141,7 +146,7 @@ class Run:
                 f"attribute column {place} is {columns[place]!r} here and was {self.columns[place]!r} in training; "
                 "bring the columns into the same order"
             )
-        rescale(inputs, self._scaling, self.weights.get(MOMENTS))
+        rescale(inputs, *self._scaling)
         with torch.no_grad():
             embedded = encoder.embed(inputs)
         return {k: v.float() for k, v in embedded.items()} if isinstance(embedded, dict) else embedded.float()
@@ -158,7 +163,7 @@ class Run:
         by_item = self.embeddings if isinstance(self.embeddings, dict) else {"": self.embeddings}
         place.mkdir(parents=True, exist_ok=True)
         title = f"The encoder of {self.method}, trained on {self.graph}: {self.preset}, seed {self.seed}."
-        scaling = export.scaling(self._scaling, self.weights.get(MOMENTS))
+        scaling = export.scaling(*self._scaling)
         files = export.encoder(encoder, title, next(iter(by_item.values())).shape[1], place, scaling)
         for item, matrix in by_item.items():
             files += export.embeddings(matrix, self.names, place, f"{item}-" if item else "")

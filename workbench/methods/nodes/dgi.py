@@ -3,7 +3,6 @@
 Velickovic, Fedus, Hamilton, Lio, Bengio, Hjelm: Deep Graph Infomax. ICLR 2019, arXiv 1809.10341.
 """
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +14,8 @@ from torch_geometric.data import Data
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors
 from workbench.methods.base import METHODS, PROCESS, Step, above, at_least
-from workbench.methods.nodes.batches import BatchConfig, NodeMethod
+from workbench.methods.nodes.batches import BatchConfig
+from workbench.methods.nodes.lowest import LowestLoss
 from workbench.objectives.discriminator import binary_cross_entropy
 from workbench.randomness import Randomness
 from workbench.views.features import shuffle
@@ -43,7 +43,7 @@ class DGIConfig(BatchConfig):
 
 
 @METHODS.register("dgi")
-class DGI(NodeMethod):
+class DGI(LowestLoss):
     """Negatives are the same nodes with other attributes, told apart by a bilinear form: no pair of nodes is compared.
 
     The release stops by the training loss and returns to the weights of the lowest one; so does this: `encoder` holds
@@ -54,20 +54,13 @@ class DGI(NodeMethod):
     Config = DGIConfig
 
     encoder: GCN
-    lowest: Tensor
-    waited: Tensor
 
     def __init__(self, config: DGIConfig, inputs: Data, randomness: Randomness):
         super().__init__(config, inputs, randomness)
         self.generator = randomness.generator("corruption")
-        self.online = copy.deepcopy(self.encoder)
-        self.encoder.requires_grad_(False)
         # As in the release, whose bilinear form counts as a convolution over dim rows: very small initial weights.
         self.matrix = nn.Parameter(nn.init.xavier_uniform_(torch.empty(1, config.dim, config.dim))[0])
         self.bias = nn.Parameter(torch.zeros(1))
-        self.losses = list[Tensor]()  # of the epoch so far
-        self.register_buffer("lowest", torch.tensor(torch.inf))
-        self.register_buffer("waited", torch.tensor(0))
 
     @classmethod
     def make_encoder(cls, config: DGIConfig, shape: Mapping[str, int]) -> GCN:
@@ -80,10 +73,7 @@ class DGI(NodeMethod):
         if self.config.corruption == "shuffle":
             order = shuffle(GraphTensors.of(batch).nodes, self.generator, self.bias.device)
         loss = self.loss(batch, order)
-        self.losses.append(loss.detach())
-        if len(self.losses) == len(self.batches()):
-            self.remember(torch.stack(self.losses).mean())
-            self.losses.clear()
+        self.seen(loss)
         return Step({"discriminator": loss}, finished=0 < self.config.patience <= int(self.waited))
 
     def loss(self, batch: Data, order: Tensor | None) -> Tensor:
@@ -106,12 +96,3 @@ class DGI(NodeMethod):
         """
         direction = self.matrix @ true.mean(0).sigmoid()
         return binary_cross_entropy(true @ direction + self.bias, false @ direction + self.bias)
-
-    def remember(self, loss: Tensor) -> None:
-        """Keep the weights where their loss is the lowest so far, else count how long it has not been."""
-        if loss < self.lowest:
-            self.encoder.load_state_dict(self.online.state_dict())
-            self.lowest.copy_(loss)
-            self.waited.zero_()
-        else:
-            self.waited += 1

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.index import index2ptr
 
-from workbench.datasets.attributes import csr_rows
+from workbench.datasets.attributes import entries_of
 from workbench.encoders.graph import GraphTensors, View
 from workbench.encoders.two_graphs import TwoGraphs
 from workbench.errors import UserError
@@ -59,7 +59,7 @@ class MVGRL(DGI):
     Config = MVGRLConfig
 
     encoder: TwoGraphs  # type: ignore[assignment]
-    online: TwoGraphs  # type: ignore[assignment]
+    online: TwoGraphs
 
     @classmethod
     def make_encoder(cls, config: MVGRLConfig, shape: Mapping[str, int]) -> TwoGraphs:  # type: ignore[override]
@@ -82,15 +82,15 @@ class MVGRL(DGI):
     @staticmethod
     def cut(matrix: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """Return rows and columns of a square CSR matrix, by their numbers, CSR [rows, columns]."""
-        part = csr_rows(matrix, rows.to(matrix.device))
+        entries, owner, _ = entries_of(matrix.crow_indices(), rows.to(matrix.device))
         place = torch.full((matrix.shape[1],), -1, device=matrix.device)
         place[columns.to(matrix.device)] = torch.arange(len(columns), device=matrix.device)
-        found = place[part.col_indices()]
+        found = place[matrix.col_indices()[entries]]
         known = found >= 0
-        owner = torch.arange(len(rows), device=matrix.device).repeat_interleave(part.crow_indices().diff())[known]
-        order = (owner * len(columns) + found[known]).argsort()
-        entries = index2ptr(owner, len(rows)), found[known][order], part.values()[known][order]
-        return torch.sparse_csr_tensor(*entries, (len(rows), len(columns)), check_invariants=False)
+        owner, found = owner[known], found[known]
+        order = (owner * len(columns) + found).argsort()
+        part = index2ptr(owner, len(rows)), found[order], matrix.values()[entries[known]][order]
+        return torch.sparse_csr_tensor(*part, (len(rows), len(columns)), check_invariants=False)
 
     def judge(self, first: Tensor, second: Tensor, false_first: Tensor, false_second: Tensor) -> Tensor:
         """Return the binary cross-entropy of h M c + b over both views, c being the summary of the one h is not of.

@@ -14,7 +14,7 @@ from torch_geometric.data import Data
 
 from workbench.config import Part, rate
 from workbench.contrast import Contrast
-from workbench.contrast.kernels import EdgeSimilarity, Kept
+from workbench.contrast.kernels import EdgeSimilarity, Kept, Lists, PairSimilarity
 from workbench.contrast.ratio import log_negatives
 from workbench.encoders.graph import GraphTensors
 from workbench.errors import UserError
@@ -130,9 +130,8 @@ class PiGCL(Grace):
         if contrast.candidates is None:
             return contrast, Kept(anchors, others, self.threshold)
         listed = contrast.candidates.expand(len(anchors), -1).contiguous()
-        rows = torch.arange(len(anchors), device=listed.device).repeat_interleave(listed.shape[1])
-        change = EdgeSimilarity.apply(anchors, others, torch.stack([rows, listed.flatten()]))
-        kept = (change >= self.threshold).to(anchors.dtype).view(listed.shape)
+        change = PairSimilarity.apply(anchors, others, Lists(listed, len(others)))
+        kept = (change >= self.threshold).to(anchors.dtype)
         weights = kept if contrast.weights is None else contrast.weights * kept
         return replace(contrast, candidates=listed, weights=weights), None
 

@@ -15,6 +15,7 @@ from torch_geometric.data import Data
 
 from workbench.config import Part, part
 from workbench.contrast import Contrast
+from workbench.contrast.kernels import Lists, PairSimilarity
 from workbench.contrast.negatives.selection import SAMPLERS
 from workbench.contrast.ratio import BUDGET_MIB
 from workbench.errors import UserError
@@ -24,7 +25,6 @@ from workbench.methods.nodes.mixture import fitted, joint
 from workbench.randomness import Randomness
 
 SAMPLED = 100  # pairs of a node that the mixture is fitted on
-BLOCK = 1 << 23  # numbers of candidates that are gathered in one go: 32 MiB
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ProGCLConfig(GCAConfig):
     def pair_bytes(self, rows: int, views: int = 2) -> float:
         """Return about how many bytes the pairs take: each anchor lists its negatives, whoever chose them."""
         k = min(self.k, rows)
-        return min(24 * (views * rows) * (views * k), BUDGET_MIB * 2**20) + 48 * rows * k + 4 * BLOCK
+        return min(24 * (views * rows) * (views * k), BUDGET_MIB * 2**20) + 48 * rows * k
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -62,10 +62,8 @@ class ProGCLConfig(GCAConfig):
 
 def cosines(u: Tensor, v: Tensor, candidates: Tensor) -> Tensor:
     """Return the cosine of each row of u with the rows of v that it lists [rows, k]."""
-    u, v = normalize(u, dim=1), normalize(v, dim=1)
-    step = max(1, BLOCK // max(candidates.shape[1] * v.shape[1], 1))
-    blocks = zip(u.split(step), candidates.split(step), strict=True)
-    return torch.cat([torch.einsum("id,ikd->ik", rows, v[listed]) for rows, listed in blocks])
+    products: Tensor = PairSimilarity.apply(normalize(u, dim=1), normalize(v, dim=1), Lists(candidates, len(v)))
+    return products
 
 
 def weights_of(similar: Tensor, mixture: Tensor, counted: Tensor) -> Tensor:

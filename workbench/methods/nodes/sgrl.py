@@ -3,13 +3,10 @@
 SGRL, NeurIPS 2024: its paper, and the authors' code at github.com/hedongxiao-tju/SGRL.
 """
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.encoders.gcn import GCN
@@ -18,7 +15,8 @@ from workbench.encoders.heads import predictor
 from workbench.errors import UserError
 from workbench.methods.base import METHODS, Step, above, at_least
 from workbench.methods.momentum import follow
-from workbench.methods.nodes.batches import BatchConfig, NodeMethod
+from workbench.methods.nodes.batches import BatchConfig
+from workbench.methods.nodes.lowest import LowestLoss
 from workbench.objectives.bootstrap import bootstrap
 from workbench.objectives.scattering import scattering
 from workbench.randomness import Randomness
@@ -58,7 +56,7 @@ class SGRLConfig(BatchConfig):
 
 
 @METHODS.register("sgrl")
-class SGRL(NodeMethod):
+class SGRL(LowestLoss):
     """Two networks, each with a loss and an update of its own, on the graph as it is: nothing is dropped or masked.
 
     `encoder` holds the weights of the lowest alignment loss so far, `online` those that are trained, as in `DGI`. The
@@ -69,16 +67,11 @@ class SGRL(NodeMethod):
     Config = SGRLConfig
 
     encoder: GCN
-    lowest: Tensor
 
     def __init__(self, config: SGRLConfig, inputs: Data, randomness: Randomness):
         super().__init__(config, inputs, randomness)
-        self.online = copy.deepcopy(self.encoder)
-        self.encoder.requires_grad_(False)
         self.predictor = predictor(config.dim, config.prediction)
         self.target = GCN((inputs.x.shape[1], config.dim), "prelu", bare=config.shared_slope)
-        self.losses = list[Tensor]()  # of the epoch so far
-        self.register_buffer("lowest", torch.tensor(torch.inf))
 
     @classmethod
     def make_encoder(cls, config: SGRLConfig, shape: Mapping[str, int]) -> GCN:
@@ -103,21 +96,12 @@ class SGRL(NodeMethod):
         if self.config.shared_slope:
             target = self.online.activation(target)
         alignment = bootstrap(prediction, target).mean() / 2 - 1  # minus the mean cosine
-        self.losses.append(alignment.detach())
-        if len(self.losses) == len(self.batches()):
-            self.remember(torch.stack(self.losses).mean())
-            self.losses.clear()
+        self.seen(alignment)
         return Step({"alignment": alignment, "scattering": scattering(target)})
 
     def after_update(self) -> None:
         """Let the target follow."""
         follow(self.target, self.online, self.config.momentum)
-
-    def remember(self, loss: Tensor) -> None:
-        """Keep the weights where their loss is the lowest so far."""
-        if loss < self.lowest:
-            self.encoder.load_state_dict(self.online.state_dict())
-            self.lowest.copy_(loss)
 
     @classmethod
     def memory(cls, config: SGRLConfig, sizes: Mapping[str, int]) -> float:
