@@ -19,7 +19,7 @@ from scipy import optimize, stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
-from sklearn.model_selection import cross_val_score, train_test_split
+from sklearn.model_selection import ShuffleSplit, cross_val_score, train_test_split
 from sklearn.preprocessing import normalize
 from sklearn.svm import SVC
 from torch_geometric.data import Data
@@ -45,6 +45,7 @@ from workbench.evaluation import (
     unsupervised,
 )
 from workbench.evaluation.scores import Measure, Scores, matrix_of
+from workbench.evaluation.splits import Split
 from workbench.evaluation.statistics import mean_interval, nested_spread, paired_difference
 from workbench.randomness import Randomness
 
@@ -85,7 +86,8 @@ def with_masks(graph: Data, columns: int | None = None) -> Data:
 # protocols
 
 
-DRAWN = ["best-on-test", "linear-10-10-80", "pygcl-swapped", "random-10-10-80", "random-10-90"]
+LAYERS = ["best-on-test", "linear-10-10-80", "linear-gca", "pygcl-swapped"]
+DRAWN = [*LAYERS, "random-10-10-80", "random-10-90", "random-20-80"]
 
 
 def test_the_protocols_state_what_they_are() -> None:
@@ -95,10 +97,11 @@ def test_the_protocols_state_what_they_are() -> None:
         assert rules.name == name and len(rules.description) > 40 and rules.source
     assert [name for name in protocols.names() if protocols.get(name).flawed] == ["best-on-test", "pygcl-swapped"]
     assert [name for name in protocols.names() if protocols.get(name).picks_on_test] == ["best-on-test"]
-    for name in ("best-on-test", "linear-10-10-80", "pygcl-swapped"):
-        rules = protocols.get(name)
-        assert (rules.probe, rules.solvers, rules.steps) == ("linear-layer", ("adam",), 10_000) and not rules.normalise
+    for name in LAYERS:
+        rules, steps = protocols.get(name), 3_000 if name == "linear-gca" else 10_000
+        assert (rules.probe, rules.solvers, rules.steps) == ("linear-layer", ("adam",), steps) and not rules.normalise
     assert [2.0**power for power in range(-10, 10)] == GRID
+    assert list(protocols.get("random-20-80").grid) == [*GRID, 2.0**10]
     for name in ("random-10-10-80", "public"):
         assert list(protocols.get(name).grid) == [2.0**power for power in range(-10, 20)]
 
@@ -107,8 +110,10 @@ def test_the_protocols_state_what_they_are() -> None:
     ("name", "sizes"),
     [
         ("random-10-90", (270, None, 2438)),
+        ("random-20-80", (541, None, 2167)),
         ("random-10-10-80", (270, 270, 2168)),
         ("linear-10-10-80", (270, 270, 2168)),
+        ("linear-gca", (270, 270, 2168)),
         ("best-on-test", (270, 270, 2168)),
         ("pygcl-swapped", (270, 2166, 272)),
     ],
@@ -258,9 +263,9 @@ def test_separable_classes_and_a_single_row_do_not_break_the_solver() -> None:
 # probes
 
 
-def released_choice(x: np.ndarray, labels: np.ndarray, classes: int) -> float:
+def released_choice(x: np.ndarray, labels: np.ndarray, classes: int, folds: list[np.ndarray] | None = None) -> float:
     """C by the release's cross-validation, as a plain loop: contiguous folds, exact match of outputs cut at zero."""
-    folds = np.array_split(np.arange(len(x)), 5)
+    folds = np.array_split(np.arange(len(x)), 5) if folds is None else folds
     means = []
     for strength in COARSE:
         hits = []
@@ -277,7 +282,7 @@ def released_choice(x: np.ndarray, labels: np.ndarray, classes: int) -> float:
 
 
 @pytest.fixture(scope="module")
-def noisy() -> tuple[np.ndarray, np.ndarray, protocols.Split, protocols.Split]:
+def noisy() -> tuple[np.ndarray, np.ndarray, Split, Split]:
     graph = labelled_graph(nodes=600, noise=2.0)
     splits = [protocols.get(name).splits(graph, 1, 2)[0] for name in ("random-10-90", "random-10-10-80")]
     return normalize(graph.x.numpy()), graph.y.numpy(), *splits
@@ -287,6 +292,17 @@ def test_cross_validation_chooses_as_the_release_does(noisy: tuple) -> None:
     x, y, split, _ = noisy
     wanted = released_choice(x[split.train], y[split.train], 3)
     assert probes.liblinear(x, y, split, 3, COARSE).chosen == probes.fast(x, y, split, 3, COARSE).chosen == wanted
+
+
+def test_random_halves_choose_as_bgrls_release_does(noisy: tuple) -> None:
+    x, y, split, _ = noisy
+    half = ShuffleSplit(5, test_size=0.5, random_state=0)
+    wanted = released_choice(x[split.train], y[split.train], 3, [held for _, held in half.split(split.train)])
+    both = [probe(x, y, split, 3, COARSE, True) for probe in (probes.fast, probes.liblinear)]
+    assert [said.chosen for said in both] == [wanted, wanted]
+    assert (both[0].classes == both[1].classes).mean() > 0.998
+    scores = evaluate(x, labelled_graph(nodes=600, noise=2.0), "random-20-80", splits=2, progress=False)
+    assert scores.per_split["train"].tolist() == [120, 120]
 
 
 @pytest.mark.parametrize("dense", [True, False])
@@ -314,7 +330,7 @@ def test_a_class_without_a_training_node_is_never_predicted(noisy: tuple, absent
     x, y, *splits = noisy
     for split in splits:
         train = split.train[y[split.train] != absent]
-        short = protocols.Split(train, split.validation, split.test)
+        short = Split(train, split.validation, split.test)
         fast, slow = probes.fast(x, y, short, 3, COARSE), probes.liblinear(x, y, short, 3, COARSE)
         assert fast.chosen == slow.chosen and (fast.classes == slow.classes).mean() > 0.998
         assert absent not in fast.classes and absent not in slow.classes
@@ -324,7 +340,7 @@ def test_a_class_without_a_training_node_is_never_predicted(noisy: tuple, absent
 def test_one_class_in_training_is_predicted_everywhere(noisy: tuple) -> None:
     x, y, *splits = noisy
     for split in splits:
-        single = protocols.Split(split.train[y[split.train] == 1], split.validation, split.test)
+        single = Split(split.train[y[split.train] == 1], split.validation, split.test)
         for probe in (probes.fast, probes.liblinear):
             assert (probe(x, y, single, 3, COARSE).classes == 1).all()
 
@@ -387,7 +403,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, probe: str, answer: object) -> li
     """Replace a probe by a fixed answer; returns the labels that it is handed."""
     seen: list[np.ndarray] = []
 
-    def fixed(x: object, known: np.ndarray, split: protocols.Split, *rest: object) -> probes.Prediction:
+    def fixed(x: object, known: np.ndarray, split: Split, *rest: object) -> probes.Prediction:
         seen.append(known)
         return probes.Prediction(answer(split), 1.0)
 

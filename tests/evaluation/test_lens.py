@@ -14,7 +14,8 @@ from workbench import plots
 from workbench.errors import UserError
 from workbench.evaluation import evaluate, lens, mean_interval, protocols
 
-ORDER = ["public", "random-10-10-80", "random-10-90", "linear-10-10-80", "best-on-test", "pygcl-swapped"]
+LOGISTIC = ["public", "random-10-10-80", "random-10-90", "random-20-80"]
+ORDER = [*LOGISTIC, "linear-10-10-80", "linear-gca", "best-on-test", "pygcl-swapped"]
 QUICK: dict[str, Any] = {"splits": 2, "seed": 3, "steps": 40, "progress": False}
 
 
@@ -34,12 +35,12 @@ def test_each_protocol_has_two_rows_and_the_flawed_come_last(masked: Data) -> No
     table = lens(masked.x, masked, **QUICK)
     assert table["protocol"].tolist() == [name for name in ORDER for _ in range(2)] and table.attrs["left out"] == {}
     assert sorted(ORDER) == [name for name in protocols.names() if "nodes" in protocols.get(name).kinds]
-    assert table["own"].tolist() == [True, False] * 6
+    assert table["own"].tolist() == [True, False] * len(ORDER)
     for row in table.itertuples():
         rules = protocols.get(row.protocol)
         assert row.own == (row.normalised == rules.normalise) and row.flawed == (rules.flawed or "")
     assert table.loc[table["flawed"] != "", "protocol"].unique().tolist() == ORDER[-2:]
-    assert table["solver"].tolist() == ["fast"] * 6 + ["adam 40 steps"] * 6
+    assert table["solver"].tolist() == ["fast"] * 8 + ["adam 40 steps"] * 8
 
 
 def test_each_row_is_what_evaluate_says(masked: Data) -> None:
@@ -141,7 +142,7 @@ def test_the_figure_has_a_dot_at_each_mean_and_a_bar_for_each_interval(small_gra
         for label, row in zip(labels, part.itertuples(), strict=True):
             assert label.startswith(row.protocol) and (", FLAWED" in label) == bool(row.flawed) and row.solver in label
         heights |= set(trace.y)
-    assert len(heights) == len(table) == 10
+    assert len(heights) == len(table) == 2 * len(ORDER[1:])
     told = words(figure)
     for row in table.itertuples():
         written = f"{row.accuracy:.1f} [{row.low:.1f}, {row.high:.1f}]"

@@ -10,7 +10,7 @@ from torch_geometric.data import Data
 
 from workbench.contrast.negatives.samplers import clustered
 from workbench.evaluation import logistic, probes
-from workbench.evaluation.protocols import Split
+from workbench.evaluation.splits import Split
 from workbench.randomness import Randomness
 from workbench.rules import published
 

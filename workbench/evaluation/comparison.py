@@ -12,8 +12,8 @@ from workbench.errors import UserError
 from workbench.evaluation import protocols as registered
 from workbench.evaluation.baselines import BASELINES
 from workbench.evaluation.embeddings import Embeddings, check_same, labels_of
-from workbench.evaluation.protocols import Protocol
 from workbench.evaluation.scores import LABELS, Scores, evaluate
+from workbench.evaluation.splits import Protocol
 from workbench.evaluation.statistics import mean_interval, nested_spread
 from workbench.training.fit import untrained
 from workbench.training.run import Run

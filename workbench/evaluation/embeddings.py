@@ -10,7 +10,7 @@ from workbench.datasets.attributes import SPARSE_BELOW, in_memory, is_sparse, to
 from workbench.datasets.kinds import content_hash, kind_of
 from workbench.datasets.labels import labels_of, name_of
 from workbench.errors import UserError
-from workbench.evaluation.protocols import Nodes
+from workbench.evaluation.splits import Nodes
 
 Features = Any  # NDArray[np.float32] or scipy.sparse.csr_matrix, which carries no types
 Embeddings: TypeAlias = Any

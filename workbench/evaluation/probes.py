@@ -13,7 +13,7 @@ import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, KFold, PredefinedSplit
+from sklearn.model_selection import GridSearchCV, KFold, PredefinedSplit, ShuffleSplit
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from workbench.evaluation import logistic
 from workbench.evaluation.embeddings import Features, Nodes
-from workbench.evaluation.protocols import Split
+from workbench.evaluation.splits import Split
 
 FOLDS = 5
 PICK_EVERY = 20
@@ -37,7 +37,9 @@ class Prediction(NamedTuple):
 
 # The products of these probes are small: threads that wait for one another cost more than they save.
 @threadpool_limits.wrap(limits=1)
-def liblinear(x: Features, known: Nodes, split: Split, classes: int, grid: Sequence[float]) -> Prediction:
+def liblinear(
+    x: Features, known: Nodes, split: Split, classes: int, grid: Sequence[float], halves: bool = False
+) -> Prediction:
     """One-vs-rest logistic regression by scikit-learn's liblinear, C chosen as the split allows.
 
     Args:
@@ -47,10 +49,11 @@ def liblinear(x: Features, known: Nodes, split: Split, classes: int, grid: Seque
             part exactly as in GRACE's release (targets one-hot, hence unstratified folds and exact-match scores).
         classes: how many there are; one without a training node is never predicted.
         grid: values of C to choose from, ascending.
+        halves: without a validation part, choose on random halves of the training part, as BGRL's release does.
     """
     # the primal solver draws nothing, but scikit-learn would take an unused number from the global generator
     model = OneVsRestClassifier(LogisticRegression(solver="liblinear", random_state=0))
-    tuned, options = split.train, dict[str, Any](cv=FOLDS)
+    tuned, options = split.train, dict[str, Any](cv=_inside(halves))
     if split.validation is not None:
         tuned = np.concatenate([split.train, split.validation])
         part = np.repeat([-1, 0], [split.train.size, split.validation.size])
@@ -68,13 +71,15 @@ def _accuracy(model: OneVsRestClassifier, x: Features, targets: NDArray[np.bool_
 
 
 @threadpool_limits.wrap(limits=1)
-def fast(x: Features, known: Nodes, split: Split, classes: int, grid: Sequence[float]) -> Prediction:
+def fast(
+    x: Features, known: Nodes, split: Split, classes: int, grid: Sequence[float], halves: bool = False
+) -> Prediction:
     """`liblinear` with the same objective, folds and choice, every class and fold solved together (see `logistic`)."""
     targets = _one_hot(known[split.train], classes)
     count = split.train.size
     masks = [np.ones(count, dtype=bool)]
     if split.validation is None:
-        masks += [np.isin(np.arange(count), rest) for rest, _ in KFold(FOLDS).split(targets)]
+        masks += [np.isin(np.arange(count), rest) for rest, _ in _inside(halves).split(targets)]
     block = logistic.reduce(x[split.train])
     validation = None if split.validation is None else x[split.validation]
     signs = np.tile(np.where(targets, 1.0, -1.0), len(masks))
@@ -136,6 +141,11 @@ def svc(x: Features, known: Nodes, split: Split, grid: Sequence[float]) -> Predi
     search = GridSearchCV(SVC(), {"C": list(grid)}, cv=FOLDS, error_score="raise")
     search.fit(x[split.train], known[split.train])
     return Prediction(search.predict(x[split.test]), float(search.best_params_["C"]))
+
+
+def _inside(halves: bool) -> KFold | ShuffleSplit:
+    """Return how the training part is split to choose C in it."""
+    return ShuffleSplit(FOLDS, test_size=0.5, random_state=0) if halves else KFold(FOLDS)
 
 
 def _dense_where_faster(x: Features) -> Features:

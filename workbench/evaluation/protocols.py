@@ -2,29 +2,24 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from workbench import datasets
 from workbench.errors import UserError
+from workbench.evaluation.splits import FOLDS, MASKS, Nodes, Protocol, Split, Splitter
 from workbench.registry import Registry
 
 if TYPE_CHECKING:
     from workbench.datasets.kinds import Kind
 
-Nodes = NDArray[np.int64]
-
-LABELLED = ("nodes", "multiplex", "hetero", "texts", "arrays")  # kinds of data whose items a node protocol can score
-FOLDS = 10
 RANKING = ("recall@20", "ndcg@20", "recall@40", "ndcg@40")  # what a ranking is measured by
-MASKS = ("train_mask", "val_mask", "test_mask")
 RELEASED_GRID = tuple(2.0**power for power in range(-10, 10))
 # Rows of small attributes, or of a collapsed embedding, differ so little that their best C lies beyond the released.
 WIDE_GRID = tuple(2.0**power for power in range(-10, 20))
-LINEAR_LAYER: dict[str, Any] = {"probe": "linear-layer", "solvers": ("adam",), "normalise": False, "steps": 10_000}
+LAYER: dict[str, Any] = {"probe": "linear-layer", "solvers": ("adam",), "normalise": False}
+LINEAR_LAYER = {**LAYER, "steps": 10_000}
 SVC: dict[str, Any] = {
     "kinds": ("graph-sets",),
     "probe": "svc",
@@ -33,81 +28,6 @@ SVC: dict[str, Any] = {
     "deviation": "population",
     "folds": True,
 }
-
-
-@dataclass(frozen=True)
-class Split:
-    """Items of the parts of one split; `validation` is None where the protocol tunes inside the training part."""
-
-    train: Nodes
-    validation: Nodes | None
-    test: Nodes
-
-
-Splitter = Callable[[Any, int, np.random.Generator], Split]
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """One way to score an embedding.
-
-    With `all_classes` macro F1 averages over every class of the graph, a class neither present nor predicted counting 0
-    (as one-hot targets do in scikit-learn), else over the classes present or predicted in the test part.
-    """
-
-    name: str
-    description: str  # one paragraph for a reader
-    source: str  # who evaluates like this
-    splitter: Splitter  # makes split number i of data from a generator; not asked by a protocol that ranks
-    kinds: tuple[str, ...] = LABELLED  # of data that it scores
-    flawed: str | None = None  # the sentence that must stand beside its numbers
-    probe: Literal["logistic", "linear-layer", "svc", "ranking"] = "logistic"  # of which "ranking" is none
-    solvers: tuple[str, ...] = ("fast", "liblinear")  # what can fit the probe, the usual one first
-    normalise: bool = True  # divide each embedding by its L2 norm first
-    picks_on_test: bool = False  # the test part, not the validation part, picks the step of a linear layer: a flaw
-    all_classes: bool = False
-    deviation: Literal["population", "sample"] = "sample"  # which standard deviation over the splits is reported
-    steps: int | None = None  # gradient steps of a linear layer, None for other probes
-    least_nodes: int = 50  # labelled ones that it wants
-    drawn: bool = True  # splits are drawn at random; False: they come with the graph
-    folds: bool = False  # splits are the folds of one assignment: all share one draw, and there are ten at most
-    grid: tuple[float, ...] = ()  # values of C, ascending, that logistic regression or a SVC chooses among
-
-    def splits(self, graph: Any, count: int = 10, seed: int = 0) -> list[Split]:
-        """Return the first `count` splits of labelled data; split i depends on the seed and on i only.
-
-        Items with a negative label belong to no part. Where splits come with the graph, it may have fewer.
-        """
-        if (labelled := int((datasets.labels_of(graph) >= 0).sum())) < self.least_nodes:
-            items = datasets.kind_of(graph).items[0]
-            raise UserError(
-                f"protocol {self.name!r} wants at least {self.least_nodes} labelled {items} (5 to train on) and "
-                f"{datasets.name_of(graph)} has {labelled}; clustering() and neighbours() need no training part"
-            )
-        if not isinstance(count, int) or count < 1:
-            raise UserError(f"splits must be a whole number from 1, not {count!r}")
-        if not isinstance(seed, int) or seed < 0:
-            raise UserError(f"seed of the splits must be a whole number from 0, not {seed!r}")
-        if not self.drawn:
-            count = min(count, public_splits(graph))
-        from workbench.randomness import Randomness
-
-        parts = []
-        for number in range(min(count, FOLDS) if self.folds else count):
-            stream = Randomness(seed).integer(f"split {0 if self.folds else number}")
-            parts.append(self.splitter(graph, number, np.random.default_rng(stream)))
-            _check(self.name, graph, parts[-1])
-        return parts
-
-    def refusal(self, graph: Any) -> UserError | None:
-        """Return why data can't be split so, None where they can."""
-        try:
-            if self.probe != "ranking":  # what is held out comes with the data
-                self.splits(graph, 1)
-            return None
-        except UserError as error:
-            return error
-
 
 _PROTOCOLS: Registry[Protocol] = Registry("protocol")
 names = _PROTOCOLS.names
@@ -163,6 +83,23 @@ def _random_10_90(graph: Any, number: int, draw: np.random.Generator) -> Split:
 
 
 @protocol(
+    "random-20-80",
+    source="the BGRL release (Thakoor et al., 2022), taken over by the SGRL release",
+    halves=True,
+    grid=(*RELEASED_GRID, 2.0**10),
+)
+def _random_20_80(graph: Any, number: int, draw: np.random.Generator) -> Split:
+    """20 % of the nodes train the probe of random-10-90, twice its labels, and 80 % test it; not stratified.
+
+    C is chosen from 2^-10 .. 2^10 on five random halves of the training part, each fitted on the other half; here they
+    are drawn by a fixed seed.
+    """
+    nodes = _shuffled(graph, draw)
+    tested = math.ceil(0.8 * nodes.size)
+    return Split(train=nodes[tested:], validation=None, test=nodes[:tested])
+
+
+@protocol(
     "random-10-10-80",
     source="this workbench; the shares that the literature after PyGCL states",
     grid=WIDE_GRID,
@@ -172,6 +109,13 @@ def _random_10_90(graph: Any, number: int, draw: np.random.Generator) -> Split:
     source="this workbench; PyGCL's LREvaluator on the shares that the literature after it states",
     description="The splits of random-10-10-80, the linear layer of pygcl-swapped: the validation part picks the step.",
     **LINEAR_LAYER,
+)
+@protocol(
+    "linear-gca",
+    source="the GCA release (Zhu et al., 2021), taken over by ProGCL's and CSGCL's; they draw new splits at each call",
+    description="As linear-10-10-80, with the same splits, but the layer is trained for 3,000 steps.",
+    **LAYER,
+    steps=3_000,
 )
 @protocol(
     "best-on-test",
@@ -227,16 +171,6 @@ def _public(graph: Any, number: int, draw: np.random.Generator) -> Split:
     return Split(*(np.flatnonzero((mask if mask.ndim == 1 else mask[:, number]) & labelled) for mask in masks))
 
 
-def public_splits(graph: Any) -> int:
-    """Return how many splits come with a graph; a UserError names the mask that is missing."""
-    if missing := [name for name in MASKS if graph.get(name) is None]:
-        raise UserError(
-            f"protocol 'public' needs the masks of a published split and {datasets.name_of(graph)} has no "
-            f"{' and no '.join(missing)}; use 'random-10-10-80', which draws its own splits"
-        )
-    return min((graph[name].size(1) for name in MASKS if graph[name].dim() == 2), default=1)
-
-
 @protocol(
     "svc-10-folds",
     source="the InfoGraph release (Sun et al., 2020), and GraphCL's after it",
@@ -284,13 +218,3 @@ def _full_ranking(data: Any, number: int, draw: np.random.Generator) -> Split:
 
 def _shuffled(graph: Any, draw: np.random.Generator) -> Nodes:
     return draw.permutation(np.flatnonzero(datasets.labels_of(graph) >= 0))
-
-
-def _check(name: str, graph: Any, split: Split) -> None:
-    called, parts = datasets.name_of(graph), [split.train, split.validation, split.test]
-    for part, nodes in zip(("training", "validation", "test"), parts, strict=True):
-        if nodes is not None and nodes.size == 0:
-            raise UserError(f"protocol {name!r} finds no labelled node in the {part} part of {called}")
-    together = np.concatenate([nodes for nodes in parts if nodes is not None])
-    if np.unique(together).size < together.size:
-        raise UserError(f"protocol {name!r}: a node of {called} is in two parts of one split, which leaks labels")

@@ -16,7 +16,7 @@ from workbench.datasets.kinds import content_hash, kind_of
 from workbench.errors import UserError, unknown
 from workbench.evaluation import cache, probes, protocols, ranking
 from workbench.evaluation.embeddings import Embeddings, Features, by_item, compact_labels, labels_of, matrix_of
-from workbench.evaluation.protocols import Protocol, Split
+from workbench.evaluation.splits import Protocol, Split, public_splits
 from workbench.randomness import Randomness
 
 VERSION = 2  # raise it when a change of this package changes numbers: stored scores of an older version are not reused
@@ -243,7 +243,7 @@ def _probed(
             predicted, chosen = probes.svc(x, known, split, rules.grid)
         else:
             solve = probes.fast if solver == "fast" else probes.liblinear
-            predicted, chosen = solve(x, known, split, classes, rules.grid)
+            predicted, chosen = solve(x, known, split, classes, rules.grid, rules.halves)
         wanted = truth[split.test]
         macro_f1 = f1_score(wanted, predicted, average="macro", labels=averaged, zero_division=0)
         rows.append(
@@ -272,7 +272,7 @@ def _over(rules: Protocol, graph: Any, count: int) -> str:
         what = "folds"
     elif rules.drawn:
         what = "random splits" if count > 1 else "random split"
-    elif (available := protocols.public_splits(graph)) == 1:
+    elif (available := public_splits(graph)) == 1:
         return "the one public split"
     else:
         what = f"of {available} public splits"

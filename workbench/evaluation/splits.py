@@ -1,0 +1,112 @@
+"""What a protocol is: the parts of a split, and how a probe is trained, tuned and reported on them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench import datasets
+from workbench.errors import UserError
+
+Nodes = NDArray[np.int64]
+
+LABELLED = ("nodes", "multiplex", "hetero", "texts", "arrays")  # kinds of data whose items a node protocol can score
+FOLDS = 10
+MASKS = ("train_mask", "val_mask", "test_mask")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Items of the parts of one split; `validation` is None where the protocol tunes inside the training part."""
+
+    train: Nodes
+    validation: Nodes | None
+    test: Nodes
+
+
+Splitter = Callable[[Any, int, np.random.Generator], Split]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One way to score an embedding.
+
+    With `all_classes` macro F1 averages over every class of the graph, a class neither present nor predicted counting 0
+    (as one-hot targets do in scikit-learn), else over the classes present or predicted in the test part.
+    """
+
+    name: str
+    description: str  # one paragraph for a reader
+    source: str  # who evaluates like this
+    splitter: Splitter  # makes split number i of data from a generator; not asked by a protocol that ranks
+    kinds: tuple[str, ...] = LABELLED  # of data that it scores
+    flawed: str | None = None  # the sentence that must stand beside its numbers
+    probe: Literal["logistic", "linear-layer", "svc", "ranking"] = "logistic"  # of which "ranking" is none
+    solvers: tuple[str, ...] = ("fast", "liblinear")  # what can fit the probe, the usual one first
+    normalise: bool = True  # divide each embedding by its L2 norm first
+    picks_on_test: bool = False  # the test part, not the validation part, picks the step of a linear layer: a flaw
+    all_classes: bool = False
+    deviation: Literal["population", "sample"] = "sample"  # which standard deviation over the splits is reported
+    steps: int | None = None  # gradient steps of a linear layer, None for other probes
+    least_nodes: int = 50  # labelled ones that it wants
+    drawn: bool = True  # splits are drawn at random; False: they come with the graph
+    folds: bool = False  # splits are the folds of one assignment: all share one draw, and there are ten at most
+    halves: bool = False  # C is chosen on five random halves of the training part, not on five folds
+    grid: tuple[float, ...] = ()  # values of C, ascending, that logistic regression or a SVC chooses among
+
+    def splits(self, graph: Any, count: int = 10, seed: int = 0) -> list[Split]:
+        """Return the first `count` splits of labelled data; split i depends on the seed and on i only.
+
+        Items with a negative label belong to no part. Where splits come with the graph, it may have fewer.
+        """
+        if (labelled := int((datasets.labels_of(graph) >= 0).sum())) < self.least_nodes:
+            items = datasets.kind_of(graph).items[0]
+            raise UserError(
+                f"protocol {self.name!r} wants at least {self.least_nodes} labelled {items} (5 to train on) and "
+                f"{datasets.name_of(graph)} has {labelled}; clustering() and neighbours() need no training part"
+            )
+        if not isinstance(count, int) or count < 1:
+            raise UserError(f"splits must be a whole number from 1, not {count!r}")
+        if not isinstance(seed, int) or seed < 0:
+            raise UserError(f"seed of the splits must be a whole number from 0, not {seed!r}")
+        if not self.drawn:
+            count = min(count, public_splits(graph))
+        from workbench.randomness import Randomness
+
+        parts = []
+        for number in range(min(count, FOLDS) if self.folds else count):
+            stream = Randomness(seed).integer(f"split {0 if self.folds else number}")
+            parts.append(self.splitter(graph, number, np.random.default_rng(stream)))
+            _check(self.name, graph, parts[-1])
+        return parts
+
+    def refusal(self, graph: Any) -> UserError | None:
+        """Return why data can't be split so, None where they can."""
+        try:
+            if self.probe != "ranking":  # what is held out comes with the data
+                self.splits(graph, 1)
+            return None
+        except UserError as error:
+            return error
+
+
+def public_splits(graph: Any) -> int:
+    """Return how many splits come with a graph; a UserError names the mask that is missing."""
+    if missing := [name for name in MASKS if graph.get(name) is None]:
+        raise UserError(
+            f"protocol 'public' needs the masks of a published split and {datasets.name_of(graph)} has no "
+            f"{' and no '.join(missing)}; use 'random-10-10-80', which draws its own splits"
+        )
+    return min((graph[name].size(1) for name in MASKS if graph[name].dim() == 2), default=1)
+
+
+def _check(name: str, graph: Any, split: Split) -> None:
+    called, parts = datasets.name_of(graph), [split.train, split.validation, split.test]
+    for part, nodes in zip(("training", "validation", "test"), parts, strict=True):
+        if nodes is not None and nodes.size == 0:
+            raise UserError(f"protocol {name!r} finds no labelled node in the {part} part of {called}")
+    together = np.concatenate([nodes for nodes in parts if nodes is not None])
+    if np.unique(together).size < together.size:
+        raise UserError(f"protocol {name!r}: a node of {called} is in two parts of one split, which leaks labels")
