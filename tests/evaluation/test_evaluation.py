@@ -91,14 +91,16 @@ DRAWN = [*LAYERS, "random-10-10-80", "random-10-90", "random-20-80"]
 
 
 def test_the_protocols_state_what_they_are() -> None:
-    assert protocols.names() == sorted([*DRAWN, "public", "full-ranking", "svc-10-folds", "svc-10-folds-graphmae"])
+    assert protocols.names() == sorted(
+        [*DRAWN, "public", "linear-public", "full-ranking", "svc-10-folds", "svc-10-folds-graphmae"]
+    )
     for name in protocols.names():
         rules = protocols.get(name)
         assert rules.name == name and len(rules.description) > 40 and rules.source
     assert [name for name in protocols.names() if protocols.get(name).flawed] == ["best-on-test", "pygcl-swapped"]
     assert [name for name in protocols.names() if protocols.get(name).picks_on_test] == ["best-on-test"]
-    for name in LAYERS:
-        rules, steps = protocols.get(name), 3_000 if name == "linear-gca" else 10_000
+    for name in [*LAYERS, "linear-public"]:
+        rules, steps = protocols.get(name), {"linear-gca": 3_000, "linear-public": 2_000}.get(name, 10_000)
         assert (rules.probe, rules.solvers, rules.steps) == ("linear-layer", ("adam",), steps) and not rules.normalise
     assert [2.0**power for power in range(-10, 10)] == GRID
     assert list(protocols.get("random-20-80").grid) == [*GRID, 2.0**10]
@@ -345,14 +347,16 @@ def test_one_class_in_training_is_predicted_everywhere(noisy: tuple) -> None:
             assert (probe(x, y, single, 3, COARSE).classes == 1).all()
 
 
-def course(x: torch.Tensor, y: torch.Tensor, train: np.ndarray, steps: int, seed: int) -> dict[int, torch.Tensor]:
+def course(
+    x: torch.Tensor, y: torch.Tensor, train: np.ndarray, steps: int, seed: int, decay: float = 0.0
+) -> dict[int, torch.Tensor]:
     """Class of each node [nodes] after every 20th step of PyGCL's layer, as its release trains it."""
     draw = torch.Generator().manual_seed(seed)
     layer = torch.nn.Linear(12, 3)
     with torch.no_grad():
         torch.nn.init.xavier_uniform_(layer.weight, generator=draw)
         layer.bias.uniform_(-(12**-0.5), 12**-0.5, generator=draw)
-    optimiser = torch.optim.Adam(layer.parameters(), lr=0.01)
+    optimiser = torch.optim.Adam(layer.parameters(), lr=0.01, weight_decay=decay)
     said = {}
     for step in range(1, steps + 1):
         optimiser.zero_grad()
@@ -376,6 +380,20 @@ def test_the_linear_layer_is_the_one_of_pygcl(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(probes, "SPARSE_STEP_BELOW", limit)
         found = probes.linear_layer(features, y.numpy(), split, 3, steps=300, seed=11)
         assert found.chosen == chosen and np.array_equal(found.classes, said)
+
+
+def test_several_weight_decays_are_several_layers_among_whose_steps_the_validation_part_picks() -> None:
+    graph = labelled_graph(nodes=200, noise=2.0)
+    split, y = protocols.get("linear-10-10-80").splits(graph, 1)[0], graph.y
+    courses = [course(graph.x, y, split.train, 100, 5, decay) for decay in (0.0, 0.3, 1.0)]
+    right = [(int((c == y)[split.validation].sum()), c[split.test]) for one in courses for c in one.values()]
+    wanted = max(right, key=lambda pair: pair[0])[1]
+    found = probes.linear_layer(graph.x.numpy(), y.numpy(), split, 3, 100, 5, (0.0, 0.3, 1.0))
+    assert np.array_equal(found.classes, wanted)
+    alone = [
+        probes.linear_layer(graph.x.numpy(), y.numpy(), split, 3, 100, 5, (decay,)).classes for decay in (0.0, 1.0)
+    ]
+    assert not np.array_equal(*alone)
 
 
 def test_best_on_test_reports_the_highest_accuracy_that_the_layer_passed_through() -> None:

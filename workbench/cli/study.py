@@ -122,9 +122,9 @@ def _run(args: Namespace) -> int:
 
 
 def write_page(args: Namespace) -> None:
-    """Write the page of all claims."""
-    path = wb.studies.report.write(folder_of(args))
-    show(args, {"page": path}, path)
+    """Write the pages of all claims and of the leaderboard."""
+    pages = [part.write(folder_of(args)) for part in (wb.studies.report, wb.studies.leaderboard)]
+    show(args, {"pages": pages}, "\n".join(map(str, pages)))
 
 
 def _report(args: Namespace) -> None:

@@ -102,36 +102,35 @@ def fast(
     return Prediction(_scores(x[split.test], best[2], constant[0]).argmax(axis=1), best[1])
 
 
-def linear_layer(x: Features, known: Nodes, split: Split, classes: int, steps: int, seed: int) -> Prediction:
+def linear_layer(
+    x: Features, known: Nodes, split: Split, classes: int, steps: int, seed: int, decays: Sequence[float] = (0.0,)
+) -> Prediction:
     """One linear layer by full-batch Adam, the step picked on the validation part (PyGCL's LREvaluator).
 
-    Arguments as for `liblinear`; steps: gradient steps, at least 20. seed: of the initial weights.
+    Arguments as for `liblinear`; steps: gradient steps, at least 20. seed: of the initial weights. decays: weight
+    decays, with each of which a layer is trained from there; the validation part picks among their steps as well.
     """
     assert split.validation is not None
-    draw = torch.Generator().manual_seed(seed)
-    weight, bias = torch.empty(classes, x.shape[1]), torch.empty(classes, 1)
-    torch.nn.init.xavier_uniform_(weight, generator=draw)
-    bias.uniform_(-(x.shape[1] ** -0.5), x.shape[1] ** -0.5, generator=draw)  # torch.nn.Linear's own
-    parts = (x[nodes] for nodes in (split.train, split.validation, split.test))
-    train, picking, test = map(_dense_where_faster, parts)
+    train, picking, test = (_dense_where_faster(x[nodes]) for nodes in (split.train, split.validation, split.test))
     targets = torch.from_numpy(_one_hot(known[split.train], classes)).float().T
     wanted = torch.from_numpy(known[split.validation])
-
-    def outputs(x: Features) -> Tensor:
-        return _times(weight, x.T) + bias
-
-    optimiser = torch.optim.Adam([weight, bias], lr=0.01, fused=True)
     best, chosen, said = 0, 0, torch.zeros(split.test.size, dtype=torch.int64)
-    for step in range(1, steps + 1):
-        # the gradient of the mean log-softmax loss, written out class by row: several times faster than autograd's
-        # node by row for a layer with so few classes
-        error = (torch.softmax(outputs(train), dim=0) - targets) / targets.size(1)
-        weight.grad, bias.grad = _times(error, train), error.sum(dim=1, keepdim=True)
-        optimiser.step()
-        if step % PICK_EVERY == 0:
-            right = int((outputs(picking).argmax(dim=0) == wanted).sum())
-            if right > best:
-                best, chosen, said = right, step, outputs(test).argmax(dim=0)
+    for decay in decays:
+        draw = torch.Generator().manual_seed(seed)
+        weight, bias = torch.empty(classes, x.shape[1]), torch.empty(classes, 1)
+        torch.nn.init.xavier_uniform_(weight, generator=draw)
+        bias.uniform_(-(x.shape[1] ** -0.5), x.shape[1] ** -0.5, generator=draw)  # torch.nn.Linear's own
+        optimiser = torch.optim.Adam([weight, bias], lr=0.01, weight_decay=decay, fused=True)
+        for step in range(1, steps + 1):
+            # the gradient of the mean log-softmax loss, written out class by row: several times faster than autograd's
+            # node by row for a layer with so few classes
+            error = (torch.softmax(_times(weight, train.T) + bias, dim=0) - targets) / targets.size(1)
+            weight.grad, bias.grad = _times(error, train), error.sum(dim=1, keepdim=True)
+            optimiser.step()
+            if step % PICK_EVERY == 0:
+                right = int(((_times(weight, picking.T) + bias).argmax(dim=0) == wanted).sum())
+                if right > best:
+                    best, chosen, said = right, step, (_times(weight, test.T) + bias).argmax(dim=0)
     return Prediction(said.numpy(), float(chosen))
 
 

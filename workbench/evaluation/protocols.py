@@ -164,6 +164,18 @@ def _pygcl_swapped(graph: Any, number: int, draw: np.random.Generator) -> Split:
     drawn=False,
     grid=WIDE_GRID,
 )
+@protocol(
+    "linear-public",
+    source="the CCA-SSG release (Zhang et al., 2021), which sets the weight decay by graph",
+    description="The published split, and the linear layer of linear-10-10-80 trained for 2,000 steps with a weight "
+    "decay of 1e-4 and again of 1e-2; the validation part picks among the steps of both.",
+    kinds=("nodes", "texts"),
+    least_nodes=1,
+    drawn=False,
+    **LAYER,
+    steps=2_000,
+    decays=(1e-4, 1e-2),
+)
 def _public(graph: Any, number: int, draw: np.random.Generator) -> Split:
     """The split, or splits, published with the graph; the probe and the choice of C are those of random-10-10-80."""
     masks = (np.asarray(graph[name].cpu(), dtype=bool) for name in MASKS)

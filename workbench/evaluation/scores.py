@@ -238,7 +238,7 @@ def _probed(
         if steps is not None:
             tuned = replace(split, validation=split.test) if rules.picks_on_test else split
             start = Randomness(seed).integer(f"probe {number}")
-            predicted, chosen = probes.linear_layer(x, known, tuned, classes, steps, start)
+            predicted, chosen = probes.linear_layer(x, known, tuned, classes, steps, start, rules.decays)
         elif rules.probe == "svc":
             predicted, chosen = probes.svc(x, known, split, rules.grid)
         else:

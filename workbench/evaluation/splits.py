@@ -50,6 +50,7 @@ class Protocol:
     all_classes: bool = False
     deviation: Literal["population", "sample"] = "sample"  # which standard deviation over the splits is reported
     steps: int | None = None  # gradient steps of a linear layer, None for other probes
+    decays: tuple[float, ...] = (0.0,)  # weight decays that a linear layer is trained with, in turn
     least_nodes: int = 50  # labelled ones that it wants
     drawn: bool = True  # splits are drawn at random; False: they come with the graph
     folds: bool = False  # splits are the folds of one assignment: all share one draw, and there are ten at most
@@ -96,7 +97,7 @@ def public_splits(graph: Any) -> int:
     """Return how many splits come with a graph; a UserError names the mask that is missing."""
     if missing := [name for name in MASKS if graph.get(name) is None]:
         raise UserError(
-            f"protocol 'public' needs the masks of a published split and {datasets.name_of(graph)} has no "
+            f"a published split needs its masks and {datasets.name_of(graph)} has no "
             f"{' and no '.join(missing)}; use 'random-10-10-80', which draws its own splits"
         )
     return min((graph[name].size(1) for name in MASKS if graph[name].dim() == 2), default=1)

@@ -2,7 +2,7 @@
 
 from workbench.plots.agreement import agreement_chart, agreement_maps, confusion_change, side_by_side
 from workbench.plots.contrast import pulled_and_pushed
-from workbench.plots.cost import cost_chart
+from workbench.plots.cost import cost_chart, gains_chart
 from workbench.plots.losses import loss_curves
 from workbench.plots.maps import embedding_epochs, embedding_map
 from workbench.plots.negatives import audit_chart, negative_cosines, negative_map
@@ -26,6 +26,7 @@ __all__ = [
     "difference_chart",
     "embedding_epochs",
     "embedding_map",
+    "gains_chart",
     "loss_curves",
     "negative_cosines",
     "negative_map",

@@ -10,16 +10,28 @@ from workbench.studies import published, study
 from workbench.studies.study import Claim, Condition, Study, load, names
 
 if TYPE_CHECKING:
-    from workbench.studies import execute, report, results, verdicts
+    from workbench.studies import execute, leaderboard, report, results, verdicts
     from workbench.studies.execute import run
     from workbench.studies.results import read, summary
     from workbench.studies.verdicts import claims, differences
 
 _LAZY = {
-    **{name: f"{name}:" for name in ("execute", "report", "results", "verdicts")},
+    **{name: f"{name}:" for name in ("execute", "leaderboard", "report", "results", "verdicts")},
     **{"run": "execute:run", "read": "results:read", "summary": "results:summary"},
     **{name: f"verdicts:{name}" for name in ("claims", "differences")},
 }
 __getattr__ = lazily(__name__, {name: f"{__name__}.{home}" for name, home in _LAZY.items()})
-__all__ = ["Claim", "Condition", "Study", "claims", "differences", "execute", "load", "names", "published", "read"]
+__all__ = [
+    "Claim",
+    "Condition",
+    "Study",
+    "claims",
+    "differences",
+    "execute",
+    "leaderboard",
+    "load",
+    "names",
+    "published",
+    "read",
+]
 __all__ += ["report", "results", "run", "study", "summary", "verdicts"]

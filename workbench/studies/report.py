@@ -125,7 +125,7 @@ def study(study: Study, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {name: table for name, table in tables.items() if len(table)}
 
 
-def _markdown(heads: str, rows: Iterable[Iterable[Any]]) -> str:
+def markdown(heads: str, rows: Iterable[Iterable[Any]]) -> str:
     """Write a table, its heads being parted by bars."""
     lines = [f"| {' | '.join(map(str, line))} |" for line in rows]
     return "\n".join([f"| {heads} |", "|---" * (heads.count("|") + 1) + "|", *lines])
@@ -139,7 +139,7 @@ def _numbers(judged: Iterable[tuple[Cell, Verdict]]) -> list[str]:
             rows.append((*facts, _marked(verdict.word), verdict.reason))
         else:
             away.append(f"{cell.method} on {cell.graph} {_published(cell)}")
-    shown = _markdown("claim | published | protocol | ours | verdict | why", rows)
+    shown = markdown("claim | published | protocol | ours | verdict | why", rows)
     left = f"Not run here, since the method is not in the workbench: {'; '.join(away)}."
     return [shown] * bool(rows) + [left] * bool(away)
 
@@ -168,7 +168,7 @@ def _sentence(claim: Claim, table: pd.DataFrame) -> list[str]:
             value = "–" if row.value != row.value else f"{row.value:.2f} {row.unit}"
         rows.append((row.data, f"{row.first} {sign} {row.second}", row.seeds, value, _marked(row.verdict)))
     title = f"**{claim.says}** ({claim.source}){' ' * bool(claim.note)}{claim.note}"
-    shown = _markdown("graph | held against each other | seeds | value | verdict", rows)
+    shown = markdown("graph | held against each other | seeds | value | verdict", rows)
     return [title, shown if rows else "Not run here."]
 
 
@@ -182,7 +182,7 @@ def _curves(rows: pd.DataFrame) -> list[str]:
     heads = "graph | method | accuracy untrained, % | in the end, % | FLAWED: best on the way, % | seconds | peak MiB"
     lines = [(*key, *(f"{value:.1f}" for value in numbers), f"{mib:,.0f}") for key, *numbers, mib in means.itertuples()]
     flaw = "The best on the way is picked by test accuracy: flawed, an upper bound that nobody could have chosen."
-    return [f"Courses of these trainings, means over seeds. {flaw}", _markdown(heads, lines)]
+    return [f"Courses of these trainings, means over seeds. {flaw}", markdown(heads, lines)]
 
 
 def _switches(folder: Path) -> list[str]:
@@ -196,7 +196,7 @@ def _switches(folder: Path) -> list[str]:
         "One change at a time against what the release does, each training with the quick preset, accuracy by "
         f"{protocols}, mean difference with its 95 % t interval over training seeds, percentage "
         "points. The last row of each graph is the release against its own untrained encoder.",
-        _markdown("method | graph | switch | seeds | difference | verdict", lines),
+        markdown("method | graph | switch | seeds | difference | verdict", lines),
     ]
 
 
@@ -214,7 +214,7 @@ def _lens(rows: pd.DataFrame) -> list[str]:
             first, ways = both.iloc[0], both.sort_values("normalised", ascending=False).itertuples()
             scores = [f"**{way.accuracy:.1f}**" if way.own else f"{way.accuracy:.1f}" for way in ways]
             lines.append((f"{name}{' (flawed)' * bool(first['flawed'])}", first["solver"], *scores))
-        shown = _markdown("protocol | probe | rows divided by their norm, % | rows as they are, %", lines)
+        shown = markdown("protocol | probe | rows divided by their norm, % | rows as they are, %", lines)
         sections += [f"`{method}/{graph}`, training seeds: {part['training seeds'].max()}", shown]
     flaws = table[table["flawed"] != ""].drop_duplicates("protocol")
     return [*sections, "\n".join(f"- `{row.protocol}` is flawed: {row.flawed}." for row in flaws.itertuples())]
@@ -238,7 +238,7 @@ def _costs(costs: pd.DataFrame) -> list[str]:
     return [
         "Released presets. The machine did other work meanwhile, which only adds to the seconds: the least is nearest "
         "to what a training takes.",
-        _markdown("method | graph | seeds finished | epochs | seconds, least – most | peak MiB | device", rows),
+        markdown("method | graph | seeds finished | epochs | seconds, least – most | peak MiB | device", rows),
     ]
 
 
@@ -251,7 +251,7 @@ def _accuracy(rows: pd.DataFrame) -> str:
     for key, seeds in means.groupby(["data", "protocol", "condition"]):
         spreads = _number(seeds["mean"].std(), 2), _number((seeds["std"] ** 2).mean() ** 0.5, 2)
         lines.append((*key, len(seeds), _number(seeds["mean"].mean()), *spreads))
-    return _markdown(
+    return markdown(
         "graph | protocol | condition | seeds | accuracy, % | spread over seeds | spread over splits", lines
     )
 

@@ -1,5 +1,6 @@
 """Widgets for a notebook: they wire functions and figures together and compute nothing of their own."""
 
+from workbench.widgets.board import Leaderboard, leaderboard
 from workbench.widgets.comparison import Comparison, comparison
 from workbench.widgets.explorer import EmbeddingExplorer, embedding_explorer
 from workbench.widgets.first import FirstLook, first_look
@@ -14,6 +15,7 @@ __all__ = [
     "Comparison",
     "EmbeddingExplorer",
     "FirstLook",
+    "Leaderboard",
     "Microscope",
     "Report",
     "RuleExplorer",
@@ -22,6 +24,7 @@ __all__ = [
     "comparison",
     "embedding_explorer",
     "first_look",
+    "leaderboard",
     "microscope",
     "rule_explorer",
     "runs_table",

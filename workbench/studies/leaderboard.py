@@ -1,0 +1,215 @@
+"""The leaderboard: what each training gains over the best of what trains nothing, at what cost, how surely."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.errors import unknown
+from workbench.evaluation.baselines import BASELINES
+from workbench.studies import results, verdicts
+from workbench.studies.report import markdown
+from workbench.studies.study import Condition, Study, load
+
+NAME = "leaderboard"
+PAGE = "leaderboard.md"
+PICTURE = "../pictures/leaderboard.png"
+COLUMNS = ["data", "name", "kind", "preset", "accuracy", "macro F1", "spread over splits", "training seeds"]
+COLUMNS += ["spread over seeds", "seconds", "peak MiB", "protocol", "solver", "floor", "over floor", "low", "high"]
+COLUMNS += ["verdict", "over untrained", "call"]
+
+
+def board(rows: pd.DataFrame, protocol: str | None = None, study: Study | None = None) -> pd.DataFrame:
+    """Return what every training came to beside the best of what trains nothing on its graph.
+
+    Args:
+        rows: the long table of the study. protocol: whose scores count, of graphs that have none by it none; None for
+            the study's first. study: None for the one called "leaderboard".
+
+    Returns:
+        One row per graph and baseline, untrained encoder or training, as `workbench.compare` does, and further: data;
+        preset; floor, the baseline with the highest accuracy there, raw attributes among them; over floor, accuracy
+        minus the floor's on the same splits, percentage points, with low and high, the ends of its 95 % t interval over
+        training seeds (nan for one seed); verdict, what that interval means, see `verdicts.said`; over untrained,
+        accuracy minus that of the same encoder before training, paired over the seeds; call, the Python that trains it.
+
+    The floor is picked by its mean over the test parts, which favours it. A UserError says that the protocol is none of
+    the study's.
+    """
+    study = study or load(NAME)
+    protocol = protocol or study.protocols[0]
+    if protocol not in study.protocols:
+        raise unknown("protocol", protocol, study.protocols, f"of study {study.name!r}")
+    known = {condition.name: condition for condition in study.conditions}
+    lines: list[dict[str, Any]] = []
+    for data, part in rows[rows["protocol"] == protocol].groupby("data", sort=False):
+        trainings = results.wide(part, protocol)
+        floors = trainings[trainings["kind"] == "baseline"].set_index("condition")["accuracy"]
+        floor = str(floors.idxmax()) if len(floors) else ""
+        pairs = [(name, floor) for name in trainings["condition"].unique()]
+        pairs += [(name, f"untrained {known[name].method}") for name in known]
+        gains = verdicts.paired(part, pairs, protocol).set_index(["first", "second"])
+        for (name, kind), group in trainings.groupby(["condition", "kind"], sort=False):
+            mean, seeds = float(group["accuracy"].mean()), int(group["seed"].notna().sum())
+            condition = known.get(name)
+            if kind == "trained" and condition is None:
+                continue  # of a condition that the study no longer has
+            line = {"data": data, "name": name, "kind": kind, "accuracy": mean, "training seeds": seeds}
+            line |= {"macro F1": group["macro_f1"].mean(), "seconds": group["seconds"].mean()}
+            line |= {"spread over splits": np.sqrt((group["accuracy_std"] ** 2).mean())}
+            line |= {"spread over seeds": group["accuracy"].std(), "peak MiB": group["peak_mib"].mean()}
+            line |= {"preset": group["preset"].iloc[0], "protocol": protocol, "solver": "fast", "floor": floor}
+            line["over floor"] = mean - floors[floor] if floor else np.nan
+            if kind == "trained" and condition is not None:
+                line |= _sure(gains, name, floor) | {"call": call(condition, str(data))}
+                start = trainings.loc[trainings["condition"] == f"untrained {condition.method}", "accuracy"]
+                line["over untrained"] = mean - start.mean() if len(start) else np.nan
+            if kind == "baseline" and name in BASELINES.names():
+                line["name"] = BASELINES.get(name).label
+            lines.append(line)
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def _sure(gains: pd.DataFrame, name: str, floor: str) -> dict[str, Any]:
+    """Return the interval of a gain and what it means."""
+    if (name, floor) not in gains.index:
+        return {"low": np.nan, "high": np.nan, "verdict": verdicts.TOO_FEW}
+    gain = gains.loc[(name, floor)]
+    word = verdicts.said(gain["low"], gain["high"]) if gain["seeds"] >= verdicts.FEWEST else verdicts.TOO_FEW
+    return {"low": gain["low"], "high": gain["high"], "verdict": word}
+
+
+def call(condition: Condition, data: str) -> str:
+    """Return the Python that makes a training with seed 0."""
+    plain = {name: value for name, value in condition.overrides if "." not in name}
+    dotted = {name: value for name, value in condition.overrides if "." in name}
+    options = "".join(f", {name}={value!r}" for name, value in plain.items()) + (f", **{dotted!r}" if dotted else "")
+    fitted = f"run = wb.fit({condition.method!r}, graph, preset={condition.preset!r}, seed=0{options})"
+    return f"graph = wb.load_graph({data!r})\n{fitted}\nwb.evaluate(run, graph)"
+
+
+def unfinished(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return trainings that did not finish: data, condition, seed, epochs, asked_epochs, seconds."""
+    costs = results.costs(rows)
+    return costs.loc[costs["finished"] == 0, ["data", "condition", "seed", "epochs", "asked_epochs", "seconds"]]
+
+
+def first_words(table: pd.DataFrame) -> str:
+    """Say which methods beat the best training-free floor, on which graphs, by how much, at what cost, how surely."""
+    if table.empty:
+        return "Nothing was measured yet."
+    parts, none, few = [], [], []
+    for data, part in table.groupby("data", sort=False):
+        floor = part.loc[part["kind"] == "baseline"].nlargest(1, "accuracy")
+        beside = f"{data} ({floor['name'].iloc[0]}, {floor['accuracy'].iloc[0]:.1f} %)" if len(floor) else str(data)
+        trained = part[part["kind"] == "trained"]
+        judged = trained[trained["training seeds"] >= verdicts.FEWEST]
+        ahead = judged[judged["low"] > 0].sort_values("over floor", ascending=False)
+        if judged.empty:
+            above = trained[trained["over floor"] > 0].sort_values("over floor", ascending=False)
+            names = ", ".join(f"{row.name_} by {row.gain:.1f}" for row in _named(above)) or "none ends above it"
+            few.append(f"{beside}: {names}")
+        elif ahead.empty:
+            none.append(f"{beside}, of {len(judged)}")
+        else:
+            gains = ", ".join(
+                f"**{row.name_}** by {row.gain:.1f} [{row.low:.1f}, {row.high:.1f}] in {row.seconds:,.0f} s"
+                for row in _named(ahead)
+            )
+            parts.append(f"on {beside} {gains}, {len(ahead)} of {len(judged)} trainings")
+    words = []
+    if parts:
+        words.append(
+            "Above the best of what trains nothing, with the whole interval over training seeds, end "
+            + "; ".join(parts)
+            + "."
+        )
+    if none:
+        words.append(f"None does on {'; '.join(none)}.")
+    if few:
+        seeds = f"Fewer than {verdicts.FEWEST} seeds, which decide nothing, but end above it"
+        words.append(f"{seeds} on {'; on '.join(few)}.")
+    return " ".join(words) + (
+        " Numbers are percentage points of accuracy with 95 % t intervals, paired with the floor on the same splits; "
+        "they are not corrected for being many, and the floor is the one that does best on the test parts."
+    )
+
+
+def _named(table: pd.DataFrame) -> Any:
+    columns = {"name": "name_", "over floor": "gain"}
+    return table.rename(columns=columns)[["name_", "gain", "low", "high", "seconds"]].itertuples()
+
+
+def write(folder: Path | None = None) -> Path:
+    """Write the page of the leaderboard from its kept results and return its path."""
+    folder = folder or results.FOLDER
+    rows, study = results.read(NAME, folder), load(NAME)
+    table = board(rows, study=study)
+    others = [name for name in study.protocols[1:] if (rows["protocol"] == name).any()]
+    sections = [
+        "# Leaderboard: what training gains over what trains nothing, and what it costs",
+        first_words(table),
+        f"![Gain of each method over the best baseline of each graph]({PICTURE})",
+        "Written by `workbench study report leaderboard` from [leaderboard.csv](leaderboard.csv), which "
+        "`workbench study run leaderboard GRAPH --seeds 5 --out docs/results/leaderboard.csv` measures. "
+        f"Accuracy is by `{study.protocols[0]}`. `quick` is one setting for a small CPU, ours, not the authors'; what "
+        "is called *released* has the authors'. Seconds and memory are of the training alone, on the device of the "
+        "table, beside other work.",
+    ]
+    for data, part in table.groupby("data", sort=False):
+        sections += [f"## {data}", _of_graph(part, rows[rows["data"] == data], others)]
+    ended = unfinished(rows)
+    if len(ended):
+        lines = [
+            (row.data, row.condition, row.seed, f"{row.epochs:,} of {row.asked_epochs:,.0f}", f"{row.seconds:,.0f}")
+            for row in ended.itertuples()
+        ]
+        sections += ["## What did not finish", markdown("graph | training | seed | epochs | seconds", lines)]
+    missing = _missing(table, study)
+    sections += ["## Not run", missing] if missing else []
+    path = folder / PAGE
+    path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    return path
+
+
+def _of_graph(part: pd.DataFrame, rows: pd.DataFrame, others: list[str]) -> str:
+    """Return the table of one graph, the best first; untrained encoders stand beside their training."""
+    scored = {name: results.wide(rows[rows["protocol"] == name], name) for name in others}
+    means = {name: table.groupby("condition")["accuracy"].mean() for name, table in scored.items() if len(table)}
+    labels = {BASELINES.get(name).label: name for name in BASELINES.names()}
+    lines = []
+    shown = part[part["kind"] != "untrained"].sort_values("accuracy", ascending=False, kind="stable")
+    for row in shown.to_dict("records"):
+        trained = row["kind"] == "trained"
+        interval = f" [{row['low']:+.1f}, {row['high']:+.1f}]" if row["low"] == row["low"] else ""
+        lines.append(
+            (
+                row["name"] if trained else f"*{row['name']}*",
+                f"`{row['preset']}`" if trained else "–",
+                row["training seeds"] or "–",
+                f"{row['accuracy']:.1f} ± {row['spread over splits']:.1f}",
+                f"{row['over floor']:+.1f}{interval}",
+                f"{row['over untrained']:+.1f}" if trained else "–",
+                f"{row['seconds']:,.0f}" if trained else "–",
+                f"{row['peak MiB']:,.0f}" if trained else "–",
+                *(_percent(by.get(row["name"] if trained else labels.get(row["name"]))) for by in means.values()),
+            )
+        )
+    heads = "training | preset | seeds | accuracy, % ± over splits | over the best floor | over its untrained encoder"
+    return markdown(" | ".join([heads, "seconds", "peak MiB", *(f"`{name}`, %" for name in means)]), lines)
+
+
+def _percent(value: Any) -> str:
+    return "–" if value is None or value != value else f"{value:.1f}"
+
+
+def _missing(table: pd.DataFrame, study: Study) -> str:
+    """Say which conditions of the study have no finished training."""
+    there = {(row.data, row.name_) for row in table.rename(columns={"name": "name_"}).itertuples()}
+    lines = []
+    for data in study.data:
+        away = [c.name for c in study.conditions if data in (c.data or [data]) and (data, c.name) not in there]
+        if away:
+            lines.append(f"- {data}: {', '.join(away)}")
+    return "\n".join(lines)
