@@ -295,7 +295,7 @@ def test_mistakes_of_the_placebo_are_named(labelled: Data) -> None:
         ({"rules": "ntsc"}, "must be a list of words"),
         ({"scores": "frozen"}, "'scores' is what the conditions differ in"),
         ({"rules": ["degre(v) > 1"], **QUICK}, "unknown term 'degre'"),
-        ({"protocol": "public", "seeds": 1, **QUICK}, "needs the masks of a published split"),
+        ({"protocol": "public", "seeds": 1, **QUICK}, "a published split needs its masks"),
     ):
         with pytest.raises(UserError, match=message):
             wb.studies.run("placebo", labelled, **{"progress": False, **asked})
