@@ -47,8 +47,7 @@ def board(rows: pd.DataFrame, protocol: str | None = None, study: Study | None =
         trainings = results.wide(part, protocol)
         floors = trainings[trainings["kind"] == "baseline"].set_index("condition")["accuracy"]
         floor = str(floors.idxmax()) if len(floors) else ""
-        pairs = [(name, floor) for name in trainings["condition"].unique()]
-        pairs += [(name, f"untrained {known[name].method}") for name in known]
+        pairs = [(name, floor) for name in trainings.loc[trainings["kind"] == "trained", "condition"].unique()]
         gains = verdicts.paired(part, pairs, protocol).set_index(["first", "second"])
         for (name, kind), group in trainings.groupby(["condition", "kind"], sort=False):
             mean, seeds = float(group["accuracy"].mean()), int(group["seed"].notna().sum())
@@ -63,8 +62,10 @@ def board(rows: pd.DataFrame, protocol: str | None = None, study: Study | None =
             line["over floor"] = mean - floors[floor] if floor else np.nan
             if kind == "trained" and condition is not None:
                 line |= _sure(gains, name, floor) | {"call": call(condition, str(data))}
-                start = trainings.loc[trainings["condition"] == f"untrained {condition.method}", "accuracy"]
-                line["over untrained"] = mean - start.mean() if len(start) else np.nan
+                start = trainings[trainings["condition"] == f"untrained {condition.method}"].set_index("seed")[
+                    "accuracy"
+                ]
+                line["over untrained"] = (group.set_index("seed")["accuracy"] - start).mean()
             if kind == "baseline" and name in BASELINES.names():
                 line["name"] = BASELINES.get(name).label
             lines.append(line)
