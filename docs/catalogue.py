@@ -32,7 +32,7 @@ def markdown() -> str:
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "## Checksums of the published files (SHA-256)", "", "| file | sha256 |", "|---|---|"]
     for row in rows.values():
-        folder = "WikipediaNetwork" if "npz" in row else f"{row.get('folder')}/raw"
+        folder = row["npz"].rpartition("/")[0] if "npz" in row else f"{row.get('folder')}/raw"
         lines += [f"| `{folder}/{file}` | `{digest}` |" for file, digest in row.get("sha256", {}).items()]
     return "\n".join(lines) + "\n"
 

@@ -100,7 +100,7 @@ def test_names_hold_what_is_promised():
     promised = """cora citeseer pubmed cora-ml dblp photo computers cs physics wikics texas cornell wisconsin chameleon
         squirrel chameleon-filtered squirrel-filtered actor minesweeper tolokers airports-usa airports-europe
         airports-brazil pydocs digits karate planted mutag proteins nci1 imdb-binary imdb-multi collab lastfm
-        amazon-beauty gowalla yelp2018 amazon-book acm acm-typed dblp-heco imdb-meow rings tastes"""
+        amazon-beauty gowalla yelp2018 amazon-book acm acm-typed acm-sdcn dblp-heco dblp-sdcn imdb-meow rings tastes"""
     assert set(promised.split()) <= set(names())
 
 
