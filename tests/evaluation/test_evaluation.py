@@ -35,6 +35,7 @@ from workbench.errors import UserError
 from workbench.evaluation import (
     baselines,
     clustering,
+    clusters,
     compare,
     evaluate,
     logistic,
@@ -48,6 +49,7 @@ from workbench.evaluation.scores import Measure, Scores, matrix_of
 from workbench.evaluation.splits import Split
 from workbench.evaluation.statistics import mean_interval, nested_spread, paired_difference
 from workbench.randomness import Randomness
+from workbench.training.fit import fit
 
 GRID = list(protocols.get("random-10-90").grid)
 COARSE = (*GRID[::4], GRID[-1])  # where what is tested does not depend on how many there are
@@ -88,16 +90,16 @@ def with_masks(graph: Data, columns: int | None = None) -> Data:
 
 LAYERS = ["best-on-test", "linear-10-10-80", "linear-gca", "pygcl-swapped"]
 DRAWN = [*LAYERS, "random-10-10-80", "random-10-90", "random-20-80"]
+OTHERS = ["public", "linear-public", "full-ranking", "k-means", "k-means-best-epoch", "svc-10-folds"]
+FLAWED = ["best-on-test", "k-means-best-epoch", "pygcl-swapped"]
 
 
 def test_the_protocols_state_what_they_are() -> None:
-    assert protocols.names() == sorted(
-        [*DRAWN, "public", "linear-public", "full-ranking", "svc-10-folds", "svc-10-folds-graphmae"]
-    )
+    assert protocols.names() == sorted([*DRAWN, *OTHERS, "svc-10-folds-graphmae"])
     for name in protocols.names():
         rules = protocols.get(name)
         assert rules.name == name and len(rules.description) > 40 and rules.source
-    assert [name for name in protocols.names() if protocols.get(name).flawed] == ["best-on-test", "pygcl-swapped"]
+    assert [name for name in protocols.names() if protocols.get(name).flawed] == FLAWED
     assert [name for name in protocols.names() if protocols.get(name).picks_on_test] == ["best-on-test"]
     for name in [*LAYERS, "linear-public"]:
         rules, steps = protocols.get(name), {"linear-gca": 3_000, "linear-public": 2_000}.get(name, 10_000)
@@ -192,7 +194,10 @@ def test_every_mistake_is_one_sentence_that_says_what_to_do() -> None:
         (lambda: paired_difference([1.0, 2.0], [1.0]), "not 2 and 1"),
         (lambda: nested_spread([1.0, 2.0]), "a table [seeds, splits]"),
         (lambda: evaluate(graph.x, graph, "svc-10-folds"), "'svc-10-folds' does not score one graph"),
-        (lambda: evaluate(graph.x, graph, "full-ranking"), "protocols for it: best-on-test, linear-10-10-80"),
+        (
+            lambda: evaluate(graph.x, graph, "full-ranking"),
+            "protocols for it: best-on-test, k-means, k-means-best-epoch, linear-10-10-80",
+        ),
         (lambda: evaluate(torch.eye(3), load_graph("tastes")), "one matrix by each of the names user, item"),
         (lambda: evaluate(graph.x, load_graph("rings")), "one row per graph [200, dim] of data 'rings', not [300, 12]"),
     ]
@@ -866,12 +871,73 @@ def test_hops_of_many_columns_keep_the_largest_directions_alone() -> None:
 # clusters and neighbours
 
 
-def test_matched_accuracy_against_every_matching() -> None:
+def test_clusters_are_matched_as_the_best_of_all_matchings() -> None:
     draw = np.random.default_rng(0)
-    labels, clusters = draw.integers(0, 4, 60), draw.integers(0, 4, 60)
-    wanted = max((np.array(order)[clusters] == labels).mean() for order in itertools.permutations(range(4)))
-    assert unsupervised.matched_accuracy(labels, clusters) == pytest.approx(wanted)
-    assert unsupervised.matched_accuracy(np.array([0, 0, 1, 1]), np.array([1, 1, 1, 1])) == 0.5
+    labels, found = draw.integers(0, 4, 60), draw.integers(0, 4, 60)
+    orders = [np.array(order)[found] for order in itertools.permutations(range(4))]
+    wanted = max(orders, key=lambda order: (order == labels).mean())
+    scores = clusters.compared(labels, found)
+    assert [*scores] == list(clusters.MEASURES)
+    assert scores["accuracy"] == pytest.approx(100 * (wanted == labels).mean())
+    each = []
+    for c in range(4):
+        right = ((wanted == c) & (labels == c)).sum()
+        each.append(2 * right / ((wanted == c).sum() + (labels == c).sum()))
+    assert scores["macro_f1"] == pytest.approx(100 * np.mean(each))
+
+
+def test_a_cluster_without_a_class_and_a_class_without_a_cluster_count_as_wrong() -> None:
+    one = clusters.compared(np.array([0, 0, 1, 1]), np.array([1, 1, 1, 1]))
+    assert one == pytest.approx({"accuracy": 50, "nmi": 0, "ari": 0, "macro_f1": 100 * (2 / 3) / 2})
+    assert clusters.matched(np.array([5, 5, 5]), np.array([2, 0, 2])).tolist() == [5, -1, 5]
+
+
+def test_the_protocol_k_means_says_what_clustering_says(labelled: Data) -> None:
+    scores, found = evaluate(labelled.x, labelled, "k-means", splits=4, seed=3), clustering(labelled.x, labelled, 4, 3)
+    assert [*scores.measures] == ["accuracy", "nmi", "ari", "macro_f1"] and scores.main == scores.accuracy
+    for name, measure in scores.measures.items():
+        assert measure == getattr(found, name) and measure.std == getattr(found, name).std
+        np.testing.assert_array_equal(scores.per_split[name], found.per_repeat[name])
+    assert scores.solver == "k-means" and scores.normalised and scores.flawed is None
+    assert scores.accuracy.over == "sample std over 4 starts of k-means of one embedding"
+    assert "NMI" in str(scores) and "(k-means, k-means;" in str(scores) and "NMI" in scores._repr_html_()
+    assert Scores.from_dict(json.loads(json.dumps(scores.as_dict()))).as_dict() == scores.as_dict()
+    first = evaluate(labelled.x, labelled, "k-means", splits=1, seed=3)
+    assert first.accuracy == scores.per_split["accuracy"].iloc[0] and np.isnan(first.accuracy.std)
+
+
+def test_k_means_wants_hardly_any_labels_and_other_items_are_left_out() -> None:
+    graph = labelled_graph(nodes=30, classes=2, noise=0.0)
+    graph.y[2:] = -1
+    graph.y[:2] = torch.tensor([0, 1])
+    graph.x[1] = -graph.x[0]
+    assert evaluate(graph.x, graph, "k-means", splits=2).accuracy == 100
+    with pytest.raises(UserError, match="unknown solver 'fast'"):
+        evaluate(graph.x, graph, "k-means", solver="fast")
+
+
+def test_the_best_epoch_is_the_maximum_of_each_measure_by_itself(labelled: Data, tmp_path: Path) -> None:
+    run = fit("grace", labelled, "small", epochs=6, snapshots=4, store=tmp_path, progress=False)
+    last = evaluate(run, labelled, "k-means", splits=3, progress=False)
+    best = evaluate(run, labelled, "k-means-best-epoch", splits=3, progress=False)
+    of_epochs = [evaluate(x.float(), labelled, "k-means", splits=3) for x in [*run.snapshots.values()][:-1]] + [last]
+    for name in clusters.MEASURES:
+        every = np.array([scores.per_split[name] for scores in of_epochs])
+        np.testing.assert_allclose(best.per_split[name], every.max(0))
+        assert best.measures[name] >= last.measures[name]
+    at = np.array([scores.per_split["accuracy"] for scores in of_epochs]).argmax(0)
+    assert best.per_split["epoch"].tolist() == [[0, 2, 4, 6][place] for place in at]
+    assert "FLAWED" in str(best) and "FLAWED" not in str(last)
+    table = compare(run, labelled, "k-means-best-epoch", splits=2, progress=False)
+    assert table["kind"].tolist() == ["trained"] and {"accuracy", "NMI", "ARI", "macro F1"} <= {*table}
+    assert evaluation.format(compare(run, labelled, "k-means", splits=2, progress=False)).columns[2] == "NMI %"
+
+
+def test_a_matrix_or_a_run_without_snapshots_has_no_best_epoch(labelled: Data, tmp_path: Path) -> None:
+    run = fit("grace", labelled, "small", store=tmp_path, progress=False)
+    for scored, what in ((run, "this run has none"), (labelled.x, "a bare matrix has none")):
+        with pytest.raises(UserError, match=rf"{what}; fit\(..., snapshots=11\) keeps eleven"):
+            evaluate(scored, labelled, "k-means-best-epoch")
 
 
 def test_clusters_that_are_the_classes_score_full_marks() -> None:

@@ -326,6 +326,23 @@ def test_the_curve_of_a_training_is_that_of_its_snapshots(labelled: Data, tmp_pa
     )
 
 
+def test_a_study_carries_the_measures_of_clusters_and_the_gap_to_the_best_epoch(labelled: Data, tmp_path: Path) -> None:
+    asked = {"protocols": ["k-means", "k-means-best-epoch"], "splits": 2, "seeds": 2, "baselines": ["raw"]}
+    study = Study("mine", conditions=(Condition("grace", "grace", "small"),), **asked)
+    with pytest.raises(UserError, match="study 'mine' keeps none; snapshots=11 keeps eleven"):
+        wb.studies.run(study, labelled, store=tmp_path, progress=False)
+    rows = wb.studies.run(study.changed(snapshots=3), labelled, store=tmp_path, progress=False)
+    assert {"accuracy", "nmi", "ari", "macro_f1"} <= set(rows["metric"])
+    last, best = (results.summary(rows, name).set_index("condition") for name in asked["protocols"])
+    assert list(last)[2:8] == ["seeds", "accuracy", "spread over seeds", "spread over splits", "macro F1", "NMI"]
+    assert {"raw", "grace", "untrained grace"} == set(last.index) and {"grace", "untrained grace"} == set(best.index)
+    run = wb.fit("grace", labelled, "small", 1, snapshots=3, store=tmp_path, progress=False)
+    scores = wb.evaluate(run, labelled, "k-means-best-epoch", splits=2, progress=False)
+    mine = rows.query("protocol == 'k-means-best-epoch' and seed == 1 and kind == 'trained' and metric == 'nmi'")
+    assert mine["value"].tolist() == pytest.approx(scores.per_split["nmi"].tolist())
+    assert (best.loc["grace", ["accuracy", "NMI", "ARI"]] >= last.loc["grace", ["accuracy", "NMI", "ARI"]] - 2).all()
+
+
 def test_the_lens_takes_all_seeds_of_a_condition_together(labelled: Data, tmp_path: Path) -> None:
     asked = {"lens": True, "protocols": ("random-10-10-80", "random-10-90"), "splits": 2, "seeds": 2}
     study = Study("mine", conditions=(Condition("grace", "grace", "small"),), **asked)

@@ -37,13 +37,15 @@ def compare(
 
     Args:
         runs: one run or several, trained on `data`.
-        baselines: add those of the kind of data, which train nothing, and each method's untrained encoder.
+        baselines: add those of the kind of data, which train nothing, and each method's untrained encoder; none of them
+            where the protocol looks at embeddings on the way, since they have none.
 
     Returns:
         One row per method or baseline: name; kind, "baseline", "untrained" or "trained"; the protocol's measures
-        (accuracy and macro F1, or recall@20 ...), means in percent; of the first of them spread over splits (within a
-        training seed, pooled; for a ranking the standard error over users); training seeds, how many; spread over seeds
-        (of their means, nan for one seed); seconds and peak MiB of training, means over the seeds; protocol and solver.
+        (accuracy and macro F1, of clusters NMI and ARI as well, or recall@20 ...), means in percent; of the first of
+        them spread over splits (within a training seed, pooled; for a ranking the standard error over users); training
+        seeds, how many; spread over seeds (of their means, nan for one seed); seconds and peak MiB of training, means
+        over the seeds; protocol and solver.
         Spreads are in percentage points: over splits the protocol's own deviation, over seeds the sample deviation.
         Nothing is rounded; `format` makes the table for a reader.
     """
@@ -52,6 +54,7 @@ def compare(
         check_same(run, data)
     options: dict[str, Any] = {"splits": splits, "seed": seed, "solver": solver, "steps": steps, "progress": progress}
     rows = []
+    baselines = baselines and not registered.of(kind_of(data), protocol).snapshots
     for baseline in map(BASELINES.get, kind_of(data).baselines if baselines else ()):
         began = time.perf_counter()
         embedded = baseline.embed(data)
@@ -77,7 +80,7 @@ def format(table: pd.DataFrame) -> pd.DataFrame:
     def spread(value: float, deviation: float) -> str:
         return number(value) if pd.isna(deviation) else f"{number(value)} ± {number(deviation)}"
 
-    measures = [c for c in table if c in ("accuracy", "macro F1", *registered.RANKING)]
+    measures = [c for c in table if c in ("accuracy", "macro F1", *registered.CLUSTERING.values(), *registered.RANKING)]
     main, over = measures[0], "splits" if measures[0] == "accuracy" else "users"
     return pd.DataFrame(
         {
@@ -112,7 +115,8 @@ def lens(
 
     Args:
         run_or_embeddings: a run, a matrix [nodes, dim], or a list of runs that differ in the training seed only.
-        protocols: a name or several; None: all that the graph allows. The others are those of `evaluate`.
+        protocols: a name or several; None: all that the graph allows and that train on labels. The others are those of
+            `evaluate`.
 
     Returns:
         One row a protocol and treatment of the rows: protocol; normalised; own, whether the protocol treats rows so;
@@ -129,7 +133,8 @@ def lens(
     if isinstance(protocols, str):
         protocols = [protocols]
     kind = kind_of(graph)
-    wanted = [registered.of(kind, name) for name in (registered.names_for(kind) if protocols is None else protocols)]
+    trained = (name for name in registered.names_for(kind) if registered.get(name).probe != "k-means")
+    wanted = [registered.of(kind, name) for name in (trained if protocols is None else protocols)]
     left_out = {}
     if protocols is None:
         labels_of(graph)  # no labels at all are no matter of a protocol

@@ -42,6 +42,22 @@ def matrix_of(run_or_embeddings: Embeddings, data: Any) -> Features:
     return _matrix(x, count, items[:-1], data)
 
 
+def on_the_way(run_or_embeddings: Embeddings, data: Any, protocol: str) -> dict[int, Features]:
+    """Return the embeddings that a run kept on the way by epoch, the last one as the run has it [items, dim] each.
+
+    Those between have rows of unit length in half precision. A UserError tells where there are none.
+    """
+    last = matrix_of(run_or_embeddings, data)
+    if not (kept := getattr(run_or_embeddings, "snapshots", None)):
+        run = hasattr(run_or_embeddings, "snapshots")
+        raise UserError(
+            f"protocol {protocol!r} looks at the embeddings that a training kept on the way, and "
+            f"{'this run' if run else 'a bare matrix'} has none; fit(..., snapshots=11) keeps eleven, and "
+            "'k-means' scores the last one alone"
+        )
+    return {epoch: matrix_of(x.float(), data) for epoch, x in kept.items()} | {run_or_embeddings.epochs: last}
+
+
 def by_item(run_or_embeddings: Embeddings, data: Any) -> Any:
     """Return the embeddings of users and items, a matrix by name, or the function from users to scores as it is."""
     check_same(run_or_embeddings, data)

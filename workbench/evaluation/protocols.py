@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench import datasets
 from workbench.errors import UserError
-from workbench.evaluation.splits import FOLDS, MASKS, Nodes, Protocol, Split, Splitter
+from workbench.evaluation.splits import FOLDS, MASKS, Protocol, Split, Splitter, shuffled
 from workbench.registry import Registry
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ RANKING = ("recall@20", "ndcg@20", "recall@40", "ndcg@40")  # what a ranking is 
 RELEASED_GRID = tuple(2.0**power for power in range(-10, 10))
 # Rows of small attributes, or of a collapsed embedding, differ so little that their best C lies beyond the released.
 WIDE_GRID = tuple(2.0**power for power in range(-10, 20))
+CLUSTERING = {"nmi": "NMI", "ari": "ARI"}  # measures of clusters beside accuracy and macro F1; what a reader sees
+K_MEANS: dict[str, Any] = {"probe": "k-means", "solvers": ("k-means",), "least_nodes": 1}
 LAYER: dict[str, Any] = {"probe": "linear-layer", "solvers": ("adam",), "normalise": False}
 LINEAR_LAYER = {**LAYER, "steps": 10_000}
 SVC: dict[str, Any] = {
@@ -35,8 +37,10 @@ get = _PROTOCOLS.get
 
 
 def in_order(names: Iterable[str]) -> list[Protocol]:
-    """Return protocols by name, logistic regression before linear layers and the flawed last."""
-    return sorted(map(get, names), key=lambda rules: (rules.probe == "linear-layer", bool(rules.flawed), rules.name))
+    """Return protocols by name, logistic regression before linear layers, then clusters, the flawed last of each."""
+    last = ("linear-layer", "k-means")
+    order = {probe: place for place, probe in enumerate(last, 1)}
+    return sorted(map(get, names), key=lambda rules: (order.get(rules.probe, 0), bool(rules.flawed), rules.name))
 
 
 def of(kind: "Kind", name: str | None = None) -> Protocol:
@@ -77,7 +81,7 @@ def _random_10_90(graph: Any, number: int, draw: np.random.Generator) -> Split:
     C is chosen from 2^-10 .. 2^9 by 5-fold cross-validation inside the training part: unshuffled folds, scored by exact
     match of the thresholded one-vs-rest outputs; the prediction is the class with the highest probability.
     """
-    nodes = _shuffled(graph, draw)
+    nodes = shuffled(graph, draw)
     tested = math.ceil((1 - 0.1) * nodes.size)
     return Split(train=nodes[tested:], validation=None, test=nodes[:tested])
 
@@ -94,7 +98,7 @@ def _random_20_80(graph: Any, number: int, draw: np.random.Generator) -> Split:
     C is chosen from 2^-10 .. 2^10 on five random halves of the training part, each fitted on the other half; here they
     are drawn by a fixed seed.
     """
-    nodes = _shuffled(graph, draw)
+    nodes = shuffled(graph, draw)
     tested = math.ceil(0.8 * nodes.size)
     return Split(train=nodes[tested:], validation=None, test=nodes[:tested])
 
@@ -133,7 +137,7 @@ def _random_10_10_80(graph: Any, number: int, draw: np.random.Generator) -> Spli
     The probe is the one-vs-rest logistic regression of random-10-90 on L2-normalised rows, C from 2^-10 .. 2^19 by
     accuracy on the validation part, the smallest C where several tie.
     """
-    nodes = _shuffled(graph, draw)
+    nodes = shuffled(graph, draw)
     part = int(0.1 * nodes.size)
     return Split(train=nodes[:part], validation=nodes[part : 2 * part], test=nodes[2 * part :])
 
@@ -151,7 +155,7 @@ def _pygcl_swapped(graph: Any, number: int, draw: np.random.Generator) -> Split:
     Xavier-uniform weights, Adam at 0.01 without weight decay, full batch; every 20 steps a strict improvement of the
     picking part's accuracy keeps the test scores of that moment.
     """
-    nodes = _shuffled(graph, draw)
+    nodes = shuffled(graph, draw)
     train, picking = int(nodes.size * 0.1), int(nodes.size * 0.8)
     return Split(train=nodes[:train], validation=nodes[train : train + picking], test=nodes[train + picking :])
 
@@ -213,6 +217,30 @@ def _svc_10_folds(graphs: Any, number: int, draw: np.random.Generator) -> Split:
 
 
 @protocol(
+    "k-means-best-epoch",
+    source="the SCGC release (arXiv 2204.12656) and PamC's after it, by learned assignments, not by k-means",
+    description="As k-means, with the same starts, on each embedding that was kept on the way, the untrained one "
+    "included: of each measure, separately, the maximum over them. A start is one row, and its epoch that of accuracy.",
+    flawed="each measure picks its own epoch by the labels that it is measured against, so no one embedding has these "
+    "numbers, and more epochs can only raise them; 'k-means' says what the last embedding has",
+    snapshots=True,
+    **K_MEANS,
+)
+@protocol(
+    "k-means", source="this workbench; the measures that papers on clustering state, of the last epoch", **K_MEANS
+)
+def _k_means(graph: Any, number: int, draw: np.random.Generator) -> Split:
+    """k-means on L2-normalised rows, as many clusters as classes, one k-means++ start a split; labels only score.
+
+    Accuracy and macro F1 are of the best one-to-one matching of clusters and classes; beside them stand normalised
+    mutual information (arithmetic mean of the entropies) and the adjusted Rand index. All of the embedding at the last
+    epoch, in percent.
+    """
+    labelled = np.flatnonzero(datasets.labels_of(graph) >= 0)
+    return Split(train=labelled[:0], validation=None, test=labelled)
+
+
+@protocol(
     "full-ranking",
     source="the LightGCN release (He et al., 2020); LightGCL's averages over blocks of users instead",
     kinds=("bipartite",),
@@ -226,7 +254,3 @@ def _full_ranking(data: Any, number: int, draw: np.random.Generator) -> Split:
     Nothing is trained: items are ranked by the dot product of the embeddings, see `workbench.evaluation.ranking`.
     """
     raise NotImplementedError("what is held out is the only split")
-
-
-def _shuffled(graph: Any, draw: np.random.Generator) -> Nodes:
-    return draw.permutation(np.flatnonzero(datasets.labels_of(graph) >= 0))

@@ -14,13 +14,21 @@ from tqdm.auto import tqdm
 
 from workbench.datasets.kinds import content_hash, kind_of
 from workbench.errors import UserError, unknown
-from workbench.evaluation import cache, probes, protocols, ranking
-from workbench.evaluation.embeddings import Embeddings, Features, by_item, compact_labels, labels_of, matrix_of
+from workbench.evaluation import cache, clusters, probes, protocols, ranking
+from workbench.evaluation.embeddings import (
+    Embeddings,
+    Features,
+    by_item,
+    compact_labels,
+    labels_of,
+    matrix_of,
+    on_the_way,
+)
 from workbench.evaluation.splits import Protocol, Split, public_splits
 from workbench.randomness import Randomness
 
 VERSION = 2  # raise it when a change of this package changes numbers: stored scores of an older version are not reused
-LABELS = {"macro_f1": "macro F1"}  # what a reader sees where it is not the name
+LABELS = {"macro_f1": "macro F1", **protocols.CLUSTERING}  # what a reader sees where it is not the name
 
 
 class Measure(float):
@@ -54,16 +62,16 @@ class Measure(float):
 class Scores:
     """What a protocol says of one embedding.
 
-    Measures are "accuracy" (equal to micro F1, since each item has one class) and "macro_f1" over the splits, or
-    "recall@20", "ndcg@20", ... over users. A row of `per_split` holds the measures of a split in percent, the chosen C
-    or step, the sizes of the parts, and how many classes have no training item (they are never predicted and count as
-    wrong); a ranking has one row.
+    Measures are "accuracy" (equal to micro F1, since each item has one class) and "macro_f1" over the splits, of
+    clusters "nmi" and "ari" as well, or "recall@20", "ndcg@20", ... over users. A row of `per_split` holds the measures
+    of a split in percent, the chosen C or step, the sizes of the parts, and how many classes have no training item
+    (they are never predicted and count as wrong); of clusters a start is a split; a ranking has one row.
     """
 
     measures: dict[str, Measure]  # means in percent
     per_split: pd.DataFrame
     protocol: str
-    solver: str  # what fitted the probe: "liblinear", "fast", "adam" or "svc"; "dot product" where there is none
+    solver: str  # what fitted the probe: "liblinear", "fast", "adam", "svc"; else "k-means" or "dot product"
     steps: int | None  # gradient steps of a linear layer, None for other probes
     normalised: bool  # whether each embedding was divided by its L2 norm first
     seed: int  # of the splits
@@ -154,7 +162,7 @@ def evaluate(
     fresh: bool = False,
     progress: bool = True,
 ) -> Scores:
-    """Score frozen embeddings by a probe on the labels of data, or by a ranking of what was held out.
+    """Score frozen embeddings by a probe on the labels of data, by clusters, or by a ranking of what was held out.
 
     The spread is over the splits, or users, of this one embedding, never over training seeds (see `compare`). The
     scores of a run that lies in a store are kept beside it and loaded when the same is asked again.
@@ -164,15 +172,16 @@ def evaluate(
             "item", or a function from users to their scores of all items.
         data: what the run was trained on, with its labels or held-out interactions.
         protocol: name of a protocol that scores this kind of data; None for the kind's own.
-        splits: how many; where the splits come with the graph, at most as many as it has, and ten folds at most.
+        splits: how many, of clusters the starts; where the splits come with the graph, at most as many as it has, and
+            ten folds at most.
         seed: of the splits and of the probe's initial weights.
         solver, steps, normalise: "liblinear" or "fast" for logistic regression, gradient steps of a linear layer, and
             whether each embedding is divided by its L2 norm first; None: as the protocol does.
         fresh: compute even where stored scores exist. progress: show a bar over the splits.
 
     Raises:
-        UserError: unknown protocol or solver, an option the protocol lacks, data that it cannot be used on, or data
-            that are not the run's.
+        UserError: unknown protocol or solver, an option the protocol lacks, data that it cannot be used on, data that
+            are not the run's, or a run without the embeddings on the way that the protocol looks at.
     """
     rules = protocols.of(kind_of(data), protocol)
     solver, steps = _options(rules, solver, steps)
@@ -183,12 +192,16 @@ def evaluate(
     else:
         labels, parts = labels_of(data), rules.splits(data, splits, seed)
         arrays = [part for split in parts for part in vars(split).values() if part is not None]
-        x, against = matrix_of(run_or_embeddings, data), cache.digest(labels, *arrays)
+        looked = on_the_way(run_or_embeddings, data, rules.name) if rules.snapshots else None
+        x, against = looked or matrix_of(run_or_embeddings, data), cache.digest(labels, *arrays)
 
     def compute() -> Scores:
         began = time.perf_counter()
         if rules.probe == "ranking":
             measures, per_split = _ranked(x, data, normalise)
+        elif rules.probe == "k-means":
+            per_split = clusters.per_start(x, labels, len(parts), seed, normalise).rename_axis("split")
+            measures = _measures(per_split, clusters.MEASURES, _over(rules, data, len(parts)), 1)
         else:
             bar = tqdm(parts, desc=rules.name, unit="split", leave=False, disable=None if progress else True)
             measures, per_split = _probed(rules, normalize(x) if normalise else x, data, bar, solver, steps, seed)
@@ -225,6 +238,11 @@ def _ranked(x: Any, data: Any, normalise: bool) -> tuple[dict[str, Measure], pd.
     return measures, per_user.mean().to_frame().T.assign(users=len(per_user)).rename_axis("split")
 
 
+def _measures(per_split: pd.DataFrame, names: Iterable[str], over: str, ddof: int) -> dict[str, Measure]:
+    spreads = per_split.std(ddof=ddof) if len(per_split) > 1 else dict.fromkeys(per_split, np.nan)
+    return {name: Measure(per_split[name].mean(), spreads[name], over) for name in names}
+
+
 def _probed(
     rules: Protocol, x: Features, data: Any, parts: Iterable[Split], solver: str, steps: int | None, seed: int
 ) -> tuple[dict[str, Measure], pd.DataFrame]:
@@ -259,17 +277,15 @@ def _probed(
         )
     per_split = pd.DataFrame(rows).rename_axis("split")
     over, ddof = _over(rules, data, len(rows)), 0 if rules.deviation == "population" else 1
-    measures = {}
-    for name in ("accuracy", "macro_f1"):
-        deviation = per_split[name].std(ddof=ddof) if len(rows) > 1 else np.nan
-        measures[name] = Measure(per_split[name].mean(), deviation, over)
-    return measures, per_split
+    return _measures(per_split, ("accuracy", "macro_f1"), over, ddof), per_split
 
 
 def _over(rules: Protocol, graph: Any, count: int) -> str:
     """Return what the spread is over, and which deviation it is where there is more than one split."""
     if rules.folds:
         what = "folds"
+    elif rules.probe == "k-means":
+        what = "starts of k-means" if count > 1 else "start of k-means"
     elif rules.drawn:
         what = "random splits" if count > 1 else "random split"
     elif (available := public_splits(graph)) == 1:

@@ -19,7 +19,10 @@ MASKS = ("train_mask", "val_mask", "test_mask")
 
 @dataclass(frozen=True)
 class Split:
-    """Items of the parts of one split; `validation` is None where the protocol tunes inside the training part."""
+    """Items of the parts of one split; `validation` is None where the protocol tunes inside the training part.
+
+    By a protocol that trains nothing on labels the training part is empty.
+    """
 
     train: Nodes
     validation: Nodes | None
@@ -43,9 +46,10 @@ class Protocol:
     splitter: Splitter  # makes split number i of data from a generator; not asked by a protocol that ranks
     kinds: tuple[str, ...] = LABELLED  # of data that it scores
     flawed: str | None = None  # the sentence that must stand beside its numbers
-    probe: Literal["logistic", "linear-layer", "svc", "ranking"] = "logistic"  # of which "ranking" is none
+    probe: Literal["logistic", "linear-layer", "svc", "k-means", "ranking"] = "logistic"  # the last two are none
     solvers: tuple[str, ...] = ("fast", "liblinear")  # what can fit the probe, the usual one first
     normalise: bool = True  # divide each embedding by its L2 norm first
+    snapshots: bool = False  # it looks at what a run kept on the way, not at its last embedding alone
     picks_on_test: bool = False  # the test part, not the validation part, picks the step of a linear layer: a flaw
     all_classes: bool = False
     deviation: Literal["population", "sample"] = "sample"  # which standard deviation over the splits is reported
@@ -80,7 +84,8 @@ class Protocol:
         for number in range(min(count, FOLDS) if self.folds else count):
             stream = Randomness(seed).integer(f"split {0 if self.folds else number}")
             parts.append(self.splitter(graph, number, np.random.default_rng(stream)))
-            _check(self.name, graph, parts[-1])
+            if self.probe != "k-means":  # which has a test part alone
+                _check(self.name, graph, parts[-1])
         return parts
 
     def refusal(self, graph: Any) -> UserError | None:
@@ -101,6 +106,11 @@ def public_splits(graph: Any) -> int:
             f"{' and no '.join(missing)}; use 'random-10-10-80', which draws its own splits"
         )
     return min((graph[name].size(1) for name in MASKS if graph[name].dim() == 2), default=1)
+
+
+def shuffled(graph: Any, draw: np.random.Generator) -> Nodes:
+    """Return the labelled items of data in a random order."""
+    return draw.permutation(np.flatnonzero(datasets.labels_of(graph) >= 0))
 
 
 def _check(name: str, graph: Any, split: Split) -> None:

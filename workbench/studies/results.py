@@ -145,9 +145,9 @@ def _check_apart(rows: pd.DataFrame) -> None:
 def summary(rows: pd.DataFrame, protocol: str | None = None) -> pd.DataFrame:
     """Return one row per condition and data: data, condition, kind, seeds, and means over the seeds.
 
-    Of accuracy and macro F1 in percent, with the spread over seeds and (pooled) over splits in percentage points, and
-    of the seconds of training; of rankings, recall and NDCG with the spread of the first. Arguments and errors as for
-    `wide`.
+    Of accuracy and macro F1 in percent, of clusters NMI and ARI as well, with the spread over seeds and (pooled) over
+    splits in percentage points, and of the seconds of training; of rankings, recall and NDCG with the spread of the
+    first. Arguments and errors as for `wide`.
     """
     trainings = wide(rows, protocol)
     measure = main(trainings)
@@ -158,6 +158,7 @@ def summary(rows: pd.DataFrame, protocol: str | None = None) -> pd.DataFrame:
         "spread over seeds": groups[measure].std(),
         "spread over splits": groups["accuracy_std"].agg(lambda part: float(np.sqrt((part**2).mean()))),
         "macro F1": groups["macro_f1"].mean(),
+        **{word: groups[name].mean() for name, word in protocols.CLUSTERING.items() if name in trainings},
         **{name: groups[name].mean() for name in protocols.RANKING if name in trainings},
         "seconds": groups["seconds"].mean(),
     }

@@ -73,7 +73,11 @@ def plan(
     """
     in_memory, tasks = in_memory or {}, []
     for protocol in study.protocols:
-        protocols.get(protocol)
+        if protocols.get(protocol).snapshots and not study.snapshots:
+            raise UserError(
+                f"protocol {protocol!r} looks at the embeddings that a training keeps on the way, and study "
+                f"{study.name!r} keeps none; snapshots=11 keeps eleven"
+            )
     for baseline in study.baselines:
         BASELINES.get(baseline)
     for name in data:
@@ -133,7 +137,7 @@ def measured(task: Task, study: Study, run: Run, data: Data, asked: int) -> list
     costs = {"seconds": run.seconds, "peak_mib": run.peak_mib, "epochs": run.epochs, "device": run.device}
     facts = {**task.facts(study), **costs}
     if task.kind != "trained":
-        return _scores(run, study, data, facts)
+        return [*_scores(run, study, data, facts), *_scores(run, study, data, facts, on_the_way=True)]
     figures = {"finished": float(run.complete), "asked_epochs": float(asked)}
     if run.complete and run.epochs > 1:
         figures["ms_an_epoch"] = 1000 * float(run.history["seconds"].diff().median())
@@ -144,6 +148,7 @@ def measured(task: Task, study: Study, run: Run, data: Data, asked: int) -> list
         for epoch, embeddings in run.snapshots.items():
             seconds = float(run.history["seconds"].loc[epoch]) if epoch else 0.0
             scored += _scores(embeddings.float(), study, data, {**facts, "epochs": epoch, "seconds": seconds})
+        scored += _scores(run, study, data, facts, on_the_way=True)
     elif run.complete and not study.lens:
         scored = _scores(run, study, data, facts)
     return [*scored, *({**facts, "metric": name, "value": value} for name, value in figures.items())]
@@ -162,11 +167,16 @@ def through_lens(study: Study, runs: Iterable[Run], data: Data, condition: str) 
     return [{**facts, **row} for row in numbers.astype({"value": float}).to_dict("records")]
 
 
-def _scores(scored: Any, study: Study, data: Data, facts: dict[str, Any]) -> list[dict[str, Any]]:
+def _scores(
+    scored: Any, study: Study, data: Data, facts: dict[str, Any], on_the_way: bool = False
+) -> list[dict[str, Any]]:
+    """Return the scores by those protocols that look at one embedding, or by those at all that were kept on the way."""
     items = sum(kind_of(data).sizes(data).values())
     splits = study.large_splits if study.large_splits and items >= LARGE else study.splits
     rows = []
     for protocol in _allowed(study, data):
+        if protocols.get(protocol).snapshots != on_the_way:
+            continue
         solver = study.solver if study.solver in protocols.get(protocol).solvers else None
         scores = evaluate(scored, data, protocol, splits=splits, solver=solver, progress=False)
         metrics = [name for name in scores.measures if name in scores.per_split]
