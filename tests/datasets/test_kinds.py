@@ -105,7 +105,7 @@ def test_data_are_of_one_kind_only_and_so_are_their_inputs(kind: str, make: Call
         kind_of(data).check(data)
         assert all(size >= 0 for size in (kind_of(data).sizes(data) | kind_of(data).shape(data)).values())
     assert wb.protocols.get(kind_of(make()).protocol) and kind in wb.protocols.get(kind_of(make()).protocol).kinds
-    assert set(kind_of(make()).baselines) <= set(wb.evaluation.BASELINES.names())
+    assert {*kind_of(make()).baselines, *kind_of(make()).on_request} <= set(wb.evaluation.BASELINES.names())
 
 
 def reachable(start: Any) -> Iterator[Tensor]:

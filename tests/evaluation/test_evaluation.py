@@ -30,6 +30,7 @@ from workbench.datasets import content_hash, load_graph
 from workbench.datasets.bipartite import as_users_and_items
 from workbench.datasets.graph_sets import GraphSet
 from workbench.datasets.labels import labels_of
+from workbench.datasets.structure import adjacency as links_of
 from workbench.datasets.synthetic.embedded import rings
 from workbench.errors import UserError
 from workbench.evaluation import (
@@ -866,6 +867,32 @@ def test_hops_of_many_columns_keep_the_largest_directions_alone() -> None:
     u, values, _ = np.linalg.svd(np.asarray(evaluation.propagated(graph, 1)), full_matrices=False)
     wanted = normalize((u * values)[:, :5])
     np.testing.assert_allclose(found @ found.T, wanted @ wanted.T, atol=1e-3)  # but for signs
+
+
+def test_netmf_factorises_the_logarithm_of_what_walks_meet() -> None:
+    graph = labelled_graph(nodes=30)
+    graph.edge_index = graph.edge_index[:, (graph.edge_index != 29).all(0)]  # the last node has no edge
+    links = links_of(graph).toarray()
+    degree = np.maximum(links.sum(1), 1)
+    step, walked = links / degree[:, None], np.zeros((30, 30))
+    for length in range(1, 5):
+        walked += np.linalg.matrix_power(step, length)
+    wanted = np.log(np.maximum(1, links.sum() * walked / degree / (2 * 4)))
+    assert 0.05 < (wanted > 0).mean() < 0.9
+    np.testing.assert_allclose(baselines.cooccurrences(graph, 4, 2).toarray(), wanted, atol=1e-5)
+    kept = baselines.cooccurrences(graph, 4, 2, most=30 * 3).toarray()
+    for row, whole in zip(kept, wanted, strict=True):
+        largest = np.where(whole >= np.sort(whole)[-3] - 1e-6, whole, 0)
+        np.testing.assert_allclose(row, largest, atol=1e-5)
+    found = baselines.BASELINES.get("netmf").embed(graph)
+    values = np.linalg.svd(baselines.cooccurrences(graph, 10).toarray())[1]
+    np.testing.assert_allclose(np.sort(np.linalg.norm(found, axis=0))[::-1] ** 2, values, atol=1e-3)
+    assert (np.abs(found[29]) < 1e-3).all() and np.abs(found).max() > 0.5
+    np.testing.assert_array_equal(found, baselines.netmf(graph))
+
+
+def test_netmf_of_a_graph_without_edges_says_nothing() -> None:
+    assert not baselines.netmf(Data(x=torch.ones(1, 1), edge_index=torch.empty(2, 0, dtype=torch.long))).any()
 
 
 # clusters and neighbours

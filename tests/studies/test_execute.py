@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -437,6 +438,10 @@ def test_a_plan_is_checked_before_anything_is_trained() -> None:
         plan(sweep(["grace"], ["quick"], epoch=7), ["cora"])
     with pytest.raises(UserError, match="no 'released' preset for graph 'photo'"):
         plan(sweep(["grace"], ["released"]), ["photo"])
+    for names in (["netmf", "hops"], ["popularity"]):  # those of another kind of data leave this kind's own
+        beside = replace(study, baselines=tuple(names), protocols=("random-10-10-80",))
+        planned = [task.condition.name for task in plan(beside, ["cora"]) if task.kind == "baseline"]
+        assert planned == (names if "netmf" in names else ["raw", "propagated", "hops"])
     for seeds in (0, True, [-1], [1.5], []):
         with pytest.raises(UserError, match="seeds are"):
             sweep(["grace"], ["quick"], seeds)

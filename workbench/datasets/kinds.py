@@ -27,6 +27,7 @@ class Kind:
     words: str  # what such data are, for a sentence, e.g. "one graph with attributes"
     items: tuple[str, ...]  # what an embedding has a row for, e.g. ("nodes",)
     baselines: tuple[str, ...] = ()  # what is scored without any training, see `workbench.evaluation.baselines`
+    on_request: tuple[str, ...] = ()  # further ones, scored where a study names them
     protocol: str = ""  # what scores an embedding of this kind unless another is asked for
 
     def recognises(self, data: Any) -> bool:

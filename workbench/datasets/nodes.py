@@ -24,6 +24,7 @@ class Nodes(Kind):
 
     name, words, items = "nodes", "one graph (a torch_geometric Data with x and edge_index)", ("nodes",)
     baselines: tuple[str, ...] = ("raw", "propagated", "hops")
+    on_request = ("netmf",)
     protocol = "random-10-10-80"
 
     def recognises(self, data: Any) -> bool:

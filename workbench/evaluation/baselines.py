@@ -1,4 +1,4 @@
-"""Baselines that train nothing, by name; each kind of data names its own in `Kind.baselines`."""
+"""Baselines that train nothing, by name; each kind of data names its own in `Kind.baselines` and `Kind.on_request`."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -21,6 +21,7 @@ from workbench.datasets.attributes import SPARSE_BELOW
 from workbench.datasets.bipartite import interactions
 from workbench.datasets.graph_sets import GraphSet
 from workbench.datasets.kinds import kind_of
+from workbench.datasets.structure import adjacency
 from workbench.evaluation.embeddings import matrix_of
 from workbench.evaluation.ranking import user_items
 from workbench.registry import Registry
@@ -37,6 +38,8 @@ class Baseline(NamedTuple):
 
 BASELINES: Registry[Baseline] = Registry("baseline")
 RANK = 64  # of "svd"
+ROWS = 256  # that "netmf" computes in one go
+ENTRIES = 2**26  # that it keeps: half a GiB
 
 
 def baseline(name: str, label: str) -> Callable[[Embed], Embed]:
@@ -92,6 +95,44 @@ def hops(graph: Data, steps: tuple[int, ...] = (0, 1, 2, 4), dim: int = 256) -> 
                     x = u * values
             parts.append(normalize(x.toarray() if sp.issparse(x) else x).astype(np.float32))
     return np.hstack(parts)
+
+
+@baseline("netmf", "walks factorised, NetMF")
+def netmf(graph: Data, window: int = 10, dim: int = 128) -> NDArray[np.float32]:
+    """Return what DeepWalk tends to, without walking: edges alone decide it, and no direction [nodes, at most dim].
+
+    The matrix of `cooccurrences` is cut to its largest singular values by a seeded randomised decomposition; an
+    embedding is u sqrt(s). That is all which is approximated, but on more than 8,192 nodes for the rows that are cut.
+    Isolated nodes are at 0. Source: Qiu and others, Network Embedding as Matrix Factorization, WSDM 2018, algorithm 3.
+    """
+    logarithms = cooccurrences(graph, window)
+    with threadpool_limits(1):
+        u, values, _ = randomized_svd(logarithms, min(dim, logarithms.shape[0]), random_state=0)
+    return (u * np.sqrt(values)).astype(np.float32)
+
+
+def cooccurrences(graph: Data, window: int, negatives: int = 1, most: int = ENTRIES) -> sp.csr_matrix:
+    """Return ln max(1, vol · Σ_{r ≤ window} (D⁻¹A)^r D⁻¹ / (negatives · window)), what it holds above 0 [nodes, nodes].
+
+    It is computed by blocks of rows, of which each keeps its largest most / nodes entries: all that there are where
+    the nodes are no more than that.
+    """
+    links = adjacency(graph).astype(np.float32)
+    nodes, degrees = links.shape[0], np.maximum(np.asarray(links.sum(axis=1)).ravel(), 1)
+    step = sp.csr_matrix(sp.diags(1 / degrees) @ links)
+    back, widest = step.T.tocsr(), max(1, most // max(nodes, 1))
+    scale = (links.sum() / (negatives * window) / degrees).astype(np.float32)[:, None]
+    kept = []
+    for start in range(0, nodes, ROWS):
+        first = step[start : start + ROWS].T.toarray()
+        reached = first.copy()
+        for _ in range(window - 1):
+            reached = first + back @ reached
+        block = np.log(np.maximum(reached * scale, 1)).T
+        if widest < nodes:
+            block[block < np.partition(block, nodes - widest, axis=1)[:, [nodes - widest]]] = 0
+        kept.append(sp.csr_matrix(block))
+    return sp.vstack(kept, format="csr")
 
 
 @baseline("words", "words")

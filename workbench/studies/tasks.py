@@ -96,7 +96,8 @@ def plan(
                 left_out.append(str(error).split(";")[0])
         scored = bool(study.protocols) and not study.lens
         if scored and study.baselines and known:
-            of_kind = [baseline for baseline in study.baselines if baseline in kind.baselines] or kind.baselines
+            fitting = {*kind.baselines, *kind.on_request}
+            of_kind = [baseline for baseline in study.baselines if baseline in fitting] or kind.baselines
             tasks += [Task(Condition(baseline, "", ""), name, kind="baseline") for baseline in of_kind]
         first: dict[str, Condition] = {}
         for condition in known:
