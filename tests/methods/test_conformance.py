@@ -119,6 +119,11 @@ def test_a_stored_run_is_the_run_and_its_encoder_gives_its_embeddings(
     assert stored.kind == run.kind and stored.shape == run.shape and stored.preset == run.preset
     weights = load_file(run.path / "weights.safetensors")
     assert weights.keys() == run.weights.keys() and all(torch.equal(weights[k], run.weights[k]) for k in weights)
+    if methods.get(method).make_encoder(run.config, run.shape) is None:
+        with pytest.raises(UserError, match=f"{method}.* keeps no encoder, so other data can't be embedded"):
+            stored.encode(data)
+        assert not {"encoder.py", "encoder.pt"} & {file.name for file in stored.export(tmp_path / "out")}
+        return
     torch.testing.assert_close(rows(stored.encode(data)), rows(run.embeddings), rtol=1e-5, atol=1e-6)
 
 

@@ -115,7 +115,10 @@ class Run:
             )
         encoder = METHODS.get(self.method).make_encoder(self.config, self.shape)
         if encoder is None:
-            raise UserError(f"method {self.method!r} embeds only what it was trained on; it keeps no encoder")
+            raise UserError(
+                f"method {self.method!r} learns a vector for each item of {self.graph} alone and keeps no encoder, so "
+                "other data can't be embedded; fit it on them, or choose a method that keeps one, such as 'grace'"
+            )
         own = {name.removeprefix("encoder."): w for name, w in self.weights.items() if name.startswith("encoder.")}
         try:
             encoder.load_state_dict(own)
@@ -155,16 +158,18 @@ class Run:
         """Write the encoder and the embeddings for those who do not have this package, and return the files.
 
         The folder, made where it is missing, gets encoder.py and encoder.pt (a module of PyG's own layers and its
-        weights), embeddings.parquet and .csv with the items' names, embeddings.txt (word2vec's text format), and
-        projector-vectors.tsv with projector-names.tsv (for TensorBoard's projector); the latter once an item where
-        there are several.
+        weights; neither where a method keeps no encoder), embeddings.parquet and .csv with the items' names,
+        embeddings.txt (word2vec's text format), and projector-vectors.tsv with projector-names.tsv (for TensorBoard's
+        projector); the latter once an item where there are several.
         """
-        encoder, place = self.encoder, Path(folder)
+        place, files = Path(folder), list[Path]()
+        kept = METHODS.get(self.method).make_encoder(self.config, self.shape) is not None
         by_item = self.embeddings if isinstance(self.embeddings, dict) else {"": self.embeddings}
         place.mkdir(parents=True, exist_ok=True)
-        title = f"The encoder of {self.method}, trained on {self.graph}: {self.preset}, seed {self.seed}."
-        scaling = export.scaling(*self._scaling)
-        files = export.encoder(encoder, title, next(iter(by_item.values())).shape[1], place, scaling)
+        if kept:
+            title = f"The encoder of {self.method}, trained on {self.graph}: {self.preset}, seed {self.seed}."
+            scaling = export.scaling(*self._scaling)
+            files += export.encoder(self.encoder, title, next(iter(by_item.values())).shape[1], place, scaling)
         for item, matrix in by_item.items():
             files += export.embeddings(matrix, self.names, place, f"{item}-" if item else "")
         return files
