@@ -8,9 +8,10 @@ import pytest
 from torch_geometric.data import Data
 
 from benchmarks import __main__ as bench
-from benchmarks import measure, races
+from benchmarks import measure, methods, races
 from workbench import rules
-from workbench.datasets import planted
+from workbench.datasets import load_graph, planted
+from workbench.methods import names
 from workbench.registry import Registry
 
 
@@ -74,3 +75,15 @@ def test_the_evaluation_of_rules_is_timed_rule_by_rule(small_graph: Data, monkey
         row["after_seconds"] for row in each
     ) > 0
     assert large["differs"] == 0 and large["peak_mib"] >= 0
+
+
+def test_each_method_has_the_same_loss_without_a_short_form_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(methods, "load_graph", lambda _: load_graph("karate"))
+    monkeypatch.setattr(methods, "_model", lambda name, inputs, _: races._model(name, inputs, "small"))
+    monkeypatch.setattr(methods, "row", lambda case, *_, **facts: {"case": case, **facts})
+    rows = {row["case"]: row["loss_difference"] for row in methods.methods()}
+    assert set(rows) == set(names("nodes")) - {*methods.LEFT_OUT} and max(rows.values()) < 1e-4
+    ratio = methods.plain_ratio
+    monkeypatch.setattr(methods, "plain_ratio", lambda *asked: ratio(*asked) + 1)
+    shifted = {row["case"]: row["loss_difference"] for row in methods.methods()}
+    assert shifted["grace"] == pytest.approx(1, abs=1e-4) and shifted["dgi"] < 1e-4  # the plain way is the one taken
