@@ -50,7 +50,7 @@ def ratio_loss(
     if contrast.positives is None:
         positive = own.repeat(views)
     else:
-        positive = torch.cat([_log_positives(contrast, anchors, banks[0]) for anchors, banks in directions])
+        positive = torch.cat([log_positives(contrast, anchors, banks[0]) for anchors, banks in directions])
     if positive_factor is not None:
         positive = positive * positive_factor(own * contrast.tau).repeat(views)
     alone = mass == -math.inf
@@ -223,8 +223,13 @@ def _log_sum(logits: Tensor, weights: Tensor) -> Tensor:
     return torch.where(mass > 0, mass.where(mass > 0, 1.0).log() + peak, -math.inf)
 
 
-def _log_positives(contrast: Contrast, u: Tensor, v: Tensor) -> Tensor:
-    """Return log sum_j P_ij exp(s_ij/tau + B_j) over the sparse positives of each anchor [rows]."""
+def log_positives(contrast: Contrast, u: Tensor, v: Tensor) -> Tensor:
+    """Return log sum_j P_ij exp(s_ij/tau + B_j) over the sparse positives of each anchor [rows].
+
+    Args:
+        contrast: whose positives are listed.
+        u, v: anchors and what the positives are among, as the contrast `prepared` them.
+    """
     assert contrast.positives is not None
     (anchor, candidate), mass = contrast.positives
     if int(torch.bincount(anchor[mass > 0], minlength=len(u)).min()) == 0:

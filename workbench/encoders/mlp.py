@@ -1,5 +1,6 @@
 """A perceptron over the attributes alone."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,19 +11,23 @@ from workbench.encoders.graph import GraphTensors, View
 
 
 class MLP(Encoder):
-    """Linear layers with batch normalisation and ReLU between them; no edge is looked at.
+    """Linear layers with ReLU between them, and batch normalisation unless it is left out; no edge is looked at.
 
     Args:
         features: attributes of a node.
-        dim: width of each layer.
-        layers: how many there are.
+        dim: width of the last layer.
+        layers: how many there are, all of this width.
+        hidden: in place of `layers`, the widths of those before the last.
+        norm: whether columns are standardised before each ReLU.
     """
 
-    def __init__(self, features: int, dim: int, layers: int = 2):
+    def __init__(
+        self, features: int, dim: int, layers: int = 2, hidden: Sequence[int] | None = None, norm: bool = True
+    ):
         super().__init__()
-        widths = [features, *[dim] * layers]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        self.norms = nn.ModuleList(nn.BatchNorm1d(dim) for _ in range(layers - 1))
+        hidden = [dim] * (layers - 1) if hidden is None else hidden
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise([features, *hidden, dim]))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(width) if norm else nn.Identity() for width in hidden)
 
     def forward(self, view: View) -> Tensor:
         """Return embeddings [nodes, dim], of a sampled batch those of the anchors."""

@@ -5,9 +5,15 @@ Assignments (SwAV). NeurIPS 2020, and its released code.
 """
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
+
+from workbench.contrast import Contrast
+from workbench.contrast.ratio import log_positives
+from workbench.objectives.infonce import infonce
 
 
 @torch.no_grad()
@@ -48,3 +54,68 @@ def swapped_cross_entropy(u: Tensor, v: Tensor, tau: float = 0.1, epsilon: float
     swapped = ((u, v), (v, u))
     losses = [-(sinkhorn(a, epsilon, iterations) * (b / tau).log_softmax(1)).sum(1) for a, b in swapped]
     return torch.stack(losses).mean(0)
+
+
+def student_assignments(rows: Tensor, centres: Tensor) -> Tensor:
+    """Return how much each row belongs to each centre, 1 / (1 + squared distance), rows summing to 1 [rows, centres].
+
+    It is Student's t of one degree of freedom, as of t-SNE and DEC (Xie, Girshick, Farhadi, ICML 2016, eq. 1).
+    """
+    near = 1 / (1 + (rows[:, None] - centres).square().sum(2))
+    return near / near.sum(1, keepdim=True)
+
+
+def sharpening(assigned: Tensor) -> Tensor:
+    """Return KL(p || q) of each row's assignments q [rows, centres] from their sharper form p, in nats [rows].
+
+    p is q² / (sum of q over the rows), its rows divided by their sums (DEC, eq. 3); it has no gradient.
+    """
+    fixed = assigned.detach()
+    target = fixed.square() / fixed.sum(0)
+    target = target / target.sum(1, keepdim=True)
+    return (target * (target / assigned).clamp(min=1e-30).log()).sum(1)
+
+
+def influence_infonce(contrast: Contrast, rows: Tensor) -> Tensor:
+    """Return `infonce` of one view with listed positives whose similarity of a row with itself is 0 [rows].
+
+    -log [ (sum_j P_ij exp(s_ij/tau)) / (sum_j exp(s_ij/tau)) ] with s_ii = 0: the row itself stands in the denominator
+    by exp(0), and in the numerator by P_ii exp(0) (SCGC, arXiv 2204.12656, as released).
+
+    Args:
+        contrast: of one view, with its positives; `tau` is the inverse of the factor in the paper.
+        rows: embeddings [rows, dim].
+    """
+    contrast, own = _own_pair_zero(contrast)
+    return infonce(contrast, rows, positive_weight=own)
+
+
+def proxy_infonce(contrast: Contrast, rows: Tensor, cluster: Tensor, clusters: int) -> Tensor:
+    """Return `influence_infonce` with proxies of clusters in place of the rows as what is pushed apart [rows].
+
+    -log sum_j P_ij exp(s_ij/tau) + mean over proxies k of log sum_l exp(cos(m_k, m_l)/tau), m_k being the sum of the
+    rows in cluster k; cosines of a row, and of a proxy, with itself are 0 (PamC, arXiv 2209.14067, as released, but for
+    clusters without a row, which are left out here).
+
+    Args:
+        contrast: with its positives, see `influence_infonce`.
+        rows: embeddings [rows, dim].
+        cluster: of each row [rows]. clusters: how many there are.
+    """
+    pulled, own = _own_pair_zero(contrast)
+    proxies = rows.new_zeros(clusters, rows.shape[1]).index_add(0, cluster, rows)
+    proxies = proxies[torch.bincount(cluster, minlength=clusters) > 0]
+    # A proxy is its own positive there, of cosine 1, which is taken out again.
+    pushed = infonce(Contrast(contrast.tau), proxies, positive_weight=own).mean() + 1 / contrast.tau
+    unit = normalize(rows, dim=1)
+    return pushed - log_positives(pulled, unit, unit)
+
+
+def _own_pair_zero(contrast: Contrast) -> tuple[Contrast, float]:
+    """Return a contrast of cosines whose positive pairs of a row with itself count as if they were 0, and exp(-1/tau).
+
+    That factor takes the cosine of 1 out of the pair's exponential.
+    """
+    assert contrast.positives is not None
+    own, (pairs, mass) = math.exp(-1 / contrast.tau), contrast.positives
+    return replace(contrast, positives=(pairs, torch.where(pairs[0] == pairs[1], own * mass, mass))), own
