@@ -1,6 +1,6 @@
 """PamC: SCGC* whose nodes are pushed from the proxies of clusters in place of all nodes.
 
-arXiv 2209.14067, and its release.
+Efficient block contrastive learning via parameter-free meta-node approximation. arXiv 2209.14067, and its release.
 """
 
 from dataclasses import dataclass
