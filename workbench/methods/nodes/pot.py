@@ -42,7 +42,8 @@ class PotConfig(GCAConfig):
             release's shortcut; "certified", which no drop of edges within the rates undercuts. See `bounds.lowest`.
         form: a node is held against its row in the "other" view less the mean of the others there, or as a control
             against a "random" direction of the same length.
-        start, refit, share, weighing: of ProGCL. ratio, mixing: of COSTA.
+        start, refit, share, weighing: of ProGCL.
+        ratio, mixing: of COSTA.
     """
 
     main = ("epochs", "lr", "dim", "tau", "host", "kappa", "bound")
@@ -146,5 +147,4 @@ class POT(NodeMethod):
         host = HOSTS[config.host].memory(config.of_host(), sizes)
         numbers = 2 * sizes["rows"] * 40 * config.dim if config.kappa else 0
         edges = sizes.get("edges", 0) + sizes["rows"]
-        products = EdgeSimilarity.peak_bytes(edges, 4 * config.dim) if config.bound == "certified" else 0
-        return host + 4 * numbers + 60 * edges + products
+        return host + 4 * numbers + 60 * edges + EdgeSimilarity.peak_bytes(edges, 4 * config.dim)
