@@ -16,6 +16,7 @@ _PUBLIC = {
     "forecast": "workbench.training.memory:forecast",
     "evaluate": "workbench.evaluation:evaluate",
     "compare": "workbench.evaluation:compare",
+    "tune": "workbench.studies.tune:tune",
     "Run": "workbench.training.run:Run",
     "UserError": "workbench.errors:UserError",
     "Contrast": "workbench.contrast:Contrast",
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from workbench.evaluation import compare, evaluate, protocols
     from workbench.pages import notebooks, start, tables
     from workbench.pages.claims import claim
+    from workbench.studies.tune import tune
     from workbench.training import store as runs
     from workbench.training.fit import fit
     from workbench.training.memory import forecast

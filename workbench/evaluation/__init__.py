@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from workbench.evaluation import protocols, statistics
     from workbench.evaluation.alignment import Agreement, agreement
     from workbench.evaluation.baselines import BASELINES, propagated
+    from workbench.evaluation.choosing import validation
     from workbench.evaluation.comparison import compare, format, lens
     from workbench.evaluation.embeddings import check_same
     from workbench.evaluation.scores import Measure, Scores, evaluate
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "alignment": ("Agreement", "agreement"),
     "baselines": ("BASELINES", "propagated"),
+    "choosing": ("validation",),
     "comparison": ("compare", "format", "lens"),
     "embeddings": ("check_same",),
     "scores": ("Measure", "Scores", "evaluate"),
@@ -49,4 +51,5 @@ __all__ = [
     "propagated",
     "protocols",
     "statistics",
+    "validation",
 ]
