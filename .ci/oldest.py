@@ -5,5 +5,6 @@ from pathlib import Path
 
 project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 extras = project["optional-dependencies"]
-for requirement in [*project["dependencies"], *extras["cluster"], *extras["slurm"], *extras["app"]]:
+shared = [line for name in ("cluster", "slurm", "tune", "app") for line in extras[name]]
+for requirement in [*project["dependencies"], *shared]:
     print(requirement.split(",")[0].replace(">=", "=="))

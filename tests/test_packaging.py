@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Needed without being imported by the package: widgets and servers of the notebooks.
 NOT_IMPORTED = {"anywidget", "jupyterlab"}
-EXTRAS = ("cluster", "slurm", "app", "dev")
+EXTRAS = ("cluster", "slurm", "tune", "app", "dev")
 BROKEN_BY_MAJOR_VERSIONS = {"ipywidgets", "kaleido", "networkx", "numpy", "pandas", "plotly", "torch"}
 SETUP_FILES = [
     "pyproject.toml", "requirements.txt", "environment.yml", "Makefile", ".ci/run", ".pre-commit-config.yaml",
@@ -51,10 +51,12 @@ def specifiers(lines: list[str]) -> dict[str, SpecifierSet]:
     return {plain(requirement.name): requirement.specifier for requirement in requirements}
 
 
-CORE, CLUSTER, SLURM, APP, DEV = (
+CORE, CLUSTER, SLURM, TUNE, APP, DEV = (
     specifiers(lines) for lines in (PROJECT["dependencies"], *map(PROJECT["optional-dependencies"].get, EXTRAS))
 )
-SHARED = CORE | CLUSTER | SLURM | APP  # with an environment of the user's own; the tools of DEV are a contributor's
+SHARED = (
+    CORE | CLUSTER | SLURM | TUNE | APP
+)  # with an environment of the user's own; the tools of DEV are a contributor's
 OWNERS = {module: {plain(owner) for owner in owners} for module, owners in metadata.packages_distributions().items()}
 LOCK = pins((ROOT / "requirements.txt").read_text().splitlines())
 
@@ -63,7 +65,7 @@ def test_what_the_project_is_built_on() -> None:
     assert PROJECT["requires-python"] == ">=3.11" and LOCK["torch"] == "2.13.0"
     assert {"torch-geometric", "papermill", "plotly", "networkx", "umap-learn", "scikit-learn"} <= set(CORE)
     assert set(PROJECT["optional-dependencies"]) == set(EXTRAS)
-    tried = CLUSTER | SLURM | {"voila": APP["voila"]}
+    tried = CLUSTER | SLURM | TUNE | {"voila": APP["voila"]}
     assert not set(CORE) & set(DEV) and tried.items() <= DEV.items()
 
 
