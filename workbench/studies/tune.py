@@ -13,17 +13,17 @@ from typing import Any
 import pandas as pd
 from tqdm.auto import tqdm
 
-import workbench
+from workbench import DISTRIBUTION
 from workbench.config import Preset
 from workbench.errors import UserError, unknown
 from workbench.evaluation.choosing import parts_of, validation
 from workbench.evaluation.scores import Measure
-from workbench.methods import METHODS, configure
+from workbench.methods import METHODS, configure, registry
 from workbench.methods.presets import changes, file_of
 from workbench.training.fit import fit, untrained
 from workbench.training.run import Run
 
-FILE = Path(workbench.__file__).parent / "methods" / "search.toml"
+FILE = Path(registry.__file__).with_name("search.toml")
 START = "quick"  # the preset that trials begin with: what no knob turns stays as it says
 SCORED, FAILED = "scored", "failed"
 
@@ -114,19 +114,26 @@ class Search:
         return changes(self.method, "defaults", self.run.config)
 
     def to_toml(self) -> str:
-        """Return the table of the tuned preset, to be pasted into the method's file, below how it was found."""
+        """Return the table of the tuned preset, to be pasted into the method's file, below how it was found.
+
+        Where "quick" is the best, or the chosen training no better than its own untrained encoder, there is no table,
+        and a comment says so.
+        """
         budget, made = self.budget, f"{len(self.trials)} trials"
         if not self.finished:
             made += f" of {self.asked}, unfinished"
         fixed = ", ".join(f"{name}={value}" for name, value in self.fixed.items())
+        made += f", {fixed} in all" if fixed else ""
         found = (
-            f"Found by a search ({made}{f', {fixed} in all' if fixed else ''}; seed {budget.sampler_seed} of the "
-            f"sampler, {budget.training_seed} of the trainings), chosen by accuracy on the validation parts of "
-            f"{budget.protocol}, {budget.splits} splits of seed {budget.splits_seed}: {self.accuracy:.1f} %, {START} "
-            f"{self.quick:.1f} %, untrained {self.untrained:.1f} %."
+            f"A search on {self.graph} ({made}; seed {budget.sampler_seed} of the sampler, {budget.training_seed} of the "
+            f"trainings), chosen by accuracy on the validation parts of {budget.protocol}, {budget.splits} splits of "
+            f"seed {budget.splits_seed}: {self.accuracy:.1f} %, {START} {self.quick:.1f} %, untrained "
+            f"{self.untrained:.1f} %."
         )
         if not self.chosen:
             return _comment(f"{found} No trial was better than {START}.")
+        if self.accuracy <= self.untrained:
+            return _comment(f"{found} The chosen training is no better than its own untrained encoder.")
         name = self.graph if re.fullmatch(r"[\w-]+", self.graph, re.ASCII) else json.dumps(self.graph)
         lines = [f"{key if key.isidentifier() else json.dumps(key)} = {json.dumps(value)}"
                  for key, value in self.preset.changed.items()]  # fmt: skip
@@ -234,7 +241,7 @@ def _optuna() -> Any:
     try:
         import optuna
     except ImportError:
-        wanted = f"pip install '{workbench.DISTRIBUTION}[tune]' brings it"
+        wanted = f"pip install '{DISTRIBUTION}[tune]' brings it"
         raise UserError(f"a search needs Optuna, which is not installed here; {wanted}") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
