@@ -17,6 +17,7 @@ _PUBLIC = {
     "evaluate": "workbench.evaluation:evaluate",
     "compare": "workbench.evaluation:compare",
     "tune": "workbench.studies.tune:tune",
+    "quality": "workbench.evaluation.quality:quality",
     "Run": "workbench.training.run:Run",
     "UserError": "workbench.errors:UserError",
     "Contrast": "workbench.contrast:Contrast",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from workbench.datasets import load_graph
     from workbench.errors import UserError
     from workbench.evaluation import compare, evaluate, protocols
+    from workbench.evaluation.quality import quality
     from workbench.pages import notebooks, start, tables
     from workbench.pages.claims import claim
     from workbench.studies.tune import tune

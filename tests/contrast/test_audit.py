@@ -19,8 +19,9 @@ import workbench as wb
 from workbench.contrast import Contrast
 from workbench.contrast import audit as module
 from workbench.contrast.audit import Audit, audit
-from workbench.contrast.measures import alignment, coupling, effective_rank, gradient_shares, uniformity
+from workbench.contrast.measures import alignment, coupling, gradient_shares, uniformity
 from workbench.contrast.negatives.selection import Selection
+from workbench.contrast.spectrum import effective_rank
 from workbench.errors import UserError
 from workbench.objectives.infonce import dcl, infonce
 

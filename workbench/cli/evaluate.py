@@ -3,8 +3,7 @@
 from argparse import Namespace
 
 import workbench as wb
-from workbench.cli.output import Option, add_run, facts_of, show, show_table
-from workbench.errors import UserError
+from workbench.cli.output import Option, add_run, facts_of, graph_of, show, show_table
 
 KEPT = "the run is stored as before"
 
@@ -24,12 +23,7 @@ def run(args: Namespace) -> None:
     if args.protocol:
         wb.protocols.get(args.protocol)  # a misspelt word is told before anything is loaded
     run = wb.runs.load(wb.runs.find(args.run_name))
-    try:
-        wb.evaluation.check_same(run, graph := wb.load_graph(args.graph or run.graph))
-    except UserError as error:
-        if args.graph:
-            raise
-        raise UserError(f"{error} (--graph names the graph that the run was trained on)") from None
+    graph = graph_of(run, args.graph)
     options = {"protocol": args.protocol, "splits": args.splits, "seed": args.seed, "solver": args.solver}
     if args.baselines:
         table = wb.compare(run, graph, **options)

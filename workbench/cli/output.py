@@ -27,6 +27,19 @@ def add_run(option: Option) -> None:
     option("run_name", metavar="RUN", help="folder of a run, start of its key, or METHOD/GRAPH for the newest")
 
 
+def graph_of(run: "wb.Run", name: str | None) -> Any:
+    """Return the data that a run was trained on, under another name or file where one is given."""
+    import workbench as wb
+
+    try:
+        wb.evaluation.check_same(run, graph := wb.load_graph(name or run.graph))
+    except UserError as error:
+        if name:
+            raise
+        raise UserError(f"{error} (--graph names the graph that the run was trained on)") from None
+    return graph
+
+
 def add_settings(option: Option, about: str) -> None:
     """Declare -p KEY=VALUE, which `settings_of` reads."""
     option("-p", dest="settings", action="append", default=[], metavar="KEY=VALUE", help=about)

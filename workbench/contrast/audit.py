@@ -21,6 +21,7 @@ from workbench.contrast.negatives.sampled import SampledContrast
 from workbench.contrast.negatives.selection import Selection
 from workbench.contrast.pairs import Contrast
 from workbench.contrast.ratio import ratio_loss
+from workbench.contrast.spectrum import effective_rank
 from workbench.errors import UserError, unknown
 from workbench.randomness import Randomness
 from workbench.types import Trained
@@ -151,7 +152,7 @@ class Audit:
         views = [rows.to_dense() for rows in self.views]
         lists = self.chosen.negatives.nbytes + self.chosen.weights.nbytes
         uniform = [measures.uniformity(rows, seed=self.seed) for rows in views]
-        ranks = [measures.effective_rank(rows) if not _too_wide(rows) else np.nan for rows in views]
+        ranks = [effective_rank(rows) if not _too_wide(rows) else np.nan for rows in views]
         return {
             "alignment (mean squared distance of both views)": measures.alignment(*views) if len(views) > 1 else 0.0,
             "uniformity (log mean exp of -2 squared distance)": float(np.mean(uniform)),

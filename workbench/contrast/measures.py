@@ -172,28 +172,41 @@ def alignment(u: Tensor, v: Tensor) -> float:
     return float((normalize(u.double(), dim=1) - normalize(v.double(), dim=1)).square().sum(1).mean())
 
 
-def uniformity(rows: Tensor, most: int = 2_000, seed: int = 0) -> float:
+def _units(rows: Any, nodes: Tensor) -> Tensor:
+    """Return some rows of a tensor or SciPy matrix, scaled to unit length, in float64 [some, dim]."""
+    some = torch.from_numpy(rows[nodes.numpy()].toarray()) if sp.issparse(rows) else rows[nodes]
+    return normalize(some.double(), dim=1)
+
+
+def link_alignment(rows: Any, links: Tensor) -> float:
+    """Return the mean of ||x - y||^2 over links [2, links] of rows [nodes, dim] scaled to unit length, 0 to 4.
+
+    This is `alignment` where linked nodes, not two views of one node, are the positive pairs; loops are left out. nan
+    without links. Each link counts as often as it is listed.
+    """
+    total, count = 0.0, 0
+    for part in links.split(max(1, _BLOCK // max(1, rows.shape[1])), dim=1):
+        part = part[:, part[0] != part[1]]
+        total += float((_units(rows, part[0]) - _units(rows, part[1])).square().sum())
+        count += part.shape[1]
+    return total / count if count else float("nan")
+
+
+def uniformity(rows: Any, most: int = 2_000, seed: int = 0) -> float:
     """Return log mean exp(-2 ||x - y||^2) over pairs of rows, -8 to 0, lower being more uniform; nan below two rows.
 
     Of rows [nodes, dim] scaled to unit length, at most `most` of them, drawn with the seed (Wang and Isola, 2020).
     """
-    if len(rows) > most:
-        rows = rows[torch.randperm(len(rows), generator=Randomness(seed).generator("uniformity"))[:most]]
-    if len(rows) < 2:
+    nodes = torch.arange(rows.shape[0])
+    if len(nodes) > most:
+        nodes = torch.randperm(len(nodes), generator=Randomness(seed).generator("uniformity"))[:most]
+    if len(nodes) < 2:
         return float("nan")
-    return float(torch.pdist(normalize(rows.double(), dim=1)).square().mul(-2).exp().mean().log())
-
-
-def effective_rank(rows: Tensor) -> float:
-    """Return exp of the entropy of the singular values as shares of their sum, in dimensions; nan of zeros only.
-
-    Of the matrix [nodes, dim] as it is, by the eigenvalues of the smaller of its Gram matrices (Roy and Vetterli,
-    2007).
-    """
-    rows = rows.double()
-    squared = torch.linalg.eigvalsh(rows.T @ rows if len(rows) > rows.shape[1] else rows @ rows.T).clamp(min=0)
-    values = squared[squared > squared.sum() * len(squared) * torch.finfo(torch.float64).eps].sqrt()
-    return float(torch.distributions.Categorical(values).entropy().exp()) if len(values) else float("nan")
+    units = _units(rows, nodes)
+    # Products are several times as fast as distances of pairs; a row of zeros has no length.
+    size = units.square().sum(1)
+    near = (units @ units.T).mul_(4).sub_(2 * size).sub_(2 * size[:, None]).exp_()
+    return float(((near.sum() - near.trace()) / (len(nodes) * (len(nodes) - 1))).log())
 
 
 def overlap(fields: sp.csr_matrix, first: Positions, second: Positions) -> Values:

@@ -78,15 +78,13 @@ def compact_labels(graph: Any) -> tuple[Nodes, int]:
     return truth, classes.size
 
 
-def _matrix(x: Any, rows: int, item: str, data: Any) -> Features:
+def bare(x: Any) -> Features:
+    """Return a matrix of any form as float32 [items, dim], sparse where few entries are not zero."""
     x = in_memory(x, "scoring attributes")
     if isinstance(x, Tensor):
         x = to_scipy(x) if is_sparse(x) else x.detach().cpu().numpy()
-    if x.ndim != 2 or x.shape[0] != rows:
-        raise UserError(
-            f"embeddings must have one row per {item} [{rows}, dim] of {name_of(data)}, "
-            f"not {list(x.shape)}; a run is evaluated on the data it was trained on"
-        )
+    if np.ndim(x) != 2:
+        raise UserError(f"embeddings are a matrix [items, dim], not {list(np.shape(x))}")
     if not sp.issparse(x) and np.count_nonzero(x) < SPARSE_BELOW * x.size:
         x = sp.csr_matrix(x)
     x = sp.csr_matrix(x, dtype=np.float32) if sp.issparse(x) else np.ascontiguousarray(x, dtype=np.float32)
@@ -95,3 +93,13 @@ def _matrix(x: Any, rows: int, item: str, data: Any) -> Features:
         bad = values.size - np.count_nonzero(np.isfinite(values))
         raise UserError(f"{bad} of {x.shape[0] * x.shape[1]} values of the embeddings are not finite numbers")
     return x
+
+
+def _matrix(x: Any, rows: int, item: str, data: Any) -> Features:
+    shape = list(np.shape(x))
+    if len(shape) != 2 or shape[0] != rows:
+        raise UserError(
+            f"embeddings must have one row per {item} [{rows}, dim] of {name_of(data)}, "
+            f"not {shape}; a run is evaluated on the data it was trained on"
+        )
+    return bare(x)
