@@ -1,4 +1,7 @@
-"""The one kind of error that a person can cause: a sentence that names what was wrong and the nearest valid choice."""
+"""The one kind of error that a person can cause: a sentence that names what was wrong and the nearest valid choice.
+
+And the one warning of a training.
+"""
 
 import difflib
 import operator
@@ -15,6 +18,10 @@ class UserError(ValueError):
     def _render_traceback_(self) -> list[str]:
         """Show one line where IPython would print a stack (IPython's own hook)."""
         return [f"{type(self).__name__}: {self}"]
+
+
+class Collapse(UserWarning):
+    """Training has made an embedding collapse: it fills far fewer dimensions than the untrained one."""
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

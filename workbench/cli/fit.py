@@ -2,14 +2,17 @@
 
 import sys
 import time
+import warnings
 from argparse import Namespace
 
 import workbench as wb
 from workbench.cli.output import FINE, INTERRUPTED, Option, add_settings, facts_of, settings_of, show
+from workbench.errors import Collapse
+from workbench.training.choice import known
 
 KEPT = "no run was stored"
 # Arguments of `fit` that are no parameters of a method.
-OWN = ("preset", "seed", "device", "fresh", "graph", "method", "callback", "store", "progress", "options")
+OWN = ("preset", "seed", "device", "fresh", "graph", "method", "callback", "store", "progress", "options", "stop")
 
 
 def add(option: Option) -> None:
@@ -20,6 +23,7 @@ def add(option: Option) -> None:
     add_settings(option, "a setting, e.g. -p epochs=50")
     option("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
     option("--fresh", action="store_true", help="train even where the same run is stored")
+    option("--stop", metavar="NUMBER", help="keep the best moment by effective-rank, alpha-req, uniformity, ...")
     option("--protocol", help="score the run at once")
 
 
@@ -27,13 +31,19 @@ def run(args: Namespace) -> int:
     wb.methods.get(args.method)  # a misspelt word is told before anything is loaded or trained
     if args.protocol:
         wb.protocols.get(args.protocol)
+    if args.stop:
+        known(args.stop)
     settings = settings_of(args.settings, own=OWN)
     graph, started = wb.load_graph(args.graph), time.time()
-    run = wb.fit(args.method, graph, args.preset, args.seed, device=args.device, fresh=args.fresh, **settings)
+    options = {"device": args.device, "fresh": args.fresh, "stop": args.stop}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Collapse)  # it is told below, in this command's way
+        run = wb.fit(args.method, graph, args.preset, args.seed, **options, **settings)
     loaded = run.path is not None and (run.path / "run.json").stat().st_mtime < started
     facts = {**facts_of(run), "loaded": loaded}
     state = "" if run.complete else f" of {run.config.epochs}"
     loss = f", loss {run.history['loss'].iloc[-1]:.4f}" if run.epochs else ", untrained"
+    loss += f", kept epoch {run.kept} by {run.stop}" if run.stop else ""
     lines = [
         f"{run.method} on {run.graph}, preset {run.preset}, seed {run.seed}: {run.epochs}{state} epochs in "
         f"{run.seconds:.1f} s, peak {run.peak_mib:.0f} MiB on {run.device}{loss}; {run.path or 'not stored'}"
@@ -47,6 +57,8 @@ def run(args: Namespace) -> int:
         place = "" if args.graph == run.graph else f" --graph {args.graph}"
         lines.append(f"next: workbench evaluate {run.path}{place}")
     show(args, facts, "\n".join(lines))
+    if run.collapse:
+        print(f"workbench: {run.collapse}", file=sys.stderr)
     if not run.complete:
         print(f"workbench: interrupted; the same command goes on after epoch {run.epochs}", file=sys.stderr)
         return INTERRUPTED

@@ -25,20 +25,23 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "workbench": workbench.__version__, **packages}
 
 
-def code_version(method: str, config: Parameters) -> str:
+def code_version(method: str, config: Parameters, stop: str | None = None) -> str:
     """Return a hash of the code that decides what a method learns, so that a change of it is a new run.
 
     That is the method's file and those of the parts that its configuration names, what they import of this package,
-    directly or not, and the training loop. Comments, docstrings and line breaks don't count.
+    directly or not, and the training loop; where a moment is chosen, also what looks for it. Comments, docstrings and
+    line breaks don't count.
     """
     chosen = sorted((name, getattr(config, name).name) for name in config.parts())
-    return _version(method, tuple((type(config).parts()[name], part) for name, part in chosen))
+    return _version(method, tuple((type(config).parts()[name], part) for name, part in chosen), stop is not None)
 
 
 @cache
-def _version(method: str, parts: tuple[tuple[Registry[Any], str], ...]) -> str:
-    loop = Path(workbench.__file__).parent / "training" / "loop.py"
-    files, own = [*_sources(Path(inspect.getfile(METHODS.get(method)))), loop], ""
+def _version(method: str, parts: tuple[tuple[Registry[Any], str], ...], chooses: bool = False) -> str:
+    training = Path(workbench.__file__).parent / "training"
+    files, own = [*_sources(Path(inspect.getfile(METHODS.get(method)))), training / "loop.py"], ""
+    if chooses:
+        files += [source for source in _sources(training / "watch.py") if source not in files]
     for registry, name in parts:
         part = registry.get(name)
         file = Path(inspect.getfile(part))

@@ -1,6 +1,7 @@
 """`fit`: train a method on data, or load the same request from the store."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +12,14 @@ from filelock import FileLock
 
 from workbench.datasets.attributes import rescale
 from workbench.datasets.kinds import KINDS, Kind, kind_of
-from workbench.errors import UserError
+from workbench.errors import Collapse, UserError
 from workbench.methods import METHODS, names
 from workbench.methods.presets import changes, configure
 from workbench.randomness import Randomness
 from workbench.training import store as runs
+from workbench.training import watch
 from workbench.training.code_version import versions
-from workbench.training.loop import Progress, Trainer, deferred_interrupt, look, missing, moments_of, weights_of
+from workbench.training.loop import Progress, Trainer, deferred_interrupt, missing, moments_of, weights_of
 from workbench.training.machine import describe, device_of, peak_memory
 from workbench.training.memory import refuse_if_too_large, refuse_whole
 from workbench.training.run import MOMENTS, Run
@@ -32,12 +34,16 @@ def fit(
     device: str | None = None,
     callback: Callable[[Progress], object] | None = None,
     snapshots: int = 0,
+    stop: str | None = None,
     store: str | Path | None = None,
     fresh: bool = False,
     progress: bool = True,
     **overrides: Any,
 ) -> Run:
     """Train a method on data, or load the same request from the store.
+
+    The effective rank of the embedding is measured now and then (see `workbench.training.watch`); where it has
+    collapsed, a `Collapse` warns and says what to do.
 
     Labels, masks and held-out edges are taken away before the method sees the data.
 
@@ -53,6 +59,10 @@ def fit(
         snapshots: how many embeddings to keep on the way, evenly spaced from the untrained one to the last; 0 or at
             least 2. They change no bit of the result; a run or checkpoint that lacks one is trained again from the
             start.
+        stop: a number that needs no labels, to keep the best moment of training by it instead of the last one, out of
+            ten evenly spaced without the untrained one; training ends where three of them running were no better.
+            "effective-rank" (largest), "alpha-req" (nearest to 1), "uniformity" (least) or "alignment-uniformity"
+            (least sum), see `workbench.evaluation.quality`. None trains to the end.
         store: folder of runs; None for WORKBENCH_RUNS or ./runs.
         fresh: train again even if the store has this run or its checkpoint.
         progress: show a progress bar.
@@ -70,17 +80,18 @@ def fit(
     kind = kind_of(data)
     _check(method, kind, seed, snapshots)
     kind.check(data)
+    watch.check(stop, data)
     name = str(getattr(data, "name", None) or "graph")
     preset, config = configure(method, preset, name, overrides)
     refuse_whole(method, config, data)
     target = device_of(device)
     graph_hash = kind.content_hash(data)
-    path = runs.folder(store, method, name, runs.key(method, config, seed, graph_hash, str(target)))
+    path = runs.folder(store, method, name, runs.key(method, config, seed, graph_hash, str(target), stop))
     moments = moments_of(config.epochs, snapshots)
     with _turn(path):
         known = runs.load(path) if not fresh and (path / "run.json").exists() else None
         if known is not None and not missing(moments, known.snapshots, known.epochs):
-            return known
+            return _told(known)
         if target.type == "cpu":
             refuse_if_too_large(method, config, kind, data)
         inputs = kind.inputs(data).to(target)
@@ -90,13 +101,16 @@ def fit(
             with torch.random.fork_rng():
                 torch.manual_seed(randomness.integer("init"))
                 model = METHODS.get(method)(config, inputs, randomness).to(target)
-            trainer = Trainer(model, config, randomness, path.with_name(f".{path.name}.checkpoint"), fresh, moments)
+            checkpoint = path.with_name(f".{path.name}.checkpoint")
+            trainer = Trainer(model, config, randomness, checkpoint, fresh, moments, stop)
             with deferred_interrupt() as asked_to_stop:
                 complete = trainer.run(callback, f"{method} on {name}" if progress else None, asked_to_stop)
-            embeddings, details = look(model)
+            if not complete:
+                trainer.save()  # before anything is done that is no training
+            embeddings, details = trainer.result()
         if known is not None and complete:
             trainer.checkpoint.unlink(missing_ok=True)
-            return runs.add_snapshots(path, trainer.snapshots)
+            return _told(runs.add_snapshots(path, trainer.snapshots, trainer.watch.table()))
         projections = trainer.kept.get("projections", ())
         run = Run(
             method=method,
@@ -116,6 +130,8 @@ def fit(
             details=details,
             projections=tuple(matrix.detach().float().cpu() for matrix in projections),
             snapshots=trainer.snapshots,
+            stop=stop,
+            watched=trainer.watch.table(),
             kind=kind.name,
             shape=kind.shape(inputs),
             names=kind.names_of(data),
@@ -123,11 +139,17 @@ def fit(
             weights=weights_of(model) | ({} if scaling is None else {MOMENTS: scaling.cpu()}),
         )
         if not complete:
-            trainer.save()
-            return run
+            return _told(run)
         run = runs.save(run, path, replace=fresh)
         trainer.checkpoint.unlink(missing_ok=True)
-        return run
+        return _told(run)
+
+
+def _told(run: Run) -> Run:
+    """Warn where training made the embedding of a run collapse, and return the run."""
+    if run.collapse:
+        warnings.warn(f"{run.method} on {run.graph}: {run.collapse}", Collapse, stacklevel=3)
+    return run
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from workbench.errors import UserError
 from workbench.methods import Config, Method
 from workbench.randomness import Randomness
+from workbench.training.watch import Watch
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -54,10 +55,17 @@ class Trainer:
     """One optimisation with its history and its checkpoint."""
 
     def __init__(
-        self, model: Method, config: Config, randomness: Randomness, checkpoint: Path, fresh: bool, moments: set[int]
+        self,
+        model: Method,
+        config: Config,
+        randomness: Randomness,
+        checkpoint: Path,
+        fresh: bool,
+        moments: set[int],
+        stop: str | None = None,
     ):
         self.model, self.epochs, self.randomness, self.checkpoint = model, config.epochs, randomness, checkpoint
-        self.moments = moments
+        self.moments, self.watch = moments, Watch(config.epochs, stop, model.inputs)
         self.snapshots: dict[int, Tensor] = {}
         self.optimiser = model.optimiser()
         self.rows: list[dict[str, float]] = []
@@ -75,7 +83,7 @@ class Trainer:
         bar = tqdm(total=self.epochs, initial=len(self.rows), desc=title, disable=title is None, unit="epoch")
         try:
             self._keep()
-            while len(self.rows) < self.epochs and not self.finished and not asked_to_stop():
+            while not self._over and not asked_to_stop():
                 began = time.perf_counter()
                 terms = self._epoch()
                 self.seconds += time.perf_counter() - began
@@ -87,7 +95,7 @@ class Trainer:
                     self.save()
                     saved = time.perf_counter()
                 if callback is not None:
-                    now = Progress(len(self.rows), self.epochs, terms, self.seconds, lambda: look(self.model)[0])
+                    now = Progress(len(self.rows), self.epochs, terms, self.seconds, lambda: embed(self.model))
                     if callback(now) is False:
                         break
         except KeyboardInterrupt:
@@ -95,7 +103,20 @@ class Trainer:
             self.torn = True
         finally:
             bar.close()
-        return len(self.rows) >= self.epochs or self.finished
+        return self._over
+
+    @property
+    def _over(self) -> bool:
+        return len(self.rows) >= self.epochs or self.finished or self.watch.over
+
+    def result(self) -> tuple["Embedding", dict[str, Tensor]]:
+        """Return the embedding and details of the moment that was chosen, whose weights the model then has, or now."""
+        if self.watch.chosen is not None:
+            self.model.load_state_dict(self.watch.chosen[1])
+        embeddings, details = look(self.model)
+        if self.watch.chosen is None and len(self.rows) not in self.watch.rows:
+            self.watch.look(len(self.rows), joined(embeddings))
+        return embeddings, details
 
     def _epoch(self) -> dict[str, float]:
         """Train on each batch once and return the means of the loss terms over the batches."""
@@ -123,14 +144,16 @@ class Trainer:
         return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
     def _keep(self) -> None:
-        """Keep the embedding as it stands, where this is a moment to do so."""
+        """Look at the embedding, keep it and its weights, each where this is a moment to do so."""
         epoch = len(self.rows)
-        due = epoch in self.moments or (self.finished and bool(self.moments))
-        if due and epoch not in self.snapshots:
-            # Unit rows fit half precision whatever a method's scale, and maps and neighbours go by cosine.
-            embeddings = look(self.model)[0]
-            matrix = torch.cat(list(embeddings.values())) if isinstance(embeddings, dict) else embeddings
-            self.snapshots[epoch] = torch.nn.functional.normalize(matrix).half()
+        due = epoch not in self.snapshots and (epoch in self.moments or (self.finished and bool(self.moments)))
+        if due or self.watch.due(epoch):
+            matrix = joined(embed(self.model))
+            self.watch.look(epoch, matrix, every=due)
+            self.watch.choose(epoch, self.model.state_dict())
+            if due:
+                # Unit rows fit half precision whatever a method's scale, and maps and neighbours go by cosine.
+                self.snapshots[epoch] = torch.nn.functional.normalize(matrix).half()
 
     def history(self) -> pd.DataFrame:
         """Return one row per epoch."""
@@ -149,6 +172,7 @@ class Trainer:
             "rows": self.rows,
             "seconds": self.seconds,
             "snapshots": self.snapshots,
+            "watch": self.watch.state(),
         }
         draft = self.checkpoint.with_name(f"{self.checkpoint.name}.{os.getpid()}")
         torch.save(state, draft)
@@ -167,25 +191,37 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.randomness.restore(state["randomness"])
         self.rows, self.seconds, self.snapshots = state["rows"], state["seconds"], state["snapshots"]
+        self.watch.restore(state["watch"])
 
 
 Embedding = Tensor | dict[str, Tensor]
 
 
-def look(model: Method) -> tuple[Embedding, dict[str, Tensor]]:
-    """Embed the inputs and collect the details, without gradients, in evaluation mode, and leave the mode as it was."""
+def embed(model: Method) -> Embedding:
+    """Embed the inputs without gradients, in evaluation mode, and leave the mode as it was."""
     mode = model.training
     model.eval()
     with torch.no_grad():
         embedded = model.embed(model.inputs)
-        embeddings: Embedding = (
-            {name: rows.float().cpu() for name, rows in embedded.items()}
-            if isinstance(embedded, dict)
-            else embedded.float().cpu()
-        )
+    model.train(mode)
+    if isinstance(embedded, dict):
+        return {name: rows.float().cpu() for name, rows in embedded.items()}
+    return embedded.float().cpu()
+
+
+def look(model: Method) -> tuple[Embedding, dict[str, Tensor]]:
+    """Embed the inputs as `embed` does, and collect the details."""
+    embeddings, mode = embed(model), model.training
+    model.eval()
+    with torch.no_grad():
         details = {name: tensor.detach().cpu() for name, tensor in model.details().items()}
     model.train(mode)
     return embeddings, details
+
+
+def joined(embeddings: Embedding) -> Tensor:
+    """Return the embedding of all items as one matrix [items, dim]."""
+    return torch.cat(list(embeddings.values())) if isinstance(embeddings, dict) else embeddings
 
 
 def weights_of(model: Method) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from workbench.encoders.base import Encoder
 from workbench.errors import UserError
 from workbench.methods import METHODS, Config, Preset
 from workbench.training import export
+from workbench.training.watch import collapse
 
 MOMENTS = "attributes.moments"  # what stands among a run's weights where its encoder sees standardised columns
 
@@ -43,6 +44,11 @@ class Run:
         projections: what the contrast compared in the last step, a matrix a view [rows, dim]; empty where nothing was.
         snapshots: embeddings that were kept on the way, float16 [items, dim] with rows of unit length, by epoch; 0 is
             the untrained one.
+        stop: the number by which the best moment was chosen, see `fit`; None where the last one was kept.
+        watched: what was measured of the embedding on the way, a row per epoch at which it was, 0 being the untrained
+            one: columns "effective_rank", "dead_units", with snapshots or `stop` others of `choice.NUMBERS`, and
+            "kept". Of at most 2,000 rows (512 where they are wider than that), the numbers are those of
+            `workbench.evaluation.quality`. Empty for a run stored before.
         shape: sizes that the encoder was made by, e.g. {"features": 1433}.
         names, columns: what the items and the attribute columns are called by their owner; None where they have no
             names.
@@ -68,6 +74,8 @@ class Run:
     details: dict[str, Tensor] = field(default_factory=dict)
     projections: tuple[Tensor, ...] = ()
     snapshots: dict[int, Tensor] = field(default_factory=dict)
+    stop: str | None = None
+    watched: pd.DataFrame = field(default_factory=pd.DataFrame)
     kind: str = "nodes"
     shape: dict[str, int] = field(default_factory=dict)
     names: list[str] | None = None
@@ -93,6 +101,17 @@ class Run:
     def epochs(self) -> int:
         """Epochs that were trained."""
         return len(self.history)
+
+    @property
+    def kept(self) -> int:
+        """The epoch whose embedding this is: the last one, or with `stop` the best."""
+        kept = self.watched.index[self.watched["kept"]] if len(self.watched) else []
+        return int(kept[0]) if len(kept) else self.epochs
+
+    @property
+    def collapse(self) -> str:
+        """What is to be said where training made the embedding collapse, "" where it didn't."""
+        return collapse(self.watched, self.config, self.kept)
 
     @property
     def scores(self) -> dict[str, Any]:
@@ -179,14 +198,17 @@ class Run:
         shapes = self.embeddings if isinstance(self.embeddings, dict) else {"embeddings": self.embeddings}
         facts = {"preset": self.preset, "seed": self.seed, "epochs": f"{self.epochs:,} of {self.config.epochs:,}"}
         facts |= {"loss": f"{self.history['loss'].iloc[-1]:.4f}"} if self.epochs else {}
+        facts |= {"kept": f"epoch {self.kept:,}, the best by {self.stop}"} if self.stop else {}
         facts |= {"seconds": f"{self.seconds:.1f}", "peak MiB": f"{self.peak_mib:,.0f}", "device": self.device}
         facts |= {name: " × ".join(f"{size:,}" for size in matrix.shape) for name, matrix in shapes.items()}
         table = pd.Series(facts | {"folder": self.path or "not stored"}).to_frame().to_html(header=False, border=0)
-        return f"<b>{html.escape(f'{self.method} on {self.graph}')}</b>{table}"
+        warned = f"<p><b>{html.escape(self.collapse)}</b></p>" if self.collapse else ""
+        return f"<b>{html.escape(f'{self.method} on {self.graph}')}</b>{table}{warned}"
 
     def __repr__(self) -> str:
         state = "" if self.complete else f", interrupted after {self.epochs} epochs"
         loss = f", loss {self.history['loss'].iloc[-1]:.4f}" if self.epochs else ", untrained"
+        loss += f", kept epoch {self.kept} by {self.stop}" if self.stop else ""
         return (
             f"Run({self.method} on {self.graph}, preset {self.preset}, seed {self.seed}: {self.epochs} epochs in "
             f"{self.seconds:.1f} s, peak {self.peak_mib:.0f} MiB on {self.device}{loss}{state})"

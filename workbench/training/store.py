@@ -24,9 +24,10 @@ from workbench.training.run import Run
 from workbench.training.stored import COLUMNS, asked, folders, root, rows, untrained
 
 
-def key(method: str, config: Config, seed: int, graph_hash: str, device: str) -> str:
-    """Return the hash of a request: graph content, configuration, seed, code version and kind of device."""
-    request = [method, config.flat(), seed, graph_hash, code_version(method, config), device.split(":")[0]]
+def key(method: str, config: Config, seed: int, graph_hash: str, device: str, stop: str | None = None) -> str:
+    """Return the hash of a request: graph content, configuration, seed, code version, kind of device and `stop`."""
+    request = [method, config.flat(), seed, graph_hash, code_version(method, config, stop), device.split(":")[0]]
+    request += [stop] if stop else []
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -37,14 +38,15 @@ def folder(store: str | Path | None, method: str, graph: str, run_key: str) -> P
 
 
 _REQUEST = ("method", "graph", "graph_hash", "seed")
-_FACTS = (*_REQUEST, "seconds", "peak_mib", "device", "versions", "complete", "kind", "shape")
+_FACTS = (*_REQUEST, "seconds", "peak_mib", "device", "versions", "complete", "kind", "shape", "stop")
 
 
 def save(run: Run, path: Path, replace: bool = False) -> Run:
     """Write a run as a folder that is either whole or not there, and return the run with its path.
 
     The folder holds run.json (request, versions, cost), history.csv, and as safetensors: embeddings, weights, tensors
-    (details, projections and the contrast) and, where there are any, snapshots; names.json holds what the items are
+    (details, projections and the contrast) and, where there are any, snapshots; watched.csv what was measured on the
+    way; names.json holds what the items are
     called. Where the same run is stored already (another process was first), that one stays, or with `replace` makes
     room.
     """
@@ -53,7 +55,7 @@ def save(run: Run, path: Path, replace: bool = False) -> Run:
     draft.mkdir()
     facts = {name: getattr(run, name) for name in _FACTS}
     facts |= {"preset": run.asked.name, "changed": run.asked.changed, "config": run.config.flat(), "epochs": run.epochs}
-    facts["code_version"] = code_version(run.method, run.config)
+    facts["code_version"] = code_version(run.method, run.config, run.stop)
     tensors = {f"details.{name}": tensor for name, tensor in run.details.items()}
     tensors |= {f"projections.{i}": matrix for i, matrix in enumerate(run.projections)}
     if run.contrast is not None:
@@ -63,6 +65,7 @@ def save(run: Run, path: Path, replace: bool = False) -> Run:
     try:
         (draft / "run.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
         run.history.to_csv(draft / "history.csv")
+        run.watched.to_csv(draft / "watched.csv")
         _write(draft / "embeddings.safetensors", {f"embeddings.{k}".rstrip("."): v for k, v in by_item.items()})
         _write(draft / "tensors.safetensors", tensors)
         _write(draft / "weights.safetensors", run.weights)
@@ -100,9 +103,12 @@ def _write_snapshots(folder: Path, snapshots: dict[int, Tensor]) -> None:
     draft.replace(folder / "snapshots.safetensors")
 
 
-def add_snapshots(path: Path, snapshots: dict[int, Tensor]) -> Run:
-    """Keep embeddings [nodes, dim] by epoch with a run that is stored without them, and return it with them."""
+def add_snapshots(path: Path, snapshots: dict[int, Tensor], watched: pd.DataFrame) -> Run:
+    """Keep embeddings [nodes, dim] by epoch, and what was measured of them, with a stored run, and return it so."""
     _write_snapshots(path, snapshots)
+    draft = path / f".watched.{uuid.uuid4().hex[:8]}"
+    watched.to_csv(draft)
+    draft.replace(path / "watched.csv")
     return load(path)
 
 
@@ -119,6 +125,7 @@ def load(path: str | Path) -> Run:
         tensors = load_file(path / "tensors.safetensors")
         embeddings = load_file(path / "embeddings.safetensors")
         history = pd.read_csv(path / "history.csv", index_col="epoch")
+        watched = pd.read_csv(path / "watched.csv", index_col="epoch") if (path / "watched.csv").exists() else None
         snapshots, weights = optional("snapshots.safetensors"), optional("weights.safetensors")
         names = json.loads((path / "names.json").read_text("utf-8")) if (path / "names.json").exists() else {}
         # In the order of the kind of data, not the alphabetical one in which the file has them.
@@ -149,6 +156,7 @@ def load(path: str | Path) -> Run:
         snapshots={epoch: snapshots[str(epoch)] for epoch in sorted(map(int, snapshots))},
         names=names.get("items"),
         columns=names.get("columns"),
+        watched=pd.DataFrame() if watched is None else watched,
         weights=weights,
         path=path,
     )
