@@ -125,9 +125,9 @@ class Search:
         fixed = ", ".join(f"{name}={value}" for name, value in self.fixed.items())
         made += f", {fixed} in all" if fixed else ""
         found = (
-            f"A search on {self.graph} ({made}; seed {budget.sampler_seed} of the sampler, {budget.training_seed} of the "
-            f"trainings), chosen by accuracy on the validation parts of {budget.protocol}, {budget.splits} splits of "
-            f"seed {budget.splits_seed}: {self.accuracy:.1f} %, {START} {self.quick:.1f} %, untrained "
+            f"A search on {self.graph} ({made}; seed {budget.sampler_seed} of the sampler, {budget.training_seed} of "
+            f"the trainings), chosen by accuracy on the validation parts of {budget.protocol}, {budget.splits} splits "
+            f"of seed {budget.splits_seed}: {self.accuracy:.1f} %, {START} {self.quick:.1f} %, untrained "
             f"{self.untrained:.1f} %."
         )
         if not self.chosen:
