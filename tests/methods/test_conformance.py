@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch_geometric.data import Data
 
 import workbench as wb
 from workbench import methods
@@ -141,6 +142,61 @@ def test_another_kind_of_data_is_refused_in_a_sentence(method: str, small_data: 
     wrong = torch.randn(20, 5)
     with pytest.raises(UserError, match=rf"method '{method}' learns on .*; this is "):
         wb.fit(method, wrong, "small", progress=False)
+
+
+ONE_ROW = "standardises columns over nodes .* needs at least 2 of them; there is 1"
+NO_WALK = "a walk needs an edge between two nodes"
+NO_NEIGHBOUR = "no two nodes of this graph have an edge"
+REFUSED = {
+    "one node": {
+        "bgrl": ONE_ROW,
+        "deepwalk": NO_WALK,
+        "e2neg": "k=6 centres were asked for; the graph has 1 nodes",
+        "gbt": ONE_ROW,
+        "graphmae": "mask=0.5 hides none of 1 nodes",
+        "homogcl": "4 centres of clusters were asked for; 1 nodes give 1 to 1",
+        "local-gcl": NO_NEIGHBOUR,
+        "node2vec": NO_WALK,
+        "str-gcl": "needs at least 2; the graph has 1",
+        "swav": ONE_ROW,
+    },
+    "no edges": {
+        "deepwalk": NO_WALK,
+        "e2neg": "no centre has a neighbour",
+        "local-gcl": NO_NEIGHBOUR,
+        "node2vec": NO_WALK,
+    },
+    "no attributes": dict.fromkeys(NAMES, "the graph has no attributes"),
+}
+
+
+def unusual(case: str, graph: Data) -> Data:
+    """Return a graph that a method may not expect."""
+    none, source, target = torch.empty(2, 0, dtype=torch.long), *graph.edge_index
+    changes: dict[str, dict[str, Any]] = {
+        "one node": {"x": graph.x[:1], "edge_index": none, "y": graph.y[:1], "num_nodes": 1},
+        "no edges": {"edge_index": none},
+        "no attributes": {"x": None},
+        "one class": {"y": torch.zeros_like(graph.y)},
+        "directed": {"edge_index": graph.edge_index[:, source < target]},
+    }
+    kept = {"x": graph.x, "edge_index": graph.edge_index, "y": graph.y, "num_nodes": graph.num_nodes}
+    return Data(**kept | changes[case], name="unusual")
+
+
+@pytest.mark.parametrize("case", ["one node", "no edges", "no attributes", "one class", "directed"])
+@pytest.mark.parametrize("method", methods.names("nodes"))
+def test_an_unusual_graph_is_embedded_or_refused_in_a_sentence(
+    method: str, case: str, small_graph: Data, tmp_path: Path
+) -> None:
+    graph, told = unusual(case, small_graph), REFUSED.get(case, {}).get(method)
+    if told:
+        with pytest.raises(UserError, match=told):
+            train(method, graph, tmp_path, epochs=2)
+        return
+    run = train(method, graph, tmp_path, epochs=2)
+    assert run.embeddings.shape[0] == graph.num_nodes and run.embeddings.isfinite().all()
+    assert run.history.notna().all().all()
 
 
 @pytest.mark.parametrize("method", NAMES)

@@ -2,18 +2,19 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock
+from torch import nn
 
 from workbench.datasets.attributes import rescale
 from workbench.datasets.kinds import KINDS, Kind, kind_of
 from workbench.errors import Collapse, UserError
-from workbench.methods import METHODS, names
+from workbench.methods import METHODS, Method, names
 from workbench.methods.presets import changes, configure
 from workbench.randomness import Randomness
 from workbench.training import store as runs
@@ -101,6 +102,7 @@ def fit(
             with torch.random.fork_rng():
                 torch.manual_seed(randomness.integer("init"))
                 model = METHODS.get(method)(config, inputs, randomness).to(target)
+            _check_normalised(model, method, kind.sizes(inputs))
             checkpoint = path.with_name(f".{path.name}.checkpoint")
             trainer = Trainer(model, config, randomness, checkpoint, fresh, moments, stop)
             with deferred_interrupt() as asked_to_stop:
@@ -181,3 +183,13 @@ def _check(method: str, kind: Kind, seed: int, snapshots: int) -> None:
         rather = f"methods for it: {', '.join(others)}" if others else "no method here learns on it yet"
         wanted = " or ".join(KINDS.get(name).words for name in METHODS.get(method).kinds)
         raise UserError(f"method {method!r} learns on {wanted}; this is {kind.words}; {rather}", kind="kind of data")
+
+
+def _check_normalised(model: Method, method: str, sizes: Mapping[str, int]) -> None:
+    """Refuse to standardise columns over a single row, which torch can't."""
+    if sum(sizes.values()) < 2 and any(isinstance(module, nn.BatchNorm1d) for module in model.modules()):
+        items = " and ".join(sizes)
+        raise UserError(
+            f"method {method!r} standardises columns over {items} (batch normalisation) and needs at least 2 of them; "
+            "there is 1, which a method without it, such as 'grace', takes"
+        )
