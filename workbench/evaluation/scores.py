@@ -239,8 +239,11 @@ def _ranked(x: Any, data: Any, normalise: bool) -> tuple[dict[str, Measure], pd.
 
 
 def _measures(per_split: pd.DataFrame, names: Iterable[str], over: str, ddof: int) -> dict[str, Measure]:
-    spreads = per_split.std(ddof=ddof) if len(per_split) > 1 else dict.fromkeys(per_split, np.nan)
-    return {name: Measure(per_split[name].mean(), spreads[name], over) for name in names}
+    measures = {}
+    for name in names:
+        deviation = per_split[name].std(ddof=ddof) if len(per_split) > 1 else np.nan
+        measures[name] = Measure(per_split[name].mean(), deviation, over)
+    return measures
 
 
 def _probed(

@@ -171,7 +171,7 @@ def through_lens(study: Study, runs: Iterable[Run], data: Data, condition: str) 
 def _scores(
     scored: Any, study: Study, data: Data, facts: dict[str, Any], on_the_way: bool = False
 ) -> list[dict[str, Any]]:
-    """Return the scores by those protocols that look at one embedding, or by those at all that were kept on the way."""
+    """Return the scores by the protocols that look at one embedding, or by those that look at all on the way."""
     items = sum(kind_of(data).sizes(data).values())
     splits = study.large_splits if study.large_splits and items >= LARGE else study.splits
     rows = []
