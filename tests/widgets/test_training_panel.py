@@ -1,5 +1,6 @@
 """The training panel: form, thread, pictures; driven as an object and in a real browser."""
 
+import html
 import re
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ from workbench.config import options_of
 from workbench.errors import UserError
 from workbench.methods import METHODS, Config, Method, Step, base
 from workbench.randomness import Randomness
+from workbench.training import watch
 from workbench.training.fit import Progress
 from workbench.widgets import shell, thread
 from workbench.widgets.form import checked, explained
@@ -551,6 +553,33 @@ def test_labels_that_are_missing_are_told(small_graph: Data, graph: str, words: 
     assert "no accuracy: " in panel.message.value and words in panel.message.value
     names = [trace.name for trace in panel.figures["map"].data]
     assert names == ["no label"] if graph == "unlabelled" else len(names) == 4
+
+
+@pytest.mark.parametrize("least", [0.0, 2.0])
+def test_the_effective_rank_is_shown_and_a_collapse_told(
+    least: float, small_graph: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "COLLAPSED", least)  # of the untrained rank: nothing has collapsed, or all has
+    monkeypatch.setattr(thread, "COLLAPSED", least)
+    panel = panel_for(small_graph, epochs=40, every=3)
+    panel.start()
+    until(lambda: panel.scene.epoch > 10)
+    epoch = paused(panel)
+    shown = panel.figures["accuracy"].data[1]
+    until(lambda: max(shown.x) > epoch - 3)  # the losses are drawn before it
+    assert shown.name == "effective rank" and {0, 1, 3, 9} <= {*shown.x} and max(shown.x) <= epoch
+    assert ("collapsed so far" in panel.message.value) == (least > 1)
+    assert f"{shown.y[0]:.1f} dimensions untrained, {shown.y[-1]:.1f} after epoch {max(shown.x)}" in panel.scene._rank()
+    panel.resume()
+    run = ended(panel).run
+    assert run is not None and run.collapse == panel.scene.warning.removeprefix("grace: ").removesuffix(".")
+    assert (html.escape(run.collapse) in panel.message.value) and bool(run.collapse) == (least > 1)
+    ranks = dict(zip(panel.figures["accuracy"].data[1].x, panel.figures["accuracy"].data[1].y, strict=True))
+    assert ranks[40] == pytest.approx(wb.quality(run).effective_rank)
+    assert ranks[0] == pytest.approx(run.watched.loc[0, "effective_rank"])
+    monkeypatch.setenv(shell.HEADLESS, "1")
+    report = widgets.training_panel(small_graph, "grace", "defaults", every=3, epochs=40, **SMALL)
+    assert bool(report.warning) == (least > 1)  # type: ignore[union-attr]
 
 
 def test_long_curves_are_thinned_and_keep_their_end(small_graph: Data) -> None:

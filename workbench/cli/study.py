@@ -27,6 +27,8 @@ TITLES = {
     "differences": "first minus second, percentage points, 95 % t interval over the training seeds",
     "claims": "claims",
     "curves": "accuracy in percent after so many seconds of training",
+    "picks": "accuracy in percent at the epoch that a number without labels picks (fit --stop); FLAWED: by labels",
+    "correlations": "rank correlation of what numbers without labels say is good with accuracy",
     "protocols": "the same embeddings by every protocol, accuracy in percent",
 }
 

@@ -71,19 +71,27 @@ def term_curves(histories: Sequence[History], heading: str, until: int | None = 
     return fig.update_annotations(font_size=13)
 
 
-def accuracy_curve(accuracies: Mapping[int, float], told: str, until: int, height: int, width: int) -> go.Figure:
+def accuracy_curve(
+    accuracies: Mapping[int, float], ranks: Mapping[int, float], told: str, until: int, height: int, width: int
+) -> go.Figure:
     """Draw the accuracy of a probe, percent by epoch, as it was measured now and then while a method trained.
 
-    The subtitle tells how it was measured, or why it was not, in lines of `width` letters; epochs end at `until`.
+    Beside it, on an axis of its own, the effective rank of the embedding, in dimensions. The subtitle tells how
+    accuracy was measured, or why it was not, in lines of `width` letters; epochs end at `until`.
     """
     lines = wrap(told, width)
-    fig = style.figure("Accuracy of a probe", "<br>".join(lines), height)
+    fig = style.figure("Accuracy of a probe, and effective rank", "<br>".join(lines), height)
     line = {"mode": "lines+markers", "line": {"color": style.COLOURS[2], "width": 1.8}, "cliponaxis": False}
     hover = "epoch %{x}<br>accuracy %{y:.1f} %<extra></extra>"
     fig.add_scatter(x=[*accuracies], y=[*accuracies.values()], name="accuracy", hovertemplate=hover, **line)
     fig.update_xaxes(title="epoch", range=[0, until])
     fig.update_yaxes(title="accuracy, %", showticklabels=bool(accuracies))
-    return fig.update_layout(margin={"t": 66 + 17 * max(2, len(lines)), "l": 76}, showlegend=False)
+    rank = {"mode": "lines+markers", "line": {"color": style.COLOURS[1], "width": 1.8, "dash": "dot"}}
+    hover = "epoch %{x}<br>effective rank %{y:.1f} dimensions<extra></extra>"
+    fig.add_scatter(x=[*ranks], y=[*ranks.values()], name="effective rank", yaxis="y2", hovertemplate=hover, **rank)
+    axis = {"title": "effective rank, dotted", "overlaying": "y", "side": "right", "rangemode": "tozero"}
+    fig.update_layout(yaxis2={**axis, "showgrid": False, "showticklabels": bool(ranks)})
+    return fig.update_layout(margin={"t": 66 + 17 * max(2, len(lines)), "l": 76, "r": 76}, showlegend=False)
 
 
 def _terms(history: pd.DataFrame) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.studies import published, results, verdicts
+from workbench.studies import choices, published, results, verdicts
 from workbench.studies.families import RELEASED, switch_name
 from workbench.studies.published import Cell
 from workbench.studies.study import Claim, Study, load
@@ -119,6 +119,8 @@ def study(study: Study, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         return {"protocols": results.lens(rows).drop(columns=["interval", "flawed"])}
     if study.snapshots:
         tables = {"curves": results.curves(rows)}
+        if "effective_rank" in set(rows["metric"]):
+            tables |= {"picks": choices.picks(rows), "correlations": choices.correlations(rows)}
     else:
         tables = {"summary": results.summary(rows, protocol), "differences": verdicts.differences(rows, study)}
     tables["claims"] = verdicts.claims(rows, study)

@@ -10,6 +10,7 @@ from filelock import FileLock
 
 from workbench.errors import UserError
 from workbench.evaluation import protocols
+from workbench.training.choice import NUMBERS
 
 FOLDER = Path(__file__).parents[2] / "docs" / "results"  # the results that are kept with the project, a file a study
 TYPES = {
@@ -116,7 +117,8 @@ def wide(rows: pd.DataFrame, protocol: str | None = None, curve: bool = False) -
     rows = rows.assign(seed=rows["seed"].fillna(-1))
     keys = [*TRAINING, "epochs"] if curve else TRAINING
     last = rows.groupby(TRAINING)["epochs"].transform("max")
-    rows = rows[rows["protocol"] != ""] if curve else rows[rows["epochs"].isna() | (rows["epochs"] == last)]
+    measured = (rows["protocol"] != "") | rows["metric"].isin(NUMBERS)
+    rows = rows[measured] if curve else rows[rows["epochs"].isna() | (rows["epochs"] == last)]
     _check_apart(rows)
     trainings = rows.pivot_table("value", keys, "metric", sort=False)
     lacking = {"accuracy", "accuracy_std", "macro_f1"} - {*trainings}

@@ -19,6 +19,7 @@ from workbench.methods import configure
 from workbench.methods.presets import count_of
 from workbench.studies.results import LENS
 from workbench.studies.study import Condition, Study
+from workbench.training.choice import NUMBERS
 from workbench.training.run import Run
 
 LARGE = 10_000  # items from which on `Study.large_splits` counts
@@ -148,7 +149,10 @@ def measured(task: Task, study: Study, run: Run, data: Data, asked: int) -> list
     if run.complete and study.snapshots:
         for epoch, embeddings in run.snapshots.items():
             seconds = float(run.history["seconds"].loc[epoch]) if epoch else 0.0
-            scored += _scores(embeddings.float(), study, data, {**facts, "epochs": epoch, "seconds": seconds})
+            then = {**facts, "epochs": epoch, "seconds": seconds}
+            scored += _scores(embeddings.float(), study, data, then)
+            numbers = run.watched.loc[epoch, run.watched.columns.intersection(NUMBERS)].dropna()
+            scored += [{**then, "metric": name, "value": float(value)} for name, value in numbers.items()]
         scored += _scores(run, study, data, facts, on_the_way=True)
     elif run.complete and not study.lens:
         scored = _scores(run, study, data, facts)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -32,6 +33,7 @@ class Progress(NamedTuple):
         terms: loss of this epoch in nats, by term, with "loss" for the weighted sum.
         seconds: wall seconds of all epochs so far; what a callback does is not counted.
         embed: call it for the embedding as it stands, float32 [items, dim], or one by item name.
+        watched: what was measured of it on the way, by epoch, see `Run.watched`.
     """
 
     epoch: int
@@ -39,6 +41,7 @@ class Progress(NamedTuple):
     terms: dict[str, float]
     seconds: float
     embed: Callable[[], Any]
+    watched: Mapping[int, Mapping[str, float]] = MappingProxyType({})
 
 
 def moments_of(epochs: int, snapshots: int) -> set[int]:
@@ -95,8 +98,8 @@ class Trainer:
                     self.save()
                     saved = time.perf_counter()
                 if callback is not None:
-                    now = Progress(len(self.rows), self.epochs, terms, self.seconds, lambda: embed(self.model))
-                    if callback(now) is False:
+                    facts = len(self.rows), self.epochs, terms, self.seconds
+                    if callback(Progress(*facts, lambda: embed(self.model), self.watch.rows)) is False:
                         break
         except KeyboardInterrupt:
             # A torn epoch is no state to go on from; the checkpoint on disk stays as it was.

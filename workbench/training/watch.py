@@ -114,7 +114,10 @@ def measured(embedding: Tensor, links: Tensor | None, names: tuple[str, ...] = N
 def collapse(table: pd.DataFrame, config: Any, kept: int) -> str:
     """Say that an embedding has collapsed in training and what to do, "" where it hasn't.
 
-    It has where its effective rank is less than an eighth of what it was untrained. That was chosen by looking: ...
+    It has where its effective rank is less than an eighth of what it was untrained. That lies between what was measured
+    with quick presets: GRACE on Photo, whose attributes' rows sum to 1, ends at 0.06 to 0.07 of it; 16 trainings of 15
+    methods on Cora, and GRACE on CiteSeer and on Photo with standardised columns, end at 0.27 to 0.92. Only the last
+    embedding counts: BGRL falls to 0.04 on its way to 0.80.
     """
     if not {0, kept} <= {*table.index} or not kept:
         return ""

@@ -27,6 +27,7 @@ class Looks:
 
     Attributes:
         epoch: of the latest look, -1 before it. seconds: how long it took.
+        ranks: effective ranks of the embedding, in dimensions, by epoch, 0 being the untrained one.
         scores: of one split, by epoch; unscored: why there are none, or "". map: the latest, None where there is none.
     """
 
@@ -34,6 +35,7 @@ class Looks:
         self._graph, self._seed = graph, seed
         self.epoch, self.seconds = -1, 0.0
         self.scores: dict[int, Scores] = {}
+        self.ranks: dict[int, float] = {}
         self.map: Map | None = None
         self.unscored, self._unmapped = "", "it comes after the first epoch"
         self._corners = np.empty((0, 2))  # of all maps so far
@@ -57,14 +59,16 @@ class Looks:
     def forget(self, epoch: int) -> None:
         """Forget what was seen at an epoch and after it."""
         self.scores = {earlier: scores for earlier, scores in self.scores.items() if earlier < epoch}
+        self.ranks = {earlier: rank for earlier, rank in self.ranks.items() if earlier < epoch}
         if self.epoch >= epoch:
             self.epoch, self.map = -1, None
 
     def draw_accuracy(self, until: int) -> go.Figure:
-        """Draw the accuracy at each look, or say why there is none; the axis of epochs ends at `until`."""
+        """Draw accuracy (or say why there is none) and effective rank at each look; epochs end at `until`."""
         split = f"the first split of {PROTOCOL}, split seed 0, logistic regression; uses labels to look, never to train"
         accuracies = {epoch: self.scores[epoch].accuracy.mean for epoch in sorted(self.scores)}
-        return accuracy_curve(accuracies, self.unscored or split, until, ACCURACY, LETTERS)
+        ranks = {epoch: self.ranks[epoch] for epoch in sorted(self.ranks)}
+        return accuracy_curve(accuracies, ranks, self.unscored or split, until, ACCURACY, LETTERS)
 
     def draw_map(self) -> go.Figure:
         """Draw the latest map, or say why there is none; all maps of a graph have the same traces in one order."""

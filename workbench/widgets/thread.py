@@ -19,6 +19,7 @@ from workbench.plots.losses import History, term_curves
 from workbench.training.fit import fit
 from workbench.training.loop import Progress
 from workbench.training.run import Run
+from workbench.training.watch import COLLAPSED, measured
 from workbench.widgets.form import Request
 from workbench.widgets.looks import PROTOCOL, Looks
 
@@ -164,6 +165,7 @@ class Training(threading.Thread):
         stored = self.phase == "preparing" and run.epochs > 0
         self.result, self.rows = run, run.history.reset_index().to_dict("records")
         self._enter("measuring")
+        self.looks.ranks |= dict(run.watched.get("effective_rank", {}))
         if stored:  # what was kept on the way, in half precision, is all there is to look at
             for epoch in sorted(run.snapshots.keys() - {run.epochs}):
                 self.looks.look(epoch, run.snapshots[epoch].float())
@@ -183,11 +185,14 @@ class Training(threading.Thread):
             self.rows = [row for row in self.rows if row["epoch"] < now.epoch]
             self.looks.forget(now.epoch)
         self.rows.append({"epoch": now.epoch, **now.terms, "seconds": now.seconds})
+        self.looks.ranks |= {epoch: row["effective_rank"] for epoch, row in now.watched.items()}
         if first:
             self._enter("training")
         due = first or now.epoch % self.every == 0
         if due and now.epoch < now.epochs and not self._ended:  # the last embedding is looked at once it is a run's
-            self.looks.look(now.epoch, now.embed())
+            embedding = now.embed()
+            self.looks.look(now.epoch, embedding)
+            self.looks.ranks |= {now.epoch: measured(embedding, None, ("effective_rank",))["effective_rank"]}
         if not self._going.is_set():
             self._enter("paused")
             self._going.wait()
@@ -217,9 +222,26 @@ class Training(threading.Thread):
             "loading": f"Loading {self.request.label} …",
             "preparing": f"Preparing {self.request} …",
             "paused": "Going on …",
-            "training": f"Training {self.request}{on}.",
+            "training": f"Training {self.request}{on}.{self._rank()}",
             "measuring": f"Measuring the accuracy by {PROTOCOL} …",
         }[self.phase]
+
+    @property
+    def warning(self) -> str:
+        """What is to be said where training made the embedding collapse, as far as it has come; "" where it didn't."""
+        if self.result is not None:
+            return self.result.collapse and f"{self.request.method}: {self.result.collapse}."
+        ranks = self.looks.ranks
+        fallen = ranks and ranks[max(ranks)] < COLLAPSED * ranks.get(0, 0)
+        return "The embedding has collapsed so far; it may recover, as that of BGRL does." if fallen else ""
+
+    def _rank(self) -> str:
+        ranks = self.looks.ranks
+        if not ranks or 0 not in ranks:
+            return ""
+        latest = max(ranks)
+        now = f", {ranks[latest]:.1f} after epoch {latest:,}" if latest else ""
+        return f" Effective rank: {ranks[0]:.1f} dimensions untrained{now}."
 
     def left(self) -> float | None:
         """Return how many seconds are left by the latest epochs and the latest look; None where it is not known."""

@@ -54,18 +54,18 @@ def training_panel(
 
 
 class Trained:
-    """A training that is over, as its report shows it: run, graph, history (a row per epoch) and what happened."""
+    """A training that is over, as its report shows it: run, graph, history (a row an epoch), what happened, warning."""
 
     widget = "training panel"
 
     def __init__(self, training: Training):
         self.figures = training.figures
         self.run, self.graph, self.history = training.result, training.graph, training.history
-        self.sentence = training.sentence
+        self.sentence, self.warning = training.sentence, training.warning
 
     def page(self, figures: dict[str, go.Figure]) -> list[str | go.Figure]:
         """Return what the static twin shows."""
-        return [*figures.values(), f"<p>{html.escape(self.sentence)}</p>"]
+        return [*figures.values(), f"<p>{html.escape(self.sentence)}</p>", complaint(self.warning)]
 
 
 class TrainingPanel(Shell):
@@ -194,7 +194,7 @@ class TrainingPanel(Shell):
             training, asked = self.scene, self.form.asked
             status = training.status()
             fine = f'<div style="line-height:1.4">{html.escape(status)}</div>'
-            self.message.value = complaint(status) if training.failed else fine
+            self.message.value = complaint(status) if training.failed else fine + complaint(training.warning)
             epoch, epochs, left = training.epoch, training.request.epochs, training.left()
             self.progress.max, self.progress.value = max(epochs, 1), epoch
             self.progress.bar_style = "danger" if training.failed else "warning" if training.paused else ""
