@@ -314,7 +314,6 @@ def test_the_command_lists_runs_and_reports(
     assert "did you mean 'grace/cora'" in call("run", "grace/coro")[2]
     assert "DeepWalk + features is not in the workbench" in call("run", "str-gcl/photo/deepwalk-with-features")[2]
     assert "can't be compared" in call("run", "str-gcl/photo/grace")[2]
-    assert "linear layer of 3,000 steps" in call("run", "str-gcl/photo/raw-features")[2]
     assert "seeds are a number of them, at least 1" in call("lens", "grace/cora", "--seeds", "0")[2]
     assert "seeds are a number of them, at least 1" in call("run", "grace/cora", "--seeds", "0")[2]
     assert "--deadline is -1 minutes; it must be above 0" in call("run", "grace/cora", "--deadline", "-1")[2]
