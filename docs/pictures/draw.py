@@ -1,6 +1,7 @@
 """Draw the pictures of the README and of docs/performance.md (`make pictures`; needs a Chrome or Chromium).
 
-A word, "readme", "performance" or "widgets", draws some: those of one page, or the README's screenshots of widgets.
+A word, "readme", "performance", "leaderboard" or "widgets", draws some: those of one page, or the README's screenshots
+of widgets.
 """
 
 import json
@@ -50,6 +51,21 @@ def of_performance() -> dict[str, go.Figure]:
     return {
         "nodes": cost_of_nodes(stored["million"]["rows"]),
         "budget": time_of_memory(stored["memory-budget"]["rows"]),
+    }
+
+
+def of_leaderboard() -> dict[str, go.Figure]:
+    """Return the pictures of docs/results/leaderboard.md, from its kept results."""
+    board = wb.studies.leaderboard.board(wb.studies.read("leaderboard"))
+    best = board[board["kind"] == "trained"].groupby("data")["training seeds"].max().idxmax()
+    return {
+        "leaderboard": wb.plots.gains_chart(board),
+        "leaderboard-cost": wb.plots.cost_chart(board[board["data"] == best]).update_layout(
+            title_text=f"{best}: what training gains, and what it costs"
+        ),
+        "leaderboard-intervals": wb.plots.difference_chart(
+            wb.studies.leaderboard.gains(board), "Above the best of what trains nothing?"
+        ),
     }
 
 
@@ -104,7 +120,7 @@ def of_widgets() -> None:
             print(HERE / f"{name}.png")
 
 
-pages = {"performance": of_performance, "readme": of_readme}
+pages = {"performance": of_performance, "leaderboard": of_leaderboard, "readme": of_readme}
 for page in sys.argv[1:] or [*pages, "widgets"]:
     if page == "widgets":
         of_widgets()

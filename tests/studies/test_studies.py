@@ -94,7 +94,7 @@ def test_studies_are_listed_and_reported(capsys: pytest.CaptureFixture[str], tmp
     for words, told in (
         (["run", "negativs"], "unknown study 'negativs'; did you mean 'negatives'?"),
         (["rn"], "unknown action 'rn' of workbench study; did you mean 'run'?"),
-        (["run"], "takes STUDY [GRAPH ...], and 0 words were given; studies are learning-curve, negatives, "),
+        (["run"], "takes STUDY [GRAPH ...], and 0 words were given; studies are leaderboard, learning-curve, "),
         (["run", "placebo", "coora"], "unknown graph 'coora'; did you mean 'cora'?"),
         (["run", "placebo", "karate", "-p", 'conditions=["realeased"]'], "did you mean 'released'?"),
         (["run", "placebo", "karate", "-p", "protocol=pubic"], "did you mean 'public'?"),

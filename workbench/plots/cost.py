@@ -92,4 +92,4 @@ def gains_chart(board: pd.DataFrame) -> go.Figure:
     fig.add_trace(style.squares(gains, [*map(style.plain, order)], heads, (-REACH, REACH), hovertemplate=hover, **more))
     fig.update_xaxes(side="top", ticks="", showgrid=False)
     fig.update_yaxes(autorange="reversed", ticks="", showgrid=False)
-    return fig.update_layout(height=170 + 24 * len(order), margin={"t": 120})
+    return fig.update_layout(height=190 + 24 * len(order), margin={"t": 140})

@@ -14,7 +14,11 @@ from workbench.studies.study import Condition, Study, load
 
 NAME = "leaderboard"
 PAGE = "leaderboard.md"
-PICTURE = "../pictures/leaderboard.png"
+PICTURES = {
+    "leaderboard": "Gain of each training over the best baseline of each graph",
+    "leaderboard-cost": "Accuracy against seconds on one graph",
+    "leaderboard-intervals": "Gains with their intervals over training seeds",
+}
 COLUMNS = ["data", "name", "kind", "preset", "accuracy", "macro F1", "spread over splits", "training seeds"]
 COLUMNS += ["spread over seeds", "seconds", "peak MiB", "protocol", "solver", "floor", "over floor", "low", "high"]
 COLUMNS += ["verdict", "over untrained", "call"]
@@ -90,6 +94,13 @@ def call(condition: Condition, data: str) -> str:
     return f"graph = wb.load_graph({data!r})\n{fitted}\nwb.evaluate(run, graph)"
 
 
+def gains(board: pd.DataFrame) -> pd.DataFrame:
+    """Return the gains of a board that have an interval, as `plots.difference_chart` draws them."""
+    sure = board[(board["kind"] == "trained") & board["low"].notna()]
+    named = {"name": "first", "floor": "second", "over floor": "difference", "training seeds": "seeds"}
+    return sure.rename(columns=named)[verdicts.DIFFERENCE]
+
+
 def unfinished(rows: pd.DataFrame) -> pd.DataFrame:
     """Return trainings that did not finish: data, condition, seed, epochs, asked_epochs, seconds."""
     costs = results.costs(rows)
@@ -151,7 +162,7 @@ def write(folder: Path | None = None) -> Path:
     sections = [
         "# Leaderboard: what training gains over what trains nothing, and what it costs",
         first_words(table),
-        f"![Gain of each method over the best baseline of each graph]({PICTURE})",
+        *(f"![{told}](../pictures/{name}.png)" for name, told in PICTURES.items()),
         "Written by `workbench study report leaderboard` from [leaderboard.csv](leaderboard.csv), which "
         "`workbench study run leaderboard GRAPH --seeds 5 --out docs/results/leaderboard.csv` measures. "
         f"Accuracy is by `{study.protocols[0]}`. `quick` is one setting for a small CPU, ours, not the authors'; what "
