@@ -292,3 +292,26 @@ def test_no_all_pairs_tensor_is_allocated(monkeypatch: pytest.MonkeyPatch) -> No
 def test_mistakes_are_named(make: object, message: str) -> None:
     with pytest.raises(UserError, match=message):
         make()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_pulls_and_pushes_of_an_anchor_make_up_its_loss(name: str) -> None:
+    contrast = fillings(7, torch.float64)[name].contrast
+    if contrast.mixed or contrast.class_prior:
+        pytest.skip("synthetic negatives and corrections are no pairs of rows")
+    u = torch.randn(7, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    rows = u if contrast.similarity == "dot" else normalize(u)
+    bias = torch.zeros(7) if contrast.bias is None else contrast.bias.detach()
+    losses = []
+    for anchor in range(7):
+        pulled, pushed = contrast.of_anchor(anchor, 7)
+        assert pushed[anchor] == 0
+        pushed = pushed.index_add(0, torch.tensor([anchor]), bias[anchor : anchor + 1].exp().to(pushed))
+        logits = rows @ rows[anchor] / contrast.tau
+        losses.append((logits + pushed.log()).logsumexp(0) - (logits + pulled.log()).logsumexp(0))
+    torch.testing.assert_close(torch.stack(losses), infonce(contrast, u).detach(), rtol=1e-5, atol=1e-5)
+
+
+def test_where_candidates_are_other_things_the_anchor_pushes_its_positive_too() -> None:
+    pulled, pushed = Contrast(paired=False, positives=(torch.tensor([[1], [2]]), torch.tensor([1.0]))).of_anchor(1, 4)
+    assert pulled.tolist() == [0, 0, 1, 0] and pushed.tolist() == [1, 1, 1, 1]

@@ -16,6 +16,7 @@ from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors
 from workbench.methods import METHODS, configure
 from workbench.methods.nodes.gca import GCA, GCAConfig, centrality, lack, users
+from workbench.methods.nodes.two_views import kept_shares
 from workbench.randomness import Randomness
 from workbench.views.edges import keep_edges
 from workbench.views.features import keep_columns
@@ -44,6 +45,19 @@ def test_edges_into_the_hub_of_a_star_stay_and_the_others_go_most(star: Data) ->
             kept[True] += int(dense[0, 1:].sum())
             kept[False] += int(dense[1:, 0].sum())
     assert kept[True] == 500 and kept[False] < 300  # dropped at min(0.7, 2 * 0.2) and min(0.7, 2 * 0.4)
+
+
+def test_shares_of_views_that_keep_an_edge_or_a_column_are_counted(star: Data) -> None:
+    star.edge_index = torch.cat([star.edge_index, torch.tensor([[3], [3]])], 1)
+    counted, again = model(star), model(star)
+    edges, columns = kept_shares(counted.views, star, draws=30)
+    views = [again.views(star)[1] for _ in range(30)]
+    dense = [view.adjacency.to_dense() > 0 for view in views]
+    expected = [sum(bool(kept[target, source]) for kept in dense) / 30 for source, target in star.edge_index.T.tolist()]
+    np.testing.assert_allclose(edges, expected, rtol=1e-6)
+    np.testing.assert_allclose(columns, torch.stack([view.columns for view in views]).mean(0), rtol=1e-6)
+    hub = star.edge_index[1] == 0
+    assert (edges[hub] == 1).all() and edges[-1] == 1 and 0 < edges[~hub].min() < 0.6
 
 
 def test_weights_are_those_that_loops_give(small_graph: Data) -> None:

@@ -15,7 +15,7 @@ from workbench.errors import UserError
 from workbench.methods.nodes.homogcl import HomoGCL, HomoGCLConfig
 from workbench.objectives.clusters import lloyd
 from workbench.objectives.infonce import infonce
-from workbench.objectives.neighbours import neighbour_infonce
+from workbench.objectives.neighbours import neighbour_infonce, neighbour_weights
 from workbench.randomness import Randomness
 
 NO_EDGES = torch.empty(2, 0, dtype=torch.long)
@@ -60,6 +60,27 @@ def test_the_loss_and_its_gradients_are_those_of_dense_masks(density: float) -> 
         *(torch.autograd.grad(loss.sum(), leaves, materialize_grads=True) for loss in (found, expected)), strict=True
     ):
         torch.testing.assert_close(mine, theirs)
+
+
+def test_weights_of_pairs_are_by_what_the_loss_multiplies_them() -> None:
+    n = 9
+    u = normalize(drawn(0, n, 4))
+    masks = [drawn(2 + view, n, n) < 0 for view in range(2)]
+    for mask in masks:
+        mask.fill_diagonal_(False)
+    edges = masks[0].nonzero().T, masks[1].nonzero().T
+    shares = tuple(drawn(4 + view, near.shape[1]).sigmoid() for view, near in enumerate(edges))
+    losses = torch.stack([neighbour_infonce(Contrast(0.5), u, u, way, part)
+                          for way, part in ((edges, shares), (edges[::-1], shares[::-1]))])  # fmt: skip
+    similar, ratios = (u @ u.T / 0.5).exp(), []
+    for i in range(n):
+        pulled, pushed = neighbour_weights(i, edges, shares, n)  # of both views alike, what it multiplies is the same
+        positive, negative = pulled.double() @ similar[i], 2 * pushed.double() @ similar[i]
+        other, _ = neighbour_weights(i, edges[::-1], shares[::-1], n)
+        second = other.double() @ similar[i]
+        ratios.append(((positive + negative).log() - positive.log() + (second + negative).log() - second.log()) / 2)
+    torch.testing.assert_close(losses[0], torch.stack(ratios))
+    torch.testing.assert_close(losses[1], losses[0])
 
 
 def test_without_an_edge_the_loss_ends_at_the_logarithm_of_two_and_that_of_grace_at_nothing() -> None:

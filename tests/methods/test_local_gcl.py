@@ -23,6 +23,7 @@ def rows_of_unit_length(count: int = 12, dim: int = 5) -> torch.Tensor:
 
 
 def model(graph: Data, **settings: object) -> LocalGCL:
+    torch.manual_seed(0)
     return LocalGCL(LocalGCLConfig(dim=8, **settings), graph, Randomness(0))  # type: ignore[arg-type]
 
 
@@ -75,8 +76,10 @@ def test_it_is_the_contrast_whose_positives_are_the_adjacency_divided_by_the_deg
     positives = torch.cat([index, alone.expand(2, -1)], 1), torch.cat([1 / degree[index[0]], torch.ones(len(alone))])
     u = tested.encoder.embed(small_graph)
     expected = infonce(Contrast(0.5, positives=positives), u).mean()
-    found = tested.step(small_graph).total
+    step = tested.step(small_graph)
+    found = step.total
     torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(infonce(step.kept["contrast"], u).mean(), expected)  # which it tells of itself
     weights = [*tested.encoder.parameters()]
     gradients = (torch.autograd.grad(loss, weights) for loss in (found, expected))
     for mine, theirs in zip(*gradients, strict=True):
@@ -94,8 +97,8 @@ def test_the_average_outside_the_logarithm_is_never_less(small_graph: Data) -> N
 
 def test_neighbours_of_anchors_are_embedded_in_a_batch_as_in_the_whole_graph(small_graph: Data) -> None:
     tested = model(small_graph, directions=0, batch_size=20, neighbours=1000)
-    rows = normalize(tested.encoder.embed(small_graph))
-    pulled = tested.pulled(GraphTensors.of(small_graph), rows)
+    whole, rows = GraphTensors.of(small_graph), normalize(tested.encoder.embed(small_graph))
+    pulled = tested.pulled(whole, rows, tested.pairs(whole, 60))
     for batch in tested.batches():
         anchors = batch.n_id[: batch.batch_size]
         expected = ((rows[anchors] @ rows[anchors].T / 0.5).logsumexp(1) - pulled[anchors]).mean()

@@ -138,3 +138,31 @@ class Contrast:
         if v is None or not self.paired:
             return [(u, [u if v is None else v])]
         return [(a, [b, a] if self.same_view else [b]) for a, b in ((u, v), (v, u))]
+
+    def of_anchor(self, anchor: int, others: int) -> tuple[Tensor, Tensor]:
+        """Return how strongly an anchor is pulled to each candidate row, P exp(B), and pushed from it, W exp(B).
+
+        Both are [others], on the CPU, for figures: by what exp(s / tau) of a pair is multiplied above and below. A row
+        that is not compared is pushed by 0, and so is a paired anchor from itself; one that is listed twice counts
+        twice. Synthetic negatives have no row and are left out.
+        """
+        pulled, pushed = torch.zeros(2, others)
+        if self.positives is None:
+            pulled[anchor] = 1
+        else:
+            (anchors, matches), mass = (part.detach().cpu() for part in self.positives)
+            pulled.index_add_(0, matches[anchors == anchor], mass[anchors == anchor].float())
+        columns = self.chosen(pulled).cpu()
+        columns, weights = columns[anchor] if self.listed else columns, self.weights
+        if isinstance(weights, tuple):
+            weights = weights[1] @ weights[0][anchor]
+        elif weights is None:
+            weights = torch.ones(len(columns))
+        elif self.listed:
+            weights = weights[anchor]
+        pushed.index_add_(0, columns, weights.detach().cpu().float())
+        if self.bias is not None:
+            pulled, pushed = self.bias.detach().cpu().exp() * pulled, self.bias.detach().cpu().exp() * pushed
+        if self.paired:
+            pushed[anchor] = 0
+        return pulled, pushed

@@ -41,3 +41,22 @@ def neighbour_infonce(
             mass = mass + (1 - taken).clamp(min=tiny).log()
         losses.append(torch.logaddexp(torch.logaddexp(mass, own), positives) - positives)
     return torch.stack(losses).mean(0)
+
+
+def neighbour_weights(
+    anchor: int, edges: tuple[Tensor, Tensor], shares: tuple[Tensor, Tensor], nodes: int
+) -> tuple[Tensor, Tensor]:
+    """Return how strongly `neighbour_infonce` pulls an anchor of the first view to each node and pushes it, [nodes].
+
+    It is pulled to itself by 1, to its neighbours by their shares. It is pushed by the mean over both views of which
+    pairs are negatives: neighbours of a view are none there, and its own pair is one in the other view. Then 1 is what
+    InfoNCE does to a pair. Arguments as for `neighbour_infonce`, with all negatives.
+    """
+    pulled, pushed = torch.zeros(nodes), torch.ones(nodes)
+    mine = edges[0][0] == anchor
+    pulled[anchor] = 1
+    pulled[edges[0][1, mine]] = shares[0][mine].detach().float()
+    for near in edges:
+        pushed[near[1, near[0] == anchor]] -= 0.5
+    pushed[anchor] = 0.5
+    return pulled, pushed

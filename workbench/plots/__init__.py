@@ -7,6 +7,7 @@ from workbench.plots.losses import loss_curves
 from workbench.plots.maps import embedding_epochs, embedding_map
 from workbench.plots.negatives import audit_chart, negative_cosines, negative_map
 from workbench.plots.network import star_table, stars, views
+from workbench.plots.pairs import kept_shares, pair_weights
 from workbench.plots.paper import save
 from workbench.plots.rings import negative_rings
 from workbench.plots.rules import rule_map, rule_overlap, rule_scores, rule_strata, rule_values, truth_tree
@@ -27,10 +28,12 @@ __all__ = [
     "embedding_epochs",
     "embedding_map",
     "gains_chart",
+    "kept_shares",
     "loss_curves",
     "negative_cosines",
     "negative_map",
     "negative_rings",
+    "pair_weights",
     "protocol_lens",
     "pulled_and_pushed",
     "results_chart",

@@ -103,23 +103,38 @@ class LocalGCL(NodeMethod):
             pushed = fourier_log_mass(u, c.tau, c.directions, self.directions)
         else:
             pushed = c.loss(contrast, u) + 1 / c.tau  # in the contrast a row is its own positive, of cosine 1
-        loss = (pushed - self.pulled(graph, rows)).mean()
+        pairs = self.pairs(graph, len(rows))
+        loss = (pushed - self.pulled(graph, rows, pairs)).mean()
+        if len(rows) == graph.anchors:  # in a batch neighbours have no row of the contrast
+            contrast = dataclasses.replace(contrast, positives=mean_over(pairs, len(u)))
         return Step({"contrast": loss}, kept={"contrast": contrast, "projections": (u,)})
 
-    def pulled(self, graph: GraphTensors, rows: Tensor) -> Tensor:
-        """Return the log of the mean of exp(s / tau) over the neighbours of each anchor, or the mean of s / tau.
+    def pairs(self, graph: GraphTensors, rows: int) -> Tensor:
+        """Return the anchor and the row of each positive pair, of so many rows [2, pairs]."""
+        neighbour, anchor = graph.edge_index[:, graph.edge_index[1] < graph.anchors]
+        if self.config.positives == "random":
+            neighbour = shuffle(rows, self.order, anchor.device)[neighbour]
+        return torch.stack([anchor, neighbour])
+
+    def pulled(self, graph: GraphTensors, rows: Tensor, pairs: Tensor) -> Tensor:
+        """Return the log of the mean of exp(s / tau) over the positives of each anchor, or the mean of s / tau.
 
         Args:
             graph: as a whole, or a batch of it.
             rows: embeddings of unit length, anchors first [rows, dim].
+            pairs: anchor and row of each positive pair [2, pairs].
         """
-        neighbour, anchor = graph.edge_index[:, graph.edge_index[1] < graph.anchors]
-        if self.config.positives == "random":
-            neighbour = shuffle(len(rows), self.order, rows.device)[neighbour]
-        logits = EdgeSimilarity.apply(rows, rows, torch.stack([anchor, neighbour])) / self.config.tau
+        anchor, logits = pairs[0], EdgeSimilarity.apply(rows, rows, pairs) / self.config.tau
         degree = torch.bincount(anchor, minlength=graph.anchors)
         if self.config.average == "outside":
             pulled = rows.new_zeros(graph.anchors).index_add(0, anchor, logits / degree[anchor])
         else:
             pulled = log_sums(logits - degree[anchor].log(), anchor, graph.anchors)
         return torch.where(degree > 0, pulled, 1 / self.config.tau)
+
+
+def mean_over(pairs: Tensor, anchors: int) -> tuple[Tensor, Tensor]:
+    """Return positives of a contrast that weigh alike for each anchor and sum to 1; of one without any, itself."""
+    degree = torch.bincount(pairs[0], minlength=anchors)
+    alone = (degree == 0).nonzero()[:, 0]
+    return torch.cat([pairs, alone.expand(2, -1)], 1), torch.cat([1 / degree[pairs[0]], torch.ones_like(alone)])

@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch_geometric.data import Data
 
 from workbench.config import rate
 from workbench.encoders.graph import GraphTensors, View
@@ -48,3 +49,23 @@ class TwoViews(BatchConfig):
         together = self.edge_dropping == "undirected"
         first = graph.view(edges(self.edge_drop_1), columns(self.feature_drop_1), generator, together)
         return first, graph.view(edges(self.edge_drop_2), columns(self.feature_drop_2), generator, together)
+
+
+def kept_shares(draw: Callable[[Data], tuple[View, View]], data: Data, draws: int = 200) -> tuple[Tensor, Tensor]:
+    """Return in which share of drawn second views each stored edge stays [edges], and each column [features].
+
+    Loops, which every view has, stay in all; a repeated edge stays where one of its copies does.
+
+    Args:
+        draw: draws both views of a graph, e.g. the method `views` of GRACE, GCA or CSGCL.
+        data: the graph. draws: how often.
+    """
+    nodes, (source, target) = int(data.num_nodes or 0), data.edge_index
+    edges, columns = torch.zeros(data.num_edges), torch.zeros(data.num_features)
+    for _ in range(draws):
+        view = draw(data)[1]
+        row, column = view.edges(nodes).cpu()
+        stays = torch.isin(target.cpu() * nodes + source.cpu(), row * nodes + column)
+        edges += stays | (source == target).cpu()
+        columns += 1 if view.columns is None else view.columns.cpu()
+    return edges / draws, columns / draws
