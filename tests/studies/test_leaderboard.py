@@ -50,7 +50,7 @@ def rows() -> pd.DataFrame:
 
 def test_gains_over_the_best_baseline_are_those_of_the_seeds(rows: pd.DataFrame) -> None:
     table = leaderboard.board(rows, study=STUDY).set_index("name")
-    assert set(table["floor"]) == {"hops"} and table.loc["hops X, ÂX, Â²X, Â⁴X", "over floor"] == 0
+    assert set(table["floor"]) == {"hops"} and table.loc["hops", "over floor"] == 0
     dgi = table.loc["dgi"]
     assert (dgi["accuracy"], dgi["over floor"], dgi["over untrained"]) == (84, 3, 13)
     half = 4.302653 * 1 / np.sqrt(3)  # t of 97.5 % with two degrees of freedom
@@ -68,7 +68,7 @@ def test_gains_over_the_best_baseline_are_those_of_the_seeds(rows: pd.DataFrame)
 
 def test_the_first_words_tell_who_is_ahead_by_how_much_at_what_cost_and_how_surely(rows: pd.DataFrame) -> None:
     said = leaderboard.first_words(leaderboard.board(rows, study=STUDY))
-    assert "on cora (hops X, ÂX, Â²X, Â⁴X, 81.0 %) **dgi** by 3.0 [0.5, 5.5] in 3 s, 1 of 1 trainings" in said
+    assert "on cora (hops, 81.0 %) **dgi** by 3.0 [0.5, 5.5] in 3 s, 1 of 1 trainings" in said
     behind = rows.assign(value=rows["value"].where(rows["condition"] != "dgi", 50))
     assert "None does on cora" in leaderboard.first_words(leaderboard.board(behind, study=STUDY))
     one = rows[rows["seed"].isna() | (rows["seed"] == 0)]
@@ -93,7 +93,7 @@ def test_the_page_has_all_scores_and_what_did_not_finish(
     page = leaderboard.write(tmp_path).read_text()
     assert page.split("\n\n")[1].startswith("Above the best of what trains nothing")
     assert "| dgi | `quick` | 3 | 84.0 ± 1.4 | +3.0 [+0.5, +5.5] | +13.0 | 3 | 9 | 76.0 |" in page
-    assert "| *hops X, ÂX, Â²X, Â⁴X* | – | – | 81.0 ± 1.4 | +0.0 | – | – | – | 71.0 |" in page
+    assert "| *hops* | – | – | 81.0 ± 1.4 | +0.0 | – | – | – | 71.0 |" in page
     assert "| cora | grace, 64 negatives | 1 | 7 of 100 | 90 |" in page
     assert "- karate: dgi, grace, 64 negatives" in page.split("## Not run")[1]
 

@@ -53,7 +53,7 @@ def decay(rows: Any) -> float:
 
     By least squares of logarithms over ranks j = 4 to 100, each weighted by 1 / j, so that the ranks from j to 2 j
     count alike wherever j is. Measured so, embeddings are said to be best near 1 (Agrawal and others, alpha-ReQ,
-    NeurIPS 2022; the weights and the range are as in their release, which has other ranges elsewhere).
+    NeurIPS 2022; the weights and the range are as in repositories that use their code; the paper's own were not seen).
     """
     values = eigenvalues(rows, centred=True)[FIRST - 1 : LAST]
     if len(values) < 2:

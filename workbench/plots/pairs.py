@@ -51,8 +51,8 @@ def pair_weights(weights: Mapping[str, Weights], graph: Data, anchor: int) -> go
     fig = style.figure("Whom each method pulls, and from whom it pushes", told, 230 + 46 * len(weights), **panels)
     fig.update_annotations(x=0, xanchor="left", font_size=13)
     for row in range(2):
-        parts = [each[row] for each in weights.values()]
-        values = np.array([np.full(nodes, np.nan) if one is None else one.numpy() for one in parts], float)[:, order]
+        drawn = [each[row] for each in weights.values()]
+        values = np.array([np.full(nodes, np.nan) if one is None else one.numpy() for one in drawn], float)[:, order]
         fig.add_trace(_squares(values, [*weights], order, hops[order], pushed=bool(row)), row + 1, 1)
         fig.data[-1].colorbar.update(y=0.775 - 0.55 * row, len=0.45, thickness=12)
     for far in np.unique(hops[order]):
@@ -80,7 +80,7 @@ def _squares(values: NDArray[np.float64], names: list[str], nodes: Ids, hops: Id
     told = {"customdata": np.dstack([np.array(said, object), values]), "colorscale": scale}
     told["hovertemplate"] = "%{y}<br>%{customdata[0]}<br>%{customdata[1]:.2f}<extra></extra>"
     ticks = np.unique([low, 0, 0.25, 1, high])
-    drawn = style.squares(shade(values), [*map(style.plain, names)], np.arange(len(nodes)), (at[0], at[-1]), **told)
+    drawn = style.squares(shade(values), [*map(style.plain, names)], [*range(len(nodes))], (at[0], at[-1]), **told)
     return drawn.update(colorbar={"tickvals": shade(ticks), "ticktext": [f"{tick:.2g}" for tick in ticks]})
 
 

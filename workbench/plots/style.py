@@ -128,7 +128,7 @@ def points(
     return (go.Scattergl if gl else go.Scatter)(x=x, y=y, **trace)
 
 
-def squares(z: Any, rows: Sequence[str], columns: Sequence[str], ends: tuple[float, float], **more: Any) -> go.Heatmap:
+def squares(z: Any, rows: Sequence[str], columns: Sequence[Any], ends: tuple[float, float], **more: Any) -> go.Heatmap:
     """Return a square per row and column, in whose colour between two ends a number can be read."""
     look = {"xgap": 2, "ygap": 2, "hoverongaps": False, "textfont_color": INK, "colorbar_thickness": 12}
     return go.Heatmap(z=z, x=columns, y=rows, zmin=ends[0], zmax=ends[1], **look, **more)

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import unknown
-from workbench.evaluation.baselines import BASELINES
 from workbench.studies import results, verdicts
 from workbench.studies.report import markdown
 from workbench.studies.study import Condition, Study, load
@@ -70,8 +69,6 @@ def board(rows: pd.DataFrame, protocol: str | None = None, study: Study | None =
                     "accuracy"
                 ]
                 line["over untrained"] = (group.set_index("seed")["accuracy"] - start).mean()
-            if kind == "baseline" and name in BASELINES.names():
-                line["name"] = BASELINES.get(name).label
             lines.append(line)
     return pd.DataFrame(lines, columns=COLUMNS)
 
@@ -189,7 +186,6 @@ def _of_graph(part: pd.DataFrame, rows: pd.DataFrame, others: list[str]) -> str:
     """Return the table of one graph, the best first; untrained encoders stand beside their training."""
     scored = {name: results.wide(rows[rows["protocol"] == name], name) for name in others}
     means = {name: table.groupby("condition")["accuracy"].mean() for name, table in scored.items() if len(table)}
-    labels = {BASELINES.get(name).label: name for name in BASELINES.names()}
     lines = []
     shown = part[part["kind"] != "untrained"].sort_values("accuracy", ascending=False, kind="stable")
     for row in shown.to_dict("records"):
@@ -205,7 +201,7 @@ def _of_graph(part: pd.DataFrame, rows: pd.DataFrame, others: list[str]) -> str:
                 f"{row['over untrained']:+.1f}" if trained else "–",
                 f"{row['seconds']:,.0f}" if trained else "–",
                 f"{row['peak MiB']:,.0f}" if trained else "–",
-                *(_percent(by.get(row["name"] if trained else labels.get(row["name"]))) for by in means.values()),
+                *(_percent(by.get(row["name"])) for by in means.values()),
             )
         )
     heads = "training | preset | seeds | accuracy, % ± over splits | over the best floor | over its untrained encoder"
