@@ -63,8 +63,8 @@ def fit(
         stop: a number that needs no labels, to keep the best moment of training by it instead of the last one, out of
             ten evenly spaced without the untrained one; training ends where three of them running were no better.
             "effective-rank" (largest), "alpha-req" (nearest to 1), "uniformity" (least) or "alignment-uniformity"
-            (least sum), see `workbench.evaluation.quality`. None trains to the end, which none of them surely beats:
-            where it was measured (`workbench study report quality`) none reliably beat the last one; they cost up to five points.
+            (least sum), see `workbench.evaluation.quality`. None trains to the end, which none of them
+            reliably beats: where it was measured (`workbench study report quality`) they cost up to five points.
         store: folder of runs; None for WORKBENCH_RUNS or ./runs.
         fresh: train again even if the store has this run or its checkpoint.
         progress: show a progress bar.
