@@ -76,6 +76,18 @@ def test_the_first_words_tell_who_is_ahead_by_how_much_at_what_cost_and_how_sure
     assert "Fewer than 3 seeds, which decide nothing, but end above it on cora" in said and "dgi by 2.0" in said
 
 
+def test_means_over_splits_tell_what_the_splits_do(tmp_path: Path) -> None:
+    graph = wb.load_graph("planted")
+    asked = {"conditions": ["dgi"], "seeds": 2, "splits": 3, "preset": "small", "baselines": ["raw"], "store": tmp_path}
+    whole, means = (wb.studies.run("leaderboard", graph, progress=False, means=kept, **asked) for kept in (False, True))
+    assert means["split"].isna().all() and len(means) < len(whole)
+    for protocol in ("random-10-10-80", "k-means"):
+        one, other = (results.wide(rows, protocol).sort_values(["condition", "seed"]) for rows in (whole, means))
+        for column in ("accuracy", "macro_f1"):
+            np.testing.assert_allclose(one[column], other[column])
+    np.testing.assert_allclose(*(results.wide(rows, "random-20-80")["accuracy_std"] for rows in (whole, means)))
+
+
 def test_the_call_trains_what_the_row_says() -> None:
     said = leaderboard.call(STUDY.conditions[1], "karate")
     assert "wb.fit('grace', graph, preset='quick', seed=0, negatives='uniform', **{'negatives.hops': 3})" in said
@@ -95,7 +107,7 @@ def test_the_page_has_all_scores_and_what_did_not_finish(
     assert "| dgi | `quick` | 3 | 84.0 ± 1.4 | +3.0 [+0.5, +5.5] | +13.0 | 3 | 9 | 76.0 |" in page
     assert "| *hops* | – | – | 81.0 ± 1.4 | +0.0 | – | – | – | 71.0 |" in page
     assert "| cora | grace, 64 negatives | 1 | 7 of 100 | 90 |" in page
-    assert "- karate: dgi, grace, 64 negatives" in page.split("## Not run")[1]
+    assert "- karate: dgi; grace, 64 negatives" in page.split("## Not run")[1]
 
 
 def test_the_charts_tell_the_same(rows: pd.DataFrame) -> None:

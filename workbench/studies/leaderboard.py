@@ -46,7 +46,10 @@ def board(rows: pd.DataFrame, protocol: str | None = None, study: Study | None =
         raise unknown("protocol", protocol, study.protocols, f"of study {study.name!r}")
     known = {condition.name: condition for condition in study.conditions}
     lines: list[dict[str, Any]] = []
-    for data, part in rows[rows["protocol"] == protocol].groupby("data", sort=False):
+    order = {name: place for place, name in enumerate(study.data)}
+    scored = rows[rows["protocol"] == protocol]
+    for data in sorted(scored["data"].unique(), key=lambda name: order.get(name, len(order))):
+        part = scored[scored["data"] == data]
         trainings = results.wide(part, protocol)
         floors = trainings[trainings["kind"] == "baseline"].set_index("condition")["accuracy"]
         floor = str(floors.idxmax()) if len(floors) else ""
@@ -198,7 +201,7 @@ def _of_graph(part: pd.DataFrame, rows: pd.DataFrame, others: list[str]) -> str:
                 row["training seeds"] or "–",
                 f"{row['accuracy']:.1f} ± {row['spread over splits']:.1f}",
                 f"{row['over floor']:+.1f}{interval}",
-                f"{row['over untrained']:+.1f}" if trained else "–",
+                f"{row['over untrained']:+.1f}" if row["over untrained"] == row["over untrained"] else "–",
                 f"{row['seconds']:,.0f}" if trained else "–",
                 f"{row['peak MiB']:,.0f}" if trained else "–",
                 *(_percent(by.get(row["name"])) for by in means.values()),
@@ -219,5 +222,5 @@ def _missing(table: pd.DataFrame, study: Study) -> str:
     for data in study.data:
         away = [c.name for c in study.conditions if data in (c.data or [data]) and (data, c.name) not in there]
         if away:
-            lines.append(f"- {data}: {', '.join(away)}")
+            lines.append(f"- {data}: {'; '.join(away)}")
     return "\n".join(lines)

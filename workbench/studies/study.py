@@ -70,6 +70,7 @@ class Study:
         baselines: what is scored without any training: "raw", "propagated", "hops".
         untrained: score each method's encoder before training as well, in the settings of its first condition.
         snapshots: score so many embeddings on the way of each training; 0 for the last one only.
+        means: keep the mean over the splits and its spread, not each split: a tenth of the rows.
         lens: score all seeds of a condition together, by every protocol, with rows normalised and as they are.
         comparisons: pairs of conditions whose difference is asked for, first minus second.
         claims: sentences that the results decide.
@@ -87,6 +88,7 @@ class Study:
     baselines: tuple[str, ...] = ("propagated", "hops")
     untrained: bool = True
     snapshots: int = 0
+    means: bool = False
     lens: bool = False
     comparisons: tuple[tuple[str, str], ...] = ()
     claims: tuple[Claim, ...] = ()

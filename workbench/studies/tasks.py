@@ -185,8 +185,14 @@ def _scores(
         solver = study.solver if study.solver in protocols.get(protocol).solvers else None
         scores = evaluate(scored, data, protocol, splits=splits, solver=solver, progress=False)
         metrics = [name for name in scores.measures if name in scores.per_split]
+        kept = {"protocol": protocol, "scoring": VERSION}
+        if study.means:
+            means = {name: float(scores.measures[name]) for name in metrics}
+            means |= {f"{name}_std": scores.measures[name].std for name in metrics[:1]}
+            rows += [{**facts, **kept, "metric": name, "value": value} for name, value in means.items()]
+            continue
         long = scores.per_split.rename_axis("split").reset_index().melt("split", metrics, "metric")
-        rows += [{**facts, "protocol": protocol, "scoring": VERSION, **row} for row in long.to_dict("records")]
+        rows += [{**facts, **kept, **row} for row in long.to_dict("records")]
     return rows
 
 
