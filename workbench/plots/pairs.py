@@ -62,7 +62,7 @@ def pair_weights(weights: Mapping[str, Weights], graph: Data, anchor: int) -> go
             place = {"x": mine.mean(), "y": 0, "yref": "paper", "yshift": -28, "yanchor": "top", "showarrow": False}
             fig.add_annotation(text="no path" if far < 0 else away(int(far)).removesuffix(" away"), **place)
     ticks = [f"★{node}" if node == anchor else str(node) for node in order]
-    fig.update_xaxes(tickvals=np.arange(len(order)), ticktext=ticks, ticks="", showgrid=False, tickangle=0)
+    fig.update_xaxes(tickvals=np.arange(len(order)), ticktext=ticks, ticks="", showgrid=False, autotickangles=[0, 90])
     return fig.update_yaxes(autorange="reversed", ticks="", showgrid=False).update_layout(margin_t=112, margin_b=55)
 
 
