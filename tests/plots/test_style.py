@@ -21,6 +21,7 @@ from workbench.evaluation import agreement, lens, projection, strata
 from workbench.plots import network, style
 from workbench.rules import Semantics, Terms, readings
 from workbench.studies import differences, load, published, read, verdicts
+from workbench.studies.leaderboard import board
 from workbench.widgets.rule_scene import RuleScene
 
 LIGHT, DARK = style.PAPER, style.ON_DARK[style.PAPER]
@@ -198,6 +199,7 @@ def every_figure(graph: Data, name: str, other: str) -> dict[str, go.Figure]:
         "embedding_epochs": plots.embedding_epochs(run, graph=graph),
         "embedding_map": plots.embedding_map(run, graph=graph, method="pca"),
         "embedding_map of values": plots.embedding_map(run, score, graph, "pca"),
+        "gains_chart": plots.gains_chart(board(read("leaderboard")).replace("grace", name)),
         "kept_shares": plots.kept_shares({name: every_third, other: every_third / 3}, graph),
         "loss_curves": plots.loss_curves([run, made("str-gcl", graph=name), made(seed=1)]),
         "negative_cosines": plots.negative_cosines(panels, np.linspace(-1, 1, 40), 7, 9),
