@@ -246,6 +246,8 @@ def test_the_authors_preset_of_a_graph_is_taken_where_there_is_one(small_graph: 
     form = widgets.training_panel(cora).form
     assert form.graph.value == "cora" and form.preset.value == "released/cora" and form.asked.graph is cora
     form.method.value = "e2neg"
+    assert form.preset.value == "tuned/cora"
+    form.method.value = "swav"
     assert form.preset.value == "defaults"
     form.method.value = "str-gcl"
     assert form.preset.value == "released/cora" and form.fields["rules"].value == "ntsc-soft\nlgtc-soft"

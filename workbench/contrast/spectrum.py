@@ -4,6 +4,7 @@ from typing import Any
 
 import scipy.sparse as sp
 import torch
+from scipy.linalg import eigvalsh
 from torch import Tensor
 
 BLOCK = 8_192  # rows that are turned into float64 in one go
@@ -13,7 +14,7 @@ FIRST, LAST = 4, 100  # ranks of the eigenvalues that a power law is fitted to
 def eigenvalues(rows: Any, centred: bool = False) -> Tensor:
     """Return the eigenvalues above rounding, float64, the largest first, of rows' products: X^T X of rows X [n, dim].
 
-    They are the squared singular values of X, found from the smaller of X^T X and X X^T; X is a tensor or a SciPy
+    They are the squared singular values of X, none where a value of X is not finite, found from the smaller of X^T X and X X^T; X is a tensor or a SciPy
     matrix. `centred` takes the mean off each column first, and divides by n: the eigenvalues of the covariance.
     """
     n, dim = rows.shape
@@ -25,7 +26,10 @@ def eigenvalues(rows: Any, centred: bool = False) -> Tensor:
         products = products / n - torch.outer(mean, mean)
     elif centred:
         products = (products - products.mean(0) - products.mean(1, keepdim=True) + products.mean()) / n
-    values = torch.linalg.eigvalsh(products).clamp(min=0)
+    if not products.isfinite().all():  # of a training that has come apart
+        return torch.empty(0, dtype=torch.float64)
+    # LAPACK's own choice, divide and conquer, now and then does not converge where eigenvalues repeat
+    values = torch.from_numpy(eigvalsh(products.numpy(), driver="ev", check_finite=False)).clamp(min=0)
     return values[values > values.sum() * len(values) * torch.finfo(torch.float64).eps].flip(0)
 
 

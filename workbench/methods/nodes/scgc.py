@@ -22,7 +22,7 @@ from workbench.randomness import Randomness
 class SCGCConfig(ClusterConfig, ContrastConfig):
     """Configuration of SCGC; the defaults are the authors' for DBLP but for the clusters."""
 
-    main = (*ClusterConfig.main, "negatives", "k")
+    main = (*ClusterConfig.main, "negatives")
 
     reconstruction: float = at_least(0, 1.0)
 
