@@ -14,8 +14,9 @@ FIRST, LAST = 4, 100  # ranks of the eigenvalues that a power law is fitted to
 def eigenvalues(rows: Any, centred: bool = False) -> Tensor:
     """Return the eigenvalues above rounding, float64, the largest first, of rows' products: X^T X of rows X [n, dim].
 
-    They are the squared singular values of X, none where a value of X is not finite, found from the smaller of X^T X and X X^T; X is a tensor or a SciPy
-    matrix. `centred` takes the mean off each column first, and divides by n: the eigenvalues of the covariance.
+    They are the squared singular values of X, found from the smaller of X^T X and X X^T; X is a tensor or a SciPy
+    matrix. There are none where a value is not finite. `centred` takes the mean off each column first, and divides by
+    n: the eigenvalues of the covariance.
     """
     n, dim = rows.shape
     rows = rows.astype("float64") if sp.issparse(rows) else rows
