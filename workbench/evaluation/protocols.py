@@ -81,9 +81,7 @@ def _random_10_90(graph: Any, number: int, draw: np.random.Generator) -> Split:
     C is chosen from 2^-10 .. 2^9 by 5-fold cross-validation inside the training part: unshuffled folds, scored by exact
     match of the thresholded one-vs-rest outputs; the prediction is the class with the highest probability.
     """
-    nodes = shuffled(graph, draw)
-    tested = math.ceil((1 - 0.1) * nodes.size)
-    return Split(train=nodes[tested:], validation=None, test=nodes[:tested])
+    return _cut(graph, draw, 1 - 0.1)
 
 
 @protocol(
@@ -98,9 +96,7 @@ def _random_20_80(graph: Any, number: int, draw: np.random.Generator) -> Split:
     C is chosen from 2^-10 .. 2^10 on five random halves of the training part, each fitted on the other half; here they
     are drawn by a fixed seed.
     """
-    nodes = shuffled(graph, draw)
-    tested = math.ceil(0.8 * nodes.size)
-    return Split(train=nodes[tested:], validation=None, test=nodes[:tested])
+    return _cut(graph, draw, 0.8)
 
 
 @protocol(
@@ -254,3 +250,10 @@ def _full_ranking(data: Any, number: int, draw: np.random.Generator) -> Split:
     Nothing is trained: items are ranked by the dot product of the embeddings, see `workbench.evaluation.ranking`.
     """
     raise NotImplementedError("what is held out is the only split")
+
+
+def _cut(graph: Any, draw: np.random.Generator, share: float) -> Split:
+    """Test a share of the labelled nodes, rounded up as in scikit-learn, and train on the others."""
+    nodes = shuffled(graph, draw)
+    tested = math.ceil(share * nodes.size)
+    return Split(train=nodes[tested:], validation=None, test=nodes[:tested])

@@ -8,7 +8,7 @@ import pandas as pd
 
 from workbench.errors import unknown
 from workbench.studies import results, verdicts
-from workbench.studies.report import markdown
+from workbench.studies.report import markdown, number
 from workbench.studies.study import Condition, Study, load
 
 NAME = "leaderboard"
@@ -54,7 +54,7 @@ def board(rows: pd.DataFrame, protocol: str | None = None, study: Study | None =
         floors = trainings[trainings["kind"] == "baseline"].set_index("condition")["accuracy"]
         floor = str(floors.idxmax()) if len(floors) else ""
         pairs = [(name, floor) for name in trainings.loc[trainings["kind"] == "trained", "condition"].unique()]
-        gains = verdicts.paired(part, pairs, protocol).set_index(["first", "second"])
+        sure = verdicts.judged(verdicts.paired(part, pairs, protocol)).set_index("first")[["low", "high", "verdict"]]
         for (name, kind), group in trainings.groupby(["condition", "kind"], sort=False):
             mean, seeds = float(group["accuracy"].mean()), int(group["seed"].notna().sum())
             condition = known.get(name)
@@ -67,22 +67,12 @@ def board(rows: pd.DataFrame, protocol: str | None = None, study: Study | None =
             line |= {"preset": group["preset"].iloc[0], "protocol": protocol, "solver": "fast", "floor": floor}
             line["over floor"] = mean - floors[floor] if floor else np.nan
             if kind == "trained" and condition is not None:
-                line |= _sure(gains, name, floor) | {"call": call(condition, str(data))}
-                start = trainings[trainings["condition"] == f"untrained {condition.method}"].set_index("seed")[
-                    "accuracy"
-                ]
-                line["over untrained"] = (group.set_index("seed")["accuracy"] - start).mean()
+                line |= {"verdict": verdicts.TOO_FEW} | (sure.loc[name].to_dict() if name in sure.index else {})
+                starts = trainings[trainings["condition"] == f"untrained {condition.method}"].set_index("seed")
+                line["over untrained"] = (group.set_index("seed")["accuracy"] - starts["accuracy"]).mean()
+                line["call"] = call(condition, str(data))
             lines.append(line)
     return pd.DataFrame(lines, columns=COLUMNS)
-
-
-def _sure(gains: pd.DataFrame, name: str, floor: str) -> dict[str, Any]:
-    """Return the interval of a gain and what it means."""
-    if (name, floor) not in gains.index:
-        return {"low": np.nan, "high": np.nan, "verdict": verdicts.TOO_FEW}
-    gain = gains.loc[(name, floor)]
-    word = verdicts.said(gain["low"], gain["high"]) if gain["seeds"] >= verdicts.FEWEST else verdicts.TOO_FEW
-    return {"low": gain["low"], "high": gain["high"], "verdict": word}
 
 
 def call(condition: Condition, data: str) -> str:
@@ -120,14 +110,16 @@ def first_words(table: pd.DataFrame) -> str:
         ahead = judged[judged["low"] > 0].sort_values("over floor", ascending=False)
         if judged.empty:
             above = trained[trained["over floor"] > 0].sort_values("over floor", ascending=False)
-            names = ", ".join(f"{row.name_} by {row.gain:.1f}" for row in _named(above)) or "none ends above it"
+            names = ", ".join(f"{one['name']} by {one['over floor']:.1f}" for one in above.to_dict("records"))
+            names = names or "none ends above it"
             few.append(f"{beside}: {names}")
         elif ahead.empty:
             none.append(f"{beside}, of {len(judged)}")
         else:
             gains = ", ".join(
-                f"**{row.name_}** by {row.gain:.1f} [{row.low:.1f}, {row.high:.1f}] in {row.seconds:,.0f} s"
-                for row in _named(ahead)
+                f"**{one['name']}** by {one['over floor']:.1f} [{one['low']:.1f}, {one['high']:.1f}] in "
+                f"{one['seconds']:,.0f} s"
+                for one in ahead.to_dict("records")
             )
             parts.append(f"on {beside} {gains}, {len(ahead)} of {len(judged)} trainings")
     words = []
@@ -146,11 +138,6 @@ def first_words(table: pd.DataFrame) -> str:
         " Numbers are percentage points of accuracy with 95 % t intervals, paired with the floor on the same splits; "
         "they are not corrected for being many, and the floor is the one that does best on the test parts."
     )
-
-
-def _named(table: pd.DataFrame) -> Any:
-    columns = {"name": "name_", "over floor": "gain"}
-    return table.rename(columns=columns)[["name_", "gain", "low", "high", "seconds"]].itertuples()
 
 
 def write(folder: Path | None = None) -> Path:
@@ -204,20 +191,16 @@ def _of_graph(part: pd.DataFrame, rows: pd.DataFrame, others: list[str]) -> str:
                 f"{row['over untrained']:+.1f}" if row["over untrained"] == row["over untrained"] else "–",
                 f"{row['seconds']:,.0f}" if trained else "–",
                 f"{row['peak MiB']:,.0f}" if trained else "–",
-                *(_percent(by.get(row["name"])) for by in means.values()),
+                *(number(by.get(row["name"], np.nan)) for by in means.values()),
             )
         )
     heads = "training | preset | seeds | accuracy, % ± over splits | over the best floor | over its untrained encoder"
     return markdown(" | ".join([heads, "seconds", "peak MiB", *(f"`{name}`, %" for name in means)]), lines)
 
 
-def _percent(value: Any) -> str:
-    return "–" if value is None or value != value else f"{value:.1f}"
-
-
 def _missing(table: pd.DataFrame, study: Study) -> str:
     """Say which conditions of the study have no finished training."""
-    there = {(row.data, row.name_) for row in table.rename(columns={"name": "name_"}).itertuples()}
+    there = set(zip(table["data"], table["name"], strict=True))
     lines = []
     for data in study.data:
         away = [c.name for c in study.conditions if data in (c.data or [data]) and (data, c.name) not in there]

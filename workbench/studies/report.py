@@ -137,7 +137,7 @@ def _numbers(judged: Iterable[tuple[Cell, Verdict]]) -> list[str]:
     rows, away = [], []
     for cell, verdict in judged:
         if verdict.here:
-            facts = f"`{cell.id}`", _published(cell), cell.protocol or "not known", _number(verdict.ours)
+            facts = f"`{cell.id}`", _published(cell), cell.protocol or "not known", number(verdict.ours)
             rows.append((*facts, _marked(verdict.word), verdict.reason))
         else:
             away.append(f"{cell.method} on {cell.graph} {_published(cell)}")
@@ -251,12 +251,13 @@ def _accuracy(rows: pd.DataFrame) -> str:
     means = scores.groupby(["data", "protocol", "condition", "seed"])["value"].agg(["mean", "std"])
     lines = []
     for key, seeds in means.groupby(["data", "protocol", "condition"]):
-        spreads = _number(seeds["mean"].std(), 2), _number((seeds["std"] ** 2).mean() ** 0.5, 2)
-        lines.append((*key, len(seeds), _number(seeds["mean"].mean()), *spreads))
+        spreads = number(seeds["mean"].std(), 2), number((seeds["std"] ** 2).mean() ** 0.5, 2)
+        lines.append((*key, len(seeds), number(seeds["mean"].mean()), *spreads))
     return markdown(
         "graph | protocol | condition | seeds | accuracy, % | spread over seeds | spread over splits", lines
     )
 
 
-def _number(value: float, digits: int = 1) -> str:
+def number(value: float, digits: int = 1) -> str:
+    """Write a number for a table, a dash where there is none."""
     return "–" if value != value else f"{value:.{digits}f}"

@@ -56,9 +56,13 @@ def paired(rows: pd.DataFrame, pairs: Iterable[tuple[str, str]], protocol: str |
 
 def differences(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
     """Return what the comparisons of a study come to: as `paired`, with a column "verdict", see `said`."""
-    table = paired(rows, study.comparisons, next(iter(study.protocols), None))
-    verdicts = [said(row.low, row.high) if row.seeds >= FEWEST else TOO_FEW for row in table.itertuples()]
-    return table.assign(verdict=verdicts)
+    return judged(paired(rows, study.comparisons, next(iter(study.protocols), None)))
+
+
+def judged(differences: pd.DataFrame) -> pd.DataFrame:
+    """Return differences as `paired` does, with a column "verdict", see `said`; fewer than three seeds get none."""
+    words = [said(row.low, row.high) if row.seeds >= FEWEST else TOO_FEW for row in differences.itertuples()]
+    return differences.assign(verdict=words)
 
 
 def said(low: float, high: float) -> str:

@@ -49,6 +49,7 @@ class BoardScene:
         if not len(self.rows):
             raise UserError("nothing of the leaderboard was measured; workbench study run leaderboard GRAPH --out FILE")
         self.study = load(boards.NAME)
+        self.protocol = ""
         self.protocols = [name for name in self.study.protocols if (self.rows["protocol"] == name).any()]
         self.look_at(graph, protocol)
         if chosen is not None:
@@ -56,8 +57,9 @@ class BoardScene:
 
     def look_at(self, graph: str | None, protocol: str | None) -> None:
         """Choose graph and protocol; the best training is told of."""
-        self.board = boards.board(self.rows, protocol, self.study)
-        self.protocol = protocol or self.study.protocols[0]
+        protocol = protocol or self.study.protocols[0]
+        if protocol != self.protocol:
+            self.board, self.protocol = boards.board(self.rows, protocol, self.study), protocol
         self.graphs = self.board["data"].unique().tolist()
         if graph is not None and graph not in self.graphs:
             raise unknown("graph", graph, self.graphs, f"scored by {self.protocol!r} in the leaderboard")
@@ -122,8 +124,8 @@ class Leaderboard(Shell):
         hint = small("Click a filled dot to see what it came to, and the call that made it. Hollow: before training.")
         self._show(scene.figures())
         shown = column("1 1 560px", self.figures["cost"])
-        self.children = [row(self.graph, self.protocol, self.undo), ipw.HTML(hint), fit()]
-        self.children = [*self.children, row(shown, column("1 1 320px", self.told), align="flex-start")]
+        both = row(shown, column("1 1 320px", self.told), align="flex-start")
+        self.children = [row(self.graph, self.protocol, self.undo), ipw.HTML(hint), fit(), both]
         self.undo.keep(self.graph, self.protocol)
         self._observe(self._look, self.graph, self.protocol)
         self._tell()
@@ -144,7 +146,6 @@ class Leaderboard(Shell):
 
     def _tell(self) -> None:
         self.told.value = self.scene.told()
-        self._changed()
 
     def call(self) -> str:
         """Return the Python that makes this widget as it stands."""
