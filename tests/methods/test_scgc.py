@@ -253,12 +253,12 @@ def test_a_graph_without_links_and_one_with_few_nodes_say_what_they_are(method: 
     made = model(method, bare, pretraining=0)
     made.find_centres()
     assert made.step(bare).total.isfinite() and {*made.details()["cluster"].tolist()} == {0, 1, 2}
-    with pytest.raises(UserError, match="13 clusters were asked for; 12 nodes give 1 to 12"):
-        model(method, bare, clusters=13)
+    with pytest.raises(UserError, match="13 centres of clusters were asked for; 12 nodes give 1 to 12"):
+        model(method, bare, centres=13)
     with pytest.raises(UserError, match="links='rewired' finds no other graph"):
         model(method, bare, links="rewired")
     one = Data(x=x[:1], edge_index=bare.edge_index, num_nodes=1)
-    loss = model(method, one, pretraining=0, clusters=1).step(one).terms["contrast"].item()
+    loss = model(method, one, pretraining=0, centres=1).step(one).terms["contrast"].item()
     assert loss == pytest.approx(0, abs=1e-6)
 
 

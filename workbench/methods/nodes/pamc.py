@@ -52,7 +52,7 @@ class PamC(ClusterMethod):
 
     def contrasted(self, batch: Data, z: Tensor, assigned: Tensor) -> tuple[Contrast, Tensor]:
         """Pull each anchor to where the walk leads, and push the proxies of clusters from one another."""
-        contrast, count = Contrast(self.config.tau, positives=self.positives(batch)), self.config.clusters
+        contrast, count = Contrast(self.config.tau, positives=self.positives(batch)), self.config.centres
         cluster = assigned.detach().argmax(1)
         if self.config.assignment == "random":
             cluster = torch.randint(count, (len(z),), generator=self.drawn).to(z.device)

@@ -44,7 +44,7 @@ class ClusterConfig(BatchConfig):
     Attributes:
         epochs: in all, those of the autoencoder included.
         pretraining: the first so many epochs train the autoencoder alone; k-means on its code gives the first centres.
-        clusters: how many; the authors take as many as there are classes, which is to be known beforehand.
+        centres: of clusters; the authors take as many as there are classes, which is to be known beforehand.
         dim: width of the embedding.
         width, wide: of the encoder's first two layers, and of its third; the decoder's are turned round.
         tau: temperature; the releases multiply by its inverse.
@@ -55,13 +55,13 @@ class ClusterConfig(BatchConfig):
         links: "graph", or the control "rewired": another graph in which each node has as many links.
     """
 
-    main: ClassVar[tuple[str, ...]] = ("epochs", "lr", "clusters", "tau", "powers", "alpha", "beta")
+    main: ClassVar[tuple[str, ...]] = ("epochs", "lr", "centres", "tau", "powers", "alpha", "beta")
 
     epochs: int = at_least(0, 230)
     lr: float = above(0, 1e-3)
     weight_decay: float = at_least(0, 0.0)
     pretraining: int = at_least(0, 30)
-    clusters: int = at_least(1, 10)
+    centres: int = at_least(1, 10)
     dim: int = at_least(1, 10)
     width: int = at_least(1, 500)
     wide: int = at_least(1, 2000)
@@ -122,13 +122,13 @@ class ClusterMethod(NodeMethod):
     def __init__(self, config: Any, inputs: Data, randomness: Randomness):
         super().__init__(config, inputs, randomness)
         nodes, features = map(int, inputs.x.shape)
-        if config.clusters > nodes:
-            asked = f"{config.clusters} clusters were asked for"
-            raise UserError(f"{asked}; {nodes} nodes give 1 to {nodes}", parameter="clusters")
+        if config.centres > nodes:
+            asked = f"{config.centres} centres of clusters were asked for"
+            raise UserError(f"{asked}; {nodes} nodes give 1 to {nodes}", parameter="centres")
         widths = [config.dim, config.wide, config.width, config.width, features]
         layers = [module for a, b in pairwise(widths) for module in (nn.Linear(a, b), nn.ReLU())]
         self.decoder = nn.Sequential(*layers[:-1])
-        self.centres = nn.Parameter(torch.zeros(config.clusters, config.dim))
+        self.centres = nn.Parameter(torch.zeros(config.centres, config.dim))
         self.order, self.pretrains = randomness.generator("pretraining"), config.pretraining > 0
         rewire = randomness.integer("links") if config.links == "rewired" else None
         self.walks = walks(inputs.edge_index, nodes, config.powers, config.cumulative, rewire)
@@ -156,7 +156,7 @@ class ClusterMethod(NodeMethod):
     def find_centres(self) -> None:
         """Put the centres where k-means finds them in the code as it is."""
         codes = self.encoder.embed(self.inputs)
-        kmeans = KMeans(self.config.clusters, n_init=STARTS, random_state=self.randomness.integer("centres"))
+        kmeans = KMeans(self.config.centres, n_init=STARTS, random_state=self.randomness.integer("centres"))
         self.centres.copy_(torch.from_numpy(kmeans.fit(codes.cpu().numpy()).cluster_centers_))
 
     def batches(self) -> Iterable[Data]:
@@ -225,7 +225,7 @@ class ClusterMethod(NodeMethod):
         rows, features, edges = sizes["rows"], sizes["features"], sizes.get("edges", 0)
         layers = rows * (2 * config.width + config.wide + config.dim)
         numbers = 3 * layers + (3 * (layers + rows * features) if config.reconstruction else 0)
-        numbers += 10 * cls.encoder_numbers(config, sizes) + 5 * rows * config.clusters * config.dim
+        numbers += 10 * cls.encoder_numbers(config, sizes) + 5 * rows * config.centres * config.dim
         reached = min(rows * (1 + edges / rows) ** config.powers, rows**2)
         pairs = config.pair_bytes(rows, 1) if isinstance(config, ContrastConfig) else 0
         return PROCESS + cls.graph_bytes(sizes) + 4 * numbers + 100 * reached + pairs
