@@ -3,12 +3,13 @@
 from argparse import Namespace
 
 import workbench as wb
-from workbench.cli.output import Option, add_run, check_out, show
+from workbench.cli.output import Option, add_reading, add_run, check_out, load, show
 
 
 def add(option: Option) -> None:
     add_run(option)
     option("data", metavar="GRAPH", help="a name or a file, with the attribute columns of the training")
+    add_reading(option)
     option("--out", metavar="FILE", required=True, help="embeddings as .csv or .parquet, with names")
 
 
@@ -17,7 +18,7 @@ def run(args: Namespace) -> None:
     from workbench.training.export import table_of
 
     check_out(args.out)
-    run, data = wb.runs.load(wb.runs.find(args.run_name)), wb.load_graph(args.data)
+    run, data = wb.runs.load(wb.runs.find(args.run_name)), load(args, args.data)
     embeddings, names = run.encode(data), kind_of(data).names_of(data)
     by_item = embeddings if isinstance(embeddings, dict) else {"": embeddings}
     files = [str(table_of(matrix, names, args.out, item)) for item, matrix in by_item.items()]

@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 import workbench as wb
-from workbench.cli.output import Option, add_run, facts_of, graph_of, show, show_table
+from workbench.cli.output import Option, add_graph, add_run, facts_of, graph_of, show, show_table
 
 KEPT = "the run is stored as before"
 
@@ -16,14 +16,14 @@ def add(option: Option) -> None:
     option("--solver", help="liblinear or fast (default: the protocol's own)")
     about = "beside what trains nothing, such as raw attributes, and the untrained encoder"
     option("--baselines", action="store_true", help=about)
-    option("--graph", metavar="GRAPH", help="where the graph is, if it has no name of its own")
+    add_graph(option)
 
 
 def run(args: Namespace) -> None:
     if args.protocol:
         wb.protocols.get(args.protocol)  # a misspelt word is told before anything is loaded
     run = wb.runs.load(wb.runs.find(args.run_name))
-    graph = graph_of(run, args.graph)
+    graph = graph_of(run, args)
     options = {"protocol": args.protocol, "splits": args.splits, "seed": args.seed, "solver": args.solver}
     if args.baselines:
         table = wb.compare(run, graph, **options)

@@ -6,7 +6,7 @@ import warnings
 from argparse import Namespace
 
 import workbench as wb
-from workbench.cli.output import FINE, INTERRUPTED, Option, add_settings, facts_of, settings_of, show
+from workbench.cli.output import FINE, INTERRUPTED, Option, add_reading, add_settings, facts_of, load, settings_of, show
 from workbench.errors import Collapse
 from workbench.training.choice import known
 
@@ -18,6 +18,7 @@ OWN = ("preset", "seed", "device", "fresh", "graph", "method", "callback", "stor
 def add(option: Option) -> None:
     option("method", metavar="METHOD")
     option("graph", metavar="GRAPH", help="a name or a file")
+    add_reading(option)
     option("--preset", help="released, as-described, quick, or a graph's name (default: the authors' for this graph)")
     option("--seed", type=int, default=0, help="default: %(default)s")
     add_settings(option, "a setting, e.g. -p epochs=50")
@@ -34,7 +35,7 @@ def run(args: Namespace) -> int:
     if args.stop:
         known(args.stop)
     settings = settings_of(args.settings, own=OWN)
-    graph, started = wb.load_graph(args.graph), time.time()
+    graph, started = load(args, args.graph), time.time()
     options = {"device": args.device, "fresh": args.fresh, "stop": args.stop}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Collapse)  # it is told below, in this command's way

@@ -1,15 +1,17 @@
 """List the named graphs and sets of data, or load one and describe it."""
 
 import os
+import warnings
 from argparse import Namespace
 from pathlib import Path
 
 import workbench as wb
-from workbench.cli.output import Option, show_facts, show_table
+from workbench.cli.output import Option, add_reading, load, print_json, show, show_facts, show_table
 
 
 def add(option: Option) -> None:
     option("graph", nargs="?", metavar="GRAPH", help="a name or a file; without it, list the names")
+    add_reading(option)
 
 
 def run(args: Namespace) -> None:
@@ -19,7 +21,9 @@ def run(args: Namespace) -> None:
         from workbench.datasets.attributes import form_of
         from workbench.datasets.kinds import kind_of
 
-        data = wb.load_graph(args.graph)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the report says it
+            data = load(args, args.graph)
         kind = kind_of(data)
         known = wb.graphs.facts(data.name) if args.graph in wb.graphs.names() else {}
         if kind.name == "nodes":
@@ -30,7 +34,15 @@ def run(args: Namespace) -> None:
             figures = {**sizes, **shape, **kind.entries(data), "hash": kind.content_hash(data)}
         told = ("title", "source", "citation", "licence", "used_by", "note")
         rest = {name: known[name] for name in told if known.get(name)}
-        show_facts({"graph": data.name, "kind": kind.name, **figures, **rest}, args.json)
+        facts = {"graph": data.name, "kind": kind.name, **figures, **rest}
+        report = data.get("report") if kind.name == "nodes" else None
+        if args.json:
+            print_json({**facts, **({"report": report.table(), "columns": report.columns} if report else {})})
+            return
+        show_facts(facts)
+        if report:
+            print()
+            show(args, None, report.text)
         return
     here, rows = present(Path(os.environ.get("WORKBENCH_DATA") or "data")), []
     for name in wb.graphs.names():

@@ -22,19 +22,51 @@ Option = Callable[..., object]  # `add_argument` of a command's parser
 Action = Callable[[Namespace], int | None]
 
 
+def add_reading(option: Option) -> None:
+    """Declare how a person's own graph is to be read, see `load_graph`; `load` does it."""
+    option("--features", metavar="WHAT", help="your own graph: a table of nodes, columns of it, degree, core, ...")
+    option("--labels", metavar="WHAT", help="your own graph: a table of labels, or a column")
+    option("--weights", metavar="COLUMN", help="your own graph: what holds the weights of edges, or none")
+    option("--directed", action="store_true", default=None, help="your own graph: edges keep their direction")
+    option("--source", metavar="COLUMN", help="an edge list: where edges begin")
+    option("--target", metavar="COLUMN", help="an edge list: where they end")
+    option("--header", choices=("yes", "no"), help="an edge list: whether its first line names the columns")
+    option("--separator", metavar="SIGN", help="an edge list: comma, semicolon, tab, bar, space or another sign")
+    option("--comment", metavar="SIGN", help="an edge list: what a line of comment begins with")
+
+
+def load(args: Namespace, graph: str) -> Any:
+    """Load the data of a name or a file, read as a command's options say."""
+    import workbench as wb
+
+    features = args.features
+    if features and "," in features and not Path(features).exists():
+        features = features.split(",")
+    weight = False if args.weights == "none" else args.weights
+    options = {"source": args.source, "target": args.target, "separator": args.separator, "comment": args.comment}
+    options |= {"header": None if args.header is None else args.header == "yes", "directed": args.directed}
+    return wb.load_graph(graph, features=features, labels=args.labels, weight=weight, **options)
+
+
 def add_run(option: Option) -> None:
     """Declare the stored run that a command is about."""
     option("run_name", metavar="RUN", help="folder of a run, start of its key, or METHOD/GRAPH for the newest")
 
 
-def graph_of(run: "wb.Run", name: str | None) -> Any:
-    """Return the data that a run was trained on, under another name or file where one is given."""
+def add_graph(option: Option) -> None:
+    """Declare where the graph of a stored run is, which `graph_of` loads."""
+    option("--graph", metavar="GRAPH", help="where the graph is, if it has no name of its own")
+    add_reading(option)
+
+
+def graph_of(run: "wb.Run", args: Namespace) -> Any:
+    """Return the data that a run was trained on, under another name or from a file where one is given."""
     import workbench as wb
 
     try:
-        wb.evaluation.check_same(run, graph := wb.load_graph(name or run.graph))
+        wb.evaluation.check_same(run, graph := load(args, args.graph or run.graph))
     except UserError as error:
-        if name:
+        if args.graph:
             raise
         raise UserError(f"{error} (--graph names the graph that the run was trained on)") from None
     return graph

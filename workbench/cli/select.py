@@ -4,13 +4,14 @@ from argparse import Namespace
 from typing import Any
 
 import workbench as wb
-from workbench.cli.output import Option, add_settings, print_json, settings_of, show_table
+from workbench.cli.output import Option, add_reading, add_settings, load, print_json, settings_of, show_table
 from workbench.errors import UserError
 
 
 def add(option: Option) -> None:
     option("sampler", metavar="SAMPLER")
     option("graph", metavar="GRAPH", help="a name or a file")
+    add_reading(option)
     option("--k", type=int, help="negatives for each anchor (default: 50, or half of a small graph's nodes)")
     option("--seed", type=int, default=0, help="default: %(default)s")
     option("--anchor", type=int, metavar="NODE", help="choose for this anchor only")
@@ -25,7 +26,7 @@ def run(args: Namespace) -> None:
     options = settings_of(args.settings, own=("k", "seed", "anchor", "anchors", "graph", "sampler", "embedding"))
     if args.rows < 1:
         raise UserError(f"--rows is {args.rows}; it must be 1 or more")
-    graph = wb.load_graph(args.graph)
+    graph = load(args, args.graph)
     if args.k is None:
         args.k = max(1, min(50, graph.num_nodes // 2))
     embedding = None if args.embedding is None else wb.runs.load(wb.runs.find(args.embedding))

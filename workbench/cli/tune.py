@@ -5,7 +5,7 @@ from argparse import Namespace
 
 import workbench as wb
 from workbench.cli.fit import OWN
-from workbench.cli.output import FAILED, FINE, Option, add_settings, check_out, settings_of, show
+from workbench.cli.output import FAILED, FINE, Option, add_reading, add_settings, check_out, load, settings_of, show
 
 KEPT = "the trials that were finished are stored; the same command goes on"
 
@@ -13,6 +13,7 @@ KEPT = "the trials that were finished are stored; the same command goes on"
 def add(option: Option) -> None:
     option("method", metavar="METHOD")
     option("graph", metavar="GRAPH", help="a name or a file")
+    add_reading(option)
     option("--trials", type=int, help="how many (default: the budget of all methods)")
     option("--deadline", type=float, metavar="MINUTES", help="stop after this time; keep what was trained")
     add_settings(option, "a setting that no trial changes, e.g. -p negatives=uniform")
@@ -23,7 +24,7 @@ def run(args: Namespace) -> int:
     wb.methods.get(args.method)  # a misspelt word is told before anything is loaded or trained
     check_out(args.out)
     settings = settings_of(args.settings, own=(*OWN, "data", "trials", "deadline"))
-    graph, where = wb.load_graph(args.graph), {"deadline": args.deadline, "progress": not args.json}
+    graph, where = load(args, args.graph), {"deadline": args.deadline, "progress": not args.json}
     found = wb.tune(args.method, graph, args.trials, **where, **settings)
     if args.out:
         found.trials.to_csv(args.out, index=False, float_format="%.6g")

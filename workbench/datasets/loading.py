@@ -5,14 +5,28 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import networkx
+import scipy.sparse as sp
 import torch
+from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 from torch_geometric.utils import coalesce, to_undirected
 
 from workbench.datasets.attributes import Attributes, AttributesOnDisk, blocks, in_memory, is_sparse, unit_sums
 from workbench.datasets.files.named import load_files
-from workbench.datasets.files.own import SUFFIXES, Features, Labels, from_data, from_networkx, read_file, read_folder
+from workbench.datasets.files.own import (
+    SUFFIXES,
+    Features,
+    Labels,
+    from_data,
+    from_matrix,
+    from_networkx,
+    read_file,
+    read_folder,
+    with_reading,
+)
 from workbench.datasets.files.registry import BUILDERS, FIGURES, facts, names
+from workbench.datasets.files.report import Report, clipped
+from workbench.datasets.files.tables import Reading
 from workbench.datasets.graph_sets import GraphSet, with_attributes
 from workbench.datasets.kinds import content_hash, kind_of
 from workbench.datasets.synthetic import embedded  # noqa: F401  (enters the embedded graphs into the table of builders)
@@ -22,20 +36,27 @@ Normalise = bool | Literal["columns"]
 
 
 def load_graph(
-    source: "str | os.PathLike[str] | Data | HeteroData | list[Data] | networkx.Graph",
+    graph: "str | os.PathLike[str] | Data | HeteroData | list[Data] | networkx.Graph | sp.sparray",
     root: "str | os.PathLike[str] | None" = None,
     normalise: Normalise = True,
     *,
     features: Features = None,
     labels: Labels = None,
     directed: bool | None = None,
+    source: str | int | None = None,
+    target: str | int | None = None,
+    weight: str | int | bool | None = None,
+    header: bool | None = None,
+    separator: str | None = None,
+    comment: str | None = None,
 ) -> Any:
     """Load a graph, or data of another kind, by name, from a file of yours, or from an object in memory.
 
     Args:
-        source: a name of names(); "planted:100000" for a planted graph of that size; a path to .graphml, .gml, .csv or
-            .tsv (an edge list), .pt or .npz; a folder with x.npy and edge_index.npy, and perhaps y.npy and masks, whose
-            attributes stay on disk; a networkx graph; a PyG Data or HeteroData; or a list of Data.
+        graph: a name of names(); "planted:100000" for a planted graph of that size; a path to an edge list (.csv, .tsv,
+            .txt, .edges, also .gz, or .parquet), .graphml, .gexf, .gml, .json (node-link or Cytoscape), .mtx, .net
+            (Pajek), .pt or .npz; a folder with x.npy and edge_index.npy, and perhaps y.npy and masks, whose attributes
+            stay on disk; a networkx graph; a scipy sparse matrix of links; a PyG Data or HeteroData; or a list of Data.
         root: where the files of named graphs lie; default: env WORKBENCH_DATA, else the folder data/. It may be
             read-only. Missing files are downloaded into it by the PyG dataset class.
         normalise: of a single graph; other data stay as they are. True divides each row of the attributes by its sum,
@@ -43,14 +64,24 @@ def load_graph(
             matters only where it isn't 0; a row that sums to less than 1 is left alone, so a zero row stays zero).
             False leaves them as they are. "columns" normalises rows, then standardises each column over all nodes
             (population deviation; a constant column becomes 0), as E2Neg's release does for Wiki-CS.
-        features: your own graph only: a file of attributes, an array [nodes, features], the name or names of node
-            attributes of a networkx graph, "degree" (one-hot) or "identity" (one-hot node numbers).
-        labels: your own graph only: a file of labels, an array [nodes], or the name of a node attribute.
+        features: your own graph only: a table of nodes (a file, the node in its first column or the one called id), an
+            array [nodes, features], the name or names of columns of the nodes (numbers as they are, words one-hot,
+            texts as TF-IDF), or of what any graph has: "degree", "identity" and "core" one-hot, "pagerank" in
+            sixteenths, "walks" (chances to be back after 1 to 16 steps).
+        labels: your own graph only: a file of labels, an array [nodes], or the name of a column of the nodes. A node
+            without a label, or with one below 0, has y = -1.
         directed: None keeps what the source says (an edge list counts as undirected); False stores each edge both ways.
+        source, target: of an edge list, the columns with the ends, by name or number; None finds them by their names,
+            or takes the first two where there is no header.
+        weight: the column or edge attribute with weights, False for none; None finds it by its name. Weights become
+            edge_weight; no method here reads them.
+        header, separator, comment: of an edge list: whether its first line names the columns, what stands between them,
+            and what a line of comment begins with ("" for none); None finds out.
 
     Returns:
         x float32 [nodes, features], edge_index int64 [2, edges] without repeats and sorted, y int64 [nodes], masks,
-        class_names, node_names and feature_names where they are known, and name. Of other kinds: a list of Data, whose
+        class_names, node_names and feature_names where they are known, name, and of a graph of yours edge_weight where
+        it has weights and `report`, what was read, changed and left out. Of other kinds: a list of Data, whose
         attributes are one-hot degrees where the set has none, or a HeteroData.
 
         x is a sparse CSR tensor where it comes sparse, takes more than 512 MiB dense and less than a twenty-fifth of it
@@ -65,29 +96,40 @@ def load_graph(
     """
     if normalise not in (True, False, "columns"):
         raise unknown("value of normalise", normalise, ("True", "False", "columns"))
-    data, name = _fetch(source, root, features, labels, directed)
+    reading = with_reading(
+        source=source, target=target, weight=weight, header=header, separator=separator, comment=comment
+    )
+    data, name = _fetch(graph, root, features, labels, directed, reading)
+    report: Report | None = data.get("report") if isinstance(data, Data) else None
     if isinstance(data, Data):
         if normalise == "columns" and "planted_lgtc" in data:
             raise UserError(f'graph {name!r}: normalise="columns" would change which nodes the planted rules flag')
         if name != "planted":  # comes normalised, and its planted nodes belong to these very attributes
+            varied = _varied(data.x) if report else False
             data.x = _normalised(data.x.float(), normalise)
-        data.edge_index = coalesce(data.edge_index, num_nodes=data.x.size(0))
-        if directed is False:
-            data.edge_index = to_undirected(data.edge_index, num_nodes=data.x.size(0))
+            if report and varied and not _varied(data.x):
+                lost = "normalise=True made the attributes of all nodes alike: rows are divided by their sums"
+                report.add("changed", f'{lost}; normalise="columns" or False keeps what they tell', warn=True)
+        if not report:
+            data.edge_index = coalesce(data.edge_index, num_nodes=data.x.size(0))
+            if directed is False:
+                data.edge_index = to_undirected(data.edge_index, num_nodes=data.x.size(0))
+        else:
+            report.warn()
     data.name = name
-    if isinstance(source, str) and source in names():
+    if isinstance(graph, str) and graph in names():
         _compare_with_facts(name, data, directed)
     if name == "pydocs":  # its content depends on what is installed
         data.content_hash = content_hash(data)
     return data
 
 
-def _fetch(source: Any, root: Any, features: Features, labels: Labels, directed: bool | None) -> tuple[Any, str]:
+def _fetch(
+    source: Any, root: Any, features: Features, labels: Labels, directed: bool | None, reading: Reading
+) -> tuple[Any, str]:
     """Return the data as their source gives them, and their name."""
-    if isinstance(source, networkx.Graph):
-        return from_networkx(source, features, labels), str(source.name or "networkx")
     if isinstance(source, str) and (source in names() or source.startswith("planted:")):
-        if features is not None or labels is not None:
+        if features is not None or labels is not None or reading != Reading():
             raise UserError(f"features and labels can be given for a graph of your own only, not for {source!r}")
         name, _, size = source.partition(":")
         if size and not size.isdecimal():
@@ -96,19 +138,41 @@ def _fetch(source: Any, root: Any, features: Features, labels: Labels, directed:
             return BUILDERS.get(name)(**{"nodes": int(size)} if size else {}), name
         folder = root or os.environ.get("WORKBENCH_DATA") or "data"
         return load_files(name, Path(folder).expanduser()), name
-    if isinstance(source, Data):
-        return from_data(source, features, labels), str(source.get("name") or "data")
-    if isinstance(source, str | os.PathLike):
+    report, name = Report(""), ""
+    if isinstance(source, networkx.Graph):
+        name = str(source.name or "networkx")
+        data = from_networkx(source, features, labels, directed, reading, report)
+    elif sp.issparse(source):
+        data, name = from_matrix(source, features, labels, directed, reading, report), "matrix"
+    elif isinstance(source, Data):
+        data, name = from_data(source, features, labels, report, directed), str(source.get("name") or "data")
+    elif isinstance(source, str | os.PathLike):
         path = Path(source).expanduser()
+        report.source = clipped(path.name)
         if str(source) and path.is_dir():
-            return read_folder(path, features, labels), path.name
-        if isinstance(source, str) and path.suffix not in SUFFIXES and "/" not in source and os.sep not in source:
+            data, name = read_folder(path, features, labels, directed, report), path.name
+        elif isinstance(source, str) and not path.is_file() and not _is_path(source):
             raise unknown("graph", source, names())
-        return read_file(path, features, labels, bool(directed)), path.stem
-    kind = kind_of(source)
-    data = with_attributes(GraphSet(graph.clone() for graph in source)) if kind.name == "graph-sets" else source
-    kind.check(data)
-    return data, str(getattr(source, "name", None) or "data")
+        else:
+            data = read_file(path, features, labels, directed, reading, report)
+            name = path.name[: -len("".join(path.suffixes[-2:]))] if path.suffix == ".gz" else path.stem
+    else:
+        kind = kind_of(source)
+        data = with_attributes(GraphSet(graph.clone() for graph in source)) if kind.name == "graph-sets" else source
+        kind.check(data)
+        return data, str(getattr(source, "name", None) or "data")
+    report.source = report.source or f"graph {clipped(name)!r}"
+    data.report = report
+    return data, name
+
+
+def _is_path(source: str) -> bool:
+    return Path(source).suffix in SUFFIXES or "/" in source or os.sep in source
+
+
+def _varied(x: Any) -> bool:
+    """Return whether attributes in memory differ between nodes."""
+    return isinstance(x, Tensor) and not is_sparse(x) and len(x) > 1 and not bool((x == x[0]).all())
 
 
 def _normalised(x: Any, how: Normalise) -> Attributes:

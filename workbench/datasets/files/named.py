@@ -18,7 +18,7 @@ from torch_geometric.utils import to_undirected
 
 from workbench.datasets.attributes import as_loaded
 from workbench.datasets.files.cache import publish, quiet
-from workbench.datasets.files.own import read_arrays
+from workbench.datasets.files.formats import read_arrays
 from workbench.datasets.files.registry import facts, kind_of_row, usable
 from workbench.datasets.files.sets import READERS, collab
 from workbench.datasets.graph_sets import GraphSet, with_attributes

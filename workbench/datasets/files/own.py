@@ -1,69 +1,64 @@
-"""A person's own graph: an edge list, GraphML, GML, npz or pt file, a networkx graph, or PyG Data."""
+"""A person's own graph: a file of any common form, a networkx graph, a scipy matrix, or PyG Data."""
 
 import os
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import networkx
 import numpy as np
-import pandas
+import pandas as pd
+import scipy.sparse as sp
 import torch
-from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
-from torch_geometric.data.storage import GlobalStorage
-from torch_geometric.utils import degree, one_hot, to_undirected
+from torch_geometric.utils import coalesce, to_undirected
 
 from workbench.datasets.attributes import AttributesOnDisk, as_loaded
-from workbench.datasets.files.tables import TABLES, classes, numbers, read_beside, read_table
-from workbench.datasets.nodes import check
+from workbench.datasets.files.assemble import assembled, beside_it, finished
+from workbench.datasets.files.edges import Found, edges_of
+from workbench.datasets.files.formats import FRAMES, KEPT, SUFFIXES, read
+from workbench.datasets.files.report import Report, clipped, listed
+from workbench.datasets.files.tables import Reading, ending, is_table, read_table
 from workbench.errors import UserError, nearest
 
 Features = str | os.PathLike[str] | Sequence[str] | np.ndarray | Tensor | None
 Labels = str | os.PathLike[str] | Sequence[Any] | np.ndarray | Tensor | None
 
-SUFFIXES = (*TABLES, ".graphml", ".gml", ".npz", ".pt")
-ALWAYS = ("degree", "identity")  # attributes that any graph has
-LABEL_ATTRIBUTES = ("y", "label", "class")  # looked for in this order where labels= isn't given
-VECTOR_ATTRIBUTES = ("x", "features")
-KEPT = ("x", "edge_index", "y", "train_mask", "val_mask", "test_mask", "class_names", "node_names", "feature_names")
 
-
-def read_file(path: Path, features: Features = None, labels: Labels = None, directed: bool = False) -> Data:
+def read_file(
+    path: Path, features: Features, labels: Labels, directed: bool | None, reading: Reading, report: Report
+) -> Data:
     """Read a graph from a file; it is checked, its attributes not yet normalised.
 
-    A .csv or .tsv has one edge a line, two columns of node names, with or without a header, and is undirected unless
-    said otherwise. .graphml and .gml are as networkx reads them. An .npz has arrays x, edge_index and y, or
-    node_features, edges and node_labels, or the compressed matrices of the gnn-benchmark layout; a .pt is PyG Data or a
-    mapping of tensors. Files of features and labels have the node's name in their first column, or are a .npy whose
-    row i is node i.
+    Args:
+        path: of one of the endings in SUFFIXES, of text also with .gz behind it.
+        features, labels, directed: see `load_graph`. reading: how a table of edges is to be read.
+        report: what was read, changed and left out is added to it.
     """
-    if path.suffix not in SUFFIXES:
-        raise UserError(f"{path}: a graph file ends in one of {', '.join(SUFFIXES)}, not {path.suffix!r}")
-    if not path.is_file():
-        others = [entry.name for entry in path.parent.glob("*") if entry.suffix in SUFFIXES]
+    known = ending(path) in SUFFIXES
+    if not path.is_file() and known:
+        folder = path.parent if path.parent.is_dir() else Path()
+        others = [entry.name for entry in folder.glob("*") if ending(entry) in SUFFIXES]
         guess = nearest(path.name, others)
         raise UserError(f"there is no graph file {path}" + (f"; did you mean {guess!r}?" if guess else ""))
-    if path.suffix in TABLES:
-        return _from_edge_list(path, features, labels, directed)
-    try:
-        loaded = _READERS[path.suffix](path)
-    except Exception as error:  # each reader has errors of its own
-        detail = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-        raise UserError(f"{path} can't be read as {path.suffix[1:]}: {detail}") from error
+    if not path.is_file():
+        raise UserError(f"{path}: a graph file ends in one of {', '.join(SUFFIXES)}, not {ending(path)!r}")
+    if not known:
+        report.add("read", f"as a table of edges: {ending(path) or 'no'} ending says what it is")
+    if is_table(path) or ending(path) in FRAMES or not known:
+        return _from_edges(path, features, labels, directed, reading, report)
+    if reading != Reading(weight=reading.weight):
+        raise UserError(f"{path.name}: source, target, header, separator and comment are for tables of edges only")
+    loaded = read(path, report)
     if isinstance(loaded, networkx.Graph):
-        return from_networkx(loaded, features, labels)
-    if isinstance(loaded, dict):
-        loaded = Data(**{key: value for key, value in loaded.items() if key in KEPT})
-    if not isinstance(loaded, Data):
-        raise UserError(f"{path} holds a {type(loaded).__name__}, not a PyG Data or a mapping with x and edge_index")
-    return from_data(loaded, features, labels)
+        return from_networkx(loaded, features, labels, directed, reading, report, from_file=True)
+    if sp.issparse(loaded):
+        return from_matrix(loaded, features, labels, directed, reading, report)
+    return from_data(loaded, features, labels, report, directed)
 
 
-def read_folder(path: Path, features: Features = None, labels: Labels = None) -> Data:
+def read_folder(path: Path, features: Features, labels: Labels, directed: bool | None, report: Report) -> Data:
     """Read a graph from a folder of .npy files; it is checked, and its attributes, in x.npy, stay on disk.
 
     Beside them are edge_index.npy [2, edges] and perhaps y.npy [nodes] and train_mask.npy, val_mask.npy and
@@ -79,73 +74,100 @@ def read_folder(path: Path, features: Features = None, labels: Labels = None) ->
     for key in ("edge_index", "y", "train_mask", "val_mask", "test_mask"):
         file = path / f"{key}.npy"
         try:
-            read = torch.from_numpy(np.load(file, allow_pickle=False)) if file.is_file() else None
+            found = torch.from_numpy(np.load(file, allow_pickle=False)) if file.is_file() else None
         except (OSError, ValueError, TypeError) as error:
             raise UserError(f"{file} can't be read as a .npy file: {str(error)[:120]}") from error
-        if read is not None:
-            data[key] = read if read.dtype == torch.bool or read.is_floating_point() else read.long()
-    return _finished(data, features, labels)
+        if found is not None:
+            data[key] = found if found.dtype == torch.bool or found.is_floating_point() else found.long()
+    _once(data, len(x), directed, report)
+    return finished(data, pd.DataFrame(), features, labels, report)
 
 
-def from_networkx(graph: networkx.Graph, features: Features = None, labels: Labels = None) -> Data:
-    """Turn a networkx graph into a graph of this workbench; node order and directions stay, weights aren't used.
+def from_networkx(
+    graph: networkx.Graph,
+    features: Features,
+    labels: Labels,
+    directed: bool | None,
+    reading: Reading,
+    report: Report,
+    from_file: bool = False,
+) -> Data:
+    """Turn a networkx graph into a graph of this workbench; node order and directions stay.
 
-    Without features, see load_graph, the node attribute "x" or "features" (a vector) is taken, else every numeric node
-    attribute that each node has, else the one-hot degree, with a warning; without labels, the first of the node
-    attributes "y", "label", "class" that each node has.
+    Without features, see `load_graph`, the node attribute "x" or "features" (a vector) is taken, else every numeric one
+    that each node has and that is no coordinate of a drawing, else the degree; without labels, the first of "y",
+    "label", "class" with few values. Of a file, a label that each node has for itself is its name.
     """
     nodes = list(graph.nodes)
-    index = {node: position for position, node in enumerate(nodes)}
-    pairs = np.array([(index[u], index[v]) for u, v in graph.edges()], dtype=np.int64).reshape(-1, 2)
-    data = _joined([str(node) for node in nodes], pairs, graph.is_directed())
-    if any("weight" in edge for _, _, edge in graph.edges(data=True)):
-        warnings.warn("edge weights are not used: each edge counts the same", stacklevel=2)
-    table = pandas.DataFrame.from_records([attributes for _, attributes in graph.nodes(data=True)])
-    table.columns = table.columns.map(str)
-    shared = [name for name in table.columns if table[name].notna().all()]
-    if labels is None:  # a value for each node of its own is a name, not a class
-        possible = (name for name in LABEL_ATTRIBUTES if name in shared and str(features) != name)
-        labels = next((name for name in possible if table[name].astype(str).nunique() < len(nodes)), None)
-    if isinstance(labels, str) and _names_attributes(labels):
-        data.y, data.class_names = classes(_column(table, labels, shared), data.node_names)
-        shared.remove(labels)
-        labels = None
-    if features is None:
-        vectors = [name for name in VECTOR_ATTRIBUTES if name in shared]
-        features = vectors[:1] or [name for name in shared if pandas.api.types.is_numeric_dtype(table[name])] or None
-    if _names_attributes(features):
-        chosen: list[str] = [features] if isinstance(features, str) else [*cast(Sequence[str], features)]
-        data.x = _columns(table, chosen, shared)
-        if data.x.size(1) == len(chosen):
-            data.feature_names = chosen
-        features = None
-    return _finished(data, features, labels)
+    place = {node: position for position, node in enumerate(nodes)}
+    pairs = np.array([(place[u], place[v]) for u, v in graph.edges()], dtype=np.int64).reshape(-1, 2)
+    report.add("read", "nodes", len(nodes), nodes)
+    report.add("read", "edges", len(pairs), (f"{u} – {v}" for u, v in graph.edges()))
+    table = pd.DataFrame.from_records([attributes for _, attributes in graph.nodes(data=True)], index=range(len(nodes)))
+    weights = _weights_of(graph, reading, report)
+    found = Found([str(node) for node in nodes], pairs, weights, table, graph.is_directed())
+    return assembled(found, features, labels, directed, report, own_names=not from_file)
 
 
-def _names_attributes(source: Any) -> bool:
-    """Return whether a source of features or labels names attributes of the nodes, not a file or numbers."""
-    if isinstance(source, str):
-        return not _is_word(source) and Path(source).suffix not in (*TABLES, ".npy")
-    return isinstance(source, list | tuple) and bool(source) and all(isinstance(name, str) for name in source)
+def _weights_of(graph: networkx.Graph, reading: Reading, report: Report) -> np.ndarray[Any, Any] | None:
+    """Return the weights [edges] under "weight", or under what reading calls them; None where an edge lacks one."""
+    keys = {key for _, _, attributes in graph.edges(data=True) for key in attributes}
+    others = keys - {"id", "weight"}
+    if reading.weight is False:
+        return None
+    asked = "weight" if reading.weight in (None, True) else str(reading.weight)
+    if asked not in keys:
+        if reading.weight not in (None, True):
+            raise UserError(f"no edge has the attribute {asked!r} for weight=; there are: {listed(sorted(keys))}")
+        if others:
+            report.add("left out", f"attributes of edges (weight= reads one): {listed(sorted(others))}", len(others))
+        return None
+    values = pd.to_numeric(
+        pd.Series([value for _, _, value in graph.edges(data=asked)], dtype=object), errors="coerce"
+    ).to_numpy(dtype=np.float32)
+    wrong = ~np.isfinite(values)
+    if wrong.any():
+        report.add(
+            "left out", f"weights {asked!r}: so many edges have none that is a number", int(wrong.sum()), warn=True
+        )
+        return None
+    if (values == 1).all():
+        return None  # what some programs write for each edge
+    report.add("read", f"weights from {asked!r}, kept as edge_weight", len(values), values)
+    return values
 
 
-def _columns(table: pandas.DataFrame, names: Sequence[str], shared: list[str]) -> Tensor:
-    columns = [_column(table, name, shared) for name in names]
-    what = "the node attributes " + ", ".join(names)
-    try:
-        values = np.array([np.hstack(row) for row in zip(*columns, strict=True)])
-    except ValueError as error:
-        raise UserError(f"{what} don't have the same length for each node") from error
-    return numbers(values, what)
+def from_matrix(
+    matrix: Any, features: Features, labels: Labels, directed: bool | None, reading: Reading, report: Report
+) -> Data:
+    """Turn a scipy sparse matrix of links [nodes, nodes] into a graph; entries other than 1 are weights."""
+    matrix = sp.coo_matrix(matrix)
+    if matrix.shape[0] != matrix.shape[1] or not matrix.shape[0]:
+        raise UserError(f"a matrix of links is square, [nodes, nodes], not {list(matrix.shape)}")
+    if matrix.dtype.kind not in "biuf" or not np.isfinite(matrix.data.astype(float)).all():
+        raise UserError(f"a matrix of links holds finite numbers, not {matrix.dtype} with nan or infinity")
+    there = matrix.data != 0
+    pairs = np.stack([matrix.row[there], matrix.col[there]], axis=1).astype(np.int64)
+    values = matrix.data[there].astype(np.float32)
+    weights = None if reading.weight is False or (values == 1).all() else values
+    symmetric = (abs(matrix.tocsr() - matrix.tocsr().T) > 0).nnz == 0
+    report.add("read", f"{'symmetric ' if symmetric else ''}entries of a matrix as edges", len(pairs))
+    if weights is not None:
+        report.add("read", "entries other than 1, kept as edge_weight", int((values != 1).sum()), values[values != 1])
+    found = Found([str(node) for node in range(matrix.shape[0])], pairs, weights, directed=not symmetric)
+    data = assembled(found, features, labels, directed, report)
+    del data.node_names  # numbers are no names
+    return data
 
 
-def from_data(source: Data, features: Features = None, labels: Labels = None) -> Data:
-    """Take over x, edge_index, y, masks and names of a PyG Data; its edges stay as they are."""
+def from_data(source: Data, features: Features, labels: Labels, report: Report, directed: bool | None = None) -> Data:
+    """Take over x, edge_index, edge_weight, y, masks and names of a PyG Data; its edges keep their directions."""
     data = Data(**{key: value for key, value in source.to_dict().items() if key in KEPT})
+    left = [str(key) for key in source.to_dict() if key not in (*KEPT, "name", "num_nodes", "report", "content_hash")]
+    if left:
+        report.add("left out", f"entries that no method reads: {listed(left)}", len(left), warn="edge_attr" in left)
     if not isinstance(data.get("edge_index"), Tensor):
-        raise UserError(f"the graph has no edge_index, only {', '.join(source.keys()) or 'nothing'}")
-    if source.get("edge_attr") is not None or source.get("edge_weight") is not None:
-        warnings.warn("edge weights and attributes are not used: each edge counts the same", stacklevel=2)
+        raise UserError(f"the graph has no edge_index, only {', '.join(map(str, source.keys())) or 'nothing'}")
     for key in ("edge_index", "y"):
         if isinstance(data.get(key), Tensor) and data[key].dtype in (torch.int32, torch.int16, torch.uint8):
             data[key] = data[key].long()
@@ -153,145 +175,73 @@ def from_data(source: Data, features: Features = None, labels: Labels = None) ->
         data.x = as_loaded(data.x.clone() if data.x.is_floating_point() else data.x.float())
     else:
         data.num_nodes = source.num_nodes
-    return _finished(data, features, labels)
+    nodes = len(data.x) if data.get("x") is not None else int(data.num_nodes or 0)
+    _once(data, nodes, directed, report)
+    return finished(data, pd.DataFrame(), features, labels, report)
 
 
-def _from_edge_list(path: Path, features: Features, labels: Labels, directed: bool) -> Data:
-    edges = read_table(path)
-    if edges.shape[1] < 2:
-        raise UserError(f"{path}: an edge list needs two columns, this one has {edges.shape[1]}")
-    if edges.shape[1] > 2:
-        warnings.warn(f"{path.name}: only the first two columns are used, edge weights are not", stacklevel=2)
-    ends = edges.iloc[:, :2].to_numpy(dtype=str)
-    blank = (ends == "").any(axis=1)
-    if blank.any():
-        raise UserError(f"{path}: edge {int(blank.argmax()) + 1} has only one end")
-    sources = (source for source in (features, labels) if source is not None and not _is_word(source))
-    beside = [read_beside(source) for source in sources]
-    tables = [table.index for table in beside if isinstance(table, pandas.DataFrame)]
-    names = np.unique(np.concatenate([ends.ravel(), *tables]))
-    names = np.array(sorted(names, key=int)) if all(name.isdecimal() for name in names) else names
-    if rows := [len(array) for array in beside if isinstance(array, np.ndarray)]:  # no names: row i is node i
+def _once(data: Data, nodes: int, directed: bool | None, report: Report) -> None:
+    """Keep each entry of edge_index once, sorted, with its weights added; both ways where that is asked for."""
+    edges = data.edge_index
+    if edges.dim() != 2 or edges.size(0) != 2 or edges.dtype != torch.long:
+        return  # `check` says what is wrong
+    if edges.numel() and not (int(edges.min()) >= 0 and int(edges.max()) < nodes):
+        return
+    weights, before = data.get("edge_weight"), data.edge_index.size(1)
+    if weights is not None and (not isinstance(weights, Tensor) or weights.numel() != before):
+        raise UserError(f"edge_weight must be one number per edge ({before})")
+    if weights is None:
+        data.edge_index = coalesce(data.edge_index, num_nodes=nodes)
+        if directed is False:
+            data.edge_index = to_undirected(data.edge_index, num_nodes=nodes)
+    else:
+        edges, weights = coalesce(data.edge_index, weights.reshape(-1).float(), num_nodes=nodes, reduce="sum")
+        if directed is False:
+            edges, weights = to_undirected(edges, weights, num_nodes=nodes, reduce="max")
+        data.edge_index, data.edge_weight = edges, weights
+        report.add("read", "weights, kept as edge_weight", before)
+    fewer = before - data.edge_index.size(1)
+    if fewer > 0:
+        report.add("changed", "parallel edges, joined to one", fewer)
+
+
+def _from_edges(
+    path: Path, features: Features, labels: Labels, directed: bool | None, reading: Reading, report: Report
+) -> Data:
+    """Read a table of edges, with tables of nodes beside it."""
+    if ending(path) in FRAMES:
+        try:
+            frame = FRAMES[ending(path)](path)
+        except Exception as error:  # the reader's errors are many
+            raise UserError(f"{path} can't be read as a table: {clipped(error) or type(error).__name__}") from error
+        table = frame.reset_index(drop=True).astype(object).where(frame.notna().to_numpy(), "").astype(str)
+    else:
+        table = read_table(path, report, reading)
+    ends, weights, points = edges_of(table, path, reading, report)
+    beside = [beside_it(features, report, True), beside_it(labels, report, False)]
+    tables = [table.index for table in beside if isinstance(table, pd.DataFrame)]
+    names = np.unique(np.concatenate([ends.ravel(), *tables]).astype(str))
+    names = np.array(sorted(names, key=lambda name: (int(name), name))) if all(map(str.isdecimal, names)) else names
+    if rows := [len(array) for array in beside if isinstance(array, np.ndarray) and array.ndim]:  # row i is node i
         if not all(name.isdecimal() and int(name) < rows[0] for name in names):
             last = rows[0] - 1
             raise UserError(f"{path}: with attributes or labels by row number, nodes must be numbered 0 to {last}")
         names = np.arange(rows[0]).astype(str)
-    place = pandas.Series(np.arange(len(names)), index=names)
-    data = _joined(names.tolist(), place[ends.ravel()].to_numpy().reshape(-1, 2), directed)
-    return _finished(data, features, labels)
+    place = pd.Series(np.arange(len(names)), index=names)
+    pairs = place[ends.ravel()].to_numpy().reshape(-1, 2)
+    report.add("read", "nodes", len(names), names)
+    alone = len(names) - len(np.unique(pairs))
+    if alone:
+        report.add("read", "nodes without an edge, from the table of nodes", alone)
+    found = Found(names.tolist(), pairs, weights, directed=bool(points))
+    features, labels = (given if read is None else read for given, read in zip((features, labels), beside, strict=True))
+    return assembled(found, features, labels, directed, report)
 
 
-def _joined(names: list[str], pairs: np.ndarray, directed: bool) -> Data:
-    """Make a graph of node names [nodes] and pairs of node numbers [edges, 2], without attributes yet."""
-    if not names:
-        raise UserError("the graph has no nodes")
-    edge_index = torch.from_numpy(np.ascontiguousarray(pairs.T)).long()
-    if not directed:
-        edge_index = to_undirected(edge_index, num_nodes=len(names))
-    return Data(edge_index=edge_index, num_nodes=len(names), node_names=names)
-
-
-def _finished(data: Data, features: Features, labels: Labels) -> Data:
-    """Add attributes and labels that were given beside the graph, and check the whole."""
-    nodes = int(data.num_nodes)
-    if features is None and data.get("x") is None:
-        features = "degree"
-        warnings.warn(
-            "the graph has no attributes: the degree of each node, one-hot, stands in for them; "
-            'features= takes others ("degree" and "identity" among them)',
-            stacklevel=2,
-        )
-    if _is_word(features):
-        data.x = torch.ones(nodes, 1)
-        check(data)  # the edges, before anything is counted on them
-        if features == "identity":
-            diagonal = torch.arange(nodes).expand(2, -1)
-            data.x = as_loaded(
-                torch.sparse_coo_tensor(diagonal, torch.ones(nodes), (nodes, nodes), check_invariants=False)
-            )
-        else:
-            data.x = one_hot(degree(data.edge_index[0], nodes, dtype=torch.long))
-            data.feature_names = [f"degree {count}" for count in range(data.x.size(1))]
-    elif features is not None:
-        values = _by_node(features, data, "attributes", "attributes")
-        data.x = numbers(values, str(features) if isinstance(values, pandas.DataFrame) else "the attributes given")
-        if isinstance(values, pandas.DataFrame):
-            data.feature_names = [str(column) for column in values.columns]
-    if labels is not None:
-        values = _by_node(labels, data, "label", "labels")
-        values = values.iloc[:, 0] if isinstance(values, pandas.DataFrame) else values
-        data.y, data.class_names = classes(values, data.get("node_names") or range(nodes))
-    if isinstance(data.x, Tensor):  # PyG counts no rows of a file
-        del data.num_nodes
-    check(data)
-    return data
-
-
-def _is_word(source: Any) -> bool:
-    """Return whether a source of attributes is a word for those that any graph has."""
-    return isinstance(source, str) and source in ALWAYS
-
-
-def _by_node(source: Any, data: Data, what: str, several: str) -> pandas.DataFrame | np.ndarray:
-    """Return what stands beside the graph in the order of its nodes, a row per node."""
-    values, nodes = read_beside(source), int(data.num_nodes)
-    if isinstance(values, pandas.DataFrame):
-        names = pandas.Index(data.get("node_names") or [str(node) for node in range(nodes)])
-        for missing in names.difference(values.index):
-            raise UserError(f"node {missing!r} has no {what} in {source}")
-        for stranger in values.index.difference(names):
-            raise UserError(f"{stranger!r} has {what} in {source}, but the graph has no such node")
-        return values.loc[names]
-    if values.ndim and len(values) != nodes:
-        raise UserError(f"there are {several} for {len(values)} nodes, but the graph has {nodes}")
-    return values
-
-
-def _column(table: pandas.DataFrame, name: str, shared: list[str]) -> pandas.Series:
-    if name not in shared:
-        lacking = table.index[table[name].isna()][0] if name in table else None
-        there = f"there are: {', '.join(shared) or 'none'}"
-        detail = there if lacking is None else f"node number {lacking} lacks it"
-        raise UserError(f"{name!r} is not a node attribute that each node has ({detail})")
-    return table[name]
-
-
-def read_arrays(path: Path) -> Data:
-    """Read an .npz file of arrays, in the layouts that `read_file` names."""
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {key: file[key] for key in file.files}
-    if "adj_indptr" in arrays:
-        x, edges = (
-            csr_matrix(tuple(arrays[f"{key}_{part}"] for part in ("data", "indices", "indptr")), arrays[f"{key}_shape"])
-            for key in ("attr", "adj")
-        )
-        places = torch.from_numpy(np.stack(x.nonzero()))
-        attributes = as_loaded(
-            torch.sparse_coo_tensor(places, torch.from_numpy(x.data[x.data != 0]), x.shape, check_invariants=True)
-        )
-        arrays |= {"edge_index": np.stack(edges.nonzero())}
-        arrays |= {"y": arrays["labels"]} if "labels" in arrays else {}
-    elif "edges" in arrays:
-        arrays |= {"x": arrays["node_features"], "edge_index": arrays["edges"].T}
-        arrays |= {"y": arrays["node_labels"]} if "node_labels" in arrays else {}
-        arrays |= {key.removesuffix("s"): masks.T for key, masks in arrays.items() if key.endswith("_masks")}
-    data = Data()
-    for key in (key for key in KEPT if key in arrays):
-        words = arrays[key].dtype.kind == "U"
-        data[key] = arrays[key].tolist() if words else torch.from_numpy(np.ascontiguousarray(arrays[key]))
-    if "adj_indptr" in arrays:
-        data.x = attributes
-    return data
-
-
-def _read_tensors(path: Path) -> Any:
-    with torch.serialization.safe_globals([DataEdgeAttr, DataTensorAttr, GlobalStorage]):  # what a Data is made of
-        return torch.load(path, weights_only=True)  # never runs code from the file
-
-
-_READERS: dict[str, Callable[[Path], Any]] = {
-    ".graphml": networkx.read_graphml,
-    ".gml": networkx.read_gml,
-    ".npz": read_arrays,
-    ".pt": _read_tensors,
-}
+def with_reading(**options: Any) -> Reading:
+    """Return how to read a table, with a person's options checked."""
+    given = {key: value for key, value in options.items() if value is not None}
+    for key, kinds in {"header": (bool,), "separator": (str,), "comment": (str,)}.items():
+        if key in given and not isinstance(given[key], kinds):
+            raise UserError(f"{key} is {'True or False' if key == 'header' else 'text'}, not {given[key]!r}")
+    return Reading(**given)

@@ -1,95 +1,294 @@
-"""Tables of a person's own graph: lines of text into numbers, node names and classes."""
+"""Tables of text: encoding, separator, comments, header and decimal commas are found out and told."""
 
-import os
+import codecs
+import csv
+import gzip
+import io
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas
-import torch
-from torch import Tensor
+import pandas as pd
 
+from workbench.datasets.files.report import Report, clipped, listed
 from workbench.errors import UserError
 
-TABLES = (".csv", ".tsv")
-HEADER_WORDS = {"source", "target", "src", "dst", "from", "to", "u", "v", "node", "node1", "node2", "id", "name"}
-HEADER_WORDS |= {"label", "class", "y"}
+TABLES = (".csv", ".tsv", ".txt", ".edges", ".tab", ".dat")
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": " "}
+_ORDER = {".csv": ",;\t|", ".tsv": "\t,;| ", ".tab": "\t,;| "}
+_ANY = "\t,;| "
+SAMPLE = 100  # lines that separator and header are found out from
+LONGEST = 1 << 20  # letters of a line; longer ones are no table
+UNPACKED, RATIO = 1 << 28, 50  # an archive may unpack to this many bytes, or to so many times its own
+COMMENT = re.compile(r"^[ \t]*(?:#|%).*$", re.MULTILINE)
+MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+NAMED = {"id", "node", "nodeid", "name", "label", "class", "y", "weight", "type", "value"}
 
 
-def read_table(path: Path) -> pandas.DataFrame:
-    """Read a .csv or .tsv as text; its first line is a header when a word stands there above a column of numbers.
+@dataclass(frozen=True)
+class Reading:
+    """How a person wants a table to be read; None leaves it to what the file looks like.
 
-    A first line with one of the words source, target, node, id, label or the like is a header as well.
+    Attributes:
+        header: whether the first line names the columns.
+        separator: what stands between fields, by itself or as one of SEPARATORS.
+        comment: what a line of comment begins with, "" where there are none.
+        source, target: names or numbers (from 0) of the columns with the ends of an edge.
+        weight: name or number of the column with the weights, False for none.
     """
+
+    header: bool | None = None
+    separator: str | None = None
+    comment: str | None = None
+    source: str | int | None = None
+    target: str | int | None = None
+    weight: str | int | bool | None = None
+
+
+def is_table(path: Path) -> bool:
+    """Return whether a file is a table of text by its ending; .gz of one is."""
+    return ending(path) in TABLES
+
+
+def ending(path: Path) -> str:
+    """Return the ending of a file's name in small letters, without a .gz after it."""
+    endings = [suffix.lower() for suffix in path.suffixes]
+    return endings[-2] if endings[-1:] == [".gz"] and len(endings) > 1 else (endings[-1] if endings else "")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what a file holds, unpacked where it is .gz; an archive that unpacks to far more is refused before."""
     if not path.is_file():
         raise UserError(f"there is no file {path}")
-    comma = "," if path.suffix == ".csv" else "\t"
     try:
-        table = pandas.read_csv(
-            path, sep=comma, header=None, dtype=str, comment="#", keep_default_na=False, skipinitialspace=True
+        if path.suffix.lower() != ".gz":
+            return path.read_bytes()
+        most = max(UNPACKED, RATIO * path.stat().st_size)
+        with gzip.open(path) as file:
+            content = file.read(most + 1)
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"{path} can't be read: {str(error)[:120] or type(error).__name__}") from error
+    if len(content) > most:
+        raise UserError(f"{path} unpacks to more than {most >> 20:,} MiB, {RATIO} times its own size; unpack it first")
+    return content
+
+
+def decoded(content: bytes, path: Path, report: Report) -> str:
+    """Return bytes as text: by a byte order mark, as UTF-8, or as Windows-1252, which is told."""
+    for mark, encoding in MARKS.items():
+        if content.startswith(mark):
+            report.add("read", f"encoding {encoding.removesuffix('-sig')}, by its byte order mark")
+            break
+    else:
+        encoding = "utf-8"
+    if encoding == "utf-8" and b"\0" in content[:4096]:
+        raise UserError(f"{path} is no text: it holds zero bytes; a table in UTF-16 needs a byte order mark")
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        if encoding != "utf-8":
+            raise UserError(f"{path} begins as {encoding} but goes on otherwise; save it as UTF-8") from None
+        text = content.decode("cp1252", errors="replace")
+        odd = [line for line in text.splitlines() if not line.isascii()]
+        report.add("changed", "encoding: not UTF-8, read as Windows-1252 (Latin-1)", None, odd, warn=True)
+        return text
+
+
+def read_table(path: Path, report: Report | None = None, reading: Reading | None = None) -> pd.DataFrame:
+    """Read a table of text; all values stay text, numbers with decimal commas get points.
+
+    Returns:
+        one row per line; columns are called as the header says, by numbers from 0 where there is none.
+
+    Raises:
+        UserError: no such file, no table, or lines of different length, the first of which is named.
+    """
+    report, reading = report or Report(path.name), reading or Reading()
+    text = decoded(read_bytes(path), path, report).replace("\r\n", "\n").replace("\r", "\n")
+    if not text.strip():
+        raise UserError(f"{path} can't be read as a table: it is empty")
+    if text.find("\n", 0, LONGEST) < 0 and len(text) > LONGEST:
+        raise UserError(f"{path} can't be read as a table: its first line has more than {LONGEST:,} letters")
+    separator = _separator(text, path, reading, report)
+    text, names = _without_comments(text, separator, path, reading, report)
+    if not text.strip():
+        raise UserError(f"{path} can't be read as a table: it holds nothing but comments")
+    try:
+        table = pd.read_csv(
+            io.StringIO(text),
+            sep=r"\s+" if separator == " " else separator,
+            header=None,
+            dtype=str,
+            keep_default_na=False,
+            skipinitialspace=True,
+            na_filter=False,
         )
-    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} can't be read as a table: {str(error).strip().splitlines()[-1]}") from error
-    table = table.map(str.strip)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        raise UserError(f"{path} can't be read as a table: {str(error).strip().splitlines()[-1][:160]}") from error
+    table = table.map(lambda value: value.strip() if isinstance(value, str) else "")
+    table = _with_header(table, names, reading, report)
+    if separator != ",":
+        for column in table:
+            table[column] = _points(table[column], str(column), report)
+    return table
+
+
+def _fields(lines: Sequence[str], separator: str) -> list[list[str]]:
+    if separator == " ":
+        return [line.split() for line in lines]
+    return [*csv.reader(lines, delimiter=separator, skipinitialspace=True)]
+
+
+def _separator(text: str, path: Path, reading: Reading, report: Report) -> str:
+    """Return what stands between the fields: the one that cuts all lines into as many fields, at least two."""
+    if reading.separator is not None:
+        separator = SEPARATORS.get(reading.separator, reading.separator)
+        if len(separator) != 1 or separator in '"\n':
+            raise UserError(f"separator is one sign or one of {', '.join(SEPARATORS)}, not {reading.separator!r}")
+        return separator
+    order = _ORDER.get(ending(path), _ANY)
+    lines = [line for line in text[: LONGEST // 4].splitlines()[:-1] or [text] if line.strip()]
+    lines = ([line for line in lines if line.lstrip()[0] not in "#%"] or lines)[:SAMPLE]
+    widths = {}
+    for separator in order:
+        counts = {len(row) for row in _fields(lines, separator)}
+        if len(counts) == 1 and max(counts) > 1:
+            widths[separator] = max(counts)
+    if "," in widths and len(widths) > 1 and _all_decimal(lines):
+        del widths[","]
+    if not widths:  # lines differ in length: the reader names the first that is too long
+        return next((sign for sign in order if len(_fields(lines[:1], sign)[0]) > 1), order[0])
+    separator = next(sign for sign in order if sign in widths)
+    if separator != order[0]:
+        word = next(name for name, sign in SEPARATORS.items() if sign == separator)
+        report.add("read", f"the fields are separated by {word}s")
+    return separator
+
+
+def _all_decimal(lines: Sequence[str]) -> bool:
+    """Return whether each comma stands between two digits."""
+    return all(re.search(r"(?<!\d),|,(?!\d)", line) is None for line in lines)
+
+
+def _without_comments(
+    text: str, separator: str, path: Path, reading: Reading, report: Report
+) -> tuple[str, list[str] | None]:
+    """Return the text without lines of comment, and what the last one before the data calls the columns, if it does.
+
+    A line that begins with # or % is one where a blank follows, or where it has not as many fields as the others: names
+    of nodes may begin so.
+    """
+    if reading.comment == "" or not (reading.comment or COMMENT.search(text)):
+        return text, None
+    others = [line for line in text[:LONGEST].splitlines() if line.strip() and not COMMENT.match(line)][:SAMPLE]
+    width = len(_fields(others[:1], separator)[0]) if others else 2
+    dropped: list[str] = []
+    kept: list[str] = []
+
+    def decide(line: re.Match[str]) -> str:
+        words = line[0].strip()
+        if reading.comment:
+            comment = words.startswith(reading.comment)
+        else:
+            comment = words[1:2] in ("", " ", "\t", "#", "%") or len(_fields([words], separator)[0]) != width
+        (dropped if comment else kept).append(words)
+        return "" if comment else line[0]
+
+    pattern = re.compile(rf"^[ \t]*{re.escape(reading.comment)}.*$", re.MULTILINE) if reading.comment else COMMENT
+    text = pattern.sub(decide, text)
+    if dropped:
+        report.add("left out", "lines of comment", len(dropped), dropped, warn=len(dropped) > 20)
+    if kept:
+        report.add("read", "lines that begin with # or %, as names (comment='#' leaves them out)", len(kept), kept)
+    for line in (line.lstrip("#% \t") for line in dropped[::-1]):
+        for words in (_fields([line], separator)[0], line.split()):
+            if len(words) == width and looks_named(words):
+                return text, words
+    return text, None
+
+
+def plain(name: Any) -> str:
+    """Return a column's name as it is looked up: small letters and digits only, without Neo4j's (Type)."""
+    return re.sub(r"[^0-9a-zà-ÿ]", "", re.sub(r"\(.*?\)", "", str(name)).casefold())
+
+
+PAIRS = [
+    *(("source", "target"), ("src", "dst"), ("src", "dest"), ("from", "to"), ("start", "end"), ("tail", "head")),
+    *(("subject", "object"), ("sender", "receiver"), ("sender", "recipient"), ("citing", "cited"), ("u", "v")),
+    *(("follower", "followee"), ("follower", "followed"), ("parent", "child"), ("origin", "destination"), ("i", "j")),
+    *(("buyer", "seller"), ("head", "tail"), ("source", "destination"), ("source", "dest"), ("caller", "callee")),
+]
+_AFTER = r"(?:nodeid|node|id|name|vertex|label)?"
+
+
+def ends_of(names: Sequence[Any]) -> tuple[int, int] | None:
+    """Return which two columns are the ends of an edge by their names; None where the names don't say."""
+    words = [plain(name) for name in names]
+    for first, second in PAIRS:
+        places = [
+            [place for place, word in enumerate(words) if re.fullmatch(end + _AFTER, word)] for end in (first, second)
+        ]
+        if all(len(place) == 1 for place in places):
+            return places[0][0], places[1][0]
+    for one, two in (("1", "2"), ("a", "b"), ("0", "1")):
+        for place, word in enumerate(words):
+            if len(word) > 1 and word.endswith(one) and words.count(word[: -len(one)] + two) == 1:
+                return place, words.index(word[: -len(one)] + two)
+            if word.startswith(f"id{one}") and f"id{two}" in words:
+                return place, words.index(f"id{two}")
+    return None
+
+
+def looks_named(words: Sequence[str]) -> bool:
+    """Return whether the fields of a line are names of columns that are known here."""
+    return ends_of(words) is not None or bool(NAMED & {plain(word) for word in words})
+
+
+def _with_header(table: pd.DataFrame, names: list[str] | None, reading: Reading, report: Report) -> pd.DataFrame:
+    """Take the names of the columns from the first line, where it has some, or from a comment before it."""
     first, rest = table.iloc[0], table.iloc[1:]
-    numeric = rest.apply(pandas.to_numeric, errors="coerce").notna().all() & bool(len(rest))
-    titled = numeric & pandas.to_numeric(first, errors="coerce").isna() & (first.str.casefold() != "nan")
-    if titled.any() or HEADER_WORDS & set(first.str.casefold()):
-        table = rest.reset_index(drop=True).set_axis(first.tolist(), axis=1)
+    titled = reading.header
+    if titled is None:
+        numeric = rest.apply(pd.to_numeric, errors="coerce").notna().all() & bool(len(rest))
+        above = numeric & pd.to_numeric(first, errors="coerce").isna() & (first.str.casefold() != "nan")
+        again = any((rest[column] == first[column]).any() for column in table)  # a name of a node comes again
+        titled = bool(above.any()) or (looks_named([*first]) and not again)
+        word = [value for value in first if str(value).startswith(("#", "%"))]
+        if titled and word:
+            first = first.str.lstrip("#% ")
+    if titled:
+        return rest.reset_index(drop=True).set_axis([*first.astype(str)], axis=1)
+    if names is not None and reading.header is None:
+        report.add("read", f"names of the columns from the comment before them: {listed(names)}")
+        return table.set_axis(names, axis=1)
+    shown = ", ".join(clipped(value) for value in first)
+    report.add("read", f"no header: the first line, {shown}, is data (header=True reads it as names of columns)")
     return table
 
 
-def read_beside(source: Any) -> pandas.DataFrame | np.ndarray:
-    """Read attributes or labels that lie beside a graph: a table by node names, or an array, a row per node."""
-    if isinstance(source, Tensor):
-        return source.detach().cpu().numpy()
-    if not isinstance(source, str | os.PathLike):
-        return np.asarray(source)
-    path = Path(source).expanduser()
-    if path.suffix == ".npy":
-        try:
-            return np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} can't be read as an array: {error}") from error
-    if path.suffix not in TABLES:
-        raise UserError(f"attributes and labels are read from .csv, .tsv or .npy, not from {str(source)!r}")
-    table = read_table(path)
-    if table.shape[1] < 2:
-        raise UserError(f"{source}: the first column names the node, and at least one more must follow")
-    table = table.set_index(table.columns[0])
-    if not table.index.is_unique:
-        raise UserError(f"{source} has two lines for node {table.index[table.index.duplicated()][0]!r}")
-    return table
+def _points(values: pd.Series, name: str, report: Report) -> pd.Series:
+    """Write decimal points where a column has numbers with decimal commas."""
+    commas = values.str.fullmatch(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+    if not commas.any() or not (commas | (values == "") | pd.to_numeric(values, errors="coerce").notna()).all():
+        return values
+    report.add("changed", f"decimal commas in column {name!r}, read as points", int(commas.sum()), values[commas])
+    return values.where(~commas, values.str.replace(",", ".", n=1))
 
 
-def numbers(values: Any, what: str) -> Tensor:
-    """Turn a table [nodes, features] into a float32 tensor of its own; a UserError names what is not a number."""
+def numbers(values: Any, what: str) -> np.ndarray[Any, Any]:
+    """Turn a table [nodes, features] into float32; a UserError names what is not a number."""
     array = np.asarray(values)
     if array.ndim != 2:
         raise UserError(f"{what} must be a table [nodes, features], not of shape {list(array.shape)}")
     if array.dtype.kind not in "biuf":
-        parsed = pandas.DataFrame(array).apply(pandas.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+        parsed = pd.DataFrame(array).apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
         written = np.char.lower(array.astype(str))
         wrong = np.argwhere(np.isnan(parsed) & (written != "nan"))
         if len(wrong):
             row, column = wrong[0]
-            raise UserError(f"{what}: {str(array[row, column])!r} in row {row}, column {column} is not a number")
+            raise UserError(f"{what}: {clipped(array[row, column])!r} in row {row}, column {column} is not a number")
         array = parsed
-    return torch.from_numpy(array.astype(np.float32))
-
-
-def classes(values: Any, nodes: Sequence[Any]) -> tuple[Tensor, list[str]]:
-    """Number the classes of labels [nodes], in numeric order where they are whole numbers, else alphabetically."""
-    labels = pandas.Series(list(values), dtype=object)
-    missing = labels.isna() | (labels.astype(str) == "")
-    if missing.any():
-        raise UserError(f"node {nodes[int(missing.argmax())]!r} has no label; give each node one, or no labels at all")
-    whole = pandas.to_numeric(labels, errors="coerce")
-    if whole.notna().all() and (whole == whole.round()).all():
-        if (whole < 0).any():
-            wrong = int((whole < 0).argmax())
-            raise UserError(f"node {nodes[wrong]!r} has the negative label {whole[wrong]:g}; classes start at 0")
-        labels = whole.astype(np.int64)
-    names, y = np.unique(labels.to_numpy(None if labels.dtype == np.int64 else str), return_inverse=True)
-    return torch.from_numpy(y.astype(np.int64)), [str(name) for name in names]
+    return array.astype(np.float32)

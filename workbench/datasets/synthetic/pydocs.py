@@ -20,7 +20,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
 
 from workbench.datasets.files.cache import publish, quiet
-from workbench.datasets.files.own import read_arrays
+from workbench.datasets.files.formats import read_arrays
 
 PACKAGES = {"numpy": "numpy", "scipy": "scipy", "networkx": "networkx", "sklearn": "scikit-learn", "pandas": "pandas"}
 SHORT = {"np": "numpy", "sp": "scipy", "nx": "networkx", "pd": "pandas"}

@@ -1,0 +1,488 @@
+"""A person's own graph from files as other programs write them: what is read, what is told, what is refused."""
+
+import gzip
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.io
+import scipy.sparse as sp
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch_geometric.data import Data
+
+from workbench.cli import main
+from workbench.datasets import load_graph
+from workbench.datasets.files import tables
+from workbench.datasets.structural import walks
+from workbench.errors import UserError
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+def put(folder: Path, name: str, text: str, encoding: str = "utf-8") -> Path:
+    path = folder / name
+    content = text.encode(encoding)
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    return path
+
+
+def links(graph: Data) -> set[tuple[str, str]]:
+    """Return the entries of edge_index by the names of their ends."""
+    names = graph.get("node_names") or [str(node) for node in range(graph.num_nodes)]
+    return {(names[a], names[b]) for a, b in graph.edge_index.t().tolist()}
+
+
+def both(*pairs: str) -> set[tuple[str, str]]:
+    return {tuple(pair.split()) for pair in pairs} | {tuple(pair.split()[::-1]) for pair in pairs}  # type: ignore[misc]
+
+
+RING = both("ana bo", "bo cy", "cy ana")
+TABLE = "ana,bo\nbo,cy\ncy,ana\n"
+
+EDGE_LISTS: dict[str, tuple[str, str, set[tuple[str, str]]]] = {
+    # ending, text, entries
+    "SNAP": (
+        ".txt",
+        "# Undirected: road\n# FromNodeId\tToNodeId\n10\t20\n20\t30\n30\t10\n",
+        both("10 20", "20 30", "30 10"),
+    ),
+    "SNAP, packed": (".tsv.gz", "# Nodes: 3\n10\t20\n20\t30\n30\t10\n", both("10 20", "20 30", "30 10")),
+    "SNAP, shouted and with blanks": (".TSV", "# FromNodeId ToNodeId\n10 20\n20 30\n", both("10 20", "20 30")),
+    "KONECT": (".edges", "% sym positive\n% 3 3 3\n1 2 1 1082040961\n2 3 4 1082155839\n", both("1 2", "2 3")),
+    "no ending": ("", "ana bo\nbo cy\ncy ana\n", RING),
+    "byte order mark": (".csv", "\ufeffSource,Target\n" + TABLE, RING),
+    "byte order mark before quotes": (".csv", '\ufeff"Source","Target"\n"ana","bo"\n', both("ana bo")),
+    "byte order mark, no header": (".csv", "\ufeff" + TABLE, RING),
+    "semicolons": (".csv", "Source;Target\nana;bo\nbo;cy\n", both("ana bo", "bo cy")),
+    "semicolons and decimal commas": (".csv", "ana;bo;0,5\nbo;cy;0,25\ncy;ana;1,5\n", RING),
+    "tabs in a .csv": (".csv", "ana\tbo\nbo\tcy\n", both("ana bo", "bo cy")),
+    "number of the edge first": (".csv", "EdgeId,Source,Target\n0,ana,bo\n1,bo,cy\n2,cy,ana\n", RING),
+    "index of pandas": (".csv", ",source,target\n0,10,20\n1,20,30\n2,30,10\n", both("10 20", "20 30", "30 10")),
+    "target first": (".csv", "target,weight,source\nana,1.5,bo\nbo,2.5,cy\ncy,3.5,ana\n", RING),
+    "year and type between": (".csv", "from,year,type,to\nana,1999,a,bo\nbo,2001,b,cy\ncy,2002,a,ana\n", RING),
+    "Follower": (".csv", "Follower,Followee\n" + TABLE, RING),
+    "node_1": (".csv", "node_1,node_2\n" + TABLE, RING),
+    "two proteins": (".txt", "protein1 protein2 combined_score\nana bo 490\nbo cy 198\n", both("ana bo", "bo cy")),
+    "Neo4j": (
+        ".csv",
+        ":START_ID(P),since:int,:END_ID(P),:TYPE\nana,3,bo,KNOWS\nbo,4,cy,KNOWS\n",
+        both("ana bo", "bo cy"),
+    ),
+    "names with #": (".csv", "ana,#green\n#green,#oak\n#oak,ana\n", both("ana #green", "#green #oak", "#oak ana")),
+    "names with # first": (".csv", "#green,ana\n#oak,ana\nana,bo\n", both("#green ana", "#oak ana", "ana bo")),
+    "URLs": (".csv", "http://a.org/p,http://a.org/o#x\n", both("http://a.org/p http://a.org/o#x")),
+    "header behind #": (".csv", "#source,target\nana,bo\nbo,cy\n", both("ana bo", "bo cy")),
+    "leading zeros": (".csv", "007,08\n08,7\n7,007\n", both("007 08", "08 7", "7 007")),
+    "long numbers": (
+        ".csv",
+        "8237827382738273827382,15830\n15830,2111364\n",
+        both("8237827382738273827382 15830", "15830 2111364"),
+    ),
+    "names that look like nothing": (".csv", "source,target\nNA,null\nnull,nan\n", both("NA null", "null nan")),
+    "a node called source": (".csv", "source,ana\nana,bo\nbo,source\n", both("source ana", "ana bo", "bo source")),
+    "line ends of old Macs": (".csv", "source,target\rana,bo\rbo,cy\r", both("ana bo", "bo cy")),
+}
+
+
+@pytest.mark.parametrize("case", EDGE_LISTS)
+def test_an_edge_list_is_read_as_other_programs_write_it(case: str, tmp_path: Path) -> None:
+    suffix, text, entries = EDGE_LISTS[case]
+    graph = load_graph(put(tmp_path, f"edges{suffix}", text))
+    assert links(graph) == entries and graph.num_nodes == len({name for pair in entries for name in pair})
+    assert graph.name == "edges"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252", "utf-8-sig"])
+def test_encodings_are_found_out_and_told(encoding: str, tmp_path: Path) -> None:
+    graph = load_graph(put(tmp_path, "g.csv", "source,target\nJosé,Łukasz\n".replace("Ł", "Å"), encoding))
+    assert graph.node_names == ["José", "Åukasz"] and "encoding" in graph.report.text
+
+
+def test_quotes_hold_separators_and_quotes(tmp_path: Path) -> None:
+    graph = load_graph(put(tmp_path, "g.csv", 'source,target\n"Lee, J.","Kim ""K"""\n"Kim ""K""",Bo\n'))
+    assert graph.node_names == ["Bo", 'Kim "K"', "Lee, J."]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "0,ana,bo\n1,bo,cy\n2,cy,ana\n",
+            r"which columns are the ends.*0 \| ana \| bo / 1 \| bo \| cy; say source= and target=",
+        ),
+        ("alpha,beta,type\nana,bo,1\nbo,cy,2\n", "They are called 'alpha', 'beta', 'type'.*say source= and target="),
+        ("id,age\nana,1\nbo,2\n", "a table of nodes is given as features="),
+        (",ana,bo\nana,0,1\nbo,1,0\n", "which columns are the ends"),
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_asked(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=said):
+        load_graph(put(tmp_path, "g.csv", text))
+
+
+def test_options_say_how_a_table_is_read(tmp_path: Path) -> None:
+    path = put(tmp_path, "g.csv", "0~ana~bo~2\n1~bo~cy~4\n")
+    graph = load_graph(path, separator="~", source=1, target="2", weight=3)
+    assert links(graph) == both("ana bo", "bo cy") and graph.edge_weight.tolist() == [2, 2, 4, 4]
+    path = put(tmp_path, "h.csv", "Person,Friend\nana,bo\n// nobody,cy\nbo,cy\n")
+    assert load_graph(path).num_nodes == 6  # no word says that this is a header
+    assert load_graph(path, header=True, comment="//").node_names == ["ana", "bo", "cy"]
+    assert load_graph(path, header=True, comment="//", directed=True).edge_index.tolist() == [[0, 1], [1, 2]]
+    with pytest.raises(UserError, match=r"unknown column for source= 'Persn' of h\.csv; did you mean 'Person'"):
+        load_graph(path, header=True, source="Persn", target="Friend")
+    with pytest.raises(UserError, match="give both or neither"):
+        load_graph(path, header=True, source="Person")
+    with pytest.raises(UserError, match="separator is one sign or one of"):
+        load_graph(path, separator="ab")
+
+
+def test_weights_are_read_where_there_are_any(tmp_path: Path) -> None:
+    graph = load_graph(put(tmp_path, "a.csv", "source;target;weight\nana;bo;0,5\nbo;cy;0,25\n"))
+    assert graph.edge_index.tolist() == [[0, 1, 1, 2], [1, 0, 2, 1]] and graph.edge_weight.tolist() == [
+        0.5,
+        0.5,
+        0.25,
+        0.25,
+    ]
+    # The same edge both ways and alike is one edge, not two; repeats are added.
+    graph = load_graph(put(tmp_path, "b.csv", "source,target,weight\na,b,2\nb,a,2\n"))
+    assert graph.edge_weight.tolist() == [2, 2]
+    graph = load_graph(put(tmp_path, "c.csv", "source,target,weight\na,b,2\na,b,3\nb,b,1\n"))
+    assert graph.edge_index.tolist() == [[0, 1, 1], [1, 0, 1]] and graph.edge_weight.tolist() == [5, 5, 1]
+    graph = load_graph(put(tmp_path, "d.csv", "a,b,1082040961\nb,c,1082155839\n"))
+    assert graph.get("edge_weight") is None and "look like times" in graph.report.text
+    graph = load_graph(put(tmp_path, "e.csv", "source,target,weight\na,b,1\nb,c,\n"))
+    assert graph.get("edge_weight") is None and "not all of it are numbers" in graph.report.text
+    with pytest.raises(UserError, match="the weight of edge 2 in column 'weight' is '', no number"):
+        load_graph(tmp_path / "e.csv", weight="weight")
+    assert load_graph(tmp_path / "a.csv", weight=False).get("edge_weight") is None
+    data = Data(
+        x=torch.eye(2), edge_index=torch.tensor([[0, 0, 1], [1, 1, 0]]), edge_weight=torch.tensor([1.0, 2.0, 4.0])
+    )
+    assert load_graph(data).edge_weight.tolist() == [3, 4]
+
+
+def test_gephis_column_type_says_whether_edges_point(tmp_path: Path) -> None:
+    head = "Source,Target,Type,Id,Label,timeset,Weight\n"
+    graph = load_graph(put(tmp_path, "a.csv", head + "0,1,Undirected,0,,,1.0\n1,2,Undirected,1,,,2.5\n"))
+    assert graph.edge_index.size(1) == 4 and graph.edge_weight.tolist() == [1, 1, 2.5, 2.5]
+    graph = load_graph(put(tmp_path, "b.csv", head + "0,1,Directed,0,,,1\n1,2,Directed,1,,,1\n"))
+    assert graph.edge_index.tolist() == [[0, 1], [1, 2]]
+    assert load_graph(tmp_path / "b.csv", directed=False).edge_index.size(1) == 4
+    graph = load_graph(put(tmp_path, "c.csv", "Source,Target,Type\n0,1,Directed\n1,2,Undirected\n"))
+    assert graph.edge_index.tolist() == [[0, 1, 2], [1, 2, 1]]
+
+
+def test_degrees_are_counted_after_repeats_and_directions(tmp_path: Path) -> None:
+    star = nx.DiGraph([(0, 1), (0, 2), (0, 3)])
+    data = Data(edge_index=torch.tensor([[0, 0, 0, 1], [1, 1, 2, 0]]), num_nodes=3)
+    cases: list[tuple[Any, Any]] = [
+        (star, False),
+        (nx.MultiDiGraph([(0, 1)] * 3 + [(1, 2), (2, 0)]), None),
+        (data, None),
+    ]
+    cases.append((put(tmp_path, "d.csv", "a,b\na,b\na,c\n"), True))
+    for (source, directed), degrees in zip(cases, [[3, 1, 1, 1], [1, 1, 1], [2, 1, 0], [2, 0, 0]], strict=True):
+        graph = load_graph(source, features="degree", directed=directed)
+        assert graph.x.argmax(1).tolist() == degrees
+        assert torch.bincount(graph.edge_index[0], minlength=graph.num_nodes).tolist() == degrees
+
+
+def test_coordinates_of_a_drawing_are_neither_attributes_nor_classes(tmp_path: Path) -> None:
+    graph = nx.cycle_graph(["n0", "n1", "n2", "n3"])
+    for place, node in enumerate(graph):
+        drawn = {"x": -3.5 * place, "y": float(place % 2), "size": 10.0, "r": 200, "g": 10, "b": place}
+        graph.nodes[node].update(drawn | {"age": 20 + place, "class": "AB"[place % 2], "label": f"P{place}"})
+    nx.write_graphml(graph, tmp_path / "g.graphml")
+    nx.write_gexf(graph, tmp_path / "g.gexf")
+    nx.write_gml(graph, tmp_path / "g.gml")
+    for name in ("g.graphml", "g.gexf", "g.gml"):
+        loaded = load_graph(tmp_path / name, normalise=False)
+        assert loaded.feature_names == ["age"] and loaded.x[:, 0].tolist() == [20, 21, 22, 23], name
+        assert loaded.y.tolist() == [0, 1, 0, 1] and loaded.class_names == ["A", "B"]
+        assert "coordinates and looks of a drawing" in loaded.report.text
+        assert loaded.node_names == [f"{'n' if name == 'g.gml' else 'P'}{place}" for place in range(4)]
+    assert load_graph(tmp_path / "g.gml", features=["x", "age"], normalise=False).x[:, 0].tolist() == [
+        0,
+        -3.5,
+        -7,
+        -10.5,
+    ]
+    for node in graph:  # coordinates alone, as of a road map
+        for name in ("age", "class", "label", "size", "r", "g", "b"):
+            del graph.nodes[node][name]
+    loaded = load_graph(graph)
+    assert loaded.feature_names[0] == "degree 0" and loaded.get("y") is None
+    # A size where nothing is drawn is an attribute like any other.
+    nx.set_node_attributes(plain := nx.path_graph(3), {0: 5, 1: 6, 2: 7}, "size")
+    assert load_graph(plain).feature_names == ["size"]
+
+
+def test_gml_needs_no_labels_and_may_repeat_them(tmp_path: Path) -> None:
+    def gml(nodes: list[str]) -> str:
+        edges = "".join(f"edge [\n source {a}\n target {a % 4 + 1}\n]\n" for a in range(1, 5))
+        return (
+            "graph [\ndirected 0\n"
+            + "".join(f"node [\n id {i}\n{line}\n]\n" for i, line in enumerate(nodes, 1))
+            + edges
+            + "]\n"
+        )
+
+    ring = both("1 2", "2 3", "3 4", "4 1")
+    assert links(load_graph(put(tmp_path, "none.gml", gml([""] * 4)))) == ring
+    repeated = load_graph(
+        put(tmp_path, "twice.gml", gml([f'label "{name}"' for name in ("J. Lee", "J. Lee", "p3", "p4")]))
+    )
+    assert links(repeated) == ring and repeated.get("y") is None
+    named = load_graph(
+        put(tmp_path, "bool.gml", gml([f' label "p{i}"\n ok {"True" if i % 2 else "false"}' for i in range(1, 5)]))
+    )
+    assert links(named) == both("p1 p2", "p2 p3", "p3 p4", "p4 p1") and "true and false" in named.report.text
+
+
+def test_every_form_gives_the_same_karate_club(tmp_path: Path) -> None:
+    club = nx.karate_club_graph()
+    nx.write_gexf(club, tmp_path / "a.gexf")
+    nx.write_pajek(club, tmp_path / "b.net")
+    nx.write_graphml(club, tmp_path / "c.graphml")
+    nx.write_weighted_edgelist(club, tmp_path / "d.edges")
+    for name, key in (("e", "links"), ("f", "edges")):
+        put(tmp_path, f"{name}.json", json.dumps(nx.node_link_data(club, edges=key)))
+    put(tmp_path, "g.json", json.dumps(nx.cytoscape_data(club)))
+    matrix = nx.to_scipy_sparse_array(club, format="coo")
+    scipy.io.mmwrite(tmp_path / "h.mtx", sp.coo_matrix(matrix))
+    sp.save_npz(tmp_path / "i.npz", sp.csr_matrix(matrix))
+    frame = nx.to_pandas_edgelist(club)
+    frame.to_csv(tmp_path / "j.csv")  # with the index of pandas
+    import fastparquet
+
+    fastparquet.write(str(tmp_path / "k.parquet"), frame, write_index=False)
+    frame.to_csv(tmp_path / "l.tsv.gz", sep="\t", index=False)
+    wanted = load_graph(club)
+    for source in (*sorted(tmp_path.iterdir()), matrix, sp.csr_matrix(matrix)):
+        graph = load_graph(source)
+        assert links(graph) == links(wanted), source
+        weights = dict(zip(map(tuple, graph.edge_index.t().tolist()), graph.edge_weight.tolist(), strict=True))
+        assert (
+            all(weight == weights[b, a] for (a, b), weight in weights.items()) and sum(weights.values()) == 2 * 231
+        ), source
+        assert torch.equal(graph.x, wanted.x), source
+
+
+@pytest.mark.parametrize(
+    ("loaded", "said"),
+    [
+        (
+            {"nodes": [{"id": "a"}], "links": [{"source": "a", "target": "zz"}]},
+            "number 0 of its links has the target 'zz'",
+        ),
+        ({"nodes": [{"id": "a"}], "links": [{"source": "a"}]}, "number 0 of its links has no target"),
+        ({"vertices": [], "arcs": []}, "has no nodes and links .*but 'vertices', 'arcs'"),
+        ([1, 2], "holds a list"),
+    ],
+)
+def test_json_that_is_no_graph_is_named(loaded: Any, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=said):
+        load_graph(put(tmp_path, "g.json", json.dumps(loaded)))
+
+
+def test_json_of_drawings_numbers_its_ends(tmp_path: Path) -> None:
+    loaded = {"nodes": [{"name": "ana"}, {"name": "bo"}], "links": [{"source": 0, "target": 1, "value": 3}]}
+    assert links(load_graph(put(tmp_path, "g.json", json.dumps(loaded)))) == both("ana bo")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "g.csv",
+        "g.txt",
+        "g.graphml",
+        "g.gexf",
+        "g.gml",
+        "g.json",
+        "g.mtx",
+        "g.net",
+        "g.npz",
+        "g.pt",
+        "g.parquet",
+        "g.csv.gz",
+    ],
+)
+@pytest.mark.parametrize(
+    "content", [b"", b"nonsense", b"\x00\x01\x02" * 50, b"<html><body>404</body></html>", b"[" * 100_000]
+)
+def test_a_damaged_file_is_one_sentence(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError) as told:
+        load_graph(tmp_path / name)
+    assert (
+        len(str(told.value)) < 400 + len(str(tmp_path))
+        and "\n" not in str(told.value)
+        and str(told.value).isprintable()
+    )
+
+
+def test_what_unpacks_to_far_more_is_refused_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "UNPACKED", 1 << 16)
+    with pytest.raises(UserError, match="unpacks to more than 0 MiB, 50 times its own size"):
+        load_graph(put(tmp_path, "g.csv.gz", "a,b\n" * 100_000))
+    monkeypatch.setattr("workbench.datasets.files.formats.LARGEST", 1 << 16)
+    np.savez_compressed(tmp_path / "g.npz", edge_index=np.zeros((2, 1 << 20), dtype=np.int64))
+    with pytest.raises(UserError, match="over 50 times its own size; it is not opened"):
+        load_graph(tmp_path / "g.npz")
+
+
+def test_a_line_without_end_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="its first line has more than 1,048,576 letters"):
+        load_graph(put(tmp_path, "g.csv", "a" * (1 << 21)))
+
+
+def test_files_of_tensors_open_or_name_what_is_odd(tmp_path: Path) -> None:
+    data = Data(x=torch.eye(3), edge_index=torch.tensor([[0, 1], [1, 2]]), y=torch.tensor([0, 1, 0]))
+    torch.save((data.to_dict(), None), tmp_path / "data.pt")  # as PyG's processed folders have it
+    torch.save([data], tmp_path / "list.pt")
+    for name in ("data.pt", "list.pt"):
+        assert load_graph(tmp_path / name).edge_index.tolist() == [[0, 1], [1, 2]]
+    torch.save(data.to_dict() | {"when": np.float64(1)}, tmp_path / "odd.pt")
+    with pytest.raises(UserError, match=r"holds a numpy\S*scalar, which could run code and is never opened"):
+        load_graph(tmp_path / "odd.pt")
+    torch.save(data.to_dict() | {"time": torch.ones(2)}, tmp_path / "more.pt")
+    assert "entries that no method reads: 'time'" in load_graph(tmp_path / "more.pt").report.text
+    np.savez(tmp_path / "b.npz", features=np.eye(2), adj=np.eye(2))
+    with pytest.raises(UserError, match=r"no edges under a name known here .*but 'features', 'adj'"):
+        load_graph(tmp_path / "b.npz")
+
+
+def nodes_of(folder: Path, text: str, **options: Any) -> Data:
+    put(folder, "edges.csv", "source,target\nana,bo\nbo,cy\ncy,dee\n")
+    return load_graph(folder / "edges.csv", features=put(folder, "nodes.csv", text), normalise=False, **options)
+
+
+def test_a_table_of_nodes_gives_attributes_classes_and_lone_nodes(tmp_path: Path) -> None:
+    graph = nodes_of(tmp_path, "Id,age,class,remark\nana,1,red,a\nbo,2,blue,b\ncy,3,red,c\ndee,4,blue,d\nlone,5,,e\n")
+    assert graph.node_names == ["ana", "bo", "cy", "dee", "lone"] and graph.x[:, 0].tolist() == [1, 2, 3, 4, 5]
+    assert graph.y.tolist() == [1, 0, 1, 0, -1] and graph.class_names == ["blue", "red"]
+    said = graph.report.text
+    assert "nodes without a label: they train, and are left out of scoring: 1 (lone)" in said
+    assert "words and texts (features= takes them by name): 'remark'" in said
+    roles = graph.report.columns.set_index("column")["read as"]
+    assert roles["age"] == "attribute" and roles["class"] == "label" and roles["remark"] == "left out"
+    assert graph.report.table()["kind"].isin(["read", "changed", "left out"]).all()
+    assert "<script>" not in load_graph(put(tmp_path, "x.csv", "<script>,b\n")).report._repr_html_()
+
+
+def test_texts_become_words_and_words_become_columns(tmp_path: Path) -> None:
+    rows = ["ana,deep graphs learn node vectors,red", "bo,markets fall when banks fail,blue"]
+    rows += ["cy,graphs of node pairs learn,red", "dee,banks lend when markets rise,blue"]
+    graph = nodes_of(tmp_path, "id,abstract,colour\n" + "\n".join(rows) + "\n")
+    assert "graphs" in graph.feature_names and "words of 'abstract' as TF-IDF" in graph.report.text
+    assert float(graph.x[0] @ graph.x[2]) > 0 and float(graph.x[0] @ graph.x[1]) == 0
+    club = nx.path_graph(["a", "b", "c"])
+    nx.set_node_attributes(club, dict(zip("abc", ("red", "blue", "red"), strict=True)), "colour")
+    nx.set_node_attributes(club, dict(zip("abc", (1, 2, 3), strict=True)), "age")
+    loaded = load_graph(club, features=["colour", "age"], normalise=False)
+    assert loaded.feature_names == ["colour=blue", "colour=red", "age"]
+    assert loaded.x.tolist() == [[0, 1, 1], [1, 0, 2], [0, 1, 3]]
+
+
+def test_a_single_positive_attribute_that_rows_would_level_is_told(tmp_path: Path) -> None:
+    graph = nx.path_graph(3)
+    nx.set_node_attributes(graph, {0: 5, 1: 6, 2: 7}, "size")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        load_graph(graph, normalise=False)
+        assert not caught
+        nx.set_node_attributes(graph, {0: 0, 1: 6, 2: 7}, "size")
+        graph.nodes[0]["size"] = 5
+        loaded = load_graph(graph)
+    levelled = bool((loaded.x == loaded.x[0]).all())
+    assert levelled == any("made the attributes of all nodes alike" in str(warning.message) for warning in caught)
+
+
+def test_attributes_that_any_graph_has() -> None:
+    graph = nx.lollipop_graph(4, 2)  # a clique with a tail
+    assert load_graph(graph, features="core").x.argmax(1).tolist() == [3, 3, 3, 3, 1, 1]
+    ranks = load_graph(graph, features="pagerank").x.argmax(1)
+    assert ranks[3] == ranks.max() and ranks[5] == ranks.min()
+    data = load_graph(graph, features="degree")
+    x, names = walks(data)
+    a = nx.to_numpy_array(graph)
+    step, power = a / a.sum(1, keepdims=True), np.eye(6)
+    for time in range(16):
+        power = power @ step
+        assert np.allclose(x[:, time].numpy(), np.diag(power), atol=1e-6)
+    assert names[0] == "back after 1" and not x[:, 0].any()
+    both_kinds = load_graph(graph, features=["core", "walks"], normalise=False)
+    assert both_kinds.x.shape == (6, 4 + 16) and both_kinds.feature_names[:4] == [f"core {k}" for k in range(4)]
+    empty = Data(edge_index=torch.zeros(2, 0, dtype=torch.long), num_nodes=3)
+    for word in ("degree", "core", "pagerank", "walks", "identity"):
+        assert load_graph(empty, features=word).x.shape[0] == 3
+
+
+def test_the_command_tells_what_was_read(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, "l", "ana bo\nbo cy\n")
+    put(tmp_path, "n.csv", "id,f,kind\nana,1,p\nbo,2,q\ncy,3,p\nlone,4,q\n")
+    assert main(["graphs", "l", "--features", "n.csv", "--labels", "n.csv"]) == 0
+    shown = capsys.readouterr().out
+    assert "nodes without an edge, from the table of nodes: 1" in shown and "as a table of edges: no ending" in shown
+    assert main(["graphs", "l", "--features", "core,walks", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["features"] == 2 + 16 and {line["kind"] for line in told["report"]} >= {"read"}
+    store = ["-p", "epochs=1", "-p", "dim=8", "--preset", "quick"]
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path / "runs"))
+    assert main(["fit", "grace", "l", "--features", "n.csv", *store]) == 0
+    assert main(["fit", "grace", "n.csv", *store]) == 2
+    assert "a table of nodes is given as features=" in capsys.readouterr().err
+
+
+WORDS = st.text(
+    st.characters(codec="utf-8", exclude_categories=("C", "Z"), exclude_characters='#%,;|"\ufeff'),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    pairs=st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=12),
+    separator=st.sampled_from([",", ";", "\t", "|"]),
+    packed=st.booleans(),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+def test_what_is_written_is_read_again(
+    pairs: list[tuple[str, str]], separator: str, packed: bool, encoding: str, tmp_path: Path
+) -> None:
+    text = f"source{separator}target\n" + "".join(f"{a}{separator}{b}\n" for a, b in pairs)
+    graph = load_graph(put(tmp_path, "g.csv.gz" if packed else "g.csv", text, encoding), directed=True)
+    assert links(graph) == set(pairs) and set(graph.node_names) == {name for pair in pairs for name in pair}
+
+
+@settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    content=st.binary(max_size=200), name=st.sampled_from(["g.csv", "g.txt", "g.json", "g.gml", "g.mtx", "g.net", "g"])
+)
+def test_any_bytes_are_a_graph_or_one_sentence(content: bytes, name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    try:
+        graph = load_graph(tmp_path / name)
+    except UserError as error:
+        assert "\n" not in str(error)
+    else:
+        assert graph.num_nodes >= 1 and bool(torch.isfinite(graph.x).all())
+
+
+def test_a_long_table_keeps_every_line(tmp_path: Path) -> None:
+    ends = np.random.default_rng(0).integers(0, 50_000, (300_000, 2))
+    pd.DataFrame(ends).to_csv(path := tmp_path / "g.csv", header=False, index=False)
+    graph = load_graph(path)
+    assert graph.num_nodes <= 50_000 and graph.edge_index.size(1) > 500_000

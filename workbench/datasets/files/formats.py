@@ -1,0 +1,217 @@
+"""Readers of graph files, one per ending: into networkx, tensors, or edges and names as they stand there."""
+
+import io
+import json
+import re
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import networkx
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import torch
+from scipy.io import mmread
+from scipy.sparse import csr_matrix
+from torch_geometric.data import Data
+from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
+from torch_geometric.data.storage import GlobalStorage
+
+from workbench.datasets.attributes import as_loaded
+from workbench.datasets.files.report import Report, listed
+from workbench.datasets.files.tables import RATIO, TABLES, decoded, ending, read_bytes
+from workbench.errors import UserError
+
+KEPT = (
+    *("x", "edge_index", "edge_weight", "y", "train_mask", "val_mask", "test_mask"),
+    *("class_names", "node_names", "feature_names"),
+)
+LARGEST = 1 << 30  # bytes that a small archive of arrays may unpack to
+
+
+def read(path: Path, report: Report) -> Any:
+    """Return what a graph file holds: a networkx graph, a scipy matrix, or a Data.
+
+    Raises:
+        UserError: the file is damaged, of another form than its ending says, or holds what is never opened.
+    """
+    suffix = ending(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return READERS[suffix](path, report)
+    except UserError:
+        raise
+    except RecursionError as error:
+        raise UserError(f"{path} can't be read as {suffix[1:]}: it is nested too deeply") from error
+    except Exception as error:  # each reader has errors of its own
+        lines = str(error).strip().splitlines()
+        detail = "".join(letter for letter in (lines[0] if lines else "") if letter.isprintable())[:160]
+        raise UserError(f"{path} can't be read as {suffix[1:]}: {detail or type(error).__name__}") from error
+
+
+def _text(path: Path, report: Report) -> str:
+    return decoded(read_bytes(path), path, report)
+
+
+def _graphml(path: Path, report: Report) -> networkx.Graph:
+    return networkx.read_graphml(io.BytesIO(read_bytes(path)))
+
+
+def _gexf(path: Path, report: Report) -> networkx.Graph:
+    return networkx.read_gexf(io.BytesIO(read_bytes(path)))
+
+
+def _gml(path: Path, report: Report) -> networkx.Graph:
+    """Read GML; True and False count as 1 and 0, and nodes without a label of their own are called by their id."""
+    text = _text(path, report)
+    text, changed = re.subn(
+        r"(?mi)^(\s*\w+\s+)(true|false)\s*$", lambda line: line[1] + str(int(line[2].lower() == "true")), text
+    )
+    if changed:
+        report.add("changed", "true and false, read as 1 and 0", changed)
+    return networkx.parse_gml(text, label="id")
+
+
+def _pajek(path: Path, report: Report) -> networkx.Graph:
+    return networkx.parse_pajek(_text(path, report))
+
+
+def _json(path: Path, report: Report) -> networkx.Graph:
+    """Read node-link JSON (networkx, D3) or Cytoscape's; ends of edges are ids, or numbers where nodes have none."""
+    loaded = json.loads(_text(path, report))
+    if not isinstance(loaded, dict):
+        raise UserError(f"{path} holds a {type(loaded).__name__}, not an object with nodes and links")
+    if isinstance(loaded.get("elements"), dict):
+        graph = networkx.cytoscape_graph({"data": [], "directed": False, "multigraph": True} | loaded)
+        for node, attributes in graph.nodes(data=True):  # networkx writes a node's name there once more
+            if attributes.get("value") == node:
+                del attributes["value"]
+        return graph
+    edges = next((key for key in ("links", "edges") if isinstance(loaded.get(key), list)), None)
+    if edges is None or not isinstance(loaded.get("nodes"), list):
+        raise UserError(f"{path} has no nodes and links (or edges), but {listed([*map(str, loaded)])}")
+    wrong = [node for node in loaded["nodes"] if not isinstance(node, dict)]
+    loaded["nodes"] = (
+        [{"id": node} for node in loaded["nodes"]] if len(wrong) == len(loaded["nodes"]) else loaded["nodes"]
+    )
+    key = next((key for key in ("id", "key", "name") if all(key in node for node in loaded["nodes"])), "id")
+    ids = [node.get(key, place) for place, node in enumerate(loaded["nodes"])]
+    known = set(map(str, ids))
+    ends = [edge.get(end) for edge in loaded[edges] if isinstance(edge, dict) for end in ("source", "target")]
+    if (
+        ends
+        and not any(str(end) in known for end in ends)
+        and all(type(end) is int and 0 <= end < len(ids) for end in ends)
+    ):
+        loaded[edges] = [edge | {end: ids[edge[end]] for end in ("source", "target")} for edge in loaded[edges]]
+        report.add("read", "ends of edges are the places of their nodes in the list", len(ids))
+    for place, edge in enumerate(loaded[edges]):
+        for end in ("source", "target"):
+            if not isinstance(edge, dict) or end not in edge:
+                raise UserError(f"{path}: number {place} of its {edges} has no {end}")
+            if str(edge[end]) not in known:
+                raise UserError(f"{path}: number {place} of its {edges} has the {end} {edge[end]!r}, which is no node")
+    loaded.setdefault("multigraph", True)
+    return networkx.node_link_graph(loaded, edges=edges, name=key)
+
+
+def _matrix(path: Path, report: Report) -> sp.coo_matrix:
+    return sp.coo_matrix(mmread(io.BytesIO(read_bytes(path))))
+
+
+def read_arrays(path: Path, report: Report | None = None) -> Data:
+    """Read an .npz file of arrays; one that unpacks to far more than it is, is refused before that.
+
+    It has x, edge_index and perhaps y; or node_features, edges and node_labels; or the compressed matrices of the
+    gnn-benchmark layout; or a scipy matrix of links alone.
+    """
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > max(LARGEST, RATIO * path.stat().st_size):
+        raise UserError(f"{path} unpacks to {unpacked >> 20:,} MiB, over {RATIO} times its own size; it is not opened")
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {key: file[key] for key in file.files}
+    if {"indices", "indptr", "shape", "data", "format"} <= set(arrays):
+        return sp.load_npz(path)
+    if "adj_indptr" in arrays:
+        x, edges = (
+            csr_matrix(tuple(arrays[f"{key}_{part}"] for part in ("data", "indices", "indptr")), arrays[f"{key}_shape"])
+            for key in ("attr", "adj")
+        )
+        places = torch.from_numpy(np.stack(x.nonzero()))
+        attributes = as_loaded(
+            torch.sparse_coo_tensor(places, torch.from_numpy(x.data[x.data != 0]), x.shape, check_invariants=True)
+        )
+        arrays |= {"edge_index": np.stack(edges.nonzero())}
+        arrays |= {"y": arrays["labels"]} if "labels" in arrays else {}
+    elif "edges" in arrays:
+        arrays |= {"x": arrays["node_features"], "edge_index": arrays["edges"].T}
+        arrays |= {"y": arrays["node_labels"]} if "node_labels" in arrays else {}
+        arrays |= {key.removesuffix("s"): masks.T for key, masks in arrays.items() if key.endswith("_masks")}
+    if "edge_index" not in arrays:
+        wanted = "edge_index and x; edges and node_features; adj_indptr ...; or one scipy matrix"
+        raise UserError(f"{path} has no edges under a name known here ({wanted}), but {listed([*arrays])}")
+    data = Data()
+    for key in (key for key in KEPT if key in arrays):
+        words = arrays[key].dtype.kind == "U"
+        data[key] = arrays[key].tolist() if words else torch.from_numpy(np.ascontiguousarray(arrays[key]))
+    if "adj_indptr" in arrays:
+        data.x = attributes
+    return data
+
+
+def _tensors(path: Path, report: Report) -> Data:
+    """Read a .pt file with weights_only: nothing in it runs. What is in it and is none of ours is named."""
+    with torch.serialization.safe_globals([Data, DataEdgeAttr, DataTensorAttr, GlobalStorage]):
+        try:
+            loaded = torch.load(io.BytesIO(read_bytes(path)), weights_only=True, map_location="cpu")
+        except Exception as error:
+            named = re.search(r"GLOBAL ([\w.]+)|type ([\w.]+)|class '?([\w.]+)", str(error))
+            odd = next((name for name in (named.groups() if named else ()) if name), None)
+            if odd is None:
+                raise UserError(f"{path} can't be read as pt: it is no file that torch.save wrote") from error
+            raise UserError(
+                f"{path} can't be read as pt: it holds a {odd}, which could run code and is never opened; "
+                "save x, edge_index and y alone, as torch.save({'x': data.x, 'edge_index': data.edge_index}, ...)"
+            ) from error
+    if isinstance(loaded, list | tuple) and loaded and isinstance(loaded[0], Data | dict):
+        one = loaded[0]
+        if len(loaded) > 1 and isinstance(loaded, list):
+            raise UserError(f"{path} holds {len(loaded)} graphs; pass the list to load_graph as a set of graphs")
+        report.add("read", "the one graph that the file's list holds")
+        loaded = one
+    if isinstance(loaded, dict):
+        loaded = Data(**{str(key): value for key, value in loaded.items()})
+    if not isinstance(loaded, Data):
+        raise UserError(f"{path} holds a {type(loaded).__name__}, not a PyG Data or a mapping with x and edge_index")
+    return loaded
+
+
+READERS: dict[str, Callable[[Path, Report], Any]] = {
+    ".graphml": _graphml,
+    ".xml": _graphml,
+    ".gexf": _gexf,
+    ".gml": _gml,
+    ".net": _pajek,
+    ".pajek": _pajek,
+    ".json": _json,
+    ".mtx": _matrix,
+    ".npz": read_arrays,
+    ".pt": _tensors,
+    ".pth": _tensors,
+}
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    from fastparquet import ParquetFile  # takes half a second
+
+    with path.open("rb") as file:
+        return ParquetFile(file).to_pandas()
+
+
+FRAMES: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": _parquet}
+SUFFIXES = (*TABLES, *FRAMES, *READERS)
