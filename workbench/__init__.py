@@ -18,6 +18,7 @@ _PUBLIC = {
     "compare": "workbench.evaluation:compare",
     "tune": "workbench.studies.tune:tune",
     "quality": "workbench.evaluation.quality:quality",
+    "neighbours": "workbench.evaluation.neighbourhoods:neighbours",
     "Run": "workbench.training.run:Run",
     "UserError": "workbench.errors:UserError",
     "Contrast": "workbench.contrast:Contrast",
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from workbench.datasets import load_graph
     from workbench.errors import UserError
     from workbench.evaluation import compare, evaluate, protocols
+    from workbench.evaluation.neighbourhoods import neighbours
     from workbench.evaluation.quality import quality
     from workbench.pages import notebooks, start, tables
     from workbench.pages.claims import claim

@@ -50,7 +50,7 @@ def parsed(capsys: pytest.CaptureFixture[str], *words: str) -> object:
 
 
 COMMANDS = ["graphs", "fit", "forecast", "encode", "evaluate", "export", "runs", "select", "budget", "study", "claims"]
-COMMANDS += ["sweep", "rules", "notebooks", "bench", "lab"]
+COMMANDS += ["sweep", "rules", "notebooks", "bench", "lab", "neighbours"]
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -563,3 +563,21 @@ def test_help_is_quick() -> None:
     start = time.perf_counter()
     subprocess.run([sys.executable, "-m", "workbench", "--help"], check=True, stdout=subprocess.DEVNULL)
     assert time.perf_counter() - start < 10  # 0.2 s on an idle machine; torch alone would take most of this
+
+
+def test_neighbours_of_a_node_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("friends.csv").write_text("source,target\n" + "\n".join(f"n{i},n{(i + 1) % 12}" for i in range(12)))
+    assert said(capsys, "fit", "grace", "friends.csv", "--preset", "quick", "-p", "epochs=2")[0] == 0
+    code, out, _ = said(capsys, "neighbours", "grace/friends", "n7", "-k", "3")
+    lines = out.splitlines()
+    assert code == 0 and lines[0].startswith("nearest to node 9 (n7) by grace on friends, preset quick")
+    assert lines[1].split() == ["node", "name", "cosine"] and len(lines) == 6
+    assert lines[-1].startswith("without classes and hops: ") and "--graph names its file" in lines[-1]
+    found = parsed(capsys, "neighbours", "grace/friends", "n7", "-k", "11", "--graph", "friends.csv")
+    assert isinstance(found, dict) and found["asked"] == {"node": 9, "name": "n7"} and found["without"] is None
+    hops = {row["name"]: row["hops"] for row in found["neighbours"]}
+    assert hops["n8"] == hops["n6"] == 1 and hops["n1"] == 6 and "n7" not in hops
+    assert "did you mean 'n7'?" in complaint(capsys, "neighbours", "grace/friends", "nn7")
+    assert "k must lie between 1 and 11" in complaint(capsys, "neighbours", "grace/friends", "n7", "-k", "12")
+    Path("other.csv").write_text("a,b\nb,c\n")
+    assert "differs from it" in complaint(capsys, "neighbours", "grace/friends", "n7", "--graph", "other.csv")

@@ -516,3 +516,17 @@ def test_a_person_in_a_browser_brushes_clicks_and_slides(screen: Explorer, train
     assert json.loads(screen.python("print(wb.widgets.selections['near <16>'].tolist())")) == near
     assert "node=16" in screen.python("print(explorer.call())")
     assert not screen.errors, screen.errors
+
+
+def test_nodes_named_by_numbers_are_looked_for_by_name(small_graph: Data) -> None:
+    small_graph.node_names = [str(1000 - i) for i in range(60)]
+    run = wb.fit("grace", small_graph, preset="quick", epochs=1, progress=False)
+    explorer = widgets.embedding_explorer(run, small_graph, method="pca")
+    assert isinstance(explorer, widgets.EmbeddingExplorer)
+    explorer.node.value = "990"
+    assert explorer.chosen == 10 and explorer.node.value == "990" and "node 10 (990)" in explorer.near.value
+    near = wb.neighbours(run, "990", 15, small_graph)
+    assert explorer.nearest["name"].tolist() == near["name"].tolist()
+    explorer.node.value = "10"  # nobody's name, though some node has that number
+    assert "no node&#x27;s name is &#x27;10&#x27;" in explorer.message.value and explorer.chosen == 10
+    explorer.close()

@@ -25,6 +25,18 @@ def labels_of(graph: Any) -> NDArray[np.int64]:
     return labels.astype(np.int64)
 
 
+def in_words(graph: Any, nodes: NDArray[np.int64]) -> list[str] | None:
+    """Return what the classes of some items are called, several joined, "" where none is known; None without labels."""
+    y, names = kind_of(graph).labels(graph), getattr(graph, "class_names", None)
+    if y is None:
+        return None
+    rows = np.asarray(y.cpu()).reshape(len(y), -1)[nodes]
+    if rows.shape[1] == 1:
+        return ["" if kind < 0 else str(names[kind] if names else kind) for kind in rows[:, 0].astype(int).tolist()]
+    known = np.array(names if names else range(rows.shape[1])).astype(str)
+    return [", ".join(known[row > 0]) for row in rows]
+
+
 def name_of(data: Any) -> str:
     """Return how an error message calls data."""
     what, name = "graph" if isinstance(data, Data) else "data", getattr(data, "name", None)

@@ -1,17 +1,27 @@
-"""The nearest nodes of each node in an embedding, exactly, and how many two lists share."""
+"""The nearest nodes of one node or of each in an embedding, exactly, and how many two lists share."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
+import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import dijkstra
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 from torch import Tensor
+from torch_geometric.data import Data
 
-from workbench.errors import UserError
+from workbench.datasets.kinds import kind_of
+from workbench.datasets.labels import in_words
+from workbench.datasets.structure import adjacency
+from workbench.errors import UserError, node_number, whole_number
+from workbench.errors import nearest as nearest_word
 from workbench.evaluation import cache
+from workbench.evaluation.embeddings import Embeddings, bare, matrix_of
 
 Floats = NDArray[np.float32]
 NEIGHBOURS = 15
@@ -24,6 +34,96 @@ class Nearest(NamedTuple):
 
     indices: NDArray[np.int32]  # [n, k]
     distances: Floats  # [n, k], the square root of 2 - 2 cosine
+
+
+def neighbours(run_or_embeddings: Embeddings, node: Any, k: int = 10, graph: Data | None = None) -> pd.DataFrame:
+    """Return the nodes that are nearest to one in an embedding by cosine, exactly, the nearest first.
+
+    `workbench.evaluation.neighbours` asks how often the nearest share a node's class instead.
+
+    Args:
+        run_or_embeddings: a run, or a matrix [nodes, dim], e.g. what `run.encode` gives for a graph with new nodes.
+        node: a name, as the graph's owner has it, or a number; text is looked for among the names first.
+        k: how many, 1 to nodes - 1.
+        graph: what is embedded; None leaves out classes and hops.
+
+    Returns:
+        A row a node: "node" (its number), "name" where there are names, "class" where the graph has labels, "cosine"
+        (-1 to 1; 0 where either row is all zero), and with a graph "hops" (edges on the shortest path, directions left
+        out; missing without a path).
+
+    Raises:
+        UserError: no such node, naming the nearest name; k out of range; embeddings that don't fit the graph.
+    """
+    matrix = getattr(run_or_embeddings, "embeddings", run_or_embeddings)
+    if isinstance(matrix, dict):
+        raise UserError(
+            f"embeddings of {', '.join(matrix)} are several matrices; give one, e.g. {next(iter(matrix))!r}"
+        )
+    x = bare(matrix) if graph is None else matrix_of(run_or_embeddings, graph)
+    names = getattr(run_or_embeddings, "names", None)
+    names = kind_of(graph).names_of(graph) if names is None and graph is not None else names
+    if names is not None and len(names) != x.shape[0]:
+        raise UserError(f"there are {len(names):,} names for {x.shape[0]:,} rows of the embedding")
+    asked = found_node(node, names, x.shape[0]) if isinstance(node, str) else node_number(node, x.shape[0])
+    if not whole_number(k) or k >= x.shape[0]:
+        raise UserError(f"k must lie between 1 and {x.shape[0] - 1}, not {k!r}")
+    near, cosines = nearest_to(normalize(x), asked, k)
+    facts: dict[str, Any] = {"node": near}
+    facts |= {} if names is None else {"name": [names[other] for other in near]}
+    if graph is not None and (classes := in_words(graph, near)) is not None:
+        facts["class"] = classes
+    facts["cosine"] = cosines
+    if isinstance(graph, Data):
+        hops = pd.Series(dijkstra(adjacency(graph), directed=False, indices=asked, unweighted=True)[near])
+        facts["hops"] = hops.where(np.isfinite(hops)).astype("Int64")
+    return pd.DataFrame(facts)
+
+
+def nearest_to(rows: Any, node: int, k: int) -> tuple[NDArray[np.int64], Floats]:
+    """Return the k nearest others of a row by cosine and their cosines; rows are of unit length [n, dim]."""
+    product = rows @ rows[[node]].T
+    cosines = np.asarray(product.toarray() if sp.issparse(product) else product).ravel()
+    cosines[node] = -np.inf
+    near = np.argpartition(-cosines, k - 1)[:k]
+    near = near[np.lexsort((near, -cosines[near]))]
+    return near, cosines[near]
+
+
+def found_node(text: str, names: Sequence[object] | None, nodes: int) -> int:
+    """Return the node that a text means: its name, its number, or a part of its name that no other has.
+
+    Where nodes are named by numbers, a number is a name only: it must not lead to whom the workbench numbers so.
+    """
+    text = text.strip()
+    whole = text.removeprefix("-").isdecimal()
+    if names is None or not text:
+        if whole:
+            return node_number(int(text), nodes)
+        raise UserError(f"{text[:40]!r} is no node; this graph has nodes 0 to {nodes - 1}, without names")
+    known = np.array([str(name) for name in names])
+    if len(exact := np.flatnonzero(known == text)) == 1:
+        return int(exact[0])
+    if whole and not np.char.isdecimal(known).any():
+        return node_number(int(text), nodes)
+    folded = np.char.lower(known)
+    exact = exact if len(exact) else np.flatnonzero(folded == text.lower())
+    hits = exact if len(exact) or whole else np.flatnonzero(np.char.find(folded, text.lower()) >= 0)
+    if not len(hits):
+        guess = nearest_word(text, known.tolist())
+        numbers = "" if np.char.isdecimal(known).any() else f"; nodes have numbers, too, from 0 to {nodes - 1}"
+        hint = f"; did you mean {guess!r}?" if guess else numbers
+        raise UserError(f"no node's name {'is' if whole else 'holds'} {text[:40]!r}{hint}")
+    if len(hits) > 1:
+        some = ", ".join(f"node {node} ({known[node]})" for node in hits[:5]) + (", …" if len(hits) > 5 else "")
+        raise UserError(f"{len(hits):,} names hold {text[:40]!r}; type more of one, or a number: {some}")
+    return int(hits[0])
+
+
+def typed_as(node: int, names: Sequence[object] | None) -> str:
+    """Return what is typed to find a node: its number, or its name where the number is another's name."""
+    numbered = names is not None and bool(np.char.isdecimal([str(name) for name in names]).any())
+    return str(names[node]) if numbered and names is not None else str(node)
 
 
 def nearest(embeddings: Tensor, k: int = NEIGHBOURS, folder: Path | None = None) -> Nearest:

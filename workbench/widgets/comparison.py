@@ -12,6 +12,7 @@ from traitlets import Tuple
 
 from workbench.errors import UserError, node_number, unknown
 from workbench.evaluation import projection
+from workbench.evaluation.neighbourhoods import typed_as
 from workbench.evaluation.scores import Embeddings
 from workbench.plots import agreement as plots
 from workbench.widgets.brush import Ids
@@ -230,6 +231,6 @@ class Comparison(Shell):
         self.heading.value = f"<b>{MOVED}{', of the selected' if len(pair.selection) > 1 else ''}</b>"
         rows, self.looked_at = pair.moved, self._state
         with self._quietly():
-            self.node.value = "" if pair.chosen is None else str(pair.chosen)
+            self.node.value = "" if pair.chosen is None else typed_as(pair.chosen, pair.node_names)
             self.moved.options = [(line(moved), int(moved["node"])) for moved in rows.to_dict("records")]
             self.moved.value = pair.chosen if pair.chosen in set(rows["node"]) else None

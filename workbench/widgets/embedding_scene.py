@@ -21,7 +21,7 @@ from workbench.datasets.structure import adjacency
 from workbench.errors import UserError, node_number, unknown
 from workbench.evaluation import projection, strata
 from workbench.evaluation.coloured import HITS, map_folder
-from workbench.evaluation.neighbourhoods import NEIGHBOURS
+from workbench.evaluation.neighbourhoods import NEIGHBOURS, nearest_to
 from workbench.evaluation.scores import matrix_of
 from workbench.plots import maps, network
 from workbench.plots.negatives import called, classes
@@ -197,12 +197,7 @@ class EmbeddingScene:
         """
         node, drawn = self.chosen, self.drawn
         assert node is not None
-        unit = self._unit(self.epoch)
-        cosines = unit @ unit[node]
-        cosines[node] = -np.inf
-        count = min(NEIGHBOURS, self.nodes - 1)
-        near = np.argpartition(-cosines, count)[:count]
-        near = near[np.lexsort((near, -cosines[near]))]
+        near, cosines = nearest_to(self._unit(self.epoch), node, min(NEIGHBOURS, self.nodes - 1))
         hops = dijkstra(self.links, indices=node, unweighted=True, limit=FAR)[near]
         ranks = np.full(self.nodes, np.nan)
         own = drawn.nodes == node
@@ -210,7 +205,7 @@ class EmbeddingScene:
             far = np.where(own, -1, np.linalg.norm(drawn.points - drawn.points[own], axis=1))
             ranks[drawn.nodes] = rankdata(far, "ordinal") - 1
         away = np.where(np.isfinite(hops), hops, np.nan)
-        facts = {"cosine": cosines[near], "edges away": away, "rank on the map": ranks[near]}
+        facts = {"cosine": cosines, "edges away": away, "rank on the map": ranks[near]}
         return self._who.iloc[near].reset_index(drop=True).assign(**facts)
 
     def choose(self, node: int) -> None:

@@ -13,6 +13,7 @@ from traitlets import Tuple
 from workbench import rules
 from workbench.errors import UserError, node_number
 from workbench.evaluation import projection
+from workbench.evaluation.neighbourhoods import typed_as
 from workbench.training.run import Run
 from workbench.widgets.embedding_scene import ALL_EDGES, NO_EDGES, OWN_EDGES, RULE, EmbeddingScene
 from workbench.widgets.home import WRITTEN, preamble, written
@@ -272,7 +273,7 @@ class EmbeddingExplorer(Shell):
         """Tell of the selected nodes and of the chosen one."""
         scene, count = self.scene, len(self.selection)
         with self._quietly():
-            self.node.value = "" if scene.chosen is None else str(scene.chosen)
+            self.node.value = "" if scene.chosen is None else typed_as(scene.chosen, scene.names)
         self.told.value = f'<p style="line-height:1.5">{scene.summary()}</p>'
         self.near.value = "" if scene.chosen is None else scene.near()
         more = f"<p>{ROWS} of {count:,}; explorer.facts() has them all</p>" if count > ROWS else ""

@@ -16,6 +16,7 @@ from traitlets import Tuple
 
 from workbench.errors import UserError, node_number
 from workbench.evaluation import projection
+from workbench.evaluation.neighbourhoods import typed_as
 from workbench.plots.negatives import MOST
 from workbench.plots.rings import COLOURS, READING
 from workbench.randomness import Randomness
@@ -115,7 +116,7 @@ class Microscope(Shell):
 
     def _make_controls(self) -> None:
         scene, lens, broad = self.scene, self.scene.lens, look(58, "1 1 160px")
-        self.anchor = search_field(lens.names, value=str(scene.anchor), description="anchor", **broad)
+        self.anchor = search_field(lens.names, value=typed_as(scene.anchor, lens.names), description="anchor", **broad)
         button = ipw.Layout(width="130px")
         self.surprise = ipw.Button(description="surprise me", icon="random", layout=button)
         ends = {"value": scene.k, "min": 1, "max": MOST, "continuous_update": False}
@@ -191,7 +192,7 @@ class Microscope(Shell):
         """Make a node the anchor."""
         node = node_number(node, self.scene.lens.nodes)
         with self._quietly():
-            self.anchor.value = str(node)
+            self.anchor.value = typed_as(node, self.scene.lens.names)
         self._look_at(node)
 
     def _look_at(self, node: int, chosen: int | None = None) -> None:
@@ -204,7 +205,7 @@ class Microscope(Shell):
         if self.looked_at != (self.scene.anchor, self.chosen):
             node, chosen = self.looked_at
             with self._quietly():
-                self.anchor.value = str(node)
+                self.anchor.value = typed_as(node, self.scene.lens.names)
             self._look_at(node, chosen)
 
     def _take(self) -> None:

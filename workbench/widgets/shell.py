@@ -16,7 +16,8 @@ import torch
 from IPython.display import HTML, display
 from traitlets import validate
 
-from workbench.errors import UserError, nearest, node_number
+from workbench.errors import UserError
+from workbench.evaluation.neighbourhoods import found_node
 from workbench.evaluation.projection import Map
 from workbench.plots import style
 from workbench.widgets.brush import Brush, Ids
@@ -226,27 +227,6 @@ class Shell(Controls, ipw.VBox):
         else:
             self.message.value = ""
             act(node)
-
-
-def found_node(text: str, names: Sequence[object] | None, nodes: int) -> int:
-    """Return the node that a text means: its number, its name, or a part of its name that no other has."""
-    text = text.strip()
-    if text.removeprefix("-").isdecimal():
-        return node_number(int(text), nodes)
-    if names is None or not text:
-        raise UserError(f"{text[:40]!r} is no node; this graph has nodes 0 to {nodes - 1}, without names")
-    known = [str(name) for name in names]
-    folded = np.char.lower(np.array(known))
-    exact = np.flatnonzero(folded == text.lower())
-    hits = exact if len(exact) else np.flatnonzero(np.char.find(folded, text.lower()) >= 0)
-    if not len(hits):
-        guess = nearest(text, known)
-        hint = f"; did you mean {guess!r}?" if guess else f"; nodes have numbers, too, from 0 to {nodes - 1}"
-        raise UserError(f"no node's name holds {text[:40]!r}{hint}")
-    if len(hits) > 1:
-        some = ", ".join(f"node {node} ({known[node]})" for node in hits[:5]) + (", …" if len(hits) > 5 else "")
-        raise UserError(f"{len(hits):,} names hold {text[:40]!r}; type more of one, or a number: {some}")
-    return int(hits[0])
 
 
 def hint_of(names: Sequence[object] | None) -> str:
