@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas
 import pytest
 import torch
 
@@ -581,3 +582,49 @@ def test_neighbours_of_a_node_by_its_name(capsys: pytest.CaptureFixture[str]) ->
     assert "k must lie between 1 and 11" in complaint(capsys, "neighbours", "grace/friends", "n7", "-k", "12")
     Path("other.csv").write_text("a,b\nb,c\n")
     assert "differs from it" in complaint(capsys, "neighbours", "grace/friends", "n7", "--graph", "other.csv")
+
+
+def test_next_weeks_nodes_are_embedded_under_their_names(capsys: pytest.CaptureFixture[str]) -> None:
+    def week(names: list[str], columns: dict[str, int], file: str) -> None:
+        ages = {name: f"{index % 7},{index % 3},{index % 2}".split(",") for index, name in enumerate(names)}
+        lines = [",".join(["id", *columns])]
+        lines += [",".join([name, *(ages[name][place] for place in columns.values())]) for name in sorted(names)]
+        Path(f"{file}-nodes.csv").write_text("\n".join(lines))
+        ring = [f"{name},{names[place - 1]}" for place, name in enumerate(names)]
+        Path(f"{file}.csv").write_text("\n".join(["source,target", *ring]))
+
+    people = [f"n{i:02}" for i in range(20)]
+    week(people, {"age": 0, "sex": 1, "vote": 2}, "one")
+    graph = wb.load_graph("one.csv", features="one-nodes.csv")
+    run = wb.fit("grace", graph, "quick", epochs=2, progress=False)
+    week([*people[1:], "new"], {"vote": 2, "age": 0, "sex": 1, "pet": 0}, "two")
+    words = ("encode", "grace/one", "two.csv", "--features", "two-nodes.csv", "--out")
+    code, out, err = said(capsys, *words, "two.parquet")
+    assert code == 0 and "19 nodes that training knew, 1 new (new), 1 gone (n00)" in out
+    assert "workbench: attribute column 'pet' is left out, since training had none of that name" in err
+    assert "workbench: the attribute columns stand in another order" in err and err.count("\n") == 2
+    found = parsed(capsys, *words, "two.csv.csv")
+    assert isinstance(found, dict) and found["new"] == ["new"] and found["gone"] == ["n00"] and len(found["notes"]) == 2
+    table = pandas.read_csv("two.csv.csv")
+    assert table["name"].tolist() == [*people[1:], "new"] == pandas.read_parquet("two.parquet")["name"].tolist()
+    assert code_of_the_same(capsys, run, people)
+    week(people, {"age": 0, "votes": 2}, "three")
+    told = complaint(capsys, *words[:2], "three.csv", "--features", "three-nodes.csv", "--out", "three.csv.csv")
+    assert "attribute columns 'sex', 'vote' are missing" in told and not Path("three.csv.csv").exists()
+
+
+def code_of_the_same(capsys: pytest.CaptureFixture[str], run: wb.Run, people: list[str]) -> bool:
+    """Return whether the graph of the training itself is embedded as it was there."""
+    said(capsys, "encode", "grace/one", "one.csv", "--features", "one-nodes.csv", "--out", "same.csv")
+    table = pandas.read_csv("same.csv").set_index("name")
+    return bool(torch.allclose(torch.tensor(table.loc[run.names].to_numpy(), dtype=torch.float32), run.embeddings))
+
+
+def test_degrees_stand_in_for_attributes_again_when_new_nodes_are_embedded(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("hub.csv").write_text("\n".join(f"hub,n{i}" for i in range(9)))
+    with pytest.warns(UserWarning, match="degree"):
+        wb.fit("grace", wb.load_graph("hub.csv"), "quick", epochs=1, progress=False)
+    Path("hubs.csv").write_text("\n".join([f"hub,n{i}" for i in range(14)] + ["new,n1", "new,n2"]))
+    code, out, err = said(capsys, "encode", "grace/hub", "hubs.csv", "--out", "hubs-out.csv")
+    assert code == 0 and "10 nodes that training knew, 6 new (n10, n11, n12, n13, n9, ...), 0 gone" in out
+    assert err.splitlines() == ["workbench: 1 node has a degree above 9, the highest in training, and count as that"]

@@ -111,12 +111,74 @@ def test_another_graph_than_the_encoder_can_take_is_named(small_graph: Data, tmp
     run = wb.fit("grace", graph, "small", store=tmp_path, progress=False)
     with pytest.raises(UserError, match="trained on 40 features; these data have 39"):
         run.encode(Data(x=graph.x[:, :39], edge_index=graph.edge_index))
-    swapped = graph.clone()
-    swapped.feature_names = ["word 1", "word 0", *graph.feature_names[2:]]
-    with pytest.raises(UserError, match="attribute column 0 is 'word 1' here and was 'word 0' in training"):
-        run.encode(swapped)
     with pytest.raises(UserError, match="the graph has no attributes"):
         run.encode(Data(edge_index=graph.edge_index, num_nodes=60))
+
+
+def test_attribute_columns_are_matched_by_their_names(small_graph: Data, tmp_path: Path) -> None:
+    names = [f"word {column}" for column in range(40)]
+    small_graph.feature_names = names
+    run = wb.fit("grace", small_graph, "small", store=tmp_path, progress=False)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(2))
+    other = Data(x=small_graph.x[:, order], edge_index=small_graph.edge_index)
+    other.feature_names = [names[place] for place in order]
+    with pytest.warns(UserWarning, match="another order than in training and were matched by their names"):
+        assert torch.equal(run.encode(other), run.embeddings)
+    other.x = other.x.to_sparse_csr()
+    with pytest.warns(UserWarning, match="another order"):
+        torch.testing.assert_close(run.encode(other), run.embeddings)
+    more = Data(x=torch.cat([torch.ones(60, 1), small_graph.x], 1), edge_index=small_graph.edge_index)
+    more.feature_names = ["age", *names]
+    with pytest.warns(UserWarning, match="^attribute column 'age' is left out, since training had none of that name$"):
+        assert torch.equal(run.encode(more), run.embeddings)
+    fewer = Data(x=small_graph.x, edge_index=small_graph.edge_index, feature_names=["Word 0", *names[1:-1], "x"])
+    told = "^attribute columns 'word 0', 'word 39' are missing, on which .* did not have is 'Word 0'$"
+    with pytest.raises(UserError, match=told):
+        run.encode(fewer)
+    fewer.feature_names = ["word 1", *names[1:]]
+    with pytest.raises(UserError, match="two attribute columns are called 'word 1'"):
+        run.encode(fewer)
+
+
+def star(leaves: int) -> Data:
+    """Return a graph of one node joined to so many others, those in a ring."""
+    ring = torch.arange(1, leaves + 1)
+    edges = torch.cat([torch.stack([torch.zeros_like(ring), ring]), torch.stack([ring, ring.roll(1)])], 1)
+    return wb.load_graph(Data(edge_index=torch.cat([edges, edges.flip(0)], 1), num_nodes=leaves + 1), features="degree")
+
+
+def test_degrees_as_attributes_keep_what_they_meant_in_training(tmp_path: Path) -> None:
+    run = wb.fit("grace", star(12), "small", store=tmp_path, progress=False)  # degrees 3 and 12
+    encoder = run.encoder
+    few, many = star(7), star(30)
+    assert (few.x.shape[1], many.x.shape[1]) == (8, 31)
+    wide = torch.zeros(8, 13)
+    wide[:, :8] = few.x
+    with pytest.raises(UserError, match="trained on 13 features; these data have 8"):
+        run.encode(Data(x=few.x, edge_index=few.edge_index))  # without names nothing says what the columns are
+    torch.testing.assert_close(run.encode(few), encoder.embed(Data(x=wide, edge_index=few.edge_index)).detach())
+    capped = torch.zeros(31, 13)
+    capped[0, 12], capped[1:, 3] = 1.0, 1.0
+    with pytest.warns(UserWarning, match="^1 node has a degree above 12, the highest in training, and count"):
+        found = run.encode(many)
+    torch.testing.assert_close(found, encoder.embed(Data(x=capped, edge_index=many.edge_index)).detach())
+    with pytest.raises(UserError, match="trained on degrees; load these data with features='degree'"):
+        run.encode(Data(x=torch.rand(31, 2), edge_index=many.edge_index, feature_names=["age", "height"]))
+
+
+def test_node_numbers_as_attributes_are_those_of_the_same_nodes(tmp_path: Path) -> None:
+    edges = torch.tensor([[0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 0]])
+    names = ["a", "b", "c", "d", "e", "f"]
+    graph = wb.load_graph(Data(edge_index=edges, num_nodes=6, node_names=names), features="identity", directed=False)
+    run = wb.fit("grace", graph, "small", store=tmp_path, progress=False)
+    order = [3, 1, 0, 5, 4, 2]
+    place = torch.tensor([order.index(node) for node in range(6)])
+    again = Data(edge_index=place[graph.edge_index], num_nodes=6, node_names=[names[node] for node in order])
+    found = run.encode(wb.load_graph(again, features="identity"))
+    torch.testing.assert_close(found, run.embeddings[order])
+    again.node_names[2] = "new"
+    with pytest.raises(UserError, match=r"node numbers .* of which node 'new' has none; train on attributes"):
+        run.encode(wb.load_graph(again, features="identity"))
 
 
 def test_runs_without_weights_or_with_those_of_another_are_named_and_still_readable(

@@ -1,29 +1,54 @@
 """Embed nodes or graphs that training never saw, by a stored run's encoder."""
 
+import sys
+import warnings
 from argparse import Namespace
 
 import workbench as wb
-from workbench.cli.output import Option, add_reading, add_run, check_out, load, show
+from workbench.cli.output import Option, add_reading, add_run, check_out, load, show, visible
+
+SHOWN = 5  # new nodes that are named
 
 
 def add(option: Option) -> None:
     add_run(option)
-    option("data", metavar="GRAPH", help="a name or a file, with the attribute columns of the training")
+    option("data", metavar="GRAPH", help="a name or a file, with the attribute columns of the training, in any order")
     add_reading(option)
     option("--out", metavar="FILE", required=True, help="embeddings as .csv or .parquet, with names")
 
 
 def run(args: Namespace) -> None:
+    from workbench.datasets.columns import counted_in
     from workbench.datasets.kinds import kind_of
     from workbench.training.export import table_of
 
     check_out(args.out)
-    run, data = wb.runs.load(wb.runs.find(args.run_name)), load(args, args.data)
-    embeddings, names = run.encode(data), kind_of(data).names_of(data)
+    run = wb.runs.load(wb.runs.find(args.run_name))
+    if not args.features and args.data not in wb.graphs.names():
+        # Degrees that stood in for attributes in training do so here; what else a file holds was not looked at there.
+        args.features = counted_in(run.columns or []) or None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        data = load(args, args.data)
+        embeddings, names = run.encode(data), kind_of(data).names_of(data)
+    notes = [str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]
     by_item = embeddings if isinstance(embeddings, dict) else {"": embeddings}
     files = [str(table_of(matrix, names, args.out, item)) for item, matrix in by_item.items()]
     shapes = [list(matrix.shape) for matrix in by_item.values()]
     facts = {"method": run.method, "trained_on": run.graph, "encoded": args.data, "shapes": shapes, "files": files}
     sizes = ", ".join(" x ".join(f"{size:,}" for size in shape) for shape in shapes)
-    text = f"{args.data} embedded by {run.method} as trained on {run.graph}: {sizes}; {', '.join(files)}"
-    show(args, facts, text)
+    lines = [f"{args.data} embedded by {run.method} as trained on {run.graph}: {sizes}; {', '.join(files)}"]
+    if names is not None and run.names is not None:
+        trained, here = set(run.names), set(names)
+        new, gone = [name for name in names if name not in trained], sorted(trained - here)
+        facts |= {"known": len(names) - len(new), "new": new, "gone": gone}
+        lines.append(f"{len(names) - len(new):,} nodes that training knew, {_some(new, 'new')}, {_some(gone, 'gone')}")
+    show(args, facts | {"notes": notes}, "\n".join(lines))
+    for note in [] if args.json else notes:
+        print(f"workbench: {visible(note)}", file=sys.stderr)
+
+
+def _some(names: list[str], what: str) -> str:
+    """Return how many nodes are new or gone, with the names of a few."""
+    shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    return f"{len(names):,} {what}" + (f" ({shown})" if names else "")

@@ -2,6 +2,7 @@
 
 import html
 import json
+import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from workbench.contrast import Contrast
 from workbench.datasets.attributes import Scaling, rescale
+from workbench.datasets.columns import matched, numbered
 from workbench.datasets.kinds import KINDS, kind_of
 from workbench.encoders.base import Encoder
 from workbench.errors import UserError
@@ -150,24 +152,26 @@ class Run:
     def encode(self, data: Any) -> Any:
         """Embed data that training may never have seen, of the same kind and with the same attribute columns.
 
+        Where columns have names, they are matched by them, whatever their order, and those that training did not have
+        are left out; a warning says so. See `workbench.datasets.columns` for degrees and node numbers as attributes.
+
         The result is as `embeddings`: float32 [items, dim], or one by item name. A UserError refuses another kind of
-        data or other columns, and a run without an encoder.
+        data, a column that is missing, and a run without an encoder.
         """
         encoder, kind = self.encoder, KINDS.get(self.kind)()
         if not kind.recognises(data):
             raise UserError(f"this encoder embeds {kind.words}; this is {kind_of(data).words}")
         kind.check(data)
-        inputs = kind.inputs(data)
+        inputs, columns = kind.inputs(data), kind.names_of(data, "feature_names")
+        if columns is not None and self.columns is not None:
+            inputs.x, told = matched(inputs.x, columns, self.columns)
+            for sentence in told:
+                warnings.warn(sentence, stacklevel=2)
+        elif self.kind == "nodes":
+            inputs.x = numbered(inputs.x, kind.names_of(data), self.names, self.shape["features"])
         for name, size in kind.shape(inputs).items():
             if size != self.shape[name]:
                 raise UserError(f"this encoder was trained on {self.shape[name]:,} {name}; these data have {size:,}")
-        columns = kind.names_of(data, "feature_names")
-        if columns is not None and self.columns is not None and columns != self.columns:
-            place = next(i for i, pair in enumerate(zip(columns, self.columns, strict=True)) if pair[0] != pair[1])
-            raise UserError(
-                f"attribute column {place} is {columns[place]!r} here and was {self.columns[place]!r} in training; "
-                "bring the columns into the same order"
-            )
         rescale(inputs, *self._scaling)
         with torch.no_grad():
             embedded = encoder.embed(inputs)
