@@ -91,7 +91,7 @@ def with_masks(graph: Data, columns: int | None = None) -> Data:
 
 LAYERS = ["best-on-test", "linear-10-10-80", "linear-gca", "pygcl-swapped"]
 DRAWN = [*LAYERS, "random-10-10-80", "random-10-90", "random-20-80"]
-OTHERS = ["public", "linear-public", "full-ranking", "k-means", "k-means-best-epoch", "svc-10-folds"]
+OTHERS = ["multi-label", "public", "linear-public", "full-ranking", "k-means", "k-means-best-epoch", "svc-10-folds"]
 FLAWED = ["best-on-test", "k-means-best-epoch", "pygcl-swapped"]
 
 

@@ -10,7 +10,7 @@ from workbench.lazy import lazily
 
 if TYPE_CHECKING:
     from workbench.datasets.kinds import content_hash, kind_of
-    from workbench.datasets.labels import labels_of, name_of
+    from workbench.datasets.labels import label_sets, labelled, labels_of, name_of, several_labels
     from workbench.datasets.loading import load_graph
     from workbench.datasets.nodes import check, statistics
     from workbench.datasets.synthetic.planting import planted
@@ -22,10 +22,13 @@ _LAZY = {
     "content_hash": "kinds",
     "kind_of": "kinds",
     "labels_of": "labels",
+    "label_sets": "labels",
+    "labelled": "labels",
+    "several_labels": "labels",
     "name_of": "labels",
     "check": "nodes",
 }
 
 __getattr__ = lazily(__name__, {name: f"{__name__}.{module}:{name}" for name, module in _LAZY.items()})
 __all__ = ["check", "content_hash", "facts", "kind_of", "labels_of", "load_graph", "name_of", "names", "planted"]
-__all__ += ["register", "statistics"]
+__all__ += ["label_sets", "labelled", "register", "several_labels", "statistics"]

@@ -29,6 +29,7 @@ class Kind:
     baselines: tuple[str, ...] = ()  # what is scored without any training, see `workbench.evaluation.baselines`
     on_request: tuple[str, ...] = ()  # further ones, scored where a study names them
     protocol: str = ""  # what scores an embedding of this kind unless another is asked for
+    several: str = "multi-label"  # what does where an item may have several labels
 
     def recognises(self, data: Any) -> bool:
         """Return whether data are of this kind, by their type and keys; they may still be faulty."""

@@ -4,10 +4,49 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
+
+
+def several_labels(data: Any) -> bool:
+    """Return whether each item may have several labels: y [items, classes] of 0 and 1, more than one class."""
+    y = kind_of(data).labels(data)
+    return isinstance(y, Tensor) and y.dim() == 2 and y.size(1) > 1
+
+
+def label_sets(data: Any) -> NDArray[np.int8]:
+    """Return which labels each item has, 0 or 1 [items, classes]; -1 in the whole row of an item that has no labels.
+
+    Raises:
+        UserError: there are no labels, one class an item, or entries other than 0 and 1.
+    """
+    if not several_labels(data):
+        labels_of(data)
+        kind = kind_of(data)
+        raise UserError(
+            f"labels (y) of {name_of(data)} are one class an item, which {kind.protocol!r} scores; {kind.several!r} "
+            "scores several, a matrix [items, classes] of 0 and 1"
+        )
+    y = np.asarray(kind_of(data).labels(data).cpu())  # type: ignore[union-attr] # there are some
+    items, count = next(iter(kind_of(data).sizes(data).items()))
+    if len(y) != count:
+        raise UserError(f"labels (y) of {name_of(data)} must have one row per {items[:-1]} [{count}], not {len(y)}")
+    unknown = ((y == -1) | (y != y)).all(axis=1)
+    if (wrong := (y != 0) & (y != 1) & ~unknown[:, None]).any():
+        row, column = np.argwhere(wrong)[0].tolist()
+        raise UserError(
+            f"labels (y) of {name_of(data)} hold {y[row, column]} for {items[:-1]} {row} in column {column}; several "
+            f"labels are 0 and 1, and -1 in the whole row of a {items[:-1]} without any known"
+        )
+    return np.where(unknown[:, None], -1, y).astype(np.int8)
+
+
+def labelled(data: Any) -> NDArray[np.bool_]:
+    """Return which items have a label, or of several a row of them [items]; errors as of `labels_of`."""
+    return label_sets(data)[:, 0] >= 0 if several_labels(data) else labels_of(data) >= 0
 
 
 def labels_of(graph: Any) -> NDArray[np.int64]:
@@ -15,6 +54,11 @@ def labels_of(graph: Any) -> NDArray[np.int64]:
     y = kind_of(graph).labels(graph)
     if y is None:
         raise UserError(f"{name_of(graph)} has no labels (y), which every evaluation by classes needs")
+    if several_labels(graph):
+        raise UserError(
+            f"labels (y) of {name_of(graph)} are several an item, {list(y.shape)}, where one class is asked for; "
+            f"protocol {kind_of(graph).several!r} scores several"
+        )
     labels, called = np.asarray(y.cpu()).reshape(-1), f"labels (y) of {name_of(graph)}"
     items, count = next(iter(kind_of(graph).sizes(graph).items()))
     if labels.size != count or not np.issubdtype(labels.dtype, np.integer):

@@ -14,6 +14,7 @@ from torch_geometric.utils import homophily, is_undirected
 
 from workbench.datasets.attributes import BLOCK, Attributes, AttributesOnDisk, blocks, entries, is_sparse, nonzeros
 from workbench.datasets.kinds import KINDS, Contents, Kind, content_hash, only
+from workbench.datasets.labels import label_sets, several_labels
 from workbench.datasets.structure import adjacency
 from workbench.errors import UserError
 
@@ -89,23 +90,25 @@ def statistics(graph: Data) -> dict[str, Any]:
     """Return numbers that describe a graph: x [nodes, features], edge_index [2, edges], optionally y [nodes].
 
     They are nodes, edges (entries of edge_index: an undirected edge counts twice), features, classes (None without
-    labels), isolated (nodes whose only edges, if any, are self-loops), self_loops, components (weakly connected),
-    mean_degree (edges per node), edge_homophily (share of edges that join equal labels; None without labels or edges),
-    directed, attribute_density (share of attributes that aren't zero), hash.
+    labels; of several labels a node, their columns), isolated (nodes whose only edges, if any, are self-loops),
+    self_loops, components (weakly connected), mean_degree (edges per node), edge_homophily (share of edges that join
+    equal labels; None without labels or edges, or with several labels a node), directed, attribute_density (share of
+    attributes that aren't zero), hash.
     """
     nodes, edge_index, y = int(graph.num_nodes), graph.edge_index, graph.get("y")
+    several = several_labels(graph)
     links = adjacency(graph)
     filled = sum(len(values) for _, values in _nonzeros(graph.x))
     return {
         "nodes": nodes,
         "edges": int(edge_index.size(1)),
         "features": int(graph.x.size(1)),
-        "classes": None if y is None else int(y.unique().numel()),
+        "classes": None if y is None else int(y.size(1) if several else y.unique().numel()),
         "isolated": int((links.getnnz(axis=1) == 0).sum()),
         "self_loops": int((edge_index[0] == edge_index[1]).sum()),
         "components": int(connected_components(links, directed=False, return_labels=False)),
         "mean_degree": edge_index.size(1) / max(nodes, 1),
-        "edge_homophily": None if y is None or not edge_index.numel() else float(homophily(edge_index, y)),
+        "edge_homophily": None if y is None or several or not edge_index.numel() else float(homophily(edge_index, y)),
         "directed": not is_undirected(edge_index, num_nodes=nodes),
         "attribute_density": filled / max(graph.x.numel(), 1),
         "hash": content_hash(graph),
@@ -166,6 +169,11 @@ def check(graph: Data) -> None:
 
 
 def _check_labels(graph: Data, y: Tensor, nodes: int) -> None:
+    if several_labels(graph):
+        label_sets(graph)
+        if graph.get("class_names") is not None and len(graph.class_names) != y.size(1):
+            raise UserError(f"class_names has {len(graph.class_names)} names, but y has {y.size(1)} columns")
+        return
     if y.dim() != 1 or len(y) != nodes:
         raise UserError(f"the labels y must be one number per node ({nodes}), not shape {list(y.shape)}")
     if y.dtype != torch.long:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench.datasets import load_graph
+from workbench.datasets import load_graph, several_labels
 from workbench.errors import UserError, unknown
 from workbench.evaluation import projection
 from workbench.evaluation.embeddings import Embeddings, check_same
@@ -81,6 +81,11 @@ def _values(run: Run, colour: Colour, graph: Data | None) -> tuple[NDArray[Any],
         if colour == "label":
             if graph is None or graph.y is None:
                 raise UserError(f"graph {run.graph!r} has no labels: colour by {', '.join(run.details) or 'an array'}")
+            if several_labels(graph):
+                raise UserError(
+                    f"graph {run.graph!r} has several labels a node, which a map can't be coloured by at once: colour "
+                    "by one of them, graph.y[:, 0], or by 'neighbourhood hit'"
+                )
             title, colour = "class", graph.y
         elif colour in run.details:
             title, colour = colour, run.details[colour]

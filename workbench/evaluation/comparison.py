@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.datasets.kinds import kind_of
+from workbench.datasets.labels import several_labels
 from workbench.errors import UserError
 from workbench.evaluation import protocols as registered
 from workbench.evaluation.baselines import BASELINES
@@ -42,10 +43,10 @@ def compare(
 
     Returns:
         One row per method or baseline: name; kind, "baseline", "untrained" or "trained"; the protocol's measures
-        (accuracy and macro F1, of clusters NMI and ARI as well, or recall@20 ...), means in percent; of the first of
-        them spread over splits (within a training seed, pooled; for a ranking the standard error over users); training
-        seeds, how many; spread over seeds (of their means, nan for one seed); seconds and peak MiB of training, means
-        over the seeds; protocol and solver.
+        (accuracy and macro F1, of clusters NMI and ARI as well; micro F1 and macro F1 of several labels an item; or
+        recall@20 ...), means in percent; of the first of them spread over splits (within a training seed, pooled; for
+        a ranking the standard error over users); training seeds, how many; spread over seeds (of their means, nan for
+        one seed); seconds and peak MiB of training, means over the seeds; protocol and solver.
         Spreads are in percentage points: over splits the protocol's own deviation, over seeds the sample deviation.
         Nothing is rounded; `format` makes the table for a reader.
     """
@@ -54,7 +55,7 @@ def compare(
         check_same(run, data)
     options: dict[str, Any] = {"splits": splits, "seed": seed, "solver": solver, "steps": steps, "progress": progress}
     rows = []
-    baselines = baselines and not registered.of(kind_of(data), protocol).snapshots
+    baselines = baselines and not registered.of(kind_of(data), protocol, several_labels(data)).snapshots
     for baseline in map(BASELINES.get, kind_of(data).baselines if baselines else ()):
         began = time.perf_counter()
         embedded = baseline.embed(data)
@@ -80,8 +81,12 @@ def format(table: pd.DataFrame) -> pd.DataFrame:
     def spread(value: float, deviation: float) -> str:
         return number(value) if pd.isna(deviation) else f"{number(value)} ± {number(deviation)}"
 
-    measures = [c for c in table if c in ("accuracy", "macro F1", *registered.CLUSTERING.values(), *registered.RANKING)]
-    main, over = measures[0], "splits" if measures[0] == "accuracy" else "users"
+    measures = [
+        c
+        for c in table
+        if c in ("accuracy", "micro F1", "macro F1", *registered.CLUSTERING.values(), *registered.RANKING)
+    ]
+    main, over = measures[0], "users" if measures[0] in registered.RANKING else "splits"
     return pd.DataFrame(
         {
             "name": table["name"],
@@ -155,8 +160,9 @@ def lens(
 
 def _row(name: str, kind: str, scored: list[Scores], runs: list[Any], seconds: float = np.nan) -> dict[str, Any]:
     first = scored[0]
-    main = next(iter(first.measures))
-    values = np.array([scores.per_split[main] for scores in scored])
+    measured = next(iter(first.measures))
+    main = LABELS.get(measured, measured)
+    values = np.array([scores.per_split[measured] for scores in scored])
     means = {LABELS.get(m, m): float(np.mean([scores.measures[m] for scores in scored])) for m in first.measures}
     return {
         "name": name,

@@ -95,11 +95,11 @@ def fast(
             held_out = [_exact_match(scores[~masks[f], f], targets[~masks[f]], constant[f]) for f in folds]
             score = float(np.mean(held_out))
         else:
-            guess = _scores(validation, weights, constant[0]).argmax(axis=1)
+            guess = scores_of(validation, weights, constant[0]).argmax(axis=1)
             score = float((guess == known[split.validation]).mean())
         if score > best[0]:
             best = (score, strength, weights)
-    return Prediction(_scores(x[split.test], best[2], constant[0]).argmax(axis=1), best[1])
+    return Prediction(scores_of(x[split.test], best[2], constant[0]).argmax(axis=1), best[1])
 
 
 def linear_layer(
@@ -164,7 +164,8 @@ def _one_hot(labels: Nodes, classes: int) -> NDArray[np.bool_]:
     return labels[:, None] == np.arange(classes)
 
 
-def _scores(x: Features, weights: NDArray[np.float64], constant: NDArray[np.int64]) -> NDArray[np.float64]:
+def scores_of(x: Features, weights: NDArray[np.float64], constant: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return what linear classifiers say [rows, classes]; `constant` a class: 1 always, -1 never, 0 by its weights."""
     scores = np.asarray(x @ weights[:-1]) + weights[-1]
     scores[:, constant != 0] = constant[constant != 0] * np.inf
     return scores

@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench import datasets
 from workbench.errors import UserError
-from workbench.evaluation.splits import FOLDS, MASKS, Protocol, Split, Splitter, shuffled
+from workbench.evaluation.splits import FOLDS, LABELLED, MASKS, Protocol, Split, Splitter, shuffled
 from workbench.registry import Registry
 
 if TYPE_CHECKING:
@@ -43,18 +43,22 @@ def in_order(names: Iterable[str]) -> list[Protocol]:
     return sorted(map(get, names), key=lambda rules: (order.get(rules.probe, 0), bool(rules.flawed), rules.name))
 
 
-def of(kind: "Kind", name: str | None = None) -> Protocol:
-    """Return a protocol that scores a kind of data, None for the kind's own; refuse one that scores other data."""
-    chosen = get(name or kind.protocol)
+def of(kind: "Kind", name: str | None = None, several: bool = False) -> Protocol:
+    """Return a protocol that scores a kind of data; refuse one that scores other data.
+
+    Args:
+        name: None for the kind's own, or the one for several labels where items have `several`.
+    """
+    chosen = get(name or (kind.several if several else kind.protocol))
     if kind.name not in chosen.kinds:
-        fitting = ", ".join(names_for(kind))
+        fitting = ", ".join(names_for(kind, several))
         raise UserError(f"protocol {chosen.name!r} does not score {kind.words}; protocols for it: {fitting}")
     return chosen
 
 
-def names_for(kind: "Kind") -> list[str]:
-    """Return the names of the protocols that score a kind of data."""
-    return [name for name in names() if kind.name in get(name).kinds]
+def names_for(kind: "Kind", several: bool = False) -> list[str]:
+    """Return the names of the protocols that score a kind of data whose items have one class, or `several` labels."""
+    return [name for name in names() if kind.name in get(name).kinds and get(name).several == several]
 
 
 def protocol(name: str, source: str, description: str = "", **facts: Any) -> Callable[[Splitter], Splitter]:
@@ -102,6 +106,19 @@ def _random_20_80(graph: Any, number: int, draw: np.random.Generator) -> Split:
 @protocol(
     "random-10-10-80",
     source="this workbench; the shares that the literature after PyGCL states",
+    grid=WIDE_GRID,
+)
+@protocol(
+    "multi-label",
+    source="this workbench; one-vs-rest logistic regression as in DeepWalk's evaluation (Perozzi et al., 2014), which "
+    "is also told how many labels each node has",
+    description="For several labels an item, y [items, classes] of 0 and 1. The splits of random-10-10-80; for each "
+    "class a logistic regression on L2-normalised rows, which says yes above a probability of one half; one C for all "
+    "classes, from 2^-10 .. 2^19 by micro F1 on the validation part, the smallest where several tie. Micro F1 counts "
+    "all answers together, macro F1 is the mean over all classes, 0 for a class that is neither there nor predicted.",
+    kinds=(*LABELLED, "graph-sets"),
+    probe="one-vs-rest",
+    several=True,
     grid=WIDE_GRID,
 )
 @protocol(

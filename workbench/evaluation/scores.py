@@ -13,8 +13,9 @@ from sklearn.preprocessing import normalize
 from tqdm.auto import tqdm
 
 from workbench.datasets.kinds import content_hash, kind_of
+from workbench.datasets.labels import label_sets, several_labels
 from workbench.errors import UserError, unknown
-from workbench.evaluation import cache, clusters, probes, protocols, ranking
+from workbench.evaluation import cache, clusters, probes, protocols, ranking, several
 from workbench.evaluation.embeddings import (
     Embeddings,
     Features,
@@ -25,37 +26,15 @@ from workbench.evaluation.embeddings import (
     on_the_way,
 )
 from workbench.evaluation.splits import Protocol, Split, public_splits
+from workbench.evaluation.statistics import Measure
 from workbench.randomness import Randomness
 
 VERSION = 2  # raise it when a change of this package changes numbers: stored scores of an older version are not reused
-LABELS = {"macro_f1": "macro F1", **protocols.CLUSTERING}  # what a reader sees where it is not the name
-
-
-class Measure(float):
-    """A mean in percent that knows its spread."""
-
-    std: float  # standard deviation in percentage points, nan where there is nothing to spread over
-    over: str  # what the spread is over, and which deviation it is
-
-    def __new__(cls, value: float, std: float, over: str) -> "Measure":
-        """Make the number and attach its spread."""
-        made = super().__new__(cls, value)
-        made.std, made.over = float(std), over
-        return made
-
-    def __getnewargs__(self) -> tuple[float, float, str]:  # type: ignore[override]
-        return float(self), self.std, self.over
-
-    @property
-    def mean(self) -> float:
-        """The value as a plain float, percent."""
-        return float(self)
-
-    def __str__(self) -> str:
-        return f"{float(self):.1f}" if np.isnan(self.std) else f"{float(self):.1f} ± {self.std:.1f}"
-
-    def __repr__(self) -> str:
-        return f"Measure({float(self)!r}, std={self.std!r}, over={self.over!r})"
+LABELS = {
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+    **protocols.CLUSTERING,
+}  # what a reader sees where it is not the name
 
 
 @dataclass(frozen=True)
@@ -63,9 +42,10 @@ class Scores:
     """What a protocol says of one embedding.
 
     Measures are "accuracy" (equal to micro F1, since each item has one class) and "macro_f1" over the splits, of
-    clusters "nmi" and "ari" as well, or "recall@20", "ndcg@20", ... over users. A row of `per_split` holds the measures
-    of a split in percent, the chosen C or step, the sizes of the parts, and how many classes have no training item
-    (they are never predicted and count as wrong); of clusters a start is a split; a ranking has one row.
+    clusters "nmi" and "ari" as well; "micro_f1" and "macro_f1" of several labels an item; or "recall@20", "ndcg@20",
+    ... over users. A row of `per_split` holds the measures of a split in percent, the chosen C or step, the sizes of
+    the parts, and how many classes have no training item (they are never predicted and count as wrong); of clusters a
+    start is a split; a ranking has one row.
     """
 
     measures: dict[str, Measure]  # means in percent
@@ -171,7 +151,8 @@ def evaluate(
         run_or_embeddings: a run, or a matrix [items, dim]; for users and items a matrix by each name, "user" and
             "item", or a function from users to their scores of all items.
         data: what the run was trained on, with its labels or held-out interactions.
-        protocol: name of a protocol that scores this kind of data; None for the kind's own.
+        protocol: name of a protocol that scores this kind of data; None for the kind's own, or for "multi-label" where
+            y is a matrix [items, classes] of 0 and 1.
         splits: how many, of clusters the starts; where the splits come with the graph, at most as many as it has, and
             ten folds at most.
         seed: of the splits and of the probe's initial weights.
@@ -183,14 +164,15 @@ def evaluate(
         UserError: unknown protocol or solver, an option the protocol lacks, data that it cannot be used on, data that
             are not the run's, or a run without the embeddings on the way that the protocol looks at.
     """
-    rules = protocols.of(kind_of(data), protocol)
+    rules = protocols.of(kind_of(data), protocol, several_labels(data))
     solver, steps = _options(rules, solver, steps)
     normalise = rules.normalise if normalise is None else normalise
     x: Any
     if rules.probe == "ranking":
         x, against = by_item(run_or_embeddings, data), content_hash(data)
     else:
-        labels, parts = labels_of(data), rules.splits(data, splits, seed)
+        labels: Any = label_sets(data) if rules.several else labels_of(data)
+        parts = rules.splits(data, splits, seed)
         arrays = [part for split in parts for part in vars(split).values() if part is not None]
         looked = on_the_way(run_or_embeddings, data, rules.name) if rules.snapshots else None
         x, against = looked or matrix_of(run_or_embeddings, data), cache.digest(labels, *arrays)
@@ -204,7 +186,12 @@ def evaluate(
             measures = _measures(per_split, clusters.MEASURES, _over(rules, data, len(parts)), 1)
         else:
             bar = tqdm(parts, desc=rules.name, unit="split", leave=False, disable=None if progress else True)
-            measures, per_split = _probed(rules, normalize(x) if normalise else x, data, bar, solver, steps, seed)
+            rows = normalize(x) if normalise else x
+            if rules.several:
+                per_split = several.per_split(rows, labels, bar, solver, rules.grid)
+                measures = _measures(per_split, several.MEASURES, _over(rules, data, len(parts)), 1)
+            else:
+                measures, per_split = _probed(rules, rows, data, bar, solver, steps, seed)
         seconds = time.perf_counter() - began
         return Scores(measures, per_split, rules.name, solver, steps, normalise, seed, rules.flawed, seconds)
 

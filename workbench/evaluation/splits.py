@@ -46,7 +46,9 @@ class Protocol:
     splitter: Splitter  # makes split number i of data from a generator; not asked by a protocol that ranks
     kinds: tuple[str, ...] = LABELLED  # of data that it scores
     flawed: str | None = None  # the sentence that must stand beside its numbers
-    probe: Literal["logistic", "linear-layer", "svc", "k-means", "ranking"] = "logistic"  # the last two are none
+    probe: Literal["logistic", "one-vs-rest", "linear-layer", "svc", "k-means", "ranking"] = (
+        "logistic"  # the last two are none
+    )
     solvers: tuple[str, ...] = ("fast", "liblinear")  # what can fit the probe, the usual one first
     normalise: bool = True  # divide each embedding by its L2 norm first
     snapshots: bool = False  # it looks at what a run kept on the way, not at its last embedding alone
@@ -59,6 +61,7 @@ class Protocol:
     drawn: bool = True  # splits are drawn at random; False: they come with the graph
     folds: bool = False  # splits are the folds of one assignment: all share one draw, and there are ten at most
     halves: bool = False  # C is chosen on five random halves of the training part, not on five folds
+    several: bool = False  # it scores several labels an item, and no other protocol does
     grid: tuple[float, ...] = ()  # values of C, ascending, that logistic regression or a SVC chooses among
 
     def splits(self, graph: Any, count: int = 10, seed: int = 0) -> list[Split]:
@@ -66,7 +69,8 @@ class Protocol:
 
         Items with a negative label belong to no part. Where splits come with the graph, it may have fewer.
         """
-        if (labelled := int((datasets.labels_of(graph) >= 0).sum())) < self.least_nodes:
+        has = datasets.label_sets(graph)[:, 0] if self.several else datasets.labels_of(graph)
+        if (labelled := int((has >= 0).sum())) < self.least_nodes:
             items = datasets.kind_of(graph).items[0]
             raise UserError(
                 f"protocol {self.name!r} wants at least {self.least_nodes} labelled {items} (5 to train on) and "
@@ -110,7 +114,7 @@ def public_splits(graph: Any) -> int:
 
 def shuffled(graph: Any, draw: np.random.Generator) -> Nodes:
     """Return the labelled items of data in a random order."""
-    return draw.permutation(np.flatnonzero(datasets.labels_of(graph) >= 0))
+    return draw.permutation(np.flatnonzero(datasets.labelled(graph)))
 
 
 def _check(name: str, graph: Any, split: Split) -> None:

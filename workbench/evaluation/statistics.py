@@ -15,6 +15,33 @@ from scipy.special import stdtrit
 from workbench.errors import UserError
 
 
+class Measure(float):
+    """A mean in percent that knows its spread."""
+
+    std: float  # standard deviation in percentage points, nan where there is nothing to spread over
+    over: str  # what the spread is over, and which deviation it is
+
+    def __new__(cls, value: float, std: float, over: str) -> "Measure":
+        """Make the number and attach its spread."""
+        made = super().__new__(cls, value)
+        made.std, made.over = float(std), over
+        return made
+
+    def __getnewargs__(self) -> tuple[float, float, str]:  # type: ignore[override]
+        return float(self), self.std, self.over
+
+    @property
+    def mean(self) -> float:
+        """The value as a plain float, percent."""
+        return float(self)
+
+    def __str__(self) -> str:
+        return f"{float(self):.1f}" if np.isnan(self.std) else f"{float(self):.1f} ± {self.std:.1f}"
+
+    def __repr__(self) -> str:
+        return f"Measure({float(self)!r}, std={self.std!r}, over={self.over!r})"
+
+
 @dataclass(frozen=True)
 class Interval:
     """A mean with its two-sided Student-t confidence interval, in the unit of the values."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
+from workbench.contrast.measures import node_classes
 from workbench.errors import UserError, node_number
 from workbench.plots import style
 from workbench.plots.network import Piece, directions_kept, lines, piece
@@ -38,7 +39,7 @@ def pulled_and_pushed(
     where = {int(node): place for place, node in enumerate(part.nodes)}
     if missing := [node for node in nodes if node not in where]:
         raise UserError(f"node {missing[0]} has no path to node {anchor}, around which the graph is drawn")
-    labels = np.full(graph.num_nodes, -1) if graph.y is None else graph.y.cpu().numpy()
+    labels = node_classes(graph)
     fig = style.figure("What is pulled together, and what is pushed apart", f"Node {anchor} is the anchor", 460)
     sides = {name: part.places + np.array([shift, 0]) for name, shift in zip(kept, (0, APART), strict=True)}
     for (name, places), mask in zip(sides.items(), kept.values(), strict=True):

@@ -200,8 +200,14 @@ def star_table(run: Run | Mapping[str, Tensor], graph: Data) -> pd.DataFrame:
         raise UserError("there are no stars here: only runs of 'e2neg' keep details 'centres' and 'stars'")
     neighbour, centre = details["stars"].cpu().numpy()
     hops = hop_distances(adjacency(graph), centre, neighbour)
-    same = None if graph.y is None else graph.y.cpu().numpy()[neighbour] == graph.y.cpu().numpy()[centre]
+    labels = _labels(graph)
+    same = None if labels is None else labels[neighbour] == labels[centre]
     return pd.DataFrame({"centre": centre, "neighbour": neighbour, "hops": hops, "same": same})
+
+
+def _labels(graph: Data) -> NDArray[np.int64] | None:
+    """Return the class of each node [nodes], None where there is no such one."""
+    return None if graph.y is None or graph.y.dim() > 1 else graph.y.cpu().numpy()
 
 
 def stars(run: Run | Mapping[str, Tensor], graph: Data, shown: Sequence[int] | None = None) -> go.Figure:
@@ -220,7 +226,7 @@ def stars(run: Run | Mapping[str, Tensor], graph: Data, shown: Sequence[int] | N
     counts = f"{len(centres)} stars, {len(table):,} star edges; shown: {len(shown)}, a ring per hop from the centre"
     title = f"The stars of E2Neg on {style.plain(getattr(graph, 'name', 'the graph'))}"
     fig = style.figure(title, counts, 780, **panels)
-    labels = None if graph.y is None else graph.y.cpu().numpy()
+    labels = _labels(graph)
     named: set[str] = set()
     for place, centre in enumerate(shown):
         row, column = place // 3 + 1, place % 3 + 1
