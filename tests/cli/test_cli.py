@@ -87,6 +87,7 @@ def test_each_command_has_help(capsys: pytest.CaptureFixture[str], command: str)
         ("fit grace karate -p epochs", "-p 'epochs' is not of the form key=value"),
         ("fit grace karate -p epochs=1 -p epochs=2", "-p epochs=... is given twice"),
         ("fit grace karate -p seed=1", "'seed' is not given by -p"),
+        ("fit grace karate -p snapshots=3", "'snapshots' is not given by -p"),
     ],
 )  # fmt: skip
 def test_wrong_words(capsys: pytest.CaptureFixture[str], words: str, told: str) -> None:
@@ -231,6 +232,27 @@ def test_fit_with_a_protocol_scores_at_once(
     assert said(capsys, *words)[1].splitlines()[1] == "accuracy 80.0 ± 1.0 %"
     assert parsed(capsys, *words)["scores"] == {"accuracy": {"mean": 80.0, "std": None}}
     assert asked == ["random-10-90"] * 2
+
+
+def test_fit_keeps_embeddings_on_the_way_for_the_protocol_that_looks_at_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("fit", "grace", "karate", "-p", "epochs=4", "-p", "dim=8", "-p", "projection=8")
+    assert "snapshots" not in parsed(capsys, *words)["config"] and parsed(capsys, *words)["snapshots"] == []
+    looks = ("evaluate", "grace/karate", "--protocol", "k-means-best-epoch", "--splits", "2")
+    assert "or workbench fit grace karate --snapshots 11 with its settings, keeps eleven" in complaint(capsys, *looks)
+
+    code, out, _ = said(capsys, *words, "--snapshots", "3")
+    assert code == 0 and "3 embeddings kept on the way" in out and "loaded from the store" not in out
+    again = parsed(capsys, *words, "--snapshots", "3")
+    assert again["snapshots"] == [0, 2, 4] and again["loaded"]
+    code, out, _ = said(capsys, *looks)
+    assert code == 0 and "NMI" in out and "FLAWED: each measure picks its own epoch by the labels" in out
+    assert "snapshots is 1; it must be 0, or 2 or more" in complaint(capsys, *words, "--snapshots", "1")
+
+    monkeypatch.setattr("workbench.load_graph", lambda _: pytest.fail("it is told before anything is loaded"))
+    scored = complaint(capsys, *words, "--protocol", "k-means-best-epoch")
+    assert "protocol 'k-means-best-epoch' looks at embeddings on the way; --snapshots 11 keeps eleven" in scored
 
 
 def test_a_graph_from_a_file_is_told_to_evaluate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -962,8 +962,9 @@ def test_the_best_epoch_is_the_maximum_of_each_measure_by_itself(labelled: Data,
 
 def test_a_matrix_or_a_run_without_snapshots_has_no_best_epoch(labelled: Data, tmp_path: Path) -> None:
     run = fit("grace", labelled, "small", store=tmp_path, progress=False)
-    for scored, what in ((run, "this run has none"), (labelled.x, "a bare matrix has none")):
-        with pytest.raises(UserError, match=rf"{what}; fit\(..., snapshots=11\) keeps eleven"):
+    command = ", or workbench fit grace two --snapshots 11 with its settings,"
+    for scored, what, more in ((run, "this run", command), (labelled.x, "a bare matrix", "")):
+        with pytest.raises(UserError, match=rf"{what} has none; fit\(..., snapshots=11\){more} keeps eleven"):
             evaluate(scored, labelled, "k-means-best-epoch")
 
 

@@ -7,12 +7,12 @@ from argparse import Namespace
 
 import workbench as wb
 from workbench.cli.output import FINE, INTERRUPTED, Option, add_reading, add_settings, facts_of, load, settings_of, show
-from workbench.errors import Collapse
+from workbench.errors import Collapse, UserError
 from workbench.training.choice import known
 
 KEPT = "no run was stored"
 # Arguments of `fit` that are no parameters of a method.
-OWN = ("preset", "seed", "device", "fresh", "graph", "method", "callback", "store", "progress", "options", "stop")
+OWN = ("preset", "seed", "device", "fresh", "graph", "method", "callback", "store", "progress", "stop", "snapshots")
 
 
 def add(option: Option) -> None:
@@ -25,26 +25,31 @@ def add(option: Option) -> None:
     option("--device", help="cpu, cuda, ... (default: a GPU where there is one)")
     option("--fresh", action="store_true", help="train even where the same run is stored")
     option("--stop", metavar="NUMBER", help="keep the best moment by effective-rank, alpha-req, uniformity, ...")
+    about = "how many embeddings to keep on the way, the untrained and the last one included (default: %(default)s)"
+    option("--snapshots", type=int, default=0, metavar="N", help=about)
     option("--protocol", help="score the run at once")
 
 
 def run(args: Namespace) -> int:
     wb.methods.get(args.method)  # a misspelt word is told before anything is loaded or trained
-    if args.protocol:
-        wb.protocols.get(args.protocol)
+    if args.protocol and wb.protocols.get(args.protocol).snapshots and not args.snapshots:
+        raise UserError(f"protocol {args.protocol!r} looks at embeddings on the way; --snapshots 11 keeps eleven")
     if args.stop:
         known(args.stop)
     settings = settings_of(args.settings, own=OWN)
     graph, started = load(args, args.graph), time.time()
-    options = {"device": args.device, "fresh": args.fresh, "stop": args.stop}
+    options = {"device": args.device, "fresh": args.fresh, "stop": args.stop, "snapshots": args.snapshots}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Collapse)  # it is told below, in this command's way
         run = wb.fit(args.method, graph, args.preset, args.seed, **options, **settings)
-    loaded = run.path is not None and (run.path / "run.json").stat().st_mtime < started
-    facts = {**facts_of(run), "loaded": loaded}
+    written = [run.path / name for name in ("run.json", "snapshots.safetensors")] if run.path else []
+    loaded = bool(written) and all(file.stat().st_mtime < started for file in written if file.exists())
+    facts = {**facts_of(run), "loaded": loaded, "snapshots": [*run.snapshots]}
     state = "" if run.complete else f" of {run.config.epochs}"
     loss = f", loss {run.history['loss'].iloc[-1]:.4f}" if run.epochs else ", untrained"
     loss += f", kept epoch {run.kept} by {run.stop}" if run.stop else ""
+    if args.snapshots:
+        loss += f", {len(run.snapshots)} embeddings kept on the way"
     lines = [
         f"{run.method} on {run.graph}, preset {run.preset}, seed {run.seed}: {run.epochs}{state} epochs in "
         f"{run.seconds:.1f} s, peak {run.peak_mib:.0f} MiB on {run.device}{loss}; {run.path or 'not stored'}"

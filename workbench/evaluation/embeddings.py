@@ -49,11 +49,13 @@ def on_the_way(run_or_embeddings: Embeddings, data: Any, protocol: str) -> dict[
     """
     last = matrix_of(run_or_embeddings, data)
     if not (kept := getattr(run_or_embeddings, "snapshots", None)):
-        run = hasattr(run_or_embeddings, "snapshots")
+        keeps, scored = "fit(..., snapshots=11) keeps eleven", "a bare matrix"
+        if hasattr(run_or_embeddings, "snapshots"):
+            scored, words = "this run", f"{run_or_embeddings.method} {run_or_embeddings.graph}"
+            keeps = f"fit(..., snapshots=11), or workbench fit {words} --snapshots 11 with its settings, keeps eleven"
         raise UserError(
-            f"protocol {protocol!r} looks at the embeddings that a training kept on the way, and "
-            f"{'this run' if run else 'a bare matrix'} has none; fit(..., snapshots=11) keeps eleven, and "
-            "'k-means' scores the last one alone"
+            f"protocol {protocol!r} looks at the embeddings that a training kept on the way, and {scored} has none; "
+            f"{keeps}, and 'k-means' scores the last one alone"
         )
     return {epoch: matrix_of(x.float(), data) for epoch, x in kept.items()} | {run_or_embeddings.epochs: last}
 
