@@ -18,7 +18,7 @@ import torch
 from scipy import optimize, stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, normalized_mutual_info_score
 from sklearn.model_selection import ShuffleSplit, cross_val_score, train_test_split
 from sklearn.preprocessing import normalize
 from sklearn.svm import SVC
@@ -46,7 +46,8 @@ from workbench.evaluation import (
     ranking,
     unsupervised,
 )
-from workbench.evaluation.scores import Measure, Scores, matrix_of
+from workbench.evaluation.embeddings import matrix_of
+from workbench.evaluation.scores import Measure, Scores
 from workbench.evaluation.splits import Split
 from workbench.evaluation.statistics import mean_interval, nested_spread, paired_difference
 from workbench.randomness import Randomness
@@ -91,7 +92,16 @@ def with_masks(graph: Data, columns: int | None = None) -> Data:
 
 LAYERS = ["best-on-test", "linear-10-10-80", "linear-gca", "pygcl-swapped"]
 DRAWN = [*LAYERS, "random-10-10-80", "random-10-90", "random-20-80"]
-OTHERS = ["multi-label", "public", "linear-public", "full-ranking", "k-means", "k-means-best-epoch", "svc-10-folds"]
+OTHERS = [
+    "multi-label",
+    "public",
+    "linear-public",
+    "full-ranking",
+    "k-means",
+    "k-means-best-epoch",
+    "learned-clusters",
+    "svc-10-folds",
+]
 FLAWED = ["best-on-test", "k-means-best-epoch", "pygcl-swapped"]
 
 
@@ -197,7 +207,7 @@ def test_every_mistake_is_one_sentence_that_says_what_to_do() -> None:
         (lambda: evaluate(graph.x, graph, "svc-10-folds"), "'svc-10-folds' does not score one graph"),
         (
             lambda: evaluate(graph.x, graph, "full-ranking"),
-            "protocols for it: best-on-test, k-means, k-means-best-epoch, linear-10-10-80",
+            "protocols for it: best-on-test, k-means, k-means-best-epoch, learned-clusters, linear-10-10-80",
         ),
         (lambda: evaluate(torch.eye(3), load_graph("tastes")), "one matrix by each of the names user, item"),
         (lambda: evaluate(graph.x, load_graph("rings")), "one row per graph [200, dim] of data 'rings', not [300, 12]"),
@@ -966,6 +976,24 @@ def test_a_matrix_or_a_run_without_snapshots_has_no_best_epoch(labelled: Data, t
     for scored, what, more in ((run, "this run", command), (labelled.x, "a bare matrix", "")):
         with pytest.raises(UserError, match=rf"{what} has none; fit\(..., snapshots=11\){more} keeps eleven"):
             evaluate(scored, labelled, "k-means-best-epoch")
+
+
+def test_learned_clusters_are_scored_as_they_are_once(labelled: Data, tmp_path: Path) -> None:
+    labelled.y = torch.where(torch.arange(100) < 10, -1, labelled.y)
+    run = fit("scgc", labelled, "small", store=tmp_path, progress=False)
+    given = (run.details["cluster"].numpy()[10:], labelled.y.numpy()[10:])
+    table = np.array([[((given[0] == a) & (given[1] == b)).sum() for b in range(2)] for a in range(3)])
+    best = max(table[a, 0] + table[b, 1] for a in range(3) for b in range(3) if a != b)
+    scores = evaluate(run, labelled, "learned-clusters", splits=7, progress=False)
+    assert scores.accuracy == pytest.approx(100 * best / 90)
+    assert scores.measures["nmi"] == pytest.approx(100 * normalized_mutual_info_score(given[1], given[0]))
+    assert len(scores.per_split) == 1 and scores.per_split.loc[0, ["clusters", "test"]].tolist() == [3, 90]
+    assert "(learned-clusters, argmax; mean over 1 set of learned clusters of one embedding)" in str(scores)
+    assert compare(run, labelled, "learned-clusters", progress=False)["kind"].tolist() == ["trained"]
+    grace = fit("grace", labelled, "small", epochs=1, store=tmp_path, progress=False)
+    for scored, what in ((grace, "this run of grace"), (labelled.x, "a bare matrix")):
+        with pytest.raises(UserError, match=f"a method learned, and {what} has none; 'k-means' clusters any embedding"):
+            evaluate(scored, labelled, "learned-clusters")
 
 
 def test_clusters_that_are_the_classes_score_full_marks() -> None:

@@ -343,6 +343,20 @@ def test_a_study_carries_the_measures_of_clusters_and_the_gap_to_the_best_epoch(
     assert (best.loc["grace", ["accuracy", "NMI", "ARI"]] >= last.loc["grace", ["accuracy", "NMI", "ARI"]] - 2).all()
 
 
+def test_learned_clusters_are_scored_of_trainings_alone(labelled: Data, tmp_path: Path) -> None:
+    asked = {"protocols": ["k-means", "learned-clusters"], "splits": 2, "seeds": 1, "baselines": ["raw"]}
+    study = Study("mine", conditions=(Condition("scgc", "scgc", "small"),), **asked)
+    for number in (0, 3):
+        rows = wb.studies.run(study.changed(snapshots=number), labelled, store=tmp_path, progress=False)
+        assert rows.query("protocol == 'k-means'")["kind"].nunique() == 3
+        learned = rows.query("protocol == 'learned-clusters'")
+        run = wb.fit("scgc", labelled, "small", 0, store=tmp_path, progress=False)
+        scores = wb.evaluate(run, labelled, "learned-clusters", progress=False).measures
+        assert [*zip(learned["kind"], learned["metric"], learned["value"], strict=True)] == [
+            ("trained", name, pytest.approx(float(value))) for name, value in scores.items()
+        ]
+
+
 def test_the_lens_takes_all_seeds_of_a_condition_together(labelled: Data, tmp_path: Path) -> None:
     asked = {"lens": True, "protocols": ("random-10-10-80", "random-10-90"), "splits": 2, "seeds": 2}
     study = Study("mine", conditions=(Condition("grace", "grace", "small"),), **asked)

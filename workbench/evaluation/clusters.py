@@ -64,7 +64,8 @@ def per_start(
     """Return what the clusters of an embedding come to, or of several by epoch at best: a row a start.
 
     Args:
-        embeddings: [items, dim]; by epoch the maximum of each measure counts, separately, and "epoch" is accuracy's.
+        embeddings: [items, dim]; by epoch the maximum of each measure counts, separately, and "epoch" is accuracy's. Or
+            clusters as they were learned [items], for which one row is all.
         labels: the class of each item, negative for none, which leaves the item out [items].
         starts, seed: see `k_means`. normalise: whether each row is divided by its L2 norm first.
     """
@@ -73,6 +74,9 @@ def per_start(
     def of(x: Features) -> pd.DataFrame:
         return k_means(normalize(x[kept]) if normalise else x[kept], labels[kept], range(starts), seed)
 
+    if not isinstance(embeddings, Mapping) and embeddings.ndim == 1:
+        sizes = {"clusters": np.unique(embeddings[kept]).size, "test": kept.size}
+        return pd.DataFrame([compared(labels[kept], embeddings[kept]) | sizes])
     sizes = {"clusters": np.unique(labels[kept]).size, "test": kept.size}
     if not isinstance(embeddings, Mapping):
         return of(embeddings).assign(**sizes)

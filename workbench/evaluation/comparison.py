@@ -14,7 +14,7 @@ from workbench.evaluation import protocols as registered
 from workbench.evaluation.baselines import BASELINES
 from workbench.evaluation.embeddings import Embeddings, check_same, labels_of
 from workbench.evaluation.scores import LABELS, Scores, evaluate
-from workbench.evaluation.splits import Protocol
+from workbench.evaluation.splits import CLUSTERED, Protocol
 from workbench.evaluation.statistics import mean_interval, nested_spread
 from workbench.training.fit import untrained
 from workbench.training.run import Run
@@ -39,7 +39,7 @@ def compare(
     Args:
         runs: one run or several, trained on `data`.
         baselines: add those of the kind of data, which train nothing, and each method's untrained encoder; none of them
-            where the protocol looks at embeddings on the way, since they have none.
+            where the protocol looks at embeddings on the way, or at learned clusters, since they have none.
 
     Returns:
         One row per method or baseline: name; kind, "baseline", "untrained" or "trained"; the protocol's measures
@@ -55,7 +55,7 @@ def compare(
         check_same(run, data)
     options: dict[str, Any] = {"splits": splits, "seed": seed, "solver": solver, "steps": steps, "progress": progress}
     rows = []
-    baselines = baselines and not registered.of(kind_of(data), protocol, several_labels(data)).snapshots
+    baselines = baselines and not registered.of(kind_of(data), protocol, several_labels(data)).of_runs
     for baseline in map(BASELINES.get, kind_of(data).baselines if baselines else ()):
         began = time.perf_counter()
         embedded = baseline.embed(data)
@@ -138,7 +138,7 @@ def lens(
     if isinstance(protocols, str):
         protocols = [protocols]
     kind = kind_of(graph)
-    trained = (name for name in registered.names_for(kind) if registered.get(name).probe != "k-means")
+    trained = (name for name in registered.names_for(kind) if registered.get(name).probe not in CLUSTERED)
     wanted = [registered.of(kind, name) for name in (trained if protocols is None else protocols)]
     left_out = {}
     if protocols is None:

@@ -10,7 +10,7 @@ from workbench.datasets.attributes import SPARSE_BELOW, in_memory, is_sparse, to
 from workbench.datasets.kinds import content_hash, kind_of
 from workbench.datasets.labels import labels_of, name_of
 from workbench.errors import UserError
-from workbench.evaluation.splits import Nodes
+from workbench.evaluation.splits import Nodes, Protocol
 
 Features = Any  # NDArray[np.float32] or scipy.sparse.csr_matrix, which carries no types
 Embeddings: TypeAlias = Any
@@ -58,6 +58,27 @@ def on_the_way(run_or_embeddings: Embeddings, data: Any, protocol: str) -> dict[
             f"{keeps}, and 'k-means' scores the last one alone"
         )
     return {epoch: matrix_of(x.float(), data) for epoch, x in kept.items()} | {run_or_embeddings.epochs: last}
+
+
+def learned_clusters(run_or_embeddings: Embeddings, data: Any) -> Nodes:
+    """Return the cluster that a run's method learned for each item [items]; a UserError tells where there are none."""
+    check_same(run_or_embeddings, data)
+    if (learned := getattr(run_or_embeddings, "details", {}).get("cluster")) is None:
+        run = hasattr(run_or_embeddings, "details")
+        scored = f"this run of {run_or_embeddings.method}" if run else "a bare matrix"
+        raise UserError(
+            f"protocol 'learned-clusters' scores the clusters that a method learned, and {scored} has none; "
+            "'k-means' clusters any embedding"
+        )
+    clusters: Nodes = learned.numpy()
+    return clusters
+
+
+def looked_at(run_or_embeddings: Embeddings, data: Any, rules: Protocol) -> Any:
+    """Return what a protocol looks at: `on_the_way`, `learned_clusters`, or the `matrix_of` a run."""
+    if rules.snapshots:
+        return on_the_way(run_or_embeddings, data, rules.name)
+    return (learned_clusters if rules.of_runs else matrix_of)(run_or_embeddings, data)
 
 
 def by_item(run_or_embeddings: Embeddings, data: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench import datasets
 from workbench.errors import UserError
-from workbench.evaluation.splits import FOLDS, LABELLED, MASKS, Protocol, Split, Splitter, shuffled
+from workbench.evaluation.splits import CLUSTERED, FOLDS, LABELLED, MASKS, Protocol, Split, Splitter, shuffled
 from workbench.registry import Registry
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ get = _PROTOCOLS.get
 
 def in_order(names: Iterable[str]) -> list[Protocol]:
     """Return protocols by name, logistic regression before linear layers, then clusters, the flawed last of each."""
-    last = ("linear-layer", "k-means")
+    last = ("linear-layer", *CLUSTERED)
     order = {probe: place for place, probe in enumerate(last, 1)}
     return sorted(map(get, names), key=lambda rules: (order.get(rules.probe, 0), bool(rules.flawed), rules.name))
 
@@ -229,6 +229,16 @@ def _svc_10_folds(graphs: Any, number: int, draw: np.random.Generator) -> Split:
     return Split(train=known[train], validation=None, test=known[test])
 
 
+@protocol(
+    "learned-clusters",
+    source="the SCGC release (arXiv 2204.12656) and PamC's after it, there the best epoch of each measure by itself",
+    description="The measures of k-means, of the clusters that the method learned: the one that each node belongs to "
+    "most after the last epoch. Nothing is drawn, so that there is one row.",
+    probe="learned",
+    solvers=("argmax",),
+    least_nodes=1,
+    normalise=False,
+)
 @protocol(
     "k-means-best-epoch",
     source="the SCGC release (arXiv 2204.12656) and PamC's after it, by learned assignments, not by k-means",

@@ -16,16 +16,8 @@ from workbench.datasets.kinds import content_hash, kind_of
 from workbench.datasets.labels import label_sets, several_labels
 from workbench.errors import UserError, unknown
 from workbench.evaluation import cache, clusters, probes, protocols, ranking, several
-from workbench.evaluation.embeddings import (
-    Embeddings,
-    Features,
-    by_item,
-    compact_labels,
-    labels_of,
-    matrix_of,
-    on_the_way,
-)
-from workbench.evaluation.splits import Protocol, Split, public_splits
+from workbench.evaluation.embeddings import Embeddings, Features, by_item, compact_labels, labels_of, looked_at
+from workbench.evaluation.splits import CLUSTERED, Protocol, Split, public_splits
 from workbench.evaluation.statistics import Measure
 from workbench.randomness import Randomness
 
@@ -51,7 +43,7 @@ class Scores:
     measures: dict[str, Measure]  # means in percent
     per_split: pd.DataFrame
     protocol: str
-    solver: str  # what fitted the probe: "liblinear", "fast", "adam", "svc"; else "k-means" or "dot product"
+    solver: str  # what fitted the probe: "liblinear", "fast", "adam", "svc"; else "k-means", "argmax" or "dot product"
     steps: int | None  # gradient steps of a linear layer, None for other probes
     normalised: bool  # whether each embedding was divided by its L2 norm first
     seed: int  # of the splits
@@ -162,7 +154,7 @@ def evaluate(
 
     Raises:
         UserError: unknown protocol or solver, an option the protocol lacks, data that it cannot be used on, data that
-            are not the run's, or a run without the embeddings on the way that the protocol looks at.
+            are not the run's, or a run without the embeddings on the way, or the clusters, that the protocol looks at.
     """
     rules = protocols.of(kind_of(data), protocol, several_labels(data))
     solver, steps = _options(rules, solver, steps)
@@ -174,14 +166,13 @@ def evaluate(
         labels: Any = label_sets(data) if rules.several else labels_of(data)
         parts = rules.splits(data, splits, seed)
         arrays = [part for split in parts for part in vars(split).values() if part is not None]
-        looked = on_the_way(run_or_embeddings, data, rules.name) if rules.snapshots else None
-        x, against = looked or matrix_of(run_or_embeddings, data), cache.digest(labels, *arrays)
+        x, against = looked_at(run_or_embeddings, data, rules), cache.digest(labels, *arrays)
 
     def compute() -> Scores:
         began = time.perf_counter()
         if rules.probe == "ranking":
             measures, per_split = _ranked(x, data, normalise)
-        elif rules.probe == "k-means":
+        elif rules.probe in CLUSTERED:
             per_split = clusters.per_start(x, labels, len(parts), seed, normalise).rename_axis("split")
             measures = _measures(per_split, clusters.MEASURES, _over(rules, data, len(parts)), 1)
         else:
@@ -274,6 +265,8 @@ def _over(rules: Protocol, graph: Any, count: int) -> str:
     """Return what the spread is over, and which deviation it is where there is more than one split."""
     if rules.folds:
         what = "folds"
+    elif rules.probe == "learned":
+        what = "set of learned clusters"
     elif rules.probe == "k-means":
         what = "starts of k-means" if count > 1 else "start of k-means"
     elif rules.drawn:

@@ -14,6 +14,7 @@ Nodes = NDArray[np.int64]
 
 LABELLED = ("nodes", "multiplex", "hetero", "texts", "arrays")  # kinds of data whose items a node protocol can score
 FOLDS = 10
+CLUSTERED = ("k-means", "learned")  # probes of clusters, which have a test part alone
 MASKS = ("train_mask", "val_mask", "test_mask")
 
 
@@ -46,9 +47,8 @@ class Protocol:
     splitter: Splitter  # makes split number i of data from a generator; not asked by a protocol that ranks
     kinds: tuple[str, ...] = LABELLED  # of data that it scores
     flawed: str | None = None  # the sentence that must stand beside its numbers
-    probe: Literal["logistic", "one-vs-rest", "linear-layer", "svc", "k-means", "ranking"] = (
-        "logistic"  # the last two are none
-    )
+    # The last three are none.
+    probe: Literal["logistic", "one-vs-rest", "linear-layer", "svc", "k-means", "learned", "ranking"] = "logistic"
     solvers: tuple[str, ...] = ("fast", "liblinear")  # what can fit the probe, the usual one first
     normalise: bool = True  # divide each embedding by its L2 norm first
     snapshots: bool = False  # it looks at what a run kept on the way, not at its last embedding alone
@@ -63,6 +63,11 @@ class Protocol:
     halves: bool = False  # C is chosen on five random halves of the training part, not on five folds
     several: bool = False  # it scores several labels an item, and no other protocol does
     grid: tuple[float, ...] = ()  # values of C, ascending, that logistic regression or a SVC chooses among
+
+    @property
+    def of_runs(self) -> bool:
+        """Whether it looks at more of a training than a matrix of embeddings, so that a bare one can't be scored."""
+        return self.snapshots or self.probe == "learned"
 
     def splits(self, graph: Any, count: int = 10, seed: int = 0) -> list[Split]:
         """Return the first `count` splits of labelled data; split i depends on the seed and on i only.
@@ -82,13 +87,15 @@ class Protocol:
             raise UserError(f"seed of the splits must be a whole number from 0, not {seed!r}")
         if not self.drawn:
             count = min(count, public_splits(graph))
+        if self.probe == "learned":
+            count = 1
         from workbench.randomness import Randomness
 
         parts = []
         for number in range(min(count, FOLDS) if self.folds else count):
             stream = Randomness(seed).integer(f"split {0 if self.folds else number}")
             parts.append(self.splitter(graph, number, np.random.default_rng(stream)))
-            if self.probe != "k-means":  # which has a test part alone
+            if self.probe not in CLUSTERED:
                 _check(self.name, graph, parts[-1])
         return parts
 

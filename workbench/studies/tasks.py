@@ -139,7 +139,7 @@ def measured(task: Task, study: Study, run: Run, data: Data, asked: int) -> list
     costs = {"seconds": run.seconds, "peak_mib": run.peak_mib, "epochs": run.epochs, "device": run.device}
     facts = {**task.facts(study), **costs}
     if task.kind != "trained":
-        return [*_scores(run, study, data, facts), *_scores(run, study, data, facts, on_the_way=True)]
+        return [*_scores(run, study, data, facts), *_scores(run, study, data, facts, more=True)]
     figures = {"finished": float(run.complete), "asked_epochs": float(asked)}
     if run.complete and run.epochs > 1:
         figures["ms_an_epoch"] = 1000 * float(run.history["seconds"].diff().median())
@@ -153,9 +153,9 @@ def measured(task: Task, study: Study, run: Run, data: Data, asked: int) -> list
             scored += _scores(embeddings.float(), study, data, then)
             numbers = run.watched.loc[epoch, run.watched.columns.intersection(NUMBERS)].dropna()
             scored += [{**then, "metric": name, "value": float(value)} for name, value in numbers.items()]
-        scored += _scores(run, study, data, facts, on_the_way=True)
+        scored += _scores(run, study, data, facts, more=True)
     elif run.complete and not study.lens:
-        scored = _scores(run, study, data, facts)
+        scored = [*_scores(run, study, data, facts), *_scores(run, study, data, facts, more=True)]
     return [*scored, *({**facts, "metric": name, "value": value} for name, value in figures.items())]
 
 
@@ -172,17 +172,16 @@ def through_lens(study: Study, runs: Iterable[Run], data: Data, condition: str) 
     return [{**facts, **row} for row in numbers.astype({"value": float}).to_dict("records")]
 
 
-def _scores(
-    scored: Any, study: Study, data: Data, facts: dict[str, Any], on_the_way: bool = False
-) -> list[dict[str, Any]]:
-    """Return the scores by the protocols that look at one embedding, or by those that look at all on the way."""
+def _scores(scored: Any, study: Study, data: Data, facts: dict[str, Any], more: bool = False) -> list[dict[str, Any]]:
+    """Return the scores by the protocols that look at one embedding, or by those that look at more of a run."""
     items = sum(kind_of(data).sizes(data).values())
     splits = study.large_splits if study.large_splits and items >= LARGE else study.splits
     rows = []
     for protocol in _allowed(study, data):
-        if protocols.get(protocol).snapshots != on_the_way:
+        rules = protocols.get(protocol)
+        if rules.of_runs != more or (rules.probe == "learned" and facts["kind"] != "trained"):
             continue
-        solver = study.solver if study.solver in protocols.get(protocol).solvers else None
+        solver = study.solver if study.solver in rules.solvers else None
         scores = evaluate(scored, data, protocol, splits=splits, solver=solver, progress=False)
         metrics = [name for name in scores.measures if name in scores.per_split]
         kept = {"protocol": protocol, "scoring": VERSION}

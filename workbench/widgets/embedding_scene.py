@@ -21,8 +21,8 @@ from workbench.datasets.structure import adjacency
 from workbench.errors import UserError, node_number, unknown
 from workbench.evaluation import projection, strata
 from workbench.evaluation.coloured import HITS, map_folder
+from workbench.evaluation.embeddings import matrix_of
 from workbench.evaluation.neighbourhoods import NEIGHBOURS, nearest_to
-from workbench.evaluation.scores import matrix_of
 from workbench.plots import maps, network
 from workbench.plots.negatives import called, classes
 from workbench.plots.style import class_name

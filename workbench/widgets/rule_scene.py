@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 from workbench import plots, rules
 from workbench.errors import UserError
 from workbench.evaluation import strata
-from workbench.evaluation.scores import Embeddings, matrix_of
+from workbench.evaluation.embeddings import Embeddings, matrix_of
 from workbench.plots import network
 from workbench.plots.negatives import called
 from workbench.plots.network import Piece

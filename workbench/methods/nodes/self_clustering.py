@@ -216,7 +216,9 @@ class ClusterMethod(NodeMethod):
         return pairs.to(device), torch.from_numpy(walks.data).to(device)
 
     def details(self) -> dict[str, Tensor]:
-        """Return the cluster that each node of the whole graph belongs to most, "cluster" [nodes]."""
+        """Return the cluster that each node belongs to most, "cluster" [nodes], nothing before there are centres."""
+        if not self.centres.any():
+            return {}
         return {"cluster": student_assignments(self.encoder.embed(self.inputs), self.centres).argmax(1)}
 
     @classmethod
