@@ -15,6 +15,7 @@ from workbench.datasets.files.tables import Reading, ends_of, plain
 from workbench.errors import UserError, unknown
 
 WEIGHTS = {"weight", "weights", "w", "edgeweight", "weightfloat", "weightdouble", "weightint", "strength", "value"}
+UNUSED = "kept as edge_weight; no method here reads them, each edge counts the same"
 MOMENT = 1e8  # numbers of a third column without a name that are larger than this are seconds, not weights
 
 
@@ -162,7 +163,7 @@ def _weights(
         )
         return None
     report.column("edges", table.columns[place], values, "weight")
-    report.add("read", f"weights from column {name!r}, kept as edge_weight", len(numbers), values)
+    report.add("read", f"weights from column {name!r}, {UNUSED}", len(numbers), values, warn=True)
     return numbers.astype(np.float32)
 
 

@@ -16,7 +16,7 @@ from torch_geometric.utils import coalesce, to_undirected
 
 from workbench.datasets.attributes import AttributesOnDisk, as_loaded
 from workbench.datasets.files.assemble import assembled, beside_it, finished
-from workbench.datasets.files.edges import Found, edges_of
+from workbench.datasets.files.edges import UNUSED, Found, edges_of
 from workbench.datasets.files.formats import FRAMES, KEPT, SUFFIXES, read
 from workbench.datasets.files.report import Report, clipped, listed
 from workbench.datasets.files.tables import Reading, ending, is_table, read_table
@@ -133,7 +133,7 @@ def _weights_of(graph: networkx.Graph, reading: Reading, report: Report) -> np.n
         return None
     if (values == 1).all():
         return None  # what some programs write for each edge
-    report.add("read", f"weights from {asked!r}, kept as edge_weight", len(values), values)
+    report.add("read", f"weights from {asked!r}, {UNUSED}", len(values), values, warn=True)
     return values
 
 
@@ -153,7 +153,8 @@ def from_matrix(
     symmetric = (abs(matrix.tocsr() - matrix.tocsr().T) > 0).nnz == 0
     report.add("read", f"{'symmetric ' if symmetric else ''}entries of a matrix as edges", len(pairs))
     if weights is not None:
-        report.add("read", "entries other than 1, kept as edge_weight", int((values != 1).sum()), values[values != 1])
+        others = values[values != 1]
+        report.add("read", f"entries other than 1, {UNUSED}", len(others), others, warn=True)
     found = Found([str(node) for node in range(matrix.shape[0])], pairs, weights, directed=not symmetric)
     data = assembled(found, features, labels, directed, report)
     del data.node_names  # numbers are no names
@@ -199,7 +200,7 @@ def _once(data: Data, nodes: int, directed: bool | None, report: Report) -> None
         if directed is False:
             edges, weights = to_undirected(edges, weights, num_nodes=nodes, reduce="max")
         data.edge_index, data.edge_weight = edges, weights
-        report.add("read", "weights, kept as edge_weight", before)
+        report.add("read", f"weights, {UNUSED}", before, warn=True)
     fewer = before - data.edge_index.size(1)
     if fewer > 0:
         report.add("changed", "parallel edges, joined to one", fewer)
