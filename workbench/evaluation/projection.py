@@ -177,7 +177,8 @@ def kept(
     if folder is None or not any(folder.glob(f"{method}-seed{seed}-*.npz")):
         return None
     nodes, file = _asked(embeddings, method, seed, folder, before, limit)
-    return _map(method, seed, nodes, cache.arrays(file, dict)) if file and file.exists() else None
+    arrays = cache.known(file)
+    return None if arrays is None else _map(method, seed, nodes, arrays)
 
 
 def first_picture(embeddings: Tensor, seed: int = 0, limit: int | None = None) -> Map:

@@ -192,7 +192,8 @@ def evaluate(
     asked = {"version": VERSION, "protocol": rules.name, "splits": splits, "seed": seed, "solver": solver}
     asked |= {"steps": steps, "normalise": normalise, "labels_and_splits": against}
     asked["embeddings"] = cache.digest(*(x.values() if isinstance(x, dict) else [x]))
-    return Scores.from_dict(cache.scores(path / "scores", asked, fresh, lambda: compute().as_dict()))
+    sealed = getattr(run_or_embeddings, "checksums", True)
+    return Scores.from_dict(cache.scores(path / "scores", asked, fresh, lambda: compute().as_dict(), sealed))
 
 
 def _options(rules: Protocol, solver: str | None, steps: int | None) -> tuple[str, int | None]:

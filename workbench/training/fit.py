@@ -1,5 +1,6 @@
 """`fit`: train a method on data, or load the same request from the store."""
 
+import dataclasses
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -8,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from torch import nn
 
+from workbench import atomic
 from workbench.datasets.attributes import rescale
 from workbench.datasets.kinds import KINDS, Kind, kind_of
 from workbench.errors import Collapse, UserError
@@ -18,7 +20,7 @@ from workbench.methods import METHODS, Method, names
 from workbench.methods.presets import changes, configure
 from workbench.randomness import Randomness
 from workbench.training import store as runs
-from workbench.training import watch
+from workbench.training import stored, watch
 from workbench.training.code_version import versions
 from workbench.training.loop import Progress, Trainer, deferred_interrupt, missing, moments_of, weights_of
 from workbench.training.machine import describe, device_of, peak_memory
@@ -73,11 +75,13 @@ def fit(
     Returns:
         The run. An interruption (Ctrl-C, which waits for the end of the epoch, or the callback's False) returns what
         was learned so far with `complete=False`, not stored as a result; its checkpoint lets the same call go on to the
-        same bits as an uninterrupted run.
+        same bits as an uninterrupted run. Where a store has no room for the finished run, a warning says so, and the
+        run has no `path`: `runs.save(run, FOLDER)` keeps it elsewhere. A stored run that is damaged is set aside, with
+        a warning, and trained again.
 
     Raises:
-        UserError: an unknown name, a parameter that doesn't fit, a graph the method can't use, or, on the CPU, one that
-            would take more memory than there is.
+        UserError: an unknown name, a parameter that doesn't fit, a graph the method can't use, a store that can't be
+            written, or, on the CPU, a graph that would take more memory than there is.
     """
     kind = kind_of(data)
     _check(method, kind, seed, snapshots)
@@ -90,8 +94,12 @@ def fit(
     graph_hash = kind.content_hash(data)
     path = runs.folder(store, method, name, runs.key(method, config, seed, graph_hash, str(target), stop))
     moments = moments_of(config.epochs, snapshots)
+    known = None if fresh else _known(path)
+    if known is not None and not missing(moments, known.snapshots, known.epochs):
+        return _told(known)
+    _open(path.parent)
     with _turn(path):
-        known = runs.load(path) if not fresh and (path / "run.json").exists() else None
+        known = None if fresh else _known(path)  # another process may have been first
         if known is not None and not missing(moments, known.snapshots, known.epochs):
             return _told(known)
         if target.type == "cpu":
@@ -106,46 +114,100 @@ def fit(
             _check_normalised(model, method, kind.sizes(inputs))
             checkpoint = path.with_name(f".{path.name}.checkpoint")
             trainer = Trainer(model, config, randomness, checkpoint, fresh, moments, stop)
-            with deferred_interrupt() as asked_to_stop:
-                complete = trainer.run(callback, f"{method} on {name}" if progress else None, asked_to_stop)
-            if not complete:
-                trainer.save()  # before anything is done that is no training
-            embeddings, details = trainer.result()
-        if known is not None and complete:
-            trainer.checkpoint.unlink(missing_ok=True)
-            return _told(runs.add_snapshots(path, trainer.snapshots, trainer.watch.table()))
-        projections = trainer.kept.get("projections", ())
-        run = Run(
-            method=method,
-            graph=name,
-            graph_hash=graph_hash,
-            config=config,
-            asked=changes(method, preset, config),
-            seed=seed,
-            embeddings=embeddings,
-            history=trainer.history(),
-            contrast=trainer.kept.get("contrast"),
-            seconds=trainer.seconds,
-            peak_mib=peak(),
-            device=describe(target),
-            versions=versions(),
-            complete=complete,
-            details=details,
-            projections=tuple(matrix.detach().float().cpu() for matrix in projections),
-            snapshots=trainer.snapshots,
-            stop=stop,
-            watched=trainer.watch.table(),
-            kind=kind.name,
-            shape=kind.shape(inputs),
-            names=kind.names_of(data),
-            columns=kind.names_of(data, "feature_names"),
-            weights=weights_of(model) | ({} if scaling is None else {MOMENTS: scaling.cpu()}),
-        )
-        if not complete:
-            return _told(run)
-        run = runs.save(run, path, replace=fresh)
-        trainer.checkpoint.unlink(missing_ok=True)
+            with deferred_interrupt() as ending:
+                complete = trainer.run(callback, f"{method} on {name}" if progress else None, ending)
+                ending.at_once = False  # what was learned is kept first
+                kept = not complete and trainer.save()
+                embeddings, details = trainer.result()
+                projections = trainer.kept.get("projections", ())
+                run = Run(
+                    method=method,
+                    graph=name,
+                    graph_hash=graph_hash,
+                    config=config,
+                    asked=changes(method, preset, config),
+                    seed=seed,
+                    embeddings=embeddings,
+                    history=trainer.history(),
+                    contrast=trainer.kept.get("contrast"),
+                    seconds=trainer.seconds,
+                    peak_mib=peak(),
+                    device=describe(target),
+                    versions=versions(),
+                    complete=complete,
+                    details=details,
+                    projections=tuple(matrix.detach().float().cpu() for matrix in projections),
+                    snapshots=trainer.snapshots,
+                    stop=stop,
+                    watched=trainer.watch.table(),
+                    kind=kind.name,
+                    shape=kind.shape(inputs),
+                    names=kind.names_of(data),
+                    columns=kind.names_of(data, "feature_names"),
+                    weights=weights_of(model) | ({} if scaling is None else {MOMENTS: scaling.cpu()}),
+                    checkpoint=checkpoint if kept else None,
+                )
+                if complete:
+                    if known is not None:  # what it lacked; the rest has the same bits
+                        run = dataclasses.replace(known, snapshots=run.snapshots, watched=run.watched)
+                    run = _stored(run, checkpoint, path.parent, replace=fresh or known is not None)
         return _told(run)
+
+
+def _known(path: Path) -> Run | None:
+    """Return the run that is stored in a folder; a damaged one is set aside."""
+    if not os.path.lexists(path):
+        stored.tidy(path.parent)  # a whole draft of a process that was killed may stand now
+    if not path.exists():
+        return None
+    try:
+        return runs.load(path)
+    except UserError as error:
+        if error.fields.get("kind") != "damaged":
+            raise
+        try:
+            aside = stored.set_aside(path)
+        except OSError as refused:
+            raise UserError(f"{str(error).partition(';')[0]}, and can't be set aside: {refused.strerror}") from None
+        told = f"{str(error).partition(';')[0]}; it was set aside as {aside.name}, and the training begins anew"
+        warnings.warn(told, stacklevel=3)
+        return None
+
+
+def _open(store: Path) -> None:
+    """Refuse a store that can't be written, before anything is trained for it, and remove what killed processes left.
+
+    Raises:
+        UserError: it can't be written.
+    """
+    try:
+        atomic.check_writable(store)
+    except OSError as error:
+        raise UserError(
+            f"no run can be stored in {store}: {error.strerror or error}; store=FOLDER or WORKBENCH_RUNS names another",
+            kind="store",
+        ) from None
+    stored.tidy(store)
+    for file in store.glob(".*.lock"):
+        lock = FileLock(file)
+        try:
+            with lock.acquire(timeout=0):
+                file.unlink(missing_ok=True)  # while it is held: one that waits takes note and makes another
+        except (Timeout, OSError):
+            continue
+
+
+def _stored(run: Run, checkpoint: Path, store: Path, replace: bool) -> Run:
+    """Store a finished run, which then needs no checkpoint; where that fails, say how it can be kept."""
+    try:
+        run = runs.save(run, store, replace)
+    except OSError as error:
+        reason = f"the run could not be stored in {store}: {error.strerror or error}"
+        told = "it is in memory alone, and workbench.runs.save(run, FOLDER) keeps it in another store"
+        warnings.warn(f"{reason}; {told}", stacklevel=3)
+        return dataclasses.replace(run, path=None)
+    checkpoint.unlink(missing_ok=True)
+    return run
 
 
 def _told(run: Run) -> Run:
@@ -161,9 +223,11 @@ def _turn(path: Path) -> Iterator[None]:
     if os.environ.get("WORKBENCH_HEADLESS") != "1":
         yield
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
-        yield
+    with FileLock(file := path.with_name(f".{path.name}.lock")):
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)  # while it is held
 
 
 def untrained(run: Run, data: Any) -> Run:

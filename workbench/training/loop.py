@@ -1,12 +1,13 @@
 """The loop over the epochs of one training: its history, its checkpoint, what is kept on the way."""
 
 import contextlib
+import hashlib
 import math
-import os
 import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -17,12 +18,15 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from workbench import atomic
 from workbench.errors import UserError
 from workbench.methods import Config, Method
 from workbench.randomness import Randomness
+from workbench.training import stored
 from workbench.training.watch import Watch
 
 CHECKPOINT_SECONDS = 60.0
+TAG = 32  # bytes at the end of a checkpoint that tell whether it is whole, and that of this request
 
 
 class Progress(NamedTuple):
@@ -163,11 +167,10 @@ class Trainer:
         columns = list(self.rows[0]) if self.rows else ["epoch", "loss", "seconds"]
         return pd.DataFrame(self.rows, columns=columns).set_index("epoch")
 
-    def save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
+    def save(self) -> bool:
+        """Write the checkpoint, whole or not at all, and return whether there is one to go on from."""
         if not self.rows or self.torn:
-            return
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+            return self.checkpoint.exists()
         state = {
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -177,17 +180,39 @@ class Trainer:
             "snapshots": self.snapshots,
             "watch": self.watch.state(),
         }
-        draft = self.checkpoint.with_name(f"{self.checkpoint.name}.{os.getpid()}")
-        torch.save(state, draft)
-        draft.replace(self.checkpoint)
+        try:
+            self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+            with atomic.whole(self.checkpoint) as draft:
+                torch.save(state, draft)
+                tag = self._tag(atomic.checksum(draft))
+                with draft.open("ab") as end:
+                    end.write(tag)
+        except (OSError, RuntimeError) as error:  # torch has its own word for a full disk
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            warnings.warn(f"no checkpoint could be written ({reason}); training goes on without", stacklevel=3)
+            return False
+        return True
+
+    def _tag(self, checksum: str) -> bytes:
+        # The name has the key of the request.
+        return hashlib.sha256(f"{checksum} {self.checkpoint.name}".encode()).digest()
 
     def _restore(self) -> None:
         try:
+            with self.checkpoint.open("rb") as content:
+                content.seek(-TAG, 2)
+                tag = content.read()
+            if tag != self._tag(atomic.checksum(self.checkpoint, TAG)):
+                raise ValueError
             state = torch.load(self.checkpoint, weights_only=True)
-        except Exception:  # a damaged file can fail anywhere inside the reader
-            raise UserError(
-                f"the checkpoint {self.checkpoint} is damaged; delete it, or pass fresh=True to start over"
-            ) from None
+        except (OSError, ValueError):
+            aside = stored.set_aside(self.checkpoint)
+            warnings.warn(
+                f"the checkpoint {self.checkpoint} is damaged or another training's; it was set aside as {aside.name}, "
+                "and training begins at its first epoch",
+                stacklevel=4,
+            )
+            return
         if missing(self.moments, state["snapshots"], len(state["rows"])):
             return
         self.model.load_state_dict(state["model"])
@@ -232,24 +257,42 @@ def weights_of(model: Method) -> dict[str, Tensor]:
     return {name: value.detach().cpu() for name, value in model.state_dict().items() if isinstance(value, Tensor)}
 
 
-@contextlib.contextmanager
-def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Let a first Ctrl-C end training after the epoch under way, and a second one at once."""
-    asked = False
+class Ending:
+    """Whether this process was asked to end; called, it says so."""
 
-    def ask(signal_number: int, frame: object) -> None:
-        nonlocal asked
-        if asked:
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self.at_once = True  # whether asking again ends at once, which what is being stored must not
+
+    def __call__(self) -> bool:
+        """Return whether it was."""
+        return self.signal is not None
+
+    def ask(self, number: int, frame: object = None) -> None:
+        """Take note of a signal."""
+        if self.signal is not None and self.at_once:
             raise KeyboardInterrupt
-        asked = True
-        print("\nstopping after this epoch; interrupt again to stop at once", file=sys.stderr)
+        again = "; interrupt again to stop at once" if self.at_once else " and keeping what was learned"
+        print(f"\nstopping after this epoch{again}", file=sys.stderr)
+        self.signal = number
 
+
+@contextlib.contextmanager
+def deferred_interrupt() -> Iterator[Ending]:
+    """Let a first Ctrl-C or SIGTERM end training after the epoch under way, and a second one at once.
+
+    A SIGTERM is delivered again when the block ends, so that the process then ends by it.
+    """
+    ending = Ending()
     # Only the main thread is interrupted, and only it may say what happens then.
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: asked
+        yield ending
         return
-    before = signal.signal(signal.SIGINT, ask)
+    before = {number: signal.signal(number, ending.ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: asked
+        yield ending
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if ending.signal == signal.SIGTERM:
+            signal.raise_signal(signal.SIGTERM)

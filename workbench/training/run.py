@@ -1,8 +1,8 @@
 """`Run`, the result of training."""
 
 import html
-import json
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from workbench.atomic import Damaged, unsealed
 from workbench.contrast import Contrast
 from workbench.datasets.attributes import Scaling, rescale
 from workbench.datasets.columns import matched, numbered
@@ -57,6 +58,8 @@ class Run:
         weights: of the whole method by name, and the moments of standardised columns; empty for a run that was stored
             before weights were kept.
         path: the run's folder; None where it was not stored.
+        checksums: whether its files were held against checksums; False for a run stored before there were any.
+        checkpoint: from which an interrupted training goes on; None where there is none.
     """
 
     method: str
@@ -84,6 +87,8 @@ class Run:
     columns: list[str] | None = None
     weights: dict[str, Tensor] = field(default_factory=dict)
     path: Path | None = None
+    checksums: bool = True
+    checkpoint: Path | None = None
 
     @property
     def preset(self) -> str:
@@ -117,10 +122,14 @@ class Run:
 
     @property
     def scores(self) -> dict[str, Any]:
-        """Scores that have been computed for this run, by file name."""
+        """Scores that have been computed for this run, by file name; damaged ones are left out."""
         folder = self.path / "scores" if self.path else None
         files = sorted(folder.glob("*.json")) if folder and folder.is_dir() else []
-        return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+        kept = {}
+        for file in files:
+            with suppress(OSError, Damaged):
+                kept[file.stem] = unsealed(file.read_text(encoding="utf-8"), required=self.checksums)
+        return kept
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -205,6 +214,7 @@ class Run:
         facts |= {"kept": f"epoch {self.kept:,}, the best by {self.stop}"} if self.stop else {}
         facts |= {"seconds": f"{self.seconds:.1f}", "peak MiB": f"{self.peak_mib:,.0f}", "device": self.device}
         facts |= {name: " × ".join(f"{size:,}" for size in matrix.shape) for name, matrix in shapes.items()}
+        facts |= {} if self.checksums else {"checksums": "none, since it was stored before there were any"}
         table = pd.Series(facts | {"folder": self.path or "not stored"}).to_frame().to_html(header=False, border=0)
         warned = f"<p><b>{html.escape(self.collapse)}</b></p>" if self.collapse else ""
         return f"<b>{html.escape(f'{self.method} on {self.graph}')}</b>{table}{warned}"

@@ -1,10 +1,7 @@
 """The store, which keeps each run as a folder on disk."""
 
 import dataclasses
-import hashlib
 import json
-import shutil
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,21 +11,23 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from workbench import atomic
+from workbench.atomic import Damaged
 from workbench.contrast import Contrast
 from workbench.contrast.pairs import Mixed
 from workbench.datasets.kinds import KINDS, alone
 from workbench.errors import UserError, unknown
 from workbench.methods import METHODS, Config
+from workbench.training import stored
 from workbench.training.code_version import code_version
 from workbench.training.run import Run
-from workbench.training.stored import COLUMNS, asked, folders, root, rows, untrained
+from workbench.training.stored import COLUMNS, FACTS, FILES, asked, folders, root, rows, untrained
 
 
 def key(method: str, config: Config, seed: int, graph_hash: str, device: str, stop: str | None = None) -> str:
     """Return the hash of a request: graph content, configuration, seed, code version, kind of device and `stop`."""
-    request = [method, config.flat(), seed, graph_hash, code_version(method, config, stop), device.split(":")[0]]
-    request += [stop] if stop else []
-    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
+    facts = {"method": method, "config": config.flat(), "seed": seed, "graph_hash": graph_hash, "stop": stop}
+    return stored.key(stored.request(facts | {"code_version": code_version(method, config, stop), "device": device}))
 
 
 def folder(store: str | Path | None, method: str, graph: str, run_key: str) -> Path:
@@ -41,19 +40,26 @@ _REQUEST = ("method", "graph", "graph_hash", "seed")
 _FACTS = (*_REQUEST, "seconds", "peak_mib", "device", "versions", "complete", "kind", "shape", "stop")
 
 
-def save(run: Run, path: Path, replace: bool = False) -> Run:
-    """Write a run as a folder that is either whole or not there, and return the run with its path.
+def save(run: Run, store: str | Path | None = None, replace: bool = False) -> Run:
+    """Write a run as a folder of a store that is either whole or not there, and return the run with its path.
 
-    The folder holds run.json (request, versions, cost), history.csv, and as safetensors: embeddings, weights, tensors
-    (details, projections and the contrast) and, where there are any, snapshots; watched.csv what was measured on the
-    way; names.json holds what the items are
-    called. Where the same run is stored already (another process was first), that one stays, or with `replace` makes
-    room.
+    The folder holds run.json (request, versions, cost, and the SHA-256 of every file), history.csv, and as safetensors:
+    embeddings, weights, tensors (details, projections and the contrast) and, where there are any, snapshots;
+    watched.csv what was measured on the way; names.json holds what the items are called. Where the same run is stored
+    already (another process was first), that one stays, or with `replace` makes room once this one is whole.
+
+    Args:
+        store: as for `fit`.
+
+    Raises:
+        UserError: the run was interrupted. OSError: the folder can't be written; nothing is left there then.
     """
+    if not run.complete:
+        raise UserError(f"this training was interrupted after {run.epochs} epochs; the same fit goes on and stores it")
+    request = run.method, run.config, run.seed, run.graph_hash, run.device, run.stop
+    path = folder(store, run.method, run.graph, run_key := key(*request))
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    draft.mkdir()
-    facts = {name: getattr(run, name) for name in _FACTS}
+    facts = {name: getattr(run, name) for name in _FACTS} | {"key": run_key}
     facts |= {"preset": run.asked.name, "changed": run.asked.changed, "config": run.config.flat(), "epochs": run.epochs}
     facts["code_version"] = code_version(run.method, run.config, run.stop)
     tensors = {f"details.{name}": tensor for name, tensor in run.details.items()}
@@ -62,8 +68,9 @@ def save(run: Run, path: Path, replace: bool = False) -> Run:
         facts["contrast"], held = _split_contrast(run.contrast)
         tensors |= held
     by_item = run.embeddings if isinstance(run.embeddings, dict) else {"": run.embeddings}
+    draft = atomic.draft_of(path)
     try:
-        (draft / "run.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        draft.mkdir()
         run.history.to_csv(draft / "history.csv")
         run.watched.to_csv(draft / "watched.csv")
         _write(draft / "embeddings.safetensors", {f"embeddings.{k}".rstrip("."): v for k, v in by_item.items()})
@@ -73,16 +80,15 @@ def save(run: Run, path: Path, replace: bool = False) -> Run:
             named = {"items": run.names, "columns": run.columns}
             (draft / "names.json").write_text(json.dumps(named), encoding="utf-8")
         if run.snapshots:
-            _write_snapshots(draft, run.snapshots)
-        if replace and path.exists():
-            shutil.rmtree(path.rename(draft.with_name(f"{draft.name}.old")))
-        try:
-            draft.rename(path)
-        except OSError:
-            if not (path / "run.json").exists():
-                raise
+            kept = {str(epoch): embeddings for epoch, embeddings in run.snapshots.items()}
+            _write(draft / "snapshots.safetensors", kept)
+        for file in draft.iterdir():  # the library of the tensors leaves its files to their owner alone
+            file.chmod(draft.stat().st_mode & 0o666)
+        facts[FILES] = {file.name: [file.stat().st_size, atomic.checksum(file)] for file in sorted(draft.iterdir())}
+        (draft / FACTS).write_text(json.dumps(atomic.sealed(facts), indent=1), encoding="utf-8")
+        stored.stand(draft, path, replace)
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        atomic.remove(draft)
     return dataclasses.replace(run, path=path)
 
 
@@ -94,33 +100,23 @@ def _write(file: Path, tensors: Mapping[str, Tensor]) -> None:
         tensor = alone(tensor.detach().cpu().contiguous())
         own[name] = tensor.clone() if tensor.data_ptr() in taken else tensor
         taken.add(tensor.data_ptr())
-    save_file(own, file)
-
-
-def _write_snapshots(folder: Path, snapshots: dict[int, Tensor]) -> None:
-    draft = folder / f".snapshots.{uuid.uuid4().hex[:8]}"
-    _write(draft, {str(epoch): embeddings for epoch, embeddings in snapshots.items()})
-    draft.replace(folder / "snapshots.safetensors")
-
-
-def add_snapshots(path: Path, snapshots: dict[int, Tensor], watched: pd.DataFrame) -> Run:
-    """Keep embeddings [nodes, dim] by epoch, and what was measured of them, with a stored run, and return it so."""
-    _write_snapshots(path, snapshots)
-    draft = path / f".watched.{uuid.uuid4().hex[:8]}"
-    watched.to_csv(draft)
-    draft.replace(path / "watched.csv")
-    return load(path)
+    try:
+        save_file(own, file)
+    except SafetensorError as error:  # the library's own word for what the disk says
+        raise OSError(str(error)) from None
 
 
 def load(path: str | Path) -> Run:
-    """Load a stored run; a UserError says what is missing or damaged."""
+    """Load a stored run; a UserError says what is missing or damaged, and nothing damaged is loaded."""
     path = Path(path)
+    if not path.is_dir():
+        raise UserError(f"{path} is not a stored run; `workbench runs` lists them")
 
     def optional(part: str) -> dict[str, Tensor]:
         return load_file(path / part) if (path / part).exists() else {}
 
     try:
-        facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        facts = stored.read(path)
         config = METHODS.get(facts["method"]).Config.from_flat(_config(facts))
         tensors = load_file(path / "tensors.safetensors")
         embeddings = load_file(path / "embeddings.safetensors")
@@ -135,14 +131,15 @@ def load(path: str | Path) -> Run:
         plain = {name: facts[name] for name in _FACTS if name in facts}
         preset = asked(facts)
         contrast = _join_contrast(facts["contrast"], tensors) if facts.get("contrast") else None
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{path} is not a stored run: {error.filename} is missing; `workbench runs` lists them"
-        ) from None
+        if len(history) != facts["epochs"]:
+            raise Damaged(f"history.csv has {len(history)} epochs of {facts['epochs']}")
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         if isinstance(error, UserError) and error.fields.get("kind") == "method":
             raise
-        raise UserError(f"the stored run {path} is damaged ({error}); delete the folder and train again") from None
+        what = f"no {error} in it" if isinstance(error, KeyError) else str(error)
+        raise UserError(
+            f"the stored run {path} is damaged: {what}; the same fit sets it aside and trains again", kind="damaged"
+        ) from None
     projections = sorted(name for name in tensors if name.startswith("projections."))
     return Run(
         **plain,
@@ -159,6 +156,7 @@ def load(path: str | Path) -> Run:
         watched=pd.DataFrame() if watched is None else watched,
         weights=weights,
         path=path,
+        checksums=FILES in facts,
     )
 
 
@@ -173,7 +171,8 @@ def find(word: str, store: str | Path | None = None) -> Path:
     """Find a stored run by its folder, the start of its key, or METHOD/GRAPH for the latest that was trained."""
     if (Path(word) / "run.json").exists():
         return Path(word)
-    paths = folders(store)
+    stored.tidy(store)
+    paths = [path for path in folders(store) if stored.ASIDE not in path.name]
     if "/" in word:
         method, graph = word.split("/", 1)
         latest = [path for path in paths if path.name.startswith(f"{method}_{graph}_")]
@@ -223,4 +222,4 @@ def _join_contrast(plain: dict[str, Any], tensors: dict[str, Tensor]) -> Contras
     return Contrast(**values)
 
 
-__all__ = ["Run", "add_snapshots", "find", "folder", "key", "load", "root", "save", "table"]
+__all__ = ["Run", "find", "folder", "key", "load", "root", "save", "table"]
