@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import plotly.io as pio
 import pytest
@@ -190,9 +191,11 @@ def every_figure(graph: Data, name: str, other: str) -> dict[str, go.Figure]:
     return rule_figures | {
         "agreement_chart": plots.agreement_chart(both),
         "agreement_maps": pair[0],
+        "assignment_sharpness": plots.assignment_sharpness({name: {20: torch.rand(40, 5), 70: torch.rand(40, 5)}}),
         "audit_chart": plots.audit_chart(audits),
         "budget_chart": plots.budget_chart(read("negatives"), load("negatives"), "cora"),
         "claims_chart": plots.claims_chart(decided),
+        "cluster_confusion": plots.cluster_confusion(graph.y, torch.arange(40) % 5, graph.class_names),
         "confusion_change": plots.confusion_change(both),
         "cost_chart": plots.cost_chart(comparison().replace("grace", name)),
         "difference_chart": plots.difference_chart(differences(read("placebo"), load("placebo"))),
@@ -215,6 +218,9 @@ def every_figure(graph: Data, name: str, other: str) -> dict[str, go.Figure]:
         "rule_scores": plots.rule_scores(graph, {"ntsc": score, name: -score}),
         "rule_strata": plots.rule_strata(strata.label_tables(reading.values, graph)),
         "rule_values": plots.rule_values(reading, 5),
+        "score_curves": plots.score_curves(
+            pd.DataFrame({name: [5.0, 4.0], other: [3.0, 9.0]}, pd.Index([0, 9], name="epoch")), "a title", best=True
+        ),
         "side_by_side": plots.side_by_side(pair, other),
         "stars": plots.stars(details, graph),
         "views": plots.views(graph, {name: every_third}),

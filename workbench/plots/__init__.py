@@ -1,6 +1,7 @@
 """Pure functions from data to plotly figures, all in one look."""
 
 from workbench.plots.agreement import agreement_chart, agreement_maps, confusion_change, side_by_side
+from workbench.plots.clusters import assignment_sharpness, cluster_confusion, score_curves
 from workbench.plots.contrast import pulled_and_pushed
 from workbench.plots.cost import cost_chart, gains_chart
 from workbench.plots.losses import loss_curves
@@ -18,9 +19,11 @@ __all__ = [
     "CONFIG",
     "agreement_chart",
     "agreement_maps",
+    "assignment_sharpness",
     "audit_chart",
     "budget_chart",
     "claims_chart",
+    "cluster_confusion",
     "confusion_change",
     "cost_chart",
     "dark",
@@ -43,6 +46,7 @@ __all__ = [
     "rule_strata",
     "rule_values",
     "save",
+    "score_curves",
     "side_by_side",
     "star_table",
     "stars",

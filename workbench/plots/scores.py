@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from workbench.errors import UserError, unknown
 from workbench.evaluation import mean_interval, protocols
+from workbench.evaluation.splits import CLUSTERED
 from workbench.plots import style
 from workbench.studies import results
 from workbench.studies.families import chosen_negatives
@@ -43,10 +44,12 @@ def results_chart(table: pd.DataFrame) -> go.Figure:
     check(table, COMPARED, "results_chart draws what compare() returned")
     protocol, solver = asked_by(table, "results_chart")
     flaw = protocols.get(protocol).flawed
-    subtitle = "thin bar: standard deviation over the splits"
+    clustered = protocols.get(protocol).probe in CLUSTERED
+    subtitle = f"thin bar: standard deviation over the {'starts of k-means' if clustered else 'splits'}"
     if (table["training seeds"] > 1).any():
         subtitle += "; thick bar: over the training seeds"
-    fig = style.figure("Accuracy of a probe on frozen embeddings", subtitle + (f"<br>FLAWED: {flaw}" if flaw else ""))
+    title = f"Accuracy of {'clusters' if clustered else 'a probe on frozen embeddings'}"
+    fig = style.figure(title, subtitle + (f"<br>FLAWED: {flaw}" if flaw else ""))
     table = table.assign(name=table["name"].map(style.plain))
     colours = cycle(style.COLOURS)
     for row in table.to_dict("records"):
