@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from workbench.datasets.files.columns import Table, as_tensor, classes
 from workbench.datasets.files.edges import Found, joined
 from workbench.datasets.files.formats import FRAMES
+from workbench.datasets.files.node_table import Table, as_tensor, classes
 from workbench.datasets.files.report import Report
 from workbench.datasets.files.tables import TABLES, Reading, ending, is_table, numbers, plain, read_table
 from workbench.datasets.nodes import check
