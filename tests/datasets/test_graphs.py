@@ -585,11 +585,11 @@ def test_the_hash_sees_each_change_and_no_layout():
     wanted = content_hash(graph)
     assert content_hash(small(x=graph.x.to_sparse())) == content_hash(small(x=graph.x.to_sparse_csr())) == wanted
     assert content_hash(small(name="else", train_mask=torch.ones(4, dtype=torch.bool))) == wanted
+    assert content_hash(small(x=graph.x.double(), y=graph.y[:, None])) == wanted, "computed in the same types"
     changed = [
         small(x=graph.x + 1e-6 * torch.eye(4, 2)),
         small(x=graph.x[:, [1, 0]]),
         small(x=graph.x.reshape(2, 4)),
-        small(x=graph.x.double()),
         small(edge_index=graph.edge_index[:, 1:]),
         small(y=1 - graph.y),
         small(y=None),
@@ -610,13 +610,13 @@ def test_the_hash_sees_each_change_and_no_layout():
         (dict(edge_index=torch.zeros(3, 2).long()), r"shape \[2, edges\]"),
         (dict(edge_index=torch.zeros(2, 2)), "int64, not torch.float32"),
         (dict(y=torch.tensor([0, 1])), r"one number per node \(4\), not shape \[2\]"),
-        (dict(y=torch.tensor([0, 1, -1, 0])), "node 2 has the negative label -1"),
+        (dict(y=torch.tensor([0, 1, -2, 0])), "node 2 has the negative label -2"),
         (dict(y=torch.tensor([0.0, 1, 1, 0])), "int64, not torch.float32"),
         (dict(train_mask=torch.ones(3, dtype=torch.bool)), "train_mask must be boolean with one row per node"),
         (dict(test_mask=torch.ones(4)), "test_mask must be boolean"),
         (dict(node_names=["a"]), "node_names has 1 names for 4"),
         (dict(class_names=["only"]), "class_names has 1 names, but the labels go up to 1"),
-        (dict(y=torch.tensor([0, 1, -1, 0]), node_names=list("abcd")), r"node 2 \('c'\) has the negative label"),
+        (dict(y=torch.tensor([0, 1, -2, 0]), node_names=list("abcd")), r"node 2 \('c'\) has the negative label"),
     ],
 )
 def test_what_cannot_be_trained_on_is_named(changes, sentence):
@@ -759,7 +759,7 @@ def test_mistakes_in_a_graph_of_ones_own_are_named(files, options, sentence, tmp
         (3, {}, "int is no data that a method learns on, and nothing that load_graph takes"),
         ("folder/graph.xyz", {}, "ends in one of .csv"),
         (Data(x=torch.eye(2)), {}, "no edge_index, only x"),
-        (small(y=torch.tensor([0, 1, -1, 0])), {}, "negative label"),
+        (small(y=torch.tensor([0, 1, -2, 0])), {}, "negative label"),
     ],
 )
 def test_mistakes_in_a_graph_in_memory_are_named(source, options, sentence):

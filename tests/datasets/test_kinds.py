@@ -175,7 +175,10 @@ def test_a_kind_that_a_method_does_not_learn_on_is_told_with_those_that_do(kind:
             [*graph_sets(), Data(x=torch.eye(2), edge_index=torch.zeros(2, 0, dtype=torch.long))],
             r"graph 2.*\[nodes, 3\]",
         ),
-        ([Data(x=torch.eye(2), edge_index=torch.tensor([[0], [2]]))], r"graph 0 joins a node that it doesn't have"),
+        (
+            [Data(x=torch.eye(2), edge_index=torch.tensor([[0], [2]]))],
+            r"edge 0 of graph 0 joins \[0, 2\], but nodes are numbered 0 to 1",
+        ),
         (as_users_and_items(3, 2, torch.tensor([[0], [2]])), "edge_index names items outside 0 to 1"),
         (as_users_and_items(3, 2, torch.tensor([[0], [1]]), torch.tensor([[3], [0]])), "held-out edges names users"),
         (texts().update({"text": ["one"]}), r"one text a node \(4\)"),

@@ -1,10 +1,13 @@
 """Users and items with interactions between them, some of which are held out to be predicted."""
 
+import copy
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from workbench.datasets.door import whole
 from workbench.datasets.kinds import KINDS, Contents, Kind, alone
 from workbench.errors import UserError
 
@@ -32,13 +35,23 @@ class Bipartite(Kind):
         ends = [(source, target) for source, _, target in data.edge_types]
         return all(source != target for source, target in ends) and 1 <= len(ends) == len(set(ends))
 
+    def cast(self, data: HeteroData, notes: list[str]) -> HeteroData:
+        """Return the interactions as int64."""
+        store = data[data.edge_types[0]]
+        cast = {key: whole(store[key], key, notes) for key in ("edge_index", *HELD_OUT) if store.get(key) is not None}
+        changed = {key: value for key, value in cast.items() if value is not store[key]}
+        if changed:
+            data = copy.copy(data)
+            data[data.edge_types[0]].update(changed)
+        return data
+
     def check(self, data: HeteroData) -> None:
         """Raise a UserError where interactions are missing or name a user or item that isn't there."""
         for key, pairs in (("edge_index", interactions(data)), ("held-out edges", held_out(data))):
             if pairs is None and key != "edge_index":
                 continue
-            if pairs is None or pairs.dim() != 2 or len(pairs) != 2:
-                raise UserError(f"{key} of users and items must be a tensor of shape [2, interactions]")
+            if not isinstance(pairs, Tensor) or pairs.dim() != 2 or len(pairs) != 2 or pairs.dtype != torch.long:
+                raise UserError(f"{key} of users and items must be an int64 tensor of shape [2, interactions]")
             for ends, count, words in zip(pairs, _counts(data), ("users", "items"), strict=True):
                 if ((ends < 0) | (ends >= count)).any():
                     raise UserError(f"{key} names {words} outside 0 to {count - 1}; set num_nodes of both node types")

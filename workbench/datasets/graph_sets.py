@@ -1,5 +1,6 @@
 """A set of graphs, each of which is embedded as a whole."""
 
+import copy
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,6 +9,7 @@ from torch import Tensor
 from torch_geometric.data import Data, Dataset
 from torch_geometric.utils import degree, one_hot
 
+from workbench.datasets.door import check_edges, numbers, whole
 from workbench.datasets.kinds import KINDS, Contents, Kind, only
 from workbench.errors import UserError
 
@@ -37,19 +39,41 @@ class GraphSets(Kind):
             return len(data) > 0 and isinstance(data[0], Data)
         return isinstance(data, list | tuple) and len(data) > 0 and all(isinstance(graph, Data) for graph in data)
 
+    def cast(self, data: Any, notes: list[str]) -> Any:
+        """Return the set with attributes as float32 and edges as int64."""
+        cast, told = [], list[str]()
+        for number, graph in enumerate(data):
+            said: list[str] = []
+            values = {
+                "x": numbers(graph.get("x"), f"attributes (x) of graph {number}", said),
+                "edge_index": whole(graph.get("edge_index"), f"edge_index of graph {number}", said),
+            }
+            changed = {key: value for key, value in values.items() if value is not graph.get(key)}
+            cast.append(copy.copy(graph).update(changed) if changed else graph)
+            told = told or said
+        notes += told
+        return GraphSet(cast, getattr(data, "name", None)) if told else data
+
     def check(self, data: Any) -> None:
         """Raise a UserError for the first graph that lacks attributes or edges, or has others than the first."""
         for number, graph in enumerate(data):
             for key, words in (("x", "attributes (x)"), ("edge_index", "edges (edge_index)")):
                 if graph.get(key) is None:
                     raise UserError(f"graph {number} has no {words}; load the set with load_graph, which adds degrees")
+            x = graph.x
+            if not isinstance(x, Tensor):
+                raise UserError(f"the attributes x of graph {number} must be a tensor, not {type(x).__name__}")
             if graph.x.dim() != 2 or graph.x.size(1) != data[0].x.size(1) or not graph.x.is_floating_point():
                 raise UserError(
                     f"the attributes x of graph {number} must be floating-point numbers [nodes, {data[0].x.size(-1)}] "
                     f"as those of graph 0, not {graph.x.dtype} {list(graph.x.shape)}"
                 )
-            if ((graph.edge_index < 0) | (graph.edge_index >= len(graph.x))).any():
-                raise UserError(f"an edge of graph {number} joins a node that it doesn't have ({len(graph.x)} nodes)")
+            if not torch.isfinite(x).all():
+                node, column = (~torch.isfinite(x)).nonzero()[0].tolist()
+                raise UserError(
+                    f"graph {number}: the attributes of node {node} hold {x[node, column]} in column {column}"
+                )
+            check_edges(graph.edge_index, len(x), f"edge_index of graph {number}")
 
     def inputs(self, data: Any) -> GraphSet:
         """Return each graph's attributes and edges alone."""
@@ -74,7 +98,13 @@ class GraphSets(Kind):
 
     def labels(self, data: Any) -> Tensor | None:
         """Return the class of each graph."""
-        return None if any(graph.get("y") is None for graph in data) else torch.cat([graph.y for graph in data])
+        classes = [graph.get("y") for graph in data]
+        if any(y is None for y in classes):
+            return None
+        for number, y in enumerate(classes):
+            if not isinstance(y, Tensor) or y.numel() != 1:
+                raise UserError(f"the class (y) of graph {number} must be a tensor of one number")
+        return torch.cat([y.reshape(1) for y in classes])
 
 
 def with_attributes(graphs: GraphSet) -> GraphSet:

@@ -35,6 +35,10 @@ class Kind:
         """Return whether data are of this kind, by their type and keys; they may still be faulty."""
         raise NotImplementedError
 
+    def cast(self, data: Any, notes: list[str]) -> Any:
+        """Return data in the types that are computed with, a shallow copy where they differ; `notes` gets what does."""
+        return data
+
     def check(self, data: Any) -> None:
         """Raise a UserError that names the first thing which keeps such data from being learned on."""
 
@@ -60,7 +64,7 @@ class Kind:
 
     def content_hash(self, data: Any) -> str:
         """Return the hash of what decides training and evaluation; computed anew only where a tensor has changed."""
-        contents = self.contents(data)
+        contents = self.contents(self.cast(data, []))
         if any(isinstance(value, Tensor) and value.is_inference() for value in contents.values()):
             return self.digest(contents)  # these keep no count of changes
         state = (self.name, *((name, _state(value)) for name, value in contents.items()))
@@ -98,9 +102,13 @@ class Kind:
 def kind_of(data: Any) -> Kind:
     """Return the kind of data; a UserError where they are of no kind that is known."""
     kinds = [KINDS.get(name)() for name in KINDS.names()]
-    for kind in kinds:
-        if kind.recognises(data):
-            return kind
+    try:
+        for kind in kinds:
+            if kind.recognises(data):
+                return kind
+    except RuntimeError:  # PyG's, of a Data that was pickled before it had stores
+        made = f"this {type(data).__name__} was made by an older version of torch_geometric"
+        raise UserError(f"{made}; make a new one of its tensors, Data(x=..., edge_index=..., y=...)") from None
     if isinstance(data, str | os.PathLike):
         raise UserError(f"{str(data)!r} names data; load them first, load_graph({str(data)!r})", kind="kind of data")
     known = "; ".join(f"{kind.name}: {kind.words}" for kind in kinds)

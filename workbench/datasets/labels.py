@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data
 
+from workbench.datasets.door import classes
 from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
 
@@ -54,15 +55,18 @@ def labels_of(graph: Any) -> NDArray[np.int64]:
     y = kind_of(graph).labels(graph)
     if y is None:
         raise UserError(f"{name_of(graph)} has no labels (y), which every evaluation by classes needs")
+    called = f"labels (y) of {name_of(graph)}"
     if several_labels(graph):
         raise UserError(
-            f"labels (y) of {name_of(graph)} are several an item, {list(y.shape)}, where one class is asked for; "
+            f"{called} are several an item, {list(y.shape)}, where one class is asked for; "
             f"protocol {kind_of(graph).several!r} scores several"
         )
-    labels, called = np.asarray(y.cpu()).reshape(-1), f"labels (y) of {name_of(graph)}"
     items, count = next(iter(kind_of(graph).sizes(graph).items()))
+    # What can be read as one class an item is read so; the notes are for who hands the data in.
+    y = classes(y, count, [])
+    labels = np.asarray(y.cpu()).reshape(-1) if isinstance(y, Tensor) else np.empty(0)
     if labels.size != count or not np.issubdtype(labels.dtype, np.integer):
-        shape = f"{y.dtype} {list(y.shape)}"
+        shape = f"{y.dtype} {list(y.shape)}" if isinstance(y, Tensor) else type(y).__name__
         raise UserError(f"{called} must be one whole number per {items[:-1]} [{count}], not {shape}")
     if np.unique(labels[labels >= 0]).size < 2:
         raise UserError(f"{called} hold fewer than two classes, so there is nothing to tell apart")

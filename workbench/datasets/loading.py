@@ -12,6 +12,7 @@ from torch_geometric.data import Data, HeteroData
 from torch_geometric.utils import coalesce, to_undirected
 
 from workbench.datasets.attributes import Attributes, AttributesOnDisk, blocks, in_memory, is_sparse, unit_sums
+from workbench.datasets.door import admitted, as_computed
 from workbench.datasets.files.named import load_files
 from workbench.datasets.files.own import (
     SUFFIXES,
@@ -145,7 +146,8 @@ def _fetch(
     elif sp.issparse(source):
         data, name = from_matrix(source, features, labels, directed, reading, report), "matrix"
     elif isinstance(source, Data):
-        data, name = from_data(source, features, labels, report, directed), str(source.get("name") or "data")
+        given = as_computed(source)[1]
+        data, name = from_data(given, features, labels, report, directed), str(source.get("name") or "data")
     elif isinstance(source, str | os.PathLike):
         path = Path(source).expanduser()
         report.source = clipped(path.name)
@@ -157,9 +159,8 @@ def _fetch(
             data = read_file(path, features, labels, directed, reading, report)
             name = path.name[: -len("".join(path.suffixes[-2:]))] if path.suffix == ".gz" else path.stem
     else:
-        kind = kind_of(source)
-        data = with_attributes(GraphSet(graph.clone() for graph in source)) if kind.name == "graph-sets" else source
-        kind.check(data)
+        graphs = kind_of(source).name == "graph-sets"
+        data = admitted(with_attributes(GraphSet(graph.clone() for graph in source)) if graphs else source)[1]
         return data, str(getattr(source, "name", None) or "data")
     report.source = report.source or f"graph {clipped(name)!r}"
     data.report = report

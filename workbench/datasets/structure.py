@@ -7,12 +7,19 @@ from scipy.sparse.csgraph import dijkstra
 from torch_geometric.data import Data
 from torch_geometric.utils import to_scipy_sparse_matrix
 
+from workbench.datasets.door import check_edges
+
 Positions = NDArray[np.int64]
 _BLOCK = 1 << 23  # numbers looked at in one go: 64 MiB
 
 
 def adjacency(graph: Data) -> sp.csr_matrix:
-    """Return the unweighted adjacency without self-loops, symmetric, 0/1 [nodes, nodes]."""
+    """Return the unweighted adjacency without self-loops, symmetric, 0/1 [nodes, nodes].
+
+    Raises:
+        UserError: an edge that joins no two nodes of the graph.
+    """
+    check_edges(graph.edge_index, int(graph.num_nodes or 0))
     a = to_scipy_sparse_matrix(graph.edge_index.cpu(), num_nodes=graph.num_nodes).tocsr()
     a = a.maximum(a.T)
     a.setdiag(0)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.datasets.door import as_computed
 from workbench.datasets.kinds import kind_of
 from workbench.datasets.labels import several_labels
 from workbench.errors import UserError
@@ -51,6 +52,7 @@ def compare(
         Nothing is rounded; `format` makes the table for a reader.
     """
     compared = [runs] if hasattr(runs, "embeddings") else list(runs)
+    data = as_computed(data)[1]
     for run in compared:
         check_same(run, data)
     options: dict[str, Any] = {"splits": splits, "seed": seed, "solver": solver, "steps": steps, "progress": progress}

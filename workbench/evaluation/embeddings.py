@@ -1,5 +1,6 @@
 """What is scored: the embeddings of a run, or a bare matrix, and labels, checked against the data they belong to."""
 
+import warnings
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -91,6 +92,15 @@ def by_item(run_or_embeddings: Embeddings, data: Any) -> Any:
     if not isinstance(x, dict) or set(x) != set(kind.items):
         raise UserError(f"embeddings of {kind.words} are one matrix by each of the names {', '.join(kind.items)}")
     return {name: _matrix(x[name], count, name, data) for name, count in kind.sizes(data).items()}
+
+
+def told_labels(data: Any) -> Nodes:
+    """Return the class of each item [items], below 0 for none, and warn that those are left out of scores."""
+    labels = labels_of(data)
+    if unlabelled := int((labels < 0).sum()):
+        without = f"{unlabelled:,} of {len(labels):,} {kind_of(data).items[0]} have no label (below 0)"
+        warnings.warn(f"{without} and are left out of the scores", stacklevel=3)
+    return labels
 
 
 def compact_labels(graph: Any) -> tuple[Nodes, int]:

@@ -12,11 +12,12 @@ from sklearn.metrics import f1_score
 from sklearn.preprocessing import normalize
 from tqdm.auto import tqdm
 
-from workbench.datasets.kinds import content_hash, kind_of
+from workbench.datasets.door import as_computed
+from workbench.datasets.kinds import content_hash
 from workbench.datasets.labels import label_sets, several_labels
 from workbench.errors import UserError, unknown
 from workbench.evaluation import cache, clusters, probes, protocols, ranking, several
-from workbench.evaluation.embeddings import Embeddings, Features, by_item, compact_labels, labels_of, looked_at
+from workbench.evaluation.embeddings import Embeddings, Features, by_item, compact_labels, looked_at, told_labels
 from workbench.evaluation.splits import CLUSTERED, Protocol, Split, public_splits
 from workbench.evaluation.statistics import Measure
 from workbench.randomness import Randomness
@@ -156,14 +157,15 @@ def evaluate(
         UserError: unknown protocol or solver, an option the protocol lacks, data that it cannot be used on, data that
             are not the run's, or a run without the embeddings on the way, or the clusters, that the protocol looks at.
     """
-    rules = protocols.of(kind_of(data), protocol, several_labels(data))
+    kind, data = as_computed(data)
+    rules = protocols.of(kind, protocol, several_labels(data))
     solver, steps = _options(rules, solver, steps)
     normalise = rules.normalise if normalise is None else normalise
     x: Any
     if rules.probe == "ranking":
         x, against = by_item(run_or_embeddings, data), content_hash(data)
     else:
-        labels: Any = label_sets(data) if rules.several else labels_of(data)
+        labels: Any = label_sets(data) if rules.several else told_labels(data)
         parts = rules.splits(data, splits, seed)
         arrays = [part for split in parts for part in vars(split).values() if part is not None]
         x, against = looked_at(run_or_embeddings, data, rules), cache.digest(labels, *arrays)
@@ -186,8 +188,7 @@ def evaluate(
         seconds = time.perf_counter() - began
         return Scores(measures, per_split, rules.name, solver, steps, normalise, seed, rules.flawed, seconds)
 
-    path = getattr(run_or_embeddings, "path", None)
-    if path is None:
+    if (path := getattr(run_or_embeddings, "path", None)) is None:
         return compute()
     asked = {"version": VERSION, "protocol": rules.name, "splits": splits, "seed": seed, "solver": solver}
     asked |= {"steps": steps, "normalise": normalise, "labels_and_splits": against}

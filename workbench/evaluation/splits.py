@@ -95,8 +95,8 @@ class Protocol:
         for number in range(min(count, FOLDS) if self.folds else count):
             stream = Randomness(seed).integer(f"split {0 if self.folds else number}")
             parts.append(self.splitter(graph, number, np.random.default_rng(stream)))
-            if self.probe not in CLUSTERED:
-                _check(self.name, graph, parts[-1])
+            if self.probe not in CLUSTERED:  # which have a test part alone
+                _check(self.name, graph, parts[-1], None if self.drawn else number)
         return parts
 
     def refusal(self, graph: Any) -> UserError | None:
@@ -116,6 +116,14 @@ def public_splits(graph: Any) -> int:
             f"a published split needs its masks and {datasets.name_of(graph)} has no "
             f"{' and no '.join(missing)}; use 'random-10-10-80', which draws its own splits"
         )
+    from workbench.datasets.nodes import check_mask
+
+    for name in MASKS:
+        check_mask(graph[name], name, len(datasets.labels_of(graph)))
+    columns = {graph[name].size(1) for name in MASKS if graph[name].dim() == 2}
+    if len(columns) > 1 or 0 in columns:
+        shapes = ", ".join(f"{name} {list(graph[name].shape)}" for name in MASKS)
+        raise UserError(f"masks [nodes, splits] of a published split have as many columns each, not {shapes}")
     return min((graph[name].size(1) for name in MASKS if graph[name].dim() == 2), default=1)
 
 
@@ -124,8 +132,10 @@ def shuffled(graph: Any, draw: np.random.Generator) -> Nodes:
     return draw.permutation(np.flatnonzero(datasets.labelled(graph)))
 
 
-def _check(name: str, graph: Any, split: Split) -> None:
+def _check(name: str, graph: Any, split: Split, column: int | None = None) -> None:
     called, parts = datasets.name_of(graph), [split.train, split.validation, split.test]
+    if column is not None and any(graph[mask].dim() == 2 for mask in MASKS):
+        called = f"{called}, in column {column} of its masks"
     for part, nodes in zip(("training", "validation", "test"), parts, strict=True):
         if nodes is not None and nodes.size == 0:
             raise UserError(f"protocol {name!r} finds no labelled node in the {part} part of {called}")

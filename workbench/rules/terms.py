@@ -13,6 +13,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import remove_self_loops
 
 from workbench.datasets.attributes import blocks, entries, few, in_memory, is_sparse, to_scipy
+from workbench.datasets.door import check_edges, whole
 from workbench.errors import UserError, nearest
 from workbench.rules.published import principal_components
 
@@ -42,10 +43,11 @@ class Terms:
     """
 
     def __init__(self, graph: Data):
-        if getattr(graph, "edge_index", None) is None or graph.num_nodes is None:
+        if not isinstance(graph, Data) or graph.get("edge_index") is None or graph.num_nodes is None:
             raise UserError("a rule needs edges (edge_index) and the number of nodes; load the graph with load_graph")
         self.graph, self.nodes = graph, int(graph.num_nodes)
-        self.edge_index: Tensor = graph.edge_index
+        self.edge_index: Tensor = whole(graph.edge_index, "edge_index", [])
+        check_edges(self.edge_index, self.nodes)
         self._kept: dict[tuple[object, ...], Tensor] = {}
         self._finite = False  # whether the attributes are known to be
 

@@ -14,9 +14,10 @@ from torch import nn
 
 from workbench import atomic
 from workbench.datasets.attributes import rescale
-from workbench.datasets.kinds import KINDS, Kind, kind_of
+from workbench.datasets.door import admitted
+from workbench.datasets.kinds import Kind, kind_of
 from workbench.errors import Collapse, UserError
-from workbench.methods import METHODS, Method, names
+from workbench.methods import METHODS, Method
 from workbench.methods.presets import changes, configure
 from workbench.randomness import Randomness
 from workbench.training import store as runs
@@ -24,8 +25,10 @@ from workbench.training import stored, watch
 from workbench.training.code_version import versions
 from workbench.training.loop import Progress, Trainer, deferred_interrupt, missing, moments_of, weights_of
 from workbench.training.machine import describe, device_of, peak_memory
-from workbench.training.memory import refuse_if_too_large, refuse_whole
+from workbench.training.memory import refuse_if_too_large, refuse_kind, refuse_whole
 from workbench.training.run import MOMENTS, Run
+
+LONGEST = 60  # signs of a graph's name that a run's folder is called by; a file system takes 255 bytes
 
 
 def fit(
@@ -83,16 +86,15 @@ def fit(
         UserError: an unknown name, a parameter that doesn't fit, a graph the method can't use, a store that can't be
             written, or, on the CPU, a graph that would take more memory than there is.
     """
-    kind = kind_of(data)
-    _check(method, kind, seed, snapshots)
-    kind.check(data)
+    _check(method, kind_of(data), seed, snapshots)
+    kind, data = admitted(data)
     watch.check(stop, data)
     name = str(getattr(data, "name", None) or "graph")
     preset, config = configure(method, preset, name, overrides)
     refuse_whole(method, config, data)
     target = device_of(device)
     graph_hash = kind.content_hash(data)
-    path = runs.folder(store, method, name, runs.key(method, config, seed, graph_hash, str(target), stop))
+    path = runs.folder(store, method, name[:LONGEST], runs.key(method, config, seed, graph_hash, str(target), stop))
     moments = moments_of(config.epochs, snapshots)
     known = None if fresh else _known(path)
     if known is not None and not missing(moments, known.snapshots, known.epochs):
@@ -243,11 +245,7 @@ def _check(method: str, kind: Kind, seed: int, snapshots: int) -> None:
         raise UserError(f"seed is {seed!r}; it must be a whole number, 0 or above", parameter="seed")
     if not isinstance(snapshots, int) or isinstance(snapshots, bool) or snapshots < 0 or snapshots == 1:
         raise UserError(f"snapshots is {snapshots!r}; it must be 0, or 2 or more for the first embedding and the last")
-    if kind.name not in METHODS.get(method).kinds:
-        others = names(kind.name)
-        rather = f"methods for it: {', '.join(others)}" if others else "no method here learns on it yet"
-        wanted = " or ".join(KINDS.get(name).words for name in METHODS.get(method).kinds)
-        raise UserError(f"method {method!r} learns on {wanted}; this is {kind.words}; {rather}", kind="kind of data")
+    refuse_kind(method, kind)
 
 
 def _check_normalised(model: Method, method: str, sizes: Mapping[str, int]) -> None:

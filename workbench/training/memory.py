@@ -3,9 +3,10 @@
 from typing import Any, NamedTuple
 
 from workbench.datasets.attributes import AttributesOnDisk
-from workbench.datasets.kinds import Kind, kind_of
+from workbench.datasets.door import admitted
+from workbench.datasets.kinds import KINDS, Kind, kind_of
 from workbench.errors import UserError
-from workbench.methods import METHODS, Config, configure
+from workbench.methods import METHODS, Config, configure, names
 from workbench.training.machine import available_mib
 
 BATCH = 1024  # what a sentence names for an example
@@ -27,8 +28,9 @@ class Forecast(NamedTuple):
 
 def forecast(method: str, data: Any, preset: str | None = None, **overrides: Any) -> Forecast:
     """Predict the peak memory of a fit on a CPU by the method's formula, `Method.memory`; arguments as for `fit`."""
-    kind, name = kind_of(data), str(getattr(data, "name", None) or "graph")
-    kind.check(data)
+    refuse_kind(method, kind_of(data))
+    kind, data = admitted(data)
+    name = str(getattr(data, "name", None) or "graph")
     preset, config = configure(method, preset, name, overrides)
     return Forecast(method, name, preset, expected_mib(method, config, kind, data), available_mib())
 
@@ -43,6 +45,15 @@ def expected_mib(method: str, config: Config, kind: Kind, data: Any) -> float:
     if dense:
         sizes["nonzeros"] = dense
     return (METHODS.get(method).peak(config, sizes) + 4 * dense) / 2**20
+
+
+def refuse_kind(method: str, kind: Kind) -> None:
+    """Raise a UserError where a method doesn't learn on a kind of data; it names those that do."""
+    if kind.name not in METHODS.get(method).kinds:
+        others = names(kind.name)
+        rather = f"methods for it: {', '.join(others)}" if others else "no method here learns on it yet"
+        wanted = " or ".join(KINDS.get(name).words for name in METHODS.get(method).kinds)
+        raise UserError(f"method {method!r} learns on {wanted}; this is {kind.words}; {rather}", kind="kind of data")
 
 
 def refuse_if_too_large(method: str, config: Config, kind: Kind, data: Any) -> None:

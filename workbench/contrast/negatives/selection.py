@@ -17,6 +17,7 @@ from workbench.config import check_options
 from workbench.contrast.negatives import registry
 from workbench.contrast.negatives.context import Positions, SamplingContext
 from workbench.contrast.pairs import Contrast, Mixed
+from workbench.datasets.door import as_computed, check_edges
 from workbench.errors import UserError, node_number
 from workbench.randomness import Randomness
 from workbench.registry import Registry
@@ -145,9 +146,9 @@ def context_of(
     if not isinstance(graph, Data) or graph.edge_index is None:
         what = "a graph without edges (edge_index)" if isinstance(graph, Data) else type(graph).__name__
         raise UserError(f"negatives are chosen on a torch_geometric Data with edge_index, not {what}")
+    graph = as_computed(graph)[1]
     nodes = int(graph.num_nodes or 0)
-    if graph.edge_index.numel() and not 0 <= int(graph.edge_index.min()) <= int(graph.edge_index.max()) < nodes:
-        raise UserError(f"an edge of this graph names a node outside 0..{nodes - 1}")
+    check_edges(graph.edge_index, nodes)
     if anchors is not None:
         asked = anchors.tolist() if isinstance(anchors, Tensor | np.ndarray) else anchors
         listed = list(asked) if isinstance(asked, list | tuple | range) else [asked]
