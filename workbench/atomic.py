@@ -17,7 +17,7 @@ from typing import Any
 
 SEAL = "sha256"
 FOREIGN_SECONDS = 24 * 3600.0  # without a change, after which the draft of another machine's process is abandoned
-_DRAFT = re.compile(r"\.(.+)\.([0-9a-f]{8})-([0-9]+)-[0-9a-f]{8}\.part")  # of what, by which machine and process
+_DRAFT = re.compile(r"\.(.+)\.([0-9a-f]{8})-([0-9]+)-[0-9a-f]{8}\.part(\..*)?")  # of what, by which machine and process
 _EXCHANGE, _HERE = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of Linux
 
 
@@ -25,14 +25,14 @@ class Damaged(ValueError):
     """What a file holds is not what was written to it."""
 
 
-def draft_of(path: Path) -> Path:
+def draft_of(path: Path, ending: str = "") -> Path:
     """Return a hidden place beside a path where this process makes what will stand there."""
-    return path.with_name(f".{path.name}.{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.part")
+    return path.with_name(f".{path.name}.{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.part{ending}")
 
 
 def abandoned(folder: Path) -> Iterator[tuple[Path, str]]:
     """Yield the drafts in a folder whose process has ended, each with the name of what it was to be."""
-    for draft in folder.glob(".*.part"):
+    for draft in folder.glob(".*.part*"):
         parts = _DRAFT.fullmatch(draft.name)
         if parts and not _lives(draft, parts[2], int(parts[3])):
             yield draft, parts[1]
@@ -62,7 +62,7 @@ def whole(file: Path) -> Iterator[Path]:
     for left, name in abandoned(file.parent):
         if name == file.name:
             remove(left)
-    draft = draft_of(file)
+    draft = draft_of(file, file.suffix)  # by which libraries choose a form
     try:
         with draft.open("xb") as made:
             mode = os.fstat(made.fileno()).st_mode & 0o777

@@ -448,7 +448,10 @@ def test_an_interruption_elsewhere_says_what_was_kept(
 
     monkeypatch.setattr("workbench.load_graph", interrupted)
     code, _, err = said(capsys, "fit", "grace", "karate")
-    assert (code, err) == (130, "\nworkbench: interrupted; no run was stored\n")
+    assert (code, err) == (
+        130,
+        "\nworkbench: interrupted; what was stored stays, and the same command goes on from the last checkpoint\n",
+    )
 
 
 @pytest.mark.parametrize("words", [["--help"], ["fit", "--help"]])

@@ -11,10 +11,12 @@ import os
 import pkgutil
 import re
 import sys
+import warnings
 from dataclasses import fields
 from typing import NoReturn
 
 import workbench as wb
+from workbench import endings
 from workbench.cli.output import FINE, INTERRUPTED, USER_MISTAKE, visible
 from workbench.errors import UserError, nearest, unknown
 
@@ -32,15 +34,20 @@ class Parser(argparse.ArgumentParser):
 def main(argv: list[str] | None = None) -> int:
     """Run the command of some words, None for those of the process, and return the exit code.
 
-    It is 0 where all is fine, 1 where a notebook or a training failed, 2 for a mistake of the person, 130 interrupted.
+    It is 0 where all is fine, 1 where a notebook or a training failed, 2 for a mistake of the person, 130 after Ctrl-C,
+    143 after SIGTERM, 129 where its terminal went.
     """
-    try:
-        code = _run(sys.argv[1:] if argv is None else argv)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:  # the reader, e.g. `head`, has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FINE
+    with endings.listening(for_good=argv is None) as asked, warnings.catch_warnings():
+        warnings.showwarning = _told
+        try:
+            code = _run(sys.argv[1:] if argv is None else argv)
+            sys.stdout.flush()
+            return endings.code_after(asked, code)
+        except KeyboardInterrupt:  # as the last words were written
+            return endings.code_after(asked, _interrupted("the command had ended"))
+        except BrokenPipeError:  # the reader, e.g. `head`, has what it wanted
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FINE
 
 
 def parsers() -> tuple[Parser, dict[str, Parser]]:
@@ -74,10 +81,33 @@ def _run(argv: list[str]) -> int:
             print(caret, file=sys.stderr)
         return USER_MISTAKE
     except KeyboardInterrupt:
-        print(f"\nworkbench: interrupted; {kept}", file=sys.stderr)
-        return INTERRUPTED
+        return _interrupted(kept)
     except SystemExit as stop:  # --help and --version
         return int(stop.code or 0)
+    except Exception:
+        if not endings.asked:
+            raise
+        return _interrupted(kept)  # which a library has made something else of
+
+
+def _interrupted(kept: str) -> int:
+    print(f"\nworkbench: interrupted; {kept}", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _told(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: object = None,
+) -> None:
+    """Show a warning: what was written for a person as a sentence, any other with its place."""
+    if category is UserWarning and "workbench" in filename:
+        print("workbench:", visible(" ".join(str(message).split())), file=sys.stderr)
+    else:
+        print(warnings.formatwarning(message, category, filename, lineno), end="", file=sys.stderr)
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:

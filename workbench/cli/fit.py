@@ -1,16 +1,28 @@
 """Train a method on a graph and store the run."""
 
 import sys
+import tempfile
 import time
 import warnings
 from argparse import Namespace
 
 import workbench as wb
-from workbench.cli.output import FINE, INTERRUPTED, Option, add_reading, add_settings, facts_of, load, settings_of, show
+from workbench.cli.output import (
+    FAILED,
+    FINE,
+    INTERRUPTED,
+    Option,
+    add_reading,
+    add_settings,
+    facts_of,
+    load,
+    settings_of,
+    show,
+)
 from workbench.errors import Collapse, UserError
 from workbench.training.choice import known
 
-KEPT = "no run was stored"
+KEPT = "what was stored stays, and the same command goes on from the last checkpoint"
 # Arguments of `fit` that are no parameters of a method.
 OWN = ("preset", "seed", "device", "fresh", "graph", "method", "callback", "store", "progress", "stop", "snapshots")
 
@@ -66,6 +78,11 @@ def run(args: Namespace) -> int:
     if run.collapse:
         print(f"workbench: {run.collapse}", file=sys.stderr)
     if not run.complete:
-        print(f"workbench: interrupted; the same command goes on after epoch {run.epochs}", file=sys.stderr)
+        goes_on = f"the same command goes on after epoch {run.epochs}" if run.checkpoint else "nothing could be kept"
+        print(f"workbench: interrupted; {goes_on}", file=sys.stderr)
         return INTERRUPTED
+    if run.path is None:  # a warning has said why, and what is in memory is gone when a command has ended
+        kept = wb.runs.save(run, tempfile.mkdtemp(prefix="workbench-runs-"))
+        print(f"workbench: the run was stored in {kept.path} instead", file=sys.stderr)
+        return FAILED
     return FINE

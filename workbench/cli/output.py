@@ -127,6 +127,14 @@ def check_out(file: str | Path | None) -> None:
         raise UserError(f"--out {str(file)!r} is a folder; name a file in it")
 
 
+def write_table(table: "pd.DataFrame", file: str | Path) -> None:
+    """Write a table as CSV, whole or not at all."""
+    from workbench import atomic
+
+    with atomic.whole(Path(file)) as draft:
+        table.to_csv(draft, index=False, float_format="%.6g")
+
+
 def parse_value(text: str) -> Any:
     """Read a value: as JSON has it (50, 0.4, 1e-3, [1, 2], "50"), true, false and none in any spelling, else a word."""
     words = {"true": True, "false": False, "none": None, "null": None}

@@ -8,6 +8,8 @@ from workbench.cli.output import Option, act, print_json, show_facts, show_table
 from workbench.cli.study import conduct
 from workbench.errors import UserError
 
+KEPT = "the trainings that were finished are stored; the same command goes on"
+
 
 def add(option: Option) -> None:
     option("action", metavar="ACTION", help="list | show RULE | eval RULE GRAPH | placebo GRAPH ...")

@@ -4,7 +4,7 @@ import sys
 from argparse import Namespace
 
 import workbench as wb
-from workbench.cli.output import Option, add_settings, check_out, code_of, settings_of, show_table
+from workbench.cli.output import Option, add_settings, check_out, code_of, settings_of, show_table, write_table
 from workbench.cli.study import KEPT as KEPT
 from workbench.cli.study import add_execution, trained
 from workbench.errors import UserError
@@ -12,8 +12,10 @@ from workbench.errors import UserError
 
 def add(option: Option) -> None:
     option("methods", nargs="+", metavar="METHOD")
-    option("--graphs", nargs="+", required=True, metavar="GRAPH", help="names or files")
-    option("--preset", nargs="+", default=["released"], help="one or several (default: released)")
+    option("--graphs", nargs="+", required=True, metavar="GRAPH", help="names, files or folders")
+    option(
+        "--preset", nargs="+", default=[None], help="one or several (default: the authors' for each graph, as of fit)"
+    )
     option("--seeds", type=int, default=3, help="training seeds of each (default: %(default)s)")
     add_settings(option, "a setting of all, -p epochs=50")
     add_execution(option, workers=None)
@@ -32,6 +34,6 @@ def run(args: Namespace) -> int:
         raise UserError("no training is left: none of the methods has such a preset for any of the graphs")
     table = wb.studies.execute.table(outcomes)
     if args.out:
-        table.to_csv(args.out, index=False, float_format="%.6g")
+        write_table(table, args.out)
     show_table(table, args.json)
     return code_of(outcomes)

@@ -5,7 +5,18 @@ from argparse import Namespace
 
 import workbench as wb
 from workbench.cli.fit import OWN
-from workbench.cli.output import FAILED, FINE, Option, add_reading, add_settings, check_out, load, settings_of, show
+from workbench.cli.output import (
+    FAILED,
+    FINE,
+    Option,
+    add_reading,
+    add_settings,
+    check_out,
+    load,
+    settings_of,
+    show,
+    write_table,
+)
 
 KEPT = "the trials that were finished are stored; the same command goes on"
 
@@ -27,7 +38,7 @@ def run(args: Namespace) -> int:
     graph, where = load(args, args.graph), {"deadline": args.deadline, "progress": not args.json}
     found = wb.tune(args.method, graph, args.trials, **where, **settings)
     if args.out:
-        found.trials.to_csv(args.out, index=False, float_format="%.6g")
+        write_table(found.trials, args.out)
     toml = found.to_toml()
     facts = {"method": found.method, "graph": found.graph, "finished": found.finished, "chosen": found.chosen}
     facts |= {name: getattr(found, name) for name in ("accuracy", "quick", "untrained")}

@@ -64,12 +64,9 @@ def arrays(file: Path | None, compute: Callable[[], Mapping[str, Any]]) -> Mappi
         return kept
     computed = compute()
     if file:
-
-        def write(draft: Path) -> None:
-            with draft.open("wb") as opened:  # by its name it would be given another ending
-                np.savez(opened, **{**computed, _OWN: np.array(file.name)})
-
-        _keep(file, write, "the map was not kept, it will be computed again next time")
+        named = {**computed, _OWN: np.array(file.name)}
+        failure = "the map was not kept, it will be computed again next time"
+        _keep(file, lambda draft: np.savez(draft, **named), failure)
     return computed
 
 

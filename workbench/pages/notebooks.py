@@ -13,6 +13,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
+from workbench.atomic import whole
 from workbench.errors import UserError, nearest, unknown
 from workbench.pages.html import FIGURE, as_page
 
@@ -180,11 +181,13 @@ def execute(
     for cell in executed.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if _WIDGET not in output.get("data", {})]
-    nbformat.write(executed, target)
+    with whole(target) as draft:
+        nbformat.write(executed, draft)
     if error is not None:
         return Outcome(source.stem, target, None, seconds, "", _failed_cell(read(source), executed), error)
     if html:
-        page.write_text(as_page(executed, source.stem), encoding="utf-8")
+        with whole(page) as draft:
+            draft.write_text(as_page(executed, source.stem), encoding="utf-8")
     return Outcome(source.stem, target, page if html else None, seconds, _results(executed))
 
 

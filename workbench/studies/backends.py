@@ -2,7 +2,9 @@
 
 import json
 import math
+import os
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -14,7 +16,7 @@ from typing import Any
 
 from loky import ProcessPoolExecutor
 
-from workbench import DISTRIBUTION
+from workbench import DISTRIBUTION, endings
 from workbench.errors import UserError
 from workbench.studies.tasks import Task
 from workbench.studies.worker import BUSY, FAILED, UNFINISHED, Named, Outcome, work
@@ -54,20 +56,24 @@ def processes(tasks: list[Task], workers: int, shared: Named) -> Iterator[Outcom
     mine, pools, ended = threading.local(), list[ProcessPoolExecutor](), threading.Event()
 
     def start() -> None:
-        mine.pool = ProcessPoolExecutor(max_workers=1, env=limits)
+        # Ctrl-C is for this process alone, and workers inherit what a thread doesn't hear.
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        own = {"initializer": endings.with_parent, "initargs": (os.getpid(),)}
+        mine.pool = ProcessPoolExecutor(max_workers=1, env=limits, **own)
         pools.append(mine.pool)
 
     def attempt(task: Task, waits: bool) -> Outcome:
         for _ in range(ATTEMPTS):
             try:
                 return mine.pool.submit(work, task, **shared, wait=waits).result()
-            except BrokenProcessPool:
+            except (BrokenProcessPool, OSError):  # the latter where it is killed while it is started
                 if ended.is_set():
                     break
                 start()
         return Outcome(task, FAILED, f"its worker was {KILLED}")
 
-    threads = ThreadPoolExecutor(min(workers, len(tasks)) or 1, initializer=start)
+    threads, done = ThreadPoolExecutor(min(workers, len(tasks)) or 1, initializer=start), False
     try:
         for waits in (False, True):  # what another process trains is left to the end
             futures = [threads.submit(attempt, task, waits) for task in tasks]
@@ -78,11 +84,12 @@ def processes(tasks: list[Task], workers: int, shared: Named) -> Iterator[Outcom
                     tasks.append(outcome.task)
                 else:
                     yield outcome
+        done = True
     finally:
         ended.set()
         threads.shutdown(wait=False, cancel_futures=True)
         for pool in pools:
-            pool.shutdown(kill_workers=True)
+            pool.shutdown(kill_workers=not done)
 
 
 def dask(tasks: list[Task], address: str, shared: Named) -> Iterator[Outcome]:

@@ -17,6 +17,7 @@ from workbench.studies import backends, results, worker
 from workbench.studies.study import Study, load
 from workbench.studies.tasks import Task, named, plan, through_lens
 from workbench.studies.worker import FAILED, STORED, TRAINED, UNFINISHED, Named, Outcome
+from workbench.training import fit as fitting
 from workbench.training import store as runs
 
 SHARED = "a store that all workers see keeps runs together"
@@ -121,7 +122,7 @@ def execute(
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
         raise UserError(f"workers must be a whole number from 1, or 0 for this process, not {workers!r}")
     folder = runs.root(store).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    fitting.open_store(folder)
     until = time.time() + (math.inf if deadline is None else deadline)
     threads = None if on or not workers else max(1, cores // workers)
     shared = {"study": study, "store": folder, "until": until, "threads": threads, "in_memory": in_memory or {}}

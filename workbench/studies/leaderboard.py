@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.atomic import whole
 from workbench.errors import unknown
 from workbench.studies import results, verdicts
 from workbench.studies.report import markdown, number
@@ -168,7 +169,8 @@ def write(folder: Path | None = None) -> Path:
     missing = _missing(table, study)
     sections += ["## Not run", missing] if missing else []
     path = folder / PAGE
-    path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    with whole(path) as draft:
+        draft.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
     return path
 
 

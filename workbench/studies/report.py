@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from workbench.atomic import whole
 from workbench.studies import choices, published, results, verdicts
 from workbench.studies.families import RELEASED, switch_name
 from workbench.studies.published import Cell
@@ -96,7 +97,8 @@ def write(folder: Path | None = None) -> Path:
     sections += ["## Accuracy, beside what needs no training", _accuracy(rows)]
     sections.append(_scorings(rows))
     path = folder / PAGE
-    path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    with whole(path) as draft:
+        draft.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
     return path
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
+from workbench import atomic
 from workbench.errors import UserError
 from workbench.evaluation import protocols
 from workbench.training.choice import NUMBERS
@@ -75,7 +76,7 @@ def add(rows: pd.DataFrame, file: Path) -> pd.DataFrame:
     """
     if not file.parent.is_dir():
         raise UserError(f"results are kept in {file.parent}, which is no folder")
-    with FileLock(file.with_name(".results.lock")):
+    with FileLock(lock := file.with_name(".results.lock")):
         before = read(str(file.with_suffix(".csv"))) if file.exists() else table([])
         rows = rows[~_among(rows, _finished(before)) | _among(rows, _finished(rows)) | (rows["kind"] != "trained")]
         together = pd.concat([before[~_among(before, rows)], rows], ignore_index=True)
@@ -83,9 +84,10 @@ def add(rows: pd.DataFrame, file: Path) -> pd.DataFrame:
             order = pd.concat([before[name], rows[name]]).unique()
             together[name] = pd.Categorical(together[name], order)
         keys = ["study", "data", "condition", "seed", "protocol", "epochs", "split"]
-        draft = file.with_name(f".{file.name}.part")
-        together.sort_values(keys, kind="stable", na_position="first").to_csv(draft, index=False, float_format="%.6g")
-        draft.replace(file)
+        together = together.sort_values(keys, kind="stable", na_position="first")
+        with atomic.whole(file) as draft:
+            together.to_csv(draft, index=False, float_format="%.6g")
+        lock.unlink()  # while it is held: one that waits takes note and makes another
     return read(str(file))
 
 

@@ -203,7 +203,7 @@ def load(word: str, **changes: Any) -> Study:
     return _entry(Study, values).changed(**changes)
 
 
-def sweep(methods: Iterable[str], presets: Iterable[str], seeds: Any = 3, **overrides: Any) -> Study:
+def sweep(methods: Iterable[str], presets: Iterable[str | None], seeds: Any = 3, **overrides: Any) -> Study:
     """Return a study that trains methods with presets and scores nothing."""
     name = "{0}" if len([*presets]) == 1 else "{0}, {1}"
     conditions = tuple(Condition(name.format(*pair), *pair) for pair in product(methods, presets))

@@ -83,7 +83,7 @@ def plan(
         BASELINES.get(baseline)
     for name in data:
         word = name.partition(":")[0]
-        if not (name in in_memory or word in graph_names() or Path(name).suffix or Path(name).exists()):
+        if not (name in in_memory or word in graph_names() or Path(name).suffix or Path(name).expanduser().exists()):
             raise unknown("graph", name, graph_names())
         row = registry.rows().get(word, {})
         kind = kind_of(in_memory[name]) if name in in_memory else KINDS.get(registry.kind_of_row(row))()
@@ -115,7 +115,8 @@ def plan(
 
 def _checked(condition: Condition, name: str, data: Any) -> Condition:
     """Return a condition with the full name of its preset: one name, hence one lock, for one training."""
-    graph = Path(name).stem if Path(name).suffix else name
+    path = Path(name).expanduser()
+    graph = path.name if path.is_dir() else path.stem if path.suffix else name  # as it is called once it is loaded
     preset, config = configure(condition.method, condition.preset, graph, dict(condition.overrides))
     if config.epochs < 1:
         raise UserError("a training of 0 epochs learns nothing; epochs must be at least 1", parameter="epochs")

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from workbench.atomic import whole
 from workbench.datasets.attributes import Scaling
 from workbench.encoders.base import Encoder, Layer
 from workbench.errors import UserError
@@ -75,10 +76,10 @@ def encoder(module: Encoder, title: str, dim: int, folder: Path, scaled: Scaled)
         layers="\n        ".join(layers),
         calls="\n        ".join(calls),
     )
-    (folder / "encoder.py").write_text(source, encoding="utf-8")
-    torch.save(
-        {name: weight.detach().clone() for name, weight in (scaled.state | plain.state).items()}, folder / "encoder.pt"
-    )
+    state = {name: weight.detach().clone() for name, weight in (scaled.state | plain.state).items()}
+    with whole(folder / "encoder.pt") as draft:
+        torch.save(state, draft)
+    _write(folder / "encoder.py", source)
     return [folder / "encoder.py", folder / "encoder.pt"]
 
 
@@ -107,12 +108,12 @@ def embeddings(matrix: Tensor, names: list[str] | None, folder: Path, prefix: st
         table_of(matrix, names, file)
     rows = table.drop(columns="name").to_csv(None, sep="\t", header=False, index=False)
     assert isinstance(rows, str)
-    vectors.write_text(rows, encoding="utf-8")
+    _write(vectors, rows)
     # A word of word2vec's format ends at white space, a label of the projector at a tab or a line break.
     words_only = table["name"].str.split()
-    labels.write_text("\n".join([*words_only.str.join(" "), ""]), encoding="utf-8")
+    _write(labels, "\n".join([*words_only.str.join(" "), ""]))
     lines = map(" ".join, zip(words_only.str.join("_"), rows.replace("\t", " ").splitlines(), strict=True))
-    words.write_text("\n".join([f"{matrix.shape[0]} {matrix.shape[1]}", *lines, ""]), encoding="utf-8")
+    _write(words, "\n".join([f"{matrix.shape[0]} {matrix.shape[1]}", *lines, ""]))
     return [parquet, plain, words, vectors, labels]
 
 
@@ -132,10 +133,16 @@ def table_of(matrix: Tensor, names: list[str] | None, file: str | Path, item: st
     if file.suffix not in (".csv", ".parquet"):
         raise UserError(f"{file.name!r} ends in neither .csv nor .parquet, the forms of a table here")
     table = _named(matrix, names)
-    if file.suffix == ".csv":
-        table.to_csv(file, index=False)
-    else:
-        import fastparquet  # half a second, which only this needs
+    with whole(file) as draft:
+        if file.suffix == ".csv":
+            table.to_csv(draft, index=False)
+        else:
+            import fastparquet  # half a second, which only this needs
 
-        fastparquet.write(str(file), table, write_index=False)
+            fastparquet.write(str(draft), table, write_index=False)
     return file
+
+
+def _write(file: Path, text: str) -> None:
+    with whole(file) as draft:
+        draft.write_text(text, encoding="utf-8")

@@ -12,7 +12,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
-from workbench import atomic
+from workbench import atomic, endings
 from workbench.datasets.attributes import rescale
 from workbench.datasets.door import admitted
 from workbench.datasets.kinds import Kind, kind_of
@@ -23,7 +23,7 @@ from workbench.randomness import Randomness
 from workbench.training import store as runs
 from workbench.training import stored, watch
 from workbench.training.code_version import versions
-from workbench.training.loop import Progress, Trainer, deferred_interrupt, missing, moments_of, weights_of
+from workbench.training.loop import Progress, Trainer, missing, moments_of, weights_of
 from workbench.training.machine import describe, device_of, peak_memory
 from workbench.training.memory import refuse_if_too_large, refuse_kind, refuse_whole
 from workbench.training.run import MOMENTS, Run
@@ -99,7 +99,7 @@ def fit(
     known = None if fresh else _known(path)
     if known is not None and not missing(moments, known.snapshots, known.epochs):
         return _told(known)
-    _open(path.parent)
+    open_store(path.parent)
     with _turn(path):
         known = None if fresh else _known(path)  # another process may have been first
         if known is not None and not missing(moments, known.snapshots, known.epochs):
@@ -116,7 +116,7 @@ def fit(
             _check_normalised(model, method, kind.sizes(inputs))
             checkpoint = path.with_name(f".{path.name}.checkpoint")
             trainer = Trainer(model, config, randomness, checkpoint, fresh, moments, stop)
-            with deferred_interrupt() as ending:
+            with endings.deferred() as ending:
                 complete = trainer.run(callback, f"{method} on {name}" if progress else None, ending)
                 ending.at_once = False  # what was learned is kept first
                 kept = not complete and trainer.save()
@@ -176,7 +176,7 @@ def _known(path: Path) -> Run | None:
         return None
 
 
-def _open(store: Path) -> None:
+def open_store(store: Path) -> None:
     """Refuse a store that can't be written, before anything is trained for it, and remove what killed processes left.
 
     Raises:

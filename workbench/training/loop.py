@@ -1,14 +1,10 @@
 """The loop over the epochs of one training: its history, its checkpoint, what is kept on the way."""
 
-import contextlib
 import hashlib
 import math
-import signal
-import sys
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -255,44 +251,3 @@ def joined(embeddings: Embedding) -> Tensor:
 def weights_of(model: Method) -> dict[str, Tensor]:
     """Return the parameters and buffers of a method by name, on the CPU."""
     return {name: value.detach().cpu() for name, value in model.state_dict().items() if isinstance(value, Tensor)}
-
-
-class Ending:
-    """Whether this process was asked to end; called, it says so."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-        self.at_once = True  # whether asking again ends at once, which what is being stored must not
-
-    def __call__(self) -> bool:
-        """Return whether it was."""
-        return self.signal is not None
-
-    def ask(self, number: int, frame: object = None) -> None:
-        """Take note of a signal."""
-        if self.signal is not None and self.at_once:
-            raise KeyboardInterrupt
-        again = "; interrupt again to stop at once" if self.at_once else " and keeping what was learned"
-        print(f"\nstopping after this epoch{again}", file=sys.stderr)
-        self.signal = number
-
-
-@contextlib.contextmanager
-def deferred_interrupt() -> Iterator[Ending]:
-    """Let a first Ctrl-C or SIGTERM end training after the epoch under way, and a second one at once.
-
-    A SIGTERM is delivered again when the block ends, so that the process then ends by it.
-    """
-    ending = Ending()
-    # Only the main thread is interrupted, and only it may say what happens then.
-    if threading.current_thread() is not threading.main_thread():
-        yield ending
-        return
-    before = {number: signal.signal(number, ending.ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield ending
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if ending.signal == signal.SIGTERM:
-            signal.raise_signal(signal.SIGTERM)
