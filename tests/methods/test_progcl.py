@@ -14,7 +14,7 @@ import workbench as wb
 from workbench.contrast import Contrast
 from workbench.errors import UserError
 from workbench.methods import METHODS, configure
-from workbench.methods.nodes.mixture import fitted, joint
+from workbench.methods.nodes.mixture import fitted, joint, mixes
 from workbench.methods.nodes.progcl import cosines, evened, weights_of
 from workbench.objectives.infonce import infonce
 from workbench.randomness import Randomness
@@ -128,3 +128,79 @@ def test_batches_weigh_their_own_anchors(small_graph: Data) -> None:
     for batch in progcl.batches():
         contrast = progcl.step(batch).kept["contrast"]
         assert contrast.weights.shape == (batch.batch_size, 8) and contrast.weights.isfinite().all()
+
+
+def test_mixes_pair_those_that_weigh_most_by_their_ranks() -> None:
+    weights = torch.tensor([[0.5, 2.0, 1.0, 9.0], [0.0, 0.0, 3.0, 0.0], [1.0, 1.0, 1.0, 1.0]], dtype=torch.float64)
+    listed = torch.tensor([[1, 2, 1, 0], [1, 1, 2, 1], [2, 2, 2, 2]])
+    counted = listed != torch.arange(3)[:, None]
+    first, second, share = mixes(weights, listed, counted, torch.tensor([2, 0, 1]))
+    assert first.tolist() == [[2, 1, 1], [2, 2, 2], [2, 2, 2]]  # the last has no negative and is paired with itself
+    assert second.tolist() == [[1, 2, 1], [2, 2, 2], [2, 2, 2]]
+    np.testing.assert_allclose(share[:2], [[2 / 2.5, 1 / 3, 0.5 / 1.5], [0.5, 0.5, 0.5]])
+
+
+@pytest.mark.parametrize("same_view", [True, False])
+def test_synthetic_negatives_are_mixes_of_similarities_by_loops_and_move_both_rows(same_view: bool) -> None:
+    u, v, listed = drawn(rows=6, k=5)
+    u.requires_grad_(), v.requires_grad_()
+    weights = torch.rand(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    counted, order = listed != torch.arange(6)[:, None], torch.tensor([1, 2, 0])
+    given = mixes(weights, listed, counted, order)
+    contrast = Contrast(0.5, candidates=listed, mixed=given, mixes="similarities", same_view=same_view)
+    total = torch.zeros((), dtype=torch.float64)
+    for a, b in ((u, v), (v, u)):
+        for i in range(6):
+            cross = [torch.cosine_similarity(a[i], b[j], dim=0) for j in range(6)]
+            within = [torch.cosine_similarity(a[i], a[j], dim=0) for j in range(6)]
+            below = [cross[i] / 0.5]
+            mine = [place for place in range(5) if listed[i, place] != i]
+            for place in mine:
+                below += [(block[listed[i, place]]) / 0.5 for block in ((cross, within) if same_view else (cross,))]
+            ranked = sorted(mine, key=lambda place: -float(weights[i, place]))
+            for rank, other in enumerate(order.tolist()):
+                p, q = ranked[rank % len(ranked)], ranked[other % len(ranked)]
+                b_p, b_q = weights[i, p], weights[i, q]
+                below.append((b_p * cross[listed[i, p]] + b_q * cross[listed[i, q]]) / (b_p + b_q) / 0.5)
+            total = total + (torch.stack(below).logsumexp(0) - cross[i] / 0.5) / 12
+    loss = infonce(contrast, u, v).mean()
+    torch.testing.assert_close(loss, total)
+    for mine_, wanted in zip(torch.autograd.grad(loss, (u, v)), torch.autograd.grad(total, (u, v)), strict=True):
+        torch.testing.assert_close(mine_, wanted)
+
+
+def test_an_anchor_without_negatives_has_no_synthetic_one() -> None:
+    u, v, _ = drawn(rows=3)
+    u.requires_grad_()
+    listed = torch.arange(3)[:, None]
+    given = mixes(torch.ones(3, 1, dtype=torch.float64), listed, torch.zeros(3, 1, dtype=torch.bool), torch.arange(1))
+    loss = infonce(Contrast(0.5, candidates=listed, mixed=given, mixes="similarities"), u, v)
+    torch.testing.assert_close(loss, torch.zeros_like(loss))
+    assert torch.autograd.grad(loss.sum(), u)[0].abs().max() < 1e-12
+    with pytest.raises(UserError, match="unknown kind of mix 'vector' of a contrast; did you mean 'vectors'"):
+        Contrast(mixes="vector")
+
+
+def test_mode_mix_leaves_weights_and_adds_mixes_from_the_start_on(small_graph: Data, tmp_path: Path) -> None:
+    u, v = (torch.randn(60, 8, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    before, after = (model(small_graph, epoch, mode="mix", mixed=5) for epoch in (0, 1))
+    plain, mixed = (one.contrast(small_graph, u, v) for one in (before, after))
+    assert plain.mixed is None and mixed.mixes == "similarities" and mixed.mixed.first.shape == (60, 5)
+    assert mixed.weights is None and torch.equal(mixed.candidates, plain.candidates)
+    listed = mixed.candidates if mixed.listed else mixed.candidates.expand(60, -1)
+    counted = listed != torch.arange(60)[:, None]
+    weights = weights_of((cosines(u, v, listed) + 1) / 2, after.mixture, counted)
+    best = listed.gather(1, weights.masked_fill(~counted, -1).argsort(dim=1, descending=True, stable=True)[:, :5])
+    assert torch.equal(mixed.mixed.first, best) and all(
+        sorted(a) == sorted(b) for a, b in zip(best.tolist(), mixed.mixed.second.tolist(), strict=True)
+    )
+    run = wb.fit("progcl", small_graph, "small", mode="mix", store=tmp_path, progress=False)
+    again = wb.runs.load(run.path)
+    assert again.contrast.mixes == "similarities" and torch.equal(again.contrast.mixed.share, run.contrast.mixed.share)
+    shuffled = wb.fit("progcl", small_graph, "small", mode="mix", weighing="shuffled", store=tmp_path, progress=False)
+    assert not torch.equal(run.embeddings, shuffled.embeddings)
+    with pytest.raises(UserError, match="mode='mix' makes synthetic negatives of its own"):
+        configure("progcl", "small", "", {"mode": "mix", "negatives": "mixing"})
+    sampled = model(small_graph, batch_size=20, neighbours=3, mode="mix")
+    for batch in sampled.batches():
+        assert all(term.isfinite() for term in sampled.step(batch).terms.values())

@@ -14,7 +14,7 @@ class Mixed(NamedTuple):
     """Synthetic negatives: each the normalised mix share * first + (1 - share) * second of two rows [rows, synthetic].
 
     Where the second is the anchor's own row, the anchor itself is mixed in. A share is in [0, 1], and its shape is that
-    of the rows or anything that expands to it.
+    of the rows or anything that expands to it. Of a contrast that `mixes` similarities, the same of the two cosines.
     """
 
     first: Tensor
@@ -59,6 +59,8 @@ class Contrast:
         class_prior: assumed probability that a negative is of the anchor's class, in [0, 1): above 0 the sum over the
             negatives is corrected for it, see `workbench.contrast.ratio`.
         mixed: synthetic negatives beside the listed ones; they push the anchor and are not moved themselves.
+        mixes: "vectors", as said there, or "similarities" of an anchor with two rows of the other view, by which these
+            are moved as well.
     """
 
     tau: float = 0.5
@@ -72,12 +74,15 @@ class Contrast:
     similarity: str = "cosine"
     class_prior: float = 0.0
     mixed: Mixed | None = None
+    mixes: str = "vectors"
 
     def __post_init__(self) -> None:
         if not isinstance(self.tau, int | float) or not self.tau > 0:
             raise UserError(f"the temperature tau of a contrast is {self.tau!r}; it must be a number above 0")
         if self.similarity not in ("cosine", "dot"):
             raise unknown("similarity", self.similarity, ("cosine", "dot"), "of a contrast")
+        if self.mixes not in ("vectors", "similarities"):
+            raise unknown("kind of mix", self.mixes, ("vectors", "similarities"), "of a contrast")
         if not 0 <= self.class_prior < 1:
             raise UserError(f"class_prior of a contrast is {self.class_prior}; it must be at least 0 and below 1")
         if (self.mixed or self.class_prior) and (self.similarity == "dot" or not self.paired):

@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from workbench.contrast.kernels import Kept, Lists, Mass, PairSimilarity, SymmetricMass, log_sums
 from workbench.contrast.pairs import Contrast
+from workbench.contrast.synthetic import mixed_log_mass
 from workbench.errors import UserError
 
 BUDGET_MIB = 512.0
@@ -88,7 +89,7 @@ def _log_negatives(
     """Return the log-denominator with synthetic negatives and the class prior, by logits `own` of positive pairs."""
     mass = _log_mass(contrast, u, v, positive_weight, BUDGET_MIB if budget_mib is None else budget_mib, kept)
     if contrast.mixed is not None:
-        mass = _joined(mass, _mixed_log_mass(contrast, u, v))
+        mass = _joined(mass, mixed_log_mass(contrast, u, v))
     if contrast.class_prior:
         mass = _debiased(contrast, mass, own, len(contrast.directions(u, v)[0][1]))
     return mass
@@ -238,30 +239,6 @@ def log_positives(contrast: Contrast, u: Tensor, v: Tensor) -> Tensor:
     if contrast.bias is not None:
         logits = logits + contrast.bias[candidate]
     return log_sums(logits, anchor, len(u))
-
-
-def _mixed_log_mass(contrast: Contrast, u: Tensor, v: Tensor | None) -> Tensor:
-    """Return the log-mass of `contrast.mixed` [views * rows], first view first; only anchors have a gradient of it.
-
-    Source: Kalantidis and others, Hard Negative Mixing for Contrastive Learning, NeurIPS 2020.
-    """
-    assert contrast.mixed is not None
-    first, second, share = contrast.mixed
-    share, itself = share.expand(first.shape), second == torch.arange(len(u), device=u.device)[:, None]
-    lists, masses = [Lists(parent, len(u)) for parent in (first, second)], []
-    for anchors, banks in contrast.directions(u, v):
-        logits = []
-        for bank in (matrix.detach() for matrix in banks):
-            fixed = anchors.detach()
-            a, b = (PairSimilarity.apply(anchors, bank, parents) for parents in lists)
-            b = torch.where(itself, (anchors * fixed).sum(1, keepdim=True), b)
-            # Two mixed vectors of unit length have this inner product, and their mix this length.
-            near = torch.stack([(bank[i] * bank[j]).sum(1) for i, j in zip(first.T, second.T, strict=True)], 1)
-            near = torch.where(itself, a.detach(), near)
-            length = (share**2 + (1 - share) ** 2 + 2 * share * (1 - share) * near).clamp(min=1e-12).sqrt()
-            logits.append((share * a + (1 - share) * b) / length / contrast.tau)
-        masses.append(torch.cat(logits, 1).logsumexp(1))
-    return torch.cat(masses)
 
 
 def _debiased(contrast: Contrast, mass: Tensor, own: Tensor, banks: int) -> Tensor:

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Beta
 
+from workbench.contrast.pairs import Mixed
+
 ROUNDS = 10  # of expectation and maximisation
 EDGE = 1e-4  # similarities are kept this far from 0 and 1, where densities may be infinite (ours)
 
@@ -39,3 +41,24 @@ def fitted(values: Tensor, share: float) -> Tensor:
     if mixture[1, 2] < 1:
         mixture[1, 2] = 1.01
     return mixture
+
+
+def mixes(weights: Tensor, listed: Tensor, counted: Tensor, order: Tensor) -> Mixed:
+    """Return pairs of negatives that are mixed, of those of an anchor that weigh most, by their weights.
+
+    The one of rank r is mixed with that of rank order[r], its share being its part of both weights. An anchor with
+    fewer negatives takes ranks around; one without any is paired with itself.
+
+    Args:
+        weights: of the negatives [rows, k]. listed: which rows they are [rows, k].
+        counted: whether they count as negatives of the anchor [rows, k].
+        order: a permutation of the ranks that are mixed [synthetic], at most k.
+    """
+    ranked = weights.masked_fill(~counted, -1.0).argsort(dim=1, descending=True, stable=True)
+    most = counted.sum(1, keepdim=True)
+    own = torch.arange(len(listed), device=listed.device)[:, None]
+    ranks = torch.stack([torch.arange(len(order), device=order.device), order])[:, None]
+    places = [ranked.gather(1, rank % most.clamp(min=1)) for rank in ranks]
+    first, second = (torch.where(most > 0, listed.gather(1, place), own) for place in places)
+    a, b = (weights.gather(1, place) for place in places)
+    return Mixed(first, second, a / (a + b).clamp(min=torch.finfo(a.dtype).tiny))

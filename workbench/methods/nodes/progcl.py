@@ -21,7 +21,7 @@ from workbench.contrast.ratio import BUDGET_MIB
 from workbench.errors import UserError
 from workbench.methods.base import METHODS, at_least, rate
 from workbench.methods.nodes.gca import GCA, GCAConfig
-from workbench.methods.nodes.mixture import fitted, joint
+from workbench.methods.nodes.mixture import fitted, joint, mixes
 from workbench.randomness import Randomness
 
 SAMPLED = 100  # pairs of a node that the mixture is fitted on
@@ -37,6 +37,8 @@ class ProGCLConfig(GCAConfig):
         refit: epochs after which the mixture is fitted anew; 0 keeps the first one, as released.
         share: weight of the component of high similarity, of false negatives, at the beginning of the fit.
         weighing: by the "posterior", or as a control those weights "shuffled" among the negatives of each anchor.
+        mode: "weight" multiplies negatives by their weights; "mix" leaves them as they are and adds synthetic ones.
+        mixed: how many, of those negatives of an anchor that weigh most; at most as many as it has.
     """
 
     negatives: Part = part(SAMPLERS, "uniform")
@@ -45,6 +47,8 @@ class ProGCLConfig(GCAConfig):
     refit: int = at_least(0, 0)
     share: float = rate(0.05)
     weighing: Literal["posterior", "shuffled"] = "posterior"
+    mode: Literal["weight", "mix"] = "weight"
+    mixed: int = at_least(1, 1000)
 
     def pair_bytes(self, rows: int, views: int = 2) -> float:
         """Return about how many bytes the pairs take: each anchor lists its negatives, whoever chose them."""
@@ -57,6 +61,11 @@ class ProGCLConfig(GCAConfig):
             raise UserError(
                 "ProGCL weighs each pair, and the weights of all pairs are too many; choose negatives='uniform' and k",
                 parameter="negatives",
+            )
+        if self.mode == "mix" and self.negatives.name == "mixing":
+            raise UserError(
+                "mode='mix' makes synthetic negatives of its own; choose negatives='uniform', or mode='weight'",
+                parameter="mode",
             )
 
 
@@ -84,11 +93,13 @@ def evened(scores: Tensor, counted: Tensor) -> Tensor:
 
 @METHODS.register("progcl")
 class ProGCL(GCA):
-    """GCA with weighed negatives of each anchor: the variant "weight" of the release; "mix" is not here.
+    """GCA with weighed negatives of each anchor, or with synthetic ones that are mixed by those weights.
 
     The release weighs all pairs by a nodes x nodes matrix, which is computed once, at the start, and kept. Here pairs
     are those that a sampler chooses, and a new one gets its weight from the similarity that it has then. As released,
-    the similarity of view 1 with view 2 says the weight in both directions, and of pairs within a view.
+    the similarity of view 1 with view 2 says the weight in both directions, and of pairs within a view. A synthetic
+    negative is the mean of two similarities with the other view by their weights, of the negatives that weigh most and
+    a permutation of them, drawn in each step; it counts once, beside all negatives unweighed (mode "mix" as released).
     """
 
     Config = ProGCLConfig
@@ -124,6 +135,11 @@ class ProGCL(GCA):
         if self.config.weighing == "shuffled":
             order = torch.rand(weights.shape, generator=self.drawn).argsort(1).to(u.device)
             weights = evened(weights.gather(1, order), listed != rows)
+        if self.config.mode == "mix":
+            order = torch.randperm(min(self.config.mixed, listed.shape[1]), generator=self.drawn).to(u.device)
+            return dataclasses.replace(
+                contrast, mixed=mixes(weights, listed, listed != rows, order), mixes="similarities"
+            )
         if isinstance(contrast.weights, Tensor):
             weights = weights * contrast.weights
         return dataclasses.replace(contrast, candidates=listed, weights=weights)
