@@ -1,13 +1,40 @@
 """A mixture of two Beta distributions of similarities, of true negatives and of false ones, as ProGCL fits it."""
 
+from dataclasses import dataclass
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.distributions import Beta
 
+from workbench.config import rate
 from workbench.contrast.pairs import Mixed
+from workbench.methods.base import at_least
+from workbench.methods.nodes.gca import GCAConfig
 
 ROUNDS = 10  # of expectation and maximisation
 EDGE = 1e-4  # similarities are kept this far from 0 and 1, where densities may be infinite (ours)
+
+
+@dataclass(frozen=True)
+class MixtureConfig(GCAConfig):
+    """GCA's configuration, and what becomes of negatives by the mixture.
+
+    Attributes:
+        start: epochs before negatives are weighed.
+        refit: epochs after which the mixture is fitted anew; 0 keeps the first one, as released.
+        share: weight of the component of high similarity, of false negatives, at the beginning of the fit.
+        weighing: by the "posterior", or as a control those weights "shuffled" among the negatives of each anchor.
+        mode: "weight" multiplies negatives by their weights; "mix" leaves them as they are and adds synthetic ones.
+        mixed: how many, of those negatives of an anchor that weigh most; at most as many as it has.
+    """
+
+    start: int = at_least(0, 400)
+    refit: int = at_least(0, 0)
+    share: float = rate(0.05)
+    weighing: Literal["posterior", "shuffled"] = "posterior"
+    mode: Literal["weight", "mix"] = "weight"
+    mixed: int = at_least(1, 1000)
 
 
 def joint(values: Tensor, mixture: Tensor) -> Tensor:

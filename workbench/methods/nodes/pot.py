@@ -18,12 +18,13 @@ from workbench.contrast.kernels import EdgeSimilarity
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors, View
 from workbench.errors import UserError
-from workbench.methods.base import METHODS, ContrastConfig, Step, above, at_least
+from workbench.methods.base import METHODS, ContrastConfig, Step, above
 from workbench.methods.nodes.batches import NodeMethod
 from workbench.methods.nodes.bounds import Bound, Box, form, lowest
 from workbench.methods.nodes.costa import Costa
-from workbench.methods.nodes.gca import GCA, GCAConfig
+from workbench.methods.nodes.gca import GCA
 from workbench.methods.nodes.grace import Grace
+from workbench.methods.nodes.mixture import MixtureConfig
 from workbench.methods.nodes.progcl import ProGCL
 from workbench.randomness import Randomness
 
@@ -31,7 +32,7 @@ HOSTS: dict[str, type[NodeMethod]] = {"grace": Grace, "gca": GCA, "progcl": ProG
 
 
 @dataclass(frozen=True)
-class PotConfig(GCAConfig):
+class PotConfig(MixtureConfig):
     """Configuration of POT; the defaults are what the release runs for Cora on GRACE.
 
     Attributes:
@@ -42,8 +43,7 @@ class PotConfig(GCAConfig):
             release's shortcut; "certified", which no drop of edges within the rates undercuts. See `bounds.lowest`.
         form: a node is held against its row in the "other" view less the mean of the others there, or as a control
             against a "random" direction of the same length.
-        start, refit, share, weighing: of ProGCL.
-        ratio, mixing: of COSTA.
+        ratio, mixing: of COSTA; what stands in `MixtureConfig` is of ProGCL.
     """
 
     main = ("epochs", "lr", "dim", "tau", "host", "kappa", "bound")
@@ -57,10 +57,6 @@ class PotConfig(GCAConfig):
     edge_drop_2: float = rate(0.3)
     feature_drop_1: float = rate(0.0)
     feature_drop_2: float = rate(0.0)
-    start: int = at_least(0, 400)
-    refit: int = at_least(0, 0)
-    share: float = rate(0.05)
-    weighing: Literal["posterior", "shuffled"] = "posterior"
     ratio: float = above(0, 0.5)
     mixing: Literal["gaussian", "identity"] = "gaussian"
 

@@ -19,36 +19,24 @@ from workbench.contrast.kernels import Lists, PairSimilarity
 from workbench.contrast.negatives.selection import SAMPLERS
 from workbench.contrast.ratio import BUDGET_MIB
 from workbench.errors import UserError
-from workbench.methods.base import METHODS, at_least, rate
-from workbench.methods.nodes.gca import GCA, GCAConfig
-from workbench.methods.nodes.mixture import fitted, joint, mixes
+from workbench.methods.base import METHODS
+from workbench.methods.nodes.gca import GCA
+from workbench.methods.nodes.mixture import MixtureConfig, fitted, joint, mixes
 from workbench.randomness import Randomness
 
 SAMPLED = 100  # pairs of a node that the mixture is fitted on
 
 
 @dataclass(frozen=True)
-class ProGCLConfig(GCAConfig):
+class ProGCLConfig(MixtureConfig):
     """Configuration of ProGCL; where the authors give no setting for a graph, the defaults are GCA's.
 
     Attributes:
         negatives: any sampler but "all": a weight belongs to a pair, and those of all pairs are nodes x nodes.
-        start: epochs before negatives are weighed.
-        refit: epochs after which the mixture is fitted anew; 0 keeps the first one, as released.
-        share: weight of the component of high similarity, of false negatives, at the beginning of the fit.
-        weighing: by the "posterior", or as a control those weights "shuffled" among the negatives of each anchor.
-        mode: "weight" multiplies negatives by their weights; "mix" leaves them as they are and adds synthetic ones.
-        mixed: how many, of those negatives of an anchor that weigh most; at most as many as it has.
     """
 
     negatives: Part = part(SAMPLERS, "uniform")
     centrality: Literal["degree", "pagerank", "eigenvector", "shuffled", "uniform"] = "eigenvector"
-    start: int = at_least(0, 400)
-    refit: int = at_least(0, 0)
-    share: float = rate(0.05)
-    weighing: Literal["posterior", "shuffled"] = "posterior"
-    mode: Literal["weight", "mix"] = "weight"
-    mixed: int = at_least(1, 1000)
 
     def pair_bytes(self, rows: int, views: int = 2) -> float:
         """Return about how many bytes the pairs take: each anchor lists its negatives, whoever chose them."""
