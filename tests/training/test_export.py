@@ -162,8 +162,39 @@ def test_degrees_as_attributes_keep_what_they_meant_in_training(tmp_path: Path) 
     with pytest.warns(UserWarning, match="^1 node has a degree above 12, the highest in training, and count"):
         found = run.encode(many)
     torch.testing.assert_close(found, encoder.embed(Data(x=capped, edge_index=many.edge_index)).detach())
-    with pytest.raises(UserError, match="trained on degrees; load these data with features='degree'"):
+    with pytest.raises(UserError, match="trained on features='degree'; load these data with that"):
         run.encode(Data(x=torch.rand(31, 2), edge_index=many.edge_index, feature_names=["age", "height"]))
+
+
+def test_rows_are_normalised_as_in_training_whatever_new_nodes_and_columns_bring(tmp_path: Path) -> None:
+    g = torch.Generator().manual_seed(4)
+    raw, edges = 3 * torch.randn(30, 5, generator=g), torch.randint(30, (2, 80), generator=g)
+    names = ["a", "b", "c", "d=x", "d=y"]
+
+    def loaded(x: torch.Tensor, columns: list[str]) -> Data:
+        return wb.load_graph(Data(x=x, edge_index=edges, feature_names=columns), directed=False)
+
+    run = runs.load(wb.fit("grace", loaded(raw, names), "small", store=tmp_path, progress=False).path)
+    assert torch.equal(run.encode(loaded(raw, names)), run.embeddings)
+    lower = torch.cat([raw, torch.full((1, 5), -90.0)])  # a node by itself, whose numbers move the least of all
+    torch.testing.assert_close(run.encode(loaded(lower, names))[:30], run.embeddings, rtol=1e-4, atol=1e-5)
+    more = torch.cat([raw[:, 4:], 7 + raw[:, :1], raw[:, :4]], 1)
+    with pytest.warns(UserWarning, match="'new' is left out"):
+        found = run.encode(loaded(more, ["d=y", "new", *names[:4]]))
+    torch.testing.assert_close(found, run.embeddings, rtol=1e-4, atol=1e-5)
+    other = loaded(raw, ["a", "b", "c", "d=x", "d=z"])  # nobody is "y", somebody is "z", whom training did not know
+    with pytest.warns(UserWarning, match="'d=z' is left out"):
+        run.encode(other)
+
+
+def test_shares_of_pagerank_of_another_number_are_refused(tmp_path: Path) -> None:
+    def ranked(nodes: int) -> Data:
+        ends = torch.stack([torch.arange(nodes - 1), torch.arange(1, nodes)])
+        return wb.load_graph(Data(edge_index=ends, num_nodes=nodes), features="pagerank", directed=False)
+
+    run = wb.fit("grace", ranked(40), "small", store=tmp_path, progress=False)
+    with pytest.raises(UserError, match=r"PageRank falls into \d+ shares here and \d+ in training"):
+        run.encode(ranked(4))
 
 
 def test_node_numbers_as_attributes_are_those_of_the_same_nodes(tmp_path: Path) -> None:

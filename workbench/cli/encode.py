@@ -18,15 +18,15 @@ def add(option: Option) -> None:
 
 
 def run(args: Namespace) -> None:
-    from workbench.datasets.columns import counted_in
+    from workbench.datasets.columns import structural_in
     from workbench.datasets.kinds import kind_of
     from workbench.training.export import table_of
 
     check_out(args.out)
     run = wb.runs.load(wb.runs.find(args.run_name))
     if not args.features and args.data not in wb.graphs.names():
-        # Degrees that stood in for attributes in training do so here; what else a file holds was not looked at there.
-        args.features = counted_in(run.columns or []) or None
+        # What the edges gave for attributes in training they give here; what else a file holds was not looked at there.
+        args.features = structural_in(run.columns or []) or None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         data = load(args, args.data)

@@ -5,7 +5,7 @@ from argparse import Namespace
 from typing import Any
 
 import workbench as wb
-from workbench.cli.output import Option, add_run, graph_of, print_json, show_table, visible
+from workbench.cli.output import Option, add_graph, add_run, graph_of, print_json, show_table, visible
 from workbench.errors import UserError
 
 
@@ -13,7 +13,7 @@ def add(option: Option) -> None:
     add_run(option)
     option("node", metavar="NODE", help="its name, or its number where nodes have no names")
     option("-k", type=int, default=10, help="how many (default: %(default)s)")
-    option("--graph", metavar="GRAPH", help="where the graph is, if it has no name of its own")
+    add_graph(option)
 
 
 def run(args: Namespace) -> None:
@@ -24,7 +24,7 @@ def run(args: Namespace) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what a file lacks was told when the run was trained on it
-            graph = graph_of(run, args.graph)
+            graph = graph_of(run, args)
     except UserError:
         if args.graph:
             raise

@@ -2,51 +2,94 @@
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.datasets.attributes import Attributes, in_memory, is_sparse, nonzeros
+from workbench.datasets.attributes import Attributes, in_memory, is_sparse, nonzeros, unit_sums
 from workbench.errors import UserError, nearest
 
-COUNTED = re.compile(r"(degree|core) (\d+)")  # one-hot columns of a number that any graph has
+STRUCTURAL = {"degree": r"(degree) (\d+)", "core": r"(core) (\d+)", "pagerank": r"(pagerank) (\d+)"}
+STRUCTURAL |= {"walks": r"(back after) (\d+)"}  # what columns are called that `features=` makes of the edges
+CAPPED = ("degree", "core")  # a number above the highest of the training can count as that
 SHOWN = 5  # columns that a sentence names
 
 
-def matched(x: Attributes, columns: Sequence[str], trained: Sequence[str]) -> tuple[Attributes, list[str]]:
+class Rows(NamedTuple):
+    """How `load_graph` normalised rows: what it subtracted from all entries, and by what it then divided each row."""
+
+    least: float
+    divisor: Tensor  # [nodes]
+
+
+def rows_of(x: Tensor) -> Rows:
+    """Return how the rows of a matrix [nodes, features] are going to be normalised, see `unit_sums`."""
+    stored = x.to_sparse_coo().coalesce() if is_sparse(x) else x
+    least = float(stored.values().min().clamp(max=0.0) if is_sparse(x) and stored._nnz() else stored.min())
+    sums = torch.sparse.sum(stored, 1).to_dense() if is_sparse(x) else x.sum(1)
+    return Rows(least, (sums.float() - least * x.shape[1]).clamp(min=1.0))
+
+
+def matched(
+    x: Attributes, columns: Sequence[str], trained: Sequence[str], rows: Rows | None = None, least: float = 0.0
+) -> tuple[Attributes, list[str]]:
     """Return attributes with the columns of a training, and a sentence for each thing that was changed for it.
 
     Args:
         x: of the new data [nodes, here].
         columns: what its columns are called [here]. trained: what those of the training were called [there].
+        rows: how rows of x were normalised, None where they were not; least: what was subtracted in training.
 
     Returns:
         The attributes [nodes, there], and the sentences. Columns in another order are put into that of the training,
-        and those that it didn't have left out. One-hot degrees are made as wide as in training: a degree that no node
-        had there is all zero, and one above its highest counts as the highest.
+        and those that it didn't have left out. Rows are divided anew where other columns or another least entry went
+        into their sums than in training. One-hot columns of degrees, core numbers and words that no node has here are
+        all zero; a degree or core number above the highest of the training counts as that.
 
     Raises:
         UserError: a column of the training is missing.
     """
-    if list(columns) == list(trained):
-        return x, []
     place = {name: position for position, name in enumerate(trained)}
     if len(place) < len(trained) or len(set(columns)) < len(columns):
+        if list(columns) == list(trained):
+            return x, []
         twice = next(name for names in (columns, trained) for name in names if list(names).count(name) > 1)
         raise UserError(f"two attribute columns are called {twice!r}, so columns can't be matched by name; rename one")
-    counted, target, told = counted_in(trained), np.array([place.get(name, -1) for name in columns]), list[str]()
-    x = in_memory(x, "another order of attribute columns")
-    if counted and counted == counted_in(columns):
-        return _one_hot(x, columns, trained, target)
-    missing, surplus = [n for n in trained if n not in set(columns)], [n for n in columns if n not in place]
+    here = set(columns)
+    if (shares := [_share(names) for names in (columns, trained)])[0] != shares[1] and all(shares):
+        raise UserError(
+            f"PageRank falls into {shares[0]} shares here and {shares[1]} in training, so that they mean other nodes; "
+            "train on features='degree', 'core' or 'walks'"
+        )
+    families = {_family(name) for name in columns} - {""}
+    missing = [name for name in trained if name not in here and _family(name) not in families]
     if missing:
-        raise _lacking(missing, surplus, counted)
-    if surplus:
+        raise _lacking(missing, [name for name in columns if name not in place])
+    target, capped = np.array([place.get(name, -1) for name in columns]), dict[str, list[int]]()
+    highest = {kind: _highest(kind, trained) for kind in CAPPED}
+    for position in np.flatnonzero(target < 0).tolist():
+        kind, _, number = columns[position].rpartition(" ")
+        if highest.get(kind) is not None and number.isdecimal() and int(number) > highest[kind]:
+            target[position] = place[f"{kind} {highest[kind]}"]
+            capped.setdefault(kind, []).append(position)
+    same, told = (target == np.arange(len(target))).all() and len(target) == len(trained), list[str]()
+    if same and (rows is None or rows.least == least):
+        return x, []
+    x = in_memory(x, "another order of attribute columns")
+    for kind, positions in capped.items():
+        many = nonzeros(_placed(x, np.where(np.isin(np.arange(len(target)), positions), 0, -1), 1))
+        what = f"{many:,} node{'s have' if many != 1 else ' has'} a {kind} above {highest[kind]}"
+        told += [f"{what}, the highest in training, and count as that"] * bool(many)
+    if surplus := [name for name, where in zip(columns, target, strict=True) if where < 0]:
         told.append(f"{_are(surplus, 'left out')}, since training had none of that name")
     if (np.diff(target[target >= 0]) < 0).any():
         told.append("the attribute columns stand in another order than in training and were matched by their names")
-    return _placed(x, target, len(trained)), told
+    if rows is None or (not surplus and rows.least == least):
+        return _placed(x, target, len(trained)), told
+    raw = _placed(x.to_dense() * rows.divisor[:, None] + rows.least, target, len(trained))
+    return unit_sums(raw, torch.tensor(least)), told
 
 
 def numbered(x: Attributes, names: Sequence[str] | None, trained: Sequence[str] | None, width: int) -> Attributes:
@@ -75,29 +118,27 @@ def numbered(x: Attributes, names: Sequence[str] | None, trained: Sequence[str] 
     return x if names is None else _placed(x, np.array([place[name] for name in names]), width)
 
 
-def counted_in(columns: Sequence[str]) -> str:
-    """Return what is counted where all columns are one-hot numbers of it, e.g. "degree"; else ""."""
-    found = [COUNTED.fullmatch(name) for name in columns]
-    kinds = {match[1] for match in found if match}
-    return kinds.pop() if len(kinds) == 1 and all(found) else ""
+def structural_in(columns: Sequence[str]) -> str:
+    """Return what `features=` makes all of some columns of, e.g. "degree"; "" where there is no such word."""
+    words = (word for word, form in STRUCTURAL.items() if columns and all(re.fullmatch(form, c) for c in columns))
+    return next(words, "")
 
 
-def _one_hot(
-    x: Tensor, columns: Sequence[str], trained: Sequence[str], target: np.ndarray
-) -> tuple[Attributes, list[str]]:
-    numbers = [int(name.rpartition(" ")[2]) for name in trained]
-    highest = int(np.argmax(numbers))
-    here = np.array([int(name.rpartition(" ")[2]) for name in columns])
-    above = (target < 0) & (here > numbers[highest])
-    between = [name for name, lost in zip(columns, (target < 0) & ~above, strict=True) if lost]
-    if between:
-        raise UserError(f"no node of the training had {between[0]}, so the encoder knows nothing of it")
-    what = trained[highest].rpartition(" ")[0]
-    many = nonzeros(_placed(x, np.where(above, 0, -1), 1)) if above.any() else 0
-    told = (
-        f"{many:,} node{'s have' if many != 1 else ' has'} a {what} above {numbers[highest]}, the highest in training"
-    )
-    return _placed(x, np.where(above, highest, target), len(trained)), [f"{told}, and count as that"] if many else []
+def _family(name: str) -> str:
+    """Return what a one-hot column is one value of, e.g. "degree" or "colour="; "" for any other column."""
+    kind, _, number = name.rpartition(" ")
+    if kind in CAPPED and number.isdecimal():
+        return kind
+    return name.partition("=")[0] + "=" if "=" in name else ""
+
+
+def _highest(kind: str, columns: Sequence[str]) -> int:
+    numbers = [int(match[2]) for name in columns if (match := re.fullmatch(STRUCTURAL[kind], name))]
+    return max(numbers, default=2**62)
+
+
+def _share(columns: Sequence[str]) -> int:
+    return sum(bool(re.fullmatch(STRUCTURAL["pagerank"], name)) for name in columns)
 
 
 def _placed(x: Tensor, target: np.ndarray, width: int) -> Tensor:
@@ -115,9 +156,9 @@ def _placed(x: Tensor, target: np.ndarray, width: int) -> Tensor:
     return torch.sparse_coo_tensor(indices, form.values()[there], shape, check_invariants=False).to_sparse_csr()
 
 
-def _lacking(missing: list[str], surplus: list[str], counted: str) -> UserError:
-    if counted and not counted_in(surplus):
-        return UserError(f"this encoder was trained on {counted}s; load these data with features={counted!r}")
+def _lacking(missing: list[str], surplus: list[str]) -> UserError:
+    if word := structural_in(missing):
+        return UserError(f"this encoder was trained on features={word!r}; load these data with that")
     guess = nearest(missing[0], surplus)
     hint = f"; the nearest that training did not have is {guess!r}" if guess else ""
     return UserError(f"{_are(missing, 'missing')}, on which this encoder was trained{hint}")

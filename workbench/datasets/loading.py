@@ -12,6 +12,7 @@ from torch_geometric.data import Data, HeteroData
 from torch_geometric.utils import coalesce, to_undirected
 
 from workbench.datasets.attributes import Attributes, AttributesOnDisk, blocks, in_memory, is_sparse, unit_sums
+from workbench.datasets.columns import rows_of
 from workbench.datasets.door import admitted, as_computed
 from workbench.datasets.files.named import load_files
 from workbench.datasets.files.own import (
@@ -107,6 +108,8 @@ def load_graph(
             raise UserError(f'graph {name!r}: normalise="columns" would change which nodes the planted rules flag')
         if name != "planted":  # comes normalised, and its planted nodes belong to these very attributes
             varied = _varied(data.x) if report else False
+            if report and normalise is True and isinstance(data.x, Tensor):
+                data.rows = rows_of(data.x)
             data.x = _normalised(data.x.float(), normalise)
             if report and varied and not _varied(data.x):
                 lost = "normalise=True made the attributes of all nodes alike: rows are divided by their sums"

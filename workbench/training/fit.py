@@ -26,7 +26,7 @@ from workbench.training.code_version import versions
 from workbench.training.loop import Progress, Trainer, missing, moments_of, weights_of
 from workbench.training.machine import describe, device_of, peak_memory
 from workbench.training.memory import refuse_if_too_large, refuse_kind, refuse_whole
-from workbench.training.run import MOMENTS, Run
+from workbench.training.run import LEAST, MOMENTS, Run
 
 LONGEST = 60  # signs of a graph's name that a run's folder is called by; a file system takes 255 bytes
 
@@ -110,6 +110,9 @@ def fit(
         randomness = Randomness(seed)
         with peak_memory(target) as peak:
             scaling = rescale(inputs, getattr(config, "attributes", "loaded"))
+            scales = {} if scaling is None else {MOMENTS: scaling.cpu()}
+            if kind.name == "nodes" and data.get("rows") is not None:
+                scales[LEAST] = torch.tensor(data.rows.least, dtype=torch.float64)
             with torch.random.fork_rng():
                 torch.manual_seed(randomness.integer("init"))
                 model = METHODS.get(method)(config, inputs, randomness).to(target)
@@ -146,7 +149,7 @@ def fit(
                     shape=kind.shape(inputs),
                     names=kind.names_of(data),
                     columns=kind.names_of(data, "feature_names"),
-                    weights=weights_of(model) | ({} if scaling is None else {MOMENTS: scaling.cpu()}),
+                    weights=weights_of(model) | scales,
                     checkpoint=checkpoint if kept else None,
                 )
                 if complete:

@@ -24,6 +24,7 @@ from workbench.training import export
 from workbench.training.watch import collapse
 
 MOMENTS = "attributes.moments"  # what stands among a run's weights where its encoder sees standardised columns
+LEAST = "attributes.least"  # and what `load_graph` subtracted from attributes when it normalised rows
 
 
 @dataclass
@@ -173,7 +174,9 @@ class Run:
         kind.check(data)
         inputs, columns = kind.inputs(data), kind.names_of(data, "feature_names")
         if columns is not None and self.columns is not None:
-            inputs.x, told = matched(inputs.x, columns, self.columns)
+            least = self.weights.get(LEAST)
+            rows = None if least is None else data.get("rows")
+            inputs.x, told = matched(inputs.x, columns, self.columns, rows, 0.0 if least is None else float(least))
             for sentence in told:
                 warnings.warn(sentence, stacklevel=2)
         elif self.kind == "nodes":
