@@ -178,9 +178,12 @@ def test_rows_are_normalised_as_in_training_whatever_new_nodes_and_columns_bring
     assert torch.equal(run.encode(loaded(raw, names)), run.embeddings)
     lower = torch.cat([raw, torch.full((1, 5), -90.0)])  # a node by itself, whose numbers move the least of all
     torch.testing.assert_close(run.encode(loaded(lower, names))[:30], run.embeddings, rtol=1e-4, atol=1e-5)
+    bare = wb.load_graph(Data(x=lower, edge_index=edges), directed=False)  # by their places
+    torch.testing.assert_close(run.encode(bare)[:30], run.embeddings, rtol=1e-4, atol=1e-5)
     more = torch.cat([raw[:, 4:], 7 + raw[:, :1], raw[:, :4]], 1)
-    with pytest.warns(UserWarning, match="'new' is left out"):
+    with pytest.warns(UserWarning) as told:
         found = run.encode(loaded(more, ["d=y", "new", *names[:4]]))
+    assert "'new' is left out" in str(told[0].message) and "another order" in str(told[1].message)
     torch.testing.assert_close(found, run.embeddings, rtol=1e-4, atol=1e-5)
     other = loaded(raw, ["a", "b", "c", "d=x", "d=z"])  # nobody is "y", somebody is "z", whom training did not know
     with pytest.warns(UserWarning, match="'d=z' is left out"):

@@ -173,14 +173,16 @@ class Run:
             raise UserError(f"this encoder embeds {kind.words}; this is {kind_of(data).words}")
         kind.check(data)
         inputs, columns = kind.inputs(data), kind.names_of(data, "feature_names")
-        if columns is not None and self.columns is not None:
-            least = self.weights.get(LEAST)
+        least, trained = self.weights.get(LEAST), self.columns
+        if self.kind == "nodes" and (columns is None or trained is None):
+            inputs.x = numbered(inputs.x, kind.names_of(data), self.names, self.shape["features"])
+            if least is not None and inputs.x.shape[1] == self.shape["features"]:  # only rows are to be made alike
+                columns = trained = [str(column) for column in range(self.shape["features"])]
+        if columns is not None and trained is not None:
             rows = None if least is None else data.get("rows")
-            inputs.x, told = matched(inputs.x, columns, self.columns, rows, 0.0 if least is None else float(least))
+            inputs.x, told = matched(inputs.x, columns, trained, rows, 0.0 if least is None else float(least))
             for sentence in told:
                 warnings.warn(sentence, stacklevel=2)
-        elif self.kind == "nodes":
-            inputs.x = numbered(inputs.x, kind.names_of(data), self.names, self.shape["features"])
         for name, size in kind.shape(inputs).items():
             if size != self.shape[name]:
                 raise UserError(f"this encoder was trained on {self.shape[name]:,} {name}; these data have {size:,}")
