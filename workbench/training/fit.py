@@ -28,8 +28,6 @@ from workbench.training.machine import describe, device_of, peak_memory
 from workbench.training.memory import refuse_if_too_large, refuse_kind, refuse_whole
 from workbench.training.run import LEAST, MOMENTS, Run
 
-LONGEST = 60  # signs of a graph's name that a run's folder is called by; a file system takes 255 bytes
-
 
 def fit(
     method: str,
@@ -94,7 +92,7 @@ def fit(
     refuse_whole(method, config, data)
     target = device_of(device)
     graph_hash = kind.content_hash(data)
-    path = runs.folder(store, method, name[:LONGEST], runs.key(method, config, seed, graph_hash, str(target), stop))
+    path = runs.folder(store, method, name, runs.key(method, config, seed, graph_hash, str(target), stop))
     moments = moments_of(config.epochs, snapshots)
     known = None if fresh else _known(path)
     if known is not None and not missing(moments, known.snapshots, known.epochs):

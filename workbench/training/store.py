@@ -23,6 +23,8 @@ from workbench.training.code_version import code_version
 from workbench.training.run import Run
 from workbench.training.stored import COLUMNS, FACTS, FILES, asked, folders, root, rows, untrained
 
+LONGEST = 60  # signs of a graph's name that a run's folder is called by; a file system takes 255 bytes
+
 
 def key(method: str, config: Config, seed: int, graph_hash: str, device: str, stop: str | None = None) -> str:
     """Return the hash of a request: graph content, configuration, seed, code version, kind of device and `stop`."""
@@ -32,7 +34,7 @@ def key(method: str, config: Config, seed: int, graph_hash: str, device: str, st
 
 def folder(store: str | Path | None, method: str, graph: str, run_key: str) -> Path:
     """Return where a run is or would be kept."""
-    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in graph)
+    plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in graph[:LONGEST])
     return root(store) / f"{method}_{plain}_{run_key}"
 
 
