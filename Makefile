@@ -15,7 +15,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install run gallery lab app test test-oldest check bench bench-check format pictures lock clean
+.PHONY: help install run gallery lab app test test-oldest torture check bench bench-check format pictures lock clean
 
 help: ## show this list
 	@echo "make JOB, where JOB is one of:"
@@ -67,6 +67,12 @@ $(OLDEST)/.installed: pyproject.toml .ci/oldest.py
 	$(PYTHON) .ci/oldest.py > $(OLDEST)/constraints.txt
 	$(OLDEST)/bin/python -m pip install $(PIP_OPTIONS) --constraint $(OLDEST)/constraints.txt -e ".[app,dev]"
 	@touch $@
+
+# Kills to make, e.g. TORTURE=1000.
+TORTURE ?= 100
+
+torture: $(STAMP) ## kill -9 at random moments (TORTURE times), see that nothing is lost, write docs/reliability.md
+	TORTURE=$(TORTURE) OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 nice $(PY) tests/torture.py
 
 check: $(STAMP) ## check formatting, lint and types, changing nothing
 	$(PY) -m ruff format --check .
