@@ -66,10 +66,10 @@ def load_graph(
             matters only where it isn't 0; a row that sums to less than 1 is left alone, so a zero row stays zero).
             False leaves them as they are. "columns" normalises rows, then standardises each column over all nodes
             (population deviation; a constant column becomes 0), as E2Neg's release does for Wiki-CS.
-        features: your own graph only: a table of nodes (a file, the node in its first column or the one called id), an
-            array [nodes, features], the name or names of columns of the nodes (numbers as they are, words one-hot,
-            texts as TF-IDF), or of what any graph has: "degree", "identity" and "core" one-hot, "pagerank" in
-            sixteenths, "walks" (chances to be back after 1 to 16 steps).
+        features: your own graph only: a table of nodes (a file, the node in its first column or the one called id), a
+            pair of such a table and a list of columns, an array [nodes, features], the name or names of columns of the
+            nodes (numbers as they are, words one-hot, texts as TF-IDF), or of what any graph has: "degree", "identity"
+            and "core" one-hot, "pagerank" in sixteenths, "walks" (chances to be back after 1 to 16 steps).
         labels: your own graph only: a file of labels, an array [nodes], or the name of a column of the nodes. A node
             without a label, or with one below 0, has y = -1.
         directed: None keeps what the source says (an edge list counts as undirected); False stores each edge both ways.

@@ -5,6 +5,7 @@ from workbench.widgets.comparison import Comparison, comparison
 from workbench.widgets.explorer import EmbeddingExplorer, embedding_explorer
 from workbench.widgets.first import FirstLook, first_look
 from workbench.widgets.negatives import Microscope, microscope
+from workbench.widgets.own import OwnGraph, own_graph
 from workbench.widgets.rules import RuleExplorer, rule_explorer
 from workbench.widgets.runs import RunsTable, runs_table
 from workbench.widgets.selections import selections
@@ -17,6 +18,7 @@ __all__ = [
     "FirstLook",
     "Leaderboard",
     "Microscope",
+    "OwnGraph",
     "Report",
     "RuleExplorer",
     "RunsTable",
@@ -26,6 +28,7 @@ __all__ = [
     "first_look",
     "leaderboard",
     "microscope",
+    "own_graph",
     "rule_explorer",
     "runs_table",
     "selections",

@@ -47,7 +47,7 @@ def finished(
     names = data.get("node_names") or [str(node) for node in range(count)]
     table = Table(nodes, names, report, strict)
     asked = [features] if isinstance(features, str) else features if _are_words(features) else None
-    words = asked if asked and beside is None else None
+    words = beside.attrs.get("asked") if strict else asked if asked and beside is None else None
     structural = [word for word in words or [] if word in STRUCTURAL and word not in table.kinds]
     columns = None if words is None else [word for word in words if word not in structural]
     taken = {*(columns or [])}
@@ -109,6 +109,11 @@ def beside_it(source: Any, report: Report, columns: bool) -> Any:
         return source
     if isinstance(source, Tensor):
         return source.detach().cpu().numpy()
+    if isinstance(source, tuple) and len(source) == 2 and _are_words(source[1]):
+        table = beside_it(source[0], report, columns)
+        if isinstance(table, pd.DataFrame):
+            table.attrs["asked"] = [*source[1]]
+            return table
     path = Path(source).expanduser() if isinstance(source, str | os.PathLike) else None
     if path is None:
         return None if columns and _are_words(source) else np.asarray(source)
