@@ -221,3 +221,26 @@ def test_what_cannot_be_mapped_is_named() -> None:
         projection.project(clustered(6))
     with pytest.raises(UserError, match="finite"):
         projection.project(clustered() / 0)
+
+
+@pytest.mark.parametrize("method", projection.names())
+@pytest.mark.parametrize("value", [0.0, 1.0, -3e38])
+def test_a_collapsed_embedding_is_one_place(method, value):
+    drawn = projection.project(torch.full((40, 5), value), method)
+    assert np.ptp(drawn.points, axis=0).max() < 1e-5
+    assert projection.project(torch.full((40, 5), value), method, before=drawn).points.shape == (40, 2)
+
+
+def test_how_large_numbers_are_changes_no_map():
+    rows = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
+    small, large = (projection.project(rows * scale, "pca").points for scale in (1, 2.0**120))
+    np.testing.assert_allclose(small, large, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "rows", [None, "cora", [[1.0, 2]] * 9, torch.rand(9), np.ones((9, 2, 2)), torch.ones(9, 3) * 1j]
+)
+def test_what_is_no_matrix_has_no_map(rows):
+    for ask in (projection.project, projection.first_picture):
+        with pytest.raises(UserError, match="a map is of"):
+            ask(rows)

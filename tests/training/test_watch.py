@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -61,7 +62,13 @@ def test_looks_are_few_and_kept_with_the_run(small_graph: Data, tmp_path: Path) 
     looks = {epochs: sorted(watch.Watch(epochs, None, small_graph).moments) for epochs in (0, 3, 99, 100, 5_000)}
     assert looks == {0: [0], 3: [0, 3], 99: [0, 99], 100: [0, 50, 100], 5_000: [*range(0, 5_001, 500)]}
     run = train(small_graph, tmp_path)
-    assert [*run.watched.index] == [0, 12] and [*run.watched.columns] == ["effective_rank", "dead_units", "kept"]
+    assert [*run.watched.index] == [0, 12]
+    assert [*run.watched.columns] == [
+        "effective_rank",
+        "dead_units",
+        "length",
+        "kept",
+    ]
     assert run.watched.loc[12, "effective_rank"] == pytest.approx(wb.quality(run).effective_rank)
     assert run.watched.loc[0, "effective_rank"] == pytest.approx(
         wb.quality(fit.untrained(run, small_graph)).effective_rank
@@ -77,7 +84,7 @@ def test_looks_are_few_and_kept_with_the_run(small_graph: Data, tmp_path: Path) 
     before = runs.load(run.path)
     assert before.watched.empty and before.kept == 12 and before.collapse == "" and before.stop is None
     more = train(small_graph, tmp_path, snapshots=3)
-    assert [*more.watched.index] == [0, 6, 12] and [*more.watched.columns] == [*NUMBERS, "kept"]
+    assert [*more.watched.index] == [0, 6, 12] and [*more.watched.columns] == [*NUMBERS, "length", "kept"]
     assert more.path == run.path and torch.equal(more.embeddings, run.embeddings)
     pd.testing.assert_frame_equal(runs.load(run.path).watched, more.watched)
 
@@ -232,3 +239,48 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert quality["items"] == 34 and quality["agreement"] is None
     assert main(["quality", folder, "--other", folder, "--k", "34"]) == 2
     assert "k must lie between 1 and 33" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("method", "scale", "settings", "said"),
+    [
+        ("grace", 1e38, {}, "float32 can't hold squares"),
+        ("grace", 1, {"lr": 1e6}, "came apart: its rows are .* times as long"),
+        ("cca-ssg", 1, {"lr": 1e6}, "came apart"),
+        ("deepwalk", 1, {"lr": 1e6}, "came apart"),
+    ],
+)
+def test_a_training_that_came_to_nothing_says_so(
+    method: str, scale: float, settings: dict[str, Any], said: str, small_graph: Data
+) -> None:
+    small_graph.x = small_graph.x * scale
+    with pytest.warns(Collapse, match=said):
+        run = wb.fit(method, small_graph, "small", epochs=20, progress=False, **settings)
+    assert (
+        run.embeddings.isfinite().all()
+        and re.search(said, run.collapse)
+        and re.search(said, runs.load(run.path).collapse)
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "scale", "settings", "said"),
+    [
+        ("cca-ssg", 1e38, {}, "go up to 1e.38: scale them"),
+        ("bgrl", 1e38, {}, "go up to 1e.38: scale them"),
+        ("bgrl", 1, {"lr": 1e6}, "lower the learning rate"),
+    ],
+)
+def test_numbers_that_are_not_finite_are_no_result(
+    method: str, scale: float, settings: dict[str, Any], said: str, small_graph: Data
+) -> None:
+    small_graph.x = small_graph.x * scale
+    with pytest.raises(UserError, match=said):
+        wb.fit(method, small_graph, "small", epochs=20, progress=False, **settings)
+    assert runs.table().empty
+
+
+@pytest.mark.parametrize(("rank", "dead"), [(float("nan"), 0.5), (1.0, 1.0)])
+def test_rows_that_are_all_alike_are_told_however_few_dimensions_there_were(rank: float, dead: float) -> None:
+    rows = {"effective_rank": [1.0, rank], "dead_units": [0.0, dead], "length": 1.0}
+    assert "the same for all items after 7 epochs" in watch.collapse(pd.DataFrame(rows, index=[0, 7]), None, 7)

@@ -26,6 +26,7 @@ from workbench.evaluation.embeddings import Embeddings, bare, matrix_of
 Floats = NDArray[np.float32]
 NEIGHBOURS = 15
 MANY_COLUMNS = 512  # above them products of blocks are several times faster than scikit-learn's search
+LARGE = 1e15  # numbers whose squares float32 may not hold
 BLOCK = 2_048  # rows whose cosines with as many others are looked at in one go: 16 MiB
 
 
@@ -188,9 +189,16 @@ def shared(one: NDArray[np.int32], other: NDArray[np.int32]) -> Floats:
 
 def checked(embeddings: Tensor, least: int) -> Floats:
     """Return embeddings of at least so many nodes [nodes, dim] as an array; a UserError where they can't be mapped."""
-    values: Floats = embeddings.detach().cpu().float().contiguous().numpy()
-    if values.ndim != 2 or len(values) < least or values.shape[1] < 2:
+    if not isinstance(embeddings, Tensor | np.ndarray) or np.ndim(embeddings) != 2:
+        form = list(np.shape(embeddings)) if hasattr(embeddings, "shape") else type(embeddings).__name__
+        raise UserError(f"a map is of a matrix [nodes, dim], not {form}")
+    whole = torch.as_tensor(embeddings)
+    if whole.is_complex():
+        raise UserError(f"a map is of real numbers, not {whole.dtype}")
+    values: Floats = whole.detach().cpu().to_dense().float().contiguous().numpy()
+    if len(values) < least or values.shape[1] < 2:
         raise UserError(f"a map needs at least {least} rows and 2 columns; those given are {list(values.shape)}")
     if not np.isfinite(values).all():
         raise UserError("the embeddings hold numbers that are not finite, so they cannot be mapped")
-    return values
+    largest = np.abs(values).max()
+    return values / largest if largest > LARGE else values  # only directions count

@@ -85,10 +85,13 @@ def umap(rows: Floats, seed: int, near: Nearest, start: Floats | None) -> Floats
 
     Args:
         near: the nearest of each row; the library's own search is slow below 4,096 points and compiles in each process.
-        start: where the points begin [n, 2]; None for the two first principal components.
+        start: where the points begin [n, 2]; None for the two first principal components. Rows that are all alike,
+            as those of a collapsed embedding, lie in one place.
 
     Source: McInnes, Healy, Melville, 2018 (umap-learn).
     """
+    if not np.ptp(rows, axis=0).any():  # it would divide by how far they are apart
+        return np.zeros((len(rows), 2), np.float32)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ImportWarning)  # its neural variant asks for a library that nothing here uses
         from umap import UMAP

@@ -15,6 +15,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from workbench import atomic
+from workbench.datasets.attributes import entries
 from workbench.errors import UserError
 from workbench.methods import Config, Method
 from workbench.randomness import Randomness
@@ -23,6 +24,7 @@ from workbench.training.watch import Watch
 
 CHECKPOINT_SECONDS = 60.0
 TAG = 32  # bytes at the end of a checkpoint that tell whether it is whole, and that of this request
+HUGE = 1e9  # attributes above this are what a loss that is not finite comes from
 
 
 class Progress(NamedTuple):
@@ -117,6 +119,10 @@ class Trainer:
         if self.watch.chosen is not None:
             self.model.load_state_dict(self.watch.chosen[1])
         embeddings, details = look(self.model)
+        if not joined(embeddings).isfinite().all():
+            raise UserError(
+                f"the embedding holds numbers that are not finite after {len(self.rows)} epochs; {self._rather()}"
+            )
         if self.watch.chosen is None and len(self.rows) not in self.watch.rows:
             self.watch.look(len(self.rows), joined(embeddings))
         return embeddings, details
@@ -134,8 +140,7 @@ class Trainer:
                 rows.append({"loss": float(total.detach()), **{k: float(v.detach()) for k, v in step.terms.items()}})
                 if not all(map(math.isfinite, rows[-1].values())):
                     raise UserError(
-                        f"the loss became {rows[-1]['loss']} in epoch {len(self.rows) + 1}; lower the learning rate or "
-                        "raise tau"
+                        f"the loss became {rows[-1]['loss']} in epoch {len(self.rows) + 1}; {self._rather()}"
                     )
                 self.model.update(step, self.optimiser)
                 self.model.after_update()
@@ -145,6 +150,15 @@ class Trainer:
         if not rows:
             raise UserError("the method made no batch of these data in an epoch")
         return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+
+    def _rather(self) -> str:
+        """Return what to do where numbers are no longer finite: scale attributes that are huge, else train slower."""
+        x = getattr(self.model.inputs, "x", None)
+        stored = entries(x) if isinstance(x, Tensor) else torch.empty(0)
+        largest = float(stored.abs().max()) if stored.numel() else 0.0
+        if largest > HUGE:
+            return f"the attributes (x) go up to {largest:.3g}: scale them, as load_graph does"
+        return "lower the learning rate or raise tau"
 
     def _keep(self) -> None:
         """Look at the embedding, keep it and its weights, each where this is a moment to do so."""

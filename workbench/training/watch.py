@@ -17,6 +17,8 @@ from workbench.training.choice import CHOICES, NUMBERS, choice, known
 
 ROWS, WIDE = 2_000, 512  # rows that are looked at; of embeddings wider than this, as many as it says
 MOST, APART = 10, 50  # looks after the untrained one; epochs between two at least, unless a moment is chosen
+LARGE = 1e15  # lengths of rows whose squares, and products of many, float32 may not hold
+APART_TIMES = 1e6  # how many times longer than untrained rows are where a training has come apart
 COLLAPSED = 0.1  # share of its untrained effective rank below which an embedding has collapsed
 
 
@@ -63,7 +65,8 @@ class Watch:
     def look(self, epoch: int, embedding: Tensor, every: bool = False) -> None:
         """Measure an embedding [items, dim]; all of `NUMBERS` where `every` is set, else those that are needed."""
         needed = {"effective_rank", "dead_units", *(CHOICES[self.stop][0] if self.stop else ())}
-        self.rows[epoch] = measured(embedding, self._links, NUMBERS if every else tuple(needed))
+        row = measured(embedding, self._links, NUMBERS if every else tuple(needed))
+        self.rows[epoch] = row | {"length": float(embedding.double().norm(dim=1).mean())}
 
     def choose(self, epoch: int, weights: Mapping[str, Any]) -> None:
         """Keep the weights where the look after a trained epoch is the best so far."""
@@ -81,9 +84,9 @@ class Watch:
         return choice({epoch: row for epoch, row in self.rows.items() if epoch in self.moments}, self.stop)
 
     def table(self) -> pd.DataFrame:
-        """Return a row per look, by epoch, with the columns of `NUMBERS` that were measured, and "kept"."""
+        """Return a row per look, by epoch: those of `NUMBERS` measured, the mean "length" of the rows, and "kept"."""
         table = pd.DataFrame.from_dict(self.rows, "index").rename_axis("epoch").sort_index()
-        table = table[[name for name in NUMBERS if name in table]]
+        table = table[[name for name in (*NUMBERS, "length") if name in table]]
         kept = self.chosen[0] if self.chosen else table.index.max()
         return table.assign(kept=table.index == kept)
 
@@ -117,14 +120,26 @@ def collapse(table: pd.DataFrame, config: Any, kept: int) -> str:
     It has where its effective rank is less than a tenth of what it was untrained. That lies between what was measured
     with quick presets, seed 0: GRACE on Photo, whose attributes' rows sum to 1, ends at 0.06 to 0.07 of it; COSTA on
     Cora at 0.17; 17 other methods on Cora, GRACE on CiteSeer and on Photo with standardised columns, and CCA-SSG on
-    Photo at 0.28 to 0.92. Only what is kept counts: BGRL falls to 0.04 on its way to 0.80.
+    Photo at 0.28 to 0.92. Only what is kept counts: BGRL falls to 0.04 on its way to 0.80. It says as well where all
+    rows are the same, and where they are so long that nothing can have been learned by their products.
     """
     if not {0, kept} <= {*table.index} or not kept:
         return ""
-    before, after = table.loc[0, "effective_rank"], table.loc[kept, "effective_rank"]
+    first, last = table.loc[0], table.loc[kept]
+    before, after, dead = first["effective_rank"], last["effective_rank"], last["dead_units"]
+    lengths = first.get("length", float("nan")), last.get("length", float("nan"))  # nan of a run stored before
+    if dead == 1 or pd.isna(after):
+        return f"the embedding collapsed: it is the same for all items after {kept:,} epochs; try a lower learning rate"
+    if max(lengths) > LARGE:
+        return (
+            f"the training came to nothing: the rows of the embedding are {lengths[1]:.0e} long, and float32 can't "
+            "hold squares of such numbers; scale the attributes, or lower the learning rate"
+        )
+    if lengths[1] > APART_TIMES * lengths[0]:
+        longer = f"its rows are {lengths[1] / lengths[0]:.0e} times as long as untrained after {kept:,} epochs"
+        return f"the training came apart: {longer}; try a lower learning rate"
     if not after < COLLAPSED * before:
         return ""
-    dead = table.loc[kept, "dead_units"]
     also = f", and {100 * dead:.0f} % of its units are the same for all" if dead else ""
     rather = 'attributes="columns" (standardised attributes), ' if getattr(config, "attributes", "") == "loaded" else ""
     return (
