@@ -16,6 +16,7 @@ import networkx
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save
 from scipy.sparse import csr_matrix
 from torch_geometric.data import Data
 from torch_geometric.transforms import NormalizeFeatures
@@ -25,6 +26,7 @@ from workbench import rules
 from workbench.datasets import check, content_hash, facts, load_graph, names, planted, register, statistics
 from workbench.datasets.files import cache
 from workbench.datasets.files import registry as catalogue
+from workbench.datasets.files.cache import read, write
 from workbench.datasets.synthetic import pydocs
 from workbench.errors import UserError
 
@@ -219,13 +221,47 @@ def test_the_cache_tells_contents_apart_and_is_used(tmp_path, own_cache, any_fig
     assert load_graph("wisconsin", root=tmp_path / "a").y[-1] == 1
 
 
-def test_what_is_gone_from_the_cache_is_not_made_in_place(tmp_path, own_cache, any_figures, monkeypatch):
+@pytest.mark.parametrize("damage", ["gone", "empty", "cut", "header", "other"])
+def test_a_damaged_cache_is_made_anew_and_never_in_the_root(damage, tmp_path, own_cache, any_figures):
     stand_in("wisconsin", tmp_path)
-    load_graph("wisconsin", root=tmp_path)
-    next(own_cache.rglob("data.pt")).unlink()
-    monkeypatch.setattr("torch_geometric.datasets.WebKB.process", lambda self: pytest.fail("processed in place"))
-    with pytest.raises(UserError, match=r"graph 'wisconsin': the files at .* can't be read \(FileNotFoundError"):
-        load_graph("wisconsin", root=tmp_path)
+    wanted, before = content_hash(load_graph("wisconsin", root=tmp_path)), sorted(tmp_path.rglob("*"))
+    file = next(own_cache.rglob("graphs.safetensors"))
+    content = {"empty": b"", "cut": file.read_bytes()[:-3], "header": b"\xff" * 200, "other": save({"x": torch.eye(2)})}
+    file.write_bytes(content[damage]) if damage in content else file.unlink()
+    assert content_hash(load_graph("wisconsin", root=tmp_path)) == wanted
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_no_code_runs_from_the_cache(tmp_path, own_cache, any_figures):
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "sprung"), "w"))
+
+    stand_in("wisconsin", tmp_path)
+    wanted = content_hash(load_graph("wisconsin", root=tmp_path))
+    folder = next(own_cache.rglob("graphs.safetensors")).parent
+    assert [entry.name for entry in folder.iterdir()] == ["graphs.safetensors"], "nothing there is a pickle"
+    for name in ("graphs.safetensors", "data.pt", "pre_transform.pt", "pre_filter.pt"):
+        torch.save(Trap(), folder / name)
+    assert content_hash(load_graph("wisconsin", root=tmp_path)) == wanted and not (tmp_path / "sprung").exists()
+
+
+def test_whatever_is_cached_comes_back_as_it_was(tmp_path):
+    values = {
+        ("user", "rates", "item"): {"edge_index": torch.tensor([[0, 1], [1, 0]])},
+        "x": torch.eye(3).to_sparse(),
+        "part": torch.arange(12.0).reshape(3, 4).T,
+        "same": torch.arange(3)[1:],
+        "plain": {"nodes": 3, "none": None, "names": ["a", "\x1b"]},
+        "empty": torch.empty(0, 3),
+    }
+    write(values, tmp_path / "f.safetensors")
+    back = read(tmp_path / "f.safetensors")
+    assert [*back] == [*values] and back["plain"] == values["plain"] and back["x"].layout == torch.sparse_coo
+    for key in ("x", "part", "same", "empty"):
+        assert torch.equal(back[key].to_dense(), values[key].to_dense()) and back[key].dtype == values[key].dtype
+    edges = "user", "rates", "item"
+    assert torch.equal(back[edges]["edge_index"], values[edges]["edge_index"])
 
 
 def test_another_graph_under_a_published_name_is_told(tmp_path, own_cache):

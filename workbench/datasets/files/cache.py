@@ -2,16 +2,26 @@
 
 import contextlib
 import io
+import json
 import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
+import torch
 from platformdirs import user_cache_path
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
 
 from workbench.errors import UserError
+
+T = TypeVar("T")
+DAMAGED = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)  # what reading such files raises
+Place = tuple[str | tuple[str, ...], ...]  # the keys that lead to a value
 
 
 def publish(name: str, build: Callable[[Path], None]) -> Path:
@@ -42,6 +52,65 @@ def publish(name: str, build: Callable[[Path], None]) -> Path:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return final
+
+
+def loaded(name: str, build: Callable[[Path], None], load: Callable[[Path], T]) -> T:
+    """Return what is loaded from a folder that `publish` gives; one that can't be read is built once more."""
+    folder = publish(name, build)
+    try:
+        return load(folder)
+    except DAMAGED:  # cut short, or not what was written
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        return load(publish(name, build))
+    except DAMAGED as error:
+        raise UserError(f"{folder} in the cache is damaged and can't be replaced ({error}); delete it") from error
+
+
+def write(values: Mapping[Any, Any], file: Path) -> None:
+    """Write nested tensors, dense or COO, and plain values as safetensors, from which no code can run."""
+    tensors, entries = dict[str, Tensor](), []
+    for number, (place, value) in enumerate(_leaves(values)):
+        entry: dict[str, Any] = {"place": place}
+        if not isinstance(value, Tensor):
+            entry["value"] = value
+        elif value.layout == torch.strided:
+            tensors[str(number)] = value.contiguous().clone()
+        else:
+            value = value.to_sparse_coo().coalesce()
+            entry["shape"] = [*value.shape]
+            tensors[f"{number} indices"], tensors[f"{number} values"] = value.indices().clone(), value.values().clone()
+        entries.append(entry)
+    save_file(tensors, file, metadata={"entries": json.dumps(entries)})
+
+
+def read(file: Path) -> dict[Any, Any]:
+    """Read what `write` wrote."""
+    values: dict[Any, Any] = {}
+    with safe_open(file, "pt") as stored:
+        for number, entry in enumerate(json.loads(stored.metadata()["entries"])):
+            *way, last = (tuple(key) if isinstance(key, list) else key for key in entry["place"])
+            inner = values
+            for key in way:
+                inner = inner.setdefault(key, {})
+            if "value" in entry:
+                inner[last] = entry["value"]
+            elif "shape" in entry:
+                indices, filled = (stored.get_tensor(f"{number} {part}") for part in ("indices", "values"))
+                inner[last] = torch.sparse_coo_tensor(
+                    indices, filled, entry["shape"], is_coalesced=True, check_invariants=True
+                )
+            else:
+                inner[last] = stored.get_tensor(str(number))
+    return values
+
+
+def _leaves(values: Mapping[Any, Any], place: Place = ()) -> Iterator[tuple[Place, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, (*place, key))
+        else:
+            yield (*place, key), value
 
 
 @contextlib.contextmanager
