@@ -7,6 +7,8 @@ import difflib
 import operator
 from collections.abc import Iterable
 
+from workbench.text import visible
+
 
 class UserError(ValueError):
     """A mistake of the person, told in one sentence; notebooks and the command line show no traceback for it."""
@@ -17,7 +19,7 @@ class UserError(ValueError):
 
     def _render_traceback_(self) -> list[str]:
         """Show one line where IPython would print a stack (IPython's own hook)."""
-        return [f"{type(self).__name__}: {self}"]
+        return [f"{type(self).__name__}: {visible(self, chr(10))}"]
 
 
 class Collapse(UserWarning):

@@ -17,8 +17,9 @@ from typing import NoReturn
 
 import workbench as wb
 from workbench import endings
-from workbench.cli.output import FINE, INTERRUPTED, USER_MISTAKE, visible
+from workbench.cli.output import FINE, INTERRUPTED, USER_MISTAKE
 from workbench.errors import UserError, nearest, unknown
+from workbench.text import visible
 
 UNCHANGED = "nothing was changed"
 

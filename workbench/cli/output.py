@@ -4,13 +4,13 @@ import json
 import math
 import os
 import re
-import unicodedata
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import UserError, unknown
+from workbench.text import cells, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +132,7 @@ def write_table(table: "pd.DataFrame", file: str | Path) -> None:
     from workbench import atomic
 
     with atomic.whole(Path(file)) as draft:
-        table.to_csv(draft, index=False, float_format="%.6g")
+        cells(table).to_csv(draft, index=False, float_format="%.6g")
 
 
 def parse_value(text: str) -> Any:
@@ -176,7 +176,12 @@ def print_json(value: Any) -> None:
 
 def show(args: Namespace, result: Any, text: object) -> None:
     """Print a result as JSON where that is asked for, else as text."""
-    print_json(result) if args.json else print("\n".join(map(visible, str(text).split("\n"))))
+    print_json(result) if args.json else say(text)
+
+
+def say(text: object) -> None:
+    """Print a text, in which what people called things does nothing to the terminal."""
+    print(visible(text, "\n"))
 
 
 def show_table(table: "pd.DataFrame | list[dict[str, Any]]", as_json: bool = False) -> None:
@@ -185,7 +190,7 @@ def show_table(table: "pd.DataFrame | list[dict[str, Any]]", as_json: bool = Fal
     if as_json:
         print_json(rows)
         return
-    lines = [list(map(str, rows[0] if rows else ["nothing"])), *(list(map(_word, row.values())) for row in rows)]
+    lines = [list(map(visible, rows[0] if rows else ["nothing"])), *(list(map(_word, row.values())) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         print("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
@@ -194,7 +199,7 @@ def show_table(table: "pd.DataFrame | list[dict[str, Any]]", as_json: bool = Fal
 def show_facts(facts: Mapping[str, Any], as_json: bool = False) -> None:
     """Print named facts a line each, or as JSON."""
     width = max(map(len, facts))
-    lines = [f"{name.ljust(width)}  {_word(value)}" for name, value in plain(facts).items()]
+    lines = [f"{visible(name).ljust(width)}  {_word(value)}" for name, value in plain(facts).items()]
     print_json(facts) if as_json else print("\n".join(lines))
 
 
@@ -217,10 +222,3 @@ def _word(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return visible("; ".join(map(str, value)) if isinstance(value, list) else str(value))
-
-
-def visible(text: str) -> str:
-    """Return a text in which signs that a terminal would act on, e.g. escapes and line ends, are written out."""
-    acts = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-    signs = (sign.encode("unicode_escape").decode() if unicodedata.category(sign) in acts else sign for sign in text)
-    return "".join(signs)

@@ -4,7 +4,7 @@ from argparse import Namespace
 from typing import Any
 
 import workbench as wb
-from workbench.cli.output import Option, act, print_json, show_facts, show_table
+from workbench.cli.output import Option, act, print_json, say, show_facts, show_table
 from workbench.cli.study import conduct
 from workbench.errors import UserError
 
@@ -78,7 +78,7 @@ def _eval_rule(args: Namespace) -> None:
         return
     show_facts(facts)
     if explanation is not None:
-        print(f"\nnode {args.explain}:\n{explanation}")
+        say(f"\nnode {args.explain}:\n{explanation}")
     if rows:
         print()
         show_table(rows)

@@ -4,7 +4,7 @@ from argparse import Namespace
 from typing import Any
 
 import workbench as wb
-from workbench.cli.output import Option, add_reading, add_settings, load, print_json, settings_of, show_table
+from workbench.cli.output import Option, add_reading, add_settings, load, print_json, say, settings_of, show_table
 from workbench.errors import UserError
 
 
@@ -50,7 +50,7 @@ def run(args: Namespace) -> None:
         print_json({**arrays, "reasons": reasons.to_dict("records")})
         return
     listed = f"{each} negatives {'shared by all' if shared else 'each, at most'}"
-    print(f"{args.sampler} on {graph.name}, seed {args.seed}: {anchors} anchor{'s' * (anchors != 1)}, {listed}")
+    say(f"{args.sampler} on {graph.name}, seed {args.seed}: {anchors} anchor{'s' * (anchors != 1)}, {listed}")
     show_table(reasons.head(args.rows))
     total = len(reasons) if shared or args.anchor is not None else anchors * each
     if total > args.rows:

@@ -12,6 +12,7 @@ from workbench.cli.output import (
     check_out,
     code_of,
     print_json,
+    say,
     settings_of,
     show,
     show_table,
@@ -82,7 +83,7 @@ def conduct(args: Namespace, study: Any, data: list[str] | None, out: str | Path
     else:
         methods = ", ".join(dict.fromkeys(f"{c.method}, preset {c.preset}" for c in study.conditions))
         protocols = ", ".join(filter(None, rows["protocol"].unique())) or "no scores"
-        print(f"{study.name}: {methods}; {len(study.seeds)} training seeds, {protocols}")
+        say(f"{study.name}: {methods}; {len(study.seeds)} training seeds, {protocols}")
         _print(tables)
         unfinished = wb.studies.execute.table(outcome for outcome in outcomes if code_of([outcome]))
         if len(unfinished):

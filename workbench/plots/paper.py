@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from kaleido.errors import ChromeNotFoundError
 
 from workbench.errors import UserError, unknown
+from workbench.text import cells
 
 WIDTHS = {"single": 85, "double": 178}  # millimetres, of one column and of a page of two
 SCALE = 12 / (7 * 25.4 / 72)  # pixels a millimetre: letters of 12 pixels become 7 points high
@@ -77,7 +78,7 @@ def write_beside(figure: go.Figure, path: str | Path) -> list[Path]:
     """Write the data that a figure shows as PATH.csv, and its caption as PATH.txt; return the files."""
     files = [Path(f"{path}.{ending}") for ending in ("csv", "txt")]
     files[0].parent.mkdir(parents=True, exist_ok=True)
-    data(figure).to_csv(files[0], index=False)
+    cells(data(figure)).to_csv(files[0], index=False)
     files[1].write_text(caption(figure) + "\n", encoding="utf-8")
     return files
 

@@ -1,6 +1,5 @@
 """One look for all figures, on light paper and on dark: templates, neutrals, and the colour and symbol of a class."""
 
-import html
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +10,7 @@ import plotly.io as pio
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from workbench.text import markup
 from workbench.training.run import Run
 
 Ids = NDArray[np.int64]
@@ -100,7 +100,7 @@ def figure(title: str, subtitle: str = "", height: int = 420, **panels: Any) -> 
 
 def plain(words: object) -> str:
     """Return words as they are, for a place in a figure where plotly reads markup and, under the pointer, "%{...}"."""
-    return html.escape(str(words), quote=False).replace("%{", "&#37;{")
+    return markup(words)
 
 
 def small(line: str) -> str:

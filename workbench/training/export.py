@@ -12,6 +12,7 @@ from workbench.atomic import whole
 from workbench.datasets.attributes import Scaling
 from workbench.encoders.base import Encoder, Layer
 from workbench.errors import UserError
+from workbench.text import cells
 
 _MODULE = '''"""{title}
 
@@ -127,7 +128,9 @@ def _named(matrix: Tensor, names: list[str] | None) -> pd.DataFrame:
 def table_of(matrix: Tensor, names: list[str] | None, file: str | Path, item: str = "") -> Path:
     """Write embeddings [items, dim], under the items' names or numbers, as one table, .csv or .parquet.
 
-    Where there are several kinds of items, `item` is put before the file's name. The file is returned.
+    In a .csv an apostrophe stands before a name that a spreadsheet would compute, see `workbench.text.cell`; a .parquet
+    has names as they are. Where there are several kinds of items, `item` is put before the file's name. The file is
+    returned.
     """
     file = Path(file).with_name(f"{item}-{Path(file).name}") if item else Path(file)
     if file.suffix not in (".csv", ".parquet"):
@@ -135,7 +138,7 @@ def table_of(matrix: Tensor, names: list[str] | None, file: str | Path, item: st
     table = _named(matrix, names)
     with whole(file) as draft:
         if file.suffix == ".csv":
-            table.to_csv(draft, index=False)
+            cells(table).to_csv(draft, index=False)
         else:
             import fastparquet  # half a second, which only this needs
 

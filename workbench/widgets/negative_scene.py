@@ -15,6 +15,7 @@ from workbench import plots
 from workbench.contrast.audit import Audit
 from workbench.errors import UserError, unknown
 from workbench.plots.negatives import Mapped, numbers, sampler_colour
+from workbench.text import cells
 from workbench.widgets.brush import Ids
 from workbench.widgets.lens import TRAINED, Lens, Look, words
 from workbench.widgets.shell import small
@@ -128,7 +129,7 @@ class Scene:
         table = self.table()
         try:
             if path.suffix == ".csv":
-                table.to_csv(path, index=False)
+                cells(table).to_csv(path, index=False)
             else:  # of a column of objects the writer would make numbers
                 import fastparquet  # half a second, which only this needs
 

@@ -4,10 +4,11 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any, Literal
 
 import pandas as pd
+
+from workbench.text import markup, visible
 
 Kind = Literal["read", "changed", "left out"]
 KINDS: tuple[Kind, ...] = ("read", "changed", "left out")
@@ -81,14 +82,14 @@ class Report:
         cells = [
             (kind, what, "" if count is None else f"{count:,}", examples) for kind, what, count, examples in self.lines
         ]
-        rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>" for line in cells)
-        heads = "".join(f"<th>{head}</th>" for head in ("", f"of {escape(self.source)}", "count", "first examples"))
+        rows = "".join(f"<tr>{''.join(f'<td>{markup(cell)}</td>' for cell in line)}</tr>" for line in cells)
+        heads = "".join(f"<th>{head}</th>" for head in ("", f"of {markup(self.source)}", "count", "first examples"))
         return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def clipped(value: Any) -> str:
     """Return a value as printable text on one line, cut where it is long."""
-    text = "".join(letter if letter.isprintable() else " " for letter in str(value)).strip()
+    text = visible(value).strip()
     return text if len(text) <= CLIPPED else text[: CLIPPED - 1] + "…"
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from workbench.datasets.files.report import Report, clipped, listed
 from workbench.errors import UserError
+from workbench.text import uncell
 
 TABLES = (".csv", ".tsv", ".txt", ".edges", ".tab", ".dat")
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": " "}
@@ -128,7 +129,7 @@ def read_table(path: Path, report: Report | None = None, reading: Reading | None
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         raise UserError(f"{path} can't be read as a table: {str(error).strip().splitlines()[-1][:160]}") from error
-    table = table.map(lambda value: value.strip() if isinstance(value, str) else "")
+    table = table.map(lambda value: uncell(value.strip()) if isinstance(value, str) else "")
     table = _with_header(table, names, reading, report)
     if separator != ",":
         for column in table:
