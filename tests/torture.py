@@ -93,7 +93,7 @@ def notebook(graphs: dict[str, Any], place: Place) -> None:
 
 
 # Kinds with their share of the kills; the last two start processes of their own, which takes seconds.
-KINDS = {training: 30, writing: 30, scoring: 16, exporting: 12, study: 5, sweep: 4, notebook: 3}
+KINDS = {training: 31, writing: 31, scoring: 17, exporting: 13, study: 4, sweep: 2, notebook: 2}
 
 
 def started(work: Callable[[dict[str, Any], Place], None], graphs: dict[str, Any], place: Place, mark: str) -> int:
@@ -235,6 +235,7 @@ def torture(kills: int, seed: int = 0, kinds: dict[Callable[..., None], int] | N
         if not all_scores <= {*scored(place).items()}:
             losses.append(f"{what}done again it ended with other scores")
         leftovers += [f"{what}{name}" for name in hidden(place)]
+        print(f"{what}{len(losses)} losses and {len(leftovers)} leftovers so far", file=sys.stderr, flush=True)
         shutil.rmtree(place.store)
         shutil.rmtree(place.out)
     shutil.rmtree(root)

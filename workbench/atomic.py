@@ -57,8 +57,13 @@ def copied(path: Path, place: Path) -> None:
 def whole(file: Path) -> Iterator[Path]:
     """Give a draft to write, which takes the file's place when the block ends well and is gone when it doesn't.
 
-    A process that was killed here leaves a draft that the next one to write the same file removes.
+    A process that was killed here leaves a draft that the next one to write the same file removes. A device or a pipe
+    is written as it is, and where a link leads is written, not the link.
     """
+    if file.is_relative_to("/dev") or (file.exists() and not file.is_file()):
+        yield file
+        return
+    file = Path(os.path.realpath(file))
     for left, name in abandoned(file.parent):
         if name == file.name:
             remove(left)

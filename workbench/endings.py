@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import FrameType
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -48,7 +48,8 @@ def deferred() -> Iterator[Ending]:
     if threading.current_thread() is not threading.main_thread():
         yield ending
         return
-    before = _handle(ending.ask)
+    heard = [number for number in SIGNALS if number == signal.SIGINT or _ours(number)]
+    before = _handle(ending.ask, heard)
     try:
         yield ending
     finally:
@@ -82,14 +83,14 @@ def listening(for_good: bool) -> Iterator[list[int]]:
         else:
             hook(unraisable)
 
-    before, sys.unraisablehook = _handle(ask), swallowed
+    before, sys.unraisablehook = _handle(ask, SIGNALS), swallowed
     if for_good:
         atexit.register(_leave)  # the first to be registered is the last to be called
     try:
         yield asked
     finally:
         if for_good:
-            _handle(lambda number, frame: os._exit(128 + number))
+            _handle(lambda number, frame: os._exit(128 + number), SIGNALS)
         else:
             sys.unraisablehook = hook
             for number, handler in before.items():
@@ -112,9 +113,15 @@ def _leave() -> None:
         os._exit(_code)
 
 
-def _handle(handler: "signal._HANDLER") -> dict[int, "signal._HANDLER"]:
+def _ours(number: int) -> bool:
+    """Return whether nobody else handles a signal, as the managers of jobs on a cluster do."""
+    handler = signal.getsignal(number)
+    return handler == signal.SIG_DFL or getattr(handler, "__module__", None) == __name__
+
+
+def _handle(handler: "signal._HANDLER", numbers: Iterable[int]) -> dict[int, "signal._HANDLER"]:
     """Set the handler of the signals that are not ignored, as nohup has it, and return those before."""
-    heard = [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    heard = [number for number in numbers if signal.getsignal(number) not in (signal.SIG_IGN, None)]
     return {number: signal.signal(number, handler) for number in heard}
 
 

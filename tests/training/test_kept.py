@@ -322,3 +322,33 @@ def test_a_checkpoint_that_cant_be_written_is_told_and_training_goes_on(
     monkeypatch.undo()
     part = train(small_graph, tmp_path, seed=1, callback=lambda now: now.epoch < 3)
     assert part.checkpoint and part.checkpoint.exists()
+
+
+def test_the_command_keeps_elsewhere_what_the_store_has_no_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save, calls = runs.save_file, []
+
+    def full_once(tensors: dict[str, torch.Tensor], file: Path) -> None:
+        calls.append(file)
+        refuse(file) if len(calls) == 1 else save(tensors, file)
+
+    monkeypatch.setattr(runs, "save_file", full_once)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    (tmp_path / "elsewhere").mkdir()
+    assert main(["fit", "grace", "karate", "-p", "epochs=2"]) == 1
+    told = capsys.readouterr().err
+    assert "could not be stored" in told and "No space left" in told and "was stored in" in told
+    (kept,) = (tmp_path / "elsewhere").glob("workbench-runs-*/grace_karate_*")
+    assert runs.load(kept).epochs == 2
+
+
+def test_what_is_no_file_is_written_as_it_is_and_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (link := tmp_path / "link.csv").symlink_to(tmp_path / "there" / "rows.csv")
+    with atomic.whole(link) as draft:
+        draft.write_text("new")
+    assert link.is_symlink() and (tmp_path / "there" / "rows.csv").read_text() == "new"
+    with atomic.whole(Path(os.devnull)) as place:
+        assert place == Path(os.devnull)

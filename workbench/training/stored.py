@@ -99,7 +99,11 @@ def read(path: Path, name: str | None = None, every_byte: bool = True) -> dict[s
         raise Damaged(f"{FACTS} says that training was interrupted, and such a run is not stored")
     if FILES not in facts:
         return facts
-    if key(request(facts)) != facts["key"]:
+    try:
+        same = key(request(facts)) == facts["key"]
+    except (KeyError, TypeError):
+        raise Damaged(f"{FACTS} lacks a part of the request") from None
+    if not same:
         raise Damaged(f"{FACTS} is not of the request that its key stands for")
     known = _NAME.fullmatch(name or path.name)
     if known and known[1] != facts["key"]:
