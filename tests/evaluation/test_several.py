@@ -149,3 +149,24 @@ def test_a_run_is_trained_scored_compared_and_looked_at(tagged: Data, tmp_path: 
     report = wb.widgets.embedding_explorer(run, tagged, method="pca")
     assert next(name for _, name in report.scene.colours()) == "cluster"
     report.close()
+
+
+def test_several_labels_come_from_a_table_or_an_array(tmp_path: Path) -> None:
+    (tmp_path / "edges.csv").write_text("source,target\n" + "\n".join(f"n{i},n{(i + 1) % 4}" for i in range(4)))
+    (tmp_path / "tags.csv").write_text("id,sport,music\nn0,1,0\nn1,1,1\nn2,,\nn3,0,0\n")
+    read = {"features": "degree", "labels": tmp_path / "tags.csv"}
+    graph = wb.load_graph(tmp_path / "edges.csv", **read)
+    assert graph.y.tolist() == [[1, 0], [1, 1], [-1, -1], [0, 0]] and graph.class_names == ["sport", "music"]
+    assert "several labels a node" in graph.report.text
+    values = np.array([[1, 0], [0, 1], [1, 1], [0, 0]])
+    (tmp_path / "numbered.csv").write_text("0,1\n1,2\n2,3\n")
+    assert wb.load_graph(tmp_path / "numbered.csv", features="degree", labels=values).y.tolist() == values.tolist()
+    with pytest.raises(UserError, match="hold 3 for node 0 in column 0"):
+        wb.load_graph(tmp_path / "numbered.csv", features="degree", labels=values * 3)
+    (tmp_path / "two.csv").write_text("id,team,since\nn0,a,1\nn1,b,0\nn2,a,1\nn3,b,1\n")  # one class a node, and a year
+    assert wb.load_graph(tmp_path / "edges.csv", features="degree", labels=tmp_path / "two.csv").y.tolist() == [
+        0,
+        1,
+        0,
+        1,
+    ]

@@ -52,12 +52,20 @@ def finished(
     columns = None if words is None else [word for word in words if word not in structural]
     taken = {*(columns or [])}
     if isinstance(given, pd.DataFrame):
-        called = _by_name(given, data, "label", missing=True).iloc[:, 0]
-        data.y, data.class_names = classes(called, names, report)
+        given = _by_name(given, data, "label", missing=True)
+        if given.shape[1] == 1 or not (given.isin(["0", "1"]) | (given == "")).all(axis=None):
+            data.y, data.class_names = classes(given.iloc[:, 0], names, report)
+        else:
+            report.add("read", "several labels a node, a column of 0 and 1 each", given.shape[1], given.columns)
+            data.y, data.class_names = _several(given.replace("", "-1")), [*given.columns]
     elif given is not None:
         if given.ndim and len(given) != count:
             raise UserError(f"there are labels for {len(given)} nodes, but the graph has {count}")
-        data.y, data.class_names = classes(given, names, report)
+        if given.ndim == 2 and given.shape[1] > 1:
+            data.y = _several(given)
+            data.pop("class_names", None)
+        else:
+            data.y, data.class_names = classes(given, names, report)
     elif data.get("y") is None and (found := table.labels(labels if isinstance(labels, str) else None, taken)):
         data.y, data.class_names = found
     if not own_names and (own := table.called()):
@@ -94,6 +102,12 @@ def finished(
         del data.num_nodes
     check(data)
     return data
+
+
+def _several(values: Any) -> Tensor:
+    """Return several labels a node [nodes, classes]; what is neither 0 nor 1 is told by `check`."""
+    y = as_tensor(numbers(np.asarray(values), "the labels given"))
+    return y.long() if bool((y == y.round()).all()) else y
 
 
 def _are_words(source: Any) -> bool:
