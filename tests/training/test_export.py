@@ -162,7 +162,7 @@ def test_degrees_as_attributes_keep_what_they_meant_in_training(tmp_path: Path) 
     with pytest.warns(UserWarning, match="^1 node has a degree above 12, the highest in training, and count"):
         found = run.encode(many)
     torch.testing.assert_close(found, encoder.embed(Data(x=capped, edge_index=many.edge_index)).detach())
-    with pytest.raises(UserError, match="trained on features='degree'; load these data with that"):
+    with pytest.raises(UserError, match=r"trained on features=\['degree'\]; load these data with that"):
         run.encode(Data(x=torch.rand(31, 2), edge_index=many.edge_index, feature_names=["age", "height"]))
 
 
@@ -210,6 +210,8 @@ def test_node_numbers_as_attributes_are_those_of_the_same_nodes(tmp_path: Path) 
     again = Data(edge_index=place[graph.edge_index], num_nodes=6, node_names=[names[node] for node in order])
     found = run.encode(wb.load_graph(again, features="identity"))
     torch.testing.assert_close(found, run.embeddings[order])
+    with pytest.raises(UserError, match="trained on 6 features; these data have 2; it was one for each node"):
+        run.encode(wb.load_graph(Data(edge_index=edges, num_nodes=6), features="degree"))
     again.node_names[2] = "new"
     with pytest.raises(UserError, match=r"node numbers .* of which node 'new' has none; train on attributes"):
         run.encode(wb.load_graph(again, features="identity"))

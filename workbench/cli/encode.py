@@ -26,9 +26,9 @@ def run(args: Namespace) -> None:
     run = wb.runs.load(wb.runs.find(args.run_name))
     if not args.features and args.data not in wb.graphs.names():
         # What the edges gave for attributes in training they give here; what else a file holds was not looked at there.
-        args.features = structural_in(run.columns or []) or None
+        args.features = ",".join(structural_in(run.columns or [])) or None
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("always", UserWarning, append=True)  # after what is ignored for good
         data = load(args, args.data)
         embeddings, names = run.encode(data), kind_of(data).names_of(data)
     notes = [str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]

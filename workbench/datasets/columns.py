@@ -92,7 +92,7 @@ def matched(
     return unit_sums(raw, torch.tensor(least)), told
 
 
-def numbered(x: Attributes, names: Sequence[str] | None, trained: Sequence[str] | None, width: int) -> Attributes:
+def of_numbers(x: Attributes, names: Sequence[str] | None, trained: Sequence[str] | None, width: int) -> Attributes:
     """Return one-hot node numbers, features="identity", with the columns that the nodes had in training.
 
     Args:
@@ -118,10 +118,10 @@ def numbered(x: Attributes, names: Sequence[str] | None, trained: Sequence[str] 
     return x if names is None else _placed(x, np.array([place[name] for name in names]), width)
 
 
-def structural_in(columns: Sequence[str]) -> str:
-    """Return what `features=` makes all of some columns of, e.g. "degree"; "" where there is no such word."""
-    words = (word for word, form in STRUCTURAL.items() if columns and all(re.fullmatch(form, c) for c in columns))
-    return next(words, "")
+def structural_in(columns: Sequence[str]) -> list[str]:
+    """Return the words of `features=` that make all of some columns, e.g. ["degree"]; none where one is otherwise."""
+    words = [next((word for word, form in STRUCTURAL.items() if re.fullmatch(form, name)), "") for name in columns]
+    return [] if "" in words else list(dict.fromkeys(words))
 
 
 def _family(name: str) -> str:
@@ -157,8 +157,8 @@ def _placed(x: Tensor, target: np.ndarray, width: int) -> Tensor:
 
 
 def _lacking(missing: list[str], surplus: list[str]) -> UserError:
-    if word := structural_in(missing):
-        return UserError(f"this encoder was trained on features={word!r}; load these data with that")
+    if words := structural_in(missing):
+        return UserError(f"this encoder was trained on features={words}; load these data with that")
     guess = nearest(missing[0], surplus)
     hint = f"; the nearest that training did not have is {guess!r}" if guess else ""
     return UserError(f"{_are(missing, 'missing')}, on which this encoder was trained{hint}")

@@ -15,7 +15,7 @@ from torch import Tensor
 from workbench.atomic import Damaged, unsealed
 from workbench.contrast import Contrast
 from workbench.datasets.attributes import Scaling, rescale
-from workbench.datasets.columns import matched, numbered
+from workbench.datasets.columns import matched, of_numbers
 from workbench.datasets.kinds import KINDS, kind_of
 from workbench.encoders.base import Encoder
 from workbench.errors import UserError
@@ -175,7 +175,7 @@ class Run:
         inputs, columns = kind.inputs(data), kind.names_of(data, "feature_names")
         least, trained = self.weights.get(LEAST), self.columns
         if self.kind == "nodes" and (columns is None or trained is None):
-            inputs.x = numbered(inputs.x, kind.names_of(data), self.names, self.shape["features"])
+            inputs.x = of_numbers(inputs.x, kind.names_of(data), self.names, self.shape["features"])
             if least is not None and inputs.x.shape[1] == self.shape["features"]:  # only rows are to be made alike
                 columns = trained = [str(column) for column in range(self.shape["features"])]
         if columns is not None and trained is not None:
@@ -185,7 +185,10 @@ class Run:
                 warnings.warn(sentence, stacklevel=2)
         for name, size in kind.shape(inputs).items():
             if size != self.shape[name]:
-                raise UserError(f"this encoder was trained on {self.shape[name]:,} {name}; these data have {size:,}")
+                numbered = self.columns is None and self.shape[name] == len(self.embeddings)
+                hint = "; it was one for each node, as features='identity' gives them" if numbered else ""
+                were = f"this encoder was trained on {self.shape[name]:,} {name}"
+                raise UserError(f"{were}; these data have {size:,}{hint}")
         rescale(inputs, *self._scaling)
         with torch.no_grad():
             embedded = encoder.embed(inputs)
