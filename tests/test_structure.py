@@ -10,7 +10,7 @@ import pytest
 import workbench
 
 PACKAGE = Path(workbench.__file__).parent
-GROUND = ("text", "errors", "lazy", "atomic", "endings", "registry", "randomness", "config", "types")
+GROUND = ("text", "errors", "arguments", "lazy", "atomic", "endings", "registry", "randomness", "config", "types")
 FLOORS = (
     "datasets", "rules", "views", "encoders", "contrast", "objectives", "methods", "training", "evaluation", "studies",
     "plots", "widgets", "pages", "cli",

@@ -1,5 +1,6 @@
 """Names that people chose are shown as they are, and do nothing: not to a page, a terminal or a spreadsheet."""
 
+import json
 import re
 import warnings
 
@@ -44,10 +45,10 @@ def test_no_figure_carries_markup_or_signs_that_act(hostile, run):
         plots.negative_rings({"uniform": wb.audit(chosen, hostile, anchors=None)}, hostile, 0),
     ]
     for figure in figures:
-        shown = figure.to_json()
-        for sign in ("<script", "<img", "\\u001b", "\x1b", "\u202e", "\\u202e", '%{customdata}"'):
+        shown = figure if isinstance(figure, str) else json.dumps(json.loads(figure.to_json()), ensure_ascii=False)
+        for sign in ("<script", "<img", "\\u001b", "\u202e", "%{customdata}0"):
             assert sign not in shown, sign
-    assert any("&lt;script" in figure.to_json() for figure in figures)
+    assert "&lt;script" in figures[0].to_json()
 
 
 def test_a_run_and_a_complaint_do_nothing_where_they_are_shown(run):
@@ -64,7 +65,7 @@ def test_a_terminal_gets_no_sign_that_it_acts_on(hostile, run, tmp_path, capsys,
         for words in (
             ["graphs", str(file)],
             ["runs", "--root", str(tmp_path / "runs")],
-            ["select", "uniform", str(file), "-k", "1"],
+            ["select", "uniform", str(file), "--k", "1"],
             ["rules", "eval", "degree(v) >= 1", str(file)],
             ["fit", "\x1b[31m", str(file)],
             ["fit", "grace", str(file), "--preset", "\x1b[2J"],

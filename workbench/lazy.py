@@ -1,5 +1,6 @@
 """Public names of a package that are imported when they are asked for, so that importing the package stays cheap."""
 
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from pkgutil import resolve_name
@@ -19,6 +20,10 @@ def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = resolve_name(homes[name])
+        if inspect.isfunction(value):
+            from workbench.arguments import door
+
+            value = door(value)
         setattr(sys.modules[package], name, value)
         return value
 

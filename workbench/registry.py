@@ -64,6 +64,8 @@ class Registry(Generic[T]):
 
     def get(self, name: str) -> T:
         """Return the entry of a name; a UserError where there is none, or another distribution's can't be loaded."""
+        if not isinstance(name, str):
+            raise unknown(self.kind, repr(name), self.names())
         if name not in self._entries and name in self._sources:
             importlib.import_module(self._sources[name][0])
         elif name not in self._entries and (entry := self._others.get(name)):

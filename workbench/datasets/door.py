@@ -32,7 +32,7 @@ def as_computed(data: Any) -> tuple[Kind, Any]:
     kind, notes = kind_of(data), list[str]()
     data = kind.cast(data, notes)
     if notes:
-        warnings.warn(f"the data were not as they are computed with: {'; '.join(notes)}", stacklevel=4)
+        warnings.warn(f"the data were not as they are computed with: {'; '.join(notes)}", stacklevel=5)
     return kind, data
 
 

@@ -99,7 +99,7 @@ def told_labels(data: Any) -> Nodes:
     labels = labels_of(data)
     if unlabelled := int((labels < 0).sum()):
         without = f"{unlabelled:,} of {len(labels):,} {kind_of(data).items[0]} have no label (below 0)"
-        warnings.warn(f"{without} and are left out of the scores", stacklevel=3)
+        warnings.warn(f"{without} and are left out of the scores", stacklevel=4)
     return labels
 
 

@@ -137,7 +137,8 @@ def _matrix(run_or_embeddings: Embeddings, graph: Any) -> Features:
         return matrix_of(run_or_embeddings, graph)
     x = getattr(run_or_embeddings, "embeddings", run_or_embeddings)
     if isinstance(x, dict):
-        raise UserError(f"embeddings of {', '.join(x)} are several matrices; give one of them, e.g. {next(iter(x))!r}")
+        several = f"embeddings of {', '.join(map(str, x)) or 'nothing'} are several matrices"
+        raise UserError(f"{several}; give one of them, e.g. {next(iter(x), 'run.embeddings')!r}")
     return bare(x)
 
 

@@ -87,7 +87,10 @@ def nested_spread(scores: ArrayLike) -> Spread:
 
     The former is of means over the same splits, so it is what a repeated experiment would show.
     """
-    table = np.asarray(scores, dtype=np.float64)
+    try:
+        table = np.asarray(scores, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise UserError(f"scores are numbers [seeds, splits], not {repr(scores)[:60]}") from None
     if table.ndim != 2 or table.size == 0:
         raise UserError(f"nested_spread takes a table [seeds, splits], not a shape {list(table.shape)}")
     seeds, splits = table.shape

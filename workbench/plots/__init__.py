@@ -1,5 +1,6 @@
 """Pure functions from data to plotly figures, all in one look."""
 
+from workbench.arguments import guard
 from workbench.plots.agreement import agreement_chart, agreement_maps, confusion_change, side_by_side
 from workbench.plots.clusters import assignment_sharpness, cluster_confusion, score_curves
 from workbench.plots.contrast import pulled_and_pushed
@@ -53,3 +54,4 @@ __all__ = [
     "truth_tree",
     "views",
 ]
+guard(globals(), __all__)

@@ -166,6 +166,8 @@ def rule_strata(
         rule: what the groups are made by. told: more for the subtitle.
         kind: what the groups are made of, as in `rules.readings.Reading`: those of a "truth" are called false and true.
     """
+    if not tables:
+        raise UserError("rule_strata draws the tables of evaluation.strata.strata, and there is none")
     panels = {"rows": 1, "cols": len(tables), "horizontal_spacing": 0.12, "subplot_titles": list(tables)}
     what = "mean over the nodes of a group with its 95 % bootstrap interval over these nodes"
     title = f"What labels say: {textwrap.shorten(rule, 60, placeholder=' …')}"

@@ -5,6 +5,7 @@ Reading and printing rules is cheap; torch is loaded by the first name that eval
 
 from typing import TYPE_CHECKING
 
+from workbench.arguments import guard
 from workbench.lazy import lazily
 from workbench.rules.grammar import FormulaError
 from workbench.rules.language import parse
@@ -30,3 +31,4 @@ __all__ = [
     "evaluation", "explain", "formula", "free_variables", "get", "name_of", "names", "parse", "subformulas",
     "thresholds", "to_latex", "to_text", "to_tree",
 ]  # fmt: skip
+guard(globals(), __all__)

@@ -216,7 +216,7 @@ def _stored(run: Run, checkpoint: Path, store: Path, replace: bool) -> Run:
 def _told(run: Run) -> Run:
     """Warn where training made the embedding of a run collapse, and return the run."""
     if run.collapse:
-        warnings.warn(f"{run.method} on {run.graph}: {run.collapse}", Collapse, stacklevel=3)
+        warnings.warn(f"{run.method} on {run.graph}: {run.collapse}", Collapse, stacklevel=4)
     return run
 
 

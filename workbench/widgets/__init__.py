@@ -1,5 +1,6 @@
 """Widgets for a notebook: they wire functions and figures together and compute nothing of their own."""
 
+from workbench.arguments import guard
 from workbench.widgets.board import Leaderboard, leaderboard
 from workbench.widgets.comparison import Comparison, comparison
 from workbench.widgets.explorer import EmbeddingExplorer, embedding_explorer
@@ -34,3 +35,4 @@ __all__ = [
     "selections",
     "training_panel",
 ]
+guard(globals(), __all__)
