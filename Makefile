@@ -15,7 +15,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install run gallery lab app test test-oldest torture check bench bench-check format pictures lock clean
+.PHONY: help install run gallery lab app test test-oldest torture check hostile audit bench bench-check format pictures lock clean
 
 help: ## show this list
 	@echo "make JOB, where JOB is one of:"
@@ -74,6 +74,16 @@ TORTURE ?= 100
 torture: $(STAMP) ## kill -9 at random moments (TORTURE times), see that nothing is lost, write docs/reliability.md
 	TORTURE=$(TORTURE) OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 nice $(PY) tests/torture.py
 
+hostile: $(STAMP) ## hand malformed and extreme input to the commands, print what came of each
+	@OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(PY) tests/test_hostile.py
+
+audit: $(STAMP) ## look for code that runs what a file holds, and for known weaknesses of the packages
+	@$(PY) -m pytest -q tests/test_hostile.py -k "runs_code_from_a_file or audit_sees"
+	@if ! $(PY) -c 'import pip_audit' 2>/dev/null; then \
+	  echo "audit: the packages were not looked at: pip-audit isn't installed ($(PY) -m pip install pip-audit)"; \
+	else $(PY) -m pip_audit -r requirements.txt --no-deps --disable-pip || \
+	  { echo "audit: see above: a known weakness, or the service could not be reached" >&2; exit 1; }; fi
+
 check: $(STAMP) ## check formatting, lint and types, changing nothing
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
@@ -85,7 +95,17 @@ BENCH := OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(PY) -m benchmarks
 bench: $(STAMP) ## measure times and memory, write docs/performance.md (an hour; BENCHMARKS="sparsity widgets" for some)
 	$(BENCH) $(BENCHMARKS)
 
-bench-check: $(STAMP) ## measure the ratios again, fail where one fell below its stored value
+bench-hostile: $(STAMP) ## hand malformed and extreme input to the commands, print what came of each
+	@OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(PY) tests/test_hostile.py
+
+audit: $(STAMP) ## look for code that runs what a file holds, and for known weaknesses of the packages
+	@$(PY) -m pytest -q tests/test_hostile.py -k "runs_code_from_a_file or audit_sees"
+	@if ! $(PY) -c 'import pip_audit' 2>/dev/null; then \
+	  echo "audit: the packages were not looked at: pip-audit isn't installed ($(PY) -m pip install pip-audit)"; \
+	else $(PY) -m pip_audit -r requirements.txt --no-deps --disable-pip || \
+	  { echo "audit: see above: a known weakness, or the service could not be reached" >&2; exit 1; }; fi
+
+check: $(STAMP) ## measure the ratios again, fail where one fell below its stored value
 	$(BENCH) --check $(BENCHMARKS)
 
 format: $(STAMP) ## format the code, mend what lint can mend, take the outputs out of the notebooks

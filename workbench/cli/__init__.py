@@ -81,6 +81,12 @@ def _run(argv: list[str]) -> int:
         if caret := getattr(error, "caret", None):  # a formula shows the place
             print(caret, file=sys.stderr)
         return USER_MISTAKE
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a disk that is full, a file that may not be read, a name that no file can have
+        place = f": {str(error.filename)[:80]!r}" if error.filename else ""
+        print("workbench:", visible(f"{error.strerror or error}{place}"), file=sys.stderr)
+        return USER_MISTAKE
     except KeyboardInterrupt:
         return _interrupted(kept)
     except SystemExit as stop:  # --help and --version

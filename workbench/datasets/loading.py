@@ -34,6 +34,7 @@ from workbench.datasets.kinds import content_hash, kind_of
 from workbench.datasets.synthetic import embedded  # noqa: F401  (enters the embedded graphs into the table of builders)
 from workbench.errors import UserError, unknown
 
+MOST_PLANTED = 10_000_000  # nodes that a planted graph has, some ten GiB
 Normalise = bool | Literal["columns"]
 
 
@@ -135,9 +136,9 @@ def _fetch(
     if isinstance(source, str) and (source in names() or source.startswith("planted:")):
         if features is not None or labels is not None or reading != Reading():
             raise UserError(f"features and labels can be given for a graph of your own only, not for {source!r}")
-        name, _, size = source.partition(":")
-        if size and not size.isdecimal():
-            raise UserError(f"after 'planted:' comes the number of nodes, as in 'planted:100000', not {size!r}")
+        name, colon, size = source.partition(":")
+        if colon and not (size.isdecimal() and int(size) <= MOST_PLANTED):
+            raise UserError(f"after 'planted:' comes the number of nodes, at most {MOST_PLANTED:,}, not {size[:30]!r}")
         if name in BUILDERS.names():
             return BUILDERS.get(name)(**{"nodes": int(size)} if size else {}), name
         folder = root or os.environ.get("WORKBENCH_DATA") or "data"
@@ -153,6 +154,8 @@ def _fetch(
         data, name = from_data(given, features, labels, report, directed), str(source.get("name") or "data")
     elif isinstance(source, str | os.PathLike):
         path = Path(source).expanduser()
+        if any(len(os.fsencode(part)) > 255 for part in path.parts):
+            raise unknown("graph", str(source), names())
         report.source = clipped(path.name)
         if str(source) and path.is_dir():
             data, name = read_folder(path, features, labels, directed, report), path.name
