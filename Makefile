@@ -95,17 +95,7 @@ BENCH := OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(PY) -m benchmarks
 bench: $(STAMP) ## measure times and memory, write docs/performance.md (an hour; BENCHMARKS="sparsity widgets" for some)
 	$(BENCH) $(BENCHMARKS)
 
-bench-hostile: $(STAMP) ## hand malformed and extreme input to the commands, print what came of each
-	@OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(PY) tests/test_hostile.py
-
-audit: $(STAMP) ## look for code that runs what a file holds, and for known weaknesses of the packages
-	@$(PY) -m pytest -q tests/test_hostile.py -k "runs_code_from_a_file or audit_sees"
-	@if ! $(PY) -c 'import pip_audit' 2>/dev/null; then \
-	  echo "audit: the packages were not looked at: pip-audit isn't installed ($(PY) -m pip install pip-audit)"; \
-	else $(PY) -m pip_audit -r requirements.txt --no-deps --disable-pip || \
-	  { echo "audit: see above: a known weakness, or the service could not be reached" >&2; exit 1; }; fi
-
-check: $(STAMP) ## measure the ratios again, fail where one fell below its stored value
+bench-check: $(STAMP) ## measure the ratios again, fail where one fell below its stored value
 	$(BENCH) --check $(BENCHMARKS)
 
 format: $(STAMP) ## format the code, mend what lint can mend, take the outputs out of the notebooks
