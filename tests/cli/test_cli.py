@@ -550,7 +550,7 @@ def test_lab_opens_the_start_page_on_this_machine_only(
 def test_a_user_error_is_one_line_whatever_its_text(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise UserError("first\n  second")
 
     monkeypatch.setattr("workbench.training.stored.rows", broken)

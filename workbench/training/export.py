@@ -10,6 +10,7 @@ from torch import Tensor
 
 from workbench.atomic import whole
 from workbench.datasets.attributes import Scaling
+from workbench.datasets.files.formats import parquet
 from workbench.encoders.base import Encoder, Layer
 from workbench.errors import UserError
 from workbench.text import cells
@@ -140,9 +141,7 @@ def table_of(matrix: Tensor, names: list[str] | None, file: str | Path, item: st
         if file.suffix == ".csv":
             cells(table).to_csv(draft, index=False)
         else:
-            import fastparquet  # half a second, which only this needs
-
-            fastparquet.write(str(draft), table, write_index=False)
+            parquet().write(str(draft), table, write_index=False)
     return file
 
 

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from workbench import plots
 from workbench.contrast.audit import Audit
+from workbench.datasets.files.formats import parquet
 from workbench.errors import UserError, unknown
 from workbench.plots.negatives import Mapped, numbers, sampler_colour
 from workbench.text import cells
@@ -131,9 +132,7 @@ class Scene:
             if path.suffix == ".csv":
                 cells(table).to_csv(path, index=False)
             else:  # of a column of objects the writer would make numbers
-                import fastparquet  # half a second, which only this needs
-
-                fastparquet.write(str(path), table.astype({"same_class": "boolean"}), write_index=False)
+                parquet().write(str(path), table.astype({"same_class": "boolean"}), write_index=False)
         except OSError as error:
             raise UserError(f"{path} can't be written: {error.strerror or error}") from error
         return path

@@ -206,11 +206,17 @@ READERS: dict[str, Callable[[Path, Report], Any]] = {
 }
 
 
-def _parquet(path: Path) -> pd.DataFrame:
-    from fastparquet import ParquetFile  # takes half a second
+def parquet() -> Any:
+    """Return fastparquet, which takes half a second, without what it warns of while it is imported."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import fastparquet
+    return fastparquet
 
+
+def _parquet(path: Path) -> pd.DataFrame:
     with path.open("rb") as file:
-        return ParquetFile(file).to_pandas()
+        return parquet().ParquetFile(file).to_pandas()
 
 
 FRAMES: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": _parquet}
