@@ -486,3 +486,16 @@ def test_a_long_table_keeps_every_line(tmp_path: Path) -> None:
     pd.DataFrame(ends).to_csv(path := tmp_path / "g.csv", header=False, index=False)
     graph = load_graph(path)
     assert graph.num_nodes <= 50_000 and graph.edge_index.size(1) > 500_000
+
+
+def test_a_graph_that_was_loaded_is_saved_by_torch_and_read_again(tmp_path: Path) -> None:
+    (tmp_path / "edges.csv").write_text("from,to,weight\na,b,1\nb,c,2\nc,a,3\na,b,1\n")
+    (tmp_path / "nodes.csv").write_text("id,age,team\na,20,x\nb,-30,y\nc,40,x\n")
+    graph = load_graph(tmp_path / "edges.csv", features=tmp_path / "nodes.csv", labels="team", normalise=True)
+    torch.save(graph, tmp_path / "saved.pt")
+    again = load_graph(tmp_path / "saved.pt")
+    assert graph.rows.least == again.rows.least == -30 and torch.equal(again.rows.divisor, graph.rows.divisor)
+    assert load_graph(graph, normalise=False).rows.least == -30 and "rows" not in load_graph(graph, normalise="columns")
+    assert load_graph(graph, features=torch.rand(3, 4)).rows.least >= 0
+    assert torch.allclose(again.x, graph.x) and torch.equal(again.edge_index, graph.edge_index)
+    assert again.node_names == ["a", "b", "c"] and torch.equal(again.y, graph.y)

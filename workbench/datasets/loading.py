@@ -109,8 +109,12 @@ def load_graph(
             raise UserError(f'graph {name!r}: normalise="columns" would change which nodes the planted rules flag')
         if name != "planted":  # comes normalised, and its planted nodes belong to these very attributes
             varied = _varied(data.x) if report else False
-            if report and normalise is True and isinstance(data.x, Tensor):
-                data.rows = rows_of(data.x)
+            if report and normalise is not False and isinstance(data.x, Tensor):
+                before, rows = data.pop("rows", None), rows_of(data.x) if normalise is True else None
+                # Rows that were normalised before stay as they are, and so does what was done to them.
+                same = rows and before and features is None and not rows.least and bool((rows.divisor < 1 + 1e-5).all())
+                if kept := before if same else rows:
+                    data.rows = kept
             data.x = _normalised(data.x.float(), normalise)
             if report and varied and not _varied(data.x):
                 lost = "normalise=True made the attributes of all nodes alike: rows are divided by their sums"

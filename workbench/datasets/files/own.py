@@ -15,6 +15,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import coalesce, to_undirected
 
 from workbench.datasets.attributes import AttributesOnDisk, as_loaded
+from workbench.datasets.columns import Rows
 from workbench.datasets.files.assemble import assembled, beside_it, finished
 from workbench.datasets.files.edges import UNUSED, Found, edges_of
 from workbench.datasets.files.formats import FRAMES, KEPT, SUFFIXES, read
@@ -164,7 +165,13 @@ def from_matrix(
 def from_data(source: Data, features: Features, labels: Labels, report: Report, directed: bool | None = None) -> Data:
     """Take over x, edge_index, edge_weight, y, masks and names of a PyG Data; its edges keep their directions."""
     data = Data(**{key: value for key, value in source.to_dict().items() if key in KEPT})
-    left = [str(key) for key in source.to_dict() if key not in (*KEPT, "name", "num_nodes", "report", "content_hash")]
+    if isinstance(rows := source.get("rows"), Rows):
+        data.rows = rows
+    left = [
+        str(key)
+        for key in source.to_dict()
+        if key not in (*KEPT, "name", "num_nodes", "report", "rows", "content_hash")
+    ]
     if left:
         report.add("left out", f"entries that no method reads: {listed(left)}", len(left), warn="edge_attr" in left)
     if not isinstance(data.get("edge_index"), Tensor):
