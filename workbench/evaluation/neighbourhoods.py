@@ -59,7 +59,7 @@ def neighbours(run_or_embeddings: Embeddings, node: Any, k: int = 10, graph: Dat
     matrix = getattr(run_or_embeddings, "embeddings", run_or_embeddings)
     if isinstance(matrix, dict):
         raise UserError(
-            f"embeddings of {', '.join(matrix)} are several matrices; give one, e.g. {next(iter(matrix))!r}"
+            f"embeddings of {', '.join(map(str, matrix)) or 'nothing'} are not one matrix; give one, [nodes, dim]"
         )
     x = bare(matrix) if graph is None else matrix_of(run_or_embeddings, graph)
     names = getattr(run_or_embeddings, "names", None)

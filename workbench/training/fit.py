@@ -97,13 +97,13 @@ def fit(
     known = None if fresh else _known(path)
     if known is not None and not missing(moments, known.snapshots, known.epochs):
         return _told(known)
+    if target.type == "cpu":
+        refuse_if_too_large(method, config, kind, data)
     open_store(path.parent)
     with _turn(path):
         known = None if fresh else _known(path)  # another process may have been first
         if known is not None and not missing(moments, known.snapshots, known.epochs):
             return _told(known)
-        if target.type == "cpu":
-            refuse_if_too_large(method, config, kind, data)
         inputs = kind.inputs(data).to(target)
         randomness = Randomness(seed)
         with peak_memory(target) as peak:
