@@ -92,6 +92,6 @@ def test_nodes_named_by_numbers_are_found_by_their_names_only() -> None:
 
 def test_users_and_items_are_asked_one_at_a_time() -> None:
     run = type("Run", (), {"embeddings": {"user": torch.eye(4), "item": torch.eye(5)}})()
-    with pytest.raises(UserError, match="embeddings of user, item are several matrices; give one"):
+    with pytest.raises(UserError, match="embeddings of user, item are not one matrix; give one"):
         wb.neighbours(run, 0)
     assert len(wb.neighbours(run.embeddings["item"], 0, 4)) == 4
