@@ -9,6 +9,7 @@ import pytest
 from browser import CHROMIUM, chromium, faults
 from torch_geometric.data import Data
 
+import workbench as wb
 from workbench.pages import gallery
 from workbench.pages.notebooks import FIGURE, execute, find, names, parameters
 
@@ -58,3 +59,12 @@ def test_a_notebook_runs_headless_and_its_claims_hold(
     with chromium() as started:
         for width in (1280, 390):
             assert faults(started, tmp_path / "gallery" / f"{name}.html", width, figures) == []
+
+
+def test_a_claim_made_of_other_data_is_told_and_fails_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    wb.claim("It rains", True, "3 mm", asserted=False)
+    wb.claim("It rains", False, "0 mm", asserted=False)
+    said = capsys.readouterr().out
+    assert "✓ It rains: 3 mm." in said and "✗ not on these data, of which it was not claimed: It rains: 0 mm." in said
+    with pytest.raises(AssertionError, match="this claim does not hold: It rains: 0 mm"):
+        wb.claim("It rains", False, "0 mm")

@@ -1,11 +1,14 @@
 """The start page: what it lists, and the way from it to data, methods and an answer, in JupyterLab and in the app."""
 
+import asyncio
+import json
 import os
 import re
 import secrets
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +18,7 @@ import nbformat
 import pytest
 from browser import PATIENCE, Asked, Screen, browser, chromium, free_port, lab, needs_chromium
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from tornado.websocket import websocket_connect
 
 import workbench as wb
 from workbench.pages import start
@@ -164,3 +168,58 @@ def test_jupyterlab_opens_each_section_and_each_notebook(tmp_path: Path) -> None
             screen.page.locator('details#Gallery a[href*="10_grace"]').click()
             screen.page.get_by_role("heading", name="Stub 10_grace").wait_for()
             assert not screen.errors
+
+
+def status(address: str, path: str, **headers: str) -> int:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"{address}/{path}", headers=headers), timeout=60) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_the_app_answers_this_machine_and_whoever_has_the_token(app: tuple[str, str]) -> None:
+    address, token = app
+    document = f"voila/docs/glossary.md?token={token}"
+    for host in ("evil.example", "127.0.0.1.evil.example", "10.0.0.1", ""):
+        assert status(address, document, Host=host) in (400, 403), host
+    assert status(address, document, Host=f"localhost:{address.rpartition(':')[2]}") == status(address, document) == 200
+    assert status(address, f"voila/docs/glossary.md%00?token={token}") == 404
+    for path in (
+        "..%2f..%2fetc%2fpasswd",
+        "%2e%2e/%2e%2e/etc/passwd",
+        "../pyproject.toml",
+        "/etc/passwd",
+    ):
+        for place in ("voila/docs", "voila/render", "voila/files", "voila/static", "static"):
+            assert status(address, f"{place}/{path}?token={token}") in (400, 403, 404, 405), (place, path)
+
+
+def test_a_visitor_can_not_run_code_in_the_kernel_of_his_page(app: tuple[str, str], tmp_path: Path) -> None:
+    address, token = app
+    page = urllib.request.urlopen(f"{address}/voila/render/{start.PAGE}.ipynb?token={token}", timeout=PATIENCE / 1000)
+    found = re.search(r'"kernelId": *"([0-9a-f-]{36})"', page.read().decode())
+    assert found, "the page names its kernel"
+    sprung = tmp_path / "sprung"
+
+    def message(kind: str, content: dict[str, Any]) -> str:
+        header = {"msg_id": secrets.token_hex(8), "msg_type": kind, "username": "", "session": "s", "version": "5.3"}
+        whole = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+        return json.dumps({**whole, "buffers": []})
+
+    async def talk() -> list[str]:
+        url = f"{address.replace('http', 'ws')}/api/kernels/{found[1]}/channels?token={token}&session_id=s"
+        channel = await websocket_connect(url)
+        code = {"code": f"open({str(sprung)!r}, 'w')", "silent": False, "store_history": False}
+        await channel.write_message(message("execute_request", {**code, "user_expressions": {}, "allow_stdin": False}))
+        await channel.write_message(message("kernel_info_request", {}))
+        kinds: list[str] = []
+        while "kernel_info_reply" not in kinds:
+            answer = await asyncio.wait_for(channel.read_message(), 60)
+            assert isinstance(answer, str)
+            kinds.append(json.loads(answer)["msg_type"])
+        channel.close()
+        return kinds
+
+    kinds = asyncio.run(talk())
+    assert "execute_reply" not in kinds and not sprung.exists()

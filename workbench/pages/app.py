@@ -20,6 +20,8 @@ class Document(BaseVoilaHandler):
     @authenticated
     def get(self, path: str) -> None:
         """Show it."""
+        if "\0" in path:  # no file has such a name, and to ask for one is an error
+            raise HTTPError(404)
         folder = notebooks.folder().resolve().parent / "docs"
         file = (folder / path).resolve()
         if file.suffix != ".md" or not file.is_relative_to(folder) or not file.is_file():
@@ -33,13 +35,15 @@ class Document(BaseVoilaHandler):
 class App(Voila):
     """Voila on the folder of the notebooks; a visitor without a token is asked for it.
 
-    Its template asks a content network for icons that Voila also brings itself, so pages are told to ask nobody else.
+    A visitor's kernel takes the messages of widgets, not code: that is Voila's own list of what it lets through. Its
+    template asks a content network for icons that Voila also brings itself, so pages are told to ask nobody else.
     """
 
     @default("tornado_settings")
     def _nothing_leaves(self) -> dict[str, Any]:
         policy = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'self'"
-        return {"headers": {"Content-Security-Policy": policy}}
+        # A page of elsewhere whose name was made to lead to this machine is not answered, as by JupyterLab.
+        return {"headers": {"Content-Security-Policy": policy}, "allow_remote_access": False}
 
     def init_handlers(self) -> list[Any]:
         """Return who answers for which address."""
