@@ -439,6 +439,7 @@ def test_the_command_tells_what_was_read(tmp_path: Path, capsys: pytest.CaptureF
     store = ["-p", "epochs=1", "-p", "dim=8", "--preset", "quick"]
     monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path / "runs"))
     assert main(["fit", "grace", "l", "--features", "n.csv", *store]) == 0
+    assert " --graph l --features n.csv" in capsys.readouterr().out  # the next command reads it alike
     assert main(["fit", "grace", "n.csv", *store]) == 2
     assert "a table of nodes is given as features=" in capsys.readouterr().err
 

@@ -1,10 +1,12 @@
 """Train a method on a graph and store the run."""
 
+import shlex
 import sys
 import tempfile
 import time
 import warnings
 from argparse import Namespace
+from pathlib import Path
 
 import workbench as wb
 from workbench.cli.output import (
@@ -16,6 +18,7 @@ from workbench.cli.output import (
     add_settings,
     facts_of,
     load,
+    read_as,
     settings_of,
     show,
 )
@@ -72,8 +75,9 @@ def run(args: Namespace) -> int:
         facts["scores"] = scores.as_dict()
         lines.append(str(scores))
     elif run.complete:
-        place = "" if args.graph == run.graph else f" --graph {args.graph}"
-        lines.append(f"next: workbench evaluate {run.path}{place}")
+        named = args.graph == run.graph and not Path(args.graph).exists()
+        place = "" if named else f" --graph {shlex.quote(args.graph)}"
+        lines.append(f"next: workbench evaluate {run.path}{place}{read_as(args)}")
     show(args, facts, "\n".join(lines))
     if run.collapse:
         print(f"workbench: {run.collapse}", file=sys.stderr)

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+import shlex
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 FINE, FAILED, USER_MISTAKE, INTERRUPTED = 0, 1, 2, 130
 Option = Callable[..., object]  # `add_argument` of a command's parser
 Action = Callable[[Namespace], int | None]
+
+
+READING = ("features", "labels", "weights", "directed", "source", "target", "header", "separator", "comment")
 
 
 def add_reading(option: Option) -> None:
@@ -46,6 +50,12 @@ def load(args: Namespace, graph: str) -> Any:
     options = {"source": args.source, "target": args.target, "separator": args.separator, "comment": args.comment}
     options |= {"header": None if args.header is None else args.header == "yes", "directed": args.directed}
     return wb.load_graph(graph, features=features, labels=args.labels, weight=weight, **options)
+
+
+def read_as(args: Namespace) -> str:
+    """Return the options by which a graph was read, as they are typed again."""
+    given = {name: getattr(args, name) for name in READING if getattr(args, name) is not None}
+    return "".join(f" --{name}" + ("" if value is True else f" {shlex.quote(value)}") for name, value in given.items())
 
 
 def add_run(option: Option) -> None:
