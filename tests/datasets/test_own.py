@@ -500,3 +500,50 @@ def test_a_graph_that_was_loaded_is_saved_by_torch_and_read_again(tmp_path: Path
     assert load_graph(graph, features=torch.rand(3, 4)).rows.least >= 0
     assert torch.allclose(again.x, graph.x) and torch.equal(again.edge_index, graph.edge_index)
     assert again.node_names == ["a", "b", "c"] and torch.equal(again.y, graph.y)
+
+
+def _cytoscape(*nodes: str, value: bool = False) -> list[dict[str, Any]]:
+    own = [{"id": str(62 + place), "SUID": 62 + place, "name": name} for place, name in enumerate(nodes)]
+    return [
+        {"data": one | {"selected": False, "expr": place} | ({"value": 5 * place} if value else {})}
+        for place, one in enumerate(own)
+    ]
+
+
+@pytest.mark.parametrize("value", [False, True])
+def test_cytoscapes_own_json_is_read(value: bool, tmp_path: Path) -> None:
+    ends = [("62", "63"), ("63", "64")]
+    edges = [{"data": {"id": str(place), "source": a, "target": b, "SUID": 9}} for place, (a, b) in enumerate(ends)]
+    nodes = _cytoscape("ana", "bo", "cy", value=value)
+    for name, elements in (("g.cyjs", {"nodes": nodes, "edges": edges}), ("g.json", [*nodes, *edges])):
+        graph = load_graph(put(tmp_path, name, json.dumps({"elements": elements})), normalise=False)
+        assert links(graph) == both("ana bo", "bo cy") and graph.feature_names == ["expr", *["value"] * value]
+        assert graph.x[:, 0].tolist() == [0, 1, 2]
+    for elements in ({"nodes": [None]}, [3]):
+        with pytest.raises(UserError, match="elements is an object with data"):
+            load_graph(put(tmp_path, "g.cyjs", json.dumps({"elements": elements})))
+
+
+def test_ids_of_json_are_the_same_as_numbers_and_as_text(tmp_path: Path) -> None:
+    loaded = {"nodes": [{"id": "1", "f": 2}, {"id": "2", "f": 3}], "links": [{"source": 1, "target": 2}]}
+    graph = load_graph(put(tmp_path, "g.json", json.dumps(loaded)))
+    assert graph.num_nodes == 2 and graph.feature_names == ["f"] and links(graph) == both("1 2")
+
+
+def test_sigma_keeps_attributes_in_an_object_of_their_own(tmp_path: Path) -> None:
+    nodes = [{"key": "a", "attributes": {"label": "ana", "f": 2}}, {"key": "b", "attributes": {"label": "bo", "f": 3}}]
+    loaded = {"nodes": nodes, "edges": [{"source": "a", "target": "b", "attributes": {"weight": 2.5}}]}
+    graph = load_graph(put(tmp_path, "g.json", json.dumps(loaded)))
+    assert links(graph) == both("ana bo") and graph.feature_names == ["f"] and graph.edge_weight.tolist() == [2.5, 2.5]
+
+
+def test_neo4j_writes_an_object_a_line(tmp_path: Path) -> None:
+    lines = [{"type": "node", "id": str(k), "labels": ["P"], "properties": {"name": n}} for k, n in enumerate("ab")]
+    lines += [{"type": "relationship", "label": "KNOWS", "start": {"id": "0"}, "end": {"id": "1"}}]
+    graph = load_graph(put(tmp_path, "g.json", "\n".join(map(json.dumps, lines))))
+    assert links(graph) == {("a", "b")}
+    assert links(load_graph(tmp_path / "g.json", directed=False)) == both("a b")
+    with pytest.raises(UserError, match="an object a line that are not Neo4j's"):
+        load_graph(put(tmp_path, "g.jsonl", '{"source": "a", "target": "b"}\n' * 2))
+    with pytest.raises(UserError, match="line 2 of it has no start"):
+        load_graph(put(tmp_path, "g.jsonl", json.dumps(lines[0]) + '\n{"type": "relationship"}\n'))

@@ -1,7 +1,6 @@
 """Readers of graph files, one per ending: into networkx, tensors, or edges and names as they stand there."""
 
 import io
-import json
 import re
 import warnings
 import zipfile
@@ -22,6 +21,7 @@ from torch_geometric.data.storage import GlobalStorage
 
 from workbench.datasets.attributes import as_loaded
 from workbench.datasets.columns import Rows
+from workbench.datasets.files.json_graphs import read_json
 from workbench.datasets.files.report import Report, listed
 from workbench.datasets.files.tables import RATIO, TABLES, decoded, ending, read_bytes
 from workbench.errors import UserError
@@ -79,45 +79,6 @@ def _gml(path: Path, report: Report) -> networkx.Graph:
 
 def _pajek(path: Path, report: Report) -> networkx.Graph:
     return networkx.parse_pajek(_text(path, report))
-
-
-def _json(path: Path, report: Report) -> networkx.Graph:
-    """Read node-link JSON (networkx, D3) or Cytoscape's; ends of edges are ids, or numbers where nodes have none."""
-    loaded = json.loads(_text(path, report))
-    if not isinstance(loaded, dict):
-        raise UserError(f"{path} holds a {type(loaded).__name__}, not an object with nodes and links")
-    if isinstance(loaded.get("elements"), dict):
-        graph = networkx.cytoscape_graph({"data": [], "directed": False, "multigraph": True} | loaded)
-        for node, attributes in graph.nodes(data=True):  # networkx writes a node's name there once more
-            if attributes.get("value") == node:
-                del attributes["value"]
-        return graph
-    edges = next((key for key in ("links", "edges") if isinstance(loaded.get(key), list)), None)
-    if edges is None or not isinstance(loaded.get("nodes"), list):
-        raise UserError(f"{path} has no nodes and links (or edges), but {listed([*map(str, loaded)])}")
-    wrong = [node for node in loaded["nodes"] if not isinstance(node, dict)]
-    loaded["nodes"] = (
-        [{"id": node} for node in loaded["nodes"]] if len(wrong) == len(loaded["nodes"]) else loaded["nodes"]
-    )
-    key = next((key for key in ("id", "key", "name") if all(key in node for node in loaded["nodes"])), "id")
-    ids = [node.get(key, place) for place, node in enumerate(loaded["nodes"])]
-    known = set(map(str, ids))
-    ends = [edge.get(end) for edge in loaded[edges] if isinstance(edge, dict) for end in ("source", "target")]
-    if (
-        ends
-        and not any(str(end) in known for end in ends)
-        and all(type(end) is int and 0 <= end < len(ids) for end in ends)
-    ):
-        loaded[edges] = [edge | {end: ids[edge[end]] for end in ("source", "target")} for edge in loaded[edges]]
-        report.add("read", "ends of edges are the places of their nodes in the list", len(ids))
-    for place, edge in enumerate(loaded[edges]):
-        for end in ("source", "target"):
-            if not isinstance(edge, dict) or end not in edge:
-                raise UserError(f"{path}: number {place} of its {edges} has no {end}")
-            if str(edge[end]) not in known:
-                raise UserError(f"{path}: number {place} of its {edges} has the {end} {edge[end]!r}, which is no node")
-    loaded.setdefault("multigraph", True)
-    return networkx.node_link_graph(loaded, edges=edges, name=key)
 
 
 def _matrix(path: Path, report: Report) -> sp.coo_matrix:
@@ -199,7 +160,9 @@ READERS: dict[str, Callable[[Path, Report], Any]] = {
     ".gml": _gml,
     ".net": _pajek,
     ".pajek": _pajek,
-    ".json": _json,
+    ".json": read_json,
+    ".jsonl": read_json,
+    ".cyjs": read_json,
     ".mtx": _matrix,
     ".npz": read_arrays,
     ".pt": _tensors,
