@@ -547,3 +547,21 @@ def test_neo4j_writes_an_object_a_line(tmp_path: Path) -> None:
         load_graph(put(tmp_path, "g.jsonl", '{"source": "a", "target": "b"}\n' * 2))
     with pytest.raises(UserError, match="line 2 of it has no start"):
         load_graph(put(tmp_path, "g.jsonl", json.dumps(lines[0]) + '\n{"type": "relationship"}\n'))
+
+
+def test_the_index_of_a_parquet_table_is_read(tmp_path: Path) -> None:
+    import fastparquet
+
+    frame = pd.DataFrame({"source": ["ana", "bo"], "target": ["bo", "cy"], "weight": [1.5, 2.5]})
+    fastparquet.write(str(tmp_path / "e.parquet"), frame.set_index(["source", "target"]), write_index=True)
+    nodes = pd.DataFrame({"age": [3.5, 4, 5]}, index=pd.Index(["ana", "bo", "cy"], name="id"))
+    fastparquet.write(str(tmp_path / "n.parquet"), nodes, write_index=True)
+    graph = load_graph(tmp_path / "e.parquet", features=tmp_path / "n.parquet", normalise=False)
+    assert links(graph) == both("ana bo", "bo cy") and graph.x.tolist() == [[3.5], [4], [5]]
+    fastparquet.write(str(tmp_path / "f.parquet"), pd.DataFrame({"source": [1.0, 2.0], "target": [2.0, 3.0]}))
+    assert load_graph(tmp_path / "f.parquet").node_names == ["1", "2", "3"]
+    fastparquet.write(str(tmp_path / "n.parquet"), nodes.rename_axis(None), write_index=True)
+    graph = load_graph(tmp_path / "e.parquet", features=tmp_path / "n.parquet", normalise=False)
+    assert graph.x.tolist() == [[3.5], [4], [5]]
+    with pytest.raises(UserError, match=r"bad\.parquet can't be read as a table"):
+        load_graph(tmp_path / "e.parquet", features=put(tmp_path, "bad.parquet", "no"))

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.datasets.files.edges import Found, joined
-from workbench.datasets.files.formats import FRAMES
+from workbench.datasets.files.formats import FRAMES, read_frame
 from workbench.datasets.files.node_table import Table, as_tensor, classes
 from workbench.datasets.files.report import Report
 from workbench.datasets.files.tables import TABLES, Reading, ending, is_table, numbers, plain, read_table
@@ -141,11 +141,8 @@ def beside_it(source: Any, report: Report, columns: bool) -> Any:
             return None
         wanted = ", ".join((*TABLES, *FRAMES, ".npy"))
         raise UserError(f"attributes and labels are read from {wanted}, not from {str(source)!r}")
-    if ending(path) in FRAMES and path.is_file():
-        frame = FRAMES[ending(path)](path)
-        table = frame.astype(object).where(frame.notna(), "").astype(str)
-    else:
-        table = read_table(path, report, Reading())
+    framed = ending(path) in FRAMES and path.is_file()
+    table = read_frame(path) if framed else read_table(path, report, Reading())
     if table.shape[1] < 2:
         raise UserError(f"{source}: the first column names the node, and at least one more must follow")
     key = next((name for name in table.columns if str(name).endswith(":ID") or plain(name) == "id"), None)

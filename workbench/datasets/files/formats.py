@@ -22,7 +22,7 @@ from torch_geometric.data.storage import GlobalStorage
 from workbench.datasets.attributes import as_loaded
 from workbench.datasets.columns import Rows
 from workbench.datasets.files.json_graphs import read_json
-from workbench.datasets.files.report import Report, listed
+from workbench.datasets.files.report import Report, clipped, listed
 from workbench.datasets.files.tables import RATIO, TABLES, decoded, ending, read_bytes
 from workbench.errors import UserError
 
@@ -180,7 +180,27 @@ def parquet() -> Any:
 
 def _parquet(path: Path) -> pd.DataFrame:
     with path.open("rb") as file:
-        return parquet().ParquetFile(file).to_pandas()
+        frame = parquet().ParquetFile(file).to_pandas()
+    index = frame.index
+    if index.nlevels == 1 and index.name is None and not pd.api.types.is_numeric_dtype(index):
+        frame.index = index.rename("index")  # names of nodes, most likely; numbers only count the lines
+    indexed = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    frame = frame.reset_index(level=indexed) if indexed else frame
+    for name in frame.columns:  # whole numbers that pandas wrote as fractions, since some were missing: 3.0 is node 3
+        if pd.api.types.is_float_dtype(frame[name]):
+            filled = frame[name].dropna()
+            if (filled.eq(filled.round()) & filled.abs().lt(2**53)).all():
+                frame[name] = frame[name].astype("Int64")
+    return frame
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """Read a table of FRAMES, with its named index as columns; all values are text, as `read_table` gives them."""
+    try:
+        frame = FRAMES[ending(path)](path)
+    except Exception as error:  # the reader's errors are many
+        raise UserError(f"{path} can't be read as a table: {clipped(error) or type(error).__name__}") from error
+    return frame.reset_index(drop=True).astype(object).where(frame.notna().to_numpy(), "").astype(str)
 
 
 FRAMES: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": _parquet}

@@ -18,8 +18,8 @@ from workbench.datasets.attributes import AttributesOnDisk, as_loaded
 from workbench.datasets.columns import Rows
 from workbench.datasets.files.assemble import assembled, beside_it, finished
 from workbench.datasets.files.edges import UNUSED, Found, edges_of
-from workbench.datasets.files.formats import FRAMES, KEPT, SUFFIXES, read
-from workbench.datasets.files.report import Report, clipped, listed
+from workbench.datasets.files.formats import FRAMES, KEPT, SUFFIXES, read, read_frame
+from workbench.datasets.files.report import Report, listed
 from workbench.datasets.files.tables import Reading, ending, is_table, read_table
 from workbench.errors import UserError, nearest
 
@@ -217,14 +217,7 @@ def _from_edges(
     path: Path, features: Features, labels: Labels, directed: bool | None, reading: Reading, report: Report
 ) -> Data:
     """Read a table of edges, with tables of nodes beside it."""
-    if ending(path) in FRAMES:
-        try:
-            frame = FRAMES[ending(path)](path)
-        except Exception as error:  # the reader's errors are many
-            raise UserError(f"{path} can't be read as a table: {clipped(error) or type(error).__name__}") from error
-        table = frame.reset_index(drop=True).astype(object).where(frame.notna().to_numpy(), "").astype(str)
-    else:
-        table = read_table(path, report, reading)
+    table = read_frame(path) if ending(path) in FRAMES else read_table(path, report, reading)
     ends, weights, points = edges_of(table, path, reading, report)
     beside = [beside_it(features, report, True), beside_it(labels, report, False)]
     tables = [table.index for table in beside if isinstance(table, pd.DataFrame)]
