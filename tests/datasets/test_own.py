@@ -565,3 +565,8 @@ def test_the_index_of_a_parquet_table_is_read(tmp_path: Path) -> None:
     assert graph.x.tolist() == [[3.5], [4], [5]]
     with pytest.raises(UserError, match=r"bad\.parquet can't be read as a table"):
         load_graph(tmp_path / "e.parquet", features=put(tmp_path, "bad.parquet", "no"))
+
+
+def test_numbers_that_some_nodes_of_a_table_lack_are_left_out(tmp_path: Path) -> None:
+    graph = nodes_of(tmp_path, "Id,age,f\nana,,1\nbo,2,2\ncy,3,3\ndee,4,4\n")
+    assert graph.feature_names == ["f"] and "attributes that some nodes lack: 'age'" in graph.report.text

@@ -140,7 +140,7 @@ class Table:
                 left.setdefault("coordinates and looks of a drawing", []).append(name)
             elif plain(name) in NUMBERED:
                 left.setdefault("numbers and names of nodes", []).append(name)
-            elif name not in self.whole and not (self.strict and self.kinds[name] == "numbers"):
+            elif name not in self.whole:
                 left.setdefault("attributes that some nodes lack", []).append(name)
             elif self.kinds[name] == "numbers" or (self.strict and _mostly(self.nodes[name])):
                 chosen.append(name)
