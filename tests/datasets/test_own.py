@@ -570,3 +570,8 @@ def test_the_index_of_a_parquet_table_is_read(tmp_path: Path) -> None:
 def test_numbers_that_some_nodes_of_a_table_lack_are_left_out(tmp_path: Path) -> None:
     graph = nodes_of(tmp_path, "Id,age,f\nana,,1\nbo,2,2\ncy,3,3\ndee,4,4\n")
     assert graph.feature_names == ["f"] and "attributes that some nodes lack: 'age'" in graph.report.text
+
+
+def test_dates_are_no_texts(tmp_path: Path) -> None:
+    days = "".join(f"{name},2024-05-0{day}T10:20:30Z\n" for day, name in enumerate(["ana", "bo", "cy", "dee"], 1))
+    assert "TF-IDF" not in nodes_of(tmp_path, "Id,joined\n" + days).report.text

@@ -100,7 +100,8 @@ def kind_of(values: pd.Series) -> str:
     if pd.to_numeric(values.astype(str), errors="coerce").notna().all():
         return "numbers"
     words = values.astype(str)
-    several = (words.str.count(r"\w+") >= 4).mean()  # a title has as many, a name and a place have fewer
+    # A title has as many, a name and a place have fewer; dates and other numbers with signs have no words.
+    several = ((words.str.count(r"\w+") >= 4) & words.str.contains(r"[^\W\d_]{2}")).mean()
     return "text" if several > 0.5 and words.nunique() > len(words) / 2 else "words"
 
 
