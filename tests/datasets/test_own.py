@@ -575,3 +575,20 @@ def test_numbers_that_some_nodes_of_a_table_lack_are_left_out(tmp_path: Path) ->
 def test_dates_are_no_texts(tmp_path: Path) -> None:
     days = "".join(f"{name},2024-05-0{day}T10:20:30Z\n" for day, name in enumerate(["ana", "bo", "cy", "dee"], 1))
     assert "TF-IDF" not in nodes_of(tmp_path, "Id,joined\n" + days).report.text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Source,Target\na,b\n,\n", "edge 2 has neither end"),
+        ("x" * 200_000 + ",b\n" + '"' + "y" * 200_000 + '",c,d\n', "can't be read as a table"),
+        ("PK\3\4 and more", "archive or a workbook, such as Excel's"),
+    ],
+)
+def test_what_is_no_table_of_edges_is_one_sentence(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=said):
+        load_graph(put(tmp_path, "g.csv", text))
+
+
+def test_a_separator_at_the_end_of_each_line_leaves_the_header(tmp_path: Path) -> None:
+    assert links(load_graph(put(tmp_path, "g.csv", "Source,Target,\nana,bo,\nbo,cy,\n"))) == both("ana bo", "bo cy")

@@ -46,7 +46,10 @@ def edges_of(
     ends = table.iloc[:, [first, second]].to_numpy(dtype=str)
     blank = (ends == "").any(axis=1)
     if blank.any():
-        raise UserError(f"{path}: edge {int(blank.argmax()) + 1} has only one end")
+        where = int(blank.argmax())
+        which = "neither end (lines of nodes belong into a file of their own, features=)"
+        which = which if (ends[where] == "").all() else "only one end"
+        raise UserError(f"{path}: edge {where + 1} has {which}")
     for place, role in ((first, "source"), (second, "target")):
         report.column("edges", table.columns[place], table.iloc[:, place], role)
     examples = (f"{one} – {other}" for one, other in ends)

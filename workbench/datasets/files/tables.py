@@ -85,6 +85,8 @@ def decoded(content: bytes, path: Path, report: Report) -> str:
             break
     else:
         encoding = "utf-8"
+    if content.startswith(b"PK\3\4"):
+        raise UserError(f"{path} is no text but an archive or a workbook, such as Excel's .xlsx; save it as .csv")
     if encoding == "utf-8" and b"\0" in content[:4096]:
         raise UserError(f"{path} is no text: it holds zero bytes; a table in UTF-16 needs a byte order mark")
     try:
@@ -140,7 +142,10 @@ def read_table(path: Path, report: Report | None = None, reading: Reading | None
 def _fields(lines: Sequence[str], separator: str) -> list[list[str]]:
     if separator == " ":
         return [line.split() for line in lines]
-    return [*csv.reader(lines, delimiter=separator, skipinitialspace=True)]
+    try:
+        return [*csv.reader(lines, delimiter=separator, skipinitialspace=True)]
+    except csv.Error:  # a field of over 131,072 letters, or a sign that none may have
+        return [line.split(separator) for line in lines]
 
 
 def _separator(text: str, path: Path, reading: Reading, report: Report) -> str:
@@ -255,7 +260,7 @@ def _with_header(table: pd.DataFrame, names: list[str] | None, reading: Reading,
     if titled is None:
         numeric = rest.apply(pd.to_numeric, errors="coerce").notna().all() & bool(len(rest))
         above = numeric & pd.to_numeric(first, errors="coerce").isna() & (first.str.casefold() != "nan")
-        again = any((rest[column] == first[column]).any() for column in table)  # a name of a node comes again
+        again = any((rest[column] == first[column]).any() for column in table if first[column])  # a node comes again
         titled = bool(above.any()) or (looks_named([*first]) and not again)
         word = [value for value in first if str(value).startswith(("#", "%"))]
         if titled and word:
