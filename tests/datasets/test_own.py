@@ -592,3 +592,12 @@ def test_what_is_no_table_of_edges_is_one_sentence(text: str, said: str, tmp_pat
 
 def test_a_separator_at_the_end_of_each_line_leaves_the_header(tmp_path: Path) -> None:
     assert links(load_graph(put(tmp_path, "g.csv", "Source,Target,\nana,bo,\nbo,cy,\n"))) == both("ana bo", "bo cy")
+
+
+def test_weights_of_an_edge_listed_both_ways_are_told_to_be_added(tmp_path: Path) -> None:
+    graph = load_graph(put(tmp_path, "g.csv", "source,target,weight\na,b,2\nb,a,2\nb,c,3\n"))
+    assert graph.edge_weight.tolist() == [4, 4, 3, 3]
+    assert "listed in both directions, counted once, their weights added: 1" in graph.report.text
+    assert "added" not in load_graph(put(tmp_path, "g.csv", "source,target,weight\na,b,2\nb,a,2\n")).report.text
+    report = load_graph(put(tmp_path, "g.csv", "source,target,weight\na,b,\nb,c,2\n")).report
+    assert "not all of it are numbers: 1 (nothing)" in report.text

@@ -151,9 +151,9 @@ def _weights(
     if wrong.any() and reading.weight is None:
         if not named or wrong.all():
             return None
-        report.add(
-            "left out", f"column {name!r} as weights: not all of it are numbers", int(wrong.sum()), values[wrong], True
-        )
+        shown = [value or "nothing" for value in values[wrong]]
+        what = f"column {name!r} as weights: not all of it are numbers"
+        report.add("left out", what, len(shown), shown, warn=True)
         return None
     if wrong.any():
         edge = int(wrong.argmax())
@@ -189,6 +189,7 @@ def joined(found: Found, directed: bool | None, report: Report) -> tuple[Tensor,
         report.add("changed", what, listed_edges - edges.shape[1], warn=weights is not None)
     if not points:
         before = edges.shape[1] - int((edges[0] == edges[1]).sum())
+        alike = False
         if weights is None:
             edges = to_undirected(edges, num_nodes=nodes)
         else:
@@ -197,7 +198,9 @@ def joined(found: Found, directed: bool | None, report: Report) -> tuple[Tensor,
             edges, weights = (edges, weights) if alike else _both_ways(edges, weights, nodes)
         pairs = (edges.shape[1] - int((edges[0] == edges[1]).sum())) // 2
         if pairs < before:
-            report.add("read", "edges that are listed in both directions, counted once", before - pairs)
+            added = weights is not None and not alike
+            what = "edges that are listed in both directions, counted once" + ", their weights added" * added
+            report.add("changed" if added else "read", what, before - pairs, warn=added)
         report.add("read", "undirected edges between different nodes; each is stored both ways", pairs)
     else:
         report.add("read", "edges that keep their direction (directed=False stores them both ways)", edges.shape[1])
