@@ -601,3 +601,19 @@ def test_weights_of_an_edge_listed_both_ways_are_told_to_be_added(tmp_path: Path
     assert "added" not in load_graph(put(tmp_path, "g.csv", "source,target,weight\na,b,2\nb,a,2\n")).report.text
     report = load_graph(put(tmp_path, "g.csv", "source,target,weight\na,b,\nb,c,2\n")).report
     assert "not all of it are numbers: 1 (nothing)" in report.text
+
+
+def test_commands_repeat_how_a_graph_is_read_and_tell_what_was_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path / "runs"))
+    put(tmp_path, "my edges.csv", "source,target\nana,bo\nbo,cy\n")
+    put(tmp_path, "n.csv", "id,age,f\nana,1,1\nbo,2,2\ncy,3,4\n")
+    put(tmp_path, "later.csv", "id,age,f\nana,1,1\nbo,,2\ncy,3,4\n")
+    store = ["-p", "epochs=1", "-p", "dim=8", "--preset", "quick"]
+    assert main(["fit", "grace", "my edges.csv", "--features", "n.csv", *store]) == 0
+    assert "--graph 'my edges.csv' --features n.csv" in capsys.readouterr().out
+    assert main(["encode", "grace/my-edges", "my edges.csv", "--features", "later.csv", "--out", "o.csv"]) == 2
+    told = capsys.readouterr().err
+    assert "attributes that some nodes lack: 'age'" in told and "attribute column 'age' is missing" in told

@@ -6,6 +6,7 @@ from argparse import Namespace
 
 import workbench as wb
 from workbench.cli.output import Option, add_reading, add_run, check_out, load, show, visible
+from workbench.errors import UserError
 
 SHOWN = 5  # new nodes that are named
 
@@ -29,9 +30,13 @@ def run(args: Namespace) -> None:
         args.features = ",".join(structural_in(run.columns or [])) or None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning, append=True)  # after what is ignored for good
-        data = load(args, args.data)
-        embeddings, names = run.encode(data), kind_of(data).names_of(data)
-    notes = [str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]
+        try:
+            data = load(args, args.data)
+            embeddings, names = run.encode(data), kind_of(data).names_of(data)
+        except UserError:
+            _tell(_notes(caught))  # what was left out of a file is often why
+            raise
+    notes = _notes(caught)
     by_item = embeddings if isinstance(embeddings, dict) else {"": embeddings}
     files = [str(table_of(matrix, names, args.out, item)) for item, matrix in by_item.items()]
     shapes = [list(matrix.shape) for matrix in by_item.values()]
@@ -44,7 +49,15 @@ def run(args: Namespace) -> None:
         facts |= {"known": len(names) - len(new), "new": new, "gone": gone}
         lines.append(f"{len(names) - len(new):,} nodes that training knew, {_some(new, 'new')}, {_some(gone, 'gone')}")
     show(args, facts | {"notes": notes}, "\n".join(lines))
-    for note in [] if args.json else notes:
+    _tell([] if args.json else notes)
+
+
+def _notes(caught: list[warnings.WarningMessage]) -> list[str]:
+    return [str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]
+
+
+def _tell(notes: list[str]) -> None:
+    for note in notes:
         print(f"workbench: {visible(note)}", file=sys.stderr)
 
 
