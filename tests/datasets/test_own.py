@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch_geometric.data import Data
 
-from workbench.cli import main
+from workbench.cli import encode, main
 from workbench.datasets import load_graph
 from workbench.datasets.files import tables
 from workbench.datasets.structural import walks
@@ -617,3 +617,12 @@ def test_commands_repeat_how_a_graph_is_read_and_tell_what_was_left_out(
     assert main(["encode", "grace/my-edges", "my edges.csv", "--features", "later.csv", "--out", "o.csv"]) == 2
     told = capsys.readouterr().err
     assert "attributes that some nodes lack: 'age'" in told and "attribute column 'age' is missing" in told
+    load = encode.load
+
+    def warned(*given: Any) -> Any:
+        warnings.warn("Sparse CSR tensor support is in beta state.", UserWarning, stacklevel=1)
+        return load(*given)
+
+    monkeypatch.setattr(encode, "load", warned)
+    assert main(["encode", "grace/my-edges", "my edges.csv", "--features", "n.csv", "--out", "o.csv"]) == 0
+    assert "beta state" not in capsys.readouterr().err
