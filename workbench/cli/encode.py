@@ -29,7 +29,8 @@ def run(args: Namespace) -> None:
         # What the edges gave for attributes in training they give here; what else a file holds was not looked at there.
         args.features = ",".join(structural_in(run.columns or [])) or None
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning, append=True)  # after what is ignored for good
+        warnings.simplefilter("always", UserWarning)
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support")  # what torch says of itself
         try:
             data = load(args, args.data)
             embeddings, names = run.encode(data), kind_of(data).names_of(data)
