@@ -21,4 +21,4 @@ def test_a_kill_at_any_moment_loses_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", SAMPLE], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     figures = json.loads(done.stdout.splitlines()[-1])
-    assert (figures["kills"], figures["losses"], figures["leftovers"]) == (6, [], [])
+    assert (figures["kills"], figures["losses"], figures["leftovers"]) == (6, [], []), figures
