@@ -626,3 +626,21 @@ def test_commands_repeat_how_a_graph_is_read_and_tell_what_was_left_out(
     monkeypatch.setattr(encode, "load", warned)
     assert main(["encode", "grace/my-edges", "my edges.csv", "--features", "n.csv", "--out", "o.csv"]) == 0
     assert "beta state" not in capsys.readouterr().err
+
+
+def test_a_graph_that_is_read_otherwise_than_in_training_is_told_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path / "runs"))
+    put(tmp_path, "l.csv", "ana,bo\nbo,cy\n")
+    put(tmp_path, "n.csv", "id,f,kind\nana,1,p\nbo,2,q\ncy,3,p\n")
+    assert (
+        main(["fit", "grace", "l.csv", "--features", "n.csv", "-p", "epochs=1", "-p", "dim=8", "--preset", "quick"])
+        == 0
+    )
+    capsys.readouterr()
+    assert main(["quality", "grace/l", "--graph", "l.csv"]) == 2
+    assert "(--features, --labels and the like are given as to fit)" in capsys.readouterr().err
+    assert main(["quality", "grace/l", "--graph", "k.csv"]) == 2
+    assert "there is no graph file k.csv" in (told := capsys.readouterr().err) and "--features" not in told

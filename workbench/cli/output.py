@@ -73,12 +73,15 @@ def graph_of(run: "wb.Run", args: Namespace) -> Any:
     """Return the data that a run was trained on, under another name or from a file where one is given."""
     import workbench as wb
 
+    graph, hint = None, "--graph names the graph that the run was trained on"
     try:
-        wb.evaluation.check_same(run, graph := load(args, args.graph or run.graph))
+        graph = load(args, args.graph or run.graph)
+        wb.evaluation.check_same(run, graph)
     except UserError as error:
-        if args.graph:
+        if args.graph and (graph is None or args.graph in wb.graphs.names()):
             raise
-        raise UserError(f"{error} (--graph names the graph that the run was trained on)") from None
+        hint = "--features, --labels and the like are given as to fit" if args.graph else hint
+        raise UserError(f"{error} ({hint})") from None
     return graph
 
 
