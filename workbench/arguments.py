@@ -7,13 +7,11 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-import numpy as np
-
 from workbench.errors import UserError
 
 F = TypeVar("F", bound=Callable[..., Any])
 # Values of these types are what they are; of any other, which may well behave like what is asked for, nothing is said.
-PLAIN = (type(None), bool, int, float, complex, str, bytes, list, tuple, dict, set, np.ndarray)
+PLAIN = (type(None), bool, int, float, complex, str, bytes, list, tuple, dict, set)
 INNER = (
     ArithmeticError,
     AssertionError,
@@ -68,7 +66,7 @@ def fits(value: Any, hint: Any) -> bool:
     """Return whether a value may be what a type hint says; False only where it is plainly something else."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     called = type(value).__name__
-    if not (isinstance(value, PLAIN) or called in NAMED) or hint is Any or isinstance(hint, str | TypeVar):
+    if not (isinstance(value, PLAIN) or called in (*NAMED, *ARRAYS)) or hint is Any or isinstance(hint, str | TypeVar):
         return True
     if origin in (typing.Union, types.UnionType):
         return any(fits(value, part) for part in inner)
@@ -86,7 +84,7 @@ def fits(value: Any, hint: Any) -> bool:
     if wanted in (int, float):
         return isinstance(value, int | float) and not isinstance(value, bool)  # of what is no whole number see there
     if wanted.__name__ in ARRAYS:
-        return called in ARRAYS or (wanted is np.ndarray and isinstance(value, list | tuple))
+        return called in ARRAYS or (wanted.__name__ == "ndarray" and isinstance(value, list | tuple))
     if wanted.__name__ in ("Callable", "Path", "PathLike"):
         return callable(value) if wanted.__name__ == "Callable" else isinstance(value, str)
     if not isinstance(value, wanted) and not (called in ARRAYS and issubclass(list, wanted)):

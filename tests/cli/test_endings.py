@@ -62,11 +62,12 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 @linux
 @pytest.mark.parametrize("number", [INT, HUP])
 def test_a_command_that_imports_ends_with_one_sentence(number: int, tmp_path: Path) -> None:
-    process = start("fit grace karate", tmp_path)
+    process = start("fit grace karate -p epochs=100000 -p dim=8", tmp_path)
     until(lambda: listens(process))
-    time.sleep(0.3)  # in the middle of torch
-    assert "interrupted; what was stored stays" in ended(process, number)
-    assert not [*tmp_path.iterdir()]
+    time.sleep(0.3)  # in the middle of torch, unless this machine is so busy that the training has begun
+    told = ended(process, number)
+    assert "interrupted; what was stored stays" in told or "goes on after epoch" in told
+    assert "goes on after epoch" in told or not [*tmp_path.iterdir()]
 
 
 @linux

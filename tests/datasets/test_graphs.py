@@ -574,7 +574,7 @@ def test_planted_ranges(options, sentence):
 
 
 def test_planted_names():
-    with pytest.raises(UserError, match="number of nodes, as in 'planted:100000', not 'many'"):
+    with pytest.raises(UserError, match="number of nodes, at most 10,000,000, not 'many'"):
         load_graph("planted:many")
     with pytest.raises(UserError, match="would change which nodes"):
         load_graph("planted", normalise="columns")
