@@ -221,6 +221,8 @@ def test_a_person_in_a_browser_brings_a_graph_and_takes_it_home(files: dict[str,
         page.locator(".own-attributes select").select_option(["age (numbers, attribute)", "town (words, left out)"])
         page.locator(".own-report").get_by_text("words of 'town', one-hot").wait_for()
         page.locator(".own-label select").select_option("team")
+        page.locator(".own-report").get_by_text("classes from column 'team'").wait_for()
+        page.wait_for_timeout(5_000)  # then another panel takes the place of the one that would be clicked
         screen.until("document.querySelectorAll('.js-plotly-plot .main-svg').length >= 3")
         assert not screen.too_wide
         screen.picture("own-read")

@@ -64,6 +64,7 @@ class Table:
         """Return y and class names from the column that is asked for, or from one that is called so and looks so."""
         if asked is not None:
             found = classes(self._column(asked, missing=True), self.names, self.report)
+            self.report.add("read", f"classes from column {asked!r}", len(found[1]), found[1])
             self.note(asked, "label")
             return found
         for word in LABELS:
