@@ -644,3 +644,12 @@ def test_a_graph_that_is_read_otherwise_than_in_training_is_told_why(
     assert "(--features, --labels and the like are given as to fit)" in capsys.readouterr().err
     assert main(["quality", "grace/l", "--graph", "k.csv"]) == 2
     assert "there is no graph file k.csv" in (told := capsys.readouterr().err) and "--features" not in told
+
+
+def test_tensors_of_a_file_are_read_in_any_form_that_those_in_memory_are(tmp_path: Path) -> None:
+    x, edges = torch.eye(4, dtype=torch.int32), torch.tensor([[0.0, 1, 2], [1.0, 2, 3]])
+    for y in (torch.tensor([[0], [1], [0], [1]]), torch.tensor([0.0, 1, 0, 1])):
+        torch.save({"x": x, "edge_index": edges, "y": y}, tmp_path / "g.pt")
+        graph = load_graph(tmp_path / "g.pt")
+        assert graph.y.tolist() == [0, 1, 0, 1] and graph.edge_index.tolist() == [[0, 1, 2], [1, 2, 3]]
+        assert "edge_index was float32, taken as int64" in graph.report.text

@@ -183,7 +183,7 @@ def joined(found: Found, directed: bool | None, report: Report) -> tuple[Tensor,
         names = (found.names[node] for node in edges[0, loops].tolist())
         report.add("read", "edges from a node to itself, kept", int(loops.sum()), names)
     listed_edges = edges.shape[1]
-    edges, weights = _once(edges, weights, nodes)
+    edges, weights = once(edges, weights, nodes)
     if edges.shape[1] < listed_edges:
         what = "parallel edges, joined to one" + ("" if weights is None else ", their weights added")
         report.add("changed", what, listed_edges - edges.shape[1], warn=weights is not None)
@@ -193,7 +193,7 @@ def joined(found: Found, directed: bool | None, report: Report) -> tuple[Tensor,
         if weights is None:
             edges = to_undirected(edges, num_nodes=nodes)
         else:
-            back = _once(edges.flip(0), weights, nodes)
+            back = once(edges.flip(0), weights, nodes)
             alike = torch.equal(back[0], edges) and torch.equal(back[1], weights)  # type: ignore[arg-type]
             edges, weights = (edges, weights) if alike else _both_ways(edges, weights, nodes)
         pairs = (edges.shape[1] - int((edges[0] == edges[1]).sum())) // 2
@@ -211,7 +211,7 @@ def joined(found: Found, directed: bool | None, report: Report) -> tuple[Tensor,
     return edges, weights
 
 
-def _once(edges: Tensor, weights: Tensor | None, nodes: int) -> tuple[Tensor, Tensor | None]:
+def once(edges: Tensor, weights: Tensor | None, nodes: int) -> tuple[Tensor, Tensor | None]:
     """Return each pair once, sorted, with the sum of its weights."""
     if weights is None:
         return coalesce(edges, num_nodes=nodes), None

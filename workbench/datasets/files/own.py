@@ -12,15 +12,16 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.utils import coalesce, to_undirected
+from torch_geometric.utils import to_undirected
 
 from workbench.datasets.attributes import AttributesOnDisk, as_loaded
 from workbench.datasets.columns import Rows
 from workbench.datasets.files.assemble import assembled, beside_it, finished
-from workbench.datasets.files.edges import UNUSED, Found, edges_of
+from workbench.datasets.files.edges import UNUSED, Found, edges_of, once
 from workbench.datasets.files.formats import FRAMES, KEPT, SUFFIXES, read, read_frame
 from workbench.datasets.files.report import Report, listed
 from workbench.datasets.files.tables import Reading, ending, is_table, read_table
+from workbench.datasets.nodes import Nodes
 from workbench.errors import UserError, nearest
 
 Features = str | os.PathLike[str] | Sequence[str] | np.ndarray | Tensor | None
@@ -176,11 +177,12 @@ def from_data(source: Data, features: Features, labels: Labels, report: Report, 
         report.add("left out", f"entries that no method reads: {listed(left)}", len(left), warn="edge_attr" in left)
     if not isinstance(data.get("edge_index"), Tensor):
         raise UserError(f"the graph has no edge_index, only {', '.join(map(str, source.keys())) or 'nothing'}")
-    for key in ("edge_index", "y"):
-        if isinstance(data.get(key), Tensor) and data[key].dtype in (torch.int32, torch.int16, torch.uint8):
-            data[key] = data[key].long()
+    notes: list[str] = []
+    data = Nodes().cast(data, notes)  # of files: what is in memory went through the door already
+    for note in notes:
+        report.add("changed", note)
     if isinstance(data.get("x"), Tensor):
-        data.x = as_loaded(data.x.clone() if data.x.is_floating_point() else data.x.float())
+        data.x = as_loaded(data.x.clone())
     else:
         data.num_nodes = source.num_nodes
     nodes = len(data.x) if data.get("x") is not None else int(data.num_nodes or 0)
@@ -198,15 +200,14 @@ def _once(data: Data, nodes: int, directed: bool | None, report: Report) -> None
     weights, before = data.get("edge_weight"), data.edge_index.size(1)
     if weights is not None and (not isinstance(weights, Tensor) or weights.numel() != before):
         raise UserError(f"edge_weight must be one number per edge ({before})")
-    if weights is None:
-        data.edge_index = coalesce(data.edge_index, num_nodes=nodes)
-        if directed is False:
-            data.edge_index = to_undirected(data.edge_index, num_nodes=nodes)
-    else:
-        edges, weights = coalesce(data.edge_index, weights.reshape(-1).float(), num_nodes=nodes, reduce="sum")
-        if directed is False:
-            edges, weights = to_undirected(edges, weights, num_nodes=nodes, reduce="max")
-        data.edge_index, data.edge_weight = edges, weights
+    edges, weights = once(edges, None if weights is None else weights.reshape(-1).float(), nodes)
+    if directed is False and weights is None:
+        edges = to_undirected(edges, num_nodes=nodes)
+    elif directed is False:
+        edges, weights = to_undirected(edges, weights, num_nodes=nodes, reduce="max")
+    data.edge_index = edges
+    if weights is not None:
+        data.edge_weight = weights
         report.add("read", f"weights, {UNUSED}", before, warn=True)
     fewer = before - data.edge_index.size(1)
     if fewer > 0:
