@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from workbench.datasets.attributes import Attributes, in_memory, is_sparse, nonzeros, unit_sums
+from workbench.datasets.files.report import listed
+from workbench.datasets.structural import CALLED
 from workbench.errors import UserError, nearest
 
-STRUCTURAL = {"degree": r"(degree) (\d+)", "core": r"(core) (\d+)", "pagerank": r"(pagerank) (\d+)"}
-STRUCTURAL |= {"walks": r"(back after) (\d+)"}  # what columns are called that `features=` makes of the edges
+FORMS = {word: rf"{called} (\d+)" for word, called in CALLED.items()}  # of columns that `features=` makes of the edges
 CAPPED = ("degree", "core")  # a number above the highest of the training can count as that
 SHOWN = 5  # columns that a sentence names
 
@@ -120,7 +121,7 @@ def of_numbers(x: Attributes, names: Sequence[str] | None, trained: Sequence[str
 
 def structural_in(columns: Sequence[str]) -> list[str]:
     """Return the words of `features=` that make all of some columns, e.g. ["degree"]; none where one is otherwise."""
-    words = [next((word for word, form in STRUCTURAL.items() if re.fullmatch(form, name)), "") for name in columns]
+    words = [next((word for word, form in FORMS.items() if re.fullmatch(form, name)), "") for name in columns]
     return [] if "" in words else list(dict.fromkeys(words))
 
 
@@ -133,12 +134,12 @@ def _family(name: str) -> str:
 
 
 def _highest(kind: str, columns: Sequence[str]) -> int:
-    numbers = [int(match[2]) for name in columns if (match := re.fullmatch(STRUCTURAL[kind], name))]
+    numbers = [int(match[1]) for name in columns if (match := re.fullmatch(FORMS[kind], name))]
     return max(numbers, default=2**62)
 
 
 def _share(columns: Sequence[str]) -> int:
-    return sum(bool(re.fullmatch(STRUCTURAL["pagerank"], name)) for name in columns)
+    return sum(bool(re.fullmatch(FORMS["pagerank"], name)) for name in columns)
 
 
 def _placed(x: Tensor, target: np.ndarray, width: int) -> Tensor:
@@ -165,5 +166,5 @@ def _lacking(missing: list[str], surplus: list[str]) -> UserError:
 
 
 def _are(names: list[str], what: str) -> str:
-    shown = ", ".join(map(repr, names[:SHOWN])) + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
+    shown = listed(names, SHOWN)
     return f"attribute column{'s' * (len(names) > 1)} {shown} {'are' if len(names) > 1 else 'is'} {what}"

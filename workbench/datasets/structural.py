@@ -13,6 +13,7 @@ from workbench.datasets.attributes import as_loaded
 from workbench.datasets.structure import adjacency
 from workbench.errors import UserError
 
+CALLED = {"degree": "degree", "core": "core", "pagerank": "pagerank", "walks": "back after"}  # columns, before a number
 STEPS = 16  # of the random walks
 SHARES = 16  # of the nodes, by their PageRank
 MOST_WALKS = 20_000  # nodes; the chance to be back costs nodes times edges
@@ -22,7 +23,7 @@ _BLOCK = 1 << 22  # numbers held in one go
 def degrees(graph: Data) -> tuple[Tensor, list[str]]:
     """Return how many entries of edge_index start at each node, one-hot [nodes, highest degree + 1]."""
     x = one_hot(degree(graph.edge_index[0], graph.num_nodes, dtype=torch.long))
-    return x, [f"degree {count}" for count in range(x.size(1))]
+    return x, [f"{CALLED['degree']} {count}" for count in range(x.size(1))]
 
 
 def identity(graph: Data) -> tuple[Tensor, list[str]]:
@@ -38,7 +39,7 @@ def core(graph: Data) -> tuple[Tensor, list[str]]:
     plain = networkx.from_scipy_sparse_array(adjacency(graph))
     numbers = networkx.core_number(plain)
     x = one_hot(torch.tensor([numbers[node] for node in range(len(plain))], dtype=torch.long))
-    return x, [f"core {count}" for count in range(x.size(1))]
+    return x, [f"{CALLED['core']} {count}" for count in range(x.size(1))]
 
 
 def pagerank(graph: Data) -> tuple[Tensor, list[str]]:
@@ -47,7 +48,7 @@ def pagerank(graph: Data) -> tuple[Tensor, list[str]]:
     values = np.array([ranks[node] for node in range(len(ranks))])
     edges = np.unique(np.quantile(values.round(12), np.arange(1, SHARES) / SHARES))
     x = one_hot(torch.from_numpy(np.searchsorted(edges, values.round(12), side="left")))
-    return x, [f"pagerank {share}" for share in range(x.size(1))]
+    return x, [f"{CALLED['pagerank']} {share}" for share in range(x.size(1))]
 
 
 def walks(graph: Data) -> tuple[Tensor, list[str]]:
@@ -70,7 +71,7 @@ def walks(graph: Data) -> tuple[Tensor, list[str]]:
         for time in range(STEPS):
             at = links @ at
             x[own, time] = at[own, own - start]
-    return torch.from_numpy(x), [f"back after {time}" for time in range(1, STEPS + 1)]
+    return torch.from_numpy(x), [f"{CALLED['walks']} {time}" for time in range(1, STEPS + 1)]
 
 
 STRUCTURAL: dict[str, Callable[[Data], tuple[Tensor, list[str]]]] = {
