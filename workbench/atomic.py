@@ -38,6 +38,13 @@ def abandoned(folder: Path) -> Iterator[tuple[Path, str]]:
             yield draft, parts[1]
 
 
+def sweep(path: Path) -> None:
+    """Remove what processes that have ended left of making a file or folder."""
+    for left, name in abandoned(path.parent):
+        if name == path.name:
+            remove(left)
+
+
 def remove(path: Path) -> None:
     """Remove a file or folder as far as that is possible; another process may do the same at this moment."""
     if path.is_dir() and not path.is_symlink():
@@ -64,9 +71,7 @@ def whole(file: Path) -> Iterator[Path]:
         yield file
         return
     file = Path(os.path.realpath(file))
-    for left, name in abandoned(file.parent):
-        if name == file.name:
-            remove(left)
+    sweep(file)
     draft = draft_of(file, file.suffix)  # by which libraries choose a form
     try:
         with draft.open("xb") as made:

@@ -356,6 +356,16 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path, monkeypatch, any_figur
         load_graph("wisconsin", root=tmp_path / "root")
 
 
+def test_what_a_killed_builder_left_is_removed_by_the_next(own_cache):
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from pathlib import Path; from workbench import atomic; "
+         "atomic.draft_of(Path(sys.argv[1])).mkdir(parents=True)", str(own_cache / "graphs/x")]
+    )  # fmt: skip
+    assert done.returncode == 0 and len([*own_cache.glob("graphs/.*")]) == 1
+    cache.publish("graphs/x", lambda folder: (folder / "made").touch())
+    assert [path.name for path in (own_cache / "graphs").iterdir()] == ["x"]
+
+
 def test_two_builders_at_once_leave_one_whole_folder(own_cache):
     barrier, seen = threading.Barrier(2), []
 

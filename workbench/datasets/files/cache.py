@@ -5,7 +5,6 @@ import io
 import json
 import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from workbench import atomic
 from workbench.errors import UserError
 
 T = TypeVar("T")
@@ -38,7 +38,8 @@ def publish(name: str, build: Callable[[Path], None]) -> Path:
         return final
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".building-", dir=final.parent))
+        atomic.sweep(final)
+        (staging := atomic.draft_of(final)).mkdir()
     except OSError as error:
         reason = f"the cache folder {cache} can't be written ({error.strerror})"
         raise UserError(f"{reason}; set WORKBENCH_CACHE to a folder that can") from error
