@@ -193,8 +193,6 @@ class TrainingPanel(Shell):
         with self._lock:
             training, asked = self.scene, self.form.asked
             status = training.status()
-            fine = f'<div style="line-height:1.4">{html.escape(status)}</div>'
-            self.message.value = complaint(status) if training.failed else fine + complaint(training.warning)
             epoch, epochs, left = training.epoch, training.request.epochs, training.left()
             self.progress.max, self.progress.value = max(epochs, 1), epoch
             self.progress.bar_style = "danger" if training.failed else "warning" if training.paused else ""
@@ -205,6 +203,8 @@ class TrainingPanel(Shell):
             same = yielding and not training.paused and training.request == asked
             start.disabled, pause.disabled, stop.disabled = asked is None or same, not yielding, not yielding
             pause.description, pause.icon = ("resume", "play") if training.paused else ("pause", "pause")
+            fine = f'<div style="line-height:1.4">{html.escape(status)}</div>'  # last: what it says is seen by then
+            self.message.value = complaint(status) if training.failed else fine + complaint(training.warning)
         self._changed()
 
 

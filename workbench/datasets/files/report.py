@@ -82,8 +82,10 @@ class Report:
         cells = [
             (kind, what, "" if count is None else f"{count:,}", examples) for kind, what, count, examples in self.lines
         ]
-        rows = "".join(f"<tr>{''.join(f'<td>{markup(cell)}</td>' for cell in line)}</tr>" for line in cells)
-        heads = "".join(f"<th>{head}</th>" for head in ("", f"of {markup(self.source)}", "count", "first examples"))
+        left = ' style="text-align:left"'  # which notebooks set otherwise; these columns are prose
+        rows = "".join(f"<tr>{''.join(f'<td{left}>{markup(cell)}</td>' for cell in line)}</tr>" for line in cells)
+        titles = ("", f"of {markup(self.source)}", "count", "first examples")
+        heads = "".join(f"<th{left}>{title}</th>" for title in titles)
         return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
 
 
