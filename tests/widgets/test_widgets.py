@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import plotly.graph_objects as go
@@ -21,7 +22,7 @@ from workbench.datasets import load_graph
 from workbench.errors import UserError
 from workbench.plots import network, style
 from workbench.rules.printing import figure
-from workbench.widgets import live, shell
+from workbench.widgets import home, live, shell
 from workbench.widgets.rules import SAMPLE, TYPED
 
 DARK = pio.templates["workbench-dark"]
@@ -196,6 +197,61 @@ def test_what_was_changed_can_be_taken_back(explorer: widgets.RuleExplorer) -> N
     explorer.undo.click()
     assert explorer.rule.value == "ntsc" and explorer.formula.value == first and explorer.undo.disabled
     assert r"\sum" in explorer.latex.value and "sum(total_degree" in explorer.map.layout.title.text
+
+
+def test_what_a_rule_holds_of_is_shared_and_what_others_share_is_ringed(explorer: widgets.RuleExplorer) -> None:
+    other = widgets.rule_explorer(explorer.scene.graph, "degree(v)", node=0)
+    degree = torch.bincount(explorer.scene.graph.edge_index[0]).numpy()
+    explorer.formula.value = "degree(v) >= 9"
+    explorer.share.value = "<hubs>"
+    hubs = np.flatnonzero(degree >= 9)
+    assert widgets.selections["<hubs>"].tolist() == hubs.tolist()
+    assert explorer.told.value == f"{len(hubs)} nodes are shared as “&lt;hubs&gt;”."
+    other.shared.value = "<hubs>"
+    ring = other.map.data[-2]
+    assert ring.name == "“&lt;hubs&gt;”" and len(ring.x) == np.isin(hubs, other.map.data[1].customdata).sum() > 1
+    mean = degree[hubs].mean(), degree[degree < 9].mean()
+    assert f"on average {mean[0]:.3g} over the {len(hubs)} nodes of “&lt;hubs&gt;”" in other.told.value
+    assert f"on average {mean[1]:.3g} over the {34 - len(hubs)} nodes of the others" in other.told.value
+    widgets.selections["a few"] = [1, 2]  # another name takes nothing away
+    assert other.shared.value == "<hubs>" and other.shared.label == "<hubs>" and "a few" in other.shared._options_labels
+    explorer.formula.value = "degree(v) >= 12"  # whoever took the name follows
+    hubs = np.flatnonzero(degree >= 12)
+    assert f"over the {len(hubs)} nodes of “&lt;hubs&gt;”" in other.told.value
+    other.formula.value = "degree(v) >= 17"
+    assert f"true of {(degree >= 17).sum()} of the {len(hubs)} nodes of “&lt;hubs&gt;”" in other.told.value
+
+    explorer.formula.value = "degree(v)"  # a number holds of nobody, and what is shared stays
+    assert "degree(v) &gt; 1, to share nodes" in explorer.told.value
+    assert widgets.selections["<hubs>"].tolist() == hubs.tolist()
+    widgets.selections["far"] = [99]
+    other.shared.value = "far"
+    assert "holds node 99; this graph has nodes 0 to 33" in other.told.value
+    del widgets.selections["far"]
+    assert other.shared.value == "" == other.shared.options[other.shared.index][1]
+    assert other.told.value == "" and not any("“" in (trace.name or "") for trace in other.map.data)
+
+
+def test_figures_for_a_paper_are_light_zoomed_as_on_the_screen_and_a_failure_is_said(
+    explorer: widgets.RuleExplorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn, told = dict[str, go.Figure](), list[tuple[dict[str, str], list[bytes]]]()
+    monkeypatch.setattr(home, "archive", lambda figures, width: drawn.update(figures) or width.encode())
+    monkeypatch.setattr(explorer.home, "send", lambda content, buffers=(): told.append((content, list(buffers))))
+    explorer._fit.dark = True
+    try:
+        explorer.map.layout.xaxis.range = [-0.5, 0.25]
+        explorer.home.asked(None, {"kind": "paper", "width": "double"}, [])
+    finally:
+        explorer._fit.dark = False
+    assert list(drawn) == explorer.home.figures == ["graph", "values"]
+    assert told == [({"kind": "paper", "file": "rule-explorer.zip"}, [b"double"])]
+    assert drawn["graph"].layout.xaxis.range == (-0.5, 0.25) and drawn["graph"].layout.paper_bgcolor is None
+    assert style.ON_DARK[style.MUTED] not in drawn["values"].to_json()
+    monkeypatch.undo()
+    monkeypatch.setattr(explorer.home, "send", lambda content, buffers=(): told.append((content, list(buffers))))
+    explorer.home.asked(None, {"kind": "paper", "width": "doubel"}, [])
+    assert told[-1][1] == [] and "unknown width 'doubel'; did you mean 'double'?" in told[-1][0]["said"]
 
 
 def test_the_call_makes_the_same_explorer_again(explorer: widgets.RuleExplorer) -> None:
@@ -449,7 +505,13 @@ def rgb(colour: str) -> str:
 
 @pytest.fixture
 def screen(tmp_path: Path) -> Iterator[Explorer]:
-    source = "import workbench as wb\nwb.widgets.rule_explorer(wb.load_graph('karate'), 'ntsc', node=5)"
+    source = (
+        "import workbench as wb\n"
+        "wb.widgets.selections['pair'] = [5, 6]\n"
+        "explorer = wb.widgets.rule_explorer(wb.load_graph('karate'), 'ntsc', node=5)\n"
+        "explorer.shared.value = 'pair'\n"  # which makes its traces anew before it is shown
+        "explorer"
+    )
     with lab(tmp_path, source) as (address, token), browser(address, token, tmp_path, Explorer) as shown_:
         yield shown_
 
@@ -460,6 +522,10 @@ def test_a_person_in_a_browser_sees_what_each_control_does(screen: Explorer) -> 
     tree, message = page.locator(".explorer-tree"), page.locator(".explorer-message")
     screen.title_holds("total_degree")
     assert "Why, for node 5" in tree.inner_text()
+    names = f"({screen.FIGURE})._fullData.map(t => t.name)"
+    screen.until(f"String({names}) == 'trace 0,nodes,“pair”,node 5, chosen'")
+    page.locator(".explorer-shared select").select_option("nothing")
+    screen.until(f"String({names}) == 'trace 0,nodes,node 5, chosen'")
 
     formula = "forall u in N(v): degree(u) >= 3 implies degree(v) > 2"
     screen.type(formula)
@@ -557,4 +623,15 @@ def test_a_person_in_a_browser_sees_what_each_control_does(screen: Explorer) -> 
 
     page.get_by_text("What labels say").click()
     screen.until("[...document.querySelectorAll('.js-plotly-plot')].some(e => e._fullData?.[0]?.error_y?.array)")
+
+    page.get_by_text("Figures for a paper").click()
+    with page.expect_download() as coming:
+        page.get_by_role("button", name="two columns, 178 mm").click()
+    assert coming.value.suggested_filename == "rule-explorer.zip"
+    with ZipFile(coming.value.path()) as packed:
+        whole = {name: packed.read(name) for name in packed.namelist()}
+    kinds = ("csv", "pdf", "svg", "txt")
+    assert set(whole) == {f"{name}.{kind}" for name in ("graph", "values", "overlap", "labels") for kind in kinds}
+    assert b'width="178mm"' in whole["graph.svg"][:300] and whole["graph.pdf"].startswith(b"%PDF")
+    page.get_by_text("rule-explorer.zip: graph, values, overlap, labels").wait_for()
     assert screen.errors == []

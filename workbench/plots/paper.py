@@ -3,8 +3,11 @@
 import html
 import re
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import kaleido
 import numpy as np
@@ -67,11 +70,27 @@ def save(figure: go.Figure, path: str | Path, width: str = "single") -> list[Pat
     Raises:
         UserError: no such width, or no Chrome or Chromium.
     """
-    paper = on_paper(figure, width)
-    files = [Path(f"{path}.{ending}") for ending in ("svg", "pdf")]
-    draw({paper_file: paper for paper_file in files})
-    files[0].write_text(measured(files[0].read_text(encoding="utf-8"), width), encoding="utf-8")
-    return [*files, *write_beside(figure, path)]
+    return _save({path: figure}, width)
+
+
+def archive(figures: Mapping[str, go.Figure], width: str = "single") -> bytes:
+    """Return a ZIP of what `save` writes of each figure, under its name; a UserError as there."""
+    with TemporaryDirectory() as folder, BytesIO() as whole:
+        with ZipFile(whole, "w", ZIP_DEFLATED) as packed:
+            for path in _save({Path(folder, name): figure for name, figure in figures.items()}, width):
+                packed.write(path, path.name)
+        return whole.getvalue()
+
+
+def _save(figures: Mapping[str | Path, go.Figure], width: str) -> list[Path]:
+    """Write figures as they are printed, by their paths without endings; the browser that draws is started once."""
+    papers = {path: on_paper(figure, width) for path, figure in figures.items()}
+    drawn = {Path(f"{path}.{kind}"): paper for path, paper in papers.items() for kind in ("svg", "pdf")}
+    draw(drawn)
+    for path in drawn:
+        if path.suffix == ".svg":
+            path.write_text(measured(path.read_text(encoding="utf-8"), width), encoding="utf-8")
+    return [*drawn, *(file for path, figure in figures.items() for file in write_beside(figure, path))]
 
 
 def write_beside(figure: go.Figure, path: str | Path) -> list[Path]:

@@ -52,10 +52,16 @@ def rule_scores(graph: Data, scores: Tensor | Mapping[str, Tensor], seed: int = 
     return fig
 
 
-def rule_map(reading: Reading, part: network.Piece, chosen: int | None = None, names: style.Names = None) -> go.Figure:
+def rule_map(
+    reading: Reading,
+    part: network.Piece,
+    chosen: int | None = None,
+    names: style.Names = None,
+    shared: tuple[str, NDArray[np.int64]] | None = None,
+) -> go.Figure:
     """Colour a piece of a graph by what a rule, or a part of it, says of each node, and ring a chosen one.
 
-    The names of the nodes are shown under the pointer.
+    The names of the nodes are shown under the pointer. A selection of nodes, `shared` by its name, is ringed, too.
     """
     scale, clipped = _scale(reading)
     title = textwrap.wrap(reading.text, 62, max_lines=2, placeholder=" …")
@@ -74,6 +80,11 @@ def rule_map(reading: Reading, part: network.Piece, chosen: int | None = None, n
             text, look = np.array(hover)[mine].tolist(), {"color": values[mine], **marker}
             trace = style.points(part.places[mine], look, text, part.nodes[mine], name=name)
             fig.add_trace(trace.update(showlegend=name == _NOTHING))
+    if shared is not None:
+        mine = part.places[np.isin(part.nodes, shared[1])]
+        ring = {**style.RING, "size": 17, "color": style.COLOURS[3], "line": {"width": 3}}
+        name = style.plain(f"“{textwrap.shorten(shared[0], 24, placeholder='…')}”")
+        fig.add_trace(style.points(mine, ring, name=name, showlegend=True))
     if chosen is not None and chosen in part.nodes:
         ring, name = {**style.RING, "size": 20, "line": {"width": 3}}, f"node {chosen}, chosen"
         fig.add_trace(style.points(part.places[part.nodes == chosen], ring, name=name, showlegend=True))

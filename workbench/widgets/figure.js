@@ -1,6 +1,7 @@
 const KINDS = ["addTraces", "deleteTraces", "moveTraces", "restyle", "relayout", "update", "animate",
                "removeLayoutProps", "removeTraceProps"];
 const CHANGES = KINDS.map((kind) => `_py2js_${kind}`);
+const KEPT = ["_widget_layout", "_widget_data"];
 const SECOND = 1000, ATTEMPTS = 3;
 const loaded = (globalThis.workbenchPlotly ??= {});
 
@@ -38,6 +39,8 @@ export default () => {
     let waiting = true;
     const keep = (name) => waiting && model.get(name) && missed.push([name, model.get(name)]);
     CHANGES.forEach((name) => model.on(`change:${name}`, () => keep(name)));
+    // What was missed before the kernel kept the figure is in what it kept; traces that are added twice are others.
+    KEPT.forEach((name) => model.on(`change:${name}`, () => waiting && missed.splice(0)));
     model.on("msg:custom", ({ kind }) => kind === "anew" && again());
     const now = (loaded[id] ??= load(model, id)).then((make) => {
       if (mine !== round) return drawn;  // what was missed then is in what came anew

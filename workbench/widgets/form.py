@@ -162,6 +162,8 @@ class Form(Controls, ipw.VBox):
         elif (make := CONTROLS.get(kind)) is None:
             return
         field = self.fields[name] = make(description=name, tooltip=about, **more, **look(LABEL, "auto"))
+        if len(name) > 15:  # as many letters as LABEL has room for
+            field.style.description_width = "initial"
         field.add_class(f"training-field-{name.replace('.', '-')}")
         self._observe(self._read, field)
         self.complaints[name] = ipw.HTML()

@@ -1,16 +1,19 @@
-"""What a person takes home from a widget: the Python call of what it shows."""
+"""What a person takes home from a widget: the Python call of what it shows, and its figures for a paper."""
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import anywidget
+import plotly.graph_objects as go
 from torch_geometric.data import Data
-from traitlets import Unicode
+from traitlets import List, Unicode
 
 from workbench.datasets import names
+from workbench.errors import UserError
+from workbench.plots.paper import archive
 from workbench.training.run import Run
 from workbench.widgets.live import Heard, script
 
@@ -18,14 +21,35 @@ WRITTEN = 100  # selected nodes that a call names
 
 
 class TakeHome(Heard, anywidget.AnyWidget):
-    """The line below a widget in which its Python `call` unfolds, to be copied; nothing while there is none.
+    """The lines below a widget that unfold: its Python `call`, to be copied, and its `figures`, to be downloaded.
 
-    It also says at the top of its widget that the kernel is busy, or gone.
+    One that has nothing in it is hidden. It also says at the top of its widget that the kernel is busy, or gone.
+
+    Attributes:
+        call: Python. figures: names of those that are shown; `drawn` returns them. name: of the file with them.
     """
 
     _esm = script("heard", "presence", "home")
     _css = Path(__file__).with_name("home.css")
     call = Unicode().tag(sync=True)
+    figures = List(Unicode()).tag(sync=True)
+
+    def __init__(self, name: str = "", drawn: Callable[[], Mapping[str, go.Figure]] = dict) -> None:
+        super().__init__()
+        self.name, self.drawn = name, drawn
+        self.on_msg(self.asked)
+
+    def asked(self, _: Any, content: dict[str, Any], __: Any) -> None:
+        """Send a screen the figures as they are printed in a column of a paper of some width, see `plots.save`."""
+        if content.get("kind") != "paper":
+            return
+        try:
+            whole = archive(self.drawn(), str(content.get("width")))
+        except Exception as error:  # the screen waits for an answer
+            said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            self.send({"kind": "paper", "said": f"They could not be drawn: {said}"})
+        else:
+            self.send({"kind": "paper", "file": f"{self.name}.zip"}, [whole])
 
 
 def text(value: Any) -> str:

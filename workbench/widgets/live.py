@@ -214,6 +214,16 @@ def update(shown: go.FigureWidget, figure: go.Figure) -> bool:
     return not same
 
 
+def printable(shown: go.FigureWidget) -> go.Figure:
+    """Return a copy of a figure that is shown, on light paper, with the axes as a hand has zoomed them."""
+    paper = go.Figure(shown._light)
+    for axis in _axes(paper):
+        ends = shown.layout[axis].range
+        if ends is not None and shown.layout[axis].autorange is not True:
+            paper.layout[axis].update(range=ends, autorange=False)
+    return paper
+
+
 def zoom_out(figure: go.Figure) -> None:
     """Show the whole of a map, wherever code or a hand had zoomed to."""
     for automatic in (False, True):  # after a zoom by hand plotly still takes the axes for automatic, and sends nothing

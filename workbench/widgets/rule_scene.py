@@ -20,6 +20,7 @@ from workbench.rules import Evaluation, Explanation, Semantics, Terms, readings
 from workbench.rules.explanation import explain
 from workbench.rules.syntax import Compare, Node, Part
 from workbench.widgets import formula
+from workbench.widgets.brush import Ids
 
 NEIGHBOURHOOD, SAMPLE = "neighbourhood of the chosen node", "a piece of the graph"
 LABELS_TITLE = "What labels say — labels are used here to look, never to train"
@@ -35,6 +36,7 @@ class RuleScene:
         view: which piece of the graph is drawn, NEIGHBOURHOOD or SAMPLE.
         truths: the named rules that are true or false.
         parts: of the rule. part: which of them is drawn, by its place; 0 is the whole.
+        shared: a name and the nodes that are shared by it, see `selections`, or None.
     """
 
     widget = "rule explorer"
@@ -57,6 +59,7 @@ class RuleScene:
         self._errors: tuple[np.ndarray | None, str] | None = None
         self.truths = [name for name in rules.names() if rules.formula(name).sort == "truth"]
         self.parts: list[Part] = []
+        self.shared: tuple[str, Ids] | None = None
         self.part, self.view = 0, SAMPLE if node is None else NEIGHBOURHOOD
         self.mean(rules.formula(rule), semantics or Semantics())
         self.node = self.first = int(self._piece(node).nodes[0])
@@ -74,6 +77,11 @@ class RuleScene:
     def text(self) -> str:
         """The formula as it is written."""
         return str(self.evaluation.formula)
+
+    @property
+    def reading(self) -> readings.Reading:
+        """What the part that is drawn says of each node."""
+        return readings.read(self.evaluation, self.parts[self.part])
 
     @property
     def explanation(self) -> Explanation:
@@ -98,9 +106,36 @@ class RuleScene:
 
     def drawn(self) -> dict[str, go.Figure]:
         """Draw a piece of the graph, "graph", and how the values are spread over all nodes, "values"."""
-        reading = readings.read(self.evaluation, self.parts[self.part])
-        graph = plots.rule_map(reading, self._piece(self.node), self.node, self.graph.get("node_names"))
-        return {"graph": graph, "values": plots.rule_values(reading, self.node)}
+        names = self.graph.get("node_names")
+        graph = plots.rule_map(self.reading, self._piece(self.node), self.node, names, self.shared)
+        return {"graph": graph, "values": plots.rule_values(self.reading, self.node)}
+
+    def holding(self) -> Ids:
+        """Return the nodes of which the part that is drawn holds; a UserError where it is no truth of nodes."""
+        reading = self.reading
+        if reading.kind == "number":
+            raise UserError(
+                f"{reading.text} is a number of each node; compare it, e.g. {reading.text} > 1, to share nodes"
+            )
+        if reading.kind == "share":
+            raise UserError(f"{reading.text} is true of pairs; choose a part that is true of nodes, to share these")
+        return np.flatnonzero(reading.values > 0.5)
+
+    def within(self) -> str:
+        """Tell how far what is drawn holds in the selection that is shared, and outside, as HTML; "" without one."""
+        if self.shared is None:
+            return ""
+        name, nodes = self.shared
+        reading, mine = self.reading, np.isin(np.arange(self.terms.nodes), nodes)
+        told = []
+        for who, values in ((f"“{html.escape(name)}”", reading.values[mine]), ("the others", reading.values[~mine])):
+            said, count = values[np.isfinite(values)], f"{len(values):,}"
+            if reading.kind == "truth":
+                held = int(said.sum())
+                told.append(f"true of {held:,} of the {count} nodes of {who} ({held / max(len(values), 1):.0%})")
+            else:
+                told.append(f"on average {said.mean() if len(said) else np.nan:.3g} over the {count} nodes of {who}")
+        return f"It is {', and '.join(told)}."
 
     def overlap(self, compared: Sequence[str], ours: str) -> go.Figure | None:
         """Draw how far rules and ours, a name or a formula, hold of the same nodes; None for fewer than two."""

@@ -4,6 +4,7 @@ import html
 from typing import Any
 
 import ipywidgets as ipw
+import numpy as np
 import plotly.graph_objects as go
 from torch_geometric.data import Data
 
@@ -14,6 +15,7 @@ from workbench.rules import SEMANTICS, FormulaError, Semantics, suggestions
 from workbench.widgets.formula import FormulaField
 from workbench.widgets.home import preamble, written
 from workbench.widgets.rule_scene import LABELS_TITLE, NEIGHBOURHOOD, NO_LABELS, SAMPLE, RuleScene, card, name_of
+from workbench.widgets.selections import Take, selections
 from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row
 
 TYPED = "(typed)"
@@ -54,7 +56,8 @@ class RuleExplorer(Shell):
     Attributes:
         rule, formula, semantics, steepness, part, view, node, undo: the controls; the formula has a slider for its
             first threshold.
-        message, card, latex, tree: what is told.
+        share, shared: the names by which nodes that the rule holds of are shared, and a shared selection is taken.
+        message, card, latex, tree, told: what is told.
         figures: "graph" and "values" always; "overlap" and "labels" once their section was opened.
     """
 
@@ -76,6 +79,9 @@ class RuleExplorer(Shell):
         self._observe(self._draw, self.view, self.node)
         self._observe(self._draw_section, self.sections, trait="selected_index")
         self._observe(self._draw_section, self.compared)
+        self._observe(self._shared_as, self.share)
+        self._observe(self._take, self.shared)
+        self._observe(self._take, self.shared, trait="version")
 
     @property
     def map(self) -> go.FigureWidget:
@@ -96,7 +102,10 @@ class RuleExplorer(Shell):
         # No slider: one of ipywidgets rounds the number that it is given, and gives that back.
         self.steepness = ipw.FloatText(value=meant.steepness, step=1, description="steepness", **usual)
         self.steepness.disabled = meant.name == "crisp"
-        self.message, self.card, self.tree = (ipw.HTML() for _ in range(3))
+        hint = "a name for the nodes it is true of"
+        self.share = ipw.Text(placeholder=hint, continuous_update=False, **look(58, "1 1 250px", "share as"))
+        self.shared = Take(**look(36, "1 1 170px", "take"))
+        self.message, self.card, self.tree, self.told = (ipw.HTML() for _ in range(4))
         self.latex = ipw.HTMLMath(layout=ipw.Layout(overflow="auto hidden", max_width="100%", padding="0 0 12px 0"))
         self.part = ipw.Select(rows=4, description="coloured by", **usual)
         self.view = ipw.Dropdown(options=[NEIGHBOURHOOD, SAMPLE], value=scene.view, description="shown", **usual)
@@ -108,7 +117,7 @@ class RuleExplorer(Shell):
         self.sections = ipw.Accordion([self._overlap_box, self._labels_box], selected_index=None)
         self.sections.titles = ("Overlap with other rules", LABELS_TITLE)
         self._name("explorer", "rule", "formula", "semantics", "steepness", "message", "part", "view")
-        self._name("explorer", "node", "tree", "sections")
+        self._name("explorer", "node", "tree", "sections", "share", "shared", "told")
 
     def _arranged(self) -> list[ipw.Widget]:
         third = "1 1 300px"
@@ -118,7 +127,8 @@ class RuleExplorer(Shell):
         graph, values = column("1 1 460px", self._fit, self.map), column("1 1 380px", tree, self.figures["values"])
         settings = row(left, middle, column(third, self.part), align="flex-start")
         top = [row(self.rule, self.undo), self.formula, self.message, settings, self.card, self.latex]
-        return [*top, row(graph, values, align="flex-start"), self.sections]
+        sharing = [row(self.share, self.shared), self.told]
+        return [*top, row(graph, values, align="flex-start"), *sharing, self.sections]
 
     def _named(self) -> None:
         if self.rule.value != TYPED:
@@ -193,6 +203,30 @@ class RuleExplorer(Shell):
         scene.part, scene.view, scene.node = self.part.index or 0, self.view.value, self.node.value
         self._show(scene.drawn())
         self.tree.value = scene.tree()
+        self.told.value = scene.within()
+        self._shared_as()
+
+    def _shared_as(self) -> None:
+        """Share the nodes that the rule holds of by the name that was typed, for as long as it stands there."""
+        if name := self.share.value.strip():
+            try:
+                nodes = self.scene.holding()
+            except UserError as error:
+                self.told.value = complaint(str(error))
+            else:
+                self.told.value = self.scene.within() or f"{len(nodes):,} nodes are shared as “{html.escape(name)}”."
+                if name not in selections or not np.array_equal(selections[name], nodes):
+                    selections[name] = nodes
+
+    def _take(self) -> None:
+        """Ring the nodes that another widget shares, and tell how far the rule holds of them."""
+        try:
+            nodes = self.shared.nodes(self.scene.terms.nodes)
+        except UserError as error:
+            self.told.value = complaint(str(error))
+        else:
+            self.scene.shared = (self.shared.value, nodes) if self.shared.value else None
+            self._draw()
 
     def _draw_section(self) -> None:
         """Bring the section that is open up to date; a closed one costs nothing."""

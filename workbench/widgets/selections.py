@@ -6,7 +6,7 @@ from weakref import WeakSet
 
 import ipywidgets as ipw
 import numpy as np
-from traitlets import Int
+from traitlets import Int, observe
 
 from workbench.errors import UserError
 from workbench.widgets.brush import Ids
@@ -74,11 +74,17 @@ class Take(ipw.Dropdown):
         """Offer the names that there are now, and tell of a change of the one that is taken."""
         taken = self.value
         if self._known() != list(self.options):
-            with self.hold_trait_notifications():
-                self.options = self._known()
-                self.value = taken if taken in selections else NOBODY
+            self.options = self._known()
         if taken == name:
             self.version += 1
+
+    @observe("options")
+    def _propagate_options(self, _: Any) -> None:
+        """Keep what is taken if it is still offered, where ipywidgets goes to the first of the new options."""
+        labels, values = zip(*self._options_full, strict=True)
+        self.set_trait("_options_labels", labels)
+        self._options_values = values
+        self.index = values.index(self.value) if self.value in values else 0
 
     def nodes(self, count: int) -> Ids:
         """Return the nodes that are taken, none where nothing is.

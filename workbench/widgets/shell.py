@@ -3,6 +3,7 @@
 import asyncio
 import html
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +23,7 @@ from workbench.evaluation.projection import Map
 from workbench.plots import style
 from workbench.widgets.brush import Brush, Ids
 from workbench.widgets.home import TakeHome
-from workbench.widgets.live import Controls, Figure, Fit, live, update, zoom_out
+from workbench.widgets.live import Controls, Figure, Fit, live, printable, update, zoom_out
 from workbench.widgets.undo import Undo
 
 HEADLESS = "WORKBENCH_HEADLESS"
@@ -72,13 +73,14 @@ class Shell(Controls, ipw.VBox):
         scene: what is shown. figures: those that are shown, by name. message: what is wrong, as HTML.
         coming: what is being computed beside the kernel and will be shown, or what has come since, as HTML.
         undo: the button that takes back what was changed on the controls; see there how a widget offers it.
-        home: the line below all other children that shows `call()`.
+        home: the lines below all other children that show `call()` and offer the figures for a paper.
     """
 
     message: ipw.HTML
 
     def __init__(self, scene: Any) -> None:
-        self.home, self._telling = TakeHome(), False
+        file = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(self).__name__).lower()  # e.g. "rule-explorer"
+        self.home, self._telling = TakeHome(file, self._papers), False
         super().__init__()
         self.scene = scene
         self.figures: dict[str, Figure] = {}
@@ -119,7 +121,11 @@ class Shell(Controls, ipw.VBox):
 
     def _tell_call(self) -> None:
         self._telling = False
-        self.home.call = self.call()
+        self.home.call, self.home.figures = self.call(), list(self.figures)
+
+    def _papers(self) -> dict[str, go.Figure]:
+        """Return the figures on light paper, zoomed as they are on the screen."""
+        return {name: printable(figure) for name, figure in self.figures.items()}
 
     def _settle(self) -> None:
         """Keep the figures as they are for a screen that opens later: they tell it no changes but what they kept."""
