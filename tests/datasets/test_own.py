@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from torch_geometric.data import Data
 
 from workbench.cli import encode, main
-from workbench.datasets import load_graph
+from workbench.datasets import content_hash, load_graph
 from workbench.datasets.files import tables
 from workbench.datasets.structural import walks
 from workbench.errors import UserError
+from workbench.evaluation.neighbourhoods import found_node, typed_as
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -235,12 +236,15 @@ def test_gml_needs_no_labels_and_may_repeat_them(tmp_path: Path) -> None:
             + "]\n"
         )
 
-    ring = both("1 2", "2 3", "3 4", "4 1")
+    ring, twice = both("1 2", "2 3", "3 4", "4 1"), ["J. Lee (1)", "J. Lee (2)", "p3", "p4"]
     assert links(load_graph(put(tmp_path, "none.gml", gml([""] * 4)))) == ring
     repeated = load_graph(
         put(tmp_path, "twice.gml", gml([f'label "{name}"' for name in ("J. Lee", "J. Lee", "p3", "p4")]))
     )
-    assert links(repeated) == ring and repeated.get("y") is None
+    assert repeated.node_names == twice and repeated.node_ids == [*"1234"] and repeated.get("y") is None
+    assert "several nodes have, each followed by its id: 2 (J. Lee (1); J. Lee (2))" in repeated.report.text
+    pajek = '*Vertices 4\n1 "J. Lee" 0.1 0.2\n2 "J. Lee"\n3 p3\n4 p4\n*Edges\n1 2\n2 3\n3 4\n4 1\n'
+    assert load_graph(put(tmp_path, "twice.net", pajek)).node_names == twice
     named = load_graph(
         put(tmp_path, "bool.gml", gml([f' label "p{i}"\n ok {"True" if i % 2 else "false"}' for i in range(1, 5)]))
     )
@@ -653,3 +657,58 @@ def test_tensors_of_a_file_are_read_in_any_form_that_those_in_memory_are(tmp_pat
         graph = load_graph(tmp_path / "g.pt")
         assert graph.y.tolist() == [0, 1, 0, 1] and graph.edge_index.tolist() == [[0, 1, 2], [1, 2, 3]]
         assert "edge_index was float32, taken as int64" in graph.report.text
+
+
+def named(folder: Path) -> Path:
+    """Write a ring of people whose ids are numbers, two of whom have one name, as Gephi does."""
+    ring = nx.cycle_graph([f"{number}0" for number in range(1, 7)])
+    for place, node in enumerate(ring):
+        ring.nodes[node].update(label=["Ana", "Bo", "Bo", "Cy", "Dee", "Eve"][place], age=20 + place)
+    nx.write_gexf(ring, folder / "ring.gexf")
+    return folder / "ring.gexf"
+
+
+def test_ids_behind_labels_are_kept_found_and_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path / "runs"))
+    graph, ids = load_graph(named(tmp_path)), ["10", "20", "30", "40", "50", "60"]
+    assert graph.node_names == ["Ana", "Bo (20)", "Bo (30)", "Cy", "Dee", "Eve"] and graph.node_ids == ids
+    plain = load_graph(nx.cycle_graph(6), features=graph.x, normalise=False)
+    assert content_hash(graph) == content_hash(plain) and "node_ids" not in plain  # ids change no content
+    torch.save(graph, tmp_path / "saved.pt")
+    put(tmp_path, "n.csv", "id,age,Label\n" + "".join(f"{node},{node},p{node}\n" for node in ids[::-1]))
+    assert load_graph(tmp_path / "saved.pt", features="n.csv", normalise=False).x[:, 0].tolist() == [*map(float, ids)]
+    beside = load_graph("ring.gexf", features="n.csv")
+    assert beside.node_names == [f"p{node}" for node in ids] and beside.node_ids == ids
+    put(tmp_path, "m.csv", "id,age\n" + "".join(f"{node},{node}\n" for node in ids))
+    beside = load_graph("ring.gexf", features="m.csv")
+    assert beside.node_names[0] == "Ana" and beside.node_ids == ids
+
+    assert main(["fit", "grace", "ring.gexf", "-p", "epochs=1", "-p", "dim=8", "--preset", "quick"]) == 0
+    assert main(["export", "grace/ring", "out"]) == 0
+    for table in (pd.read_parquet("out/embeddings.parquet"), pd.read_csv("out/embeddings.csv", dtype={"id": str})):
+        assert table["id"].tolist() == ids and table["name"].tolist() == graph.node_names
+        assert [*table][:3] == ["name", "id", "dim_0"]
+    capsys.readouterr()
+    assert main(["neighbours", "grace/ring", "30", "-k", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("nearest to node 2 (Bo (30), id 30) by grace")
+    assert lines[1].split() == ["node", "name", "id", "cosine"]
+    assert main(["neighbours", "grace/ring", "3"]) == 2 and "no node's name or id is '3'" in capsys.readouterr().err
+
+    # Next week Bo of id 30 is alone in his name, Cy is gone and an Ana is new.
+    later = nx.relabel_nodes(nx.read_gexf("ring.gexf"), {"40": "70"})
+    later.nodes["70"]["label"], later.nodes["20"]["label"] = "Ana", "Bob"
+    nx.write_gexf(later, tmp_path / "later.gexf")
+    assert main(["encode", "grace/ring", "later.gexf", "--out", "later.parquet"]) == 0
+    assert "5 nodes that training knew, 1 new (Ana (70)), 1 gone (Cy)" in capsys.readouterr().out
+    assert pd.read_parquet("later.parquet")["id"].tolist() == ["10", "20", "30", "70", "50", "60"]
+
+
+def test_a_node_that_is_asked_for_is_a_name_then_an_id_then_a_number() -> None:
+    names, ids = ["20", "Bo", "Cy"], ["10", "20", "n3"]
+    assert [found_node(text, names, 3, ids) for text in ("20", "10", "n3", "cy")] == [0, 0, 2, 2]
+    assert [found_node(typed_as(node, names, ids), names, 3, ids) for node in range(3)] == [0, 1, 2]
+    assert found_node("2", ["Ana", "Bo", "Cy"], 3, ["a", "b", "c"]) == 2 and typed_as(2, ["a", "b", "c"], "xyz") == "2"

@@ -529,4 +529,11 @@ def test_nodes_named_by_numbers_are_looked_for_by_name(small_graph: Data) -> Non
     assert explorer.nearest["name"].tolist() == near["name"].tolist()
     explorer.node.value = "10"  # nobody's name, though some node has that number
     assert "no node&#x27;s name is &#x27;10&#x27;" in explorer.message.value and explorer.chosen == 10
+    small_graph.node_ids = [f"n{i}" for i in range(60)]
+    explorer.close()
+    explorer = widgets.embedding_explorer(run, small_graph, method="pca")
+    explorer.node.value = "n12"
+    assert explorer.chosen == 12 and explorer.node.value == "988"
+    explorer.scene.selection = np.array([12])
+    assert explorer.facts()["id"].tolist() == ["n12"]
     explorer.close()

@@ -34,21 +34,24 @@ def run(args: Namespace) -> None:
         try:
             data = load(args, args.data)
             embeddings, names = run.encode(data), kind_of(data).names_of(data)
+            ids = kind_of(data).names_of(data, "node_ids")
         except UserError:
             _tell(_notes(caught))  # what was left out of a file is often why
             raise
     notes = _notes(caught)
     by_item = embeddings if isinstance(embeddings, dict) else {"": embeddings}
-    files = [str(table_of(matrix, names, args.out, item)) for item, matrix in by_item.items()]
+    files = [str(table_of(matrix, names, args.out, item, ids)) for item, matrix in by_item.items()]
     shapes = [list(matrix.shape) for matrix in by_item.values()]
     facts = {"method": run.method, "trained_on": run.graph, "encoded": args.data, "shapes": shapes, "files": files}
     sizes = ", ".join(" x ".join(f"{size:,}" for size in shape) for shape in shapes)
     lines = [f"{args.data} embedded by {run.method} as trained on {run.graph}: {sizes}; {', '.join(files)}"]
-    if names is not None and run.names is not None:
-        trained, here = set(run.names), set(names)
-        new, gone = [name for name in names if name not in trained], sorted(trained - here)
-        facts |= {"known": len(names) - len(new), "new": new, "gone": gone}
-        lines.append(f"{len(names) - len(new):,} nodes that training knew, {_some(new, 'new')}, {_some(gone, 'gone')}")
+    here, there = run.called_alike(data)
+    if here is not None and there is not None:
+        known, kept = set(there), set(here)
+        new = [name for name, key in zip(names or here, here, strict=True) if key not in known]
+        gone = sorted(name for name, key in zip(run.names or there, there, strict=True) if key not in kept)
+        facts |= {"known": len(here) - len(new), "new": new, "gone": gone}
+        lines.append(f"{len(here) - len(new):,} nodes that training knew, {_some(new, 'new')}, {_some(gone, 'gone')}")
     show(args, facts | {"notes": notes}, "\n".join(lines))
     _tell([] if args.json else notes)
 

@@ -11,13 +11,13 @@ from workbench.errors import UserError
 
 def add(option: Option) -> None:
     add_run(option)
-    option("node", metavar="NODE", help="its name, or its number where nodes have no names")
+    option("node", metavar="NODE", help="its name or id, or its number where nodes have none")
     option("-k", type=int, default=10, help="how many (default: %(default)s)")
     add_graph(option)
 
 
 def run(args: Namespace) -> None:
-    from workbench.evaluation.neighbourhoods import found_node
+    from workbench.evaluation.neighbourhoods import called, found_node
 
     run = wb.runs.load(wb.runs.find(args.run_name))
     graph, without = None, ""
@@ -30,15 +30,17 @@ def run(args: Namespace) -> None:
             raise
         without = f"without classes and hops: no graph found as {run.graph!r} is the run's own; --graph names its file"
     near = wb.neighbours(run, args.node, args.k, graph)
-    names = run.names or (graph.get("node_names") if graph is not None and hasattr(graph, "get") else None)
-    number = found_node(args.node, names, len(run.embeddings))
-    asked: dict[str, Any] = {"node": number} | ({} if names is None else {"name": str(names[number])})
+    names, ids = called(run, graph)
+    number = found_node(args.node, names, len(run.embeddings), ids)
+    asked: dict[str, Any] = {"node": number} | ({} if names is None else {"name": names[number]})
+    asked |= {} if ids is None else {"id": ids[number]}
     if args.json:
         facts = {"method": run.method, "graph": run.graph, "path": run.path, "asked": asked, "without": without or None}
         print_json({**facts, "neighbours": near})
         return
-    called = f"node {number}" + (f" ({names[number]})" if names is not None else "")
-    print(visible(f"nearest to {called} by {run.method} on {run.graph}, preset {run.preset}, seed {run.seed}"))
+    known = [*asked.values()][1:2] + ([f"id {asked['id']}"] if ids is not None else [])
+    who = f"node {number}" + (f" ({', '.join(known)})" if known else "")
+    print(visible(f"nearest to {who} by {run.method} on {run.graph}, preset {run.preset}, seed {run.seed}"))
     show_table(near)
     if without:
         print(visible(without))

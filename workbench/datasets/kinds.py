@@ -95,7 +95,7 @@ class Kind:
         return {}
 
     def names_of(self, data: Any, key: str = "node_names") -> list[str] | None:
-        """Return what their owner calls the items, or by the key "feature_names" the attributes; None without names."""
+        """Return what their owner calls the items, or by their key ids or attributes; None without names."""
         return None
 
 

@@ -84,8 +84,9 @@ def load_graph(
     Returns:
         x float32 [nodes, features], edge_index int64 [2, edges] without repeats and sorted, y int64 [nodes], masks,
         class_names, node_names and feature_names where they are known, name, and of a graph of yours edge_weight where
-        it has weights and `report`, what was read, changed and left out. Of other kinds: a list of Data, whose
-        attributes are one-hot degrees where the set has none, or a HeteroData.
+        it has weights, node_ids where a file tells nodes apart by other words than it calls them by, and `report`, what
+        was read, changed and left out. Of other kinds: a list of Data, whose attributes are one-hot degrees where the
+        set has none, or a HeteroData.
 
         x is a sparse CSR tensor where it comes sparse, takes more than 512 MiB dense and less than a twenty-fifth of it
         isn't 0: of the named graphs only "physics"; x.to_dense() is the other form of the same graph, of the same hash.

@@ -101,7 +101,7 @@ class Nodes(Kind):
         return {"edges": edges, "nonzeros": filled, "row": row}
 
     def names_of(self, data: Data, key: str = "node_names") -> list[str] | None:
-        """Return the names of the nodes, or under the key "feature_names" of the attributes."""
+        """Return the names of the nodes, their ids ("node_ids"), or the names of the attributes ("feature_names")."""
         return None if data.get(key) is None else [*map(str, data[key])]
 
 
@@ -168,7 +168,7 @@ def check_inputs(graph: Data) -> None:
     check_edges(graph.get("edge_index"), x.size(0))
     if graph.num_nodes not in (None, x.size(0)):
         raise UserError(f"num_nodes is {graph.num_nodes:,}, but there are attributes (x) of {x.size(0):,} nodes")
-    for key, wanted in (("node_names", x.size(0)), ("feature_names", x.size(1))):
+    for key, wanted in (("node_names", x.size(0)), ("node_ids", x.size(0)), ("feature_names", x.size(1))):
         names = graph.get(key)
         if names is not None and len(names) != wanted:
             raise UserError(f"{key} has {len(names)} names for {wanted}")

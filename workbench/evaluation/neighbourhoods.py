@@ -44,14 +44,14 @@ def neighbours(run_or_embeddings: Embeddings, node: Any, k: int = 10, graph: Dat
 
     Args:
         run_or_embeddings: a run, or a matrix [nodes, dim], e.g. what `run.encode` gives for a graph with new nodes.
-        node: a name, as the graph's owner has it, or a number; text is looked for among the names first.
+        node: a name or an id, as the graph's owner has it, or a number; text is looked for among the names first.
         k: how many, 1 to nodes - 1.
         graph: what is embedded; None leaves out classes and hops.
 
     Returns:
-        A row a node: "node" (its number), "name" where there are names, "class" where the graph has labels, "cosine"
-        (-1 to 1; 0 where either row is all zero), and with a graph "hops" (edges on the shortest path, directions left
-        out; missing without a path).
+        A row a node: "node" (its number), "name" where there are names, "id" where ids differ from them, "class" where
+        the graph has labels, "cosine" (-1 to 1; 0 where either row is all zero), and with a graph "hops" (edges on the
+        shortest path, directions left out; missing without a path).
 
     Raises:
         UserError: no such node, naming the nearest name; k out of range; embeddings that don't fit the graph.
@@ -62,16 +62,16 @@ def neighbours(run_or_embeddings: Embeddings, node: Any, k: int = 10, graph: Dat
             f"embeddings of {', '.join(map(str, matrix)) or 'nothing'} are not one matrix; give one, [nodes, dim]"
         )
     x = bare(matrix) if graph is None else matrix_of(run_or_embeddings, graph)
-    names = getattr(run_or_embeddings, "names", None)
-    names = kind_of(graph).names_of(graph) if names is None and graph is not None else names
+    names, ids = called(run_or_embeddings, graph)
     if names is not None and len(names) != x.shape[0]:
         raise UserError(f"there are {len(names):,} names for {x.shape[0]:,} rows of the embedding")
-    asked = found_node(node, names, x.shape[0]) if isinstance(node, str) else node_number(node, x.shape[0])
+    asked = found_node(node, names, x.shape[0], ids) if isinstance(node, str) else node_number(node, x.shape[0])
     if not whole_number(k) or k >= x.shape[0]:
         raise UserError(f"k must lie between 1 and {x.shape[0] - 1}, not {k!r}")
     near, cosines = nearest_to(normalize(x), asked, k)
     facts: dict[str, Any] = {"node": near}
     facts |= {} if names is None else {"name": [names[other] for other in near]}
+    facts |= {} if ids is None else {"id": [ids[other] for other in near]}
     if graph is not None and (classes := in_words(graph, near)) is not None:
         facts["class"] = classes
     facts["cosine"] = cosines
@@ -79,6 +79,15 @@ def neighbours(run_or_embeddings: Embeddings, node: Any, k: int = 10, graph: Dat
         hops = pd.Series(dijkstra(adjacency(graph), directed=False, indices=asked, unweighted=True)[near])
         facts["hops"] = hops.where(np.isfinite(hops)).astype("Int64")
     return pd.DataFrame(facts)
+
+
+def called(run: Any, graph: Any = None) -> tuple[list[str] | None, list[str] | None]:
+    """Return the names and the ids of the items of a run, each from its graph where the run has none."""
+    kept = getattr(run, "names", None), getattr(run, "ids", None)
+    if graph is None:
+        return kept
+    kind = kind_of(graph)
+    return kept[0] or kind.names_of(graph), kept[1] or kind.names_of(graph, "node_ids")
 
 
 def nearest_to(rows: Any, node: int, k: int) -> tuple[NDArray[np.int64], Floats]:
@@ -91,10 +100,10 @@ def nearest_to(rows: Any, node: int, k: int) -> tuple[NDArray[np.int64], Floats]
     return near, cosines[near]
 
 
-def found_node(text: str, names: Sequence[object] | None, nodes: int) -> int:
-    """Return the node that a text means: its name, its number, or a part of its name that no other has.
+def found_node(text: str, names: Sequence[object] | None, nodes: int, ids: Sequence[object] | None = None) -> int:
+    """Return the node that a text means: its name, its id, its number, or a part of its name that no other has.
 
-    Where nodes are named by numbers, a number is a name only: it must not lead to whom the workbench numbers so.
+    Where names or ids are numbers, a number is one of these only: it must not lead to whom the workbench numbers so.
     """
     text = text.strip()
     whole = text.removeprefix("-").isdecimal()
@@ -105,26 +114,34 @@ def found_node(text: str, names: Sequence[object] | None, nodes: int) -> int:
     known = np.array([str(name) for name in names])
     if len(exact := np.flatnonzero(known == text)) == 1:
         return int(exact[0])
-    if whole and not np.char.isdecimal(known).any():
+    others = np.array([] if ids is None else [str(name) for name in ids], dtype=str)
+    if not len(exact) and len(same := np.flatnonzero(others == text)) == 1:
+        return int(same[0])
+    numbered = _numbered(names, ids)
+    if whole and not numbered:
         return node_number(int(text), nodes)
     folded = np.char.lower(known)
     exact = exact if len(exact) else np.flatnonzero(folded == text.lower())
     hits = exact if len(exact) or whole else np.flatnonzero(np.char.find(folded, text.lower()) >= 0)
     if not len(hits):
-        guess = nearest_word(text, known.tolist())
-        numbers = "" if np.char.isdecimal(known).any() else f"; nodes have numbers, too, from 0 to {nodes - 1}"
+        guess = nearest_word(text, [*known.tolist(), *others.tolist()])
+        numbers = "" if numbered else f"; nodes have numbers, too, from 0 to {nodes - 1}"
         hint = f"; did you mean {guess!r}?" if guess else numbers
-        raise UserError(f"no node's name {'is' if whole else 'holds'} {text[:40]!r}{hint}")
+        raise UserError(f"no node's name {'or id ' * len(others[:1])}{'is' if whole else 'holds'} {text[:40]!r}{hint}")
     if len(hits) > 1:
         some = ", ".join(f"node {node} ({known[node]})" for node in hits[:5]) + (", …" if len(hits) > 5 else "")
         raise UserError(f"{len(hits):,} names hold {text[:40]!r}; type more of one, or a number: {some}")
     return int(hits[0])
 
 
-def typed_as(node: int, names: Sequence[object] | None) -> str:
-    """Return what is typed to find a node: its number, or its name where the number is another's name."""
-    numbered = names is not None and bool(np.char.isdecimal([str(name) for name in names]).any())
-    return str(names[node]) if numbered and names is not None else str(node)
+def typed_as(node: int, names: Sequence[object] | None, ids: Sequence[object] | None = None) -> str:
+    """Return what is typed to find a node: its number, or its name where the number is another's name or id."""
+    return str(names[node]) if names is not None and _numbered(names, ids) else str(node)
+
+
+def _numbered(*called: Sequence[object] | None) -> bool:
+    """Return whether some node has a number for a name or an id."""
+    return any(str(name).isdecimal() for words in called if words is not None for name in words)
 
 
 def nearest(embeddings: Tensor, k: int = NEIGHBOURS, folder: Path | None = None) -> Nearest:

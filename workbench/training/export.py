@@ -98,16 +98,19 @@ def _statements(layers: list[Layer]) -> tuple[list[str], list[str]]:
     return made, [*calls, f"return {layers[-1].gives}"]
 
 
-def embeddings(matrix: Tensor, names: list[str] | None, folder: Path, prefix: str = "") -> list[Path]:
+Names = list[str] | None
+
+
+def embeddings(matrix: Tensor, names: Names, folder: Path, prefix: str = "", ids: Names = None) -> list[Path]:
     """Write embeddings [items, dim], under the items' names or numbers, in the forms that others read.
 
-    `prefix` stands before the files' names, which are returned.
+    The tables have `ids`, too, where there are any. `prefix` stands before the files' names, which are returned.
     """
     endings = ["embeddings.parquet", "embeddings.csv", "embeddings.txt", "projector-vectors.tsv", "projector-names.tsv"]
     parquet, plain, words, vectors, labels = (folder / f"{prefix}{ending}" for ending in endings)
     table = _named(matrix, names)
     for file in (parquet, plain):
-        table_of(matrix, names, file)
+        table_of(matrix, names, file, ids=ids)
     rows = table.drop(columns="name").to_csv(None, sep="\t", header=False, index=False)
     assert isinstance(rows, str)
     _write(vectors, rows)
@@ -119,15 +122,17 @@ def embeddings(matrix: Tensor, names: list[str] | None, folder: Path, prefix: st
     return [parquet, plain, words, vectors, labels]
 
 
-def _named(matrix: Tensor, names: list[str] | None) -> pd.DataFrame:
-    """Return embeddings [items, dim] as a table with a column "name" and one for each dimension."""
+def _named(matrix: Tensor, names: Names, ids: Names = None) -> pd.DataFrame:
+    """Return embeddings [items, dim] as a table with a column "name", perhaps "id", and one for each dimension."""
     table = pd.DataFrame(matrix.numpy(), columns=[f"dim_{column}" for column in range(matrix.shape[1])])
     table.insert(0, "name", names if names is not None else [str(number) for number in range(len(matrix))])
+    if ids is not None:
+        table.insert(1, "id", ids)
     return table
 
 
-def table_of(matrix: Tensor, names: list[str] | None, file: str | Path, item: str = "") -> Path:
-    """Write embeddings [items, dim], under the items' names or numbers, as one table, .csv or .parquet.
+def table_of(matrix: Tensor, names: Names, file: str | Path, item: str = "", ids: Names = None) -> Path:
+    """Write embeddings [items, dim], under the items' names or numbers and their ids, as one table, .csv or .parquet.
 
     In a .csv an apostrophe stands before a name that a spreadsheet would compute, see `workbench.text.cell`; a .parquet
     has names as they are. Where there are several kinds of items, `item` is put before the file's name. The file is
@@ -136,7 +141,7 @@ def table_of(matrix: Tensor, names: list[str] | None, file: str | Path, item: st
     file = Path(file).with_name(f"{item}-{Path(file).name}") if item else Path(file)
     if file.suffix not in (".csv", ".parquet"):
         raise UserError(f"{file.name!r} ends in neither .csv nor .parquet, the forms of a table here")
-    table = _named(matrix, names)
+    table = _named(matrix, names, ids)
     with whole(file) as draft:
         if file.suffix == ".csv":
             cells(table).to_csv(draft, index=False)

@@ -146,6 +146,7 @@ def fit(
                     kind=kind.name,
                     shape=kind.shape(inputs),
                     names=kind.names_of(data),
+                    ids=kind.names_of(data, "node_ids"),
                     columns=kind.names_of(data, "feature_names"),
                     weights=weights_of(model) | scales,
                     checkpoint=checkpoint if kept else None,

@@ -55,7 +55,7 @@ class Run:
             `workbench.evaluation.quality`. Empty for a run stored before.
         shape: sizes that the encoder was made by, e.g. {"features": 1433}.
         names, columns: what the items and the attribute columns are called by their owner; None where they have no
-            names.
+            names. ids: what the owner tells the items apart by, where it isn't their names.
         weights: of the whole method by name, and the moments of standardised columns; empty for a run that was stored
             before weights were kept.
         path: the run's folder; None where it was not stored.
@@ -85,6 +85,7 @@ class Run:
     kind: str = "nodes"
     shape: dict[str, int] = field(default_factory=dict)
     names: list[str] | None = None
+    ids: list[str] | None = None
     columns: list[str] | None = None
     weights: dict[str, Tensor] = field(default_factory=dict)
     path: Path | None = None
@@ -175,7 +176,7 @@ class Run:
         inputs, columns = kind.inputs(data), kind.names_of(data, "feature_names")
         least, trained = self.weights.get(LEAST), self.columns
         if self.kind == "nodes" and (columns is None or trained is None):
-            inputs.x = of_numbers(inputs.x, kind.names_of(data), self.names, self.shape["features"])
+            inputs.x = of_numbers(inputs.x, *self.called_alike(data), self.shape["features"])
             if least is not None and inputs.x.shape[1] == self.shape["features"]:  # only rows are to be made alike
                 columns = trained = [str(column) for column in range(self.shape["features"])]
         if columns is not None and trained is not None:
@@ -194,13 +195,20 @@ class Run:
             embedded = encoder.embed(inputs)
         return {k: v.float() for k, v in embedded.items()} if isinstance(embedded, dict) else embedded.float()
 
+    def called_alike(self, data: Any) -> tuple[list[str] | None, list[str] | None]:
+        """Return what tells the items of other data and of this run apart: their ids or names, whichever agree most."""
+        kind = kind_of(data)
+        here = [kind.names_of(data, "node_ids"), kind.names_of(data)]
+        pairs = [(new, old) for new in here for old in (self.ids, self.names) if new is not None and old is not None]
+        return max(pairs, key=lambda pair: len(set(pair[0]) & set(pair[1])), default=(here[1], self.names))
+
     def export(self, folder: str | Path) -> list[Path]:
         """Write the encoder and the embeddings for those who do not have this package, and return the files.
 
         The folder, made where it is missing, gets encoder.py and encoder.pt (a module of PyG's own layers and its
-        weights; neither where a method keeps no encoder), embeddings.parquet and .csv with the items' names,
-        embeddings.txt (word2vec's text format), and projector-vectors.tsv with projector-names.tsv (for TensorBoard's
-        projector); the latter once an item where there are several.
+        weights; neither where a method keeps no encoder), embeddings.parquet and .csv with the items' names and,
+        where they differ, their ids, embeddings.txt (word2vec's text format), and projector-vectors.tsv with
+        projector-names.tsv (for TensorBoard's projector); the latter once an item where there are several.
         """
         place, files = Path(folder), list[Path]()
         kept = METHODS.get(self.method).make_encoder(self.config, self.shape) is not None
@@ -211,7 +219,7 @@ class Run:
             scaling = export.scaling(*self._scaling)
             files += export.encoder(self.encoder, title, next(iter(by_item.values())).shape[1], place, scaling)
         for item, matrix in by_item.items():
-            files += export.embeddings(matrix, self.names, place, f"{item}-" if item else "")
+            files += export.embeddings(matrix, self.names, place, f"{item}-" if item else "", self.ids)
         return files
 
     def _repr_html_(self) -> str:

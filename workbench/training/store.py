@@ -79,7 +79,7 @@ def save(run: Run, store: str | Path | None = None, replace: bool = False) -> Ru
         _write(draft / "tensors.safetensors", tensors)
         _write(draft / "weights.safetensors", run.weights)
         if run.names is not None or run.columns is not None:
-            named = {"items": run.names, "columns": run.columns}
+            named = {"items": run.names, "ids": run.ids, "columns": run.columns}
             (draft / "names.json").write_text(json.dumps(named), encoding="utf-8")
         if run.snapshots:
             kept = {str(epoch): embeddings for epoch, embeddings in run.snapshots.items()}
@@ -154,6 +154,7 @@ def load(path: str | Path) -> Run:
         projections=tuple(tensors[name] for name in projections),
         snapshots={epoch: snapshots[str(epoch)] for epoch in sorted(map(int, snapshots))},
         names=names.get("items"),
+        ids=names.get("ids"),
         columns=names.get("columns"),
         watched=pd.DataFrame() if watched is None else watched,
         weights=weights,

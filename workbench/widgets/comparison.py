@@ -156,7 +156,7 @@ class Comparison(Shell):
 
     def _typed(self) -> None:
         if self.node.value:
-            self._typed_in(self.node.value, self.scene.node_names, self.scene.nodes, self.choose)
+            self._typed_in(self.node.value, self.scene.graph, self.choose)
         else:
             self.message.value = ""
             self.choose(None)
@@ -231,6 +231,8 @@ class Comparison(Shell):
         self.heading.value = f"<b>{MOVED}{', of the selected' if len(pair.selection) > 1 else ''}</b>"
         rows, self.looked_at = pair.moved, self._state
         with self._quietly():
-            self.node.value = "" if pair.chosen is None else typed_as(pair.chosen, pair.node_names)
+            self.node.value = (
+                "" if pair.chosen is None else typed_as(pair.chosen, pair.node_names, pair.graph.get("node_ids"))
+            )
             self.moved.options = [(line(moved), int(moved["node"])) for moved in rows.to_dict("records")]
             self.moved.value = pair.chosen if pair.chosen in set(rows["node"]) else None

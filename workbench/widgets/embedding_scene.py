@@ -65,6 +65,7 @@ class EmbeddingScene:
         self.classes = classes(graph)
         self.class_names: Sequence[str] | None = graph.get("class_names")
         self.names: Sequence[object] | None = graph.get("node_names")
+        self.ids: Sequence[object] | None = graph.get("node_ids")
         self.links = adjacency(graph)  # without directions
         self.degree: Ids = np.diff(self.links.indptr).astype(np.int64)
         self.nodes = len(self.degree)
@@ -157,10 +158,12 @@ class EmbeddingScene:
 
     @cached_property
     def _who(self) -> pd.DataFrame:
-        """A row for each node: node, name and class ("" for none), as far as there are any."""
+        """A row for each node: node, name, id and class ("" for none), as far as there are any."""
         table = pd.DataFrame({"node": np.arange(self.nodes)})
         if self.names is not None:
             table["name"] = list(map(str, self.names))
+        if self.ids is not None:
+            table["id"] = list(map(str, self.ids))
         if self.classes is not None:
             table["class"] = [class_name(i, self.class_names) if i >= 0 else "" for i in self.classes.tolist()]
         return table

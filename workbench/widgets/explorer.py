@@ -175,7 +175,7 @@ class EmbeddingExplorer(Shell):
 
     def _typed(self) -> None:
         if self.node.value.strip():
-            self._typed_in(self.node.value, self.scene.names, self.scene.nodes, self._find)
+            self._typed_in(self.node.value, self.scene.graph, self._find)
 
     def _find(self, node: int) -> None:
         """Choose a node that was looked for, and show the part of the map where it stands."""
@@ -273,7 +273,7 @@ class EmbeddingExplorer(Shell):
         """Tell of the selected nodes and of the chosen one."""
         scene, count = self.scene, len(self.selection)
         with self._quietly():
-            self.node.value = "" if scene.chosen is None else typed_as(scene.chosen, scene.names)
+            self.node.value = "" if scene.chosen is None else typed_as(scene.chosen, scene.names, scene.ids)
         self.told.value = f'<p style="line-height:1.5">{scene.summary()}</p>'
         self.near.value = "" if scene.chosen is None else scene.near()
         more = f"<p>{ROWS} of {count:,}; explorer.facts() has them all</p>" if count > ROWS else ""

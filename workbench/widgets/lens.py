@@ -79,6 +79,7 @@ class Lens:
         self.tau = Contrast(self.usual_tau if tau is None else tau).tau  # refuses what is no temperature
         self.graph, self.embedding = graph, embedding
         self.names: Sequence[object] | None = graph.get("node_names")
+        self.ids: Sequence[object] | None = graph.get("node_ids")
         self.options = {name: check_options(SAMPLERS, name, given) for name, given in options.items()}
         self.context = context_of(graph, embedding)
         self.bare = embedding is None and graph.x is None

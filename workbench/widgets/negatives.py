@@ -116,7 +116,8 @@ class Microscope(Shell):
 
     def _make_controls(self) -> None:
         scene, lens, broad = self.scene, self.scene.lens, look(58, "1 1 160px")
-        self.anchor = search_field(lens.names, value=typed_as(scene.anchor, lens.names), description="anchor", **broad)
+        anchor = typed_as(scene.anchor, lens.names, lens.ids)
+        self.anchor = search_field(lens.names, value=anchor, description="anchor", **broad)
         button = ipw.Layout(width="130px")
         self.surprise = ipw.Button(description="surprise me", icon="random", layout=button)
         ends = {"value": scene.k, "min": 1, "max": MOST, "continuous_update": False}
@@ -180,7 +181,7 @@ class Microscope(Shell):
     def _typed(self) -> None:
         lens = self.scene.lens
         kept = f"Node {self.scene.anchor} is still shown."
-        self._typed_in(self.anchor.value, lens.names, lens.nodes, self._look_at, kept)
+        self._typed_in(self.anchor.value, lens.graph, self._look_at, kept)
 
     def _again(self) -> None:
         """Look at the same anchor by other samplers, another k or another seed."""
@@ -192,7 +193,7 @@ class Microscope(Shell):
         """Make a node the anchor."""
         node = node_number(node, self.scene.lens.nodes)
         with self._quietly():
-            self.anchor.value = typed_as(node, self.scene.lens.names)
+            self.anchor.value = typed_as(node, self.scene.lens.names, self.scene.lens.ids)
         self._look_at(node)
 
     def _look_at(self, node: int, chosen: int | None = None) -> None:
@@ -205,7 +206,7 @@ class Microscope(Shell):
         if self.looked_at != (self.scene.anchor, self.chosen):
             node, chosen = self.looked_at
             with self._quietly():
-                self.anchor.value = typed_as(node, self.scene.lens.names)
+                self.anchor.value = typed_as(node, self.scene.lens.names, self.scene.lens.ids)
             self._look_at(node, chosen)
 
     def _take(self) -> None:

@@ -250,7 +250,7 @@ class OwnGraph(Controls, ipw.VBox):
             self.saved.value = complaint(UNTRAINED)
             return
         name = safe_name(f"{run.method}-{run.graph}.csv")
-        table = table_of(run.embeddings, run.names, Path(self._folder.name) / name).read_bytes()
+        table = table_of(run.embeddings, run.names, Path(self._folder.name) / name, ids=run.ids).read_bytes()
         if len(table) > MOST_MIB << 20:
             self.saved.value = complaint(
                 f"The table takes {len(table) >> 20} MiB, too much for a page; run.export('folder') writes it."

@@ -15,6 +15,7 @@ import numpy as np
 import plotly.graph_objects as go
 import torch
 from IPython.display import HTML, display
+from torch_geometric.data import Data
 from traitlets import validate
 
 from workbench.errors import UserError
@@ -222,12 +223,10 @@ class Shell(Controls, ipw.VBox):
         """Choose a node, as a click on it does."""
         raise NotImplementedError
 
-    def _typed_in(
-        self, text: str, names: Sequence[object] | None, nodes: int, act: Callable[[int], object], kept: str = ""
-    ) -> None:
-        """Act on the node that a text means, or say why it means none and what is kept."""
+    def _typed_in(self, text: str, graph: Data, act: Callable[[int], object], kept: str = "") -> None:
+        """Act on the node of a graph that a text means, or say why it means none and what is kept."""
         try:
-            node = found_node(text, names, nodes)
+            node = found_node(text, graph.get("node_names"), int(graph.num_nodes or 0), graph.get("node_ids"))
         except UserError as error:
             self.message.value = complaint(f"{error}. {kept}" if kept else str(error))
         else:

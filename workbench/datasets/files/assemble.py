@@ -42,10 +42,9 @@ def finished(
     count = int(data.num_nodes)
     beside, given = beside_it(features, report, True), beside_it(labels, report, False)
     strict = isinstance(beside, pd.DataFrame)
-    if strict:
-        nodes = _by_name(beside, data, "attributes")
     names = data.get("node_names") or [str(node) for node in range(count)]
-    table = Table(nodes, names, report, strict)
+    own = Table(nodes, names, report)
+    table = Table(_by_name(beside, data, "attributes"), names, report, strict) if strict else own
     asked = [features] if isinstance(features, str) else features if _are_words(features) else None
     words = beside.attrs.get("asked") if strict else asked if asked and beside is None else None
     structural = [word for word in words or [] if word in STRUCTURAL and word not in table.kinds]
@@ -68,8 +67,8 @@ def finished(
             data.y, data.class_names = classes(given, names, report)
     elif data.get("y") is None and (found := table.labels(labels if isinstance(labels, str) else None, taken)):
         data.y, data.class_names = found
-    if not own_names and (own := table.called()):
-        data.node_names = own
+    if not own_names and (called := table.called() or own.called()) and called != names:
+        data.node_names, data.node_ids = called, names
     x = None if columns == [] else table.attributes(columns, taken | {str(labels)} if columns is None else set())
     if isinstance(beside, np.ndarray):
         if beside.ndim and len(beside) != count:
@@ -155,8 +154,10 @@ def beside_it(source: Any, report: Report, columns: bool) -> Any:
 
 
 def _by_name(table: pd.DataFrame, data: Data, what: str, missing: bool = False) -> pd.DataFrame:
-    """Return a table beside the graph in the order of its nodes, a row per node."""
+    """Return a table beside the graph in the order of its nodes, a row per node, by their names or else their ids."""
     names, source = pd.Index(data.get("node_names") or [*map(str, range(int(data.num_nodes)))]), table.attrs["source"]
+    if (ids := data.get("node_ids")) is not None and table.index.isin(ids).all():
+        names = pd.Index(ids)
     lacking, strangers = names.difference(table.index), table.index.difference(names)
     if len(lacking) and not missing:
         raise UserError(f"node {lacking[0]!r} has no {what} in {source}")

@@ -28,7 +28,7 @@ from workbench.errors import UserError
 
 KEPT = (
     *("x", "edge_index", "edge_weight", "y", "train_mask", "val_mask", "test_mask"),
-    *("class_names", "node_names", "feature_names"),
+    *("class_names", "node_names", "node_ids", "feature_names"),
 )
 LARGEST = 1 << 30  # bytes that a small archive of arrays may unpack to
 
@@ -78,7 +78,22 @@ def _gml(path: Path, report: Report) -> networkx.Graph:
 
 
 def _pajek(path: Path, report: Report) -> networkx.Graph:
-    return networkx.parse_pajek(_text(path, report))
+    """Read Pajek's form; nodes are their labels, or their numbers where labels repeat, which networkx would join."""
+    text = _text(path, report)
+    graph = networkx.parse_pajek(text)
+    begin = re.search(r"(?mi)^\*vertices\s+(\d+).*$", text)
+    if begin is None or len(graph) >= int(begin[1]):
+        return graph
+    labels = dict[str, str]()
+
+    def numbered(line: re.Match[str]) -> str:
+        labels[line[1]] = line[2].strip('"')
+        return f"{line[1]} {line[1]}"
+
+    head, nodes, rest = re.split(r"(?m)(^\*[^\n]*\n[^*]*)", text[begin.start() :], maxsplit=1)
+    graph = networkx.parse_pajek(head + re.sub(r'(?m)^\s*(\d+)\s+("[^"]*"|\S+)', numbered, nodes) + rest)
+    networkx.set_node_attributes(graph, labels, "label")
+    return graph
 
 
 def _matrix(path: Path, report: Report) -> sp.coo_matrix:

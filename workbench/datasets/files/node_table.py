@@ -49,15 +49,25 @@ class Table:
         self.report.column("nodes", name, self.nodes[name], role)
 
     def called(self) -> list[str] | None:
-        """Return the names that a column "label" or "name" has for the nodes, where each node has its own."""
+        """Return the names that a column "label" or "name" has for the nodes; None where most nodes share theirs.
+
+        A name that several nodes have is followed by the id of each, in parentheses.
+        """
         for name in self.nodes.columns:
+            if plain(name) not in ("label", "name") or name not in self.whole or self.kinds[name] == "numbers":
+                continue
             values = self.nodes[name].astype(str)
-            own = name in self.whole and self.kinds[name] != "numbers" and values.nunique() == len(values)
-            if plain(name) in ("label", "name") and own and (values != "").all():
-                if [*values] != [*self.names]:
-                    self.report.add("read", f"names of the nodes from {name!r}", len(values), values)
-                self.note(name, "name")
-                return [*values]
+            shared = values.duplicated(keep=False)
+            own = values.where(~shared, values + [f" ({node})" for node in self.names])
+            if values.nunique() <= len(values) // 2 or not own.is_unique:
+                continue
+            if [*own] != [*self.names]:
+                self.report.add("read", f"names of the nodes from {name!r}; node_ids keeps their ids", len(own), own)
+            if shared.any():
+                what = f"names from {name!r} that several nodes have, each followed by its id"
+                self.report.add("changed", what, int(shared.sum()), own[shared])
+            self.note(name, "name")
+            return [*own]
         return None
 
     def labels(self, asked: str | None, taken: set[str]) -> tuple[Tensor, list[str]] | None:
