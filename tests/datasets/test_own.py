@@ -23,6 +23,7 @@ from workbench.datasets.files import tables
 from workbench.datasets.structural import walks
 from workbench.errors import UserError
 from workbench.evaluation.neighbourhoods import found_node, typed_as
+from workbench.training import store as runs
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -630,6 +631,42 @@ def test_commands_repeat_how_a_graph_is_read_and_tell_what_was_left_out(
     monkeypatch.setattr(encode, "load", warned)
     assert main(["encode", "grace/my-edges", "my edges.csv", "--features", "n.csv", "--out", "o.csv"]) == 0
     assert "beta state" not in capsys.readouterr().err
+
+
+def test_columns_of_a_table_of_nodes_are_named_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKBENCH_RUNS", str(tmp_path / "runs"))
+    put(tmp_path, "l.csv", "ana,bo\nbo,cy\n")
+    table = "id,age,city,shoe:size\nana,1,Rome,3\nbo,2,Oslo,4\ncy,4,Rome,5\n"
+    for name in ("n.csv", "n:age.csv"):  # the latter is a path, whatever stands in its name
+        put(tmp_path, name, table if name == "n.csv" else table.replace("age", "old"))
+    for words, columns in {
+        "n.csv:city, shoe:size": ["city", "shoe:size"],
+        "n:age.csv": ["old", "shoe:size"],
+        "n:age.csv:old": ["old"],
+        "n.csv:age:shoe:size": [],
+    }.items():
+        code = main(["graphs", "l.csv", "--features", words, "--json"])
+        assert code == (0 if columns else 2)
+        rows = json.loads(capsys.readouterr().out)["columns"] if columns else []
+        assert [row["column"] for row in rows if row["read as"] == "attribute"] == columns
+    asked = ["--features", "n.csv:age,degree"]
+    assert main(["fit", "grace", "l.csv", *asked, "-p", "epochs=1", "-p", "dim=8", "--preset", "quick"]) == 0
+    assert runs.load(runs.find("grace/l")).columns == ["age", "degree 0", "degree 1", "degree 2"]
+    assert main(["quality", "grace/l", "--graph", "l.csv", *asked]) == 0
+    assert main(["encode", "grace/l", "l.csv", *asked, "--out", "o.csv"]) == 0
+    for words, said in {
+        "n.csv:aeg": "unknown node attribute 'aeg'; did you mean 'age'?",
+        "nn.csv:city": "there is no file 'nn.csv'; did you mean 'n.csv'",
+    }.items():
+        capsys.readouterr()
+        assert main(["graphs", "l.csv", "--features", words]) == 2
+        assert said in (told := capsys.readouterr().err) and told.count("\n") == 1, told
+    with pytest.raises(UserError, match=r"columns are taken from a table of nodes, and 'x\.npy' is none"):
+        np.save("x.npy", np.eye(3))
+        load_graph("l.csv", features=("x.npy", ["age"]))
 
 
 def test_a_graph_that_is_read_otherwise_than_in_training_is_told_why(

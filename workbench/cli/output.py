@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import UserError, unknown
+from workbench.errors import UserError, nearest, unknown
 from workbench.text import cells, visible
 
 if TYPE_CHECKING:
@@ -28,7 +28,11 @@ READING = ("features", "labels", "weights", "directed", "source", "target", "hea
 
 def add_reading(option: Option) -> None:
     """Declare how a person's own graph is to be read, see `load_graph`; `load` does it."""
-    option("--features", metavar="WHAT", help="your own graph: a table of nodes, columns of it, degree, core, ...")
+    option(
+        "--features",
+        metavar="WHAT",
+        help="your own graph: a table of nodes, FILE:COLUMN,... of one, columns of the graph's own, degree, core, ...",
+    )
     option("--labels", metavar="WHAT", help="your own graph: a table of labels, or a column")
     option("--weights", metavar="COLUMN", help="your own graph: what holds the weights of edges, or none")
     option("--directed", action="store_true", default=None, help="your own graph: edges keep their direction")
@@ -43,13 +47,25 @@ def load(args: Namespace, graph: str) -> Any:
     """Load the data of a name or a file, read as a command's options say."""
     import workbench as wb
 
-    features = args.features
-    if features and "," in features and not Path(features).exists():
-        features = features.split(",")
     weight = False if args.weights == "none" else args.weights
     options = {"source": args.source, "target": args.target, "separator": args.separator, "comment": args.comment}
     options |= {"header": None if args.header is None else args.header == "yes", "directed": args.directed}
-    return wb.load_graph(graph, features=features, labels=args.labels, weight=weight, **options)
+    return wb.load_graph(graph, features=_features(args.features), labels=args.labels, weight=weight, **options)
+
+
+def _features(given: str | None) -> Any:
+    """Read what --features takes: a file, words, or a file and columns of it; what is a path as it stands is one."""
+    if not given or Path(given).expanduser().exists():
+        return given
+    files = [given[: colon.start()] for colon in re.finditer(":", given)]
+    file = next((file for file in files if Path(file).expanduser().is_file()), None)
+    words = [word.strip() for word in (given if file is None else given[len(file) + 1 :]).split(",")]
+    if file is not None:
+        return file, words
+    if lacking := next((file for file in files if re.search(r"\.\w+$", file)), None):
+        guess = nearest(lacking, map(str, Path(lacking).expanduser().parent.glob("*.*")))
+        raise UserError(f"--features: there is no file {lacking!r}" + (f"; did you mean {guess!r}?" if guess else ""))
+    return words if len(words) > 1 else given
 
 
 def read_as(args: Namespace) -> str:

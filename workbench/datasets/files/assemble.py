@@ -127,6 +127,7 @@ def beside_it(source: Any, report: Report, columns: bool) -> Any:
         if isinstance(table, pd.DataFrame):
             table.attrs["asked"] = [*source[1]]
             return table
+        raise UserError(f"columns are taken from a table of nodes, and {str(source[0])!r} is none")
     path = Path(source).expanduser() if isinstance(source, str | os.PathLike) else None
     if path is None:
         return None if columns and _are_words(source) else np.asarray(source)
