@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from sklearn.feature_extraction.text import TfidfVectorizer
 from torch_geometric.data import Data
 
 import workbench as wb
@@ -188,6 +190,55 @@ def test_rows_are_normalised_as_in_training_whatever_new_nodes_and_columns_bring
     other = loaded(raw, ["a", "b", "c", "d=x", "d=z"])  # nobody is "y", somebody is "z", whom training did not know
     with pytest.warns(UserWarning, match="'d=z' is left out"):
         run.encode(other)
+
+
+ABSTRACTS = ["deep graphs learn node vectors", "markets fall when banks fail", "graphs of node pairs learn"]
+ABSTRACTS += ["banks lend when markets rise", "node vectors of deep graphs", "when banks learn markets rise"]
+
+
+def read(texts: list[str], features: list[str] | None = None, normalise: bool = True) -> Data:
+    ring = nx.cycle_graph(len(texts))
+    nx.set_node_attributes(ring, dict(enumerate(texts)), "abstract")
+    nx.set_node_attributes(ring, {node: 3.0 * (node % 3) - 1 for node in ring}, "age")
+    return wb.load_graph(ring, features=features or ["age", "abstract", "degree"], normalise=normalise)
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+def test_new_texts_are_weighed_by_the_words_of_the_training(normalise: bool, tmp_path: Path) -> None:
+    graph = read(ABSTRACTS, normalise=normalise)
+    run = runs.load(wb.fit("grace", graph, "small", store=tmp_path, progress=False).path)
+    assert torch.equal(run.encode(graph), run.embeddings)
+    assert set(run.texts["abstract"]["idf"]) >= {"banks", "graphs"} and run.texts["abstract"]["first"] == 1
+    later = read([*ABSTRACTS[:5], "banks fail when quantum markets fall", "zebras eat grass daily"], None, normalise)
+    with pytest.warns(UserWarning) as told:
+        found = run.encode(later)
+    said = "texts of 'abstract': 5 of 19 different words are none of the 14 of the training and count for nothing"
+    assert [str(warning.message) for warning in told] == [f"{said}; 1 node has no other"]
+    model = TfidfVectorizer().fit(ABSTRACTS)
+    texts = later.text_columns["abstract"].texts
+    ages = torch.tensor([[3.0 * (node % 3) - 1] for node in range(7)])
+    degrees = torch.tensor([[0.0, 0, 1]]).expand(7, 3)
+    raw = torch.cat([ages, torch.from_numpy(model.transform(texts).toarray()).float(), degrees], 1)
+    if normalise:
+        raw = (raw + 1) / (raw + 1).sum(1, keepdim=True).clamp(min=1)
+    encoder = run.encoder
+    torch.testing.assert_close(found, encoder.embed(Data(x=raw, edge_index=later.edge_index)).detach())
+    torch.save(later, tmp_path / "later.pt")
+    with pytest.warns(UserWarning, match="5 of 19 different words"):
+        torch.testing.assert_close(run.encode(wb.load_graph(tmp_path / "later.pt", normalise=normalise)), found)
+
+
+def test_texts_that_training_had_and_new_data_lack_are_named(tmp_path: Path) -> None:
+    run = wb.fit("grace", read(ABSTRACTS), "small", store=tmp_path, progress=False)
+    with pytest.raises(UserError, match="texts 'abstract' are missing, on whose words this encoder was trained"):
+        run.encode(read(ABSTRACTS, ["age", "degree"]))
+    changed = read([*ABSTRACTS, "zebras eat grass daily"])
+    changed.x = 2 * changed.x
+    with pytest.raises(UserError, match="the texts of 'abstract' are no longer those that load_graph made"):
+        run.encode(changed)
+    short = read(["graphs learn", "markets fall"] * 4)  # as few as these are no texts by themselves
+    assert short.feature_names[1] == "abstract=graphs learn"
+    assert run.encode(short).shape == (8, 8)
 
 
 def test_shares_of_pagerank_of_another_number_are_refused(tmp_path: Path) -> None:

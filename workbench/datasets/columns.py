@@ -1,14 +1,17 @@
 """Attribute columns of new data made those that an encoder was trained on, by their names."""
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from torch import Tensor
+from torch_geometric.data import Data
 
 from workbench.datasets.attributes import Attributes, in_memory, is_sparse, nonzeros, unit_sums
+from workbench.datasets.files.node_table import TextColumn, as_tensor
 from workbench.datasets.files.report import listed
 from workbench.datasets.structural import CALLED
 from workbench.errors import UserError, nearest
@@ -91,6 +94,89 @@ def matched(
         return _placed(x, target, len(trained)), told
     raw = _placed(x.to_dense() * rows.divisor[:, None] + rows.least, target, len(trained))
     return unit_sums(raw, torch.tensor(least)), told
+
+
+def vocabularies(data: Any) -> dict[str, dict[str, Any]]:
+    """Return, by column of texts, where its words begin among the attributes ("first") and the "idf" of each."""
+    texts = data.get("text_columns") if isinstance(data, Data) else None
+    return {name: {"first": column.first, "idf": column.idf} for name, column in (texts or {}).items() if column.idf}
+
+
+def reworded(
+    x: Attributes,
+    columns: Sequence[str],
+    rows: Rows | None,
+    texts: Mapping[str, TextColumn],
+    known: Mapping[str, Mapping[str, Any]],
+    trained: Sequence[str],
+) -> tuple[Attributes, list[str], Rows | None, list[str]]:
+    """Return attributes whose texts are TF-IDF by the words and weights of a training, as if they had been loaded so.
+
+    Args:
+        x, columns, rows, trained: see `matched`. texts: of the new data, by column. known: what `vocabularies` gave of
+            the training.
+
+    Returns:
+        The attributes, what their columns are called, how their rows were normalised, and a sentence a column of texts
+        that says how many words training did not know.
+
+    Raises:
+        UserError: texts that training had are missing, or were changed after `load_graph` made words of them.
+    """
+    own = {name: trained[known[name]["first"] :][: len(known[name]["idf"])] for name in known}
+    if lacking := [name for name in known if name not in texts and not set(own[name]) <= set(columns)]:
+        guess = nearest(lacking[0], [*texts, *columns])
+        hint = f"; the nearest column here is {guess!r}" if guess else ""
+        raise UserError(f"texts {listed(lacking, SHOWN)} are missing, on whose words this encoder was trained{hint}")
+    parts, names, told, at = [], list[str](), list[str](), 0
+    for name, column in sorted(texts.items(), key=lambda pair: pair[1].first):
+        if name not in known or column.idf == known[name]["idf"]:
+            continue
+        end, weights = column.first + column.width, known[name]["idf"]
+        block = _unnormalised(x, rows, column.first, end)
+        norms = block.norm(dim=1) if column.idf else block.sum(1)
+        if len(column.texts) != len(x) or bool(((norms - 1).abs().minimum(norms) > 1e-3).any()):
+            raise UserError(
+                f"the texts of {name!r} are no longer those that load_graph made attributes of; load them anew"
+            )
+        matrix, unknown, here = _weighed(column.texts, weights)
+        if unknown:
+            bare = int((matrix.getnnz(axis=1) == 0).sum())
+            alone = f"; {bare:,} node{'s have' if bare != 1 else ' has'} no other" if bare else ""
+            which = f"{unknown:,} of {here:,} different words are none of the {len(weights):,} of the training"
+            told.append(f"texts of {name!r}: {which} and count for nothing{alone}")
+        parts += [_unnormalised(x, rows, at, column.first).numpy(), matrix]
+        names += [*columns[at : column.first], *own[name]]
+        at = end
+    if not parts:
+        return x, [*columns], rows, []
+    raw = as_tensor(sp.hstack([*parts, _unnormalised(x, rows, at, len(columns)).numpy()], format="csr"))
+    names += columns[at:]
+    if rows is None:
+        return raw, names, None, told
+    rows = rows_of(raw)
+    if is_sparse(raw) and rows.least == 0:
+        raw.values().div_(rows.divisor.repeat_interleave(raw.crow_indices().diff()))
+        return raw, names, rows, told
+    return unit_sums(raw.to_dense(), torch.tensor(rows.least)), names, rows, told
+
+
+def _weighed(texts: Sequence[str], idf: Mapping[str, float]) -> tuple[sp.csr_matrix, int, int]:
+    """Return TF-IDF by the weights of words [texts, words], and how many different words are unknown, and are here."""
+    from sklearn.feature_extraction.text import TfidfVectorizer  # takes a second
+
+    model = TfidfVectorizer(vocabulary=[*idf], dtype=np.float32)
+    model.idf_ = np.array([*idf.values()], dtype=np.float32)
+    words = {word for text in texts for word in model.build_analyzer()(text)}
+    return model.transform(texts), len(words - idf.keys()), len(words)
+
+
+def _unnormalised(x: Attributes, rows: Rows | None, first: int, end: int) -> Tensor:
+    """Return some columns [nodes, columns], dense, as they were before their rows were normalised."""
+    target = np.full(x.shape[1], -1)
+    target[first:end] = np.arange(end - first)
+    part = _placed(in_memory(x, "texts by the words of a training"), target, end - first).to_dense()
+    return part if rows is None else part * rows.divisor[:, None] + rows.least
 
 
 def of_numbers(x: Attributes, names: Sequence[str] | None, trained: Sequence[str] | None, width: int) -> Attributes:

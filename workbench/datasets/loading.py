@@ -116,6 +116,8 @@ def load_graph(
                 same = rows and before and features is None and not rows.least and bool((rows.divisor < 1 + 1e-5).all())
                 if kept := before if same else rows:
                     data.rows = kept
+                if normalise == "columns" or (before and not same):  # what was divided can't be told from x any more
+                    data.pop("text_columns", None)
             data.x = _normalised(data.x.float(), normalise)
             if report and varied and not _varied(data.x):
                 lost = "normalise=True made the attributes of all nodes alike: rows are divided by their sums"

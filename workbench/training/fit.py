@@ -14,6 +14,7 @@ from torch import nn
 
 from workbench import atomic, endings
 from workbench.datasets.attributes import rescale
+from workbench.datasets.columns import vocabularies
 from workbench.datasets.door import admitted
 from workbench.datasets.kinds import Kind, kind_of
 from workbench.errors import Collapse, UserError
@@ -148,6 +149,7 @@ def fit(
                     names=kind.names_of(data),
                     ids=kind.names_of(data, "node_ids"),
                     columns=kind.names_of(data, "feature_names"),
+                    texts=vocabularies(data),
                     weights=weights_of(model) | scales,
                     checkpoint=checkpoint if kept else None,
                 )

@@ -15,7 +15,7 @@ from torch import Tensor
 from workbench.atomic import Damaged, unsealed
 from workbench.contrast import Contrast
 from workbench.datasets.attributes import Scaling, rescale
-from workbench.datasets.columns import matched, of_numbers
+from workbench.datasets.columns import matched, of_numbers, reworded
 from workbench.datasets.kinds import KINDS, kind_of
 from workbench.encoders.base import Encoder
 from workbench.errors import UserError
@@ -56,6 +56,7 @@ class Run:
         shape: sizes that the encoder was made by, e.g. {"features": 1433}.
         names, columns: what the items and the attribute columns are called by their owner; None where they have no
             names. ids: what the owner tells the items apart by, where it isn't their names.
+        texts: of each column of texts, where its words begin among the columns ("first") and the "idf" of each.
         weights: of the whole method by name, and the moments of standardised columns; empty for a run that was stored
             before weights were kept.
         path: the run's folder; None where it was not stored.
@@ -87,6 +88,7 @@ class Run:
     names: list[str] | None = None
     ids: list[str] | None = None
     columns: list[str] | None = None
+    texts: dict[str, dict[str, Any]] = field(default_factory=dict)
     weights: dict[str, Tensor] = field(default_factory=dict)
     path: Path | None = None
     checksums: bool = True
@@ -164,7 +166,8 @@ class Run:
         """Embed data that training may never have seen, of the same kind and with the same attribute columns.
 
         Where columns have names, they are matched by them, whatever their order, and those that training did not have
-        are left out; a warning says so. See `workbench.datasets.columns` for degrees and node numbers as attributes.
+        are left out; a warning says so. Texts are TF-IDF by the words and weights of the training. See
+        `workbench.datasets.columns` for degrees and node numbers as attributes.
 
         The result is as `embeddings`: float32 [items, dim], or one by item name. A UserError refuses another kind of
         data, a column that is missing, and a run without an encoder.
@@ -180,9 +183,13 @@ class Run:
             if least is not None and inputs.x.shape[1] == self.shape["features"]:  # only rows are to be made alike
                 columns = trained = [str(column) for column in range(self.shape["features"])]
         if columns is not None and trained is not None:
-            rows = None if least is None else data.get("rows")
-            inputs.x, told = matched(inputs.x, columns, trained, rows, 0.0 if least is None else float(least))
-            for sentence in told:
+            rows, told = data.get("rows"), list[str]()
+            if self.texts:
+                words = (data.get("text_columns") or {}, self.texts, trained)
+                inputs.x, columns, rows, told = reworded(inputs.x, columns, rows, *words)
+            rows = None if least is None else rows
+            inputs.x, more = matched(inputs.x, columns, trained, rows, 0.0 if least is None else float(least))
+            for sentence in [*told, *more]:
                 warnings.warn(sentence, stacklevel=2)
         for name, size in kind.shape(inputs).items():
             if size != self.shape[name]:

@@ -47,8 +47,9 @@ def save(run: Run, store: str | Path | None = None, replace: bool = False) -> Ru
 
     The folder holds run.json (request, versions, cost, and the SHA-256 of every file), history.csv, and as safetensors:
     embeddings, weights, tensors (details, projections and the contrast) and, where there are any, snapshots;
-    watched.csv what was measured on the way; names.json holds what the items are called. Where the same run is stored
-    already (another process was first), that one stays, or with `replace` makes room once this one is whole.
+    watched.csv what was measured on the way; names.json holds what items, columns and words are called. Where the same
+    run is stored already (another process was first), that one stays, or with `replace` makes room once this one is
+    whole.
 
     Args:
         store: as for `fit`.
@@ -79,7 +80,7 @@ def save(run: Run, store: str | Path | None = None, replace: bool = False) -> Ru
         _write(draft / "tensors.safetensors", tensors)
         _write(draft / "weights.safetensors", run.weights)
         if run.names is not None or run.columns is not None:
-            named = {"items": run.names, "ids": run.ids, "columns": run.columns}
+            named = {"items": run.names, "ids": run.ids, "columns": run.columns, "texts": run.texts}
             (draft / "names.json").write_text(json.dumps(named), encoding="utf-8")
         if run.snapshots:
             kept = {str(epoch): embeddings for epoch, embeddings in run.snapshots.items()}
@@ -156,6 +157,7 @@ def load(path: str | Path) -> Run:
         names=names.get("items"),
         ids=names.get("ids"),
         columns=names.get("columns"),
+        texts=names.get("texts", {}),
         watched=pd.DataFrame() if watched is None else watched,
         weights=weights,
         path=path,

@@ -95,8 +95,11 @@ def finished(
     if x is not None:
         data.x = x[0]
         data.pop("feature_names", None)
+        data.pop("text_columns", None)
         if x[1]:
             data.feature_names = x[1]
+            if table.texts:
+                data.text_columns = table.texts
     if isinstance(data.x, Tensor):  # PyG counts no rows of a file
         del data.num_nodes
     check(data)

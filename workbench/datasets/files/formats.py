@@ -22,6 +22,7 @@ from torch_geometric.data.storage import GlobalStorage
 from workbench.datasets.attributes import as_loaded
 from workbench.datasets.columns import Rows
 from workbench.datasets.files.json_graphs import read_json
+from workbench.datasets.files.node_table import TextColumn
 from workbench.datasets.files.report import Report, clipped, listed
 from workbench.datasets.files.tables import RATIO, TABLES, decoded, ending, read_bytes
 from workbench.errors import UserError
@@ -143,7 +144,9 @@ def read_arrays(path: Path, report: Report | None = None) -> Data:
 
 def _tensors(path: Path, report: Report) -> Data:
     """Read a .pt file with weights_only: nothing in it runs. What is in it and is none of ours is named."""
-    with torch.serialization.safe_globals([Data, DataEdgeAttr, DataTensorAttr, GlobalStorage, Report, Rows]):
+    with torch.serialization.safe_globals(
+        [Data, DataEdgeAttr, DataTensorAttr, GlobalStorage, Report, Rows, TextColumn]
+    ):
         try:
             loaded = torch.load(io.BytesIO(read_bytes(path)), weights_only=True, map_location="cpu")
         except Exception as error:

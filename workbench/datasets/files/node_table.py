@@ -1,7 +1,7 @@
 """Columns of nodes into attributes, labels and names: which are taken, how, and why others are not."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,18 @@ MOST_CLASSES = 100  # more values than this are names, not classes
 WORDS = 2_000  # columns of TF-IDF
 
 
+class TextColumn(NamedTuple):
+    """A column of texts or words, where its columns begin among the attributes and how many they are.
+
+    `idf` has the weight of each word of TF-IDF, in the order of the columns; it is empty where words are one-hot.
+    """
+
+    texts: list[str]
+    first: int
+    width: int
+    idf: dict[str, float]
+
+
 class Table:
     """Attributes of nodes, a row each, with what a column may be used as.
 
@@ -33,6 +45,7 @@ class Table:
 
     def __init__(self, nodes: pd.DataFrame, names: Sequence[str], report: Report, strict: bool = False):
         self.nodes, self.names, self.report, self.strict = nodes, names, report, strict
+        self.texts: dict[str, TextColumn] = {}  # what `attributes` made columns of words from
         nodes.columns = nodes.columns.map(str)
         self.kinds = {name: _kind(nodes[name]) for name in nodes.columns}
         self.whole = [name for name in nodes.columns if not _missing(nodes[name]).any()]
@@ -102,7 +115,7 @@ class Table:
         names = self._suitable(taken) if asked is None else [*asked]
         if not names:
             return None
-        parts, columns = [], []
+        parts, columns = [], list[str]()
         for name in names:
             values = self._column(name)
             kind = self.kinds[name]
@@ -115,6 +128,8 @@ class Table:
                 model = TfidfVectorizer(max_features=WORDS, dtype=np.float32)
                 part = _vectorised(model, values, name)
                 words = [*model.get_feature_names_out()]
+                idf = dict(zip(words, model.idf_.tolist(), strict=True))
+                self.texts[name] = TextColumn(values.astype(str).tolist(), len(columns), len(words), idf)
                 self.report.add("read", f"words of {name!r} as TF-IDF", len(words), words)
             elif kind == "words" and not _mostly(values):
                 numbered, distinct = pd.factorize(values.astype(str), sort=True)
@@ -124,12 +139,17 @@ class Table:
                     )
                 part = np.eye(len(distinct), dtype=np.float32)[numbered]
                 words = [f"{name}={word}" for word in distinct]
+                self.texts[name] = TextColumn(values.astype(str).tolist(), len(columns), len(words), {})
                 self.report.add("read", f"words of {name!r}, one-hot", len(words), distinct)
             else:
                 part, words = numbers(values.to_numpy()[:, None], f"the node attribute {name!r}"), [name]
             parts.append(part)
             columns += words
             self.note(name, "attribute")
+        for name, column in self.texts.items() if len({*columns}) < len(columns) else ():
+            if column.idf:  # of two columns of texts, or a word that another column is called by
+                own = slice(column.first, column.first + column.width)
+                columns[own] = [f"{name}: {word}" for word in columns[own]]
         if asked is None and not any(sp.issparse(part) for part in parts):
             self.report.add("read", "attributes of the nodes (features= names others)", len(names), names)
         x = sp.hstack(parts, format="csr") if any(sp.issparse(part) for part in parts) else np.hstack(parts)

@@ -19,6 +19,7 @@ from workbench.datasets.columns import Rows
 from workbench.datasets.files.assemble import assembled, beside_it, finished
 from workbench.datasets.files.edges import UNUSED, Found, edges_of, once
 from workbench.datasets.files.formats import FRAMES, KEPT, SUFFIXES, read, read_frame
+from workbench.datasets.files.node_table import TextColumn
 from workbench.datasets.files.report import Report, listed
 from workbench.datasets.files.tables import Reading, ending, is_table, read_table
 from workbench.datasets.nodes import Nodes
@@ -168,10 +169,13 @@ def from_data(source: Data, features: Features, labels: Labels, report: Report, 
     data = Data(**{key: value for key, value in source.to_dict().items() if key in KEPT})
     if isinstance(rows := source.get("rows"), Rows):
         data.rows = rows
+    texts = source.get("text_columns")
+    if isinstance(texts, dict) and all(isinstance(column, TextColumn) for column in texts.values()):
+        data.text_columns = texts
     left = [
         str(key)
         for key in source.to_dict()
-        if key not in (*KEPT, "name", "num_nodes", "report", "rows", "content_hash")
+        if key not in (*KEPT, "name", "num_nodes", "report", "rows", "text_columns", "content_hash")
     ]
     if left:
         report.add("left out", f"entries that no method reads: {listed(left)}", len(left), warn="edge_attr" in left)
