@@ -1,13 +1,19 @@
 """The one kind of error that a person can cause: a sentence that names what was wrong and the nearest valid choice.
 
-And the one warning of a training.
+And what a person is warned of.
 """
 
 import difflib
 import operator
+import os
+import sys
+import warnings
 from collections.abc import Iterable
+from types import FrameType
 
 from workbench.text import visible
+
+_PACKAGE = os.path.join(os.path.dirname(__file__), "")
 
 
 class UserError(ValueError):
@@ -22,8 +28,21 @@ class UserError(ValueError):
         return [f"{type(self).__name__}: {visible(self, chr(10))}"]
 
 
-class Collapse(UserWarning):
+class Notice(UserWarning):
+    """What a person should know of what was done; the command line shows its sentence alone."""
+
+
+class Collapse(Notice):
     """Training has made an embedding collapse: it fills far fewer dimensions than the untrained one."""
+
+
+def warn(sentence: str, category: type[Notice] = Notice) -> None:
+    """Warn at the line that called the package, however deep in it this is called."""
+    level = 1
+    frame: FrameType | None = sys._getframe()
+    while frame and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(sentence, category, stacklevel=level)
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

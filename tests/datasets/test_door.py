@@ -47,7 +47,7 @@ def test_what_can_be_cast_is_cast_and_said_once(changes, said):
         wanted.x = torch.as_tensor(changes["x"]).float()
     with pytest.warns(UserWarning, match=said) as warned:
         run = fit(given)
-    assert len([one for one in warned if "as they are computed with" in str(one.message)]) == 1
+    assert [one.filename for one in warned if "as they are computed with" in str(one.message)] == [__file__]
     torch.testing.assert_close(run.embeddings, fit(wanted).embeddings, rtol=0, atol=0)
     assert all(type(value) is type(given[key]) for key, value in before.items()), "the person's own data stay"
     assert wb.evaluation.check_same(run, given) is None, "and are known again as what the run was trained on"
@@ -145,8 +145,10 @@ class TestLabels:
     def test_nodes_without_a_label_are_left_out_and_told(self, matrix, labelled, none):
         given, known = copy.copy(labelled), torch.arange(100) % 4 > 0
         given.y = torch.where(known, labelled.y, torch.tensor(none))
-        with pytest.warns(UserWarning, match="25 of 100 nodes have no label"):
+        with pytest.warns(UserWarning, match="25 of 100 nodes have no label") as warned:
             scores = self.score(matrix, given)
+            wb.compare(fit(given), given, splits=2)
+        assert {one.filename for one in warned} == {__file__}, "a warning points at who called the package"
         assert (scores.per_split[["train", "validation", "test"]].sum(axis=1) == 75).all()
         assert wb.graphs.statistics(wb.load_graph(given))["classes"] == 2
 

@@ -18,7 +18,7 @@ from typing import NoReturn
 import workbench as wb
 from workbench import endings
 from workbench.cli.output import FINE, INTERRUPTED, USER_MISTAKE
-from workbench.errors import UserError, nearest, unknown
+from workbench.errors import Notice, UserError, nearest, unknown
 from workbench.text import visible
 
 UNCHANGED = "nothing was changed"
@@ -111,7 +111,7 @@ def _told(
     line: object = None,
 ) -> None:
     """Show a warning: what was written for a person as a sentence, any other with its place."""
-    if category is UserWarning and "workbench" in filename:
+    if issubclass(category, Notice) or (category is UserWarning and "workbench" in filename):
         print("workbench:", visible(" ".join(str(message).split())), file=sys.stderr)
     else:
         print(warnings.formatwarning(message, category, filename, lineno), end="", file=sys.stderr)

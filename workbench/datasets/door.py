@@ -1,6 +1,5 @@
 """The door: what a person hands over as data, in the types that are computed with, or a sentence that says why not."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ from torch import Tensor
 
 from workbench.datasets.attributes import entries, is_sparse
 from workbench.datasets.kinds import Kind, kind_of
-from workbench.errors import UserError
+from workbench.errors import UserError, warn
 
 EXACT = {torch.float16: 2**11, torch.bfloat16: 2**8, torch.float32: 2**24, torch.float64: 2**53}  # whole numbers
 
@@ -32,7 +31,7 @@ def as_computed(data: Any) -> tuple[Kind, Any]:
     kind, notes = kind_of(data), list[str]()
     data = kind.cast(data, notes)
     if notes:
-        warnings.warn(f"the data were not as they are computed with: {'; '.join(notes)}", stacklevel=5)
+        warn(f"the data were not as they are computed with: {'; '.join(notes)}")
     return kind, data
 
 

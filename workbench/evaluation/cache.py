@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ import scipy.sparse as sp
 
 from workbench import atomic
 from workbench.atomic import Damaged
+from workbench.errors import warn
 
 _OWN = "kept_as"  # the array that names the file that a map was written to
 
@@ -46,7 +46,7 @@ def scores(
             reason = "it answers another question"
         except (OSError, ValueError, KeyError) as error:
             reason = str(error) if isinstance(error, Damaged) else f"{type(error).__name__}: {error}"
-        warnings.warn(f"stored scores {file} are not usable and are computed again ({reason})", stacklevel=3)
+        warn(f"stored scores {file} are not usable and are computed again ({reason})")
     computed = compute()
     text = json.dumps(atomic.sealed(computed | {"asked": asked}), indent=1, allow_nan=False)
     failure = "scores could not be kept beside the run and will be computed again"
@@ -82,7 +82,7 @@ def known(file: Path | None) -> Mapping[str, Any] | None:
         reason = f"it is {own}"
     except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         reason = f"{type(error).__name__}: {error}"
-    warnings.warn(f"the stored map {file} is not usable and is computed again ({reason})", stacklevel=3)
+    warn(f"the stored map {file} is not usable and is computed again ({reason})")
     return None
 
 
@@ -93,4 +93,4 @@ def _keep(file: Path, write: Callable[[Path], object], failure: str) -> None:
         with atomic.whole(file) as draft:
             write(draft)
     except OSError as error:
-        warnings.warn(f"{failure}: {error}", stacklevel=4)
+        warn(f"{failure}: {error}")

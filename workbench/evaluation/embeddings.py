@@ -1,6 +1,5 @@
 """What is scored: the embeddings of a run, or a bare matrix, and labels, checked against the data they belong to."""
 
-import warnings
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,7 +9,7 @@ from torch import Tensor
 from workbench.datasets.attributes import SPARSE_BELOW, in_memory, is_sparse, to_scipy
 from workbench.datasets.kinds import content_hash, kind_of
 from workbench.datasets.labels import labels_of, name_of
-from workbench.errors import UserError
+from workbench.errors import UserError, warn
 from workbench.evaluation.splits import Nodes, Protocol
 
 Features = Any  # NDArray[np.float32] or scipy.sparse.csr_matrix, which carries no types
@@ -99,7 +98,7 @@ def told_labels(data: Any) -> Nodes:
     labels = labels_of(data)
     if unlabelled := int((labels < 0).sum()):
         without = f"{unlabelled:,} of {len(labels):,} {kind_of(data).items[0]} have no label (below 0)"
-        warnings.warn(f"{without} and are left out of the scores", stacklevel=4)
+        warn(f"{without} and are left out of the scores")
     return labels
 
 

@@ -3,7 +3,6 @@
 import math
 import socket
 import time
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pandas as pd
 import psutil
 from tqdm.auto import tqdm
 
-from workbench.errors import UserError
+from workbench.errors import UserError, warn
 from workbench.studies import backends, results, worker
 from workbench.studies.study import Study, load
 from workbench.studies.tasks import Task, named, plan, through_lens
@@ -139,9 +138,7 @@ def execute(
             bar.set_postfix_str(f"{outcome.task}: {outcome.state}")
             bar.update()
     if away:
-        warnings.warn(
-            f"{away} runs lie on the machines that trained them, only their rows came here: {SHARED}", stacklevel=2
-        )
+        warn(f"{away} runs lie on the machines that trained them, only their rows came here: {SHARED}")
     return [outcomes[task] for task in tasks if task in outcomes]
 
 

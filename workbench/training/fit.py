@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from workbench.datasets.attributes import rescale
 from workbench.datasets.columns import vocabularies
 from workbench.datasets.door import admitted
 from workbench.datasets.kinds import Kind, kind_of
-from workbench.errors import Collapse, UserError
+from workbench.errors import Collapse, UserError, warn
 from workbench.methods import METHODS, Method
 from workbench.methods.presets import changes, configure
 from workbench.randomness import Randomness
@@ -176,7 +175,7 @@ def _known(path: Path) -> Run | None:
         except OSError as refused:
             raise UserError(f"{str(error).partition(';')[0]}, and can't be set aside: {refused.strerror}") from None
         told = f"{str(error).partition(';')[0]}; it was set aside as {aside.name}, and the training begins anew"
-        warnings.warn(told, stacklevel=3)
+        warn(told)
         return None
 
 
@@ -210,7 +209,7 @@ def _stored(run: Run, checkpoint: Path, store: Path, replace: bool) -> Run:
     except OSError as error:
         reason = f"the run could not be stored in {store}: {error.strerror or error}"
         told = "it is in memory alone, and workbench.runs.save(run, FOLDER) keeps it in another store"
-        warnings.warn(f"{reason}; {told}", stacklevel=3)
+        warn(f"{reason}; {told}")
         return dataclasses.replace(run, path=None)
     checkpoint.unlink(missing_ok=True)
     return run
@@ -219,7 +218,7 @@ def _stored(run: Run, checkpoint: Path, store: Path, replace: bool) -> Run:
 def _told(run: Run) -> Run:
     """Warn where training made the embedding of a run collapse, and return the run."""
     if run.collapse:
-        warnings.warn(f"{run.method} on {run.graph}: {run.collapse}", Collapse, stacklevel=4)
+        warn(f"{run.method} on {run.graph}: {run.collapse}", Collapse)
     return run
 
 

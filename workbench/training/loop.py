@@ -3,7 +3,6 @@
 import hashlib
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +15,7 @@ from tqdm.auto import tqdm
 
 from workbench import atomic
 from workbench.datasets.attributes import entries
-from workbench.errors import UserError
+from workbench.errors import UserError, warn
 from workbench.methods import Config, Method
 from workbench.randomness import Randomness
 from workbench.training import stored
@@ -199,7 +198,7 @@ class Trainer:
                     end.write(tag)
         except (OSError, RuntimeError) as error:  # torch has its own word for a full disk
             reason = next(iter(str(error).splitlines()), type(error).__name__)
-            warnings.warn(f"no checkpoint could be written ({reason}); training goes on without", stacklevel=3)
+            warn(f"no checkpoint could be written ({reason}); training goes on without")
             return False
         return True
 
@@ -217,10 +216,9 @@ class Trainer:
             state = torch.load(self.checkpoint, weights_only=True)
         except (OSError, ValueError):
             aside = stored.set_aside(self.checkpoint)
-            warnings.warn(
+            warn(
                 f"the checkpoint {self.checkpoint} is damaged or another training's; it was set aside as {aside.name}, "
-                "and training begins at its first epoch",
-                stacklevel=4,
+                "and training begins at its first epoch"
             )
             return
         if missing(self.moments, state["snapshots"], len(state["rows"])):

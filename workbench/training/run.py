@@ -1,7 +1,6 @@
 """`Run`, the result of training."""
 
 import html
-import warnings
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +17,7 @@ from workbench.datasets.attributes import Scaling, rescale
 from workbench.datasets.columns import matched, of_numbers, reworded
 from workbench.datasets.kinds import KINDS, kind_of
 from workbench.encoders.base import Encoder
-from workbench.errors import UserError
+from workbench.errors import UserError, warn
 from workbench.methods import METHODS, Config, Preset
 from workbench.training import export
 from workbench.training.watch import collapse
@@ -190,7 +189,7 @@ class Run:
             rows = None if least is None else rows
             inputs.x, more = matched(inputs.x, columns, trained, rows, 0.0 if least is None else float(least))
             for sentence in [*told, *more]:
-                warnings.warn(sentence, stacklevel=2)
+                warn(sentence)
         for name, size in kind.shape(inputs).items():
             if size != self.shape[name]:
                 numbered = self.columns is None and self.shape[name] == len(self.embeddings)

@@ -8,7 +8,6 @@ once and never touches the other rows: same loss and gradients as a graph convol
 """
 
 import dataclasses
-import warnings
 from collections.abc import Mapping
 
 import torch
@@ -20,7 +19,7 @@ from workbench.contrast.negatives.samplers.clustered import most_central, spectr
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors
 from workbench.encoders.heads import projector
-from workbench.errors import UserError
+from workbench.errors import UserError, warn
 from workbench.methods.base import METHODS, PROCESS, Method, Step
 from workbench.methods.nodes.e2neg.config import E2NegConfig, uniformity_floor
 from workbench.methods.nodes.e2neg.stars import Stars, grow_stars
@@ -59,7 +58,7 @@ class E2Neg(Method):
         self.stars = Stars(inputs.x, centres, pairs)
         lost = len(centres) - len(self.stars.centres)
         if lost:
-            warnings.warn(f"{lost} of {len(centres)} centres have no neighbour left and take no part", stacklevel=2)
+            warn(f"{lost} of {len(centres)} centres have no neighbour left and take no part")
         if not len(self.stars.centres):
             raise UserError("no centre has a neighbour, so there is no star to learn from; the graph has too few edges")
         self.projector = projector(config.dim, config.dim)
