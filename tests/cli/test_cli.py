@@ -433,6 +433,8 @@ def test_an_interrupted_fit_keeps_what_was_learned(
     code, out, err = said(capsys, "fit", "grace", "karate", "-p", "epochs=4")
     assert code == 130 and "2 of 4 epochs" in out and "not stored" in out and "next:" not in out
     assert "workbench: interrupted; the same command goes on after epoch 2" in err
+    _, _, err = said(capsys, "fit", "grace", "karate", "-p", "epochs=4", "--fresh")
+    assert "interrupted; the same command begins anew, and without --fresh takes what is stored" in err
     code, out, _ = said(capsys, "fit", "grace", "karate", "-p", "epochs=4", "--json")
     assert code == 130 and json.loads(out)["complete"] is False
     monkeypatch.setattr("workbench.fit", real_fit)
@@ -450,7 +452,8 @@ def test_an_interruption_elsewhere_says_what_was_kept(
     code, _, err = said(capsys, "fit", "grace", "karate")
     assert (code, err) == (
         130,
-        "\nworkbench: interrupted; what was stored stays, and the same command goes on from the last checkpoint\n",
+        "\nworkbench: interrupted; what was stored stays, and the same command, without --fresh, goes on from the last "
+        "checkpoint\n",
     )
 
 

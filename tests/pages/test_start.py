@@ -184,12 +184,12 @@ def test_the_app_answers_this_machine_and_whoever_has_the_token(app: tuple[str, 
     for host in ("evil.example", "127.0.0.1.evil.example", "10.0.0.1", ""):
         assert status(address, document, Host=host) in (400, 403), host
     assert status(address, document, Host=f"localhost:{address.rpartition(':')[2]}") == status(address, document) == 200
-    assert status(address, f"voila/docs/glossary.md%00?token={token}") == 404
     for path in (
         "..%2f..%2fetc%2fpasswd",
         "%2e%2e/%2e%2e/etc/passwd",
         "../pyproject.toml",
         "/etc/passwd",
+        "glossary.md%00",
     ):
         for place in ("voila/docs", "voila/render", "voila/files", "voila/static", "static"):
             assert status(address, f"{place}/{path}?token={token}") in (400, 403, 404, 405), (place, path)

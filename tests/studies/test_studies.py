@@ -188,7 +188,8 @@ def test_what_is_measured_again_is_replaced_and_what_was_finished_stays(tmp_path
     assert kept[kept["condition"] == "late"]["value"].tolist() == [1.0]
     (tmp_path / "bad.csv").write_text("arm\ngrace\n")
     with pytest.raises(UserError, match=r"bad\.csv has no column 'study'"):
-        results.read("bad", tmp_path)
+        results.add(first, tmp_path / "bad.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.csv", "made.csv"], "no lock is left"
 
 
 # -------------------------------------------------------------------------------------------------------- negatives

@@ -25,7 +25,7 @@ from workbench.cli.output import (
 from workbench.errors import Collapse, UserError
 from workbench.training.choice import known
 
-KEPT = "what was stored stays, and the same command goes on from the last checkpoint"
+KEPT = "what was stored stays, and the same command, without --fresh, goes on from the last checkpoint"
 # Arguments of `fit` that are no parameters of a method.
 OWN = ("preset", "seed", "device", "fresh", "graph", "method", "callback", "store", "progress", "stop", "snapshots")
 
@@ -83,6 +83,8 @@ def run(args: Namespace) -> int:
         print(f"workbench: {run.collapse}", file=sys.stderr)
     if not run.complete:
         goes_on = f"the same command goes on after epoch {run.epochs}" if run.checkpoint else "nothing could be kept"
+        if args.fresh:
+            goes_on = "the same command begins anew, and without --fresh takes what is stored"
         print(f"workbench: interrupted; {goes_on}", file=sys.stderr)
         return INTERRUPTED
     if run.path is None:  # a warning has said why, and what is in memory is gone when a command has ended

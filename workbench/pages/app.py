@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tornado.web import HTTPError, RedirectHandler, authenticated
+from tornado.web import ErrorHandler, HTTPError, RedirectHandler, authenticated
 from traitlets import default
 from voila.app import Voila
 from voila.handler import BaseVoilaHandler
@@ -20,8 +20,6 @@ class Document(BaseVoilaHandler):
     @authenticated
     def get(self, path: str) -> None:
         """Show it."""
-        if "\0" in path:  # no file has such a name, and to ask for one is an error
-            raise HTTPError(404)
         folder = notebooks.folder().resolve().parent / "docs"
         file = (folder / path).resolve()
         if file.suffix != ".md" or not file.is_relative_to(folder) or not file.is_file():
@@ -48,8 +46,13 @@ class App(Voila):
     def init_handlers(self) -> list[Any]:
         """Return who answers for which address."""
         home = {"url": f"{self.server_url}voila/render/{start.PAGE}.ipynb", "permanent": False}
+        nameless = (
+            ".*%00.*",
+            ErrorHandler,
+            {"status_code": 404},
+        )  # no file has such a name, to ask for one is an error
         documents = (f"{self.server_url}voila/docs/(.+)", Document, {"voila_configuration": self.voila_configuration})
-        return [(self.server_url, RedirectHandler, home), documents, *super().init_handlers()]
+        return [nameless, (self.server_url, RedirectHandler, home), documents, *super().init_handlers()]
 
 
 def serve(options: list[str], folder: Path | None = None) -> None:

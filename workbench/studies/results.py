@@ -1,6 +1,7 @@
 """The long table of results: one row per measured value, read, added to under a lock, and seen from several sides."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ def add(rows: pd.DataFrame, file: Path) -> pd.DataFrame:
     """
     if not file.parent.is_dir():
         raise UserError(f"results are kept in {file.parent}, which is no folder")
-    with FileLock(lock := file.with_name(".results.lock")):
+    with FileLock(lock := file.with_name(".results.lock")), ExitStack() as last:
+        last.callback(lock.unlink)  # while it is held: one that waits takes note and makes another
         before = read(str(file.with_suffix(".csv"))) if file.exists() else table([])
         rows = rows[~_among(rows, _finished(before)) | _among(rows, _finished(rows)) | (rows["kind"] != "trained")]
         together = pd.concat([before[~_among(before, rows)], rows], ignore_index=True)
@@ -87,7 +89,6 @@ def add(rows: pd.DataFrame, file: Path) -> pd.DataFrame:
         together = together.sort_values(keys, kind="stable", na_position="first")
         with atomic.whole(file) as draft:
             together.to_csv(draft, index=False, float_format="%.6g")
-        lock.unlink()  # while it is held: one that waits takes note and makes another
     return read(str(file))
 
 
