@@ -70,6 +70,8 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("rules", "eval", "(" * 5_000, "karate"), ("rules", "eval", "degree(v) > " + "9" * 5_000, "karate"),
     ("rules", "eval", LONG, "karate"), ("rules", "eval", "ntsc", "karate", "--explain", "99"), ("rules", "nothing"),
     ("study", "run", "../../x"), ("study", "run", LONG), ("study", "run", "x.toml"), ("study", "run", "study.toml"),
+    ("study", "run", "quality", "--seeds", "1000000000"), ("sweep", "grace", "--graphs", "karate", "--seeds", "0"),
+    ("sweep", "grace", "--graphs", "karate", "--seeds", "9" * 30),
     ("notebooks", "../../x"), ("notebooks", LONG), ("runs", "--root"), ("quality", "nothing"), ("graphs", LONG),
     *(("fit", "grace", name) for name in FILES if not name.startswith("edges") and not name.endswith(".toml")),
 )  # fmt: skip

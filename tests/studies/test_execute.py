@@ -445,6 +445,11 @@ def test_a_plan_is_checked_before_anything_is_trained() -> None:
     for seeds in (0, True, [-1], [1.5], []):
         with pytest.raises(UserError, match="seeds are"):
             sweep(["grace"], ["quick"], seeds)
+    for seeds in (100_001, 10**30, range(10**9)):
+        with pytest.raises(UserError, match=r"may have 100,000 trainings at most, and .* seeds are more"):
+            sweep(["grace"], ["quick"], seeds)
+    with pytest.raises(UserError, match="2 conditions on 1 data with 50,001 seeds are more"):
+        plan(replace(study, seeds=50_001), ["cora"])
     left_out: list[str] = []
     assert len(plan(sweep(["grace", "e2neg"], ["released"], 1), ["cora", "photo"], left_out=left_out)) == 2
     assert len(left_out) == 2 and "'released' preset for graph 'photo'" in left_out[1]

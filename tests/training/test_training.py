@@ -39,6 +39,7 @@ def test_a_run_without_the_snapshots_that_are_asked_for_gets_them_and_keeps_its_
     for number in (-1, 1, 2.5, True):
         with pytest.raises(UserError, match="snapshots is"):
             train("grace", small_graph, tmp_path, snapshots=number)
+    assert [*train("grace", small_graph, tmp_path, snapshots=10**12).snapshots] == [*range(7)]
 
 
 def test_an_interrupted_run_goes_on_with_its_snapshots(small_graph: Data, tmp_path: Path) -> None:

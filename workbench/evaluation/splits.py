@@ -14,6 +14,7 @@ Nodes = NDArray[np.int64]
 
 LABELLED = ("nodes", "multiplex", "hetero", "texts", "arrays")  # kinds of data whose items a node protocol can score
 FOLDS = 10
+MOST = 10_000  # splits, which are drawn before the first is scored
 CLUSTERED = ("k-means", "learned")  # probes of clusters, which have a test part alone
 MASKS = ("train_mask", "val_mask", "test_mask")
 
@@ -81,8 +82,8 @@ class Protocol:
                 f"protocol {self.name!r} wants at least {self.least_nodes} labelled {items} (5 to train on) and "
                 f"{datasets.name_of(graph)} has {labelled}; clustering() and neighbours() need no training part"
             )
-        if not isinstance(count, int) or count < 1:
-            raise UserError(f"splits must be a whole number from 1, not {count!r}")
+        if not isinstance(count, int) or not 1 <= count <= MOST:
+            raise UserError(f"splits must be a whole number from 1 to {MOST:,}, not {count!r}")
         if not isinstance(seed, int) or seed < 0:
             raise UserError(f"seed of the splits must be a whole number from 0, not {seed!r}")
         if not self.drawn:

@@ -16,6 +16,7 @@ from workbench.methods import METHODS
 from workbench.studies import families
 
 FOLDER = Path(__file__).parent
+MOST = 100_000  # trainings of a study, all of which are planned before the first; of one second each they take a day
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,13 @@ class Study:
         names = [condition.name for condition in self.conditions]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise UserError(f"condition {twice!r} stands twice in study {self.name!r}", kind="condition", word=twice)
-        seeds: Any = range(self.seeds) if _counted(self.seeds, 0) else self.seeds  # type: ignore[call-overload]
+        seeds: Any = self.seeds
+        if _counted(seeds, 0):
+            check_size(self.name, seeds, f"{seeds:,} seeds")
+            seeds = range(seeds)
         listed = isinstance(seeds, Sequence) and not isinstance(seeds, str) and len(seeds)
+        if listed:
+            check_size(self.name, len(seeds), f"{len(seeds):,} seeds")
         if not listed or not all(_counted(seed, 0) for seed in seeds):
             wanted = "a number of them, at least 1, or a list of whole numbers from 0"
             raise UserError(f"seeds are {wanted}, not {self.seeds!r}")
@@ -160,6 +166,12 @@ class Study:
             lines += ["", f"[[{table}]]", *(f"{k} = {written(v)}" for k, v in entry.items() if v is not None)]
             lines += [f"overrides.{written(name)} = {written(value)}" for name, value in overrides]
         return "\n".join(lines) + "\n"
+
+
+def check_size(study: str, trainings: int, words: str) -> None:
+    """Raise a UserError where a study, by its name, has more trainings than `MOST`; `words` say what makes them."""
+    if trainings > MOST:
+        raise UserError(f"study {study!r} may have {MOST:,} trainings at most, and {words} are more", parameter="seeds")
 
 
 def names() -> list[str]:

@@ -18,7 +18,7 @@ from workbench.evaluation.scores import VERSION
 from workbench.methods import configure
 from workbench.methods.presets import count_of
 from workbench.studies.results import LENS
-from workbench.studies.study import Condition, Study
+from workbench.studies.study import Condition, Study, check_size
 from workbench.training.choice import NUMBERS
 from workbench.training.run import Run
 
@@ -70,9 +70,12 @@ def plan(
         left_out: a list that takes why a condition without a preset for the data is left out; None refuses such a one.
 
     Raises:
-        UserError: unknown data, or a parameter that doesn't fit.
+        UserError: unknown data, a parameter that doesn't fit, or more than `study.MOST` trainings.
     """
     in_memory, tasks = in_memory or {}, []
+    pairs = sum(name in (condition.data or [name]) for name in data for condition in study.conditions)
+    made_of = f"{len(study.conditions):,} conditions on {len(data):,} data with {len(study.seeds):,} seeds"
+    check_size(study.name, pairs * len(study.seeds), made_of)
     for protocol in study.protocols:
         if protocols.get(protocol).snapshots and not study.snapshots:
             raise UserError(

@@ -47,6 +47,7 @@ class Progress(NamedTuple):
 
 def moments_of(epochs: int, snapshots: int) -> set[int]:
     """Return the epochs after which an embedding is kept, 0 for the untrained one."""
+    snapshots = min(snapshots, max(epochs, 1) + 1)  # more would be the same ones again
     return {round(epochs * place / (snapshots - 1)) for place in range(snapshots)}
 
 
