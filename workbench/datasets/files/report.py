@@ -1,6 +1,5 @@
 """What was understood of a person's file: read, changed, left out, each with a count and the first examples."""
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from workbench.errors import warn
 from workbench.text import markup, visible
 
 Kind = Literal["read", "changed", "left out"]
@@ -53,7 +53,7 @@ class Report:
         """Say on the screen, once, what a user must know; the rest stands in the report."""
         if self._warned:
             more = "" if len(self.lines) == len(self._warned) else " (graph.report.text tells all)"
-            warnings.warn(f"{self.source}: {'; '.join(self._warned)}{more}", stacklevel=4)
+            warn(f"{self.source}: {'; '.join(self._warned)}{more}")
             self._warned = []
 
     def table(self) -> pd.DataFrame:
