@@ -2,7 +2,6 @@
 
 import base64
 import csv
-import datetime
 import html
 import io
 import os
@@ -17,7 +16,7 @@ from browser import Screen, browser, lab, needs_chromium
 from workbench import widgets
 from workbench.errors import UserError
 from workbench.widgets import shell
-from workbench.widgets.own_files import safe_name
+from workbench.widgets.own_files import Upload, safe_name
 from workbench.widgets.thread import under_way
 
 
@@ -47,13 +46,13 @@ def files(tmp_path: Path) -> dict[str, Path]:
 
 
 def upload(page: widgets.OwnGraph, field: str, file: Path, name: str = "") -> None:
-    sent = {
-        "name": name or file.name,
-        "type": "",
-        "size": file.stat().st_size,
-        "content": memoryview(file.read_bytes()),
-    }
-    page.uploads[field].value = ({**sent, "last_modified": datetime.datetime.now(datetime.UTC)},)
+    whole, at = file.read_bytes(), 0
+    told = list[dict[str, Any]]()
+    page.uploads[field].send = told.append
+    while at < len(whole):
+        content = {"kind": "part", "name": name or file.name, "at": at, "size": len(whole)}
+        page.uploads[field].take(None, content, [memoryview(whole[at : at + 100])])
+        at = told[-1]["at"]
 
 
 def said(page: widgets.OwnGraph) -> dict[str, str]:
@@ -108,7 +107,7 @@ def test_files_are_uploaded_read_trained_on_and_taken_home(files: dict[str, Path
     assert [row[0] for row in rows] == ["name", *(f"Ann {i:02}" for i in range(30))]
     assert [float(value) for value in rows[7][1:]] == pytest.approx(page.run.embeddings[6].tolist(), rel=1e-5)
     folder = Path(page._folder.name)
-    assert folder.stat().st_mode & 0o077 == 0 and {file.name for file in folder.iterdir()} > {"friends.csv"}
+    assert folder.stat().st_mode & 0o077 == 0 and {file.name for file in folder.rglob("*")} > {"friends.csv"}
     page.close()
     assert not folder.exists()
 
@@ -150,6 +149,30 @@ def test_columns_can_be_chosen_where_the_ends_are_not_found(tmp_path: Path) -> N
     page.close()
 
 
+def test_two_uploads_of_one_name_are_two_files(files: dict[str, Path], tmp_path: Path) -> None:
+    page = opened()
+    for field, name in (("edges", "friends.csv"), ("nodes", "people.csv")):
+        upload(page, field, files[name], "data.csv")
+    assert said(page) == {} and page.graph is not None and page.graph.feature_names == ["age"]
+    assert "load_graph(\"data.csv\", features='data.csv')" in page.home.call
+    page.close()
+
+
+def test_a_part_that_was_lost_is_asked_for_again_and_a_full_disk_is_told(tmp_path: Path) -> None:
+    made, told, whole = Upload(tmp_path / "edges"), list[dict[str, Any]](), b"a,b\nc,d\n"
+    made.send = told.append
+    seen = list[Path | None]()
+    made.observe(lambda change: seen.append(change["new"]), "file")
+    for at, end in ((0, 3), (6, 9), (3, 6), (3, 6), (6, 9), (0, 9)):  # one early, one twice, and then all anew
+        made.take(None, {"kind": "part", "name": "../e.csv", "at": at, "size": len(whole)}, [whole[at:end]])
+    assert [answer["at"] for answer in told] == [3, 3, 6, 6, 8, 8]
+    assert made.file == tmp_path / "edges" / "e.csv" and made.file.read_bytes() == whole
+    assert seen == [made.file, None, made.file]
+    (tmp_path / "edges" / "full.csv").symlink_to("/dev/full")
+    made.take(None, {"kind": "part", "name": "full.csv", "at": 0, "size": 3}, [b"abc"])
+    assert told[-1] == {"kind": "failed", "why": "full.csv can't be kept: No space left on device"}
+
+
 @pytest.mark.parametrize(
     ("name", "kept"),
     [("../../etc/passwd.csv", "passwd.csv"), ("C:\\data\\my edges.csv", "my-edges.csv"), (".bashrc", "bashrc"),
@@ -188,7 +211,7 @@ class Page(Screen):
 
     def send(self, field: str, file: Path) -> None:
         with self.page.expect_file_chooser() as chooser:
-            self.page.locator(f"button.own-upload-{field}").click()
+            self.page.locator(f".own-upload-{field} button").click()
         chooser.value.set_files(file)
 
     def picture(self, name: str) -> None:
@@ -210,8 +233,10 @@ def test_a_person_in_a_browser_brings_a_graph_and_takes_it_home(files: dict[str,
     with lab(tmp_path, source) as (address, token), browser(address, token, tmp_path, Page) as screen:
         page = screen.page
         page.set_viewport_size({"width": 1280, "height": 1500})
-        screen.send("edges", files["bad.gml"])
-        page.locator(".own-complaint-edges").get_by_text("bad.gml can't be read as gml").wait_for()
+        big = tmp_path / "big.npz"
+        big.write_bytes(bytes(12 << 20))  # more than a server takes in one message
+        screen.send("edges", big)
+        page.locator(".own-complaint-edges").get_by_text("big.npz can't be read").wait_for()
         screen.picture("own-refused")
         screen.send("edges", files["friends.csv"])
         page.locator(".own-report").get_by_text("decimal commas").wait_for()

@@ -1,9 +1,3 @@
-const part = (tag, properties, ...inside) => {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...inside);
-  return made;
-};
-
 // The clipboard is closed to pages from another machine without HTTPS; what is selected can still be copied there.
 const copied = async (code) => {
   try {

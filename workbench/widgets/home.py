@@ -29,7 +29,7 @@ class TakeHome(Heard, anywidget.AnyWidget):
         call: Python. figures: names of those that are shown; `drawn` returns them. name: of the file with them.
     """
 
-    _esm = script("heard", "presence", "home")
+    _esm = script("heard", "presence", "dom", "home")
     _css = Path(__file__).with_name("home.css")
     call = Unicode().tag(sync=True)
     figures = List(Unicode()).tag(sync=True)

@@ -1,7 +1,9 @@
 """Your own graph: files in, what was understood of them, which column is what; then train, look, and take it home."""
 
+import asyncio
 import base64
 import html
+import re
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -23,7 +25,7 @@ from workbench.widgets.first import UNTRAINED, FirstLook
 from workbench.widgets.form import checked
 from workbench.widgets.home import TakeHome
 from workbench.widgets.live import Controls
-from workbench.widgets.own_files import NONE, Asked, safe_name
+from workbench.widgets.own_files import NONE, Asked, Upload, safe_name
 from workbench.widgets.shell import Report, complaint, headless, look, row, small, wide
 from workbench.widgets.thread import Training
 from workbench.widgets.training import Trained, training_panel
@@ -32,6 +34,7 @@ FOUND = "as found"
 FIELDS = {"edges": "edges, or a whole graph", "nodes": "table of nodes (optional)"}
 DIRECTIONS = {FOUND: None, "each edge both ways": False, "kept": True}
 MOST_MIB = 64  # of a table that is put into a link
+CLOSED_AFTER = 30  # seconds, of a panel that another takes the place of
 
 
 class Brought(Trained):
@@ -83,7 +86,7 @@ class OwnGraph(Controls, ipw.VBox):
     """The widget.
 
     Attributes:
-        uploads, paths, complaints: by "edges" and "nodes" the button, the field for a path and what is wrong with it;
+        uploads, paths, complaints: by "edges" and "nodes" the `Upload`, the field for a path and what is wrong with it;
             complaints also has "choices".
         source, target, weight, label, attributes, directed: which column is what.
         read: what was understood, as HTML. graph: once it is read. first: training, explorer and microscope for it.
@@ -97,7 +100,7 @@ class OwnGraph(Controls, ipw.VBox):
         self.graph: Data | None = None
         self._kinds: dict[str, str] = {}  # of the columns of nodes
         self.first: FirstLook | None = None
-        self.uploads = {name: ipw.FileUpload(description="upload") for name in FIELDS}
+        self.uploads = {name: Upload(Path(self._folder.name, name)) for name in FIELDS}
         self.paths = {
             name: ipw.Text(placeholder="or its path on this machine", continuous_update=False) for name in FIELDS
         }
@@ -121,7 +124,7 @@ class OwnGraph(Controls, ipw.VBox):
         self._below = ipw.VBox()
         self.children = [*map(self._field, FIELDS), self._arranged(), self._below, self.home]
         for name in FIELDS:
-            self._observe(partial(self._uploaded, name), self.uploads[name])
+            self._observe(partial(self._uploaded, name), self.uploads[name], trait="file")
             self._observe(partial(self._typed, name), self.paths[name])
         self._observe(lambda: self._open("choices"), self.source, self.target, self.weight, self.label)
         self._observe(lambda: self._open("choices"), self.directed, self.attributes)
@@ -153,13 +156,16 @@ class OwnGraph(Controls, ipw.VBox):
         return self._choices
 
     def _uploaded(self, name: str) -> None:
-        """Write what was uploaded into the private folder, under its own name made safe, and read it."""
-        for sent in self.uploads[name].value[-1:]:
-            self._files[name] = file = Path(self._folder.name) / safe_name(sent["name"])
-            file.write_bytes(sent["content"])
+        """Read what was uploaded."""
+        if (file := self.uploads[name].file) is not None:
+            self._files[name] = file
             with self._quietly():
                 self.paths[name].value = ""
             self._open(name)
+
+    def _bare(self, words: str) -> str:
+        """Return words in which files that were uploaded stand without their private folder."""
+        return re.sub(rf"{re.escape(self._folder.name)}/\w+/", "", words)
 
     def _typed(self, name: str) -> None:
         if self.paths[name].value.strip():
@@ -192,18 +198,19 @@ class OwnGraph(Controls, ipw.VBox):
         if (asked.source is None) != (asked.target is None):
             self.complaints["choices"].value = small("Choose the other end of the edges, too.")
             return
+        self.complaints[changed].value = small(f"Reading {html.escape(asked.graph.name)} …") if fresh else ""
         try:
             graph = asked.load()
         except UserError as error:
-            said = str(error).replace(f"{self._folder.name}/", "")
+            said = self._bare(str(error))
             kept = "" if self.graph is None else " " * said.endswith("?") + "; what was read before stays"
             self.complaints[changed].value = complaint(f"{said}{kept}".replace("? ; what", "? What"))
             self._offer_columns(asked.graph)
             return
-        self.graph = graph
+        self.graph, self.complaints[changed].value = graph, ""
         self.read.value = graph.report._repr_html_()
         self._offer(graph.report, asked)
-        self.home.call = asked.call(Path(self._folder.name))
+        self.home.call = self._bare(asked.call())
         self._train(graph)
 
     def _offer(self, report: Reading, asked: Asked) -> None:
@@ -236,13 +243,17 @@ class OwnGraph(Controls, ipw.VBox):
 
     def _train(self, graph: Data) -> None:
         """Put a training panel for what was read in the place of the one before."""
-        for before in self._below.children:
-            before.close()
+        past = [*self._below.children]
         if self.first is not None:
-            self.first.panel.close()
+            self.first.panel.stop()
+            past.append(self.first.panel)
         panel = training_panel(graph, **self._usual)
         self.first, self.saved.value = FirstLook(panel), ""  # type: ignore[arg-type] # somebody is there to click
         self._below.children = [self.first, row(self.save, self.saved)]
+        try:  # a page that is still drawing what it was shown first fails where this is closed under its hands
+            asyncio.get_running_loop().call_later(CLOSED_AFTER, _close, past)
+        except RuntimeError:
+            _close(past)
 
     def _save(self) -> None:
         """Put the embedding under the nodes' names into a link; the browser gets it from the page itself."""
@@ -266,3 +277,8 @@ class OwnGraph(Controls, ipw.VBox):
             self.first.panel.close()
         self._folder.cleanup()
         super().close()
+
+
+def _close(widgets: list[ipw.Widget]) -> None:
+    for widget in widgets:
+        widget.close()

@@ -1,4 +1,4 @@
-"""What a person's own graph is read from, and as what: the state behind the upload page."""
+"""What a person's own graph is read from, and as what: the files and the state behind the upload page."""
 
 import re
 import warnings
@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anywidget
 from torch_geometric.data import Data
+from traitlets import Instance
 
 from workbench.datasets import load_graph
 from workbench.errors import UserError
 from workbench.widgets.home import text
+from workbench.widgets.live import Heard, script
 
 NONE = "none"
 
@@ -19,6 +22,48 @@ def safe_name(name: str) -> str:
     """Return the last part of a name that a browser sent, as one that stays in its folder and hides nowhere."""
     last = Path(name.replace("\\", "/")).name
     return re.sub(r"[^\w.-]", "-", last).lstrip(".")[-100:] or "file"
+
+
+class Upload(Heard, anywidget.AnyWidget):
+    """A button that takes a file, or what is dropped beside it, into a folder: in parts, so that it may be of any size.
+
+    Attributes:
+        file: where the last one lies once it is whole; None before.
+    """
+
+    _esm = script("heard", "dom", "upload")
+    _css = """
+    .workbench-upload { display: flex; align-items: center; gap: 8px; min-width: 250px; margin-right: 12px; }
+    .workbench-upload-says { opacity: .75; font-size: 12px; overflow-wrap: anywhere; }
+    """
+    file = Instance(Path, allow_none=True)
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        self.add_class("workbench-upload")
+        self.on_msg(self.take)
+
+    def take(self, _: Any, content: dict[str, Any], parts: list[Any]) -> None:
+        """Write a part that a page sends, and tell it up to where the file is here; from there it sends the next."""
+        if content.get("kind") != "part":
+            return
+        path, at = self.folder / safe_name(content["name"]), int(content["at"])
+        try:
+            self.folder.mkdir(exist_ok=True)
+            if at == 0:
+                self.file = None
+                path.write_bytes(b"")
+            have = path.stat().st_size
+            if at == have:
+                with path.open("ab") as whole:
+                    have += whole.write(parts[0])
+        except OSError as error:
+            self.send({"kind": "failed", "why": f"{path.name} can't be kept: {error.strerror}"})
+            return
+        self.send({"kind": "have", "at": have})
+        if have >= int(content["size"]):
+            self.file = path
 
 
 @dataclass(frozen=True)
@@ -61,9 +106,9 @@ class Asked:
             graph.pop("class_names", None)
         return graph
 
-    def call(self, folder: Path) -> str:
-        """Return the Python that reads the same; files that were uploaded stand without their folder."""
+    def call(self) -> str:
+        """Return the Python that reads the same."""
         given = [text(str(self.graph)), *(f"{name}={value!r}" for name, value in self.options.items())]
         without = ["graph.y = None  # no labels"] if self.label == NONE else []
-        read = f"graph = wb.load_graph({', '.join(given)})".replace(f"{folder}/", "")
+        read = f"graph = wb.load_graph({', '.join(given)})"
         return "\n".join(["import workbench as wb\n", read, *without, "wb.widgets.first_look(graph, preset='quick')"])
