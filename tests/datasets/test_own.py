@@ -19,7 +19,7 @@ from torch_geometric.data import Data
 
 from workbench.cli import encode, main
 from workbench.datasets import content_hash, load_graph
-from workbench.datasets.files import tables
+from workbench.datasets.files import content
 from workbench.datasets.structural import walks
 from workbench.errors import UserError
 from workbench.evaluation.neighbourhoods import found_node, typed_as
@@ -121,7 +121,10 @@ def test_quotes_hold_separators_and_quotes(tmp_path: Path) -> None:
         ),
         ("alpha,beta,type\nana,bo,1\nbo,cy,2\n", "They are called 'alpha', 'beta', 'type'.*say source= and target="),
         ("id,age\nana,1\nbo,2\n", "a table of nodes is given as features="),
-        (",ana,bo\nana,0,1\nbo,1,0\n", "which columns are the ends"),
+        (",ana,bo\nana,0,1\ncy,1,0\n", "which columns are the ends"),
+        ("0,1,1\n1,0,0\n1,0,0\n", "is this square of numbers a matrix"),
+        ("0,1,0,7\n1,0,0,0\n1,0,0,2\n1,0,2,0\n", "where it is a table of edges, say source= and target="),
+        ("ana,bo\nbo,cy,dee\n", r"an adjacency list is read where each name begins one line, or .* ends in \.adjlist"),
     ],
 )
 def test_what_could_be_read_in_two_ways_is_asked(text: str, said: str, tmp_path: Path) -> None:
@@ -335,7 +338,7 @@ def test_a_damaged_file_is_one_sentence(name: str, content: bytes, tmp_path: Pat
 
 
 def test_what_unpacks_to_far_more_is_refused_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "UNPACKED", 1 << 16)
+    monkeypatch.setattr(content, "UNPACKED", 1 << 16)
     with pytest.raises(UserError, match="unpacks to more than 0 MiB, 50 times its own size"):
         load_graph(put(tmp_path, "g.csv.gz", "a,b\n" * 100_000))
     monkeypatch.setattr("workbench.datasets.files.formats.LARGEST", 1 << 16)
@@ -749,3 +752,38 @@ def test_a_node_that_is_asked_for_is_a_name_then_an_id_then_a_number() -> None:
     assert [found_node(text, names, 3, ids) for text in ("20", "10", "n3", "cy")] == [0, 0, 2, 2]
     assert [found_node(typed_as(node, names, ids), names, 3, ids) for node in range(3)] == [0, 1, 2]
     assert found_node("2", ["Ana", "Bo", "Cy"], 3, ["a", "b", "c"]) == 2 and typed_as(2, ["a", "b", "c"], "xyz") == "2"
+
+
+LISTS: dict[str, tuple[str, str, set[tuple[str, str]]]] = {
+    "by networkx": (".txt", "#/home/x.py\n# GMT\n#\nana bo cy\nbo cy\ncy\nlone\n", RING),
+    "each edge twice": (".txt", "ana bo cy dee\nbo ana\ncy ana\ndee ana\n", both("ana bo", "ana cy", "ana dee")),
+    "from a spreadsheet": (".csv", "1,2,3,4\n2,1,,\n3,1,,\n4,1,,\n", both("1 2", "1 3", "1 4")),
+    "the shortest line first": (".tsv", "lone\nana\tbo\nbo\tana\tcy\ncy\tbo\n", both("ana bo", "bo cy")),
+    "called so": (".adjlist", "ana bo cy\nbo cy\n", RING),
+    "a matrix": (".csv", ",ana,bo,cy\nana,0,1,1\nbo,1,0,1\ncy,1,1,0\n", RING),
+    "a matrix of numbered nodes": (".csv", ",1,2,3\n3,0,1,0\n2,1,0,1\n1,0,1,0\n", both("1 2", "2 3")),
+    "a matrix with blanks": (".csv", "names;ana;bo\nana;;0,5\nbo;0,5;\n", both("ana bo")),
+    "a matrix of arcs": (".csv", "to,ana,bo\nana,0,3\nbo,0,0\n", {("ana", "bo")}),
+    # What could be either stays a table of edges.
+    "two weights of three": (".csv", "1,2,3\n2,3,\n3,1,\n", both("1 2", "2 3", "3 1")),
+    "more about some": (".csv", "ana,bo,2020,x\nbo,cy\ncy,ana\n", RING),
+}
+
+
+@pytest.mark.parametrize("case", LISTS)
+def test_adjacency_lists_and_matrices_are_read_where_they_can_be_nothing_else(case: str, tmp_path: Path) -> None:
+    suffix, text, entries = LISTS[case]
+    graph = load_graph(put(tmp_path, f"g{suffix}", text))
+    assert links(graph) == entries
+    assert ("lone" in graph.node_names) == ("lone" in text)
+    said = [line for line in graph.report.text.splitlines() if "adjacency list" in line or "a matrix, with" in line]
+    assert len(said) == (case != "two weights of three") and ("changed" in "".join(said)) == (case == "more about some")
+
+
+def test_entries_of_a_matrix_are_weights_and_its_nodes_have_tables(tmp_path: Path) -> None:
+    path = put(tmp_path, "g.csv", ",bo,ana\nbo,0,2.5\nana,2.5,0\n")
+    graph = load_graph(path, features=put(tmp_path, "n.csv", "id,age\nana,1\nbo,2\n"), normalise=False)
+    assert graph.node_names == ["bo", "ana"] and graph.x.tolist() == [[2], [1]]
+    assert graph.edge_weight.tolist() == [2.5, 2.5] and load_graph(path, weight=False).get("edge_weight") is None
+    square = put(tmp_path, "s.csv", "0,1,1,5\n1,0,2,6\n1,2,0,7\n0,3,0,8\n")
+    assert links(load_graph(square, source=0, target=1)) == both("0 1", "1 2", "0 3")

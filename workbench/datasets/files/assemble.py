@@ -12,9 +12,9 @@ from torch_geometric.data import Data
 
 from workbench.datasets.files.edges import Found, joined
 from workbench.datasets.files.formats import FRAMES, read_frame
-from workbench.datasets.files.node_table import Table, as_tensor, classes
+from workbench.datasets.files.node_table import Table, as_tensor, classes, numbers
 from workbench.datasets.files.report import Report
-from workbench.datasets.files.tables import TABLES, Reading, ending, is_table, numbers, plain, read_table
+from workbench.datasets.files.tables import TABLES, Reading, ending, is_table, plain, read_table
 from workbench.datasets.nodes import check
 from workbench.datasets.structural import STRUCTURAL
 from workbench.errors import UserError

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 import torch
 from torch import Tensor
 from torch_geometric.utils import coalesce, to_undirected
@@ -77,6 +78,42 @@ def edges_of(
     if others:
         report.add("left out", f"other columns of the edges: {listed(others)}", len(others))
     return ends, weights, directed
+
+
+def matrix_of(table: pd.DataFrame, path: Path, report: Report) -> tuple[list[str], sp.coo_matrix] | None:
+    """Return names and links [nodes, nodes] of a table that has the same names over and before its numbers, else None.
+
+    Raises:
+        UserError: a square of numbers alone, which may be such a matrix and may be edges.
+    """
+    named = table.columns.dtype.kind not in "iu"
+    if not named and len(table) == table.shape[1] > 2:
+        numbers = table.apply(pd.to_numeric, errors="coerce")
+        if numbers.notna().all(axis=None) and (len(table) > 3 or numbers.isin([0, 1]).all(axis=None)):
+            raise UserError(
+                f"{path}: is this square of numbers a matrix? Write the same names over its columns and before its "
+                "rows; where it is a table of edges, say source= and target="
+            )
+    body = table if named else table.iloc[1:]
+    corner, *names = map(str, table.columns if named else table.iloc[0])
+    if (
+        corner.isdecimal()
+        or len(body) != len(names)
+        or len(names) < 2
+        or len({*names}) < len(names)
+        or {*names} != {*body.iloc[:, 0]}
+    ):
+        return None
+    cells = body.set_axis(range(table.shape[1]), axis=1).set_index(0).loc[names]
+    blank, cells = cells == "", cells.replace(r"^([+-]?\d*),(\d+)$", r"\1.\2", regex=True)  # decimal commas
+    links = cells.mask(blank, "0").apply(pd.to_numeric, errors="coerce")
+    if links.isna().any(axis=None):
+        return None
+    report.lines = [line for line in report.lines if not line[1].startswith("no header")]
+    report.add("read", "a matrix, with the names of its nodes over its columns and before its rows", len(names), names)
+    if count := int(blank.to_numpy().sum()):
+        report.add("read", "blanks in the matrix, as no edge", count)
+    return names, sp.coo_matrix(links.to_numpy(dtype=np.float64))
 
 
 def _place(table: pd.DataFrame, asked: str | int, path: Path, what: str) -> int:

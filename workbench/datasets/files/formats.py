@@ -21,10 +21,11 @@ from torch_geometric.data.storage import GlobalStorage
 
 from workbench.datasets.attributes import as_loaded
 from workbench.datasets.columns import Rows
+from workbench.datasets.files.content import RATIO, decoded, read_bytes
 from workbench.datasets.files.json_graphs import read_json
 from workbench.datasets.files.node_table import TextColumn
 from workbench.datasets.files.report import Report, clipped, listed
-from workbench.datasets.files.tables import RATIO, TABLES, decoded, ending, read_bytes
+from workbench.datasets.files.tables import ADJACENCY, TABLES, ending
 from workbench.errors import UserError
 
 KEPT = (
@@ -222,4 +223,4 @@ def read_frame(path: Path) -> pd.DataFrame:
 
 
 FRAMES: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": _parquet}
-SUFFIXES = (*TABLES, *FRAMES, *READERS)
+SUFFIXES = (*TABLES, ADJACENCY, *FRAMES, *READERS)

@@ -6,8 +6,8 @@ from typing import Any
 
 import networkx
 
+from workbench.datasets.files.content import decoded, read_bytes
 from workbench.datasets.files.report import Report, listed
-from workbench.datasets.files.tables import decoded, read_bytes
 from workbench.errors import UserError
 
 CYTOSCAPES = {"SUID", "selected", "shared_name", "shared name", "shared_interaction", "shared interaction"}

@@ -12,7 +12,7 @@ from torch_geometric.utils import from_scipy_sparse_matrix
 
 from workbench.datasets.attributes import as_loaded
 from workbench.datasets.files.report import Report, clipped, kind_of, listed
-from workbench.datasets.files.tables import numbers, plain
+from workbench.datasets.files.tables import plain
 from workbench.errors import UserError, unknown
 
 LABELS = ("y", "label", "class")  # looked for in this order where labels= isn't given
@@ -199,6 +199,22 @@ class Table:
                 f"{name!r} is not a node attribute that each node has (node {self.names[lacking]!r} lacks it)"
             )
         return self.nodes[name]
+
+
+def numbers(values: Any, what: str) -> np.ndarray[Any, Any]:
+    """Turn a table [nodes, features] into float32; a UserError names what is not a number."""
+    array = np.asarray(values)
+    if array.ndim != 2:
+        raise UserError(f"{what} must be a table [nodes, features], not of shape {list(array.shape)}")
+    if array.dtype.kind not in "biuf":
+        parsed = pd.DataFrame(array).apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+        written = np.char.lower(array.astype(str))
+        wrong = np.argwhere(np.isnan(parsed) & (written != "nan"))
+        if len(wrong):
+            row, column = wrong[0]
+            raise UserError(f"{what}: {clipped(array[row, column])!r} in row {row}, column {column} is not a number")
+        array = parsed
+    return array.astype(np.float32)
 
 
 def as_tensor(x: Any) -> Tensor:

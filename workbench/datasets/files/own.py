@@ -17,11 +17,11 @@ from torch_geometric.utils import to_undirected
 from workbench.datasets.attributes import AttributesOnDisk, as_loaded
 from workbench.datasets.columns import Rows
 from workbench.datasets.files.assemble import assembled, beside_it, finished
-from workbench.datasets.files.edges import UNUSED, Found, edges_of, once
+from workbench.datasets.files.edges import UNUSED, Found, edges_of, matrix_of, once
 from workbench.datasets.files.formats import FRAMES, KEPT, SUFFIXES, read, read_frame
 from workbench.datasets.files.node_table import TextColumn
 from workbench.datasets.files.report import Report, listed
-from workbench.datasets.files.tables import Reading, ending, is_table, read_table
+from workbench.datasets.files.tables import ADJACENCY, Reading, ending, is_table, read_table
 from workbench.datasets.nodes import Nodes
 from workbench.errors import UserError, nearest
 
@@ -49,7 +49,7 @@ def read_file(
         raise UserError(f"{path}: a graph file ends in one of {', '.join(SUFFIXES)}, not {ending(path)!r}")
     if not known:
         report.add("read", f"as a table of edges: {ending(path) or 'no'} ending says what it is")
-    if is_table(path) or ending(path) in FRAMES or not known:
+    if is_table(path) or ending(path) in (ADJACENCY, *FRAMES) or not known:
         return _from_edges(path, features, labels, directed, reading, report)
     if reading != Reading(weight=reading.weight):
         raise UserError(f"{path.name}: source, target, header, separator and comment are for tables of edges only")
@@ -141,7 +141,13 @@ def _weights_of(graph: networkx.Graph, reading: Reading, report: Report) -> np.n
 
 
 def from_matrix(
-    matrix: Any, features: Features, labels: Labels, directed: bool | None, reading: Reading, report: Report
+    matrix: Any,
+    features: Features,
+    labels: Labels,
+    directed: bool | None,
+    reading: Reading,
+    report: Report,
+    names: list[str] | None = None,
 ) -> Data:
     """Turn a scipy sparse matrix of links [nodes, nodes] into a graph; entries other than 1 are weights."""
     matrix = sp.coo_matrix(matrix)
@@ -158,9 +164,11 @@ def from_matrix(
     if weights is not None:
         others = values[values != 1]
         report.add("read", f"entries other than 1, {UNUSED}", len(others), others, warn=True)
-    found = Found([str(node) for node in range(matrix.shape[0])], pairs, weights, directed=not symmetric)
+    numbered = [str(node) for node in range(matrix.shape[0])]
+    found = Found(names or numbered, pairs, weights, directed=not symmetric)
     data = assembled(found, features, labels, directed, report)
-    del data.node_names  # numbers are no names
+    if names is None:
+        del data.node_names  # numbers are no names
     return data
 
 
@@ -222,11 +230,14 @@ def _from_edges(
     path: Path, features: Features, labels: Labels, directed: bool | None, reading: Reading, report: Report
 ) -> Data:
     """Read a table of edges, with tables of nodes beside it."""
-    table = read_frame(path) if ending(path) in FRAMES else read_table(path, report, reading)
+    table = read_frame(path) if ending(path) in FRAMES else read_table(path, report, reading, edges=True)
+    plain = reading.source is None and reading.weight in (None, True, False)
+    if plain and (matrix := matrix_of(table, path, report)) is not None:
+        return from_matrix(matrix[1], features, labels, directed, reading, report, matrix[0])
     ends, weights, points = edges_of(table, path, reading, report)
     beside = [beside_it(features, report, True), beside_it(labels, report, False)]
     tables = [table.index for table in beside if isinstance(table, pd.DataFrame)]
-    names = np.unique(np.concatenate([ends.ravel(), *tables]).astype(str))
+    names = np.unique(np.concatenate([ends.ravel(), table.attrs.get("nodes", []), *tables]).astype(str))
     names = np.array(sorted(names, key=lambda name: (int(name), name))) if all(map(str.isdecimal, names)) else names
     if rows := [len(array) for array in beside if isinstance(array, np.ndarray) and array.ndim]:  # row i is node i
         if not all(name.isdecimal() and int(name) < rows[0] for name in names):
@@ -238,7 +249,8 @@ def _from_edges(
     report.add("read", "nodes", len(names), names)
     alone = len(names) - len(np.unique(pairs))
     if alone:
-        report.add("read", "nodes without an edge, from the table of nodes", alone)
+        where = f"from {'the list' if 'nodes' in table.attrs and not tables else 'the table of nodes'}"
+        report.add("read", f"nodes without an edge, {where}", alone)
     found = Found(names.tolist(), pairs, weights, directed=bool(points))
     features, labels = (given if read is None else read for given, read in zip((features, labels), beside, strict=True))
     return assembled(found, features, labels, directed, report)

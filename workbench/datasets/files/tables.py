@@ -1,8 +1,6 @@
 """Tables of text: encoding, separator, comments, header and decimal commas are found out and told."""
 
-import codecs
 import csv
-import gzip
 import io
 import re
 from collections.abc import Sequence
@@ -10,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from workbench.datasets.files.content import decoded, read_bytes
 from workbench.datasets.files.report import Report, clipped, listed
 from workbench.errors import UserError
 from workbench.text import uncell
@@ -22,10 +20,10 @@ SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": 
 _ORDER = {".csv": ",;\t|", ".tsv": "\t,;| ", ".tab": "\t,;| "}
 _ANY = "\t,;| "
 SAMPLE = 100  # lines that separator and header are found out from
+ADJACENCY = ".adjlist"
+LISTED = f"an adjacency list is read where each name begins one line, or from a file that ends in {ADJACENCY}"
 LONGEST = 1 << 20  # letters of a line; longer ones are no table
-UNPACKED, RATIO = 1 << 28, 50  # an archive may unpack to this many bytes, or to so many times its own
 COMMENT = re.compile(r"^[ \t]*(?:#|%).*$", re.MULTILINE)
-MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 NAMED = {"id", "node", "nodeid", "name", "label", "class", "y", "weight", "type", "value"}
 
 
@@ -60,48 +58,12 @@ def ending(path: Path) -> str:
     return endings[-2] if endings[-1:] == [".gz"] and len(endings) > 1 else (endings[-1] if endings else "")
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return what a file holds, unpacked where it is .gz; an archive that unpacks to far more is refused before."""
-    if not path.is_file():
-        raise UserError(f"there is no file {path}")
-    try:
-        if path.suffix.lower() != ".gz":
-            return path.read_bytes()
-        most = max(UNPACKED, RATIO * path.stat().st_size)
-        with gzip.open(path) as file:
-            content = file.read(most + 1)
-    except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"{path} can't be read: {str(error)[:120] or type(error).__name__}") from error
-    if len(content) > most:
-        raise UserError(f"{path} unpacks to more than {most >> 20:,} MiB, {RATIO} times its own size; unpack it first")
-    return content
-
-
-def decoded(content: bytes, path: Path, report: Report) -> str:
-    """Return bytes as text: by a byte order mark, as UTF-8, or as Windows-1252, which is told."""
-    for mark, encoding in MARKS.items():
-        if content.startswith(mark):
-            report.add("read", f"encoding {encoding.removesuffix('-sig')}, by its byte order mark")
-            break
-    else:
-        encoding = "utf-8"
-    if content.startswith(b"PK\3\4"):
-        raise UserError(f"{path} is no text but an archive or a workbook, such as Excel's .xlsx; save it as .csv")
-    if encoding == "utf-8" and b"\0" in content[:4096]:
-        raise UserError(f"{path} is no text: it holds zero bytes; a table in UTF-16 needs a byte order mark")
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError:
-        if encoding != "utf-8":
-            raise UserError(f"{path} begins as {encoding} but goes on otherwise; save it as UTF-8") from None
-        text = content.decode("cp1252", errors="replace")
-        odd = [line for line in text.splitlines() if not line.isascii()]
-        report.add("changed", "encoding: not UTF-8, read as Windows-1252 (Latin-1)", None, odd, warn=True)
-        return text
-
-
-def read_table(path: Path, report: Report | None = None, reading: Reading | None = None) -> pd.DataFrame:
+def read_table(
+    path: Path, report: Report | None = None, reading: Reading | None = None, edges: bool = False
+) -> pd.DataFrame:
     """Read a table of text; all values stay text, numbers with decimal commas get points.
+
+    With `edges` an adjacency list is read, too, as a table of "source" and "target".
 
     Returns:
         one row per line; columns are called as the header says, by numbers from 0 where there is none.
@@ -119,6 +81,8 @@ def read_table(path: Path, report: Report | None = None, reading: Reading | None
     text, names = _without_comments(text, separator, path, reading, report)
     if not text.strip():
         raise UserError(f"{path} can't be read as a table: it holds nothing but comments")
+    if edges and (lists := _lists(text, separator, path, reading, report)) is not None:
+        return lists
     try:
         table = pd.read_csv(
             io.StringIO(text),
@@ -130,13 +94,48 @@ def read_table(path: Path, report: Report | None = None, reading: Reading | None
             na_filter=False,
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
-        raise UserError(f"{path} can't be read as a table: {str(error).strip().splitlines()[-1][:160]}") from error
+        hint = f"; {LISTED}" if edges and "Expected" in str(error) else ""
+        raise UserError(
+            f"{path} can't be read as a table: {str(error).strip().splitlines()[-1][:160]}{hint}"
+        ) from error
     table = table.map(lambda value: uncell(value.strip()) if isinstance(value, str) else "")
     table = _with_header(table, names, reading, report)
     if separator != ",":
         for column in table:
             table[column] = _points(table[column], str(column), report)
     return table
+
+
+def _lists(text: str, separator: str, path: Path, reading: Reading, report: Report) -> pd.DataFrame | None:
+    """Return the edges of an adjacency list, and its nodes in attrs["nodes"]; None where the text is another table.
+
+    It is one where each name begins one line and lines differ in length, or where the file's name says so.
+    """
+    asked, sample = ending(path) == ADJACENCY, _fields(text[:LONGEST].split("\n")[:SAMPLE], separator)
+    if not asked and (reading.header or reading.source is not None or not _ragged(sample)):
+        return None
+    rows = [[uncell(name.strip()) for name in row if name.strip()] for row in _fields(text.split("\n"), separator)]
+    rows = [row for row in rows if row]
+    shown = map(" ".join, rows)
+    nodes, others = {row[0] for row in rows}, {name for row in rows for name in row[1:]}
+    # Lines of two and three numbers may as well be edges of which some have a weight.
+    told = any(len(row) == 1 or len(row) > 3 for row in rows) or not all(map(str.isdecimal, nodes))
+    if not asked and not (others and others <= nodes and len(nodes) == len(rows) and told):
+        if max(map(len, rows)) > 3 and not looks_named(rows[0]):
+            report.add("changed", f"lines of different length, each read as one edge; {LISTED}", len(rows), shown, True)
+        return None
+    pairs = [(row[0], name) for row in rows for name in row[1:]]
+    report.add("read", "an adjacency list: the first name of each line is joined to the others", len(rows), shown)
+    table = pd.DataFrame(pairs, columns=["source", "target"], dtype=str)
+    table.attrs["nodes"] = [*nodes]
+    return table
+
+
+def _ragged(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether lines end after different numbers of fields, empty ones at their ends left out."""
+    return (
+        len({max((place for place, field in enumerate(row) if field.strip()), default=-1) for row in rows if row}) > 1
+    )
 
 
 def _fields(lines: Sequence[str], separator: str) -> list[list[str]]:
@@ -166,7 +165,7 @@ def _separator(text: str, path: Path, reading: Reading, report: Report) -> str:
     if "," in widths and len(widths) > 1 and _all_decimal(lines):
         del widths[","]
     if not widths:  # lines differ in length: the reader names the first that is too long
-        return next((sign for sign in order if len(_fields(lines[:1], sign)[0]) > 1), order[0])
+        return max(order, key=lambda sign: sum(len(row) > 1 for row in _fields(lines, sign)))
     separator = next(sign for sign in order if sign in widths)
     if separator != order[0]:
         word = next(name for name, sign in SEPARATORS.items() if sign == separator)
@@ -282,19 +281,3 @@ def _points(values: pd.Series, name: str, report: Report) -> pd.Series:
         return values
     report.add("changed", f"decimal commas in column {name!r}, read as points", int(commas.sum()), values[commas])
     return values.where(~commas, values.str.replace(",", ".", n=1))
-
-
-def numbers(values: Any, what: str) -> np.ndarray[Any, Any]:
-    """Turn a table [nodes, features] into float32; a UserError names what is not a number."""
-    array = np.asarray(values)
-    if array.ndim != 2:
-        raise UserError(f"{what} must be a table [nodes, features], not of shape {list(array.shape)}")
-    if array.dtype.kind not in "biuf":
-        parsed = pd.DataFrame(array).apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
-        written = np.char.lower(array.astype(str))
-        wrong = np.argwhere(np.isnan(parsed) & (written != "nan"))
-        if len(wrong):
-            row, column = wrong[0]
-            raise UserError(f"{what}: {clipped(array[row, column])!r} in row {row}, column {column} is not a number")
-        array = parsed
-    return array.astype(np.float32)
