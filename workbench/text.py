@@ -45,6 +45,11 @@ def cells(table: "pd.DataFrame") -> "pd.DataFrame":
     return table.assign(**{str(name): column for name, column in columns.items()}).rename(columns=cell)
 
 
+def composed(text: object) -> str:
+    """Return a text in which a letter and its mark are one sign where there is one, so that equal words are equal."""
+    return unicodedata.normalize("NFC", str(text))
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)

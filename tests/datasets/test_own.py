@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import unicodedata
 import warnings
 from pathlib import Path
 from typing import Any
@@ -787,3 +788,25 @@ def test_entries_of_a_matrix_are_weights_and_its_nodes_have_tables(tmp_path: Pat
     assert graph.edge_weight.tolist() == [2.5, 2.5] and load_graph(path, weight=False).get("edge_weight") is None
     square = put(tmp_path, "s.csv", "0,1,1,5\n1,0,2,6\n1,2,0,7\n0,3,0,8\n")
     assert links(load_graph(square, source=0, target=1)) == both("0 1", "1 2", "0 3")
+
+
+def test_composed_and_decomposed_letters_are_the_same_name(tmp_path: Path) -> None:
+    one, two = unicodedata.normalize("NFC", "José"), unicodedata.normalize("NFD", "José")
+    table = put(tmp_path, "n.csv", f"id,age\n{two},1\nbo,2\ncy,3\n")
+    graph = load_graph(put(tmp_path, "a.csv", f"{one},bo\n{two},cy\n"), features=table, labels=table, normalise=False)
+    assert links(graph) == both(f"{one} bo", f"{one} cy") and graph.node_names == ["José", "bo", "cy"]
+    told = [line for line in graph.report.text.splitlines() if "decomposed" in line]
+    assert told == [
+        "  changed   names spelt with composed and with decomposed letters (é), compared as the same: 1 (José)"
+    ]
+    assert "decomposed" not in load_graph(put(tmp_path, "b.csv", f"{two},bo\nbo,cy\n"), features=table).report.text
+    nx.write_graphml(nx.path_graph([one, "bo", "cy"]), tmp_path / "g.graphml")
+    drawn = load_graph(tmp_path / "g.graphml", features=table, normalise=False)
+    assert drawn.x.tolist() == [[1], [2], [3]] and "compared as the same: 1" in drawn.report.text
+    assert found_node(two, drawn.node_names, 3) == 0 == found_node(one, [two, "bo", "cy"], 3)
+    with pytest.raises(UserError, match="has two lines for node"):
+        load_graph(tmp_path / "b.csv", features=put(tmp_path, "m.csv", f"id,age\n{two},1\n{one},1\nbo,2\ncy,3\n"))
+    names = f",{one},bo\n{two},0,1\nbo,1,0\n"
+    assert links(load_graph(put(tmp_path, "m.csv", names))) == both(f"{one} bo")
+    lists = f"{one} bo cy dee\nbo {two}\ncy {two}\ndee {two}\n"
+    assert links(load_graph(put(tmp_path, "l.txt", lists))) == both(f"{one} bo", f"{one} cy", f"{one} dee")

@@ -22,6 +22,7 @@ from workbench.errors import UserError, node_number, whole_number
 from workbench.errors import nearest as nearest_word
 from workbench.evaluation import cache
 from workbench.evaluation.embeddings import Embeddings, bare, matrix_of
+from workbench.text import composed
 
 Floats = NDArray[np.float32]
 NEIGHBOURS = 15
@@ -105,16 +106,16 @@ def found_node(text: str, names: Sequence[object] | None, nodes: int, ids: Seque
 
     Where names or ids are numbers, a number is one of these only: it must not lead to whom the workbench numbers so.
     """
-    text = text.strip()
+    text = composed(text.strip())
     whole = text.removeprefix("-").isdecimal()
     if names is None or not text:
         if whole:
             return node_number(int(text), nodes)
         raise UserError(f"{text[:40]!r} is no node; this graph has nodes 0 to {nodes - 1}, without names")
-    known = np.array([str(name) for name in names])
+    known = np.array([composed(name) for name in names])
     if len(exact := np.flatnonzero(known == text)) == 1:
         return int(exact[0])
-    others = np.array([] if ids is None else [str(name) for name in ids], dtype=str)
+    others = np.array([] if ids is None else [composed(name) for name in ids], dtype=str)
     if not len(exact) and len(same := np.flatnonzero(others == text)) == 1:
         return int(same[0])
     numbered = _numbered(names, ids)

@@ -19,6 +19,7 @@ from workbench.datasets.kinds import KINDS, kind_of
 from workbench.encoders.base import Encoder
 from workbench.errors import UserError, warn
 from workbench.methods import METHODS, Config, Preset
+from workbench.text import composed
 from workbench.training import export
 from workbench.training.watch import collapse
 
@@ -204,9 +205,10 @@ class Run:
     def called_alike(self, data: Any) -> tuple[list[str] | None, list[str] | None]:
         """Return what tells the items of other data and of this run apart: their ids or names, whichever agree most."""
         kind = kind_of(data)
-        here = [kind.names_of(data, "node_ids"), kind.names_of(data)]
-        pairs = [(new, old) for new in here for old in (self.ids, self.names) if new is not None and old is not None]
-        return max(pairs, key=lambda pair: len(set(pair[0]) & set(pair[1])), default=(here[1], self.names))
+        own = [kind.names_of(data, "node_ids"), kind.names_of(data), self.ids, self.names]
+        ids, names, *kept = (None if words is None else [*map(composed, words)] for words in own)
+        pairs = [(new, old) for new in (ids, names) for old in kept if new is not None and old is not None]
+        return max(pairs, key=lambda pair: len(set(pair[0]) & set(pair[1])), default=(names, kept[1]))
 
     def export(self, folder: str | Path) -> list[Path]:
         """Write the encoder and the embeddings for those who do not have this package, and return the files.

@@ -18,7 +18,9 @@ from workbench.datasets.files.tables import TABLES, Reading, ending, is_table, p
 from workbench.datasets.nodes import check
 from workbench.datasets.structural import STRUCTURAL
 from workbench.errors import UserError
+from workbench.text import composed
 
+SPELT = "names spelt with composed and with decomposed letters (é), compared as the same"
 IDS = {"id", "node", "nodeid", "name", "key", "index"}  # columns of a table of nodes that edges refer to
 
 
@@ -44,14 +46,14 @@ def finished(
     strict = isinstance(beside, pd.DataFrame)
     names = data.get("node_names") or [str(node) for node in range(count)]
     own = Table(nodes, names, report)
-    table = Table(_by_name(beside, data, "attributes"), names, report, strict) if strict else own
+    table = Table(_by_name(beside, data, "attributes", report), names, report, strict) if strict else own
     asked = [features] if isinstance(features, str) else features if _are_words(features) else None
     words = beside.attrs.get("asked") if strict else asked if asked and beside is None else None
     structural = [word for word in words or [] if word in STRUCTURAL and word not in table.kinds]
     columns = None if words is None else [word for word in words if word not in structural]
     taken = {*(columns or [])}
     if isinstance(given, pd.DataFrame):
-        given = _by_name(given, data, "label", missing=True)
+        given = _by_name(given, data, "label", report, missing=True)
         if given.shape[1] == 1 or not (given.isin(["0", "1"]) | (given == "")).all(axis=None):
             data.y, data.class_names = classes(given.iloc[:, 0], names, report)
         else:
@@ -151,17 +153,21 @@ def beside_it(source: Any, report: Report, columns: bool) -> Any:
     key = next((name for name in table.columns if str(name).endswith(":ID") or plain(name) == "id"), None)
     key = key or next((name for name in table.columns[:1] if plain(name) in IDS), table.columns[0])
     table = table.set_index(key)
-    table.attrs["source"] = str(source)
+    table.attrs |= {"source": str(source), "spelt": table.index}
+    table.index = table.index.map(composed)
     if not table.index.is_unique:
         raise UserError(f"{source} has two lines for node {table.index[table.index.duplicated()][0]!r}")
     return table
 
 
-def _by_name(table: pd.DataFrame, data: Data, what: str, missing: bool = False) -> pd.DataFrame:
+def _by_name(table: pd.DataFrame, data: Data, what: str, report: Report, missing: bool = False) -> pd.DataFrame:
     """Return a table beside the graph in the order of its nodes, a row per node, by their names or else their ids."""
     names, source = pd.Index(data.get("node_names") or [*map(str, range(int(data.num_nodes)))]), table.attrs["source"]
-    if (ids := data.get("node_ids")) is not None and table.index.isin(ids).all():
+    if (ids := data.get("node_ids")) is not None and table.index.isin([*map(composed, ids)]).all():
         names = pd.Index(ids)
+    spelt, names = names, names.map(composed)
+    if (other := names.isin(table.index) & ~spelt.isin(table.attrs["spelt"])).any():
+        report.add("changed", SPELT, int(other.sum()), names[other])
     lacking, strangers = names.difference(table.index), table.index.difference(names)
     if len(lacking) and not missing:
         raise UserError(f"node {lacking[0]!r} has no {what} in {source}")

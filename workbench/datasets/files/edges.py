@@ -14,6 +14,7 @@ from torch_geometric.utils import coalesce, to_undirected
 from workbench.datasets.files.report import Report, clipped, listed
 from workbench.datasets.files.tables import Reading, ends_of, plain
 from workbench.errors import UserError, unknown
+from workbench.text import composed
 
 WEIGHTS = {"weight", "weights", "w", "edgeweight", "weightfloat", "weightdouble", "weightint", "strength", "value"}
 UNUSED = "kept as edge_weight; no method here reads them, each edge counts the same"
@@ -95,16 +96,13 @@ def matrix_of(table: pd.DataFrame, path: Path, report: Report) -> tuple[list[str
                 "rows; where it is a table of edges, say source= and target="
             )
     body = table if named else table.iloc[1:]
-    corner, *names = map(str, table.columns if named else table.iloc[0])
-    if (
-        corner.isdecimal()
-        or len(body) != len(names)
-        or len(names) < 2
-        or len({*names}) < len(names)
-        or {*names} != {*body.iloc[:, 0]}
-    ):
+    corner, *names = map(composed, table.columns if named else table.iloc[0])
+    if corner.isdecimal() or len(body) != len(names) or len(names) < 2 or len({*names}) < len(names):
         return None
-    cells = body.set_axis(range(table.shape[1]), axis=1).set_index(0).loc[names]
+    rows = [*map(composed, body.iloc[:, 0])]
+    if {*rows} != {*names}:
+        return None
+    cells = body.iloc[:, 1:].set_axis(rows).loc[names]
     blank, cells = cells == "", cells.replace(r"^([+-]?\d*),(\d+)$", r"\1.\2", regex=True)  # decimal commas
     links = cells.mask(blank, "0").apply(pd.to_numeric, errors="coerce")
     if links.isna().any(axis=None):

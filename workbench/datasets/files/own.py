@@ -16,7 +16,7 @@ from torch_geometric.utils import to_undirected
 
 from workbench.datasets.attributes import AttributesOnDisk, as_loaded
 from workbench.datasets.columns import Rows
-from workbench.datasets.files.assemble import assembled, beside_it, finished
+from workbench.datasets.files.assemble import SPELT, assembled, beside_it, finished
 from workbench.datasets.files.edges import UNUSED, Found, edges_of, matrix_of, once
 from workbench.datasets.files.formats import FRAMES, KEPT, SUFFIXES, read, read_frame
 from workbench.datasets.files.node_table import TextColumn
@@ -24,6 +24,7 @@ from workbench.datasets.files.report import Report, listed
 from workbench.datasets.files.tables import ADJACENCY, Reading, ending, is_table, read_table
 from workbench.datasets.nodes import Nodes
 from workbench.errors import UserError, nearest
+from workbench.text import composed
 
 Features = str | os.PathLike[str] | Sequence[str] | np.ndarray | Tensor | None
 Labels = str | os.PathLike[str] | Sequence[Any] | np.ndarray | Tensor | None
@@ -236,8 +237,15 @@ def _from_edges(
         return from_matrix(matrix[1], features, labels, directed, reading, report, matrix[0])
     ends, weights, points = edges_of(table, path, reading, report)
     beside = [beside_it(features, report, True), beside_it(labels, report, False)]
-    tables = [table.index for table in beside if isinstance(table, pd.DataFrame)]
-    names = np.unique(np.concatenate([ends.ravel(), table.attrs.get("nodes", []), *tables]).astype(str))
+    tables = [table.attrs["spelt"] for table in beside if isinstance(table, pd.DataFrame)]
+    spelt = np.unique(np.concatenate([ends.ravel(), table.attrs.get("nodes", []), *tables]).astype(str))
+    alike = np.array([*map(composed, spelt)])
+    names, counts = np.unique(alike, return_counts=True)
+    if (counts > 1).any():
+        report.add("changed", SPELT, int((counts > 1).sum()), names[counts > 1])
+    for one in beside:
+        if isinstance(one, pd.DataFrame):
+            one.attrs["spelt"] = one.index  # it is told
     names = np.array(sorted(names, key=lambda name: (int(name), name))) if all(map(str.isdecimal, names)) else names
     if rows := [len(array) for array in beside if isinstance(array, np.ndarray) and array.ndim]:  # row i is node i
         if not all(name.isdecimal() and int(name) < rows[0] for name in names):
@@ -245,7 +253,7 @@ def _from_edges(
             raise UserError(f"{path}: with attributes or labels by row number, nodes must be numbered 0 to {last}")
         names = np.arange(rows[0]).astype(str)
     place = pd.Series(np.arange(len(names)), index=names)
-    pairs = place[ends.ravel()].to_numpy().reshape(-1, 2)
+    pairs = pd.Series(place[alike].to_numpy(), index=spelt)[ends.ravel()].to_numpy().reshape(-1, 2)
     report.add("read", "nodes", len(names), names)
     alone = len(names) - len(np.unique(pairs))
     if alone:

@@ -13,7 +13,7 @@ import pandas as pd
 from workbench.datasets.files.content import decoded, read_bytes
 from workbench.datasets.files.report import Report, clipped, listed
 from workbench.errors import UserError
-from workbench.text import uncell
+from workbench.text import composed, uncell
 
 TABLES = (".csv", ".tsv", ".txt", ".edges", ".tab", ".dat")
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "space": " "}
@@ -117,7 +117,7 @@ def _lists(text: str, separator: str, path: Path, reading: Reading, report: Repo
     rows = [[uncell(name.strip()) for name in row if name.strip()] for row in _fields(text.split("\n"), separator)]
     rows = [row for row in rows if row]
     shown = map(" ".join, rows)
-    nodes, others = {row[0] for row in rows}, {name for row in rows for name in row[1:]}
+    nodes, others = {composed(row[0]) for row in rows}, {composed(name) for row in rows for name in row[1:]}
     # Lines of two and three numbers may as well be edges of which some have a weight.
     told = any(len(row) == 1 or len(row) > 3 for row in rows) or not all(map(str.isdecimal, nodes))
     if not asked and not (others and others <= nodes and len(nodes) == len(rows) and told):
@@ -127,7 +127,7 @@ def _lists(text: str, separator: str, path: Path, reading: Reading, report: Repo
     pairs = [(row[0], name) for row in rows for name in row[1:]]
     report.add("read", "an adjacency list: the first name of each line is joined to the others", len(rows), shown)
     table = pd.DataFrame(pairs, columns=["source", "target"], dtype=str)
-    table.attrs["nodes"] = [*nodes]
+    table.attrs["nodes"] = [row[0] for row in rows]
     return table
 
 
