@@ -735,7 +735,7 @@ def test_ids_behind_labels_are_kept_found_and_written(
     capsys.readouterr()
     assert main(["neighbours", "grace/ring", "30", "-k", "3"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("nearest to node 2 (Bo (30), id 30) by grace")
+    assert lines[0].startswith("nearest to node 2 (Bo (30)), id 30, by grace")
     assert lines[1].split() == ["node", "name", "id", "cosine"]
     assert main(["neighbours", "grace/ring", "3"]) == 2 and "no node's name or id is '3'" in capsys.readouterr().err
 

@@ -38,8 +38,8 @@ def run(args: Namespace) -> None:
         facts = {"method": run.method, "graph": run.graph, "path": run.path, "asked": asked, "without": without or None}
         print_json({**facts, "neighbours": near})
         return
-    known = [*asked.values()][1:2] + ([f"id {asked['id']}"] if ids is not None else [])
-    who = f"node {number}" + (f" ({', '.join(known)})" if known else "")
+    who = f"node {number}" + (f" ({asked['name']})" if "name" in asked else "")
+    who += f", id {asked['id']}," if "id" in asked else ""
     print(visible(f"nearest to {who} by {run.method} on {run.graph}, preset {run.preset}, seed {run.seed}"))
     show_table(near)
     if without:

@@ -127,7 +127,8 @@ def reworded(
     if lacking := [name for name in known if name not in texts and not set(own[name]) <= set(columns)]:
         guess = nearest(lacking[0], [*texts, *columns])
         hint = f"; the nearest column here is {guess!r}" if guess else ""
-        raise UserError(f"texts {listed(lacking, SHOWN)} are missing, on whose words this encoder was trained{hint}")
+        what = f"texts {listed(lacking, SHOWN)} are missing, on whose words this encoder was trained{hint}"
+        raise UserError(f"{what}; features= takes them by name")
     parts, names, told, at = [], list[str](), list[str](), 0
     for name, column in sorted(texts.items(), key=lambda pair: pair[1].first):
         if name not in known or column.idf == known[name]["idf"]:

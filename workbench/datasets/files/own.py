@@ -238,7 +238,8 @@ def _from_edges(
     ends, weights, points = edges_of(table, path, reading, report)
     beside = [beside_it(features, report, True), beside_it(labels, report, False)]
     tables = [table.attrs["spelt"] for table in beside if isinstance(table, pd.DataFrame)]
-    spelt = np.unique(np.concatenate([ends.ravel(), table.attrs.get("nodes", []), *tables]).astype(str))
+    alone_too = [table.attrs["nodes"]] if "nodes" in table.attrs else []
+    spelt = np.unique(np.concatenate([ends.ravel(), *alone_too, *tables]).astype(str))
     alike = np.array([*map(composed, spelt)])
     names, counts = np.unique(alike, return_counts=True)
     if (counts > 1).any():
@@ -257,7 +258,7 @@ def _from_edges(
     report.add("read", "nodes", len(names), names)
     alone = len(names) - len(np.unique(pairs))
     if alone:
-        where = f"from {'the list' if 'nodes' in table.attrs and not tables else 'the table of nodes'}"
+        where = f"from {'the list' if alone_too and not tables else 'the table of nodes'}"
         report.add("read", f"nodes without an edge, {where}", alone)
     found = Found(names.tolist(), pairs, weights, directed=bool(points))
     features, labels = (given if read is None else read for given, read in zip((features, labels), beside, strict=True))
