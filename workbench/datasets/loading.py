@@ -57,7 +57,7 @@ def load_graph(
 
     Args:
         graph: a name of names(); "planted:100000" for a planted graph of that size; a path to an edge list (.csv, .tsv,
-            .txt, .edges, also .gz, or .parquet), .graphml, .gexf, .gml, .json (node-link or Cytoscape), .mtx, .net
+            .txt, .edges, also .gz, .parquet), .adjlist, .graphml, .gexf, .gml, .json (node-link, Cytoscape), .mtx, .net
             (Pajek), .pt or .npz; a folder with x.npy and edge_index.npy, and perhaps y.npy and masks, whose attributes
             stay on disk; a networkx graph; a scipy sparse matrix of links; a PyG Data or HeteroData; or a list of Data.
         root: where the files of named graphs lie; default: env WORKBENCH_DATA, else the folder data/. It may be

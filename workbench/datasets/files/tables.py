@@ -121,7 +121,8 @@ def _lists(text: str, separator: str, path: Path, reading: Reading, report: Repo
     # Lines of two and three numbers may as well be edges of which some have a weight.
     told = any(len(row) == 1 or len(row) > 3 for row in rows) or not all(map(str.isdecimal, nodes))
     if not asked and not (others and others <= nodes and len(nodes) == len(rows) and told):
-        if max(map(len, rows)) > 3 and not looks_named(rows[0]):
+        ends = {name for row in rows for name in row[:2]}
+        if max(map(len, rows)) > 3 and not looks_named(rows[0]) and any(ends & {*row[2:]} for row in rows):
             report.add("changed", f"lines of different length, each read as one edge; {LISTED}", len(rows), shown, True)
         return None
     pairs = [(row[0], name) for row in rows for name in row[1:]]
