@@ -21,8 +21,9 @@ from torch_geometric.utils import to_networkx
 import workbench as wb
 from workbench import methods, rules
 from workbench.config import Part, options_of
+from workbench.contrast.negatives import context
 from workbench.contrast.negatives.context import SamplingContext
-from workbench.contrast.negatives.samplers import clustered
+from workbench.contrast.negatives.samplers import clustered, drawn
 from workbench.contrast.negatives.samplers.clustered import spectral_clusters
 from workbench.contrast.negatives.selection import SAMPLERS, Selection
 from workbench.errors import UserError
@@ -129,6 +130,27 @@ def test_hop_far_and_hop_near_keep_their_distance(small_graph: Data) -> None:
         fitting = set(np.flatnonzero(far[anchor] <= 2)) - {anchor}
         assert set(negatives) <= fitting and len(negatives) == min(K, len(fitting))
     assert near.reasons["hops"].between(1, 2).all()
+
+
+def test_a_hub_is_looked_up_by_halves_and_named_where_it_makes_too_many_pairs(
+    small_graph: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaves = torch.arange(1, 400)
+    star = Data(x=torch.eye(402)[:, :5], edge_index=torch.stack([torch.zeros_like(leaves), leaves]))
+    for graph in (small_graph, star):
+        chosen = []
+        for long in (10**9, 0):  # by scipy, which looks at one entry of a row after the other, and by halves
+            monkeypatch.setattr(drawn, "LONG", long)
+            chosen.append(wb.negatives.select("hop-far", graph, k=K, hops=3).negatives)
+        assert torch.equal(*chosen)
+    monkeypatch.setattr(sp.csr_matrix, "__getitem__", lambda *_: pytest.fail("a long row was looked at by scipy"))
+    assert drawn._contains(sp.csr_matrix(np.eye(3)), np.array([[0], [2]]), np.array([0, 1, 2])).tolist() == [
+        [True, False, False],
+        [False, False, True],
+    ]
+    monkeypatch.setattr(context, "MOST_PAIRS", 50_000)
+    with pytest.raises(UserError, match=r"within 2 hops .* more than 50,000 pairs .*node 0 alone is joined to 399\)"):
+        wb.negatives.select("hop-far", star, k=K, hops=3)
 
 
 def test_draws_are_uniform_over_what_fits(small_graph: Data) -> None:

@@ -98,9 +98,12 @@ class SamplingContext:
             reached = sp.csr_matrix((np.ones(len(start), bool), (np.arange(len(start)), start)), shape)
             for _ in range(hops):
                 ahead = np.diff(steps.indptr)[reached.indices].sum()  # at most; what it costs to look
-                if ahead > 20 * MOST_PAIRS or reached.nnz > MOST_PAIRS:
+                most = max(MOST_PAIRS, min(20 * MOST_PAIRS, len(start) * self.size // 2))
+                if ahead > most or reached.nnz > MOST_PAIRS:
                     many = f"within {hops} hops there are more than {MOST_PAIRS:,} pairs of nodes"
-                    raise UserError(f"{many}; ask for fewer hops, or for some anchors only")
+                    hub = int(self.links.getnnz(1).argmax())
+                    joined = f"node {hub} alone is joined to {self.links.getnnz(1)[hub]:,}"
+                    raise UserError(f"{many} ({joined}); ask for fewer hops, or for some anchors only")
                 before, reached = reached.nnz, reached @ steps
                 if reached.nnz == before:  # whole components
                     break

@@ -12,6 +12,8 @@ from workbench.datasets.structure import hop_distances
 from workbench.errors import UserError
 from workbench.randomness import Randomness
 
+LONG = 1000  # entries of a row that are halved until one is found; of fewer, scipy looks at each sooner
+
 
 @SAMPLERS.register("all")
 def all_nodes(context: SamplingContext, k: int, randomness: Randomness) -> Selection:
@@ -92,7 +94,16 @@ def _at_least_one(hops: int) -> int:
 def _contains(table: sp.csr_matrix, rows: Positions, columns: Positions) -> np.ndarray:
     """Return which entries of a sparse table are there, [rows, columns] as the index arrays broadcast."""
     rows, columns = np.broadcast_arrays(rows, columns)
-    return np.asarray(table[rows.ravel(), columns.ravel()]).reshape(rows.shape).astype(bool)
+    low, end = table.indptr[rows], table.indptr[rows + 1]
+    longest = int((end - low).max(initial=0))
+    if longest < LONG:
+        return np.asarray(table[rows.ravel(), columns.ravel()]).reshape(rows.shape).astype(bool)
+    high = end
+    for _ in range(longest.bit_length()):
+        middle = (low + high) // 2
+        before = (low < high) & (table.indices[np.minimum(middle, table.nnz - 1)] < columns)
+        low, high = np.where(before, middle + 1, low), np.where(before, high, middle)
+    return (low < end) & (table.indices[np.minimum(low, table.nnz - 1)] == columns)
 
 
 def _hops(context: SamplingContext, chosen: Positions, rows: Positions) -> Facts:
