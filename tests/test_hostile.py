@@ -17,6 +17,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch_geometric.data import Data
 
 import workbench as wb
@@ -179,6 +181,33 @@ def test_any_small_graph_is_learned_on_or_refused(method: str) -> None:
     holds()
 
 
+def star(leaves: int) -> Data:
+    """A hub that is joined to all others: its neighbours make leaves² pairs."""
+    ends = torch.stack([torch.zeros(leaves, dtype=torch.long), torch.arange(1, leaves + 1)])
+    x = torch.rand(leaves + 1, 8, generator=torch.Generator().manual_seed(0))
+    return Data(x=x, edge_index=torch.cat([ends, ends.flip(0)], 1), name="star")
+
+
+class Largest(TorchDispatchMode):
+    """Takes note of the largest tensor that is made."""
+
+    entries = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in filter(torch.is_tensor, tree_leaves(made)):
+            self.entries = max(self.entries, tensor._nnz() if tensor.layout != torch.strided else tensor.numel())
+        return made
+
+
+@pytest.mark.parametrize("method", ["costa", "e2neg", "homogcl", "mvgrl", "pot", "str-gcl"])
+def test_no_method_looks_at_the_pairs_of_a_hubs_neighbours(method: str) -> None:
+    with Largest() as largest:
+        run = wb.fit(method, star(600), "small", epochs=1, progress=False, store=None, fresh=True)
+    assert run.embeddings.isfinite().all()
+    assert 8 * 600 < largest.entries < 300_000, "all pairs of nodes go by blocks; all of the hub's would be 360,000"
+
+
 FORBIDDEN = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"}
 ALLOWED: set[tuple[str, str]] = set()  # files of the package and what each may do all the same
 
@@ -223,15 +252,26 @@ def test_the_audit_sees_each_danger(source: str) -> None:
     assert dangers(source) and not dangers("np.load(f, allow_pickle=False)\ntorch.load(f, weights_only=True)")
 
 
-def test_formulas_at_random_are_answered_or_refused_in_bounded_time() -> None:
+def formulas(count: int) -> dict[str, int]:
+    """Evaluate formulas made of random words, and return how many were answered and how many refused."""
     words = ["degree(v)", "exists u in N(v):", "forall u in N2(v):", "and", "or", "not", "(", ")", ">=", "3", "*",
              "-", "sum u in N(v):", "cos(u, v)", "1e308", "ntsc", "x[0]", ",", "implies", "\"", "\x00",
              "attribute(v, 0)"]  # fmt: skip
-    draw, graph, began = np.random.default_rng(0), wb.load_graph("karate"), time.perf_counter()
-    for _ in range(500):
+    draw, graph, came = np.random.default_rng(0), wb.load_graph("karate"), {"answered": 0, "refused": 0}
+    for _ in range(count):
         formula = " ".join(draw.choice(words, draw.integers(1, 12)))
-        with contextlib.suppress(UserError):
+        try:
             assert wb.rules.evaluate(formula, graph).shape == (34,)
+            came["answered"] += 1
+        except UserError:
+            came["refused"] += 1
+    return came
+
+
+def test_formulas_at_random_are_answered_or_refused_in_bounded_time() -> None:
+    began, graph = time.perf_counter(), wb.load_graph("karate")
+    came = formulas(500)
+    assert sum(came.values()) == 500 and min(came.values()) > 0
     for bomb in ("not " * 2_000 + "true", "(" * 2_000 + "1" + ")" * 2_000, " and ".join(["degree(v) > 1"] * 2_000)):
         with contextlib.suppress(UserError):
             wb.rules.evaluate(bomb, graph)
@@ -258,6 +298,21 @@ def table() -> int:
             print(
                 f"{'ok' if good else 'WRONG':6}{code!s:3.30} {seconds:5.1f} s  {named(words):60.60} {last}", flush=True
             )
+    for method in wb.methods.names("nodes"):
+        began, largest = time.perf_counter(), Largest()
+        with largest:
+            run = wb.fit(method, star(2_000), "small", epochs=2, progress=False, store=None, fresh=True)
+        good, seconds = (
+            bool(run.embeddings.isfinite().all()) and largest.entries < 2_000**2,
+            time.perf_counter() - began,
+        )
+        right, wrong = right + good, wrong + (not good)
+        print(
+            f"{'ok' if good else 'WRONG':6}    {seconds:5.1f} s  a hub of 2,000, {method}: {largest.entries:,} numbers"
+        )
+    began = time.perf_counter()
+    came = ", ".join(f"{number:,} {what}" for what, number in formulas(5_000).items())
+    print(f"5,000 random formulas: {came}, none with a traceback, {time.perf_counter() - began:.1f} s", flush=True)
     print(f"{refused + right + wrong} inputs: {refused} refused, {right} right, {wrong} wrong or with a traceback")
     return wrong
 
