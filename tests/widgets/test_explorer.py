@@ -80,7 +80,7 @@ def test_a_lasso_selects_and_the_selection_can_be_read_and_set(explorer: widgets
     assert "3 of 34 nodes" in explorer.told.value and "1 edges among them" in explorer.told.value
     table = explorer.facts()
     assert table["node"].tolist() == [3, 7, 33] and table["degree"].tolist() == [6, 4, 17]
-    assert explorer._graph_box.layout.display == ""
+    assert explorer._graph_box.layout.display == "" and explorer.home.figures == ["map", "graph"]
     assert {3, 7, 33} <= {int(n) for t in explorer.graph.data if t.customdata is not None for n in t.customdata}
     explorer.colour.value = "degree"
     assert marked(explorer.map) == {3, 7, 33} and explorer.selection.tolist() == [3, 7, 33]
@@ -91,6 +91,7 @@ def test_a_lasso_selects_and_the_selection_can_be_read_and_set(explorer: widgets
     explorer.map.data[-1]._dispatch_on_deselect(SimpleNamespace(point_inds=[]))
     assert explorer.selection.size == 0 and all(t.selectedpoints is None for t in explorer.map.data)
     assert explorer._graph_box.layout.display == "none" and explorer.table.value == ""
+    assert explorer.home.figures == list(explorer._papers()) == ["map"]  # what is hidden is not printed
     with pytest.raises(UserError, match="there is no node 34"):
         explorer.select([34])
 

@@ -333,7 +333,9 @@ def test_it_trains_beside_the_notebook_and_has_the_bits_of_fit(small_graph: Data
     panel = panel_for(small_graph, epochs=7, every=3, seed=2)
     assert panel.run is None and panel.history.empty and "press start" in panel.message.value
     assert panel.buttons["pause"].disabled and panel.buttons["stop"].disabled
+    assert list(panel._papers()) == panel.home.figures == []  # empty figures are not printed
     trained(panel)
+    assert list(panel._papers()) == panel.home.figures == ["losses", "accuracy", "map"]
     seen = {}
     run = wb.fit("grace", small_graph, "defaults", 2, store=tmp_path, progress=False, epochs=7, **SMALL,
                  callback=lambda now: seen.update({now.epoch: now.embed()}))  # fmt: skip

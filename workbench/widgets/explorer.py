@@ -287,3 +287,7 @@ class EmbeddingExplorer(Shell):
         self._shared_as()
         if len(self.selection):
             self._show({"graph": self.scene.draw_graph()})
+        self._changed()
+
+    def _on_screen(self) -> list[str]:
+        return ["map", "graph"] if len(self.selection) else ["map"]

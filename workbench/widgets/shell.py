@@ -122,11 +122,15 @@ class Shell(Controls, ipw.VBox):
 
     def _tell_call(self) -> None:
         self._telling = False
-        self.home.call, self.home.figures = self.call(), list(self.figures)
+        self.home.call, self.home.figures = self.call(), self._on_screen()
 
     def _papers(self) -> dict[str, go.Figure]:
         """Return the figures on light paper, zoomed as they are on the screen."""
-        return {name: printable(figure) for name, figure in self.figures.items()}
+        return {name: printable(self.figures[name]) for name in self._on_screen()}
+
+    def _on_screen(self) -> list[str]:
+        """Return the names of the figures that show something now."""
+        return list(self.figures)
 
     def _settle(self) -> None:
         """Keep the figures as they are for a screen that opens later: they tell it no changes but what they kept."""

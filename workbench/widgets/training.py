@@ -167,6 +167,11 @@ class TrainingPanel(Shell):
     def _listen(self, name: str) -> None:
         """Listen to no clicks: nothing is chosen here."""
 
+    def _on_screen(self) -> list[str]:
+        looks = self.scene.looks
+        full = {"losses": self.scene.rows, "accuracy": looks.scores or looks.ranks, "map": looks.map is not None}
+        return [name for name in self.figures if full[name]]
+
     def _asked(self) -> None:
         """What stands in the form has changed."""
         with self._lock:
