@@ -20,7 +20,7 @@ from workbench.datasets import load_graph
 from workbench.errors import UserError
 from workbench.evaluation import agreement
 from workbench.widgets import pair, shell
-from workbench.widgets.pair import LISTED
+from workbench.widgets.pair import LISTED, line
 
 
 def embeddings(nodes: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -104,8 +104,10 @@ def test_the_list_has_those_that_moved_most_of_the_selected(compared: widgets.Co
     assert "of the selected" in compared.heading.value
     row = compared.agreement.nodes.iloc[0]
     compared.selection = []
-    expected = f"class {row['class']} · overlap {row['overlap']:.2f} · distance {row['distance']:.2f}"
-    assert compared.moved.options[0][0] == f"node {row['node']} · {expected} · degree {row['degree']}"
+    assert compared.moved.options[0][0] == f"node {row['node']} · class {row['class']} · overlap {row['overlap']:.2f}"
+    compared.choose(row["node"])  # the rest is told of the one that is looked at
+    assert f"class {row['class']}, degree {row['degree']}, " in compared.told.value
+    assert f"distance {row['distance']:.2f} between its two places" in compared.told.value
 
 
 def test_a_node_is_ringed_with_its_nearest_in_either_embedding(compared: widgets.Comparison) -> None:
@@ -193,7 +195,14 @@ def test_without_classes_and_with_names(small_graph: Data) -> None:
     assert made.classes == [] and "no classes" in made.children[-2].value
     made.selection = [3, 4]
     made.node.value = "paper 41"
+    assert {option[0].split(" · ")[1] for option in made.moved.options} == {f"<i>paper {i}</i>" for i in (3, 4)}
     assert made.chosen == 41 and "&lt;i&gt;paper 41" in made.told.value and "<i>paper" not in made.told.value
+
+
+def test_a_line_of_the_list_fits_beside_the_numbers() -> None:
+    moved = {"node": 12345, "name": "scipy.interpolate.RectSphereBivariateSpline", "class": "x", "overlap": 0.071}
+    assert line(moved) == "node 12345 · scipy.interp…BivariateSpline · overlap 0.07"
+    assert line({name: moved[name] for name in moved if name != "name"}) == "node 12345 · class x · overlap 0.07"
 
 
 def test_it_asks_for_what_exists(labelled: Data) -> None:

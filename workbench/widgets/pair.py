@@ -26,6 +26,7 @@ from workbench.widgets.shell import small
 Maps = tuple[projection.Map, projection.Map]
 DRAWN = 20_000  # of more nodes a sample is drawn: two maps of more take minutes, and lag behind the hand
 LISTED = 50
+WHO = 28  # letters of a node's name in a line of the list
 MOVED = "Nodes that moved most"
 
 
@@ -153,6 +154,8 @@ class Pair:
             own = [f"{row[f'own class, {side}']:.0%} in {called}" for side, called in zip(SIDES, names, strict=True)]
             text += f"; of its class {html.escape(str(row['class']))} are {' and '.join(own)}"
         text += "." if node in self.maps()[0].nodes else ". It is not in the sample that the maps show."
+        kind = f"class {html.escape(str(row['class']))}, " if pd.notna(row["class"]) else ""
+        text += f"<br>{kind}degree {row['degree']}, distance {row['distance']:.2f} between its two places"
         for called, others in zip(names, near, strict=True):
             listed = ", ".join(f"<b>{other}</b>" if other in both else str(other) for other in others)
             text += f"<br>nearest in {called}: {listed}"
@@ -167,10 +170,10 @@ def _names(*embeddings: Embeddings) -> tuple[str, str]:
 
 
 def line(row: dict[str, Any]) -> str:
-    """Tell a node that moved in one line."""
-    kind = f"class {row['class']}" if pd.notna(row["class"]) else None
-    measured = f"overlap {row['overlap']:.2f}", f"distance {row['distance']:.2f}", f"degree {row['degree']}"
-    return " · ".join(filter(None, (f"node {row['node']}", row.get("name"), kind, *measured)))
+    """Tell a node that moved in one line of a list that takes half of the page, see `Pair.of_node` for the rest."""
+    who = str(row["name"]) if "name" in row else f"class {row['class']}" if pd.notna(row["class"]) else ""
+    who = who if len(who) <= WHO else f"{who[: WHO // 2 - 2]}…{who[-WHO // 2 - 1 :]}"  # its end may tell it from others
+    return " · ".join(filter(None, (f"node {row['node']}", who, f"overlap {row['overlap']:.2f}")))
 
 
 def tables(parts: dict[str, pd.DataFrame]) -> str:
