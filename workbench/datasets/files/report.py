@@ -44,9 +44,10 @@ class Report:
 
     def column(self, part: str, name: str, values: pd.Series, role: str) -> None:
         """Note what a column of a table was read as; a later note on it takes the place of an earlier one."""
-        filled = values[values.notna() & (values.astype(str) != "")]
+        texts = values.astype(str)
+        filled = texts[values.notna() & (texts != "")]
         first = clipped(filled.iloc[0]) if len(filled) else ""
-        row = (part, str(name), kind_of(filled), int(filled.astype(str).nunique()), first, role)
+        row = (part, str(name), kind_of(filled), int(filled.nunique()), first, role)
         self.roles = [other for other in self.roles if other[:2] != row[:2]] + [row]
 
     def warn(self) -> None:
@@ -95,13 +96,17 @@ def clipped(value: Any) -> str:
     return text if len(text) <= CLIPPED else text[: CLIPPED - 1] + "…"
 
 
+def all_numbers(values: pd.Series) -> bool:
+    """Return whether each of some texts is a number; the first of them tell it of words, which take pandas long."""
+    return all(bool(pd.to_numeric(part, errors="coerce").notna().all()) for part in (values[:100], values))
+
+
 def kind_of(values: pd.Series) -> str:
     """Return "numbers", "words" or, where most values are of several words each and differ, "text"."""
     words = values.astype(str)
     own = words.drop_duplicates()
-    numbers = (pd.to_numeric(part, errors="coerce").notna().all() for part in (own[:100], own))  # slow on words
-    if not len(own) or all(numbers):
-        return "numbers" if len(own) else "words"
+    if len(own) and all_numbers(own):
+        return "numbers"
     if len(own) <= len(words) / 2:
         return "words"
     # A title has as many, a name and a place have fewer; dates and other numbers with signs have no words.

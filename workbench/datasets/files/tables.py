@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from workbench.datasets.files.content import decoded, read_bytes
-from workbench.datasets.files.report import Report, clipped, listed
+from workbench.datasets.files.report import Report, all_numbers, clipped, listed
 from workbench.errors import UserError
 from workbench.text import composed, uncell
 
@@ -98,12 +99,20 @@ def read_table(
         raise UserError(
             f"{path} can't be read as a table: {str(error).strip().splitlines()[-1][:160]}{hint}"
         ) from error
-    table = table.map(lambda value: uncell(value.strip()) if isinstance(value, str) else "")
+    table = pd.DataFrame({place: _cleaned(table[place]) for place in table}, table.index)
     table = _with_header(table, names, reading, report)
     if separator != ",":
         for column in table:
             table[column] = _points(table[column], str(column), report)
     return table
+
+
+def _cleaned(column: pd.Series) -> pd.Series:
+    """Return a column without blanks around its values and what keeps spreadsheets from computing; "" where none is."""
+    codes, own = pd.factorize(column)  # a node stands in many edges; a value that is missing has the code -1
+    return pd.Series(
+        np.array([*(uncell(value.strip()) for value in own.astype(object)), ""], dtype=object)[codes], column.index, str
+    )
 
 
 def _lists(text: str, separator: str, path: Path, reading: Reading, report: Report) -> pd.DataFrame | None:
@@ -258,7 +267,7 @@ def _with_header(table: pd.DataFrame, names: list[str] | None, reading: Reading,
     first, rest = table.iloc[0], table.iloc[1:]
     titled = reading.header
     if titled is None:
-        numeric = rest.apply(pd.to_numeric, errors="coerce").notna().all() & bool(len(rest))
+        numeric = rest.apply(all_numbers) & bool(len(rest))
         above = numeric & pd.to_numeric(first, errors="coerce").isna() & (first.str.casefold() != "nan")
         again = any((rest[column] == first[column]).any() for column in table if first[column])  # a node comes again
         titled = bool(above.any()) or (looks_named([*first]) and not again)
