@@ -510,7 +510,7 @@ def screen(tmp_path: Path) -> Iterator[Explorer]:
         "wb.widgets.selections['pair'] = [5, 6]\n"
         "explorer = wb.widgets.rule_explorer(wb.load_graph('karate'), 'ntsc', node=5)\n"
         "explorer.shared.value = 'pair'\n"  # which makes its traces anew before it is shown
-        "explorer"
+        "display(explorer, wb.plots.rule_scores(explorer.scene.graph, wb.rules.evaluate('lgtc', explorer.scene.graph)))"
     )
     with lab(tmp_path, source) as (address, token), browser(address, token, tmp_path, Explorer) as shown_:
         yield shown_
@@ -566,8 +566,11 @@ def test_a_person_in_a_browser_sees_what_each_control_does(screen: Explorer) -> 
     screen.click(5)
     tree.get_by_text("Why, for node 5").wait_for()
     assert page.evaluate(paper) == style.ON_DARK[style.PAPER]
+    static = "getComputedStyle(document.querySelector('.jp-RenderedPlotly .plot-container')).filter"
+    assert page.evaluate(static).startswith("invert")
     screen.theme("JupyterLab Light")
     screen.until(f"{paper} == '{style.PAPER}'")
+    assert page.evaluate(static) == "none"
 
     # Numbers far from what the graph has stay as they were typed, and named rules keep theirs; the kernel is slow.
     screen.slow(1.0)

@@ -111,10 +111,14 @@ class Fit(anywidget.AnyWidget):
 
     A figure is drawn before it stands on the page, at a width that plotly takes for granted, and then waits for the
     window to change its size; so do figures in a section that was closed. The page is JupyterLab's, which says whether
-    its theme is light; of any other the browser is asked. All figures made by `live` follow it.
+    its theme is light; of any other the browser is asked. All figures made by `live` follow it; those of other cells
+    hear no kernel, and are turned by their style.
     """
 
     _esm = script("fit")
+    _css = """
+    [data-jp-theme-light="false"] .jp-RenderedPlotly .plot-container { filter: invert(0.93) hue-rotate(180deg); }
+    """
     dark = Bool().tag(sync=True)
 
     @default("dark")
