@@ -23,7 +23,7 @@ INNER = (
     ValueError,
 )
 VAR_KEYWORD, VAR_POSITIONAL = inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL
-NAMED = ("Tensor", "DataFrame", "Data", "HeteroData")  # the same of libraries that are loaded only when needed
+NAMED = ("Tensor", "DataFrame", "Data", "HeteroData", "Run")  # the same of what is loaded only when needed
 ARRAYS = ("Tensor", "ndarray")
 MOST = 100  # elements that are looked at
 
@@ -77,7 +77,7 @@ def fits(value: Any, hint: Any) -> bool:
     if hint is None or hint is type(None):
         return value is None
     wanted = origin or hint
-    if not isinstance(wanted, type):
+    if not isinstance(wanted, type) or getattr(wanted, "_is_protocol", False):
         return True
     if wanted is bool:
         return isinstance(value, bool)

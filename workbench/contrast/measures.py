@@ -92,7 +92,7 @@ def views_of(embedding: Any, graph: Data, tau: float) -> Compared:
             raise UserError("the audit compares attributes, and the graph has none; pass an embedding")
         u = v = in_memory(graph.x, "the audit")
         note = "Similarities are of the attributes, which stand for both views."
-    elif isinstance(embedding, Tensor | np.ndarray):
+    elif isinstance(embedding, Tensor) or (isinstance(embedding, np.ndarray) and embedding.dtype.kind in "biuf"):
         u = v = torch.as_tensor(embedding)
         note = "Similarities are of the matrix given, which stands for both views."
     elif isinstance(embedding, tuple | list):
@@ -109,8 +109,10 @@ def views_of(embedding: Any, graph: Data, tau: float) -> Compared:
             note = "The run has no projections of two views with one row per node: its embeddings stand for both."
         if embedding.contrast is not None and embedding.contrast.tau != tau:
             note += f" Gradients and q are at a temperature of {tau}; the run was trained at {embedding.contrast.tau}."
-    if u.dim() != 2 or len(u) != nodes or u.shape != v.shape:
+    if u.dim() != 2 or len(u) != nodes or u.shape != v.shape or not u.numel():
         raise UserError(f"an audit compares rows [{nodes}, dim] in each view, not {list(u.shape)} and {list(v.shape)}")
+    if u.is_complex() or v.is_complex():
+        raise UserError("the embedding holds complex numbers; an audit compares real ones")
     stored = (rows if rows.layout == torch.strided else rows.to_sparse_coo().coalesce().values() for rows in (u, v))
     if not all(rows.sum().isfinite() or rows.isfinite().all() for rows in stored):  # a finite sum has no other terms
         raise UserError("the embedding holds numbers that are not finite, so an audit can't compare nodes by it")

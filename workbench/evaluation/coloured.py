@@ -92,8 +92,11 @@ def _values(run: Run, colour: Colour, graph: Data | None) -> tuple[NDArray[Any],
         else:
             fitting = [name for name, value in run.details.items() if value.shape == (len(run.embeddings),)]
             raise unknown("colour", colour, ["label", HITS, *fitting], f"of a run of {run.method!r}")
-    values = np.asarray(colour.cpu() if isinstance(colour, Tensor) else colour)
+    wanted = f"one value for each of the {len(run.embeddings)} nodes"
+    try:
+        values = np.asarray(colour.cpu() if isinstance(colour, Tensor) else colour)
+    except ValueError:
+        raise UserError(f"a map is coloured by {wanted}, not by rows of several lengths") from None
     if values.shape != (len(run.embeddings),):
-        wanted = f"one value for each of the {len(run.embeddings)} nodes"
         raise UserError(f"{title} has shape {list(values.shape)}; a map is coloured by {wanted}")
     return values, title

@@ -112,11 +112,13 @@ def compact_labels(graph: Any) -> tuple[Nodes, int]:
 
 def bare(x: Any) -> Features:
     """Return a matrix of any form as float32 [items, dim], sparse where few entries are not zero."""
-    x = in_memory(x, "scoring attributes")
+    x = in_memory(_array(x), "scoring attributes")
     if isinstance(x, Tensor):
         x = to_scipy(x) if is_sparse(x) else x.detach().cpu().numpy()
-    if np.ndim(x) != 2:
+    if np.ndim(x) != 2 or not x.shape[1]:
         raise UserError(f"embeddings are a matrix [items, dim], not {list(np.shape(x))}")
+    if isinstance(x, np.ndarray) and x.dtype.kind not in "biuf":
+        raise UserError(f"embeddings are real numbers, not {x.dtype}")
     if not sp.issparse(x) and np.count_nonzero(x) < SPARSE_BELOW * x.size:
         x = sp.csr_matrix(x)
     x = sp.csr_matrix(x, dtype=np.float32) if sp.issparse(x) else np.ascontiguousarray(x, dtype=np.float32)
@@ -127,8 +129,16 @@ def bare(x: Any) -> Features:
     return x
 
 
+def _array(x: Any) -> Any:
+    """Return lists as an array, and all else as it is."""
+    try:
+        return np.asarray(x) if isinstance(x, list | tuple) else x
+    except ValueError:
+        raise UserError("embeddings are a matrix [items, dim], not rows of several lengths") from None
+
+
 def _matrix(x: Any, rows: int, item: str, data: Any) -> Features:
-    shape = list(np.shape(x))
+    shape = list(np.shape(x := _array(x)))
     if len(shape) != 2 or shape[0] != rows:
         raise UserError(
             f"embeddings must have one row per {item} [{rows}, dim] of {name_of(data)}, "

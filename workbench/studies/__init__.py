@@ -5,6 +5,7 @@ Importing this package is cheap: studies are read and listed without what runs t
 
 from typing import TYPE_CHECKING
 
+from workbench.arguments import guard
 from workbench.lazy import lazily
 from workbench.studies import published, study
 from workbench.studies.study import Claim, Condition, Study, load, names
@@ -35,3 +36,4 @@ __all__ = [
     "read",
 ]
 __all__ += ["report", "results", "run", "study", "summary", "verdicts"]
+guard(globals(), __all__)

@@ -204,7 +204,7 @@ class Lens:
         if self.bare:
             raise UserError("there is no map: the graph has no attributes, and no embedding was given")
         run, of = self.embedding, "the attributes" if self.embedding is None else "the embedding"
-        rows = in_memory(self.graph.x, "a map") if run is None else run if isinstance(run, Tensor) else run.embeddings
+        rows = in_memory(self.graph.x, "a map") if run is None else torch.as_tensor(getattr(run, "embeddings", run))
         what = f"{of} [{self.nodes:,}, {rows.shape[1]:,}] by cosine"
         if rows.layout == torch.strided:
             return rows, what

@@ -46,7 +46,7 @@ class SamplingContext:
         self.nodes = int(graph.num_nodes or 0)
         self.graph = Data(x=unscaled(graph).x, edge_index=graph.edge_index.cpu(), num_nodes=self.nodes)
         self.terms: object | None = None
-        if embedding is not None and (embedding.dim() != 2 or len(embedding) != self.nodes):
+        if embedding is not None and not (embedding.dim() == 2 and embedding.numel() and len(embedding) == self.nodes):
             wanted = f"one row per node [{self.nodes}, dim]"
             raise UserError(f"an embedding to choose by has {wanted}, not {list(embedding.shape)}")
         self.embedding = embedding

@@ -154,10 +154,12 @@ def context_of(
         listed = list(asked) if isinstance(asked, list | tuple | range) else [asked]
         anchors = torch.tensor([node_number(node, nodes) for node in listed], dtype=torch.long)
     rows = getattr(embedding, "embeddings", embedding)
-    if isinstance(rows, np.ndarray):
+    if isinstance(rows, np.ndarray) and rows.dtype.kind in "biuf":
         rows = torch.from_numpy(rows)
     if rows is not None and not isinstance(rows, Tensor):
         raise UserError(f"an embedding is a run or a matrix [nodes, dim], not {type(rows).__name__}")
+    if rows is not None and rows.is_complex():
+        raise UserError(f"an embedding holds real numbers, not {rows.dtype}")
     return SamplingContext(graph, rows, anchors)
 
 
