@@ -78,9 +78,25 @@ def whole(file: Path) -> Iterator[Path]:
             mode = os.fstat(made.fileno()).st_mode & 0o777
         yield draft
         draft.chmod(mode)  # libraries that write by way of a file of their own leave it to its owner alone
+        onto_disk(draft)
         draft.replace(file)
+        onto_disk(file.parent)
     finally:
         remove(draft)
+
+
+def onto_disk(*paths: Path) -> None:
+    """Force the content of files, and the names in folders, onto the disk, in this order, where a system can.
+
+    What takes its place before its content is there may be empty after a power cut.
+    """
+    for path in paths:
+        with suppress(OSError):
+            opened = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(opened)
+            finally:
+                os.close(opened)
 
 
 def exchange(draft: Path, path: Path) -> None:

@@ -352,3 +352,18 @@ def test_what_is_no_file_is_written_as_it_is_and_a_link_stays_a_link(tmp_path: P
     assert link.is_symlink() and (tmp_path / "there" / "rows.csv").read_text() == "new"
     with atomic.whole(Path(os.devnull)) as place:
         assert place == Path(os.devnull)
+
+
+def test_what_takes_its_place_is_on_the_disk_before_and_its_name_after(
+    small_graph: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forced: list[tuple[str, bool]] = []
+    before = atomic.onto_disk
+
+    def noted(*paths: Path) -> None:
+        forced.extend((path.name, any(tmp_path.glob("grace*"))) for path in paths)
+        before(*paths)
+
+    monkeypatch.setattr(atomic, "onto_disk", noted)
+    run = wb.fit("grace", small_graph, "small", epochs=1, progress=False, store=tmp_path)
+    assert {(file.name, False) for file in run.path.iterdir()} < {*forced} and forced[-1] == (tmp_path.name, True)

@@ -89,7 +89,9 @@ def save(run: Run, store: str | Path | None = None, replace: bool = False) -> Ru
             file.chmod(draft.stat().st_mode & 0o666)
         facts[FILES] = {file.name: [file.stat().st_size, atomic.checksum(file)] for file in sorted(draft.iterdir())}
         (draft / FACTS).write_text(json.dumps(atomic.sealed(facts), indent=1), encoding="utf-8")
+        atomic.onto_disk(*draft.iterdir(), draft)
         stored.stand(draft, path, replace)
+        atomic.onto_disk(path.parent)
     finally:
         atomic.remove(draft)
     return dataclasses.replace(run, path=path)
