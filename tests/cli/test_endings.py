@@ -155,3 +155,19 @@ def test_a_sweep_takes_what_fit_takes(tmp_path: Path, monkeypatch: pytest.Monkey
         assert main(["fit", "grace", name, *more]) == 0
     assert main(["sweep", "grace", "--graphs", "my.graph", "club.gml", "--seeds", "1", "--workers", "0", *more]) == 0
     assert len(wb.runs.table()) == 2, "the sweep loads what fit has stored"
+
+
+@pytest.mark.parametrize("number", [INT, TERM])
+def test_a_command_that_is_ended_before_it_began_says_nothing(number: int) -> None:
+    code = f"""
+import signal, sys
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "workbench.cli":
+            signal.raise_signal({int(number)})
+sys.meta_path.insert(0, Interrupting())
+from workbench.__main__ import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (128 + number, "", "")
