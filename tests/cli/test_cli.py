@@ -452,8 +452,8 @@ def test_an_interruption_elsewhere_says_what_was_kept(
     code, _, err = said(capsys, "fit", "grace", "karate")
     assert (code, err) == (
         130,
-        "\nworkbench: interrupted; what was stored stays, and the same command, without --fresh, goes on from the last "
-        "checkpoint\n",
+        "\nworkbench: interrupted; what was stored stays; the same command goes on from the last checkpoint, or begins "
+        "anew with --fresh\n",
     )
 
 

@@ -25,7 +25,7 @@ from workbench.cli.output import (
 from workbench.errors import Collapse, UserError
 from workbench.training.choice import known
 
-KEPT = "what was stored stays, and the same command, without --fresh, goes on from the last checkpoint"
+KEPT = "what was stored stays; the same command goes on from the last checkpoint, or begins anew with --fresh"
 # Arguments of `fit` that are no parameters of a method.
 OWN = ("preset", "seed", "device", "fresh", "graph", "method", "callback", "store", "progress", "stop", "snapshots")
 
