@@ -439,7 +439,7 @@ def test_the_command_tells_what_was_read(tmp_path: Path, capsys: pytest.CaptureF
     monkeypatch.chdir(tmp_path)
     put(tmp_path, "l", "ana bo\nbo cy\n")
     put(tmp_path, "n.csv", "id,f,kind\nana,1,p\nbo,2,q\ncy,3,p\nlone,4,q\n")
-    assert main(["graphs", "l", "--features", "n.csv", "--labels", "n.csv"]) == 0
+    assert main(["graphs", "l", "--features", "n.csv", "--labels", "n.csv:kind"]) == 0
     shown = capsys.readouterr().out
     assert "nodes without an edge, from the table of nodes: 1" in shown and "as a table of edges: no ending" in shown
     assert main(["graphs", "l", "--features", "core,walks", "--json"]) == 0
@@ -812,3 +812,27 @@ def test_composed_and_decomposed_letters_are_the_same_name(tmp_path: Path) -> No
     assert links(load_graph(put(tmp_path, "m.csv", names))) == both(f"{one} bo")
     lists = f"{one} bo cy dee\nbo {two}\ncy {two}\ndee {two}\n"
     assert links(load_graph(put(tmp_path, "l.txt", lists))) == both(f"{one} bo", f"{one} cy", f"{one} dee")
+
+
+def test_a_table_of_several_columns_is_asked_which_has_the_labels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = put(tmp_path, "e.csv", "".join(f"n{i},n{(i + 1) % 6}\n" for i in range(6)))
+    lines = [f"n{i},{i},{'ab'[i % 2]},{'xyz'[i % 3]},{i % 2}\n" for i in range(6)]
+    table = put(tmp_path, "n.csv", "id,age,team,town,paid\n" + "".join(lines))
+    for labels in ((table, "team"), (str(table), ["team"])):
+        graph = load_graph(file, labels=labels)
+        assert graph.y.tolist() == [0, 1] * 3 and graph.class_names == ["a", "b"]
+    assert "classes from column 'team' of n.csv" in graph.report.text
+    with pytest.raises(UserError, match=r"which column has the labels\? They are called 'age', 'team', 'town', 'paid'"):
+        load_graph(file, labels=table)
+    with pytest.raises(UserError, match=r"unknown label column 'taem'.*did you mean 'team'"):
+        load_graph(file, labels=(table, "taem"))
+    clear = put(tmp_path, "m.csv", "id,age,Class\n" + "".join(f"n{i},{i},{'ab'[i % 2]}\n" for i in range(6)))
+    assert load_graph(file, labels=clear).class_names == ["a", "b"]
+    graph = load_graph(file, labels=(table, "paid"))
+    assert graph.y.tolist() == [0, 1] * 3
+    assert main(["graphs", str(file), "--labels", f"{table}:town"]) == 0
+    assert "classes from column 'town'" in capsys.readouterr().out
+    assert main(["graphs", str(file), "--labels", f"{tmp_path / 'nn.csv'}:town"]) == 2
+    assert "--labels: there is no file" in capsys.readouterr().err

@@ -33,7 +33,7 @@ def add_reading(option: Option) -> None:
         metavar="WHAT",
         help="your own graph: a table of nodes, FILE:COLUMN,... of one, columns of the graph's own, degree, core, ...",
     )
-    option("--labels", metavar="WHAT", help="your own graph: a table of labels, or a column")
+    option("--labels", metavar="WHAT", help="your own graph: a column, a table, or one of its columns, FILE:COLUMN")
     option("--weights", metavar="COLUMN", help="your own graph: what holds the weights of edges, or none")
     option("--directed", action="store_true", default=None, help="your own graph: edges keep their direction")
     option("--source", metavar="COLUMN", help="an edge list: where edges begin")
@@ -50,11 +50,14 @@ def load(args: Namespace, graph: str) -> Any:
     weight = False if args.weights == "none" else args.weights
     options = {"source": args.source, "target": args.target, "separator": args.separator, "comment": args.comment}
     options |= {"header": None if args.header is None else args.header == "yes", "directed": args.directed}
-    return wb.load_graph(graph, features=_features(args.features), labels=args.labels, weight=weight, **options)
+    return wb.load_graph(
+        graph, features=_beside(args, "features"), labels=_beside(args, "labels"), weight=weight, **options
+    )
 
 
-def _features(given: str | None) -> Any:
+def _beside(args: Namespace, name: str) -> Any:
     """Read what --features takes: a file, words, or a file and columns of it; what is a path as it stands is one."""
+    given = getattr(args, name)
     if not given or Path(given).expanduser().exists():
         return given
     files = [given[: colon.start()] for colon in re.finditer(":", given)]
@@ -64,8 +67,8 @@ def _features(given: str | None) -> Any:
         return file, words
     if lacking := next((file for file in files if re.search(r"\.\w+$", file)), None):
         guess = nearest(lacking, map(str, Path(lacking).expanduser().parent.glob("*.*")))
-        raise UserError(f"--features: there is no file {lacking!r}" + (f"; did you mean {guess!r}?" if guess else ""))
-    return words if len(words) > 1 else given
+        raise UserError(f"--{name}: there is no file {lacking!r}" + (f"; did you mean {guess!r}?" if guess else ""))
+    return words if len(words) > 1 and name == "features" else given
 
 
 def read_as(args: Namespace) -> str:

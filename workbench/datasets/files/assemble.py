@@ -1,6 +1,7 @@
 """From what a source holds to a graph: edges first, then attributes and labels, of its own or from files beside it."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ from torch_geometric.data import Data
 
 from workbench.datasets.files.edges import Found, joined
 from workbench.datasets.files.formats import FRAMES, read_frame
-from workbench.datasets.files.node_table import Table, as_tensor, classes, numbers
-from workbench.datasets.files.report import Report
+from workbench.datasets.files.node_table import LABELS, Table, as_tensor, classes, numbers
+from workbench.datasets.files.report import Report, listed
 from workbench.datasets.files.tables import TABLES, Reading, ending, is_table, plain, read_table
 from workbench.datasets.nodes import check
 from workbench.datasets.structural import STRUCTURAL
-from workbench.errors import UserError
+from workbench.errors import UserError, unknown
 from workbench.text import composed
 
 SPELT = "names spelt with composed and with decomposed letters (é), compared as the same"
@@ -53,12 +54,7 @@ def finished(
     columns = None if words is None else [word for word in words if word not in structural]
     taken = {*(columns or [])}
     if isinstance(given, pd.DataFrame):
-        given = _by_name(given, data, "label", report, missing=True)
-        if given.shape[1] == 1 or not (given.isin(["0", "1"]) | (given == "")).all(axis=None):
-            data.y, data.class_names = classes(given.iloc[:, 0], names, report)
-        else:
-            report.add("read", "several labels a node, a column of 0 and 1 each", given.shape[1], given.columns)
-            data.y, data.class_names = _several(given.replace("", "-1")), [*given.columns]
+        data.y, data.class_names = _labels(given, data, names, report)
     elif given is not None:
         if given.ndim and len(given) != count:
             raise UserError(f"there are labels for {len(given)} nodes, but the graph has {count}")
@@ -108,6 +104,29 @@ def finished(
     return data
 
 
+def _labels(table: pd.DataFrame, data: Data, names: Sequence[str], report: Report) -> tuple[Tensor, list[str]]:
+    """Return y and class names from a table beside the graph: of the columns asked for, or of the one that is clear."""
+    source, asked = table.attrs["source"], table.attrs.get("asked")
+    columns, several = [*map(str, table.columns)], table.isin(["0", "1", ""]).all(axis=None)
+    called = [name for word in LABELS for name in columns if plain(name) == word]
+    if asked is None and len(columns) > 1 and not several and not called:
+        raise UserError(
+            f"{source}: which column has the labels? They are called {listed(columns)}; say labels=({source!r}, "
+            f"{columns[0]!r})"
+        )
+    chosen = asked or (columns if several else called[:1] or columns)
+    for name in chosen:
+        if name not in columns:
+            raise unknown("label column", name, columns, f"of {source}")
+    table = _by_name(table.set_axis(columns, axis=1), data, "label", report, missing=True)[chosen]
+    if len(chosen) == 1:
+        found = classes(table[chosen[0]], names, report)
+        report.add("read", f"classes from column {chosen[0]!r} of {Path(source).name}", len(found[1]), found[1])
+        return found
+    report.add("read", "several labels a node, a column of 0 and 1 each", len(chosen), chosen)
+    return _several(table.replace("", "-1")), chosen
+
+
 def _several(values: Any) -> Tensor:
     """Return several labels a node [nodes, classes]; what is neither 0 nor 1 is told by `check`."""
     y = as_tensor(numbers(np.asarray(values), "the labels given"))
@@ -127,6 +146,8 @@ def beside_it(source: Any, report: Report, columns: bool) -> Any:
         return source
     if isinstance(source, Tensor):
         return source.detach().cpu().numpy()
+    if isinstance(source, tuple) and len(source) == 2 and isinstance(source[1], str):
+        source = source[0], [source[1]]
     if isinstance(source, tuple) and len(source) == 2 and _are_words(source[1]):
         table = beside_it(source[0], report, columns)
         if isinstance(table, pd.DataFrame):
