@@ -283,9 +283,16 @@ def test_the_maps_have_the_same_nodes_colours_and_axes(given: tuple[torch.Tensor
             assert (graph.y[trace.customdata.tolist()] == of_class).all()
             assert trace.marker.color == style.class_marker(of_class)["color"]
         rings = {trace.name: trace for trace in fig.data if trace.customdata is None}
-        for name, lists in (("nearest in a", nearest_by_hand(one)), ("nearest in b", nearest_by_hand(other))):
+        for name, lists in (
+            ("nearest in the first", nearest_by_hand(one)),
+            ("nearest in the second", nearest_by_hand(other)),
+        ):
             np.testing.assert_array_equal(rings[name].x, points[sorted(lists[8]), 0])
         assert [*rings["chosen"].x] == [points[8, 0]]
+    long = agreement_maps(found, drawn, "class", ("a" * 40, "b"), 8)[0]
+    assert {trace.name for trace in long.data} == {
+        trace.name for trace in first.data
+    }  # an entry is as wide as the longest
     assert "turned" in second.layout.title.subtitle.text and "turned" in second.layout.xaxis.title.text
     both = side_by_side(figures, "a and b")
     assert isinstance(both, go.Figure) and len(both.data) == len(first.data) + len(second.data)

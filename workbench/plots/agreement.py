@@ -18,6 +18,7 @@ _TURNED = (f"the other map is {_NEAR} this one", f"{_NEAR} the other")
 _SYMBOLS = ("circle", "diamond")  # of the two embeddings, as are the first two colours
 _CHANGE = [[0, style.COOL], [0.5, style.LINE], [1, style.WARM]]  # which numbers can be read on
 _INTERVAL = ["overlap", "low", "high"]
+_LAST, _LEGEND = 2000, 345  # rank of the rings in the legend, and its pixels where a map takes half of the page
 _WRITTEN = 12  # classes; the cells of more are too small to write in
 
 
@@ -110,17 +111,18 @@ def agreement_maps(
     for place, (side, name) in enumerate(zip(drawn, names, strict=True)):
         values = np.asarray({CLASS: classes.codes, OVERLAP: nodes["overlap"], HITS: side.hits_of(len(nodes))}[colour])
         fig = maps.map_figure(side, values, colour, name, _TURNED[place], [*classes.categories], node_names)
-        entries = 3 + sum(trace.showlegend is not False for trace in fig.data)
+        fig.add_traces(_rings(agreement, side, chosen))
+        entries = [trace.name or "" for trace in fig.data if trace.showlegend is not False or trace.legendrank == _LAST]
         scaled = [trace for trace in fig.data if trace.marker.showscale]
         for trace in scaled:
             bar = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.13, "yanchor": "top", "len": 0.6}
             trace.marker.update(cmin=0, cmax=1, colorbar={**bar, "thickness": 12, "title_side": "top"})
-        fig.add_traces(_rings(agreement, side, _escaped(names), chosen))
         for axis, title, span in zip((fig.layout.xaxis, fig.layout.yaxis), (1, 2), ends, strict=True):
             axis.update(range=span, title=f"{side.method.upper()} {title}{', turned' * place} (no unit)")
         legend = {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
-        legend["title_text"] = "" if scaled else colour
-        below = 150 if scaled else 70 + 20 * int(np.ceil(entries / 3))  # of the legend, about three a row
+        legend["title"] = {"text": "" if scaled else colour, "side": "top"}
+        a_row = max(1, _LEGEND // (45 + 6 * max(map(len, entries))))  # all are as wide as the longest
+        below = 150 if scaled else 90 + 19 * -(-len(entries) // a_row)
         figures.append(fig.update_layout(height=470 + below, legend=legend, margin={"b": below, "l": 40, "t": 124}))
     return figures[0], figures[1]
 
@@ -140,10 +142,11 @@ def side_by_side(figures: tuple[go.Figure, go.Figure], title: str) -> go.Figure:
     return fig.update_layout(legend=layout.legend, margin=layout.margin, margin_t=164, title=place)
 
 
-def _rings(agreement: Agreement, drawn: Map, names: tuple[str, str], chosen: int | None) -> list[go.Scattergl]:
+def _rings(agreement: Agreement, drawn: Map, chosen: int | None) -> list[go.Scattergl]:
     """Return marks around a node and its nearest in either embedding, without points where none is chosen."""
     groups: dict[str, tuple[Any, str, str, int]] = {}
-    for place, (name, near) in enumerate(zip(names, agreement.nearest, strict=True)):
+    # Names of the two may be long, and so would be all entries of the legend.
+    for place, (name, near) in enumerate(zip(("the first", "the second"), agreement.nearest, strict=True)):
         ids = [] if chosen is None else near.indices[chosen]
         groups[f"nearest in {name}"] = (ids, style.COLOURS[place], f"{_SYMBOLS[place]}-open", 13 + 3 * place)
     groups["chosen"] = ([chosen], style.INK, "circle-open", 22)
@@ -151,7 +154,7 @@ def _rings(agreement: Agreement, drawn: Map, names: tuple[str, str], chosen: int
     for name, (ringed, colour, symbol, size) in groups.items():
         mine = np.isin(drawn.nodes, [] if chosen is None else ringed)
         marker = {"color": colour, "symbol": symbol, "size": size, "line": {"width": 2}}
-        look: dict[str, Any] = {"name": name, "showlegend": chosen is not None, "legendrank": 2000}
+        look: dict[str, Any] = {"name": name, "showlegend": chosen is not None, "legendrank": _LAST}
         look |= {"selectedpoints": list(range(mine.sum())), "unselected": {"marker": {"opacity": 1}}}
         traces.append(style.points(drawn.points[mine], marker, gl=True, **look))
     return traces

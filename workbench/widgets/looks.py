@@ -19,7 +19,7 @@ from workbench.plots.maps import map_figure, spans
 PROTOCOL = "random-10-10-80"
 MAPPED = 3_000  # nodes; a map of so many takes a fraction of a second
 ACCURACY, MAP = 280, 660  # pixels
-LETTERS = 74  # in a line under the title of a figure that takes half of the page
+LETTERS = 58  # in a line under the title of a figure that takes half of the page
 
 
 class Looks:
