@@ -47,6 +47,19 @@ def test_paper_leaves_the_figure_alone_and_has_no_picture_of_dots() -> None:
         paper.on_paper(figure, "doubl")
 
 
+@pytest.mark.parametrize("width", paper.WIDTHS)
+def test_square_panels_keep_their_size_beside_what_is_written_above_and_below(width: str) -> None:
+    figure = style.figure("rings", "", 1500, rows=2, cols=2)
+    style.bare(figure)
+    for number in range(12):
+        figure.add_scatter(x=[0], y=[0], name=f"class number {number}", showlegend=True)
+    figure.add_annotation(text="one<br>two<br>three", y=1, yanchor="bottom", yref="y domain")
+    layout = paper.on_paper(figure.update_layout(legend_orientation="h"), width).layout
+    assert layout.margin.t >= 3 * 16  # pixels a line
+    a_row = 2 if width == "single" else 6  # of entries in the legend
+    assert layout.height >= layout.margin.t + layout.width + 15 * 12 / a_row
+
+
 @needs_chromium
 @pytest.mark.parametrize("width", paper.WIDTHS)
 def test_a_saved_figure_is_vectors_of_the_columns_width(tmp_path: Path, width: str) -> None:

@@ -32,19 +32,34 @@ def on_paper(figure: go.Figure, width: str = "single") -> go.Figure:
             trace["type"] = "scatter"
     paper = go.Figure(facts["data"], facts["layout"])
     pixels = round(WIDTHS[width] * SCALE)
-    bare = all(axis.visible is False for axis in (*paper.select_xaxes(), *paper.select_yaxes()))
-    height = (paper.layout.height or 420) - 50
+    height, above = (paper.layout.height or 420) - 50, _above(paper)
+    if all(axis.visible is False for axis in (*paper.select_xaxes(), *paper.select_yaxes())):  # panels are square
+        columns, rows = (len({axis.domain for axis in axes()}) for axes in (paper.select_xaxes, paper.select_yaxes))
+        below = _below(paper, pixels) if width == "single" or paper.layout.legend.orientation == "h" else 0
+        height = min(height, round(rows * (pixels / max(columns, 1) + above) + below))
     legend = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "xanchor": "left"}
     paper.update_layout(
         title=None,
         width=pixels,
-        height=min(height, pixels) if bare else height,
-        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        height=height,
+        margin={"l": 10, "r": 10, "t": above, "b": 10},
         sliders=[],
         updatemenus=[],
         autosize=False,
     )
     return paper.update_layout(legend=legend) if width == "single" else paper
+
+
+def _above(figure: go.Figure) -> int:
+    """Return the pixels that what is written above the panels of a figure takes."""
+    notes = [note.text for note in figure.layout.annotations if note.y == 1 and note.yanchor == "bottom"]
+    return max([30, *(8 + 16 * len(note.split("<br>")) for note in notes)])
+
+
+def _below(figure: go.Figure, pixels: int) -> int:
+    """Return about the pixels that the legend takes below a figure, its entries as wide as the longest."""
+    names = [trace.name or "" for trace in figure.data if trace.showlegend is not False]
+    return 15 * -(-len(names) // max(1, pixels // (45 + 6 * max(map(len, names))))) if names else 0
 
 
 def caption(figure: go.Figure) -> str:

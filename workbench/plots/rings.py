@@ -28,8 +28,10 @@ READING = (
     "coupled: some node lies within 2 hops of both, so an encoder of two layers moves them together; "
     "q: from 0 to 1, how much of the pull to its positive the anchor keeps: near 0 its negatives are all easy"
 )
+_NAMED = 5  # rings; of more every second has its label, so that they stay apart
 _AROUND = 16  # neighbours, and neighbours' neighbours, that are drawn beside the paths
 _APART = 0.5  # by which the ring of those without a path stands off
+_LETTERS = 28  # in a line above a panel, so that it stays above it in one column of a paper
 _GAP = np.radians(24)  # to both sides of where the rings' labels stand
 
 
@@ -169,7 +171,8 @@ def _grid(count: int, name: str, labelled: bool) -> go.Figure:
     fig = style.figure(f"The negatives of {name}", note, 230 + 430 * rows, **panels)
     style.bare(fig)
     legend = {"orientation": "h", "x": 0, "y": 0, "yanchor": "top", "itemclick": False, "itemdoubleclick": False}
-    margin = {"l": 10, "r": 10, "t": 140, "b": 90}
+    margin = {"l": 10, "r": 10, "t": 160, "b": 90}
+    fig.update_layout(title={"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 30}})
     return fig.update_layout(margin=margin, dragmode="pan", hovermode="closest", legend=legend)
 
 
@@ -182,7 +185,7 @@ def _frame(fig: go.Figure, place: int, label: str, audit: Audit | str, words: li
     fig.update_xaxes(range=[-edge, edge], constrain="domain", **axes)
     fig.update_yaxes(range=[-edge, edge], constrain="domain", scaleanchor=f"x{number}", **axes)
     square, name = f'<span style="color:{sampler_colour(place)}">■</span>', style.plain(label)
-    told = style.plain(textwrap.fill(numbers(audit), 44)).replace("\n", "<br>")
+    told = style.plain(textwrap.fill(numbers(audit), _LETTERS)).replace("\n", "<br>")
     text = f"{square} <b>{name}</b>:<br>{told}"
     explained = {} if isinstance(audit, str) else {"hovertext": READING.replace("; ", "<br>")}
     above = {
@@ -205,6 +208,9 @@ def _frame(fig: go.Figure, place: int, label: str, audit: Audit | str, words: li
         line = {"color": style.LINE, "width": 1, "dash": dash}
         fig.add_scatter(x=drawn.real, y=drawn.imag, mode="lines", line=line, name=f"{name} {place + 1}", **quiet)
     small = {"size": 10, "color": style.MUTED}
+    rings = len(words) - apart.astype(bool).sum()
+    if rings > _NAMED:
+        words = [word if n < 1 or n >= rings or (rings - n) % 2 else "" for n, word in enumerate(words)]
     written = {"mode": "text", "text": words, "textposition": "top center", "textfont": small}
     fig.add_scatter(x=np.zeros(len(radii)), y=radii, name=f"labels {place + 1}", **written, **quiet)
 

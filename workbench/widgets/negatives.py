@@ -262,7 +262,7 @@ class Microscope(Shell):
         first = scene.lens.first_picture(method)
         drawn = scene.at_once(self.colour.value, method, self.chosen)
         rows = (len(scene.looks) + 1) // 2
-        drawn["rings"].update_layout(height=AROUND + RINGS * max(rows, 1), margin={"t": 156, "b": 60})
+        drawn["rings"].update_layout(height=AROUND + RINGS * max(rows, 1), margin_b=60)
         self._show(drawn)
         self._tell()
         self.looked_at = scene.anchor, self.chosen
