@@ -181,6 +181,8 @@ def test_sentences_tell_why_and_what_a_negative_is_like(scope: widgets.Microscop
         start = f"node {pair['negative']}: chosen because: {why} — {far}, cosine {pair['cosine']:.2f}, takes "
         assert sentence.startswith(start) and sentence.endswith(f" % of the gradient, {same}")
         assert html.escape(why) in scope.tables.children[3].value
+    told = [int(node) for node in re.findall(r"<b>node (\d+)", scope.tables.children[3].value)]
+    assert told == look.table.sort_values("gradient_share", ascending=False)["negative"].tolist() != drawn(scope, 4)
     assert {"reason_cluster", "reason_displaced"} <= {*look.table.columns}
 
 

@@ -138,11 +138,14 @@ class Scene:
         return path
 
     def sentences(self, label: str, chosen: int | None = None) -> str:
-        """Return the sentences of one panel as HTML in a box that scrolls, the chosen node's highlighted."""
+        """Return the sentences of one panel as HTML in a box that scrolls, the chosen node's highlighted.
+
+        Those that take most of the anchor's gradient, hence push it most, come first.
+        """
         look = self.looks[label]
         if isinstance(look, str):
             return f'<p style="line-height:1.5">{html.escape(label)}: {html.escape(look)}</p>'
-        shown, whole = look.shown, len(look.audit.pairs)
+        shown, whole = look.shown.sort_values("gradient_share", ascending=False, kind="stable"), len(look.audit.pairs)
         if not whole:
             return "<p>It chose nobody for this anchor.</p>"
         cell = "text-align:left;padding:3px 8px;border-top:1px solid rgba(128,128,128,.25)"
@@ -151,9 +154,12 @@ class Scene:
             f'<tr><td style="{cell}{bright if node == chosen else ""}">{self._marked(pair)}</td></tr>'
             for node, pair in zip(shown["negative"], shown.to_dict("records"), strict=True)
         )
-        sample = f"<p>A sample: {len(shown)} of the {whole:,} negatives, drawn at random with seed 0.</p>"
+        sample = f"A sample: {len(shown)} of the {whole:,} negatives, drawn at random with seed 0. "
+        said = (
+            f"<p>{sample if len(shown) < whole else ''}Those that push most, by their share of the gradient, first:</p>"
+        )
         table = f'<table style="width:100%;font-size:12px;line-height:1.45;border-collapse:collapse">{rows}</table>'
-        return f'<div style="max-height:340px;overflow:auto">{sample if len(shown) < whole else ""}{table}</div>'
+        return f'<div style="max-height:340px;overflow:auto">{said}{table}</div>'
 
     def of_chosen(self, chosen: int | None) -> str:
         """Return the sentences of one node in all panels as HTML."""
