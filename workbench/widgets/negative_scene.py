@@ -155,9 +155,8 @@ class Scene:
             for node, pair in zip(shown["negative"], shown.to_dict("records"), strict=True)
         )
         sample = f"A sample: {len(shown)} of the {whole:,} negatives, drawn at random with seed 0. "
-        said = (
-            f"<p>{sample if len(shown) < whole else ''}Those that push most, by their share of the gradient, first:</p>"
-        )
+        order = "Those that push most, by their share of the gradient, first:" if shown["gradient_share"].any() else ""
+        said = f"<p>{sample if len(shown) < whole else ''}{order}</p>"
         table = f'<table style="width:100%;font-size:12px;line-height:1.45;border-collapse:collapse">{rows}</table>'
         return f'<div style="max-height:340px;overflow:auto">{said}{table}</div>'
 
