@@ -27,6 +27,9 @@ FUNCTIONS = [
     for name in module.__all__
     if inspect.isfunction(getattr(module, name)) and name not in LEFT_OUT
 ]
+FUNCTIONS += [pytest.param(getattr(wb.runs, name), id=f"runs.{name}") for name in ("save", "load", "find", "table")]
+READING = ("find", "parameters", "execute", "read")
+FUNCTIONS += [pytest.param(getattr(wb.notebooks, name), id=f"notebooks.{name}") for name in READING]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -43,7 +46,7 @@ def test_a_wrong_type_is_told_or_makes_sense(function, tmp_path, monkeypatch):
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.kind != parameter.VAR_POSITIONAL
     ][:1]
-    for wrong in WRONG[:-1]:
+    for wrong in WRONG:
         try:  # one that needs nothing is given the first that it takes, and only what is wrong beyond doubt
             if needed or wrong is not None:
                 function(**dict.fromkeys(needed or first, wrong))

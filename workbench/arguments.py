@@ -66,8 +66,12 @@ def fits(value: Any, hint: Any) -> bool:
     """Return whether a value may be what a type hint says; False only where it is plainly something else."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     called = type(value).__name__
-    if not (isinstance(value, PLAIN) or called in (*NAMED, *ARRAYS)) or hint is Any or isinstance(hint, str | TypeVar):
+    plain = isinstance(value, PLAIN) or called in (*NAMED, *ARRAYS) or type(value) is object
+    if not plain or hint is Any or isinstance(hint, TypeVar):
         return True
+    if isinstance(hint, str):  # of a name that only type checkers see
+        wanted = hint.rpartition(".")[2]
+        return wanted not in NAMED or wanted == called
     if origin in (typing.Union, types.UnionType):
         return any(fits(value, part) for part in inner)
     if origin is typing.Literal:
@@ -105,8 +109,7 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function)
     except (NameError, TypeError):  # a name that only type checkers see: the others count all the same
-        plain = inspect.get_annotations(function)
-        return {name: hint for name, hint in plain.items() if not isinstance(hint, str)}
+        return inspect.get_annotations(function)
 
 
 def _shown(value: Any) -> str:

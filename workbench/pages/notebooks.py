@@ -13,6 +13,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
+from workbench.arguments import guard
 from workbench.atomic import whole
 from workbench.errors import UserError, nearest, unknown
 from workbench.pages.html import FIGURE, as_page
@@ -245,3 +246,6 @@ def _results(notebook: NotebookNode) -> str:
         elif FIGURE not in output.get("data", {}):
             texts.append(output.get("data", {}).get("text/plain", ""))
     return "\n".join(text.rstrip("\n") for text in texts if text)
+
+
+guard(globals(), ("find", "parameters", "execute", "read"))

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from workbench import atomic
+from workbench.arguments import guard
 from workbench.atomic import Damaged
 from workbench.contrast import Contrast
 from workbench.contrast.pairs import Mixed
@@ -230,3 +231,6 @@ def _join_contrast(plain: dict[str, Any], tensors: dict[str, Tensor]) -> Contras
 
 
 __all__ = ["Run", "find", "folder", "key", "load", "root", "save", "table"]
+
+
+guard(globals(), ("save", "load", "find", "table"))
