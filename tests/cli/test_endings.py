@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -21,7 +22,13 @@ INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 def start(words: str, store: Path, **options: object) -> "subprocess.Popen[str]":
     environment = {**os.environ, "WORKBENCH_RUNS": str(store), "OMP_NUM_THREADS": "1"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    pipes: dict[str, Any] = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+        "start_new_session": True,
+    }
+    pipes["preexec_fn"] = lambda: signal.signal(HUP, signal.SIG_DFL)  # nohup would have it ignored
     return subprocess.Popen([sys.executable, "-m", "workbench", *words.split()], env=environment, **pipes, **options)  # type: ignore[call-overload]
 
 

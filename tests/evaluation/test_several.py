@@ -164,9 +164,7 @@ def test_several_labels_come_from_a_table_or_an_array(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="hold 3 for node 0 in column 0"):
         wb.load_graph(tmp_path / "numbered.csv", features="degree", labels=values * 3)
     (tmp_path / "two.csv").write_text("id,team,since\nn0,a,1\nn1,b,0\nn2,a,1\nn3,b,1\n")  # one class a node, and a year
-    assert wb.load_graph(tmp_path / "edges.csv", features="degree", labels=tmp_path / "two.csv").y.tolist() == [
-        0,
-        1,
-        0,
-        1,
-    ]
+    with pytest.raises(UserError, match="which column has the labels"):
+        wb.load_graph(tmp_path / "edges.csv", features="degree", labels=tmp_path / "two.csv")
+    graph = wb.load_graph(tmp_path / "edges.csv", features="degree", labels=(tmp_path / "two.csv", "team"))
+    assert graph.y.tolist() == [0, 1, 0, 1]
