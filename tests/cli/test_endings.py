@@ -22,14 +22,11 @@ INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 def start(words: str, store: Path, **options: object) -> "subprocess.Popen[str]":
     environment = {**os.environ, "WORKBENCH_RUNS": str(store), "OMP_NUM_THREADS": "1"}
-    pipes: dict[str, Any] = {
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.PIPE,
-        "text": True,
-        "start_new_session": True,
-    }
-    pipes["preexec_fn"] = lambda: signal.signal(HUP, signal.SIG_DFL)  # nohup would have it ignored
-    return subprocess.Popen([sys.executable, "-m", "workbench", *words.split()], env=environment, **pipes, **options)  # type: ignore[call-overload]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    heard: Any = {"preexec_fn": lambda: signal.signal(HUP, signal.SIG_DFL)}  # nohup would have it ignored
+    return subprocess.Popen(
+        [sys.executable, "-m", "workbench", *words.split()], env=environment, **pipes, **heard, **options
+    )  # type: ignore[call-overload]
 
 
 def until(condition: Callable[[], object], seconds: float = 120.0) -> None:

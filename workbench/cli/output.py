@@ -56,7 +56,7 @@ def load(args: Namespace, graph: str) -> Any:
 
 
 def _beside(args: Namespace, name: str) -> Any:
-    """Read what --features takes: a file, words, or a file and columns of it; what is a path as it stands is one."""
+    """Read what --features or --labels takes: a file, words, or a file and columns of it; a path that exists is one."""
     given = getattr(args, name)
     if not given or Path(given).expanduser().exists():
         return given

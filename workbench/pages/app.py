@@ -46,11 +46,7 @@ class App(Voila):
     def init_handlers(self) -> list[Any]:
         """Return who answers for which address."""
         home = {"url": f"{self.server_url}voila/render/{start.PAGE}.ipynb", "permanent": False}
-        nameless = (
-            ".*%00.*",
-            ErrorHandler,
-            {"status_code": 404},
-        )  # no file has such a name, to ask for one is an error
+        nameless = (".*%00.*", ErrorHandler, {"status_code": 404})  # no file has such a name; to ask is an error
         documents = (f"{self.server_url}voila/docs/(.+)", Document, {"voila_configuration": self.voila_configuration})
         return [nameless, (self.server_url, RedirectHandler, home), documents, *super().init_handlers()]
 

@@ -121,8 +121,7 @@ def agreement_maps(
             axis.update(range=span, title=f"{side.method.upper()} {title}{', turned' * place} (no unit)")
         legend = {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
         legend["title"] = {"text": "" if scaled else colour, "side": "top"}
-        a_row = max(1, _LEGEND // (45 + 6 * max(map(len, entries))))  # all are as wide as the longest
-        below = 150 if scaled else 90 + 19 * -(-len(entries) // a_row)
+        below = 150 if scaled else 90 + 19 * style.legend_rows(entries, _LEGEND)
         figures.append(fig.update_layout(height=470 + below, legend=legend, margin={"b": below, "l": 40, "t": 124}))
     return figures[0], figures[1]
 

@@ -185,7 +185,7 @@ def negative_map(
     fig.add_trace(style.points(drawn.points, marker, None, drawn.nodes, gl=True, **every))
     if shared is not None:
         look = {"size": 7, "color": style.COOL, "line": {"width": 1, "color": style.MUTED}}
-        add("shared", shared[1], look, style.plain(f"“{textwrap.shorten(shared[0], 24, placeholder='…')}”"))
+        add("shared", shared[1], look, style.quoted(shared[0]))
     for place, (label, audit) in enumerate(panels.items()):
         look = {"symbol": MARKS[place % 4], "size": 10 + place, "color": sampler_colour(place), "line": {"width": 2}}
         short = style.plain(label if len(label) <= 24 else f"{label[:23]}…")

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from kaleido.errors import ChromeNotFoundError
 
 from workbench.errors import UserError, unknown
+from workbench.plots.style import legend_rows
 from workbench.text import cells
 
 WIDTHS = {"single": 85, "double": 178}  # millimetres, of one column and of a page of two
@@ -35,7 +36,9 @@ def on_paper(figure: go.Figure, width: str = "single") -> go.Figure:
     height, above = (paper.layout.height or 420) - 50, _above(paper)
     if all(axis.visible is False for axis in (*paper.select_xaxes(), *paper.select_yaxes())):  # panels are square
         columns, rows = (len({axis.domain for axis in axes()}) for axes in (paper.select_xaxes, paper.select_yaxes))
-        below = _below(paper, pixels) if width == "single" or paper.layout.legend.orientation == "h" else 0
+        names = [trace.name or "" for trace in paper.data if trace.showlegend is not False]
+        legend_below = width == "single" or paper.layout.legend.orientation == "h"
+        below = 15 * legend_rows(names, pixels) if legend_below else 0
         height = min(height, round(rows * (pixels / max(columns, 1) + above) + below))
     legend = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "xanchor": "left"}
     paper.update_layout(
@@ -54,12 +57,6 @@ def _above(figure: go.Figure) -> int:
     """Return the pixels that what is written above the panels of a figure takes."""
     notes = [note.text for note in figure.layout.annotations if note.y == 1 and note.yanchor == "bottom"]
     return max([30, *(8 + 16 * len(note.split("<br>")) for note in notes)])
-
-
-def _below(figure: go.Figure, pixels: int) -> int:
-    """Return about the pixels that the legend takes below a figure, its entries as wide as the longest."""
-    names = [trace.name or "" for trace in figure.data if trace.showlegend is not False]
-    return 15 * -(-len(names) // max(1, pixels // (45 + 6 * max(map(len, names))))) if names else 0
 
 
 def caption(figure: go.Figure) -> str:

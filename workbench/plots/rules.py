@@ -83,8 +83,7 @@ def rule_map(
     if shared is not None:
         mine = part.places[np.isin(part.nodes, shared[1])]
         ring = {**style.RING, "size": 17, "color": style.COLOURS[3], "line": {"width": 3}}
-        name = style.plain(f"“{textwrap.shorten(shared[0], 24, placeholder='…')}”")
-        fig.add_trace(style.points(mine, ring, name=name, showlegend=True))
+        fig.add_trace(style.points(mine, ring, name=style.quoted(shared[0]), showlegend=True))
     if chosen is not None and chosen in part.nodes:
         ring, name = {**style.RING, "size": 20, "line": {"width": 3}}, f"node {chosen}, chosen"
         fig.add_trace(style.points(part.places[part.nodes == chosen], ring, name=name, showlegend=True))

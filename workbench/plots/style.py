@@ -1,6 +1,7 @@
 """One look for all figures, on light paper and on dark: templates, neutrals, and the colour and symbol of a class."""
 
 import re
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -101,6 +102,16 @@ def figure(title: str, subtitle: str = "", height: int = 420, **panels: Any) -> 
 def plain(words: object) -> str:
     """Return words as they are, for a place in a figure where plotly reads markup and, under the pointer, "%{...}"."""
     return markup(words)
+
+
+def quoted(name: str) -> str:
+    """Return what a selection is called in a legend, as markup: short and in quotes."""
+    return plain(f"“{textwrap.shorten(name, 24, placeholder='…')}”")
+
+
+def legend_rows(names: Sequence[str], pixels: int) -> int:
+    """Return about how many rows a legend below a figure has in some pixels; each entry is as wide as the longest."""
+    return -(-len(names) // max(1, pixels // (45 + 6 * max(map(len, names), default=0))))
 
 
 def small(line: str) -> str:

@@ -106,9 +106,9 @@ class RuleScene:
 
     def drawn(self) -> dict[str, go.Figure]:
         """Draw a piece of the graph, "graph", and how the values are spread over all nodes, "values"."""
-        names = self.graph.get("node_names")
-        graph = plots.rule_map(self.reading, self._piece(self.node), self.node, names, self.shared)
-        return {"graph": graph, "values": plots.rule_values(self.reading, self.node)}
+        reading, names = self.reading, self.graph.get("node_names")
+        graph = plots.rule_map(reading, self._piece(self.node), self.node, names, self.shared)
+        return {"graph": graph, "values": plots.rule_values(reading, self.node)}
 
     def holding(self) -> Ids:
         """Return the nodes of which the part that is drawn holds; a UserError where it is no truth of nodes."""
