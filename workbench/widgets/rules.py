@@ -79,7 +79,7 @@ class RuleExplorer(Shell):
         self._observe(self._draw, self.view, self.node)
         self._observe(self._draw_section, self.sections, trait="selected_index")
         self._observe(self._draw_section, self.compared)
-        self._observe(self._shared_as, self.share)
+        self._observe(self._tell, self.share)
         self._observe(self._take, self.shared)
         self._observe(self._take, self.shared, trait="version")
 
@@ -203,20 +203,21 @@ class RuleExplorer(Shell):
         scene.part, scene.view, scene.node = self.part.index or 0, self.view.value, self.node.value
         self._show(scene.drawn())
         self.tree.value = scene.tree()
-        self.told.value = scene.within()
-        self._shared_as()
+        self._tell()
 
-    def _shared_as(self) -> None:
-        """Share the nodes that the rule holds of by the name that was typed, for as long as it stands there."""
-        if name := self.share.value.strip():
+    def _tell(self) -> None:
+        """Tell how far the rule holds of a shared selection; share what it holds of by the name that was typed."""
+        told, name = self.scene.within(), self.share.value.strip()
+        if name:
             try:
                 nodes = self.scene.holding()
             except UserError as error:
-                self.told.value = complaint(str(error))
+                told = complaint(str(error))
             else:
-                self.told.value = self.scene.within() or f"{len(nodes):,} nodes are shared as “{html.escape(name)}”."
+                told = told or f"{len(nodes):,} nodes are shared as “{html.escape(name)}”."
                 if name not in selections or not np.array_equal(selections[name], nodes):
                     selections[name] = nodes
+        self.told.value = told
 
     def _take(self) -> None:
         """Ring the nodes that another widget shares, and tell how far the rule holds of them."""
