@@ -54,25 +54,31 @@ def _version(method: str, parts: tuple[tuple[Registry[Any], str], ...], chooses:
 
 def _sources(file: Path) -> list[Path]:
     """Return a source file and every file of this package that it imports, directly or not."""
-    package = Path(workbench.__file__).parent
     sources = [file]
     for source in sources:  # grows while it is walked
-        names: list[str] = []
-        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom):  # of a package perhaps: what is named may be a module
-                names += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
-            elif isinstance(node, ast.Import):
-                names += [alias.name for alias in node.names]
-        for name in names:
-            top, *parts = name.split(".")
-            if top == package.name and parts:
-                place = package.joinpath(*parts)
-                files = {place.with_suffix(".py"), place / "__init__.py"} - {*sources}
-                files = {f for f in files if f.is_file() and f.relative_to(package).as_posix() not in _WORDS}
-                sources += sorted(files)
+        sources += [imported for imported in _imported(source) if imported not in sources]
     return sources
 
 
+@cache
+def _imported(source: Path) -> list[Path]:
+    """Return the files of this package that a source file imports by name, without those of words."""
+    package, names, found = Path(workbench.__file__).parent, list[str](), list[Path]()
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):  # of a package perhaps: what is named may be a module
+            names += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    for name in names:
+        top, *parts = name.split(".")
+        if top == package.name and parts:
+            place = package.joinpath(*parts)
+            files = [file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file()]
+            found += [file for file in files if file.relative_to(package).as_posix() not in _WORDS]
+    return [*dict.fromkeys(found)]
+
+
+@cache
 def _code(file: Path) -> str:
     """Return the code of a source file without its comments and docstrings."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
