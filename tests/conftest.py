@@ -1,5 +1,6 @@
 """Fixtures that every test file may use."""
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,13 @@ from workbench.errors import UserError
 from workbench.methods import METHODS
 
 torch.set_num_threads(1)  # tests run side by side, and bits depend on the number of threads
+
+
+@pytest.fixture(scope="module", autouse=True)
+def modules_stay() -> None:
+    """Spare each fit, which collects garbage before it measures memory, the walk through what lives to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -37,7 +37,9 @@ def test_a_notebook_is_committed_clean(name: str) -> None:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("name", "graph"), [*((name, "pydocs") for name in names()), *((name, "cora") for name in CORA)])
+@pytest.mark.parametrize(
+    ("name", "graph"), [*((name, "pydocs") for name in names()), *((name, "cora") for name in CORA)]
+)
 def test_a_notebook_runs_headless_and_its_claims_hold(
     name: str,
     graph: str,
