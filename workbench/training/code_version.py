@@ -56,15 +56,16 @@ def _sources(file: Path) -> list[Path]:
     """Return a source file and every file of this package that it imports, directly or not."""
     sources = [file]
     for source in sources:  # grows while it is walked
-        sources += [imported for imported in _imported(source) if imported not in sources]
+        imported = _imported(source.read_text(encoding="utf-8"))
+        sources += [file for file in imported if file not in sources]
     return sources
 
 
 @cache
-def _imported(source: Path) -> list[Path]:
-    """Return the files of this package that a source file imports by name, without those of words."""
+def _imported(source: str) -> list[Path]:
+    """Return the files of this package that source code imports by name, without those of words."""
     package, names, found = Path(workbench.__file__).parent, list[str](), list[Path]()
-    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom):  # of a package perhaps: what is named may be a module
             names += [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
@@ -78,10 +79,14 @@ def _imported(source: Path) -> list[Path]:
     return [*dict.fromkeys(found)]
 
 
-@cache
 def _code(file: Path) -> str:
     """Return the code of a source file without its comments and docstrings."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return _bare(file.read_text(encoding="utf-8"))
+
+
+@cache
+def _bare(source: str) -> str:
+    tree = ast.parse(source)
     for node in ast.walk(tree):
         named = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
         if isinstance(node, named) and ast.get_docstring(node) is not None:
