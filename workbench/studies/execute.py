@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import psutil
+import torch
 from tqdm.auto import tqdm
 
 from workbench.errors import UserError, warn
@@ -104,7 +105,8 @@ def execute(
         store: folder of runs. On a cluster it is one that all workers see; else each keeps its runs in the folder of
             that path on its own disk, and the rows alone come back.
         workers: processes here; None for one a physical core, 0 for this process, which ends at the first failure. Each
-            has an equal share of the cores as its threads, whose number decides a run's bits.
+            has an equal share of the threads that torch has here, whose number decides a run's bits: as many as cores,
+            unless OMP_NUM_THREADS or `torch.set_num_threads` says otherwise.
         on: address of a Dask scheduler, on whose workers to train, or "slurm", which makes each task a job, with
             submitit's settings of jobs behind it, e.g. "slurm slurm_partition=gpu timeout_min=60 mem_gb=8" ("local"
             makes processes here instead, all at once, to try it); None for this machine. A graph by name or file is
@@ -116,14 +118,13 @@ def execute(
     Returns:
         What became of each task, in their order. What fails doesn't take the others with it.
     """
-    cores = psutil.cpu_count(logical=False) or 1
-    workers = cores if workers is None else workers
+    workers = (psutil.cpu_count(logical=False) or 1) if workers is None else workers
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
         raise UserError(f"workers must be a whole number from 1, or 0 for this process, not {workers!r}")
     folder = runs.root(store).resolve()
     fitting.open_store(folder)
     until = time.time() + (math.inf if deadline is None else deadline)
-    threads = None if on or not workers else max(1, cores // workers)
+    threads = None if on or not workers else max(1, torch.get_num_threads() // workers)
     shared = {"study": study, "store": folder, "until": until, "threads": threads, "in_memory": in_memory or {}}
     tasks = list(dict.fromkeys(tasks))
     outcomes, away = dict[Task, Outcome](), 0
