@@ -166,7 +166,7 @@ def write(folder: Path | None = None) -> Path:
             for row in ended.itertuples()
         ]
         sections += ["## What did not finish", markdown("graph | training | seed | epochs | seconds", lines)]
-    missing = _missing(table, study)
+    missing = _missing(pd.concat([table, ended.rename(columns={"condition": "name"})]), study)
     sections += ["## Not run", missing] if missing else []
     path = folder / PAGE
     with whole(path) as draft:
@@ -201,7 +201,7 @@ def _of_graph(part: pd.DataFrame, rows: pd.DataFrame, others: list[str]) -> str:
 
 
 def _missing(table: pd.DataFrame, study: Study) -> str:
-    """Say which conditions of the study have no finished training."""
+    """Say which conditions of the study have no training in a table of data and name."""
     there = set(zip(table["data"], table["name"], strict=True))
     lines = []
     for data in study.data:
