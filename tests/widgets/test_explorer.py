@@ -5,6 +5,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 import torch
-from browser import Screen, browser, lab, needs_chromium
+from browser import PATIENCE, Screen, browser, lab, needs_chromium
 from torch_geometric.data import Data
 from torch_geometric.utils import to_networkx
 
@@ -367,11 +368,15 @@ class Explorer(Screen):
         self.page.mouse.up()
 
     def hover(self, node: int) -> None:
-        """Move the mouse over a node until the page tells of it."""
+        """Move the mouse over a node until the page tells of it; a figure that is drawn anew forgets what it told."""
         left, top, width, height = self.box()
         x, y = self.places()[node]
-        self.over(f"() => [{left + x * width}, {top + y * height}]")
-        self.until(f"({self.FIGURE}).querySelector('.hoverlayer text')")
+        for _ in range(PATIENCE // 3_000):
+            self.over(f"() => [{left + x * width}, {top + y * height}]")
+            with suppress(Exception):
+                self.page.wait_for_function(f"() => ({self.FIGURE}).querySelector('.hoverlayer text')", timeout=3_000)
+                return
+        raise AssertionError(f"the figure shows no label of node {node}")
 
     def box(self) -> list[float]:
         """Return left, top, width and height of the map on the page, in pixels."""

@@ -200,7 +200,7 @@ def tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
 def read(path: Path) -> NotebookNode:
     """Return what a file holds; a UserError where it can't be read as a notebook."""
     try:
-        return nbformat.read(path, as_version=4)
+        return nbformat.read(Path(path), as_version=4)  # a number would be taken for an open file, and waited for
     except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
         raise UserError(f"{path} can't be read as a notebook: {_last_line(str(error))}") from error
 
