@@ -405,18 +405,15 @@ def test_what_another_process_trains_is_waited_for(tmp_path: Path) -> None:
     assert worker.work(task, study, tmp_path, math.inf, 1, {}, wait=True).state == "trained"
 
 
-def test_what_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+def test_what_fails_is_told_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def task(graph: str, **overrides: float) -> Task:
         return Task(Condition("grace", "grace", "defaults", tuple(overrides.items())), graph, 0)
 
     study, asked = sweep(["grace"], ["defaults"], 1), [
         task("karate", dim=8, epochs=2), task("nowhere"), task("karate", epochs=9, lr=1e30)
     ]  # fmt: skip
-    torch.set_num_threads(4)  # what OMP_NUM_THREADS=4 comes to
-    try:
-        outcomes = execute.execute(study, [*asked, asked[0]], store=tmp_path, workers=2, progress=False)
-    finally:
-        torch.set_num_threads(1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)  # what OMP_NUM_THREADS=4 comes to
+    outcomes = execute.execute(study, [*asked, asked[0]], store=tmp_path, workers=2, progress=False)
     assert [outcome.state for outcome in outcomes] == ["trained", "failed", "failed"]
     assert outcomes[1].reason.startswith("unknown graph 'nowhere'") and "the loss became" in outcomes[2].reason
     assert outcomes[0].device == "cpu (2 threads)"

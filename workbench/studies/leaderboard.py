@@ -166,7 +166,7 @@ def write(folder: Path | None = None) -> Path:
             for row in ended.itertuples()
         ]
         sections += ["## What did not finish", markdown("graph | training | seed | epochs | seconds", lines)]
-    missing = _missing(pd.concat([table, ended.rename(columns={"condition": "name"})]), study)
+    missing = _missing(rows, study)
     sections += ["## Not run", missing] if missing else []
     path = folder / PAGE
     with whole(path) as draft:
@@ -200,9 +200,9 @@ def _of_graph(part: pd.DataFrame, rows: pd.DataFrame, others: list[str]) -> str:
     return markdown(" | ".join([heads, "seconds", "peak MiB", *(f"`{name}`, %" for name in means)]), lines)
 
 
-def _missing(table: pd.DataFrame, study: Study) -> str:
-    """Say which conditions of the study have no training in a table of data and name."""
-    there = set(zip(table["data"], table["name"], strict=True))
+def _missing(rows: pd.DataFrame, study: Study) -> str:
+    """Say of which conditions of the study the long table has no row, finished or not."""
+    there = set(zip(rows["data"], rows["condition"], strict=True))
     lines = []
     for data in study.data:
         away = [c.name for c in study.conditions if data in (c.data or [data]) and (data, c.name) not in there]
