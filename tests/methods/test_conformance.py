@@ -151,6 +151,7 @@ REFUSED = {
     "one node": {
         "bgrl": ONE_ROW,
         "deepwalk": NO_WALK,
+        "few-negatives": ONE_ROW,
         "e2neg": "k=6 centres were asked for; the graph has 1 nodes",
         "gbt": ONE_ROW,
         "graphmae": "mask=0.5 hides none of 1 nodes",

@@ -1,0 +1,145 @@
+"""Attributes of several distances, cut once to their main directions, and a perceptron that sees nothing else."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear, normalize
+
+from workbench.datasets.attributes import is_sparse
+from workbench.encoders.base import Encoder, Layer, Plain
+from workbench.encoders.graph import GraphTensors
+
+OVERSAMPLED = 16  # directions beside those that are kept, and
+ITERATIONS = 4  # how often they are refined, about what scikit-learn's randomized_svd does
+EXACT = 4  # times as many attributes as that, up to which all directions are looked at
+
+_HOPS = '''
+class Hops(nn.Module):
+    """Attributes propagated so many steps and cut to some directions, beside what a perceptron makes of them."""
+
+    def __init__(self, features, cut, steps, hidden, dim):
+        super().__init__()
+        self.steps = steps
+        for step in steps:
+            self.register_buffer(f"directions_{step}", torch.zeros(features, cut))
+        self.perceptron = nn.Sequential(
+            nn.Linear(cut * len(steps), hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, dim)
+        )
+
+    def forward(self, x, edge_index):
+        smooth = APPNP(1, 0.0)
+        hops = []
+        for step in self.steps:
+            h = x @ getattr(self, f"directions_{step}")
+            for _ in range(step):
+                h = smooth(h, edge_index)
+            hops.append(normalize(h))
+        hops = torch.cat(hops, 1)
+        scale = (hops.shape[1] / len(self.steps)) ** 0.5
+        return torch.cat([hops, normalize(self.perceptron(scale * hops))], 1)
+'''
+
+
+class HopEncoder(Encoder):
+    """X, ÂX, Â²X, ... each cut to its main directions, with rows of unit length, and what a perceptron makes of them.
+
+    Directions are found once, on the graph that `settle` is given; no step of a training passes messages. The embedding
+    holds the hops themselves beside what was learned, also of unit length, so that nothing of them is lost.
+
+    Args:
+        features: attributes of a node.
+        steps: how far attributes are propagated, one after another, ascending.
+        cut: most directions that are kept of each.
+        hidden, dim: widths of the perceptron's two layers.
+    """
+
+    def __init__(self, features: int, steps: Sequence[int], cut: int, hidden: int, dim: int):
+        super().__init__()
+        self.features, self.steps, self.cut = features, tuple(steps), min(cut, features)
+        for step in self.steps:
+            self.register_buffer(f"directions_{step}", torch.zeros(features, self.cut))
+        width = self.cut * len(self.steps)
+        self.perceptron = nn.Sequential(
+            nn.Linear(width, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, dim)
+        )
+
+    @torch.no_grad()
+    def settle(self, graph: GraphTensors, generator: torch.Generator) -> None:
+        """Find the main directions of the attributes of each distance: right singular vectors of Â^step · X.
+
+        Of many attributes they are refined by products with Â and X alone, so that Â^step · X is never held. Where no
+        more attributes are given than directions are kept, all are kept as they are.
+
+        Args:
+            graph: that training sees.
+            generator: of the first directions, which are random.
+        """
+        smoother, x = graph.adjacency(), graph.x
+        backwards = turned_round(smoother)
+        xt = turned_round(x) if is_sparse(x) else x.T
+        for step in self.steps:
+            directions = getattr(self, f"directions_{step}")
+            if self.cut == graph.features:
+                directions.copy_(torch.eye(self.cut))
+                continue
+            width = self.cut + OVERSAMPLED
+            found = torch.eye(graph.features, device=directions.device)
+            if graph.features > EXACT * width:
+                found = torch.randn(graph.features, width, generator=generator).to(directions.device)
+                for _ in range(ITERATIONS):
+                    spread = _times(backwards, step, _times(smoother, step, x @ torch.linalg.qr(found).Q))
+                    found = xt @ spread
+                found = torch.linalg.qr(found).Q
+            seen = _times(smoother, step, x @ found)
+            main = torch.linalg.eigh(seen.T @ seen).eigenvectors.flip(1)  # they come in ascending order
+            directions.copy_(found @ main[:, : self.cut])
+
+    def hops(self, graph: GraphTensors) -> Tensor:
+        """Return attributes of all distances side by side, each of unit length or 0 [nodes, steps · cut]."""
+        smoother, parts = graph.adjacency(), []
+        for step in self.steps:
+            parts.append(normalize(_times(smoother, step, graph.x @ getattr(self, f"directions_{step}"))))
+        return torch.cat(parts, 1)
+
+    def forward(self, hops: Tensor, columns: Tensor | None = None) -> Tensor:
+        """Return what the perceptron makes of rows of `hops` [rows, dim].
+
+        Args:
+            hops: some of its rows, and of these all columns or some [rows, kept].
+            columns: which, the others being 0 [kept]; None for all.
+        """
+        first = self.perceptron[0]
+        assert isinstance(first, nn.Linear)
+        weight = first.weight if columns is None else first.weight.index_select(1, columns)
+        # So that a column's mean square is about 1, as layers expect.
+        scale = (first.in_features / len(self.steps)) ** 0.5
+        made: Tensor = self.perceptron[1:](linear(hops, scale * weight, first.bias))
+        return made
+
+    def embed(self, inputs: Any) -> Tensor:
+        """Return the hops of a whole graph beside what was learned of them [nodes, steps · cut + dim]."""
+        hops = self.hops(GraphTensors.of(inputs))
+        return torch.cat([hops, normalize(self(hops))], 1)
+
+    def plain(self) -> Plain:
+        """Return the same encoder on PyG's APPNP, which propagates."""
+        first, last = self.perceptron[0], self.perceptron[-1]
+        widths = f"{self.features}, {self.cut}, {self.steps}, {first.out_features}, {last.out_features}"
+        layer = Layer(f"Hops({widths})", "x, edge_index")
+        state = {f"module_0.{name}": value for name, value in self.state_dict().items()}
+        imports = ["from torch.nn.functional import normalize", "from torch_geometric.nn import APPNP"]
+        return Plain([layer], state, imports, _HOPS)
+
+
+def turned_round(matrix: Tensor) -> Tensor:
+    """Return the transpose of a sparse matrix, in CSR as well."""
+    return matrix.to_sparse_coo().t().coalesce().to_sparse_csr()
+
+
+def _times(matrix: Tensor, steps: int, rows: Tensor) -> Tensor:
+    """Return matrix^steps · rows."""
+    for _ in range(steps):
+        rows = matrix @ rows
+    return rows
