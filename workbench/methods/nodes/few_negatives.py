@@ -39,8 +39,8 @@ class FewNegativesConfig(ContrastConfig):
         hidden, dim: widths of the perceptron and of what it adds to the hops.
         hop_drop: rate at which a view loses all attributes of a distance; it keeps one at least.
         feature_drop: rate of masked columns of a view.
-        neighbours: share of the anchors whose positive is a neighbour, drawn anew in each step; of the others, and of
-            nodes without a neighbour, it is the anchor itself in another view.
+        alone: share of the anchors whose positive is the anchor itself in another view, and not a neighbour in it,
+            drawn anew in each step; a node without a neighbour always is its own.
         tau: temperature.
     """
 
@@ -57,7 +57,7 @@ class FewNegativesConfig(ContrastConfig):
     dim: int = at_least(1, 256)
     hop_drop: float = rate(0.5)
     feature_drop: float = rate(0.5)
-    neighbours: float = rate(0.5)
+    alone: float = rate(0.0)
     tau: float = above(0, 0.5)
 
     @property
@@ -137,7 +137,7 @@ class FewNegatives(NodeMethod):
         """Draw the positive of each anchor [anchors]."""
         share, place = torch.rand(2, len(anchors), generator=self.drawn)
         start, degree = self.pointer[anchors], self.pointer[anchors + 1] - self.pointer[anchors]
-        near = (share < self.config.neighbours) & (degree > 0)
+        near = (share >= self.config.alone) & (degree > 0)
         positives = anchors.clone()
         positives[near] = self.sources[(start + (place * degree).long())[near]]
         return positives
