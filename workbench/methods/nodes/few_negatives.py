@@ -46,8 +46,8 @@ class FewNegativesConfig(ContrastConfig):
 
     main = ("epochs", "lr", "dim", "tau", "negatives", "k")
 
-    epochs: int = at_least(0, 600)
-    lr: float = above(0, 1e-3)
+    epochs: int = at_least(0, 300)
+    lr: float = above(0, 3e-3)
     weight_decay: float = at_least(0, 1e-4)
     attributes: Scaling = "loaded"
     anchors: int = at_least(2, 512)
