@@ -546,4 +546,12 @@ def test_a_person_in_a_browser_sees_whom_each_sampler_chooses(screen: Page) -> N
     anchor.fill("99")
     anchor.press("Enter")
     page.locator(".microscope-message").get_by_text("there is no node 99").wait_for()
+    page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+    page.set_viewport_size({"width": 390, "height": 800})
+    screen.until("[...document.querySelectorAll('.gtitle')].every(e => e.getBoundingClientRect().right < innerWidth)")
+    plots_ = "[...document.querySelectorAll('.js-plotly-plot')]"
+    screen.until(f"{plots_}.every(e => e._fullLayout.width == e.parentElement.clientWidth)")
+    box = tables.bounding_box()
+    right = "all => Math.max(...all.map(e => e.getBoundingClientRect().right))"
+    assert tables.locator(".lm-TabBar-tab").evaluate_all(right) <= box["x"] + box["width"]
     assert screen.errors == []

@@ -405,11 +405,11 @@ def test_an_embedding_is_checked_at_once_and_its_probe_trained_when_asked_for(sm
 
 @pytest.fixture
 def page() -> Iterator[live.Fit]:
-    """What tells the figures whether the page is dark; it is light again afterwards."""
+    """What tells the figures whether the page is dark or narrow; it is light and wide again afterwards."""
     live._page.figures.clear()  # plotly keeps those of other tests
     fit = live.Fit(layout={"width": "100%"})
     yield fit
-    fit.dark = False
+    fit.dark = fit.narrow = False
 
 
 def clothes(figure: go.Figure) -> tuple[str, str]:
@@ -441,6 +441,24 @@ def test_figures_are_dark_where_the_page_is(page: live.Fit, explorer: widgets.Ru
     page.dark = False
     assert clothes(explorer.map) == light and not differing(explorer.map, explorer.scene.drawn()["graph"])
     assert explorer.figures["overlap"].layout.template == pio.templates["workbench"] and not live.Fit().dark
+
+
+def test_no_title_is_cut_and_no_panel_squeezed_on_a_narrow_page(page: live.Fit, explorer: widgets.RuleExplorer) -> None:
+    board = widgets.leaderboard("cora").figures["cost"]
+    explorer.formula.value = "degree(v) >= 4 or degree(v) <= 1 or clustering(v) >= 0.9"
+    figures = [board, *explorer.figures.values()]
+    wide = [go.Figure(one) for one in figures]
+    page.narrow = True
+    for one in figures:
+        title, before = one.layout.title.text, one._light.layout.title.text
+        assert max(len(html.unescape(re.sub("<[^>]*>", "", line))) for line in title.split("<br>")) <= 32
+        assert title.replace("<br>", " ") == before.replace("<br>", " ") and one.layout.margin.r <= 20
+    assert board.layout.height > board._light.layout.height and "<br>" in explorer.map.layout.title.text
+    assert any(note.x > 1 for note in wide[0].layout.annotations)
+    assert all(note.x <= 1 for note in board.layout.annotations if note.xref == "paper")
+    page.narrow = False
+    for one, before in zip(figures, wide, strict=True):
+        assert not differing(one, before) and not differing(before, one)
 
 
 def test_a_figure_in_other_clothes_keeps_its_marks_and_whoever_listens(

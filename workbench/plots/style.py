@@ -1,5 +1,6 @@
 """One look for all figures, on light paper and on dark: templates, neutrals, and the colour and symbol of a class."""
 
+import html
 import re
 import textwrap
 from collections.abc import Sequence
@@ -63,7 +64,7 @@ _AXIS = {
     "automargin": True,
 }
 _LEFT = {"x": 0, "xref": "paper", "xanchor": "left"}
-_LAYOUT = {
+_LAYOUT: dict[str, Any] = {
     "font": {"family": "Inter, Helvetica Neue, Arial, DejaVu Sans, sans-serif", "size": 12, "color": INK},
     "title": {"font": {"size": 16}, "subtitle": {"font": {"size": 12, "color": MUTED}}, **_LEFT},
     "colorway": COLOURS,
@@ -90,6 +91,47 @@ def dark(fig: go.Figure) -> go.Figure:
     for part in (*copy.data, *copy.frames, copy.layout):
         part.update(_turned(part.to_plotly_json()), overwrite=True)
     return copy
+
+
+def narrow(fig: go.Figure) -> go.Figure:
+    """Return a copy of a figure for a page as narrow as a telephone's: titles wrapped, all else below or inside.
+
+    What it takes in height it is given, so that the panels keep theirs.
+    """
+    copy, layout = go.Figure(fig), fig.layout
+    title, subtitle = _wrapped(layout.title.text, 32), _wrapped(layout.title.subtitle.text, 46)
+    above = 20 * (title.count("<br>") - str(layout.title.text).count("<br>"))
+    above += 16 * (subtitle.count("<br>") - str(layout.title.subtitle.text).count("<br>"))
+    margin = {**_LAYOUT["margin"], **layout.margin.to_plotly_json()}
+    names = [str(trace.name) for trace in fig.data if trace.name and trace.showlegend is not False]
+    below = 0
+    if len(names) > 1 and layout.showlegend is not False:
+        rows, known = 19 * legend_rows(names, 250), layout.legend.orientation == "h"
+        below = max(0, rows + 40 - margin["b"]) if known else rows
+        beside = {"y": 0, "yref": "container", "yanchor": "bottom", "xref": "container"}
+        copy.update_layout(legend={"orientation": "h", "x": 0, "xanchor": "left", **({} if known else beside)})
+    inside = {"x": 1, "xanchor": "right", "yanchor": "bottom"}
+    copy.for_each_annotation(
+        lambda note: note.update(inside if note.xref == "paper" and note.x > 1 else {}, font_size=10)
+    )
+    space = {"t": margin["t"] + above, "r": min(margin["r"], 20), "b": margin["b"] + below}
+    copy.update_layout(height=(layout.height or 450) + above + below, margin=space)
+    copy.update_layout(title={"text": title, "subtitle": {"text": subtitle}, "xref": "container", "x": 0.02})
+    return copy.update_layout(title={"yref": "container", "y": 1, "yanchor": "top", "pad": {"t": 32}})
+
+
+def _wrapped(markup: str | None, letters: int) -> str:
+    """Return markup with no more than so many letters in a line, where its words allow."""
+    lines = list[str]()
+    for line in (markup or "").split("<br>"):
+        lines.append("")
+        for word in re.findall(r"(?:<[^>]*>|[^\s<])+", line):
+            longer = f"{lines[-1]} {word}".strip()
+            if lines[-1] and len(html.unescape(re.sub("<[^>]*>", "", longer))) > letters:
+                lines.append(word)
+            else:
+                lines[-1] = longer
+    return "<br>".join(lines)
 
 
 def figure(title: str, subtitle: str = "", height: int = 420, **panels: Any) -> go.Figure:

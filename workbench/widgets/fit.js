@@ -18,12 +18,29 @@ const pressed = (event) => {
 globalThis.workbenchKeys ??= [["focusin", chosen], ["click", chosen], ["focusin", reach], ["keydown", pressed]]
   .map(([name, act]) => document.addEventListener(name, act));
 
+const ours = () => [...document.querySelectorAll(".js-plotly-plot")].filter((plot) => plot.layout?.meta?.workbench);
+const NARROW = 480;  // pixels of a page, as on a telephone; figures that stand side by side on a wide one have less
+
 export default {
   render({ model, el }) {
     const ending = new AbortController(), { signal } = ending;
-    const fit = () => requestAnimationFrame(() => window.dispatchEvent(new Event("resize")));
+    const resize = () => {
+      // plotly holds a figure to the width that it had when it was given another height.
+      ours().forEach((plot) => delete plot.layout.width);
+      window.dispatchEvent(new Event("resize"));
+    };
+    const fit = () => {
+      const { clientWidth } = el.closest(".jp-OutputArea-output") ?? document.body;
+      if (clientWidth) {
+        model.set("narrow", clientWidth < NARROW);
+        model.save_changes();
+      }
+      requestAnimationFrame(resize);
+    };
     const room = new ResizeObserver(fit);
     room.observe(el);
+    const again = () => setTimeout(fit, 500);
+    model.on("msg:custom", again);
 
     // plotly tells the kernel of each point the mouse passes over, in the place where it tells of clicks and
     // selections, so that one that comes while the kernel is busy would be lost under the next. None is needed.
@@ -45,6 +62,7 @@ export default {
     look();
     return () => {
       room.disconnect();
+      model.off("msg:custom", again);
       theme.disconnect();
       ending.abort();
     };

@@ -18,6 +18,7 @@ import plotly.graph_objects as go
 from traitlets import Bool, HasTraits, Instance, Unicode, default, observe
 
 from workbench import plots
+from workbench.plots import style
 
 
 class _WhenAsked(ModuleType):
@@ -75,15 +76,16 @@ class Controls:
 
 
 class _Page:
-    """The page that widgets are shown on: whether it is dark, its plotly, and the figures that are dressed for it."""
+    """The page that widgets are shown on: dark or narrow, its plotly, and the figures that are dressed for it."""
 
     def __init__(self) -> None:
-        self.dark = False
+        self.dark = self.narrow = False
         self.plotly: Plotly | None = None
         self.figures: WeakValueDictionary[int, go.FigureWidget] = WeakValueDictionary()
 
     def dressed(self, figure: go.Figure) -> go.Figure:
         """Return a figure as it is shown on the page."""
+        figure = style.narrow(figure) if self.narrow else figure
         return plots.dark(figure) if self.dark else figure
 
 
@@ -107,7 +109,7 @@ def script(*names: str) -> str:
 
 
 class Fit(anywidget.AnyWidget):
-    """Nothing to see: it tells the figures beside it how much room there is, and whether the page is `dark`.
+    """Nothing to see: it tells the figures beside it how much room there is, and if the page is `dark` or `narrow`.
 
     A figure is drawn before it stands on the page, at a width that plotly takes for granted, and then waits for the
     window to change its size; so do figures in a section that was closed. The page is JupyterLab's, which says whether
@@ -119,22 +121,31 @@ class Fit(anywidget.AnyWidget):
     _css = """
     [data-jp-theme-light="false"] .jp-RenderedPlotly .plot-container { filter: invert(0.93) hue-rotate(180deg); }
     """
-    dark = Bool().tag(sync=True)
+    dark, narrow = Bool().tag(sync=True), Bool().tag(sync=True)
 
     @default("dark")
     def _as_before(self) -> bool:
         return _page.dark
 
-    @observe("dark")
+    @default("narrow")
+    def _as_wide_as_before(self) -> bool:
+        return _page.narrow
+
+    @observe("dark", "narrow")
     def _follow(self, _: Any) -> None:
-        """Change the colours of the figures that are shown, and nothing else: a hand may have zoomed or selected."""
-        if _page.dark == self.dark:
+        """Change the clothes of the figures that are shown, and nothing else: a hand may have zoomed or selected."""
+        if (_page.dark, _page.narrow) == (self.dark, self.narrow):
             return
         shown = [(figure, _page.dressed(figure._light)) for figure in list(_page.figures.values())]
-        _page.dark = self.dark
+        _page.dark, _page.narrow = self.dark, self.narrow
         for figure, before in shown:
             with figure.batch_update():
-                _set((part.layout, *part.data) for part in (figure, before, _page.dressed(figure._light)))
+                now = _page.dressed(figure._light)
+                _set((part.layout, *part.data) for part in (figure, before, now))
+                for path, _value in _changes(now.layout.to_plotly_json(), before.layout.to_plotly_json()):
+                    if now.layout[path] is None:  # it came with the clothes that are taken off
+                        figure.layout[path] = None
+        self.send({"kind": "fit"})  # to the width that there is, which what was changed last may not know of
 
 
 class Plotly(anywidget.AnyWidget):
