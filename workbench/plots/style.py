@@ -117,7 +117,7 @@ def narrow(fig: go.Figure) -> go.Figure:
     space = {"t": margin["t"] + above, "r": min(margin["r"], 20), "b": margin["b"] + below}
     copy.update_layout(height=(layout.height or 450) + above + below, margin=space)
     copy.update_layout(title={"text": title, "subtitle": {"text": subtitle}, "xref": "container", "x": 0.02})
-    return copy.update_layout(title={"yref": "container", "y": 1, "yanchor": "top", "pad": {"t": 32}})
+    return copy.update_layout(title={"yref": "container", "y": 1, "yanchor": "top", "pad": {"t": 40}})
 
 
 def _wrapped(markup: str | None, letters: int) -> str:
@@ -125,7 +125,7 @@ def _wrapped(markup: str | None, letters: int) -> str:
     lines = list[str]()
     for line in (markup or "").split("<br>"):
         lines.append("")
-        for word in re.findall(r"(?:<[^>]*>|[^\s<])+", line):
+        for word in re.findall(r"(?:<[^>]*>|[^ <])+", line):
             longer = f"{lines[-1]} {word}".strip()
             if lines[-1] and len(html.unescape(re.sub("<[^>]*>", "", longer))) > letters:
                 lines.append(word)
