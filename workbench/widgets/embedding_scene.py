@@ -87,7 +87,7 @@ class EmbeddingScene:
 
     def colours(self) -> list[tuple[str, str]]:
         """Return what nodes can be coloured by, as (what is written, name)."""
-        written = {name: f"{name} — {LABELS}" for name in (CLASS, ERROR)} | {HITS: "neighbourhood hit of the map"}
+        written = {name: f"{name} (uses labels)" for name in (CLASS, ERROR)} | {HITS: "neighbourhood hit of the map"}
         names = (CLASS, CLUSTER, DEGREE, RULE, ERROR, HITS)
         labelled = self.classes is not None
         return [(written.get(name, name), name) for name in names if labelled or name not in (CLASS, ERROR)]

@@ -29,7 +29,7 @@ from workbench.widgets.selections import Take
 from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row, small
 
 RINGS, AROUND = 300, 230  # pixels of a row of panels beside the sentences, and of what is above and below them
-LABELS = "class — uses labels to look, never to train"
+LABELS = "class (uses labels)"
 
 
 def microscope(
