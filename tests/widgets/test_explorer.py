@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 import torch
@@ -27,6 +29,7 @@ from workbench.evaluation.strata import probe_errors
 from workbench.plots import network
 from workbench.widgets import embedding_scene, shell
 from workbench.widgets.embedding_scene import EmbeddingScene
+from workbench.widgets.tables import table
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +63,15 @@ def lasso(shown: go.FigureWidget, nodes: set[int]) -> None:
         for trace in shown.data:
             inside = [] if trace.customdata is None else np.flatnonzero(np.isin(trace.customdata, list(chosen)))
             trace._dispatch_on_selection(SimpleNamespace(point_inds=list(map(int, inside))), None)
+
+
+def test_cosines_in_a_table_have_as_many_decimals() -> None:
+    assert re.findall(r"<td>([\d.–]+)</td>", table(pd.DataFrame({"cosine": [0.5, 0.1234, 1.0, np.nan]}))) == [
+        "0.500",
+        "0.123",
+        "1.000",
+        "–",
+    ]
 
 
 def test_it_opens_on_the_map_coloured_by_class(
