@@ -366,7 +366,8 @@ def test_very_many_negatives_are_sampled_and_it_says_so(small_graph: Data) -> No
     graph = Data(x=torch.eye(300), edge_index=small_graph.edge_index, num_nodes=300)
     scope = widgets.Microscope(widgets.microscope(graph, ("all",), anchor=7).scene)
     assert len(scope.table()) == 299 and len(drawn(scope)) == 64
-    assert "all: 299 negatives (64 shown, a sample)" in told(scope.rings)
+    assert "all: 299 negatives (a random 64 shown)" in told(scope.rings)
+    assert all("; all: a random 64" in told(figure) for figure in (scope.cosines, scope.map))
     assert "A sample: 64 of the 299" in scope.tables.children[0].value
     assert scope.tables.children[0].value.count("every node is one") == 64
     other = next(node for node in range(300) if node not in drawn(scope) and node != 7)

@@ -527,6 +527,17 @@ def test_the_time_left_goes_by_the_latest_epochs_and_looks(small_graph: Data) ->
 # -------------------------------------------------------------------------------------------------------- the looks
 
 
+@pytest.mark.parametrize("classes", [3, 20])
+def test_the_names_of_many_classes_stand_below_the_map(small_graph: Data, classes: int) -> None:
+    small_graph.y = torch.arange(60) % classes
+    small_graph.class_names = [f"a class of some length {number}" for number in range(classes)]
+    looks = Looks(small_graph, 0)
+    looks.look(1, torch.randn(60, 8, generator=torch.Generator().manual_seed(0)))
+    layout = looks.draw_map().layout
+    assert (layout.legend.orientation, layout.legend.x < 1) == (("v", False), ("h", True))[classes > 10]
+    assert layout.height - layout.margin.t - layout.margin.b >= 400
+
+
 def test_maps_of_a_training_lie_upon_one_another(small_graph: Data) -> None:
     looks, draw = Looks(small_graph, 0), torch.Generator().manual_seed(0)
     first = torch.randn(60, 8, generator=draw)

@@ -67,7 +67,7 @@ def numbers(audit: Audit | str) -> str:
     if isinstance(audit, str):
         return "nothing to show"
     pairs, q = audit.pairs, float(audit.anchors["q"].iloc[0]) if len(audit.anchors) else np.nan
-    sample = f" ({MOST} shown, a sample)" if len(pairs) > MOST else ""
+    sample = f" (a random {MOST} shown)" if len(pairs) > MOST else ""
     false = f"{int(pairs['false'].sum()):,} false, " if pairs["same_class"].notna().any() else ""
     coupled = f"{int(pairs['coupled'].sum()):,} coupled" + (f", q {q:.2f}" if np.isfinite(q) else "")
     return f"{len(pairs):,} negative{'s' * (len(pairs) != 1)}{sample}, {false}{coupled}"
@@ -81,6 +81,12 @@ def shown_pairs(audit: Audit | str) -> pd.DataFrame:
         return audit.pairs
     kept = np.sort(np.random.default_rng(0).choice(len(audit.pairs), MOST, replace=False))
     return audit.pairs.iloc[kept]
+
+
+def sampled(panels: Panels) -> str:
+    """Say that some negatives are not shown, where that is so, at the end of a sentence."""
+    many = [label for label, audit in panels.items() if not isinstance(audit, str) and len(audit.pairs) > MOST]
+    return style.plain(f"; {' and '.join(many)}: a random {MOST}") if many else ""
 
 
 def classes(graph: Data) -> Ids | None:
@@ -115,9 +121,10 @@ def negative_cosines(
     others = np.delete(cosines, anchor)
     said = others[np.isfinite(others)]
     every = f"grey: all {len(others):,} other nodes; a tick for each negative"
+    every += sampled(panels)
     note = every if len(said) else "nothing to compare: no attributes, and no embedding was given"
-    note = "<br>".join(textwrap.wrap(note, NARROW))
-    fig = style.figure("Where they lie among all cosines", note, 430, **axes)
+    lines = textwrap.wrap(note, NARROW)
+    fig = style.figure("Where they lie among all cosines", "<br>".join(lines), 430, **axes)
     low, high = (float(said.min()), float(said.max())) if len(said) else (0.0, 1.0)
     low, high = (low - 0.05, high + 0.05) if high - low < 1e-9 else (low, high)
     middles, counts, width = style.binned(said, 40, (low, high))
@@ -134,7 +141,9 @@ def negative_cosines(
         fig.add_traces([ticks, ring], 2, 1)
     words = [style.plain(label if len(label) <= 16 else f"{label[:15]}…") for label in panels]
     top, margin = np.log10(max(counts.max(initial=1), 1)) + 0.2, (high - low) * 0.03
-    fig.update_layout(title={"xref": "container", "x": 0.02}, margin={"t": 70, "b": 45, "l": 60}, bargap=0)
+    fig.update_layout(
+        title={"xref": "container", "x": 0.02}, margin={"t": 54 + 16 * len(lines), "b": 45, "l": 60}, bargap=0
+    )
     fig.update_layout(**style.PANNED)
     fig.update_yaxes(type="log", title="nodes (log scale)", range=[-0.3, top], dtick=1, row=1, col=1)
     labels = {"tickmode": "array", "tickvals": [-place for place in range(len(words))], "ticktext": words, "ticks": ""}
@@ -168,7 +177,7 @@ def negative_map(
     drawn, what = mapped
     trust = f"trustworthiness {drawn.trustworthiness:.2f} (1 = faithful)" if drawn.judged else UNMEASURED
     axes = "" if drawn.fitted == len(drawn.nodes) else f", axes by {drawn.fitted:,} nodes"
-    lines = [*textwrap.wrap(f"{what}{axes}", NARROW), *textwrap.wrap(trust, NARROW)]
+    lines = [*textwrap.wrap(f"{what}{axes}{sampled(panels)}", NARROW), *textwrap.wrap(trust, NARROW)]
     fig.update_layout(title_subtitle_text="<br>".join(lines), margin_t=40 + 16 * len(lines))
 
     def add(name: str, wanted: Any, marker: dict[str, Any], legend: str = "") -> None:

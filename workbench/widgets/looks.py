@@ -19,6 +19,7 @@ from workbench.plots.maps import map_figure, spans
 PROTOCOL = "random-10-10-80"
 MAPPED = 3_000  # nodes; a map of so many takes a fraction of a second
 ACCURACY, MAP = 280, 660  # pixels
+MANY, ROOM = 10, 580  # classes whose names stand below the map, and pixels of its width
 LETTERS = 58  # in a line under the title of a figure that takes half of the page
 
 
@@ -77,10 +78,18 @@ class Looks:
             return fig.update_xaxes(visible=False).update_yaxes(visible=False)
         names = {"class_names": self._graph.get("class_names"), "names": self._graph.get("node_names")}
         classes = np.maximum(node_classes(self._graph), -1)
-        look = "colours are classes: labels are used to look, never to train"
+        look = "colours: classes; labels are used to look, never to train"
         note = look if (classes >= 0).any() else "the graph has no labels"
         fig = map_figure(self.map, classes, "class", f"Map after epoch {self.epoch:,}", note, **names)
-        lines = [part for line in fig.layout.title.subtitle.text.split("<br>") for part in wrap(line, LETTERS)]
+        told = fig.layout.title.subtitle.text.replace(" = ", "\u00a0=\u00a0")  # which are not to be parted
+        lines = [part for line in told.split("<br>") for part in wrap(line, LETTERS)]
         for axis, span in zip((fig.layout.xaxis, fig.layout.yaxis), spans([self._corners]), strict=True):
             axis.update(range=span, visible=True)
-        return fig.update_layout(title_subtitle_text="<br>".join(lines), margin_t=66 + 18 * len(lines), height=MAP)
+        fig.update_layout(title_subtitle_text="<br>".join(lines), margin_t=66 + 18 * len(lines))
+        called = [str(trace.name) for trace in fig.data if trace.showlegend]
+        rows = style.legend_rows(called, ROOM) if len(called) > MANY else 0
+        # Beside the map many would take half of its width.
+        below = {"orientation": "h", "x": 0, "y": 0, "yref": "container", "yanchor": "bottom"}
+        beside = {"orientation": "v", "x": 1.02, "y": 1, "yref": "paper", "yanchor": "top"}
+        fig.update_layout(margin_b=60 + 19 * rows, height=MAP + 19 * rows)
+        return fig.update_layout(legend=below if rows else beside)
