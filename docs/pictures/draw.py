@@ -17,7 +17,7 @@ from workbench.plots import style
 
 HERE = Path(__file__).parent
 WIDTH = 900
-MOST = 718  # pixels that a screenshot is high
+MOST = {"explorer": 710, "microscope": 676, "rules": 884}  # pixels of a screenshot, which ends below a figure
 
 
 def cost_of_nodes(rows: list[dict]) -> go.Figure:
@@ -110,12 +110,12 @@ def of_widgets() -> None:
         page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
         page.wait_for_function(READY)
         page.wait_for_timeout(5_000)  # until all have taken the width that there is
-        for place, name in enumerate(("explorer", "microscope", "rules")):
+        for place, (name, most) in enumerate(MOST.items()):
             shown = page.locator(".jp-OutputArea-output:has(.jupyter-widgets)").nth(place)
             shown.evaluate("e => e.scrollIntoView({ block: 'start' })")
             page.wait_for_timeout(2_000)
             box = shown.bounding_box()
-            height = min(box["height"], MOST)
+            height = min(box["height"], most)
             page.screenshot(path=HERE / f"{name}.png", clip={**box, "height": height})
             print(HERE / f"{name}.png")
 
