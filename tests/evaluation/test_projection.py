@@ -67,11 +67,6 @@ def test_trustworthiness_is_that_of_the_definition() -> None:
     assert projection.faithfulness(points, points)[0] == 1.0
 
 
-def test_rows_that_are_alike_are_equally_near() -> None:
-    rows = np.repeat(np.eye(4, dtype=np.float32), 60, axis=0)
-    assert projection.faithfulness(rows, rows[:, :2] + 2 * rows[:, 2:])[0] == 1.0
-
-
 def test_trustworthiness_of_many_rows_is_measured_on_a_seeded_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(projection, "MAX_JUDGED", 40)
     generator = np.random.default_rng(0)
