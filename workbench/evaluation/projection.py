@@ -29,7 +29,7 @@ from workbench.evaluation.neighbourhoods import (
 from workbench.registry import Registry
 
 MAX_POINTS = 50_000  # more would take minutes to map and could not be told apart on a screen
-MAX_JUDGED = 3_000  # trustworthiness keeps two distance matrices of this size squared
+MAX_JUDGED = 1_500  # trustworthiness keeps two distance matrices of this size squared
 MAX_FITTED = 2_000  # rows that fix the axes of a first picture where there are many columns
 
 
@@ -48,7 +48,7 @@ class Map:
     points: Floats  # [drawn, 2], their places
     hits: Floats  # [drawn]
     trustworthiness: float  # in [0, 1]; 1 means that the 15 nearest on the map are near in the embedding too
-    judged: int  # mapped nodes over which it was measured (a seeded sample above 3,000); 0 for none so far
+    judged: int  # mapped nodes over which it was measured (a seeded sample above 1,500); 0 for none so far
     fitted: int  # rows that fixed its axes; all but for a first picture of many columns
 
     @property
@@ -133,7 +133,7 @@ def turned(drawn: Map, before: Map) -> Map:
 def faithfulness(rows: Floats, points: Floats, seed: int = 0) -> tuple[float, int]:
     """Return the trustworthiness, in [0, 1], of points [n, 2] as a map of rows [n, dim], and how many rows counted.
 
-    At 15 neighbours (fewer below 32 rows), of all rows or of a seeded sample of 3,000. Source: Venna and Kaski, 2001.
+    At 15 neighbours (fewer below 32 rows), of all rows or of a seeded sample of 1,500. Source: Venna and Kaski, 2001.
     """
     chosen = _sample(len(rows), MAX_JUDGED, seed)
     near = min(NEIGHBOURS, (len(chosen) - 1) // 2)  # the definition asks for fewer than half of the rows
