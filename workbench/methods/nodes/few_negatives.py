@@ -95,15 +95,13 @@ class FewNegatives(NodeMethod):
 
     @classmethod
     def memory(cls, config: Any, sizes: Mapping[str, int]) -> float:
-        """Return about how many bytes it takes to find the directions, or to embed, which holds the hops twice."""
+        """Return about how many bytes it takes to find the directions, or to embed, which holds the hops three times."""
         features, rows, steps = sizes["features"], sizes["rows"], len(config.steps)
         cut = min(config.cut, features)
         sought = min(features, EXACT * (cut + OVERSAMPLED))
         finding = rows * (steps * cut + 3 * sought) + 4 * features * sought
-        embedding = rows * (2 * (steps * cut + config.dim) + config.hidden)
-        network = 8 * config.hidden * (steps * cut + config.dim) + 8 * config.anchors * (
-            steps * cut + 4 * config.hidden
-        )
+        embedding = rows * (3 * steps * cut + 2 * config.dim + 3 * config.hidden)
+        network = 8 * (config.hidden + config.anchors) * (steps * cut + 4 * (config.hidden + config.dim))
         numbers = max(finding, embedding, rows * steps * cut + network) + steps * features * cut
         return PROCESS + cls.graph_bytes(sizes) + 4 * numbers
 
@@ -135,7 +133,7 @@ class FewNegatives(NodeMethod):
 
     def positives(self, anchors: Tensor) -> Tensor:
         """Draw the positive of each anchor [anchors]."""
-        share, place = torch.rand(2, len(anchors), generator=self.drawn)
+        share, place = torch.rand(2, len(anchors), generator=self.drawn, dtype=torch.float64)
         start, degree = self.pointer[anchors], self.pointer[anchors + 1] - self.pointer[anchors]
         near = (share >= self.config.alone) & (degree > 0)
         positives = anchors.clone()
