@@ -95,7 +95,7 @@ class FewNegatives(NodeMethod):
 
     @classmethod
     def memory(cls, config: Any, sizes: Mapping[str, int]) -> float:
-        """Return about how many bytes it takes to find the directions, or to embed, which holds the hops three times."""
+        """Return about how many bytes finding the directions takes, or embedding, which holds the hops three times."""
         features, rows, steps = sizes["features"], sizes["rows"], len(config.steps)
         cut = min(config.cut, features)
         sought = min(features, EXACT * (cut + OVERSAMPLED))
