@@ -1,5 +1,6 @@
 """The leaderboard: gains over the best of what trains nothing by hand, the page, the chart and the widget."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,29 @@ def test_the_page_has_all_scores_and_what_did_not_finish(
     assert "| *hops* | – | – | 81.0 ± 1.4 | +0.0 | – | – | – | 71.0 |" in page
     assert "| cora | grace, 64 negatives | 1 | 7 of 100 | 90 |" in page
     assert "- karate: dgi; grace, 64 negatives" in page.split("## Not run")[1]
+
+
+def test_the_page_of_advice_trains_only_what_is_surely_ahead(
+    rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = rows.replace({"dgi": leaderboard.OURS, "untrained dgi": f"untrained {leaderboard.OURS}"})
+    own = Condition(leaderboard.OURS, leaderboard.OURS)
+    monkeypatch.setattr(
+        leaderboard, "load", lambda _: dataclasses.replace(STUDY, conditions=(own, STUDY.conditions[1]))
+    )
+    results.add(ours, tmp_path / "leaderboard.csv")
+    lower = ours.assign(data="dblp", value=ours["value"].where(ours["kind"] != "trained", ours["value"] - 3))
+    results.add(lower, tmp_path / "which-method.csv")
+    page = leaderboard.advise(tmp_path).read_text()
+    assert "few-negatives ends above it on cora; level with it on dblp." in page
+    assert (
+        "| cora | hops, 81.0 | +3.0 [+0.5, +5.5] | 3 | +13.0 | grace, 64 negatives | -1.0 | 3 | train few-negatives |"
+        in page
+    )
+    assert (
+        "| dblp | hops, 81.0 | +0.0 [-2.5, +2.5] | 3 | +10.0 | grace, 64 negatives | -4.0 | 3 | train nothing: hops |"
+        in page
+    )
 
 
 def test_the_charts_tell_the_same(rows: pd.DataFrame) -> None:

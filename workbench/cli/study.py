@@ -125,8 +125,9 @@ def _run(args: Namespace) -> int:
 
 
 def write_page(args: Namespace) -> None:
-    """Write the pages of all claims and of the leaderboard."""
-    pages = [part.write(folder_of(args)) for part in (wb.studies.report, wb.studies.leaderboard)]
+    """Write the pages of all claims, of the leaderboard, and of what to use on which graph."""
+    board = wb.studies.leaderboard
+    pages = [write(folder_of(args)) for write in (wb.studies.report.write, board.write, board.advise)]
     show(args, {"pages": pages}, "\n".join(map(str, pages)))
 
 

@@ -14,6 +14,7 @@ from workbench.studies.study import Condition, Study, load
 
 NAME = "leaderboard"
 PAGE = "leaderboard.md"
+CHOICE, ADVICE, OURS = "which-method", "which-method.md", "few-negatives"
 PICTURES = {
     "leaderboard": "Gain of each training over the best baseline of each graph",
     "leaderboard-cost": "Accuracy against seconds on one graph",
@@ -174,6 +175,68 @@ def write(folder: Path | None = None) -> Path:
     return path
 
 
+def advise(folder: Path | None = None) -> Path:
+    """Write, from the kept results of both studies, what to use on each graph and return the page's path."""
+    folder = folder or results.FOLDER
+    boards = [board(rows, study=load(name)) for name in (NAME, CHOICE) if len(rows := results.read(name, folder))]
+    lines, stands = list[tuple[Any, ...]](), dict[str, list[str]]()
+    for table in boards:
+        for data, part in table.groupby("data", sort=False):
+            trained = part[part["kind"] == "trained"].sort_values("accuracy", ascending=False, kind="stable")
+            ahead = trained[trained["low"] > 0]
+            own, others = trained[trained["name"] == OURS], trained[trained["name"] != OURS]
+            floor = part[part["kind"] == "baseline"].nlargest(1, "accuracy").iloc[0]
+            for row in own.to_dict("records"):
+                decided = "above it" if row["low"] > 0 else "below it" if row["high"] < 0 else "level with it"
+                stands.setdefault(decided if row["low"] == row["low"] else "undecided", []).append(str(data))
+            found = f"train {ahead['name'].iloc[0]}" if len(ahead) else f"train nothing: {floor['name']}"
+            added = own["over untrained"].iloc[0] if len(own) else np.nan
+            lines.append(
+                (
+                    data,
+                    f"{floor['name']}, {floor['accuracy']:.1f}",
+                    *_gained(own),
+                    f"{added:+.1f}" if added == added else "–",
+                    f"{others['name'].iloc[0]}" if len(others) else "–",
+                    *_gained(others[:1]),
+                    found,
+                )
+            )
+    heads = f"graph | best that trains nothing, % | {OURS} over it | seconds | over its untrained encoder"
+    heads += " | best of all others | over it | seconds | so"
+    told = "; ".join(f"{how} on {', '.join(graphs)}" for how, graphs in stands.items())
+    sections = [
+        "# Which method?",
+        f"Held against the best of what trains nothing, {OURS} ends {told}. What was to be shown stands in the "
+        "[protocol](../which-method-protocol.md), which was there first, and what else was tried in the "
+        "[log of attempts](../which-method-attempts.md).",
+        "A gain is in percentage points of accuracy by `random-10-10-80`, with a 95 % t interval over training seeds, "
+        "paired with the baseline on the same splits; one without an interval has fewer than "
+        f"{verdicts.FEWEST} seeds and decides nothing. *So* names the training with the highest accuracy among those "
+        "whose whole interval is above the baseline, and the baseline where there is none. The baseline is the one "
+        "that does best on the test parts, which favours it.",
+        markdown(heads, lines),
+        f"Written by `workbench study report` from [{NAME}.csv]({NAME}.csv) and [{CHOICE}.csv]({CHOICE}.csv); all "
+        "trainings and their memory stand on the [leaderboard](leaderboard.md).",
+    ]
+    path = folder / ADVICE
+    with whole(path) as draft:
+        draft.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    return path
+
+
+def _gained(trained: pd.DataFrame) -> tuple[str, str]:
+    """Return the gain over the floor of a row of a board, and its seconds; of none dashes."""
+    if trained.empty:
+        return "–", "–"
+    row = trained.iloc[0]
+    return f"{row['over floor']:+.1f}{_interval(row)}", f"{row['seconds']:,.0f}"
+
+
+def _interval(row: Any) -> str:
+    return f" [{row['low']:+.1f}, {row['high']:+.1f}]" if row["low"] == row["low"] else ""
+
+
 def _of_graph(part: pd.DataFrame, rows: pd.DataFrame, others: list[str]) -> str:
     """Return the table of one graph, the best first; untrained encoders stand beside their training."""
     scored = {name: results.wide(rows[rows["protocol"] == name], name) for name in others}
@@ -182,14 +245,13 @@ def _of_graph(part: pd.DataFrame, rows: pd.DataFrame, others: list[str]) -> str:
     shown = part[part["kind"] != "untrained"].sort_values("accuracy", ascending=False, kind="stable")
     for row in shown.to_dict("records"):
         trained = row["kind"] == "trained"
-        interval = f" [{row['low']:+.1f}, {row['high']:+.1f}]" if row["low"] == row["low"] else ""
         lines.append(
             (
                 row["name"] if trained else f"*{row['name']}*",
                 f"`{row['preset']}`" if trained else "–",
                 row["training seeds"] or "–",
                 f"{row['accuracy']:.1f} ± {row['spread over splits']:.1f}",
-                f"{row['over floor']:+.1f}{interval}",
+                f"{row['over floor']:+.1f}{_interval(row)}",
                 f"{row['over untrained']:+.1f}" if row["over untrained"] == row["over untrained"] else "–",
                 f"{row['seconds']:,.0f}" if trained else "–",
                 f"{row['peak MiB']:,.0f}" if trained else "–",
