@@ -9,7 +9,7 @@ from torch.nn.functional import linear, normalize
 
 from workbench.datasets.attributes import is_sparse
 from workbench.encoders.base import Encoder, Layer, Plain
-from workbench.encoders.graph import GraphTensors
+from workbench.encoders.graph import BLOCK, GraphTensors
 
 OVERSAMPLED = 16  # directions beside those that are kept, and
 ITERATIONS = 4  # how often they are refined, about what scikit-learn's randomized_svd does
@@ -57,7 +57,8 @@ class HopEncoder(Encoder):
 
     def __init__(self, features: int, steps: Sequence[int], cut: int, hidden: int, dim: int):
         super().__init__()
-        self.features, self.steps, self.cut = features, tuple(steps), min(cut, features)
+        self.features, self.hidden, self.dim = features, hidden, dim
+        self.steps, self.cut = tuple(steps), min(cut, features)
         for step in self.steps:
             self.register_buffer(f"directions_{step}", torch.zeros(features, self.cut))
         width = self.cut * len(self.steps)
@@ -120,13 +121,16 @@ class HopEncoder(Encoder):
 
     def embed(self, inputs: Any) -> Tensor:
         """Return the hops of a whole graph beside what was learned of them [nodes, steps · cut + dim]."""
-        hops = self.hops(GraphTensors.of(inputs))
-        return torch.cat([hops, normalize(self(hops))], 1)
+        return self.beside(self.hops(GraphTensors.of(inputs)))
+
+    def beside(self, hops: Tensor) -> Tensor:
+        """Return hops beside what was learned of them; outside of training the perceptron sees blocks of rows."""
+        rows = len(hops) if self.training else max(1, BLOCK // self.hidden)
+        return torch.cat([hops, torch.cat([normalize(self(part)) for part in hops.split(rows)])], 1)
 
     def plain(self) -> Plain:
         """Return the same encoder on PyG's APPNP, which propagates."""
-        first, last = self.perceptron[0], self.perceptron[-1]
-        widths = f"{self.features}, {self.cut}, {self.steps}, {first.out_features}, {last.out_features}"
+        widths = f"{self.features}, {self.cut}, {self.steps}, {self.hidden}, {self.dim}"
         layer = Layer(f"Hops({widths})", "x, edge_index")
         state = {f"module_0.{name}": value for name, value in self.state_dict().items()}
         imports = ["from torch.nn.functional import normalize", "from torch_geometric.nn import APPNP"]

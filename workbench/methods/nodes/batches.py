@@ -125,7 +125,7 @@ class NodeMethod(Method):
     @classmethod
     def peak(cls, config: Any, sizes: Mapping[str, int]) -> float:
         """Return the peak of a batch with the sampler beside it, or of the embedding of the whole graph."""
-        if not config.batch_size or "graphs" in sizes:
+        if not getattr(config, "batch_size", 0) or "graphs" in sizes:
             return cls.memory(config, sizes)
         nodes, edges, features, dim = sizes["nodes"], sizes["edges"], sizes["features"], config.dim
         anchors, most = math.ceil(nodes / cls.parts(config, nodes)), min(config.neighbours, nodes)

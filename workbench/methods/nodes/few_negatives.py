@@ -17,7 +17,7 @@ from torch_geometric.utils import sort_edge_index
 from workbench.config import rate
 from workbench.contrast import Contrast
 from workbench.datasets.attributes import Scaling
-from workbench.encoders.graph import GraphTensors
+from workbench.encoders.graph import BLOCK, GraphTensors
 from workbench.encoders.heads import projector
 from workbench.encoders.hops import EXACT, OVERSAMPLED, HopEncoder
 from workbench.methods.base import METHODS, PROCESS, ContrastConfig, Step, above, at_least
@@ -100,15 +100,10 @@ class FewNegatives(NodeMethod):
         cut = min(config.cut, features)
         sought = min(features, EXACT * (cut + OVERSAMPLED))
         finding = rows * (steps * cut + 3 * sought) + 4 * features * sought
-        embedding = rows * (3 * steps * cut + 2 * config.dim + 3 * config.hidden)
+        embedding = rows * (3 * steps * cut + 3 * config.dim) + 3 * min(BLOCK, rows * config.hidden)
         network = 8 * (config.hidden + config.anchors) * (steps * cut + 4 * (config.hidden + config.dim))
         numbers = max(finding, embedding, rows * steps * cut + network) + steps * features * cut
         return PROCESS + cls.graph_bytes(sizes) + 4 * numbers
-
-    @classmethod
-    def peak(cls, config: Any, sizes: Mapping[str, int]) -> float:
-        """Return `memory`: no batch of it samples neighbours."""
-        return cls.memory(config, sizes)
 
     def batches(self) -> Iterator[Data]:
         """Yield the anchors of one step."""
@@ -130,6 +125,10 @@ class FewNegatives(NodeMethod):
         # Hidden columns are left out of the product, not multiplied by 0.
         projections: Tensor = self.projector(self.encoder(self.cached[nodes].index_select(1, columns), columns))
         return projections
+
+    def embed(self, inputs: Data) -> Tensor:
+        """Return the embedding of a graph; hops of the one that is trained on are at hand."""
+        return self.encoder.beside(self.cached) if inputs is self.inputs else self.encoder.embed(inputs)
 
     def positives(self, anchors: Tensor) -> Tensor:
         """Draw the positive of each anchor [anchors]."""
