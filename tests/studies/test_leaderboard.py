@@ -124,13 +124,12 @@ def test_the_page_of_advice_trains_only_what_is_surely_ahead(
     results.add(lower, tmp_path / "which-method.csv")
     page = leaderboard.advise(tmp_path).read_text()
     assert "few-negatives ends above it on cora; level with it on dblp." in page
+    other = "grace, 64 negatives"
     assert (
-        "| cora | hops, 81.0 | +3.0 [+0.5, +5.5] | 3 | +13.0 | grace, 64 negatives | -1.0 | 3 | train few-negatives |"
-        in page
+        f"| cora | hops, 81.0 | 3 | +3.0 [+0.5, +5.5] | 3 | +13.0 | {other} | -1.0 | 3 | train few-negatives |" in page
     )
     assert (
-        "| dblp | hops, 81.0 | +0.0 [-2.5, +2.5] | 3 | +10.0 | grace, 64 negatives | -4.0 | 3 | train nothing: hops |"
-        in page
+        f"| dblp | hops, 81.0 | 3 | +0.0 [-2.5, +2.5] | 3 | +10.0 | {other} | -4.0 | 3 | train nothing: hops |" in page
     )
 
 

@@ -195,6 +195,7 @@ def advise(folder: Path | None = None) -> Path:
                 (
                     data,
                     f"{floor['name']}, {floor['accuracy']:.1f}",
+                    own["training seeds"].iloc[0] if len(own) else "–",
                     *_gained(own),
                     f"{added:+.1f}" if added == added else "–",
                     f"{others['name'].iloc[0]}" if len(others) else "–",
@@ -202,7 +203,7 @@ def advise(folder: Path | None = None) -> Path:
                     found,
                 )
             )
-    heads = f"graph | best that trains nothing, % | {OURS} over it | seconds | over its untrained encoder"
+    heads = f"graph | best that trains nothing, % | seeds | {OURS} over it | seconds | over its untrained encoder"
     heads += " | best of all others | over it | seconds | so"
     told = "; ".join(f"{how} on {', '.join(graphs)}" for how, graphs in stands.items())
     sections = [
