@@ -68,7 +68,7 @@ def test_fewer_attributes_than_directions_are_kept_as_they_are(small_graph: Data
 
 @pytest.mark.parametrize(("longest", "steps"), [(0, (0,)), (1, (0, 1)), (3, (0, 1, 2)), (4, (0, 1, 2, 4))])
 def test_distances_double(longest: int, steps: tuple[int, ...]) -> None:
-    assert FewNegativesConfig(hops=longest).steps == steps
+    assert FewNegativesConfig(farthest=longest).steps == steps
 
 
 def test_a_view_keeps_a_distance_and_about_as_many_columns_as_its_rates_say(small_graph: Data) -> None:

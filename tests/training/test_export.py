@@ -28,7 +28,7 @@ CONFIGURATIONS = [
     ("str-gcl", {"layers": 2}),
     ("e2neg", {}),
     ("e2neg", {"inference": "star"}),
-    ("few-negatives", {"cut": 2, "hops": 1}),
+    ("few-negatives", {"cut": 2, "farthest": 1}),
     ("graphmae", {}),
     ("graphmae", {"encoder.norm": "batch", "encoder.activation": "elu", "encoder.layers": 3}),
     ("graphmae", {"encoder": "gin"}),

@@ -34,7 +34,7 @@ class FewNegativesConfig(ContrastConfig):
         epochs: steps; each sees so many `anchors`, whatever the size of the graph.
         attributes: scale of the attributes, see `workbench.methods.nodes.batches.BatchConfig`.
         anchors: nodes of a step, drawn without replacement; negatives are chosen among their positives.
-        hops: the longest distance from which attributes are collected: 0, 1, 2, 4 ... up to this one.
+        farthest: the longest distance from which attributes are collected: 0, 1, 2, 4 ... up to this one.
         cut: most directions that are kept of each distance.
         hidden, dim: widths of the perceptron and of what it adds to the hops.
         hop_drop: rate at which a view loses all attributes of a distance; it keeps one at least.
@@ -51,7 +51,7 @@ class FewNegativesConfig(ContrastConfig):
     weight_decay: float = at_least(0, 1e-4)
     attributes: Scaling = "loaded"
     anchors: int = at_least(2, 512)
-    hops: int = at_least(0, 4)
+    farthest: int = at_least(0, 4)
     cut: int = at_least(1, 256)
     hidden: int = at_least(1, 512)
     dim: int = at_least(1, 256)
@@ -63,7 +63,7 @@ class FewNegativesConfig(ContrastConfig):
     @property
     def steps(self) -> tuple[int, ...]:
         """The distances from which attributes are collected."""
-        return tuple(step for step in (0, *(2**power for power in range(self.hops.bit_length()))) if step <= self.hops)
+        return (0, *(2**power for power in range(self.farthest.bit_length())))
 
 
 @METHODS.register("few-negatives")
