@@ -38,6 +38,8 @@ class Randomness:
         return {purpose: generator.get_state() for purpose, generator in self._generators.items()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Put each stream back to a state that `state` returned."""
+        """Put each stream back to a state that `state` returned, one that was not yet drawn from to its start."""
+        for purpose in self._generators.keys() - state.keys():
+            self._generators[purpose].manual_seed(self.integer(purpose))
         for purpose, value in state.items():
             self.generator(purpose).set_state(value)

@@ -277,3 +277,11 @@ def test_rules_act_on_each_node_in_the_node_wise_alignment(small_graph: Data) ->
     assert {name.split(".")[0] for name, _ in model.named_parameters()} == {"encoder", "projector", "reader"}
     alone = small("str-gcl", small_graph, alignment="nodes", rules=["1 = 1"])  # the same for all: nothing to learn
     assert alone.history["nodes"].notna().all()
+
+
+def test_a_stream_that_began_after_a_state_was_taken_is_put_back_to_its_start() -> None:
+    randomness = Randomness(0)
+    before = randomness.state()
+    first = torch.rand(3, generator=randomness.generator("late"))
+    randomness.restore(before)
+    assert torch.equal(torch.rand(3, generator=randomness.generator("late")), first)
