@@ -14,13 +14,14 @@ from torch_geometric.data import Data
 from torch_geometric.index import index2ptr
 from torch_geometric.utils import sort_edge_index
 
-from workbench.config import rate
+from workbench.config import Part, rate
 from workbench.contrast import Contrast
+from workbench.contrast.negatives.selection import SAMPLERS
 from workbench.datasets.attributes import Scaling
 from workbench.encoders.graph import BLOCK, GraphTensors
 from workbench.encoders.heads import projector
 from workbench.encoders.hops import EXACT, OVERSAMPLED, HopEncoder
-from workbench.methods.base import METHODS, PROCESS, ContrastConfig, Step, above, at_least
+from workbench.methods.base import METHODS, PROCESS, ContrastConfig, Step, above, at_least, part
 from workbench.methods.nodes.batches import NodeMethod
 from workbench.randomness import Randomness
 from workbench.views.features import keep_columns
@@ -49,6 +50,7 @@ class FewNegativesConfig(ContrastConfig):
     epochs: int = at_least(0, 300)
     lr: float = above(0, 3e-3)
     weight_decay: float = at_least(0, 1e-4)
+    negatives: Part = part(SAMPLERS, "uniform")
     attributes: Scaling = "loaded"
     anchors: int = at_least(2, 512)
     farthest: int = at_least(0, 4)
