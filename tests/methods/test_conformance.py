@@ -151,8 +151,8 @@ REFUSED = {
     "one node": {
         "bgrl": ONE_ROW,
         "deepwalk": NO_WALK,
-        "few-negatives": ONE_ROW,
         "e2neg": "k=6 centres were asked for; the graph has 1 nodes",
+        "few-negatives": ONE_ROW,
         "gbt": ONE_ROW,
         "graphmae": "mask=0.5 hides none of 1 nodes",
         "homogcl": "4 centres of clusters were asked for; 1 nodes give 1 to 1",

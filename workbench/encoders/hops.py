@@ -78,8 +78,8 @@ class HopEncoder(Encoder):
             generator: of the first directions, which are random.
         """
         smoother, x = graph.adjacency(), graph.x
-        backwards = turned_round(smoother)
-        xt = turned_round(x) if is_sparse(x) else x.T
+        backwards = _turned_round(smoother)
+        xt = _turned_round(x) if is_sparse(x) else x.T
         for step in self.steps:
             directions = getattr(self, f"directions_{step}")
             if self.cut == graph.features:
@@ -137,7 +137,7 @@ class HopEncoder(Encoder):
         return Plain([layer], state, imports, _HOPS)
 
 
-def turned_round(matrix: Tensor) -> Tensor:
+def _turned_round(matrix: Tensor) -> Tensor:
     """Return the transpose of a sparse matrix, in CSR as well."""
     return matrix.to_sparse_coo().t().coalesce().to_sparse_csr()
 

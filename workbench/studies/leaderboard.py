@@ -169,10 +169,7 @@ def write(folder: Path | None = None) -> Path:
         sections += ["## What did not finish", markdown("graph | training | seed | epochs | seconds", lines)]
     missing = _missing(rows, study)
     sections += ["## Not run", missing] if missing else []
-    path = folder / PAGE
-    with whole(path) as draft:
-        draft.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
-    return path
+    return _written(folder / PAGE, sections)
 
 
 def advise(folder: Path | None = None) -> Path:
@@ -186,10 +183,10 @@ def advise(folder: Path | None = None) -> Path:
             ahead = trained[trained["low"] > 0]
             own, others = trained[trained["name"] == OURS], trained[trained["name"] != OURS]
             floor = part[part["kind"] == "baseline"].nlargest(1, "accuracy").iloc[0]
-            for row in own.to_dict("records"):
-                decided = "above it" if row["low"] > 0 else "below it" if row["high"] < 0 else "level with it"
-                stands.setdefault(decided if row["low"] == row["low"] else "undecided", []).append(str(data))
-            found = f"train {ahead['name'].iloc[0]}" if len(ahead) else f"train nothing: {floor['name']}"
+            if len(own):
+                low, high = own[["low", "high"]].iloc[0]
+                how = "above it" if low > 0 else "below it" if high < 0 else "level with it"
+                stands.setdefault(how if low == low else "undecided", []).append(str(data))
             added = own["over untrained"].iloc[0] if len(own) else np.nan
             lines.append(
                 (
@@ -198,9 +195,9 @@ def advise(folder: Path | None = None) -> Path:
                     own["training seeds"].iloc[0] if len(own) else "–",
                     *_gained(own),
                     f"{added:+.1f}" if added == added else "–",
-                    f"{others['name'].iloc[0]}" if len(others) else "–",
-                    *_gained(others[:1]),
-                    found,
+                    others["name"].iloc[0] if len(others) else "–",
+                    *_gained(others),
+                    f"train {ahead['name'].iloc[0]}" if len(ahead) else f"train nothing: {floor['name']}",
                 )
             )
     heads = f"graph | best that trains nothing, % | seeds | {OURS} over it | seconds | over its untrained encoder"
@@ -220,14 +217,18 @@ def advise(folder: Path | None = None) -> Path:
         f"Written by `workbench study report` from [{NAME}.csv]({NAME}.csv) and [{CHOICE}.csv]({CHOICE}.csv); all "
         "trainings and their memory stand on the [leaderboard](leaderboard.md).",
     ]
-    path = folder / ADVICE
+    return _written(folder / ADVICE, sections)
+
+
+def _written(path: Path, sections: list[str]) -> Path:
+    """Write a page of sections and return its path."""
     with whole(path) as draft:
         draft.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
     return path
 
 
 def _gained(trained: pd.DataFrame) -> tuple[str, str]:
-    """Return the gain over the floor of a row of a board, and its seconds; of none dashes."""
+    """Return the gain over the floor of the first of some rows of a board, and its seconds; of none dashes."""
     if trained.empty:
         return "–", "–"
     row = trained.iloc[0]

@@ -11,8 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.index import index2ptr
-from torch_geometric.utils import sort_edge_index
 
 from workbench.config import Part, rate
 from workbench.contrast import Contrast
@@ -22,7 +20,7 @@ from workbench.encoders.graph import BLOCK, GraphTensors
 from workbench.encoders.heads import projector
 from workbench.encoders.hops import EXACT, OVERSAMPLED, HopEncoder
 from workbench.methods.base import METHODS, PROCESS, ContrastConfig, Step, above, at_least, part
-from workbench.methods.nodes.batches import NodeMethod
+from workbench.methods.nodes.batches import NeighbourSampler, NodeMethod
 from workbench.randomness import Randomness
 from workbench.views.features import keep_columns
 
@@ -82,10 +80,7 @@ class FewNegatives(NodeMethod):
         self.drawn, self.views = randomness.generator("anchors"), randomness.generator("views")
         self.encoder.to(graph.x.device).settle(graph, randomness.generator("directions"))
         self.projector = projector(config.dim, config.dim)
-        # Edges by their target, to draw a neighbour that a convolution would collect from.
-        edges = graph.edge_index.cpu()
-        self.sources, targets = sort_edge_index(edges, num_nodes=graph.nodes, sort_by_row=False)
-        self.pointer = index2ptr(targets, graph.nodes)
+        self.near = NeighbourSampler(graph.edge_index.cpu(), graph.nodes, 1, 1, self.drawn)
         with torch.no_grad():
             self.cached = self.encoder.hops(graph)
         self.negatives = config.sampled(Contrast(config.tau, same_view=False), inputs, randomness)
@@ -135,10 +130,10 @@ class FewNegatives(NodeMethod):
     def positives(self, anchors: Tensor) -> Tensor:
         """Draw the positive of each anchor [anchors]."""
         share, place = torch.rand(2, len(anchors), generator=self.drawn, dtype=torch.float64)
-        start, degree = self.pointer[anchors], self.pointer[anchors + 1] - self.pointer[anchors]
+        degree = self.near.degree(anchors)
         near = (share >= self.config.alone) & (degree > 0)
         positives = anchors.clone()
-        positives[near] = self.sources[(start + (place * degree).long())[near]]
+        positives[near] = self.near.sources[(self.near.pointer[anchors] + (place * degree).long())[near]]
         return positives
 
     def seen(self) -> Tensor:
