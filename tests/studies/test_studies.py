@@ -156,6 +156,23 @@ def test_differences_by_hand() -> None:
         difference_chart(wb.studies.differences(rows[rows["seed"] == 0], study))
 
 
+def test_each_interval_stands_beside_the_name_of_its_own_pair() -> None:
+    graphs = {"few": "a", "all": "abcdefg"}
+    rows = [{"first": name, "second": "none", "data": data, "difference": 1.0, "low": 0.0, "high": 2.0, "seeds": 3}
+            for name, of in graphs.items() for data in of]  # fmt: skip
+    fig = difference_chart(pd.DataFrame(rows))
+    named = dict(zip(fig.layout.yaxis.ticktext, fig.layout.yaxis.tickvals, strict=True))
+    places = {name: [] for name in named}
+    for trace in fig.data:
+        for text, place in zip(trace.text, trace.y, strict=True):
+            places[text.split(": ")[1].split("<br>")[0]].append(place)
+    few, every = places["few − none"], places["all − none"]
+    assert np.diff(every).min() >= 1 and min(every) - max(few) > 1
+    assert named == {"few − none": np.mean(few), "all − none": np.mean(every)}
+    low, high = sorted(fig.layout.yaxis.range)
+    assert low < min(few) and max(every) < high
+
+
 def test_results_that_no_name_tells_apart_are_refused() -> None:
     study = wb.studies.load("placebo")
     one = rows_of(study, "graph", released=[80.0, 81.0], permuted=[80.0, 81.0])

@@ -132,13 +132,14 @@ def difference_chart(differences: pd.DataFrame, title: str = "Does it matter wha
     seeds = " or ".join(str(count) for count in sorted(set(table["seeds"])))
     subtitle = f"mean and 95 % t interval over {seeds} training seeds, same splits; 0 = no difference"
     fig = style.figure(title, subtitle)
-    pairs = [*dict.fromkeys(table["pair"])]
     graphs = table["data"].unique()
+    numbers = {name: table[name].factorize()[0] for name in ("pair", "data")}
+    table = table.assign(row=numbers["pair"], within=numbers["data"]).sort_values(["row", "within"])
+    # Graphs stand below each other within a row, as many as it has, so that no interval covers another.
+    table["place"] = np.arange(len(table)) + 1.5 * table["row"]
     for index, graph in enumerate(graphs):
         part = table[table["data"] == graph]
-        # Graphs stand below each other within a row, so that intervals don't cover one another.
-        shift = 0.24 * (index - (len(graphs) - 1) / 2)
-        at = part["difference"], [pairs.index(pair) + shift for pair in part["pair"]]
+        at = part["difference"], part["place"]
         bars = style.interval(part["difference"], part["low"], part["high"], 1.8, 5)
         ends = [f"{row.difference:+.2f} [{row.low:+.2f}, {row.high:+.2f}] points" for row in part.itertuples()]
         hover = [f"{graph}: {pair}<br>{words}" for pair, words in zip(part["pair"], ends, strict=True)]
@@ -146,8 +147,10 @@ def difference_chart(differences: pd.DataFrame, title: str = "Does it matter wha
         fig.add_trace(style.points(at, marker, hover, name=graph, error_x=bars, showlegend=True))
     fig.add_vline(x=0, line={"color": style.GREY, "width": 1})
     fig.update_xaxes(title="difference in accuracy, percentage points")
-    fig.update_yaxes(tickvals=list(range(len(pairs))), ticktext=pairs, range=[len(pairs) - 0.5, -0.5], ticks="")
-    return fig.update_layout(height=190 + (20 + 13 * len(graphs)) * len(pairs))
+    middles = table.groupby("pair", sort=False)["place"].mean()
+    rim = [table["place"].iloc[-1] + 1.25, -1.25]
+    fig.update_yaxes(tickvals=[*middles], ticktext=[*middles.index], range=rim, ticks="")
+    return fig.update_layout(height=190 + 13 * len(table) + 20 * len(middles))
 
 
 def budget_chart(rows: pd.DataFrame, study: Study, graph: str | None = None) -> go.Figure:
