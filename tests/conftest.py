@@ -11,6 +11,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
 
 from workbench.datasets import load_graph
+from workbench.datasets.arrays import Rows
 from workbench.datasets.kinds import kind_of
 from workbench.datasets.synthetic.embedded import rings
 from workbench.errors import UserError
@@ -65,6 +66,15 @@ def labelled() -> Data:
     return Data(x=x, y=y, edge_index=to_undirected(torch.randint(100, (2, 300), generator=g)), name="two")
 
 
+def small_rows() -> Rows:
+    """60 images of 6 x 5 pixels, a bright row or column of which tells three classes apart."""
+    g = torch.Generator().manual_seed(3)
+    x, y = 0.3 * torch.rand(60, 6, 5, generator=g), torch.arange(60) % 3
+    x[y == 0, 2] += 1
+    x[y == 1, :, 3] += 1
+    return Rows(x=x, y=y, name="rows")
+
+
 @pytest.fixture
 def small_data(small_graph: Data) -> Callable[..., Any]:
     """Return small data that a method learns on, by the method's name, of its first kind unless another is named."""
@@ -72,6 +82,7 @@ def small_data(small_graph: Data) -> Callable[..., Any]:
         "nodes": lambda: small_graph,
         "graph-sets": lambda: rings(graphs=24),
         "bipartite": lambda: load_graph("tastes"),
+        "arrays": small_rows,
     }
     return lambda method, kind=None: by_kind[kind or METHODS.get(method).kinds[0]]()
 
@@ -83,6 +94,9 @@ def poisoned(small_data: Callable[..., Any]) -> Callable[..., Any]:
     def poison(method: str, kind: str | None = None) -> Any:
         data = small_data(method, kind)
         if kind_of(data).name == "nodes":
+            data = data.clone()
+            data.y, data.train_mask = torch.full((60,), 10**9), torch.ones(60, dtype=torch.bool)
+        if kind_of(data).name == "arrays":
             data = data.clone()
             data.y, data.train_mask = torch.full((60,), 10**9), torch.ones(60, dtype=torch.bool)
         if kind_of(data).name == "graph-sets":

@@ -90,6 +90,22 @@ class Kind:
         """Return the class of each item [items], None where there are no labels."""
         return self.contents(data).get("y")
 
+    def targets(self, data: Any) -> Tensor:
+        """Return the class of each item whose label a supervised method may learn from, -1 for all others [items].
+
+        They are the items of train_mask; without one all that have a label.
+
+        Raises:
+            UserError: data without one class an item.
+        """
+        y = self.labels(data)
+        if y is None or y.dim() != 1 or y.is_floating_point() or not bool((y >= 0).any()):
+            raise UserError("a supervised method learns from labels, one class an item, and these data have none (y)")
+        mask = data.get("train_mask") if isinstance(data, Data) else None
+        if mask is None:
+            return y
+        return torch.where(mask if mask.dim() == 1 else mask[:, 0], y, torch.full_like(y, -1))
+
     def entries(self, data: Any) -> dict[str, int]:
         """Return what else the memory of a fit depends on: "edges", and "nonzeros" of the attributes."""
         return {}

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 from torch_geometric.utils import coalesce, to_undirected
 
+from workbench.datasets.arrays import Rows
 from workbench.datasets.attributes import Attributes, AttributesOnDisk, blocks, in_memory, is_sparse, unit_sums
 from workbench.datasets.columns import rows_of
 from workbench.datasets.door import admitted, as_computed
@@ -31,7 +32,7 @@ from workbench.datasets.files.report import Report, clipped
 from workbench.datasets.files.tables import Reading
 from workbench.datasets.graph_sets import GraphSet, with_attributes
 from workbench.datasets.kinds import content_hash, kind_of
-from workbench.datasets.synthetic import embedded  # noqa: F401  (enters the embedded graphs into the table of builders)
+from workbench.datasets.synthetic import canvases, embedded  # noqa: F401  (enter their data into the table of builders)
 from workbench.errors import UserError, unknown
 
 MOST_PLANTED = 10_000_000  # nodes that a planted graph has, some ten GiB
@@ -105,7 +106,7 @@ def load_graph(
     )
     data, name = _fetch(graph, root, features, labels, directed, reading)
     report: Report | None = data.get("report") if isinstance(data, Data) else None
-    if isinstance(data, Data):
+    if isinstance(data, Data) and not isinstance(data, Rows):
         if normalise == "columns" and "planted_lgtc" in data:
             raise UserError(f'graph {name!r}: normalise="columns" would change which nodes the planted rules flag')
         if name != "planted":  # comes normalised, and its planted nodes belong to these very attributes

@@ -169,6 +169,7 @@ def evaluate(
         parts = rules.splits(data, splits, seed)
         arrays = [part for split in parts for part in vars(split).values() if part is not None]
         x, against = looked_at(run_or_embeddings, data, rules), cache.digest(labels, *arrays)
+        rules = replace(rules, flawed=_seen(run_or_embeddings, parts, rules.flawed))
 
     def compute() -> Scores:
         began = time.perf_counter()
@@ -195,6 +196,16 @@ def evaluate(
     asked["embeddings"] = cache.digest(*(x.values() if isinstance(x, dict) else [x]))
     sealed = getattr(run_or_embeddings, "checksums", True)
     return Scores.from_dict(cache.scores(path / "scores", asked, fresh, lambda: compute().as_dict(), sealed))
+
+
+def _seen(run: Any, parts: Iterable[Any], flawed: str | None) -> str | None:
+    """Return a protocol's flaw, and how many scored items a supervised training had learned the labels of."""
+    if getattr(run, "labels", None) is None:
+        return flawed
+    scored = np.unique(np.concatenate([getattr(part, "test", np.empty(0, np.int64)) for part in parts]))
+    known = int(run.details["labelled"].numpy()[scored].sum()) if len(scored) else int(run.details["labelled"].sum())
+    told = f"the training was supervised and had seen the labels of {known:,} of the scored items"
+    return "; ".join(filter(None, [flawed, told])) if known else flawed
 
 
 def _options(rules: Protocol, solver: str | None, steps: int | None) -> tuple[str, int | None]:

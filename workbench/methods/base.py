@@ -14,6 +14,7 @@ from workbench.contrast import Contrast
 from workbench.contrast.kernels import TILE
 from workbench.contrast.negatives.sampled import SampledContrast
 from workbench.contrast.negatives.selection import SAMPLERS, SHARED
+from workbench.contrast.positives import SUPERVISED
 from workbench.contrast.ratio import BUDGET_MIB
 from workbench.datasets.attributes import SPARSE_BELOW
 from workbench.datasets.kinds import kind_of
@@ -155,6 +156,12 @@ class Method(nn.Module):
             shape: sizes that the kind of data names, e.g. {"features": 1433}, see `Kind.shape`.
         """
         return None
+
+    @classmethod
+    def supervised(cls, config: Any) -> bool:
+        """Return whether a training so configured is given labels, as `targets` of its inputs."""
+        chosen = getattr(config, "positives", None)
+        return isinstance(chosen, Part) and chosen.name in SUPERVISED
 
     def before_epoch(self, epoch: int, optimiser: torch.optim.Optimizer) -> None:
         """Do what precedes an epoch, counted from 0: a schedule of the learning rate or the momentum."""

@@ -49,7 +49,9 @@ def fit(
     The effective rank of the embedding is measured now and then (see `workbench.training.watch`); where it has
     collapsed, a `Collapse` warns and says what to do.
 
-    Labels, masks and held-out edges are taken away before the method sees the data.
+    Labels, masks and held-out edges are taken away before the method sees the data. One that is supervised as it is
+    configured (`Method.supervised`) is given the labels of train_mask, or all where there is no such mask; scores of
+    its runs say so.
 
     Args:
         method: name of the method, e.g. "grace".
@@ -92,7 +94,9 @@ def fit(
     refuse_whole(method, config, data)
     target = device_of(device)
     graph_hash = kind.content_hash(data)
-    path = runs.folder(store, method, name, runs.key(method, config, seed, graph_hash, str(target), stop))
+    targets = kind.targets(data) if METHODS.get(method).supervised(config) else None
+    seen = None if targets is None else kind.digest({"targets": targets})
+    path = runs.folder(store, method, name, runs.key(method, config, seed, graph_hash, str(target), stop, seen))
     moments = moments_of(config.epochs, snapshots)
     known = None if fresh else _known(path)
     if known is not None and not missing(moments, known.snapshots, known.epochs):
@@ -105,6 +109,8 @@ def fit(
         if known is not None and not missing(moments, known.snapshots, known.epochs):
             return _told(known)
         inputs = kind.inputs(data).to(target)
+        if targets is not None:
+            inputs.targets = targets.to(target)
         randomness = Randomness(seed)
         with peak_memory(target) as peak:
             scaling = rescale(inputs, getattr(config, "attributes", "loaded"))
@@ -122,6 +128,7 @@ def fit(
                 ending.at_once = False  # what was learned is kept first
                 kept = not complete and trainer.save()
                 embeddings, details = trainer.result()
+                details |= {} if targets is None else {"labelled": targets >= 0}
                 projections = trainer.kept.get("projections", ())
                 run = Run(
                     method=method,
@@ -142,6 +149,7 @@ def fit(
                     projections=tuple(matrix.detach().float().cpu() for matrix in projections),
                     snapshots=trainer.snapshots,
                     stop=stop,
+                    labels=seen,
                     watched=trainer.watch.table(),
                     kind=kind.name,
                     shape=kind.shape(inputs),

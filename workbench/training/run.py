@@ -49,6 +49,8 @@ class Run:
         snapshots: embeddings that were kept on the way, float16 [items, dim] with rows of unit length, by epoch; 0 is
             the untrained one.
         stop: the number by which the best moment was chosen, see `fit`; None where the last one was kept.
+        labels: hash of the labels that a supervised training saw; None where it saw none. Then `details` say under
+            "labelled" whose they were [items].
         watched: what was measured of the embedding on the way, a row per epoch at which it was, 0 being the untrained
             one: columns "effective_rank", "dead_units", with snapshots or `stop` others of `choice.NUMBERS`, and
             "kept". Of at most 2,000 rows (512 where they are wider than that), the numbers are those of
@@ -82,6 +84,7 @@ class Run:
     projections: tuple[Tensor, ...] = ()
     snapshots: dict[int, Tensor] = field(default_factory=dict)
     stop: str | None = None
+    labels: str | None = None
     watched: pd.DataFrame = field(default_factory=pd.DataFrame)
     kind: str = "nodes"
     shape: dict[str, int] = field(default_factory=dict)

@@ -27,9 +27,18 @@ from workbench.training.stored import COLUMNS, FACTS, FILES, asked, folders, roo
 LONGEST = 60  # signs of a graph's name that a run's folder is called by; a file system takes 255 bytes
 
 
-def key(method: str, config: Config, seed: int, graph_hash: str, device: str, stop: str | None = None) -> str:
-    """Return the hash of a request: graph content, configuration, seed, code version, kind of device and `stop`."""
-    facts = {"method": method, "config": config.flat(), "seed": seed, "graph_hash": graph_hash, "stop": stop}
+def key(
+    method: str,
+    config: Config,
+    seed: int,
+    graph_hash: str,
+    device: str,
+    stop: str | None = None,
+    labels: str | None = None,
+) -> str:
+    """Return the hash of a request: content, configuration, seed, code, kind of device, `stop`, labels seen."""
+    facts = {"method": method, "config": config.flat(), "seed": seed, "graph_hash": graph_hash}
+    facts |= {"stop": stop, "labels": labels}
     return stored.key(stored.request(facts | {"code_version": code_version(method, config, stop), "device": device}))
 
 
@@ -40,7 +49,7 @@ def folder(store: str | Path | None, method: str, graph: str, run_key: str) -> P
 
 
 _REQUEST = ("method", "graph", "graph_hash", "seed")
-_FACTS = (*_REQUEST, "seconds", "peak_mib", "device", "versions", "complete", "kind", "shape", "stop")
+_FACTS = (*_REQUEST, "seconds", "peak_mib", "device", "versions", "complete", "kind", "shape", "stop", "labels")
 
 
 def save(run: Run, store: str | Path | None = None, replace: bool = False) -> Run:
@@ -60,7 +69,7 @@ def save(run: Run, store: str | Path | None = None, replace: bool = False) -> Ru
     """
     if not run.complete:
         raise UserError(f"this training was interrupted after {run.epochs} epochs; the same fit goes on and stores it")
-    request = run.method, run.config, run.seed, run.graph_hash, run.device, run.stop
+    request = run.method, run.config, run.seed, run.graph_hash, run.device, run.stop, run.labels
     path = folder(store, run.method, run.graph, run_key := key(*request))
     path.parent.mkdir(parents=True, exist_ok=True)
     facts = {name: getattr(run, name) for name in _FACTS} | {"key": run_key}

@@ -44,7 +44,11 @@ def key(request: list[Any]) -> str:
 def request(facts: dict[str, Any]) -> list[Any]:
     """Return what was asked for, as `key` takes it: code and kind of device included."""
     asked = [facts[name] for name in ("method", "config", "seed", "graph_hash", "code_version")]
-    return [*asked, re.split("[: ]", facts["device"])[0], *([facts["stop"]] if facts["stop"] else [])]
+    return [
+        *asked,
+        re.split("[: ]", facts["device"])[0],
+        *(facts[name] for name in ("stop", "labels") if facts.get(name)),
+    ]
 
 
 def folders(store: str | Path | None = None) -> list[Path]:

@@ -15,12 +15,11 @@ from torch_geometric.loader import NodeLoader
 from torch_geometric.sampler import BaseSampler, EdgeSamplerInput, NodeSamplerInput, SamplerOutput
 from torch_geometric.utils import remove_self_loops
 
-from workbench.contrast import Contrast
-from workbench.contrast.negatives.sampled import SampledContrast
 from workbench.datasets.attributes import AttributesOnDisk, Scaling, csr_rows, entries_of, is_sparse, rows_of
 from workbench.encoders.base import ENCODERS
 from workbench.errors import UserError
-from workbench.methods.base import PROCESS, Config, ContrastConfig, Method, at_least
+from workbench.methods.base import PROCESS, Config, at_least
+from workbench.methods.contrasting import ContrastMethod
 
 
 @dataclass(frozen=True)
@@ -41,41 +40,13 @@ class BatchConfig(Config):
     neighbours: int = at_least(1, 10)
 
 
-class NodeMethod(Method):
+class NodeMethod(ContrastMethod):
     """A method that learns on one graph, as a whole or by sampled batches of its nodes.
 
     A step works on `GraphTensors.of(batch)`; a `GCN` embeds its anchors, for which the loss is exact.
     """
 
-    config: Any
     beyond: ClassVar[int] = 0  # layers behind the encoder that see neighbours
-
-    negatives: SampledContrast  # of a method that contrasts nodes with negatives of one's choice
-
-    @staticmethod
-    def sampled_anchors(batch: Data) -> Tensor | None:
-        """Return the numbers of a sampled batch's anchors in the graph [anchors]; None where it is the whole graph."""
-        ids: Tensor | None = batch.get("n_id")
-        return None if ids is None else ids[: batch.batch_size]
-
-    def contrast(self, batch: Data, u: Tensor, v: Tensor) -> Contrast:
-        """Return whom the anchors of a batch are compared with: others of its anchors, chosen on the whole graph.
-
-        Args:
-            batch: the graph, or a batch of it.
-            u, v: projections of the anchors in both views [anchors, dim].
-        """
-        anchors = self.sampled_anchors(batch)
-        if anchors is None or self.config.negatives.name == "all":
-            return self.negatives(u, v)
-        assert isinstance(self.config, ContrastConfig)
-        chosen = self.config.sampled(self.negatives.filled, self.inputs, self.randomness, anchors)
-        chosen.context.links = self.negatives.context.links  # is made once
-        try:
-            return chosen(u, v)
-        except UserError as error:
-            among = f"negatives of a batch are chosen among its {len(u):,} anchors, and a larger batch_size has more"
-            raise UserError(f"{error}; {among}", **error.fields) from None
 
     @classmethod
     def hops(cls, config: Any) -> int:

@@ -9,12 +9,14 @@ from typing import ClassVar, Literal
 
 from torch_geometric.data import Data
 
+from workbench.config import Part
 from workbench.contrast import Contrast
+from workbench.contrast.positives import POSITIVES, PositivePairs
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors, View
 from workbench.encoders.heads import projector
 from workbench.methods import base
-from workbench.methods.base import METHODS, Step, above, at_least
+from workbench.methods.base import METHODS, Step, above, at_least, part
 from workbench.methods.nodes.batches import NodeMethod
 from workbench.methods.nodes.two_views import TwoViews
 from workbench.randomness import Randomness
@@ -30,6 +32,7 @@ class GraceConfig(TwoViews, base.ContrastConfig):
         layers: graph convolutions.
         activation: "relu" or "prelu".
         tau: temperature.
+        positives: whom a node is pulled to besides itself, with the source's options.
     """
 
     main: ClassVar[tuple[str, ...]] = ("epochs", "lr", "dim", "tau", "negatives", "k")
@@ -39,6 +42,7 @@ class GraceConfig(TwoViews, base.ContrastConfig):
     layers: int = at_least(1, 2)
     activation: Literal["relu", "prelu"] = "relu"
     tau: float = above(0, 0.4)
+    positives: Part = part(POSITIVES, "self")
 
 
 @METHODS.register("grace")
@@ -54,6 +58,7 @@ class Grace(NodeMethod):
         self.generator = randomness.generator("views")
         self.projector = projector(config.dim, config.projection)
         self.negatives = config.sampled(Contrast(config.tau), inputs, randomness)
+        self.positive_pairs = PositivePairs(config.positives, inputs, randomness)
 
     @classmethod
     def make_encoder(cls, config: GraceConfig, shape: Mapping[str, int]) -> GCN:

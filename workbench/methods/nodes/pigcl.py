@@ -53,8 +53,8 @@ class PiGCLConfig(GraceConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.objective != Part("infonce"):
-            raise UserError("pigcl scales the negatives of InfoNCE; its objective must be 'infonce'")
+        if self.objective != Part("infonce") or self.positives != Part("self"):
+            raise UserError("pigcl scales the negatives of InfoNCE; its objective must be 'infonce', positives 'self'")
 
     def pair_bytes(self, rows: int, views: int = 2) -> float:
         """Return about how many bytes the pairs take, and the embeddings that say which are left out."""

@@ -1,0 +1,114 @@
+"""Sources of positives: which items, besides an item's own second view, an anchor is pulled to, and how strongly.
+
+A source is a registered function of a method's inputs and a `Randomness`, further arguments with defaults being its
+options. It returns how strongly each pair of different items is pulled [items, items], sparse, 0 or above, or None.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from sklearn.neighbors import kneighbors_graph
+from torch import Tensor
+from torch_geometric.data import Data
+
+from workbench.config import Part
+from workbench.contrast.pairs import Contrast
+from workbench.datasets.attributes import in_memory
+from workbench.datasets.structure import adjacency
+from workbench.errors import UserError
+from workbench.randomness import Randomness
+from workbench.registry import Registry
+
+POSITIVES: Registry[Callable[..., sp.csr_matrix | None]] = Registry("source of positives", "workbench.contrast")
+SUPERVISED = frozenset({"class"})  # sources that look at labels
+MOST = 50_000_000  # pairs that are kept
+
+
+class PositivePairs:
+    """The positives of a method, computed once and handed out for the rows of each step.
+
+    Args:
+        part: the source with its options.
+        data: inputs of the method; of a supervised one `targets` are the labels that it may see, -1 for none [items].
+        randomness: what a source draws from.
+    """
+
+    def __init__(self, part: Part, data: Any, randomness: Randomness):
+        self.device = data.x.device
+        found: sp.csr_matrix | None = part.call(POSITIVES, data, randomness)
+        self.matrix = None if found is None else _without_own(found)
+        self.whole: tuple[Tensor, Tensor] | None = None  # for all items
+
+    def into(self, contrast: Contrast, ids: Tensor | None = None) -> Contrast:
+        """Return a contrast of paired views with these positives, each row's own pair among them with mass 1.
+
+        Args:
+            contrast: to be filled. ids: the items that the rows stand for [rows]; None for all, in order.
+        """
+        if self.matrix is None:
+            return contrast
+        if ids is not None:
+            rows = ids.cpu().numpy()
+            return dataclasses.replace(contrast, positives=_with_own(self.matrix[rows][:, rows], self.device))
+        self.whole = self.whole or _with_own(self.matrix, self.device)
+        return dataclasses.replace(contrast, positives=self.whole)
+
+
+@POSITIVES.register("self")
+def own(data: Any, randomness: Randomness) -> None:
+    """Pull an item to its own second view alone."""
+
+
+@POSITIVES.register("neighbours")
+def linked(data: Data, randomness: Randomness, weight: float = 1.0) -> sp.csr_matrix:
+    """Pull a node to the nodes that it has an edge with, by `weight` each."""
+    if data.get("edge_index") is None:
+        raise UserError("positives 'neighbours' are nodes joined by an edge; rows of an array have none; try 'nearest'")
+    return sp.csr_matrix(adjacency(data).astype(np.float32) * weight)
+
+
+@POSITIVES.register("nearest")
+def nearest(data: Any, randomness: Randomness, neighbours: int = 5) -> sp.csr_matrix:
+    """Pull an item to those nearest to its attributes, or numbers, as they are, by Euclidean distance."""
+    x = in_memory(data.x, "the nearest items").to_dense().flatten(1).cpu().numpy()
+    if not 1 <= neighbours < len(x):
+        most = len(x) - 1
+        raise UserError(
+            f"neighbours={neighbours} nearest items were asked for; each of {len(x)} has 1 to {most} others"
+        )
+    return kneighbors_graph(x, neighbours)
+
+
+@POSITIVES.register("class")
+def of_a_class(data: Any, randomness: Randomness) -> sp.csr_matrix:
+    """Pull an item to all others of its class, whose labels the method may see; supervised (SupCon, NeurIPS 2020)."""
+    targets = data.targets.cpu().numpy()
+    known = np.flatnonzero(targets >= 0)
+    member = sp.csr_matrix(
+        (np.ones(len(known), np.float32), (known, targets[known])), (len(targets), targets.max() + 1)
+    )
+    pairs = int(np.square(np.asarray(member.sum(0), np.float64)).sum())
+    if pairs > MOST:
+        raise UserError(
+            f"positives 'class' would be {pairs:,} pairs, more than {MOST:,}; a train_mask leaves fewer labels"
+        )
+    return member @ member.T
+
+
+def _without_own(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """Return a matrix without its diagonal and without stored zeros."""
+    matrix = sp.csr_matrix(matrix)
+    matrix = matrix - sp.diags(matrix.diagonal())
+    matrix.eliminate_zeros()
+    return matrix.tocsr()
+
+
+def _with_own(matrix: sp.csr_matrix, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the pairs of a matrix and those of each row with itself, of mass 1, as positives of a contrast."""
+    pairs = (matrix + sp.identity(matrix.shape[0], format="csr")).tocoo()
+    index = torch.from_numpy(np.stack([pairs.row, pairs.col]).astype(np.int64))
+    return index.to(device), torch.from_numpy(pairs.data).float().to(device)

@@ -1,0 +1,53 @@
+"""Encoders of rows of an array: convolutions over images, a perceptron over anything else, and the head behind them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from workbench.encoders.base import Encoder
+
+ROWS = 4096  # that are embedded in one go
+
+
+class RowEncoder(Encoder):
+    """Three convolutions of 3 x 3 and the mean over all places, or two linear layers, and a linear layer to `dim`.
+
+    Args:
+        shape: "features" of a row, and of images "height" and "width", see `Arrays.shape`.
+        channels: of the first convolution; the others have twice as many. The hidden layer of rows that are no images
+            is eight times as wide.
+        dim: width of the codes.
+        head: what stands behind in training, see `workbench.encoders.heads`.
+        after: whether the embedding is read after the head, not before it.
+    """
+
+    def __init__(self, shape: Mapping[str, int], channels: int, dim: int, head: nn.Module, after: bool = False):
+        super().__init__()
+        self.images, wide = "height" in shape, 2 * channels
+        self.body: nn.Module = nn.Sequential(nn.Linear(shape["features"], 8 * channels), nn.ReLU())
+        if self.images:
+            self.body = nn.Sequential(
+                nn.Conv2d(1, channels, 3, padding=1), nn.ReLU(),
+                nn.Conv2d(channels, wide, 3, stride=2, padding=1), nn.ReLU(),
+                nn.Conv2d(wide, wide, 3, padding=1), nn.ReLU(),
+            )  # fmt: skip
+        self.last = nn.Linear(wide if self.images else 8 * channels, dim)
+        self.head, self.after = head, after
+
+    def maps(self, x: Tensor) -> Tensor:
+        """Return what the convolutions make of each place of images [rows, channels, height, width]."""
+        made: Tensor = self.body(x[:, None])
+        return made
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return codes before the head [rows, dim]; x is [rows, ...]."""
+        h = self.maps(x).mean((2, 3)) if self.images else self.body(x.flatten(1))
+        codes: Tensor = self.last(h)
+        return codes
+
+    def embed(self, inputs: Any) -> Tensor:
+        """Return the embedding of rows [rows, dim]."""
+        codes = torch.cat([self(part) for part in inputs.x.split(ROWS)])
+        return self.head(codes) if self.after else codes

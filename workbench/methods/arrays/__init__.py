@@ -1,0 +1,1 @@
+"""Methods that learn on rows of an array."""

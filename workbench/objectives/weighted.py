@@ -1,0 +1,41 @@
+"""Cross-entropy with several positives, the logarithm taken of each: SupCon, and soft targets."""
+
+import torch
+from torch import Tensor
+
+from workbench.contrast.kernels import EdgeSimilarity
+from workbench.contrast.pairs import Contrast
+from workbench.contrast.ratio import log_positives, ratio_loss
+from workbench.errors import UserError
+from workbench.objectives import OBJECTIVES
+
+
+@OBJECTIVES.register("supcon")
+def supcon(contrast: Contrast, u: Tensor, v: Tensor | None = None, budget_mib: float | None = None) -> Tensor:
+    """Return log sum_j W_ij exp(s_ij/tau) - sum_p P_ip s_ip/tau / sum_p P_ip of each anchor [rows].
+
+    InfoNCE takes one logarithm over all positives, this one for each; with one positive an anchor they are equal. In
+    paired views with `same_view` the positives are those of the other view and, but for a row with itself, of its own.
+    With the classes of labels as positives it is SupCon (Khosla and others, Supervised Contrastive Learning, NeurIPS
+    2020, the form with the sum outside), with similarities of trees SPACE-2's soft targets. Arguments as for `infonce`.
+
+    Raises:
+        UserError: a contrast with a bias.
+    """
+    if contrast.bias is not None:
+        raise UserError("the objective 'supcon' takes no bias")
+    loss = ratio_loss(contrast, u, v, budget_mib)
+    if contrast.positives is None:
+        return loss
+    index, mass = contrast.positives
+    u, v = contrast.prepared(u, v)
+    pulled = []
+    for anchors, banks in contrast.directions(u, v):
+        above, below = torch.zeros(2, len(anchors), dtype=u.dtype, device=u.device)
+        for number, bank in enumerate(banks):
+            share = mass if number == 0 else mass * (index[0] != index[1])
+            similar = EdgeSimilarity.apply(anchors, bank, index) / contrast.tau
+            above = above.index_add(0, index[0], share * similar)
+            below = below.index_add(0, index[0], share)
+        pulled.append(log_positives(contrast, anchors, banks[0]) - above / below)
+    return loss + torch.stack(pulled).mean(0)

@@ -1,0 +1,190 @@
+"""Experiments: a claim of a paper tested at a size that takes minutes, its threshold and control written down first.
+
+A system has two files here. The TOML says, before anything is run, which quantities are held against each other, by how
+much one must lead, and what the control is; the function of one seed in the module beside it trains and returns each
+quantity by its name. Quantities need not be accuracies: an experiment measures what the paper is about.
+"""
+
+import time
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workbench.atomic import whole
+from workbench.errors import UserError, unknown
+from workbench.evaluation.statistics import Interval, mean_interval
+from workbench.registry import Registry
+
+# Each is called with a seed and returns what was measured, by the name of the quantity.
+EXPERIMENTS: Registry[Callable[[int], Mapping[str, float]]] = Registry("experiment", "workbench.studies.experiments")
+names = EXPERIMENTS.names
+COLUMNS = ["experiment", "seed", "quantity", "value", "seconds"]
+REPRODUCED, CONTRADICTED, NOT_SEPARABLE = "reproduced", "contradicted", "not separable at this size"
+SEEDS, FEWEST = 5, 3
+HEAD = """# Objectives and pairs: what holds at a size that takes minutes
+
+Written by `workbench experiments report` from what `workbench experiments run every` measured. Each claim, its
+threshold and its control were written into `workbench/studies/experiments/` before anything was run. *Reproduced* means
+that the 95 % interval of the paired difference over seeds lies above the threshold, *contradicted* that it lies below.
+These are small encoders on small data: what fails here may hold at the size of the paper, and what holds may not.
+"""
+KEPT = "objectives"  # the file of results that are kept with the project
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is claimed: `first` minus `second`, paired by seeds, is above `least`.
+
+    Attributes:
+        says: the claim, a sentence. first, second: quantities; without a second the first alone is above `least`.
+        least: in the unit of the quantities. control: whether this is what a control does, not what the paper says.
+    """
+
+    says: str
+    first: str
+    second: str | None = None
+    least: float = 0.0
+    control: bool = False
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What the file of an experiment says.
+
+    Attributes:
+        name, title: of the system. source: the paper. data: what it is trained on, in words.
+        unit: of its quantities. claims: see `Claim`. not_claimed: what of the paper is out of reach here.
+        supervised: whether anything of it learns from labels.
+    """
+
+    name: str
+    title: str
+    source: str
+    data: str
+    unit: str
+    claims: tuple[Claim, ...]
+    not_claimed: str = ""
+    supervised: bool = False
+
+
+def load(name: str) -> Experiment:
+    """Return what the file of an experiment says; a UserError names the nearest where there is none."""
+    if name not in names():
+        raise unknown("experiment", name, names())
+    written = tomllib.loads(EXPERIMENTS.file(name).with_suffix(".toml").read_text(encoding="utf-8"))
+    return Experiment(name, claims=tuple(Claim(**claim) for claim in written.pop("claims")), **written)
+
+
+def run(which: Iterable[str], seeds: int = SEEDS, told: Callable[[str], object] | None = None) -> pd.DataFrame:
+    """Run experiments by their names, each with seeds 0, 1, ..., and return what was measured.
+
+    Args:
+        which: names. seeds: how many. told: called with a sentence after each seed.
+
+    Returns:
+        One row a seed and quantity: experiment, seed, quantity, value, seconds (of that seed's call).
+    """
+    if seeds < 1:
+        raise UserError(f"an experiment takes at least 1 seed, not {seeds}", parameter="seeds")
+    rows = []
+    for name in which:
+        call = EXPERIMENTS.get(name)
+        for seed in range(seeds):
+            began = time.perf_counter()
+            measured = call(seed)
+            seconds = time.perf_counter() - began
+            rows += [(name, seed, quantity, float(value), seconds) for quantity, value in measured.items()]
+            if told is not None:
+                told(f"{name}, seed {seed}: {seconds:.0f} s")
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def judged(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return each claim of the experiments in `rows` with its verdict.
+
+    "reproduced" where the 95 % t interval of the paired difference over seeds lies above the threshold, "contradicted"
+    where it lies below, else "not separable at this size"; fewer than three seeds have no verdict.
+
+    Args:
+        rows: as `run` returns them.
+
+    Returns:
+        One row a claim: experiment, says, control, seeds, difference, low, high, least, unit, verdict.
+    """
+    lines = []
+    for name in rows["experiment"].drop_duplicates():
+        experiment = load(name)
+        table = rows[rows["experiment"] == name].pivot(index="seed", columns="quantity", values="value")
+        for claim in experiment.claims:
+            missing = [one for one in (claim.first, claim.second) if one is not None and one not in table]
+            if missing:
+                raise UserError(f"experiment {name!r} measured no {missing[0]!r}, but {', '.join(table.columns)}")
+            lead = table[claim.first] - (0 if claim.second is None else table[claim.second])
+            values = lead.dropna().tolist()
+            interval = mean_interval(values) if len(values) > 1 else Interval(lead.mean(), nan, nan, len(values), 0.95)
+            found: dict[str, Any] = {
+                "seeds": interval.count,
+                "difference": interval.mean,
+                "low": interval.low,
+                "high": interval.high,
+            }
+            found |= {"least": claim.least, "unit": experiment.unit, "verdict": _said(interval, claim.least)}
+            lines.append({"experiment": name, "says": claim.says, "control": claim.control, **found})
+    return pd.DataFrame(lines)
+
+
+def _said(interval: Interval, least: float) -> str:
+    if interval.count < FEWEST:
+        return f"fewer than {FEWEST} seeds"
+    return REPRODUCED if interval.low > least else CONTRADICTED if interval.high < least else NOT_SEPARABLE
+
+
+def page(rows: pd.DataFrame) -> str:
+    """Return a page in Markdown of what was measured, a section an experiment; `rows` as `run` returns them."""
+    lines = [HEAD]
+    claims = judged(rows)
+    for name in rows["experiment"].drop_duplicates():
+        lines += [*_section(load(name), rows[rows["experiment"] == name], claims[claims["experiment"] == name]), ""]
+    return "\n".join(lines)
+
+
+def _section(experiment: Experiment, rows: pd.DataFrame, claims: pd.DataFrame) -> list[str]:
+    """Return the section of one experiment."""
+    group = " Learns from labels." if experiment.supervised else ""
+    seconds = rows.drop_duplicates("seed")["seconds"].mean()
+    lines = [f"## {experiment.title}", ""]
+    lines += [f"{experiment.source}. On {experiment.data}; {experiment.unit}.{group} {seconds:.0f} s a seed.", ""]
+    lines += ["| claim | difference (95 %) | needed | verdict |", "|---|---|---|---|"]
+    for claim in claims.itertuples():
+        said = f"control: {claim.says}" if claim.control else claim.says
+        interval = f"{claim.difference:.3g} [{claim.low:.3g}, {claim.high:.3g}], {claim.seeds} seeds"
+        lines.append(f"| {said} | {interval} | above {claim.least:g} | {claim.verdict} |")
+    table = rows.groupby("quantity", sort=False)["value"].agg(["mean", "std"])
+    lines += ["", "| measured | mean ± deviation over seeds |", "|---|---|"]
+    lines += [f"| {quantity} | {line['mean']:.3g} ± {line['std']:.2g} |" for quantity, line in table.iterrows()]
+    return lines + (["", f"Not claimed here: {experiment.not_claimed}"] if experiment.not_claimed else [])
+
+
+def keep(rows: pd.DataFrame, file: Path) -> None:
+    """Put what was measured into a CSV, in place of what it holds of the same experiments."""
+    if file.exists():
+        before = pd.read_csv(file)
+        rows = pd.concat([before[~before["experiment"].isin(rows["experiment"].unique())], rows])
+    with whole(file) as draft:
+        rows.sort_values("experiment", kind="stable").to_csv(draft, index=False, float_format="%.6g")
+
+
+def write(folder: Path) -> Path:
+    """Write the page of what a folder of results keeps of experiments, and return it."""
+    kept = folder / f"{KEPT}.csv"
+    if not kept.exists():
+        raise UserError(f"nothing is kept in {kept}; workbench experiments run every --out {kept} runs them")
+    page_file = kept.with_suffix(".md")
+    with whole(page_file) as draft:
+        draft.write_text(page(pd.read_csv(kept)), encoding="utf-8")
+    return page_file

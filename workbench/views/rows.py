@@ -1,0 +1,35 @@
+"""Random views of rows of an array: images moved, contrast changed, numbers hidden or disturbed."""
+
+import torch
+from torch import Tensor
+
+
+def moved(x: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """Return each image [rows, height, width] moved by up to `most` pixels across and down, 0 where nothing was."""
+    if not most:
+        return x
+    rows, height, width = x.shape
+    down, across = torch.randint(-most, most + 1, (2, rows, 1, 1), generator=generator).to(x.device)
+    line = torch.arange(height, device=x.device)[:, None] + down
+    column = torch.arange(width, device=x.device) + across
+    inside = (line >= 0) & (line < height) & (column >= 0) & (column < width)
+    place = line.clamp(0, height - 1) * width + column.clamp(0, width - 1)
+    return x.flatten(1).gather(1, place.flatten(1)).view_as(x) * inside
+
+
+def hidden(x: Tensor, rate: float, generator: torch.Generator) -> Tensor:
+    """Return rows [rows, ...] in which each number is set to 0 at a rate, independently."""
+    return x * (torch.rand(x.shape, generator=generator) >= rate).to(x.device) if rate else x
+
+
+def rescaled(x: Tensor, spread: float, generator: torch.Generator) -> Tensor:
+    """Return rows [rows, ...] each times a factor drawn evenly between 1 - spread and 1 + spread."""
+    if not spread:
+        return x
+    factor = 1 + spread * (2 * torch.rand(len(x), generator=generator) - 1)
+    return x * factor.to(x.device).view(-1, *[1] * (x.dim() - 1))
+
+
+def disturbed(x: Tensor, deviation: float, generator: torch.Generator) -> Tensor:
+    """Return rows [rows, ...] with normal noise of a standard deviation added."""
+    return x + deviation * torch.randn(x.shape, generator=generator).to(x.device) if deviation else x
