@@ -1,0 +1,69 @@
+"""Experiments: every file says what it must, and verdicts follow from intervals."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from workbench.errors import UserError
+from workbench.studies import experiments
+from workbench.studies.experiments import COLUMNS, EXPERIMENTS
+
+
+@pytest.mark.parametrize("name", experiments.names())
+def test_an_experiment_says_what_it_claims_with_a_control_and_was_run(name: str) -> None:
+    experiment = experiments.load(name)
+    assert experiment.claims and all(claim.says and claim.first != claim.second for claim in experiment.claims)
+    assert any(claim.control for claim in experiment.claims), "the control is written down"
+    kept = pd.read_csv(Path(__file__).parents[2] / "docs" / "results" / f"{experiments.KEPT}.csv")
+    rows = kept[kept["experiment"] == name]
+    assert rows["seed"].nunique() >= experiments.SEEDS, "five seeds are kept"
+    assert len(experiments.judged(rows)) == len(experiment.claims)
+
+
+def measured(values: dict[str, list[float]]) -> pd.DataFrame:
+    rows = [("made", seed, name, value, 1.0) for name, column in values.items() for seed, value in enumerate(column)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> None:
+    claims = (
+        experiments.Claim("a leads b", "a", "b"),
+        experiments.Claim("a leads b by 5", "a", "b", 5.0),
+        experiments.Claim("b leads a", "b", "a", control=True),
+        experiments.Claim("a is above 20", "a", least=20.0),
+    )
+    of = experiments.Experiment("made", "Made", "nobody", "nothing", "points", claims)
+    monkeypatch.setattr(experiments, "load", lambda name: of)
+
+
+def test_verdicts_follow_from_the_interval_of_paired_differences(made: None, tmp_path: Path) -> None:
+    rows = measured({"a": [10, 20, 30, 40], "b": [8, 17, 28, 38]})
+    table = experiments.judged(rows)
+    assert table["verdict"].tolist() == [
+        experiments.REPRODUCED,
+        experiments.CONTRADICTED,
+        experiments.CONTRADICTED,
+        experiments.NOT_SEPARABLE,
+    ]
+    assert table["difference"].tolist()[:2] == [2.25, 2.25] and abs(table["low"][0] - (2.25 - 3.182446 * 0.25)) < 1e-5
+    assert set(experiments.judged(rows[rows["seed"] < 2])["verdict"]) == {"fewer than 3 seeds"}
+    with pytest.raises(UserError, match="measured no 'b', but a"):
+        experiments.judged(measured({"a": [1, 2, 3]}))
+    file = tmp_path / "objectives.csv"
+    experiments.keep(rows, file)
+    experiments.keep(rows[rows["seed"] < 3], file)
+    assert len(pd.read_csv(file)) == 6
+    page = experiments.write(tmp_path).read_text(encoding="utf-8")
+    assert "| a leads b | 2" in page and "control: b leads a" in page
+
+
+def test_a_wrong_name_and_no_seed_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown experiment 'nothing'"):
+        experiments.load("nothing")
+    with pytest.raises(UserError, match="at least 1 seed, not 0"):
+        experiments.run([], 0)
+    with pytest.raises(UserError, match="nothing is kept in"):
+        experiments.write(tmp_path)
+    assert EXPERIMENTS.kind == "experiment"
