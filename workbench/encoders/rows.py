@@ -12,7 +12,9 @@ ROWS = 4096  # that are embedded in one go
 
 
 class RowEncoder(Encoder):
-    """Three convolutions of 3 x 3 and the mean over all places, or two linear layers, and a linear layer to `dim`.
+    """Three convolutions of 3 x 3 and the mean over all places, or a hidden layer, and a linear layer to `dim`.
+
+    Each convolution's maps are normalised together for each image (layer normalisation).
 
     Args:
         shape: "features" of a row, and of images "height" and "width", see `Arrays.shape`.
@@ -28,11 +30,13 @@ class RowEncoder(Encoder):
         self.images, wide = "height" in shape, 2 * channels
         self.body: nn.Module = nn.Sequential(nn.Linear(shape["features"], 8 * channels), nn.ReLU())
         if self.images:
-            self.body = nn.Sequential(
-                nn.Conv2d(1, channels, 3, padding=1), nn.ReLU(),
-                nn.Conv2d(channels, wide, 3, stride=2, padding=1), nn.ReLU(),
-                nn.Conv2d(wide, wide, 3, padding=1), nn.ReLU(),
-            )  # fmt: skip
+            # Without normalisation all untrained codes are nearly the same, and few steps don't part them.
+            layers = [(1, channels, 1), (channels, wide, 2), (wide, wide, 1)]
+            blocks = [
+                (nn.Conv2d(taken, given, 3, stride, padding=1), nn.GroupNorm(1, given), nn.ReLU())
+                for taken, given, stride in layers
+            ]
+            self.body = nn.Sequential(*(module for block in blocks for module in block))
         self.last = nn.Linear(wide if self.images else 8 * channels, dim)
         self.head, self.after = head, after
 
