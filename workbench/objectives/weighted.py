@@ -29,6 +29,7 @@ def supcon(contrast: Contrast, u: Tensor, v: Tensor | None = None, budget_mib: f
         return loss
     index, mass = contrast.positives
     u, v = contrast.prepared(u, v)
+    mass = mass.to(u.dtype)
     pulled = []
     for anchors, banks in contrast.directions(u, v):
         above, below = torch.zeros(2, len(anchors), dtype=u.dtype, device=u.device)

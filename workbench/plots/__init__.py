@@ -5,6 +5,7 @@ from workbench.plots.agreement import agreement_chart, agreement_maps, confusion
 from workbench.plots.clusters import assignment_sharpness, cluster_confusion, score_curves
 from workbench.plots.contrast import pulled_and_pushed
 from workbench.plots.cost import cost_chart, gains_chart
+from workbench.plots.forces import force_histogram, force_map, gauge_curves
 from workbench.plots.losses import loss_curves
 from workbench.plots.maps import embedding_epochs, embedding_map
 from workbench.plots.negatives import audit_chart, negative_cosines, negative_map
@@ -31,7 +32,10 @@ __all__ = [
     "difference_chart",
     "embedding_epochs",
     "embedding_map",
+    "force_histogram",
+    "force_map",
     "gains_chart",
+    "gauge_curves",
     "kept_shares",
     "loss_curves",
     "negative_cosines",

@@ -35,6 +35,7 @@ class Progress(NamedTuple):
         seconds: wall seconds of all epochs so far; what a callback does is not counted.
         embed: call it for the embedding as it stands, float32 [items, dim], or one by item name.
         watched: what was measured of it on the way, by epoch, see `Run.watched`.
+        kept: what the last step kept, see `Step.kept`; nothing of a sampled batch.
     """
 
     epoch: int
@@ -43,6 +44,7 @@ class Progress(NamedTuple):
     seconds: float
     embed: Callable[[], Any]
     watched: Mapping[int, Mapping[str, float]] = MappingProxyType({})
+    kept: Mapping[str, Any] = MappingProxyType({})
 
 
 def moments_of(epochs: int, snapshots: int) -> set[int]:
@@ -101,7 +103,7 @@ class Trainer:
                     saved = time.perf_counter()
                 if callback is not None:
                     facts = len(self.rows), self.epochs, terms, self.seconds
-                    if callback(Progress(*facts, lambda: embed(self.model), self.watch.rows)) is False:
+                    if callback(Progress(*facts, lambda: embed(self.model), self.watch.rows, self.kept)) is False:
                         break
         except KeyboardInterrupt:
             # A torn epoch is no state to go on from; the checkpoint on disk stays as it was.

@@ -6,6 +6,7 @@ from workbench.widgets.comparison import Comparison, comparison
 from workbench.widgets.explorer import EmbeddingExplorer, embedding_explorer
 from workbench.widgets.first import FirstLook, first_look
 from workbench.widgets.negatives import Microscope, microscope
+from workbench.widgets.objectives import ObjectivesLab, objectives_lab
 from workbench.widgets.own import OwnGraph, own_graph
 from workbench.widgets.rules import RuleExplorer, rule_explorer
 from workbench.widgets.runs import RunsTable, runs_table
@@ -19,6 +20,7 @@ __all__ = [
     "FirstLook",
     "Leaderboard",
     "Microscope",
+    "ObjectivesLab",
     "OwnGraph",
     "Report",
     "RuleExplorer",
@@ -29,6 +31,7 @@ __all__ = [
     "first_look",
     "leaderboard",
     "microscope",
+    "objectives_lab",
     "own_graph",
     "rule_explorer",
     "runs_table",
