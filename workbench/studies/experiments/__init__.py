@@ -19,6 +19,7 @@ from workbench.atomic import whole
 from workbench.errors import UserError, unknown
 from workbench.evaluation.statistics import Interval, mean_interval
 from workbench.registry import Registry
+from workbench.studies.results import FOLDER
 
 # Each is called with a seed and returns what was measured, by the name of the quantity.
 EXPERIMENTS: Registry[Callable[[int], Mapping[str, float]]] = Registry("experiment", "workbench.studies.experiments")
@@ -179,12 +180,17 @@ def keep(rows: pd.DataFrame, file: Path) -> None:
         rows.sort_values("experiment", kind="stable").to_csv(draft, index=False, float_format="%.6g")
 
 
-def write(folder: Path) -> Path:
-    """Write the page of what a folder of results keeps of experiments, and return it."""
+def read(folder: Path = FOLDER) -> pd.DataFrame:
+    """Return what a folder of results keeps of experiments, as `run` returns it; a UserError where it keeps nothing."""
     kept = folder / f"{KEPT}.csv"
     if not kept.exists():
         raise UserError(f"nothing is kept in {kept}; workbench experiments run every --out {kept} runs them")
-    page_file = kept.with_suffix(".md")
-    with whole(page_file) as draft:
-        draft.write_text(page(pd.read_csv(kept)), encoding="utf-8")
-    return page_file
+    return pd.read_csv(kept)
+
+
+def write(folder: Path) -> Path:
+    """Write the page of what a folder of results keeps of experiments, and return it."""
+    rows, written = read(folder), folder / f"{KEPT}.md"
+    with whole(written) as draft:
+        draft.write_text(page(rows), encoding="utf-8")
+    return written
