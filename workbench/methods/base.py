@@ -67,10 +67,12 @@ class ContrastConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.objective.name == "cacr" and {"class_prior", "synthetic"} & set(
-            options_of(SAMPLERS, self.negatives.name)
+        undefined = {"class_prior", "synthetic"} & set(options_of(SAMPLERS, self.negatives.name))
+        if (self.objective.name == "cacr" and undefined) or (
+            self.objective.name == "groco" and self.negatives.name != "all"
         ):
-            raise UserError(f"the objective 'cacr' is not defined for negatives of sampler {self.negatives.name!r}")
+            of = f"of sampler {self.negatives.name!r}"
+            raise UserError(f"the objective {self.objective.name!r} is not defined for negatives {of}")
 
     def sampled(
         self, base: Contrast, graph: Data, randomness: Randomness, ids: Tensor | None = None
@@ -93,6 +95,9 @@ class ContrastConfig(Config):
         pairs = (views * rows) ** 2
         if self.objective.name == "cacr":
             return min(24 * pairs, budget)
+        if self.objective.name == "groco":  # a block of cosines, and what the sorter keeps
+            count = 1 + self.objective.all_options(OBJECTIVES)["top"]
+            return min(4 * pairs, 4 * 2**22) + min(48 * rows * count**2, budget) * views
         triangle = 2 * views * rows * (views * rows + TILE)
         return min(12 * pairs, 12 * TILE**2) + min(triangle, budget)
 
