@@ -1,0 +1,52 @@
+"""What experiments share: a training without a store, and probes of codes by any labels."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from workbench.datasets.kinds import kind_of
+from workbench.methods import METHODS
+from workbench.randomness import Randomness
+
+
+def trained(method: str, data: Any, seed: int, **settings: Any) -> Any:
+    """Return the method after its epochs on the inputs of data; `settings` are of its configuration."""
+    randomness = Randomness(seed)
+    torch.manual_seed(randomness.integer("init"))
+    config = METHODS.get(method).Config(**settings)
+    model = METHODS.get(method)(config, kind_of(data).inputs(data), randomness)
+    optimiser = model.optimiser()
+    for epoch in range(config.epochs):
+        model.before_epoch(epoch, optimiser)
+        for batch in model.batches():
+            model.update(model.step(batch), optimiser)
+            model.after_update()
+    return model
+
+
+@torch.no_grad()
+def codes(model: Any, data: Any) -> Tensor:
+    """Return the embedding of data by a trained method [items, dim]."""
+    found: Tensor = model.embed(kind_of(data).inputs(data))
+    return found
+
+
+def linear(rows: Tensor, labels: Tensor, seed: int, part: float = 0.1) -> float:
+    """Return the accuracy in percent of a logistic regression that learns from a part of the rows, as many a class."""
+    x, y = StandardScaler().fit_transform(rows.numpy()), labels.numpy()
+    train, test = train_test_split(np.arange(len(y)), train_size=part, stratify=y, random_state=seed)
+    return 100 * float(LogisticRegression(max_iter=1000).fit(x[train], y[train]).score(x[test], y[test]))
+
+
+def nearest(rows: Tensor, labels: Tensor, seed: int, neighbours: int = 20, part: float = 0.5) -> float:
+    """Return the accuracy in percent of the nearest neighbours by cosine among a part of the rows, as many a class."""
+    x, y = rows.numpy(), labels.numpy()
+    train, test = train_test_split(np.arange(len(y)), train_size=part, stratify=y, random_state=seed)
+    model = KNeighborsClassifier(neighbours, metric="cosine").fit(x[train], y[train])
+    return 100 * float(model.score(x[test], y[test]))
