@@ -1,5 +1,6 @@
 """What experiments share: a training without a store, and probes of codes by any labels."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,21 +12,37 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from workbench.datasets.kinds import kind_of
-from workbench.methods import METHODS
+from workbench.methods import METHODS, Step
 from workbench.randomness import Randomness
 
 
-def trained(method: str, data: Any, seed: int, **settings: Any) -> Any:
-    """Return the method after its epochs on the inputs of data; `settings` are of its configuration."""
+def trained(
+    method: str,
+    data: Any,
+    seed: int,
+    loss: Callable[..., Tensor] | None = None,
+    optimiser: Callable[[Any], torch.optim.Optimizer] | None = None,
+    **settings: Any,
+) -> Any:
+    """Return a method after its epochs.
+
+    Args:
+        method: its name. data: what it sees the inputs of. seed: master seed.
+        loss: takes the contrast and projections of a step and returns what is minimised, in place of its own.
+        optimiser: makes another one of the method. settings: of its configuration.
+    """
     randomness = Randomness(seed)
     torch.manual_seed(randomness.integer("init"))
     config = METHODS.get(method).Config(**settings)
     model = METHODS.get(method)(config, kind_of(data).inputs(data), randomness)
-    optimiser = model.optimiser()
+    changes = model.optimiser() if optimiser is None else optimiser(model)
     for epoch in range(config.epochs):
-        model.before_epoch(epoch, optimiser)
+        model.before_epoch(epoch, changes)
         for batch in model.batches():
-            model.update(model.step(batch), optimiser)
+            step = model.step(batch)
+            if loss is not None:
+                step = Step({"changed": loss(step.kept["contrast"], *step.kept["projections"])})
+            model.update(step, changes)
             model.after_update()
     return model
 
