@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 import workbench as wb
 from workbench.datasets.arrays import Rows
 from workbench.encoders.heads import HEADS
 from workbench.errors import UserError
+from workbench.methods.arrays.simclr import SimCLR, SimCLRConfig
+from workbench.randomness import Randomness
 from workbench.views.rows import disturbed, hidden, moved, rescaled
 
 
@@ -64,3 +67,21 @@ def test_training_beats_the_untrained_encoder_on_what_raw_pixels_do_not_tell(tmp
     untrained = wb.training.fit.untrained(run, few)
     scores = [wb.evaluate(one, few, splits=3, progress=False).accuracy for one in (run, untrained)]
     assert scores[0] > scores[1] + 10, scores
+
+
+def test_several_views_are_each_an_anchor_whose_positives_are_the_others() -> None:
+    torch.manual_seed(0)
+    rows = Rows(x=torch.rand(12, 6, 5))
+    config = SimCLRConfig(channels=4, dim=8, projection=8, batch_size=0, views=3, tau=0.5, objective="dcl")
+    step = SimCLR(config, rows, Randomness(0)).step(rows)
+    u = [normalize(view, dim=1) for view in step.kept["projections"]]
+    losses = []
+    for a in range(3):
+        for i in range(12):
+            others = [b for b in range(3) if b != a]
+            above = sum((u[a][i] @ u[b][i] / 0.5).exp() for b in others)
+            below = sum((u[a][i] @ u[b].T / 0.5).exp().sum() for b in others) - above
+            losses.append((below / above).log())
+    torch.testing.assert_close(step.total, torch.stack(losses).mean())
+    with pytest.raises(UserError, match="views=3 take negatives='all' and positives='self'"):
+        SimCLRConfig(views=3, positives="nearest")  # type: ignore[arg-type]

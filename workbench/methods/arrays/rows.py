@@ -108,12 +108,12 @@ class RowMethod(ContrastMethod):
 
     @classmethod
     def memory(cls, config: Any, sizes: Mapping[str, int]) -> float:
-        """Return the peak: two views of a batch through all layers and back, or the rows that are embedded at once."""
+        """Return the peak: the views of a batch through all layers and back, or the rows that are embedded at once."""
         rows, features = sizes["rows"], sizes["features"]
-        step = min(config.batch_size or rows, rows)
+        step, views = min(config.batch_size or rows, rows), getattr(config, "views", 2)
         # Maps of the first convolution are as large as the image; the others have twice as many, of half its places.
         layer = features * config.channels * 4 if "height" in sizes else 8 * config.channels
-        numbers = 2 * step * (3 * layer + 8 * features + 8 * config.dim)
-        pairs = config.pair_bytes(step) if isinstance(config, ContrastConfig) else 0
+        numbers = views * step * (3 * layer + 8 * features + 8 * config.dim)
+        pairs = config.pair_bytes(step, views) if isinstance(config, ContrastConfig) else 0
         weights = 6 * cls.encoder_numbers(config, sizes)
         return PROCESS + max(4 * (numbers + weights) + pairs, 4 * min(rows, ROWS) * (layer + 2 * features))
