@@ -14,12 +14,12 @@ from workbench.objectives.cacr import cacr
 from workbench.objectives.clusters import sinkhorn, swapped_cross_entropy
 from workbench.objectives.discriminator import binary_cross_entropy, jensen_shannon
 from workbench.objectives.infonce import dcl, dclw, infonce
-from workbench.objectives.ranking import bayesian_personalised_ranking
+from workbench.objectives.ranking import bayesian_personalised_ranking, triplet
 from workbench.objectives.reconstruction import scaled_cosine_error
 
 
 def test_objectives_on_pairs_by_name_and_by_hand() -> None:
-    assert names() == ["cacr", "dcl", "dclw", "infonce"]
+    assert {"cacr", "dcl", "dclw", "infonce", "supcon", "triplet"} <= set(names())
     u = torch.eye(2)
     # Positive cosine 1, the other node orthogonal in both views; tau 0.5.
     wanted = {"infonce": math.log(math.e**2 + 2) - 2, "dcl": math.log(2) - 2, "dclw": math.log(2) - 2, "cacr": -2.0}
@@ -64,6 +64,7 @@ def test_with_detached_weights_cacr_pushes_two_tau_times_as_hard_as_dcl() -> Non
         (cacr, Contrast(class_prior=0.1), "no class_prior"),
         (cacr, Contrast(bias=torch.zeros(3)), "no class_prior"),
         (cacr, Contrast(mixed=Mixed(*torch.zeros(2, 3, 1, dtype=torch.long), torch.ones(1))), "no class_prior"),
+        (triplet, Contrast(similarity="dot"), "takes cosines"),
         (dclw, Contrast(similarity="dot"), "by its cosine"),
         (dclw, Contrast(paired=False, positives=(torch.arange(3).repeat(2, 1), torch.ones(3))), "has no such"),
         (dcl, Contrast(candidates=torch.zeros(0, dtype=torch.long)), "at least one negative"),

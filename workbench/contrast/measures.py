@@ -141,6 +141,17 @@ def node_classes(graph: Data) -> Positions:
     return labels.astype(np.int64)
 
 
+def label_precision(pairs: sp.csr_matrix, labels: Positions) -> float:
+    """Return the share of pairs of a sparse matrix [items, items] whose items are of one class; nan without any pair.
+
+    Items of an unknown class, negative in `labels` [items], and pairs of an item with itself are left out.
+    """
+    first, second = pairs.nonzero()
+    known = (labels[first] >= 0) & (labels[second] >= 0) & (first != second)
+    same = labels[first[known]] == labels[second[known]]
+    return float(same.mean()) if len(same) else np.nan
+
+
 def gradient_shares(logits: Tensor, positive: Tensor, weight: Tensor, anchor: Tensor) -> Tensor:
     """Return each negative's share of what the gradient of its anchor's InfoNCE puts on all its negatives [pairs].
 

@@ -83,6 +83,54 @@ def nearest(data: Any, randomness: Randomness, neighbours: int = 5) -> sp.csr_ma
     return kneighbors_graph(x, neighbours)
 
 
+@POSITIVES.register("shifted")
+def shifted(data: Any, randomness: Randomness, neighbours: int = 2) -> sp.csr_matrix:
+    """Pull an image to those nearest to it once the first line and column that aren't empty lie at the upper left."""
+    if data.x.dim() != 3:
+        raise UserError("positives 'shifted' are images of one thing at other places; these items are no images")
+    images = []
+    for image in data.x.cpu().numpy():
+        places = image.nonzero()
+        images.append(np.roll(image, [-int(place.min(initial=len(image))) for place in places], (0, 1)))
+    return nearest(Data(x=torch.from_numpy(np.stack(images))), randomness, neighbours)
+
+
+@POSITIVES.register("composed")
+def composed(
+    data: Any,
+    randomness: Randomness,
+    inter: str = "nearest",
+    intra: str = "shifted",
+    hops: int = 1,
+    inputs: bool = False,
+) -> sp.csr_matrix:
+    """Pull A' to B' where A ~ B between things, A ~ A' and B ~ B' within one; two sources by name.
+
+    Each source has its own defaults. With `inputs` their pairs count, too, as in the paper. Source: Wang, He and Gupta,
+    Transitive Invariance for Self-supervised Visual Representation Learning, ICCV 2017.
+    """
+    if composed_of := {inter, intra} & {"self", "composed", *SUPERVISED}:
+        raise UserError(f"positives 'composed' can't be composed of {composed_of.pop()!r}; try 'nearest'")
+    between, within = (Part.of(name, POSITIVES).call(POSITIVES, data, randomness) for name in (inter, intra))
+    found = composition(between, within, hops)
+    return sp.csr_matrix((found + between + within > 0).astype(np.float32)) if inputs else found
+
+
+def composition(inter: sp.csr_matrix, intra: sp.csr_matrix, hops: int = 1) -> sp.csr_matrix:
+    """Return which pairs follow from a pair of `inter` by so many steps of `intra` at both ends, and were in neither.
+
+    0 hops return `inter`. Pairs of an item with itself are left out; entries are 1 [items, items].
+    """
+    if hops < 0:
+        raise UserError(f"hops={hops} steps were asked for at either end; there are 0 or more", parameter="hops")
+    if not hops:
+        return inter
+    found = inter
+    for _ in range(hops):
+        found = (intra.T @ found @ intra > 0).astype(np.float32)
+    return _without_own(found - found.multiply(inter + intra > 0))
+
+
 @POSITIVES.register("class")
 def of_a_class(data: Any, randomness: Randomness) -> sp.csr_matrix:
     """Pull an item to all others of its class, whose labels the method may see; supervised (SupCon, NeurIPS 2020)."""

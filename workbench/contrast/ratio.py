@@ -151,6 +151,7 @@ def by_rows(
     budget_mib: float | None = None,
     positive_weight: float = 0.0,
     kept: Kept | None = None,
+    apart: bool = False,
 ) -> Tensor:
     """Reduce the pairs of each anchor to one number, by blocks of anchors [views * rows], first view first.
 
@@ -161,6 +162,7 @@ def by_rows(
             row's pair with itself is 0.
         budget_mib: memory that a block may take. Where all together take more, each is recomputed in the backward pass.
         kept: which pairs count where all rows are candidates; None for all.
+        apart: whether positives that paired rows list weigh 0 as well.
     """
     directions = contrast.directions(u, v)
     chosen, rows, others = contrast.chosen(directions[0][1][0]), len(u), len(directions[0][1][0])
@@ -178,7 +180,7 @@ def by_rows(
         logits = logits / contrast.tau
         if contrast.bias is not None:
             logits = logits + contrast.bias[columns].repeat(1, len(banks))
-        if contrast.paired:
+        if contrast.paired and not apart:
             weights = (columns != torch.arange(start, stop, device=u.device)[:, None]).to(u.dtype)
         else:
             weights = _factors(contrast, start, stop, anchors, others, positive_weight).gather(1, columns)
@@ -193,7 +195,7 @@ def by_rows(
     if not pairs:
         return u.new_full((rows * len(directions),), -math.inf)
     # Logits, weights and what autograd keeps of them: about six numbers a pair.
-    each = 6 * u.element_size() * (pairs if contrast.paired else max(pairs, others))
+    each = 6 * u.element_size() * (pairs if contrast.paired and not apart else max(pairs, others))
     block = max(1, int((BUDGET_MIB if budget_mib is None else budget_mib) * 2**20 / each))
     whole = block >= rows * len(directions)
     reduced_block = reduced if whole else partial(checkpoint, reduced, use_reentrant=False, preserve_rng_state=False)

@@ -1,0 +1,61 @@
+"""Positives that follow from two relations, against both relations and random pairs of the same precision."""
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from sklearn.datasets import load_digits
+from sklearn.neighbors import KNeighborsClassifier
+
+from workbench.contrast.measures import label_precision
+from workbench.contrast.positives import composition, nearest, shifted
+from workbench.datasets.arrays import Rows
+from workbench.datasets.synthetic.canvases import placed
+from workbench.methods.arrays.simclr import SimCLR, SimCLRConfig
+from workbench.randomness import Randomness
+from workbench.studies.experiments import EXPERIMENTS
+
+DIGITS, PLACES, EPOCHS = 200, 3, 40
+
+
+@EXPERIMENTS.register("transitive")
+def transitive(seed: int) -> dict[str, float]:
+    """Return the accuracy of each source of positives, and how many in a hundred of its pairs are of one class."""
+    draw, digits = np.random.default_rng(seed), load_digits()
+    which = np.repeat(draw.permutation(len(digits.target))[:DIGITS], PLACES)
+    labels, rows = digits.target[which], Rows(x=torch.from_numpy(placed(digits.images[which] / 16, draw)).float())
+    inter, intra = (sp.csr_matrix(source(rows, Randomness(seed))) for source in (nearest, shifted))
+    found = composition(inter, intra)
+    arms = {"inter": inter, "intra": intra, "composed": found, "random": _like(found, labels, draw)}
+    precision = {f"precision, {name}": 100 * label_precision(pairs, labels) for name, pairs in arms.items()}
+    union = inter + intra
+    tried = {"inter": inter, "intra": intra, "union": union}
+    tried |= {"union and composed": union + found, "union and random": union + arms["random"]}
+    half = np.isin(which, np.unique(which)[draw.permutation(DIGITS) < DIGITS // 2])
+    return {name: _accuracy(rows, pairs > 0, labels, half, seed) for name, pairs in tried.items()} | precision
+
+
+def _like(pairs: sp.csr_matrix, labels: np.ndarray, draw: np.random.Generator) -> sp.csr_matrix:
+    """Return pairs with a random item of the second one's class in its place."""
+    first, second = pairs.nonzero()
+    undrawn = np.ones(len(first), bool)
+    while undrawn.any():
+        for label in np.unique(labels):
+            there = undrawn & (labels[second] == label)
+            second[there] = draw.choice(np.flatnonzero(labels == label), there.sum())
+        undrawn = first == second
+    return sp.csr_matrix((np.ones(len(first), np.float32), (first, second)), pairs.shape)
+
+
+def _accuracy(rows: Rows, pairs: sp.csr_matrix, labels: np.ndarray, half: np.ndarray, seed: int) -> float:
+    """Return how many in a hundred of the other half's digits have their class by those of `half`, after training."""
+    torch.manual_seed(seed)
+    config = SimCLRConfig(channels=8, dim=32, batch_size=0, shift=0)
+    method = SimCLR(config, rows, Randomness(seed))
+    method.positive_pairs.matrix = pairs.astype(np.float32)  # type: ignore[union-attr] # SimCLR has them
+    optimiser = method.optimiser()
+    for _ in range(EPOCHS):
+        method.update(method.step(rows), optimiser)
+    with torch.no_grad():
+        codes = method.encoder.embed(rows).numpy()
+    model = KNeighborsClassifier(5, metric="cosine").fit(codes[half], labels[half])
+    return 100 * float(model.score(codes[~half], labels[~half]))
