@@ -67,12 +67,12 @@ def labelled() -> Data:
 
 
 def small_rows() -> Rows:
-    """60 images of 6 x 5 pixels, a bright row or column of which tells three classes apart."""
+    """60 images of 6 x 5 pixels, a bright row or column of which tells three classes apart; two populations."""
     g = torch.Generator().manual_seed(3)
     x, y = 0.3 * torch.rand(60, 6, 5, generator=g), torch.arange(60) % 3
     x[y == 0, 2] += 1
     x[y == 1, :, 3] += 1
-    return Rows(x=x, y=y, name="rows")
+    return Rows(x=x, y=y, target=torch.arange(60) % 2 == 1, name="rows")
 
 
 @pytest.fixture

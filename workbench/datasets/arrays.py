@@ -4,6 +4,7 @@ import copy
 import math
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
@@ -16,7 +17,8 @@ class Rows(Data):
     """Rows of an array: PyG's Data with x [rows, ...], such as images [rows, height, width], and without edges.
 
     Where they are known y is the class of each row, or a number, [rows], and train_mask [rows] says whose a supervised
-    method may learn from.
+    method may learn from. Of two populations `target` is true in the rows of the one that has something of its own
+    [rows], such as patients beside healthy people; it is no label, and methods see it.
     """
 
 
@@ -52,6 +54,13 @@ class Arrays(Kind):
             raise UserError("an array to learn on is a tensor x [rows, ...] with at least one row and one number a row")
         if data.get("y") is not None and len(data.y) != len(data.x):
             raise UserError(f"an array of {len(data.x)} rows needs as many classes, not {len(data.y)}")
+        target = data.get("target")
+        if target is not None and not (isinstance(target, Tensor) and target.dtype == torch.bool):
+            raise UserError("target of an array says which rows are of the target population: true or false [rows]")
+        if target is not None and target.shape != data.x.shape[:1]:
+            raise UserError(
+                f"target of an array of {len(data.x)} rows has shape {list(target.shape)}; one a row is due"
+            )
         if not bool(data.x.isfinite().all()):
             row, *place = (~data.x.isfinite()).nonzero()[0].tolist()
             raise UserError(
@@ -59,13 +68,14 @@ class Arrays(Kind):
             )
 
     def inputs(self, data: Any) -> Rows:
-        """Return the rows alone."""
-        return Rows(x=alone(self.cast(data, []).x))
+        """Return the rows, and of which population each is where there are two."""
+        data = self.cast(data, [])
+        return Rows(**{key: alone(data[key]) for key in ("x", "target") if data.get(key) is not None})
 
     def contents(self, data: Any) -> Contents:
-        """Return rows and classes."""
+        """Return rows, classes and populations."""
         data = self.cast(data, [])
-        return {key: data[key] for key in ("x", "y") if data.get(key) is not None}
+        return {key: data[key] for key in ("x", "y", "target") if data.get(key) is not None}
 
     def shape(self, inputs: Any) -> dict[str, int]:
         """Return how many numbers a row has, and of images how they lie."""

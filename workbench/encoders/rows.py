@@ -55,3 +55,15 @@ class RowEncoder(Encoder):
         """Return the embedding of rows [rows, dim]."""
         codes = torch.cat([self(part) for part in inputs.x.split(ROWS)])
         return self.head(codes) if self.after else codes
+
+
+class TwoRowEncoders(Encoder):
+    """Two encoders of the same rows, whose embeddings stand side by side."""
+
+    def __init__(self, first: RowEncoder, second: RowEncoder):
+        super().__init__()
+        self.first, self.second = first, second
+
+    def embed(self, inputs: Any) -> Tensor:
+        """Return the embedding of rows, the first encoder's columns first [rows, both dims]."""
+        return torch.cat([self.first.embed(inputs), self.second.embed(inputs)], 1)
