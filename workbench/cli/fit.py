@@ -63,6 +63,7 @@ def run(args: Namespace) -> int:
     state = "" if run.complete else f" of {run.config.epochs}"
     loss = f", loss {run.history['loss'].iloc[-1]:.4f}" if run.epochs else ", untrained"
     loss += f", kept epoch {run.kept} by {run.stop}" if run.stop else ""
+    loss += f", {run.supervision}" if run.supervision else ""
     if args.snapshots:
         loss += f", {len(run.snapshots)} embeddings kept on the way"
     lines = [

@@ -240,7 +240,7 @@ def facts_of(run: "wb.Run") -> dict[str, Any]:
     last = run.history.iloc[-1].to_dict() if run.epochs else {}
     facts = {name: getattr(run, name) for name in ("method", "graph", "preset", "seed", "config", "epochs", "seconds")}
     facts |= {"losses": {name: value for name, value in last.items() if name != "seconds"}}
-    return facts | {name: getattr(run, name) for name in ("peak_mib", "device", "complete", "path")}
+    return facts | {name: getattr(run, name) for name in ("peak_mib", "device", "complete", "path", "supervision")}
 
 
 def _records(table: "pd.DataFrame") -> list[dict[Any, Any]]:

@@ -43,9 +43,10 @@ def compare(
             where the protocol looks at embeddings on the way, or at learned clusters, since they have none.
 
     Returns:
-        One row per method or baseline: name; kind, "baseline", "untrained" or "trained"; the protocol's measures
-        (accuracy and macro F1, of clusters NMI and ARI as well; micro F1 and macro F1 of several labels an item; or
-        recall@20 ...), means in percent; of the first of them spread over splits (within a training seed, pooled; for
+        One row per method or baseline: name, ", supervised" being added where labels were seen; kind, "baseline",
+        "untrained" or "trained"; the protocol's measures (accuracy and macro F1, of clusters NMI and ARI as well; micro
+        F1 and macro F1 of several labels an item; or recall@20 ...), means in percent; of the first of them spread over
+        splits (within a training seed, pooled; for
         a ranking the standard error over users); training seeds, how many; spread over seeds (of their means, nan for
         one seed); seconds and peak MiB of training, means over the seeds; protocol and solver.
         Spreads are in percentage points: over splits the protocol's own deviation, over seeds the sample deviation.
@@ -70,7 +71,8 @@ def compare(
             scored = [evaluate(run, data, protocol, **options) for run in starts]
             rows.append(_row(f"untrained {name}", "untrained", scored, starts))
         scored = [evaluate(run, data, protocol, **options) for run in members]
-        trained.append(_row(name, "trained", scored, members))
+        told = f"{name}, supervised" if any(getattr(run, "labels", None) for run in members) else name
+        trained.append(_row(told, "trained", scored, members))
     return pd.DataFrame(rows + trained)
 
 
@@ -200,7 +202,7 @@ def _lens_row(rules: Protocol, scored: list[Scores]) -> dict[str, Any]:
         "protocol": rules.name,
         "normalised": first.normalised,
         "own": first.normalised == rules.normalise,
-        "flawed": rules.flawed or "",  # None would become nan in a column of words
+        "flawed": first.flawed or "",  # None would become nan in a column of words
         "accuracy": float(np.mean(means)),
         "spread over splits": spread,
         "low": low,

@@ -32,6 +32,7 @@ class Quality:
         alpha_req: exponent of the power law that the eigenvalues of the covariance follow.
         agreement: share of the k nearest items by cosine that two embeddings share, 0 to 1; by_chance: k / (items - 1).
         items, dim: size of the matrix. k: of the agreement. collapse: what training said of a collapse, "" for nothing.
+        supervision: what is to be said where training saw labels, "" where it saw none.
     """
 
     effective_rank: float
@@ -45,6 +46,7 @@ class Quality:
     dim: int
     k: int
     collapse: str = ""
+    supervision: str = ""
 
     @property
     def table(self) -> pd.DataFrame:
@@ -72,12 +74,18 @@ class Quality:
 
     def __str__(self) -> str:
         lines = [f"{row.Index} {row.value} ({row.what})" for row in self.table.itertuples()]
-        return "\n".join([f"{self.items:,} × {self.dim:,}, without labels:", *lines, *filter(None, [self.collapse])])
+        return "\n".join([f"{self._head}:", *lines, *filter(None, [self.collapse])])
 
     def _repr_html_(self) -> str:
         """Show a line a number in a notebook."""
         warned = f"<p><b>{html.escape(self.collapse)}</b></p>" if self.collapse else ""
-        return f"<b>{self.items:,} × {self.dim:,}, without labels</b>{self.table.to_html(border=0)}{warned}"
+        return f"<b>{html.escape(self._head)}</b>{self.table.to_html(border=0)}{warned}"
+
+    @property
+    def _head(self) -> str:
+        """What was measured, and how; labels that training saw are told here."""
+        trained = f" of an embedding {self.supervision}" if self.supervision else ""
+        return f"{self.items:,} × {self.dim:,}, without labels{trained}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values."""
@@ -129,6 +137,7 @@ def quality(
         dim=dim,
         k=k,
         collapse=getattr(run_or_embeddings, "collapse", ""),
+        supervision=getattr(run_or_embeddings, "supervision", ""),
     )
 
 

@@ -28,6 +28,7 @@ LABELS = {
     "macro_f1": "macro F1",
     **protocols.CLUSTERING,
 }  # what a reader sees where it is not the name
+OTHERS_SEEN = "the training was supervised, by labels of other items than are scored"
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ class Scores:
     @property
     def _doubts(self) -> list[str]:
         """What must stand beside the numbers, a clause each."""
-        return [*filter(None, [self.at_an_end, self.flawed and f"FLAWED: {self.flawed}"])]
+        flaw = self.flawed if self.flawed == OTHERS_SEEN else self.flawed and f"FLAWED: {self.flawed}"
+        return [*filter(None, [self.at_an_end, flaw])]
 
     def _measure(self, name: str) -> Measure:
         if name not in self.measures:
@@ -199,13 +201,13 @@ def evaluate(
 
 
 def _seen(run: Any, parts: Iterable[Any], flawed: str | None) -> str | None:
-    """Return a protocol's flaw, and how many scored items a supervised training had learned the labels of."""
+    """Return a protocol's flaw, and of how many scored items a supervised training had learned the labels."""
     if getattr(run, "labels", None) is None:
         return flawed
     scored = np.unique(np.concatenate([getattr(part, "test", np.empty(0, np.int64)) for part in parts]))
     known = int(run.details["labelled"].numpy()[scored].sum()) if len(scored) else int(run.details["labelled"].sum())
     told = f"the training was supervised and had seen the labels of {known:,} of the scored items"
-    return "; ".join(filter(None, [flawed, told])) if known else flawed
+    return "; ".join(filter(None, [flawed, told if known else OTHERS_SEEN]))
 
 
 def _options(rules: Protocol, solver: str | None, steps: int | None) -> tuple[str, int | None]:

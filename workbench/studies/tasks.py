@@ -15,7 +15,7 @@ from workbench.datasets.kinds import KINDS, kind_of
 from workbench.errors import UserError, unknown
 from workbench.evaluation import BASELINES, evaluate, lens, protocols
 from workbench.evaluation.scores import VERSION
-from workbench.methods import configure
+from workbench.methods import METHODS, configure
 from workbench.methods.presets import count_of
 from workbench.studies.results import LENS
 from workbench.studies.study import Condition, Study, check_size
@@ -123,6 +123,10 @@ def _checked(condition: Condition, name: str, data: Any) -> Condition:
     preset, config = configure(condition.method, condition.preset, graph, dict(condition.overrides))
     if config.epochs < 1:
         raise UserError("a training of 0 epochs learns nothing; epochs must be at least 1", parameter="epochs")
+    if METHODS.get(condition.method).supervised(config):
+        raise UserError(
+            f"condition {condition.name!r} learns from labels, and a study compares what learns without them"
+        )
     if data is not None:
         _check_negatives(condition.method, config, data)
     return replace(condition, preset=preset)

@@ -199,7 +199,8 @@ def tune(
         raise UserError(f"deadline is {deadline!r} minutes; it must be above 0", parameter="deadline")
     turned = [knob for knob in knobs(method) if knob.name not in fixed]
     name = str(getattr(data, "name", None) or "graph")
-    configure(method, START, name, fixed)
+    if METHODS.get(method).supervised(configure(method, START, name, fixed)[1]):
+        raise UserError(f"{method!r} so configured learns from labels, those by which a search chooses among them")
     parts_of(data, **spent.parts)
     optuna = _optuna()
     sampler = optuna.samplers.TPESampler(seed=spent.sampler_seed, n_startup_trials=spent.first)

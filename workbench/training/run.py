@@ -128,6 +128,11 @@ class Run:
         return collapse(self.watched, self.config, self.kept)
 
     @property
+    def supervision(self) -> str:
+        """What is to be said of a supervised training, "" of one that saw no labels."""
+        return "" if self.labels is None else f"supervised by {int(self.details['labelled'].sum()):,} labels"
+
+    @property
     def scores(self) -> dict[str, Any]:
         """Scores that have been computed for this run, by file name; damaged ones are left out."""
         folder = self.path / "scores" if self.path else None
@@ -238,6 +243,7 @@ class Run:
         shapes = self.embeddings if isinstance(self.embeddings, dict) else {"embeddings": self.embeddings}
         facts = {"preset": self.preset, "seed": self.seed, "epochs": f"{self.epochs:,} of {self.config.epochs:,}"}
         facts |= {"loss": f"{self.history['loss'].iloc[-1]:.4f}"} if self.epochs else {}
+        facts |= {"labels": self.supervision} if self.supervision else {}
         facts |= {"kept": f"epoch {self.kept:,}, the best by {self.stop}"} if self.stop else {}
         facts |= {"seconds": f"{self.seconds:.1f}", "peak MiB": f"{self.peak_mib:,.0f}", "device": self.device}
         facts |= {name: " × ".join(f"{size:,}" for size in matrix.shape) for name, matrix in shapes.items()}
@@ -250,6 +256,7 @@ class Run:
         state = "" if self.complete else f", interrupted after {self.epochs} epochs"
         loss = f", loss {self.history['loss'].iloc[-1]:.4f}" if self.epochs else ", untrained"
         loss += f", kept epoch {self.kept} by {self.stop}" if self.stop else ""
+        loss += f", {self.supervision}" if self.supervision else ""
         return (
             f"Run({self.method} on {self.graph}, preset {self.preset}, seed {self.seed}: {self.epochs} epochs in "
             f"{self.seconds:.1f} s, peak {self.peak_mib:.0f} MiB on {self.device}{loss}{state})"

@@ -188,7 +188,7 @@ def untrained(path: Path) -> bool:
 
 
 def rows(store: str | Path | None = None, baselines: bool = True, every_byte: bool = False) -> list[dict[str, Any]]:
-    """Return the stored runs, a row of `COLUMNS` each, the latest last; of a damaged one "state" says what is.
+    """Return the stored runs, a row of `COLUMNS` each, the latest last; "state" says which are damaged or supervised.
 
     An untrained encoder, which training must beat, is marked as a baseline; without `baselines` it is left out.
     `every_byte` is as for `read`.
@@ -201,7 +201,8 @@ def rows(store: str | Path | None = None, baselines: bool = True, every_byte: bo
             row = {name: facts[name] for name in ("method", "graph", "seed", "epochs", "seconds", "peak_mib")}
             row |= {"preset": str(asked(facts)), "baseline": None if facts["epochs"] else UNTRAINED}
             row["accuracy"] = "; ".join(_accuracies(path, sealed=FILES in facts))
-            row["state"] = None if FILES in facts else "no checksums"
+            told = ("supervised" * bool(facts.get("labels")), "no checksums" * (FILES not in facts))
+            row["state"] = "; ".join(filter(None, told)) or None
         except Damaged as error:
             row = {"method": DAMAGED, "state": str(error)}
         if ASIDE in path.name:
