@@ -15,7 +15,7 @@ from workbench.datasets.arrays import Rows
 from workbench.datasets.kinds import kind_of
 from workbench.datasets.synthetic.embedded import rings
 from workbench.errors import UserError
-from workbench.methods import METHODS
+from workbench.methods import METHODS, configure
 
 torch.set_num_threads(1)  # tests run side by side, and bits depend on the number of threads
 
@@ -72,7 +72,8 @@ def small_rows() -> Rows:
     x, y = 0.3 * torch.rand(60, 6, 5, generator=g), torch.arange(60) % 3
     x[y == 0, 2] += 1
     x[y == 1, :, 3] += 1
-    return Rows(x=x, y=y, target=torch.arange(60) % 2 == 1, name="rows")
+    flags = {"target": torch.arange(60) % 2 == 1, "train_mask": torch.arange(60) < 40}
+    return Rows(x=x, y=y, name="rows", **flags)
 
 
 @pytest.fixture
@@ -98,7 +99,10 @@ def poisoned(small_data: Callable[..., Any]) -> Callable[..., Any]:
             data.y, data.train_mask = torch.full((60,), 10**9), torch.ones(60, dtype=torch.bool)
         if kind_of(data).name == "arrays":
             data = data.clone()
-            data.y, data.train_mask = torch.full((60,), 10**9), torch.ones(60, dtype=torch.bool)
+            if METHODS.get(method).supervised(configure(method, "small", "rows", {})[1]):
+                data.y = torch.where(data.train_mask, data.y, 10**9)  # it may see the others
+            else:
+                data.y, data.train_mask = torch.full((60,), 10**9), torch.ones(60, dtype=torch.bool)
         if kind_of(data).name == "graph-sets":
             for graph in data:
                 graph.y = torch.full((1,), 10**9)

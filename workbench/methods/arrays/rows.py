@@ -70,6 +70,7 @@ class RowMethod(ContrastMethod):
 
     kinds = ("arrays",)
     encoder: RowEncoder
+    learned: Tensor | None = None  # the numbers of the rows that it learns on [rows], such as those with a label
 
     def __init__(self, config: Any, inputs: Rows, randomness: Randomness):
         super().__init__(config, inputs, randomness)
@@ -88,14 +89,19 @@ class RowMethod(ContrastMethod):
         return Data(x=self.inputs.x.flatten(1), edge_index=none, num_nodes=len(self.inputs.x))
 
     def batches(self) -> Iterator[Rows]:
-        """Yield all rows, or an epoch of their batches in a new order; none has a single row."""
-        rows, size = len(self.inputs.x), self.config.batch_size
+        """Yield all rows that are learned on, or an epoch of their batches in a new order; none has a single row."""
+        size, ids = self.config.batch_size, self.learned
+        rows = len(self.inputs.x if ids is None else ids)
         if not size or size >= rows:
-            yield self.inputs
+            yield self.inputs if ids is None else self.batch(ids)
             return
         order = torch.randperm(rows, generator=self.randomness.generator("batches")).to(self.inputs.x.device)
-        for ids in order.tensor_split(max(1, min(-(-rows // size), rows // 2))):
-            yield Rows(x=self.inputs.x[ids], n_id=ids, batch_size=len(ids))
+        for some in order.tensor_split(max(1, min(-(-rows // size), rows // 2))):
+            yield self.batch(some if ids is None else ids[some])
+
+    def batch(self, ids: Tensor) -> Rows:
+        """Return the rows of some numbers [rows]."""
+        return Rows(x=self.inputs.x[ids], n_id=ids, batch_size=len(ids))
 
     def views(self, batch: Rows) -> tuple[Tensor, Tensor]:
         """Draw two views of the rows of a batch."""
