@@ -1,6 +1,7 @@
 """Kinds of data: how each is recognised, what of it a method may see, and what belongs to it."""
 
 import hashlib
+import math
 import os
 import weakref
 from collections.abc import Hashable, Mapping
@@ -90,21 +91,25 @@ class Kind:
         """Return the class of each item [items], None where there are no labels."""
         return self.contents(data).get("y")
 
-    def targets(self, data: Any) -> Tensor:
+    def targets(self, data: Any, numeric: bool = False) -> Tensor:
         """Return the class of each item whose label a supervised method may learn from, -1 for all others [items].
 
-        They are the items of train_mask; without one all that have a label.
+        They are the items of train_mask; without one all that have a label. With `numeric` the labels are numbers,
+        classes too, of which -1 is none, as float32; nan for all others.
 
         Raises:
-            UserError: data without one class an item.
+            UserError: data without one class, or number, an item.
         """
-        y = self.labels(data)
-        if y is None or y.dim() != 1 or y.is_floating_point() or not bool((y >= 0).any()):
-            raise UserError("a supervised method learns from labels, one class an item, and these data have none (y)")
+        y, what = (self.contents(data).get("y"), "number") if numeric else (self.labels(data), "class")
+        if numeric and y is not None:
+            y = y.float().masked_fill(y == -1, math.nan) if not y.is_floating_point() else y.float()
+        known = None if y is None or y.dim() != 1 else y.isfinite() if numeric else y >= 0
+        if y is None or known is None or y.is_floating_point() != numeric or not bool(known.any()):
+            raise UserError(f"a supervised method learns from labels, one {what} an item, and these data have none (y)")
         mask = data.get("train_mask") if isinstance(data, Data) else None
         if mask is None:
             return y
-        return torch.where(mask if mask.dim() == 1 else mask[:, 0], y, torch.full_like(y, -1))
+        return torch.where(mask if mask.dim() == 1 else mask[:, 0], y, math.nan if numeric else -1)
 
     def entries(self, data: Any) -> dict[str, int]:
         """Return what else the memory of a fit depends on: "edges", and "nonzeros" of the attributes."""

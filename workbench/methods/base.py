@@ -138,6 +138,7 @@ class Method(nn.Module):
 
     Attributes:
         kinds: names of the kinds of data that it learns on.
+        numeric: whether the labels of a supervised one are numbers, not classes.
         encoder: what is kept of the training; None where a method embeds in another way.
         Adam: the optimiser; AdamW, which is one, decouples the weight decay.
     """
@@ -145,6 +146,7 @@ class Method(nn.Module):
     Config: ClassVar[type[Config]]
     Adam: ClassVar[type[torch.optim.Adam]] = torch.optim.Adam
     kinds: ClassVar[tuple[str, ...]] = ("nodes",)
+    numeric: ClassVar[bool] = False
     encoder: Encoder | None
 
     def __init__(self, config: Any, inputs: Any, randomness: Randomness):

@@ -95,7 +95,8 @@ def fit(
     refuse_whole(method, config, data)
     target = device_of(device)
     graph_hash = kind.content_hash(data)
-    targets = kind.targets(data) if METHODS.get(method).supervised(config) else None
+    numeric = METHODS.get(method).numeric
+    targets = kind.targets(data, numeric) if METHODS.get(method).supervised(config) else None
     seen = None if targets is None else hashlib.sha256(targets.numpy(force=True).tobytes()).hexdigest()
     path = runs.folder(store, method, name, runs.key(method, config, seed, graph_hash, str(target), stop, seen))
     moments = moments_of(config.epochs, snapshots)
@@ -129,7 +130,7 @@ def fit(
                 ending.at_once = False  # what was learned is kept first
                 kept = not complete and trainer.save()
                 embeddings, details = trainer.result()
-                details |= {} if targets is None else {"labelled": targets >= 0}
+                details |= {} if targets is None else {"labelled": targets.isfinite() if numeric else targets >= 0}
                 projections = trainer.kept.get("projections", ())
                 run = Run(
                     method=method,
