@@ -62,9 +62,9 @@ def test_the_loss_is_the_loop_over_others_and_mixes_and_mixes_have_no_gradient()
 
 def test_numbers_are_given_where_they_may_be_seen() -> None:
     rows = Rows(x=torch.randn(12, 3), y=torch.linspace(0, 1, 12), train_mask=torch.arange(12) < 8)
-    told = kind_of(rows).targets(rows, numeric=True)
+    told = kind_of(rows).targets(rows, "numbers")
     assert torch.equal(told[:8], rows.y[:8]) and bool(told[8:].isnan().all())
-    classes = kind_of(rows).targets((rows.x, torch.arange(12) - 1), numeric=True)
+    classes = kind_of(rows).targets((rows.x, torch.arange(12) - 1), "numbers")
     assert classes.dtype == torch.float32 and bool(classes[0].isnan()) and classes[1:].tolist() == [*range(11)]
     run = wb.fit("supremix", rows, "small", progress=False)
     assert "supervised by 8 labels" in repr(run) and run.history["loss"].notna().all()

@@ -24,8 +24,15 @@ from workbench.randomness import Randomness
 from workbench.registry import Registry
 
 POSITIVES: Registry[Callable[..., sp.csr_matrix | None]] = Registry("source of positives", "workbench.contrast")
-SUPERVISED = frozenset({"class"})  # sources that look at labels
+SUPERVISED = frozenset({"class"})  # sources that look at classes
 MOST = 50_000_000  # pairs that are kept
+
+
+def labels_of(part: Part) -> str | None:
+    """Return which labels a source looks at, "classes" or "paths" of dotted names; None where at none."""
+    if part.name == "trees":  # a name says to which module a function belongs, which may be its class
+        return "paths" if part.all_options(POSITIVES)["of"] == "names" else None
+    return "classes" if part.name in SUPERVISED else None
 
 
 class PositivePairs:

@@ -91,25 +91,34 @@ class Kind:
         """Return the class of each item [items], None where there are no labels."""
         return self.contents(data).get("y")
 
-    def targets(self, data: Any, numeric: bool = False) -> Tensor:
-        """Return the class of each item whose label a supervised method may learn from, -1 for all others [items].
+    def targets(self, data: Any, labels: str = "classes") -> Tensor:
+        """Return what a supervised method may learn of each item: the labels of train_mask, or all without a mask.
 
-        They are the items of train_mask; without one all that have a label. With `numeric` the labels are numbers,
-        classes too, of which -1 is none, as float32; nan for all others.
+        Args:
+            data: of this kind.
+            labels: "classes", the class of each item, -1 for none [items]; "numbers", float32 and nan for none, also of
+                classes [items]; "paths", the parts of dotted names as numbers, -1 behind the last [items, parts].
 
         Raises:
-            UserError: data without one class, or number, an item.
+            UserError: data without such labels.
         """
-        y, what = (self.contents(data).get("y"), "number") if numeric else (self.labels(data), "class")
-        if numeric and y is not None:
-            y = y.float().masked_fill(y == -1, math.nan) if not y.is_floating_point() else y.float()
-        known = None if y is None or y.dim() != 1 else y.isfinite() if numeric else y >= 0
-        if y is None or known is None or y.is_floating_point() != numeric or not bool(known.any()):
-            raise UserError(f"a supervised method learns from labels, one {what} an item, and these data have none (y)")
         mask = data.get("train_mask") if isinstance(data, Data) else None
-        if mask is None:
-            return y
-        return torch.where(mask if mask.dim() == 1 else mask[:, 0], y, math.nan if numeric else -1)
+        mask = None if mask is None else mask if mask.dim() == 1 else mask[:, 0]
+        if labels == "paths":
+            names = self.names_of(data)
+            if names is None:
+                raise UserError(
+                    "trees of names are made of dotted names of items, and these data have none (node_names)"
+                )
+            return _paths([name if mask is None or mask[item] else "" for item, name in enumerate(names)])
+        y, what, none = self.labels(data), "class", -1.0
+        if labels == "numbers":
+            y, what, none = self.contents(data).get("y"), "number", math.nan
+            y = None if y is None else y.float().masked_fill(~y.isfinite() if y.is_floating_point() else y == -1, none)
+        fits = y is not None and y.dim() == 1 and y.is_floating_point() == (labels == "numbers")
+        if y is None or not fits or not bool(known_targets(y).any()):
+            raise UserError(f"a supervised method learns from labels, one {what} an item, and these data have none (y)")
+        return y if mask is None else y.masked_fill(~mask, none)
 
     def entries(self, data: Any) -> dict[str, int]:
         """Return what else the memory of a fit depends on: "edges", and "nonzeros" of the attributes."""
@@ -118,6 +127,22 @@ class Kind:
     def names_of(self, data: Any, key: str = "node_names") -> list[str] | None:
         """Return what their owner calls the items, or by their key ids or attributes; None without names."""
         return None
+
+
+def known_targets(targets: Tensor) -> Tensor:
+    """Return which items have a target [items]; arguments as `Kind.targets` returns them."""
+    there = targets.isfinite() if targets.is_floating_point() else targets >= 0
+    return there.any(1) if there.dim() == 2 else there
+
+
+def _paths(names: list[str]) -> Tensor:
+    """Return the parts of dotted names as numbers, -1 behind the last one [names, parts]."""
+    split = [[part for part in name.split(".") if part] for name in names]
+    numbers = {part: number for number, part in enumerate(sorted({part for parts in split for part in parts}))}
+    paths = torch.full((len(names), max(map(len, split), default=0) or 1), -1)
+    for row, parts in enumerate(split):
+        paths[row, : len(parts)] = torch.tensor([numbers[part] for part in parts], dtype=torch.long)
+    return paths
 
 
 def kind_of(data: Any) -> Kind:

@@ -14,7 +14,7 @@ from workbench.contrast import Contrast
 from workbench.contrast.kernels import TILE
 from workbench.contrast.negatives.sampled import SampledContrast
 from workbench.contrast.negatives.selection import SAMPLERS, SHARED
-from workbench.contrast.positives import SUPERVISED
+from workbench.contrast.positives import labels_of
 from workbench.contrast.ratio import BUDGET_MIB
 from workbench.datasets.attributes import SPARSE_BELOW
 from workbench.datasets.kinds import kind_of
@@ -138,7 +138,6 @@ class Method(nn.Module):
 
     Attributes:
         kinds: names of the kinds of data that it learns on.
-        numeric: whether the labels of a supervised one are numbers, not classes.
         encoder: what is kept of the training; None where a method embeds in another way.
         Adam: the optimiser; AdamW, which is one, decouples the weight decay.
     """
@@ -146,7 +145,6 @@ class Method(nn.Module):
     Config: ClassVar[type[Config]]
     Adam: ClassVar[type[torch.optim.Adam]] = torch.optim.Adam
     kinds: ClassVar[tuple[str, ...]] = ("nodes",)
-    numeric: ClassVar[bool] = False
     encoder: Encoder | None
 
     def __init__(self, config: Any, inputs: Any, randomness: Randomness):
@@ -168,7 +166,13 @@ class Method(nn.Module):
     def supervised(cls, config: Any) -> bool:
         """Return whether a training so configured is given labels, as `targets` of its inputs."""
         chosen = getattr(config, "positives", None)
-        return isinstance(chosen, Part) and chosen.name in SUPERVISED
+        return isinstance(chosen, Part) and labels_of(chosen) is not None
+
+    @classmethod
+    def labels(cls, config: Any) -> str:
+        """Return what those labels are, see `Kind.targets`: "classes", "numbers" or "paths"."""
+        chosen = getattr(config, "positives", None)
+        return (isinstance(chosen, Part) and labels_of(chosen)) or "classes"
 
     def before_epoch(self, epoch: int, optimiser: torch.optim.Optimizer) -> None:
         """Do what precedes an epoch, counted from 0: a schedule of the learning rate or the momentum."""

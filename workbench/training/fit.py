@@ -16,7 +16,7 @@ from workbench import atomic, endings
 from workbench.datasets.attributes import rescale
 from workbench.datasets.columns import vocabularies
 from workbench.datasets.door import admitted
-from workbench.datasets.kinds import Kind, kind_of
+from workbench.datasets.kinds import Kind, kind_of, known_targets
 from workbench.errors import Collapse, UserError, warn
 from workbench.methods import METHODS, Method
 from workbench.methods.presets import changes, configure
@@ -95,8 +95,8 @@ def fit(
     refuse_whole(method, config, data)
     target = device_of(device)
     graph_hash = kind.content_hash(data)
-    numeric = METHODS.get(method).numeric
-    targets = kind.targets(data, numeric) if METHODS.get(method).supervised(config) else None
+    chosen = METHODS.get(method)
+    targets = kind.targets(data, chosen.labels(config)) if chosen.supervised(config) else None
     seen = None if targets is None else hashlib.sha256(targets.numpy(force=True).tobytes()).hexdigest()
     path = runs.folder(store, method, name, runs.key(method, config, seed, graph_hash, str(target), stop, seen))
     moments = moments_of(config.epochs, snapshots)
@@ -130,7 +130,7 @@ def fit(
                 ending.at_once = False  # what was learned is kept first
                 kept = not complete and trainer.save()
                 embeddings, details = trainer.result()
-                details |= {} if targets is None else {"labelled": targets.isfinite() if numeric else targets >= 0}
+                details |= {} if targets is None else {"labelled": known_targets(targets)}
                 projections = trainer.kept.get("projections", ())
                 run = Run(
                     method=method,

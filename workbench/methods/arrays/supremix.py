@@ -40,7 +40,6 @@ class SupReMix(RowMethod):
     """Labels are numbers, or classes in an order; rows whose label it may not see are not learned on."""
 
     Config = SupReMixConfig
-    numeric = True
 
     def __init__(self, config: SupReMixConfig, inputs: Rows, randomness: Randomness):
         super().__init__(config, inputs, randomness)
@@ -53,8 +52,13 @@ class SupReMix(RowMethod):
 
     @classmethod
     def supervised(cls, config: Any) -> bool:
-        """Return True: it learns from numbers."""
+        """Return True: it learns from labels."""
         return True
+
+    @classmethod
+    def labels(cls, config: Any) -> str:
+        """Return that they are numbers."""
+        return "numbers"
 
     def step(self, batch: Rows) -> Step:
         """Contrast the rows of a batch in both views at once."""
