@@ -151,7 +151,7 @@ REFUSED = {
         "bgrl": ONE_ROW,
         "deepwalk": NO_WALK,
         "e2neg": "k=6 centres were asked for; the graph has 1 nodes",
-        "few-negatives": ONE_ROW,
+        **dict.fromkeys(("few-negatives", "few-rules"), ONE_ROW),
         "gbt": ONE_ROW,
         "graphmae": "mask=0.5 hides none of 1 nodes",
         "homogcl": "4 centres of clusters were asked for; 1 nodes give 1 to 1",

@@ -28,6 +28,7 @@ class Plain(NamedTuple):
         imports: lines of import beyond torch and `nn`.
         definitions: source code of what PyG does not have, above the module.
         embeds: what x and edge_index are, for whoever calls the module.
+        more: further arguments of its `forward`, as they stand there, e.g. ", rules: Tensor".
     """
 
     layers: list[Layer]
@@ -35,6 +36,7 @@ class Plain(NamedTuple):
     imports: list[str]
     definitions: str = ""
     embeds: str = "the nodes of a graph that has the same attribute\ncolumns"
+    more: str = ""
 
 
 class Encoder(nn.Module):

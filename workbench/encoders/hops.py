@@ -6,10 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
+from torch_geometric.data import Data
 
-from workbench.datasets.attributes import is_sparse
+from workbench.datasets.attributes import is_sparse, unscaled
 from workbench.encoders.base import Encoder, Layer, Plain
 from workbench.encoders.graph import BLOCK, GraphTensors
+from workbench.rules import Terms, evaluate
+from workbench.views.features import shuffle
 
 OVERSAMPLED = 16  # directions beside those that are kept, and
 ITERATIONS = 4  # how often they are refined, about what scikit-learn's randomized_svd does
@@ -19,16 +22,19 @@ _HOPS = '''
 class Hops(nn.Module):
     """Attributes propagated so many steps and cut to some directions, beside what a perceptron makes of them."""
 
-    def __init__(self, features, cut, steps, hidden, dim):
+    def __init__(self, features, cut, steps, hidden, dim, rules=0):
         super().__init__()
-        self.steps = steps
+        self.steps, self.cut = steps, cut
         for step in steps:
             self.register_buffer(f"directions_{step}", torch.zeros(features, cut))
+        if rules:
+            self.register_buffer("moments", torch.zeros(2, rules))
+        width = cut * len(steps) + rules
         self.perceptron = nn.Sequential(
-            nn.Linear(cut * len(steps), hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, dim)
+            nn.Linear(width, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, dim)
         )
 
-    def forward(self, x, edge_index):
+    def forward(self, x, edge_index, rules=None):
         smooth = APPNP(1, 0.0)
         hops = []
         for step in self.steps:
@@ -36,9 +42,10 @@ class Hops(nn.Module):
             for _ in range(step):
                 h = smooth(h, edge_index)
             hops.append(normalize(h))
+        if rules is not None:
+            hops.append((rules - self.moments[0]) * self.moments[1])
         hops = torch.cat(hops, 1)
-        scale = (hops.shape[1] / len(self.steps)) ** 0.5
-        return torch.cat([hops, normalize(self.perceptron(scale * hops))], 1)
+        return torch.cat([hops, normalize(self.perceptron(self.cut**0.5 * hops))], 1)
 '''
 
 
@@ -53,17 +60,21 @@ class HopEncoder(Encoder):
         steps: how far attributes are propagated, one after another, ascending.
         cut: most directions that are kept of each.
         hidden, dim: widths of the perceptron's two layers.
+        rules: of how many rules the values stand beside the hops; see `RuleEncoder`.
+
+    Attributes:
+        widths: how many columns each block has that the perceptron sees: a distance each, and the rules.
     """
 
-    def __init__(self, features: int, steps: Sequence[int], cut: int, hidden: int, dim: int):
+    def __init__(self, features: int, steps: Sequence[int], cut: int, hidden: int, dim: int, rules: int = 0):
         super().__init__()
         self.features, self.hidden, self.dim = features, hidden, dim
         self.steps, self.cut = tuple(steps), min(cut, features)
         for step in self.steps:
             self.register_buffer(f"directions_{step}", torch.zeros(features, self.cut))
-        width = self.cut * len(self.steps)
+        self.widths = [self.cut] * len(self.steps) + [rules] * bool(rules)
         self.perceptron = nn.Sequential(
-            nn.Linear(width, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, dim)
+            nn.Linear(sum(self.widths), hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, dim)
         )
 
     @torch.no_grad()
@@ -115,8 +126,7 @@ class HopEncoder(Encoder):
         assert isinstance(first, nn.Linear)
         weight = first.weight if columns is None else first.weight.index_select(1, columns)
         # So that a column's mean square is about 1, as layers expect.
-        scale = (first.in_features / len(self.steps)) ** 0.5
-        made: Tensor = self.perceptron[1:](linear(hops, scale * weight, first.bias))
+        made: Tensor = self.perceptron[1:](linear(hops, self.cut**0.5 * weight, first.bias))
         return made
 
     def embed(self, inputs: Any) -> Tensor:
@@ -135,6 +145,62 @@ class HopEncoder(Encoder):
         state = {f"module_0.{name}": value for name, value in self.state_dict().items()}
         imports = ["from torch.nn.functional import normalize", "from torch_geometric.nn import APPNP"]
         return Plain([layer], state, imports, _HOPS)
+
+
+class RuleEncoder(HopEncoder):
+    """A `HopEncoder` beside whose hops stands what rules say of each node, standardised, of unit length in the mean.
+
+    Rules are evaluated on whatever graph is embedded. Their moments are those of the graph that `judge` is given first.
+
+    Args:
+        features, steps, cut, hidden, dim: as for `HopEncoder`.
+        rules: names or formulas; a truth counts 0 or 1, a score as it is.
+        permuted: whether each node is handed what they say of another one, a placebo.
+    """
+
+    def __init__(
+        self, features: int, steps: Sequence[int], cut: int, hidden: int, dim: int, rules: Sequence[str], permuted: bool
+    ):
+        super().__init__(features, steps, cut, hidden, dim, len(rules))
+        self.rules, self.permuted = tuple(rules), permuted
+        self.moments: Tensor
+        self.order: Tensor
+        self.register_buffer("moments", torch.zeros(2, len(rules)))
+        self.register_buffer("order", torch.zeros((), dtype=torch.long))  # the seed of the placebo
+
+    def settle_rules(self, values: Tensor, order: int) -> None:
+        """Keep the moments of what rules say of the nodes of a training [nodes, rules], and the placebo's seed."""
+        spread, mean = torch.std_mean(values.double(), 0, correction=0)
+        constant = spread <= 1e-6 * mean.abs().clamp(min=1e-6)
+        self.moments.copy_(torch.stack([mean, torch.where(constant, 0, 1 / spread) / len(self.rules) ** 0.5]))
+        self.order.fill_(order)
+
+    def say(self, graph: Data) -> Tensor:
+        """Return what rules say of each node, its attributes as loaded, float32 [nodes, rules]."""
+        terms = Terms(unscaled(graph))
+        return torch.stack([evaluate(rule, terms) for rule in self.rules], 1)
+
+    def judged(self, values: Tensor) -> Tensor:
+        """Return what rules say, standardised and in the order of the placebo if it is one [nodes, rules]."""
+        if self.permuted:
+            generator = torch.Generator().manual_seed(int(self.order))
+            values = values[shuffle(len(values), generator, values.device)]
+        return (values - self.moments[0]) * self.moments[1]
+
+    def embed(self, inputs: Any) -> Tensor:
+        """Return hops and rules of a whole graph beside what was learned of them [nodes, steps · cut + rules + dim]."""
+        return self.beside(torch.cat([self.hops(GraphTensors.of(inputs)), self.judged(self.say(inputs))], 1))
+
+    def plain(self) -> Plain:
+        """Return the same encoder, which asks whoever calls it what the rules say."""
+        made = super().plain()
+        layer = Layer(f"{made.layers[0].source[:-1]}, {len(self.rules)})", "x, edge_index, rules")
+        del made.state["module_0.order"]
+        listed = "\n".join(f"    {rule}" for rule in self.rules)
+        told = (
+            f"{made.embeds},\nand rules float [nodes, {len(self.rules)}] are what these say of each node:\n{listed}\n"
+        )
+        return made._replace(layers=[layer], embeds=told, more=", rules: Tensor")
 
 
 def _turned_round(matrix: Tensor) -> Tensor:

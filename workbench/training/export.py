@@ -17,7 +17,7 @@ from workbench.text import cells
 
 _MODULE = '''"""{title}
 
-`load()` returns it with its weights; `model(x, edge_index)` embeds {embeds}.
+`load()` returns it with its weights; `model(x, edge_index{names})` embeds {embeds}.
 Embeddings are float [nodes, {dim}]. Needs torch and torch-geometric only.
 """
 
@@ -33,7 +33,7 @@ class Encoder(nn.Module):
         super().__init__()
         {layers}
 
-    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+    def forward(self, x: Tensor, edge_index: Tensor{more}) -> Tensor:
         {calls}
 
 
@@ -73,6 +73,8 @@ def encoder(module: Encoder, title: str, dim: int, folder: Path, scaled: Scaled)
         title=title,
         dim=dim,
         embeds=plain.embeds,
+        more=plain.more,
+        names=plain.more.replace(": Tensor", ""),
         imports="\n".join(plain.imports),
         definitions=f"\n{plain.definitions}" if plain.definitions else "",
         layers="\n        ".join(layers),

@@ -138,8 +138,9 @@ class FewNegatives(NodeMethod):
 
     def seen(self) -> Tensor:
         """Draw which columns of the hops a view keeps [kept]."""
-        config, steps, width = self.config, len(self.config.steps), self.cached.shape[1]
-        kept = keep_columns(steps, config.hop_drop, self.views)
-        kept[torch.randint(steps, (), generator=self.views)] = 1
-        columns = kept.repeat_interleave(self.encoder.cut) * keep_columns(width, config.feature_drop, self.views)
+        widths = torch.tensor(self.encoder.widths)
+        kept = keep_columns(len(widths), self.config.hop_drop, self.views)
+        kept[torch.randint(len(widths), (), generator=self.views)] = 1
+        masked = keep_columns(self.cached.shape[1], self.config.feature_drop, self.views)
+        columns = kept.repeat_interleave(widths) * masked
         return columns.nonzero()[:, 0].to(self.cached.device)
