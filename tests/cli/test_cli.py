@@ -384,10 +384,17 @@ def test_rules_are_listed_shown_and_evaluated(capsys: pytest.CaptureFixture[str]
     assert code == 0 and "lowest" in out
 
 
+def test_rules_are_searched_for(capsys: pytest.CaptureFixture[str]) -> None:
+    found = parsed(capsys, "rules", "search", "karate", "--preset", "small", "--top", "3")
+    assert isinstance(found, list) and 1 <= len(found) <= 3 and found[0]["says"].startswith("A node whose ")
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["evl", "ntsc", "karate"], "unknown action 'evl' of workbench rules; did you mean 'eval'?"),
+        (["search", "karate", "--method", "few-negative"], "did you mean 'few-negatives'?"),
+        (["search", "karate", "--preset", "small", "--top", "0"], "most is 0; it must be a whole number above 0"),
         (["show"], "workbench rules show takes RULE, and 0 words were given"),
         (["list", "ntsc"], "workbench rules list takes nothing more"),
         (["show", "ntcs"], "unknown rule 'ntcs'; did you mean 'ntsc'?"),

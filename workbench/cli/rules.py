@@ -1,4 +1,4 @@
-"""List or show named rules, evaluate a rule on a graph, or train Str-GCL with and without what rules say."""
+"""List or show named rules, evaluate one, search for others, or train Str-GCL with and without what rules say."""
 
 from argparse import Namespace
 from typing import Any
@@ -12,17 +12,20 @@ KEPT = "the trainings that were finished are stored; the same command goes on"
 
 
 def add(option: Option) -> None:
-    option("action", metavar="ACTION", help="list | show RULE | eval RULE GRAPH | placebo GRAPH ...")
+    option("action", metavar="ACTION", help="list | show RULE | eval RULE GRAPH | search GRAPH | placebo GRAPH ...")
     option("words", nargs="*", metavar="WORD", help="a rule is a name or a formula in quotes, a graph a name or a file")
-    about = "eval: nodes to show, the highest (default: %(default)s)"
-    option("--top", type=int, default=20, metavar="NODES", help=about)
+    about = "eval: nodes to show, the highest; search: rules to show (default: %(default)s)"
+    option("--top", type=int, default=20, metavar="NUMBER", help=about)
     option("--explain", type=int, metavar="NODE", help="eval: the truth tree of this node")
     option("--semantics", default="crisp", help="eval: crisp, product, godel or lukasiewicz (default: %(default)s)")
     option("--steepness", type=float, default=10.0, help="eval: of graded comparisons (default: %(default)s)")
     about = "placebo: train on this one; may be repeated (default: released)"
     option("--rule", action="append", metavar="RULE", help=about)
     option("--seeds", type=int, default=5, help="placebo: training seeds of each condition (default: %(default)s)")
-    option("--preset", default="quick", help="placebo: of str-gcl (default: %(default)s)")
+    about = "search: the method whose encoders of seeds 0 and 1 are compared (default: %(default)s)"
+    option("--method", default="few-negatives", help=about)
+    about = "placebo: of str-gcl, search: of the method (default: %(default)s)"
+    option("--preset", default="quick", help=about)
     option("--out", metavar="FILE", help="placebo: add the rows to this CSV")
 
 
@@ -31,6 +34,7 @@ def run(args: Namespace) -> int | None:
         "list": (_list_rules, ""),
         "show": (_show_rule, "RULE"),
         "eval": (_eval_rule, "RULE GRAPH"),
+        "search": (_search, "GRAPH"),
         "placebo": (_placebo, "GRAPH ..."),
     }
     return act(args, actions)
@@ -82,6 +86,13 @@ def _eval_rule(args: Namespace) -> None:
     if rows:
         print()
         show_table(rows)
+
+
+def _search(args: Namespace) -> None:
+    graph = wb.load_graph(args.words[0])
+    run, other = (wb.fit(args.method, graph, args.preset, seed, progress=False) for seed in (0, 1))
+    table = wb.rules.search(graph, run, other, args.top)
+    show_table(table.to_dict("records"), args.json)
 
 
 def _placebo(args: Namespace) -> int:

@@ -15,6 +15,7 @@ from workbench.rules.syntax import free_variables, subformulas, thresholds
 
 if TYPE_CHECKING:
     from workbench.rules.explanation import Explanation
+    from workbench.rules.searching import search
     from workbench.rules.semantics import SEMANTICS, Semantics
     from workbench.rules.values import Evaluation, Terms, evaluate, evaluation, explain
 
@@ -23,12 +24,13 @@ _LAZY = {
     **dict.fromkeys(("Evaluation", "Terms", "evaluate", "evaluation", "explain"), "values"),
     **dict.fromkeys(("SEMANTICS", "Semantics"), "semantics"),
     "Explanation": "explanation",
+    "search": "searching",
 }
 __getattr__ = lazily(__name__, {name: f"{__name__}.{module}:{name}" for name, module in _LAZY.items()})
 
 __all__ = [
     "RULES", "SEMANTICS", "Evaluation", "Explanation", "FormulaError", "Rule", "Semantics", "Terms", "evaluate",
-    "evaluation", "explain", "formula", "free_variables", "get", "name_of", "names", "parse", "subformulas",
-    "thresholds", "to_latex", "to_text", "to_tree",
+    "evaluation", "explain", "formula", "free_variables", "get", "name_of", "names", "parse", "search",
+    "subformulas", "thresholds", "to_latex", "to_text", "to_tree",
 ]  # fmt: skip
 guard(globals(), __all__)
