@@ -131,6 +131,21 @@ def test_the_page_of_advice_trains_only_what_is_surely_ahead(
     assert (
         f"| dblp | hops, 81.0 | 3 | +0.0 [-2.5, +2.5] | 3 | +10.0 | {other} | -4.0 | 3 | train nothing: hops |" in page
     )
+    assert "## What rules add" not in page
+    for name, more in ((leaderboard.RULED, 2), (leaderboard.PLACEBO, 4)):
+        ruled = lower[lower["condition"] == leaderboard.OURS].assign(condition=name)
+        added = more - ruled["seed"].fillna(0)
+        results.add(ruled.assign(value=ruled["value"] + added), tmp_path / "which-method.csv")
+    conditions = (
+        own,
+        STUDY.conditions[1],
+        *(Condition(n, "few-rules") for n in (leaderboard.RULED, leaderboard.PLACEBO)),
+    )
+    monkeypatch.setattr(leaderboard, "load", lambda _: dataclasses.replace(STUDY, conditions=conditions))
+    page = leaderboard.advise(tmp_path).read_text()
+    assert "| dblp | 3 | -2.0 [-2.0, -2.0] | +1.0 [-1.5, +3.5] | +3.0 [+0.5, +5.5] | – |" in page
+    # A placebo is nothing to train, whatever it comes to.
+    assert "permuted" not in page.split("## What rules add")[0] and "| train few-rules |" in page
 
 
 def test_the_charts_tell_the_same(rows: pd.DataFrame) -> None:

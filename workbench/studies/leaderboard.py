@@ -1,5 +1,6 @@
 """The leaderboard: what each training gains over the best of what trains nothing, at what cost, how surely."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from workbench.studies.study import Condition, Study, load
 NAME = "leaderboard"
 PAGE = "leaderboard.md"
 CHOICE, ADVICE, OURS = "which-method", "which-method.md", "few-negatives"
+RULED, PLACEBO = "few-rules", "few-rules, permuted"
 PICTURES = {
     "leaderboard": "Gain of each training over the best baseline of each graph",
     "leaderboard-cost": "Accuracy against seconds on one graph",
@@ -175,31 +177,34 @@ def write(folder: Path | None = None) -> Path:
 def advise(folder: Path | None = None) -> Path:
     """Write, from the kept results of both studies, what to use on each graph and return the page's path."""
     folder = folder or results.FOLDER
-    boards = [board(rows, study=load(name)) for name in (NAME, CHOICE) if len(rows := results.read(name, folder))]
+    first, second = load(NAME), load(CHOICE)
+    conditions = {condition.name: condition for condition in (*second.conditions, *first.conditions)}
+    both = replace(first, data=(*first.data, *second.data), conditions=tuple(conditions.values()))
+    rows = pd.concat([results.read(name, folder) for name in (NAME, CHOICE)], ignore_index=True).assign(study=NAME)
     lines, stands = list[tuple[Any, ...]](), dict[str, list[str]]()
-    for table in boards:
-        for data, part in table.groupby("data", sort=False):
-            trained = part[part["kind"] == "trained"].sort_values("accuracy", ascending=False, kind="stable")
-            ahead = trained[trained["low"] > 0]
-            own, others = trained[trained["name"] == OURS], trained[trained["name"] != OURS]
-            floor = part[part["kind"] == "baseline"].nlargest(1, "accuracy").iloc[0]
-            if len(own):
-                low, high = own[["low", "high"]].iloc[0]
-                how = "above it" if low > 0 else "below it" if high < 0 else "level with it"
-                stands.setdefault(how if low == low else "undecided", []).append(str(data))
-            added = own["over untrained"].iloc[0] if len(own) else np.nan
-            lines.append(
-                (
-                    data,
-                    f"{floor['name']}, {floor['accuracy']:.1f}",
-                    own["training seeds"].iloc[0] if len(own) else "–",
-                    *_gained(own),
-                    f"{added:+.1f}" if added == added else "–",
-                    others["name"].iloc[0] if len(others) else "–",
-                    *_gained(others),
-                    f"train {ahead['name'].iloc[0]}" if len(ahead) else f"train nothing: {floor['name']}",
-                )
+    for data, part in board(rows, study=both).groupby("data", sort=False):
+        part = part[part["name"] != PLACEBO]
+        trained = part[part["kind"] == "trained"].sort_values("accuracy", ascending=False, kind="stable")
+        ahead = trained[trained["low"] > 0]
+        own, others = trained[trained["name"] == OURS], trained[~trained["name"].isin((OURS, RULED))]
+        floor = part[part["kind"] == "baseline"].nlargest(1, "accuracy").iloc[0]
+        if len(own):
+            low, high = own[["low", "high"]].iloc[0]
+            how = "above it" if low > 0 else "below it" if high < 0 else "level with it"
+            stands.setdefault(how if low == low else "undecided", []).append(str(data))
+        added = own["over untrained"].iloc[0] if len(own) else np.nan
+        lines.append(
+            (
+                data,
+                f"{floor['name']}, {floor['accuracy']:.1f}",
+                own["training seeds"].iloc[0] if len(own) else "–",
+                *_gained(own),
+                f"{added:+.1f}" if added == added else "–",
+                others["name"].iloc[0] if len(others) else "–",
+                *_gained(others),
+                f"train {ahead['name'].iloc[0]}" if len(ahead) else f"train nothing: {floor['name']}",
             )
+        )
     heads = f"graph | best that trains nothing, % | seeds | {OURS} over it | seconds | over its untrained encoder"
     heads += " | best of all others | over it | seconds | so"
     told = "; ".join(f"{how} on {', '.join(graphs)}" for how, graphs in stands.items())
@@ -214,10 +219,29 @@ def advise(folder: Path | None = None) -> Path:
         "whose whole interval is above the baseline, and the baseline where there is none. The baseline is the one "
         "that does best on the test parts, which favours it.",
         markdown(heads, lines),
+        *_of_rules(rows, both.protocols[0]),
         f"Written by `workbench study report` from [{NAME}.csv]({NAME}.csv) and [{CHOICE}.csv]({CHOICE}.csv); all "
         "trainings and their memory stand on the [leaderboard](leaderboard.md).",
     ]
     return _written(folder / ADVICE, sections)
+
+
+def _of_rules(rows: pd.DataFrame, protocol: str) -> list[str]:
+    """Return the section on what rules add to few-negatives, and what the same rules at other nodes do."""
+    pairs = [(RULED, PLACEBO), (RULED, OURS), (PLACEBO, OURS), (RULED, f"untrained {RULED}"), (RULED, "propagated")]
+    found = verdicts.paired(rows, pairs, protocol)
+    if found.empty:
+        return []
+    told = [f"{row['difference']:+.1f}{_interval(row)}" for row in found.to_dict("records")]
+    table = found.assign(told=told).pivot(index=["data", "seeds"], columns=["first", "second"], values="told")
+    lines = [(*index, *(row.get(pair, "–") for pair in pairs)) for index, row in table.iterrows()]
+    words = (
+        f"`{RULED}` is `{OURS}` with what eleven named rules say of each node as one more distance beside its hops; "
+    )
+    words += "rules and settings are the same on every graph. Its placebo has the same values at other nodes, so that "
+    words += "rules help only where the first column is above zero. Its untrained encoder sees the rules, too."
+    heads = ["graph", "seeds", *(f"{first} over {second}" for first, second in pairs)]
+    return ["## What rules add", words, markdown(" | ".join(heads), lines)]
 
 
 def _written(path: Path, sections: list[str]) -> Path:
