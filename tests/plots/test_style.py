@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from inspect import signature
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -296,6 +296,44 @@ def test_every_figure_takes_the_width_of_the_page_and_little_more_than_its_heigh
 ) -> None:
     for name, fig in figures.items():
         assert fig.layout.width is None and fig.layout.height <= 1100, name
+
+
+def panels(figure: go.Figure) -> list[tuple[float, ...]]:
+    """Left, right, lower and upper end of each panel on which something is drawn, from the top."""
+    used = {trace.xaxis or "x" for trace in figure.data if "xaxis" in trace}
+    axes = [figure.layout[name.replace("x", "xaxis")] for name in used]
+    pairs = [(axis.domain, figure.layout[(axis.anchor or "y").replace("y", "yaxis")].domain) for axis in axes]
+    return sorted(((*x, *y) for x, y in pairs if x and y), key=lambda ends: (-ends[3], ends[0]))
+
+
+def test_on_a_narrow_page_no_panel_stands_beside_another_and_no_word_is_longer_than_the_page(
+    figures: dict[str, go.Figure],
+) -> None:
+    beside = {name: len({ends[:2] for ends in panels(figure)}) for name, figure in figures.items()}
+    assert beside["agreement_chart"] == 4 and beside["negative_rings"] == 2
+    for name, figure in figures.items():
+        there, now = panels(figure), style.narrow(figure)
+        found = panels(now)
+        if beside[name] > 1:
+            pixels = now.layout.height - now.layout.margin.t - now.layout.margin.b
+            assert [ends[:2] for ends in found] == [(0, 1)] * len(there), name
+            gaps = [above[2] - below[3] for above, below in pairwise(found)]
+            assert min(gaps) * pixels == pytest.approx(style._APART, abs=1), name
+            heights = [(ends[3] - ends[2]) / (found[0][3] - found[0][2]) for ends in found]
+            assert heights == pytest.approx([(ends[3] - ends[2]) / (there[0][3] - there[0][2]) for ends in there]), name
+        for letters, given, text in (
+            (32, figure.layout.title.text, now.layout.title.text),
+            (46, figure.layout.title.subtitle.text, now.layout.title.subtitle.text),
+        ):
+            assert max(len(style.html.unescape(re.sub("<[^>]*>", "", one))) for one in text.split("<br>")) <= letters
+            assert re.sub(r"<br>|\s", "", text) == re.sub(r"<br>|\s", "", given or ""), name
+    long = style.figure("node 1 (networkx.algorithms.<b>community</b>.edge_current_flow_betweenness&lt;)", "a " * 24)
+    assert style.narrow(long).layout.title.text.split("<br>") == [
+        "node 1", "(networkx.algorithms.<b>community</b>.", "edge_current_flow_betweenness&lt;)",
+    ]  # fmt: skip
+    assert {len(line) for line in style.narrow(long).layout.title.subtitle.text.split("<br>")} == {23}
+    alone = network.neighbourhood_map(network.piece(ring(10)), np.array([1]), np.zeros(10, np.int64))
+    assert style.narrow(alone).layout.legend.orientation == "h"  # one entry would stand upon the nodes, too
 
 
 def test_every_figure_reads_on_its_paper(figures: dict[str, go.Figure]) -> None:

@@ -484,7 +484,7 @@ class Page(Screen):
 
 @pytest.fixture
 def screen(tmp_path: Path) -> Iterator[Page]:
-    source = "import workbench as wb\nwb.widgets.microscope(wb.load_graph('karate'), anchor=5, k=6)"
+    source = "import workbench as wb\nscope = wb.widgets.microscope(wb.load_graph('karate'), anchor=5, k=6)\nscope"
     with lab(tmp_path, source) as (address, token), browser(address, token, tmp_path, Page) as shown_:
         yield shown_
 
@@ -548,11 +548,21 @@ def test_a_person_in_a_browser_sees_whom_each_sampler_chooses(screen: Page) -> N
     anchor.press("Enter")
     page.locator(".microscope-message").get_by_text("there is no node 99").wait_for()
     page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+    name = "networkx.algorithms.community.edge_current_flow_betweenness_partition"  # longer than the page is wide
+    told = f"lens = scope.scene.lens; lens.names = lens.graph.node_names = ['{name}'] * 34; print('named')"
+    assert screen.python(told) == "named"
     page.set_viewport_size({"width": 390, "height": 800})
+    anchor.fill("32")
+    anchor.press("Enter")
+    screen.title_holds("betweenness")
     screen.until("[...document.querySelectorAll('.gtitle')].every(e => e.getBoundingClientRect().right < innerWidth)")
     plots_ = "[...document.querySelectorAll('.js-plotly-plot')]"
     screen.until(f"{plots_}.every(e => e._fullLayout.width == e.parentElement.clientWidth)")
     box = tables.bounding_box()
     right = "all => Math.max(...all.map(e => e.getBoundingClientRect().right))"
     assert tables.locator(".lm-TabBar-tab").evaluate_all(right) <= box["x"] + box["width"]
+    told = tables.locator("td:visible")
+    assert told.count() and told.evaluate_all(right) <= box["x"] + box["width"], "sentences wrap"
+    across = f"['xaxis', 'xaxis2', 'xaxis3'].map(name => ({screen.FIGURE})._fullLayout[name]._length)"
+    assert min(page.evaluate(across)) > 200, "panels stand below one another"
     assert screen.errors == []

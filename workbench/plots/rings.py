@@ -266,7 +266,7 @@ def _hover(pairs: pd.DataFrame, labels: Ids | None, graph: Data) -> list[str]:
 
 
 def _bar(fig: go.Figure, colour: str, scale: tuple[float, float] | None) -> go.Figure:
-    """Add the colour bar of the scale; the marks have their colours already, so that no path can be empty."""
+    """Add the scale's colour bar, and room below; the marks have their colours, so that no path can be empty."""
     title = {"hops": "hops (empty: no path)", "gradient share": "share of the gradient, %"}.get(colour, "")
     place = {"x": 1.0, "xanchor": "right", "y": 0, "yanchor": "top", "ypad": 0, "orientation": "h"}
     bar = {"title": {"text": title, "side": "top", "font": {"size": 11}}, "thickness": 10, "len": 0.42, **place}
@@ -274,7 +274,9 @@ def _bar(fig: go.Figure, colour: str, scale: tuple[float, float] | None) -> go.F
     marker = {"color": [low], "coloraxis": "coloraxis", "size": 0.1, "opacity": 0}
     fig.add_trace(style.points(NOWHERE, marker, name="scale"), 1, 1)
     axis = {"colorscale": style.SCALE, "showscale": scale is not None, "colorbar": bar, "cmin": low, "cmax": high}
-    return fig.update_layout(coloraxis=axis)
+    names = [str(trace.name) for trace in fig.data if trace.showlegend]
+    room = max(60, 20 + 19 * style.legend_rows(names, 700))  # where plotly has to make it, it clips the panels
+    return fig.update_layout(coloraxis=axis, margin_b=room)
 
 
 def _legend(graph: Data, labels: Ids | None, coloured: Ids | None, seen: Ids) -> list[go.Scatter]:

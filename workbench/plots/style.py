@@ -35,6 +35,8 @@ SYMBOLS = ("circle", "diamond", "x", "triangle-up")
 SCALE = "Viridis"  # even in lightness, so that it reads in each kind of colour vision; marks on it have an outline
 RING = {"symbol": "circle-open", "color": INK, "line": {"width": 2}}  # around a mark that is looked at
 PANNED = {"dragmode": "pan", "hovermode": "closest", "modebar_orientation": "v"}  # the layout of what is clicked on
+_TOP = 40  # pixels above a title, where the buttons stand
+_APART = 75  # pixels between panels that stand below one another: a title of an axis, and what stands above the next
 BESIDE = {"x": 1.01, "xref": "paper", "xanchor": "left", "showarrow": False}  # a number in the margin on the right
 
 
@@ -103,12 +105,15 @@ def narrow(fig: go.Figure) -> go.Figure:
     above = 20 * (title.count("<br>") - str(layout.title.text).count("<br>"))
     above += 16 * (subtitle.count("<br>") - str(layout.title.subtitle.text).count("<br>"))
     margin = {**_LAYOUT["margin"], **layout.margin.to_plotly_json()}
+    lines = 21 * (title.count("<br>") + 1) + 16 * (subtitle.count("<br>") + 1) * bool(subtitle)
+    above = max(above, _TOP + lines + 12 - margin["t"])
     names = [str(trace.name) for trace in fig.data if trace.name and trace.showlegend is not False]
     below = 0
-    if len(names) > 1 and layout.showlegend is not False:
+    if (len(names) > 1 or any(trace.showlegend for trace in fig.data)) and layout.showlegend is not False:
         rows, known = 19 * legend_rows(names, 250), layout.legend.orientation == "h"
+        rows += 22 if layout.legend.title.text else 0
         below = max(0, rows + 40 - margin["b"]) if known else rows
-        beside = {"y": 0, "yref": "container", "yanchor": "bottom", "xref": "container"}
+        beside = {"y": 0, "yref": "container", "yanchor": "bottom", "xref": "container", "title_side": "top"}
         copy.update_layout(legend={"orientation": "h", "x": 0, "xanchor": "left", **({} if known else beside)})
     inside = {"x": 1, "xanchor": "right", "yanchor": "bottom"}
     copy.for_each_annotation(
@@ -116,22 +121,65 @@ def narrow(fig: go.Figure) -> go.Figure:
     )
     space = {"t": margin["t"] + above, "r": min(margin["r"], 20), "b": margin["b"] + below}
     copy.update_layout(height=(layout.height or 450) + above + below, margin=space)
+    _stack(copy)
     copy.update_layout(title={"text": title, "subtitle": {"text": subtitle}, "xref": "container", "x": 0.02})
-    return copy.update_layout(title={"yref": "container", "y": 1, "yanchor": "top", "pad": {"t": 40}})
+    return copy.update_layout(title={"yref": "container", "y": 1, "yanchor": "top", "pad": {"t": _TOP}})
+
+
+def _stack(fig: go.Figure) -> None:
+    """Put panels that stand side by side below one another, each as high as before and with what is written on it."""
+    layout, used = fig.layout, {trace.xaxis or "x" for trace in fig.data if "xaxis" in trace}
+    axes = [layout[name.replace("x", "xaxis")] for name in used]
+    panels = [(x, layout[(x.anchor or "y").replace("y", "yaxis")]) for x in axes if x.domain]
+    if len({x.domain for x, _ in panels}) < 2:
+        return
+    pixels = layout.height - layout.margin.t - layout.margin.b
+    panels.sort(key=lambda panel: (-panel[1].domain[1], panel[0].domain[0]))
+    heights = [pixels * (y.domain[1] - y.domain[0]) for _, y in panels]
+    whole, start = sum(heights) + _APART * (len(panels) - 1), 0.0
+    for (x, y), height in zip(panels, heights, strict=True):
+        top = 1 - start / whole
+        for note in layout.annotations:
+            if note.yref == "paper" and np.allclose((note.x, note.y), (sum(x.domain) / 2, y.domain[1])):
+                note.update(x=0.5, y=top)
+        x.domain, y.domain, start = (0, 1), (max(0.0, top - height / whole), top), start + height + _APART
+        if y.matches:
+            y.showticklabels = True
+    layout.height += round(whole - pixels)
 
 
 def _wrapped(markup: str | None, letters: int) -> str:
-    """Return markup with no more than so many letters in a line, where its words allow."""
+    """Return markup with no more than so many letters in a line, longer words broken, and no line almost empty."""
     lines = list[str]()
     for line in (markup or "").split("<br>"):
-        lines.append("")
-        for word in re.findall(r"(?:<[^>]*>|[^ <])+", line):
-            longer = f"{lines[-1]} {word}".strip()
-            if lines[-1] and len(html.unescape(re.sub("<[^>]*>", "", longer))) > letters:
-                lines.append(word)
-            else:
-                lines[-1] = longer
+        words = [part for word in re.findall(r"(?:<[^>]*>|[^ <])+", line) for part in _parts(word, letters)]
+        least = max(map(_letters, words), default=letters)
+        filled = [_filled(words, most) for most in range(least, letters + 1)]
+        fewest = min(filled, key=len)
+        lines += fewest  # of equally many lines those of the least width, which are about equally long
     return "<br>".join(lines)
+
+
+def _parts(word: str, letters: int) -> list[str]:
+    """Break a word of markup that has more than so many letters, where it can be after a dot or the like."""
+    some = f"(?:(?:<[^>]*>)*(?:&[#\\w]+;|[^<])(?:<[^>]*>)*){{1,{letters}}}"
+    return re.findall(f"{some}$|{some}(?<=[-._/,)])|{some}", word) if _letters(word) > letters else [word]
+
+
+def _letters(markup: str) -> int:
+    return len(html.unescape(re.sub("<[^>]*>", "", markup)))
+
+
+def _filled(words: Sequence[str], letters: int) -> list[str]:
+    """Fill lines with words, each with as many as have so many letters."""
+    lines = [""]
+    for word in words:
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and _letters(longer) > letters:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def figure(title: str, subtitle: str = "", height: int = 420, **panels: Any) -> go.Figure:

@@ -158,7 +158,7 @@ class Scene:
         order = "Those that push most, by their share of the gradient, first:" if shown["gradient_share"].any() else ""
         said = f"<p>{sample if len(shown) < whole else ''}{order}</p>"
         table = f'<table style="width:100%;font-size:12px;line-height:1.45;border-collapse:collapse">{rows}</table>'
-        return f'<div style="max-height:340px;overflow:auto">{said}{table}</div>'
+        return f'<div style="max-height:340px;overflow:auto;overflow-wrap:anywhere">{said}{table}</div>'
 
     def of_chosen(self, chosen: int | None) -> str:
         """Return the sentences of one node in all panels as HTML."""

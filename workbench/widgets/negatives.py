@@ -28,7 +28,7 @@ from workbench.widgets.search import search_field
 from workbench.widgets.selections import Take
 from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row, small
 
-RINGS, AROUND = 300, 230  # pixels of a row of panels beside the sentences, and of what is above and below them
+RINGS, ABOVE = 300, 170  # pixels of a row of panels beside the sentences, and of what is above them
 LABELS = "class (uses labels)"
 
 
@@ -262,7 +262,7 @@ class Microscope(Shell):
         first = scene.lens.first_picture(method)
         drawn = scene.at_once(self.colour.value, method, self.chosen)
         rows = (len(scene.looks) + 1) // 2
-        drawn["rings"].update_layout(height=AROUND + RINGS * max(rows, 1), margin_b=60)
+        drawn["rings"].update_layout(height=ABOVE + RINGS * max(rows, 1) + drawn["rings"].layout.margin.b)
         self._show(drawn)
         self._tell()
         self.looked_at = scene.anchor, self.chosen
