@@ -546,7 +546,9 @@ def test_a_person_in_a_browser_sees_what_each_control_does(screen: Explorer) -> 
     screen.until(f"String({names}) == 'trace 0,nodes,node 5, chosen'")
 
     formula = "forall u in N(v): degree(u) >= 3 implies degree(v) > 2"
+    parts = "document.querySelector('.explorer-part select')"
     screen.type(formula)
+    screen.until(f"{parts}.options[0].text.includes('implies') && {parts}.scrollWidth <= {parts}.clientWidth")
     screen.title_holds("degree(u) &gt;= 3 implies degree(v) &gt; 2")
     truth = rules.evaluate(formula, graph)
     screen.coloured({int(i): float(truth[i]) for i in network.ego(graph, 5).nodes})

@@ -120,12 +120,11 @@ class RuleExplorer(Shell):
         self._name("explorer", "node", "tree", "sections", "share", "shared", "told")
 
     def _arranged(self) -> list[ipw.Widget]:
-        third = "1 1 300px"
-        left, middle = column(third, self.semantics, self.steepness), column(third, self.view, self.node)
+        left, middle = column("1 1 190px", self.semantics, self.steepness), column("1 1 330px", self.view, self.node)
         tree = ipw.Box([self.tree], layout=ipw.Layout(max_height="330px", overflow="auto", margin="0 0 12px 0"))
         self._fit = fit()
         graph, values = column("1 1 460px", self._fit, self.map), column("1 1 380px", tree, self.figures["values"])
-        settings = row(left, middle, column(third, self.part), align="flex-start")
+        settings = row(left, middle, column("2 1 420px", self.part), align="flex-start")
         top = [row(self.rule, self.undo), self.formula, self.message, settings, self.card, self.latex]
         sharing = [row(self.share, self.shared), self.told]
         return [*top, row(graph, values, align="flex-start"), *sharing, self.sections]
