@@ -301,6 +301,12 @@ def test_cost_chart_joins_each_training_to_its_start_and_names_those_that_none_b
     level = plots.cost_chart(table.assign(accuracy=table["accuracy"].replace(50.0, 70.0)))
     first, second = (note.y for note in level.layout.annotations if "attributes" in note.text)
     assert first == 70.0 and first - second >= 0.9  # labels of equal baselines stand apart
+    near = table.assign(
+        seconds=table["seconds"].replace(8.0, 1.05 * float(table.loc[table["name"] == "e2neg", "seconds"].iloc[0]))
+    )
+    near.loc[near["name"] == "grace", "accuracy"] = 75.5
+    heights = {note.text: note.yshift for note in plots.cost_chart(near).layout.annotations if note.yshift}
+    assert heights["e2neg"] == 14 and heights["grace"] >= 20  # its name is not to lie upon the other
     for wrong, words in (
         (table[table["kind"] != "trained"], "nothing that was trained"),
         (table.drop(columns="seconds"), "no column 'seconds'"),

@@ -11,6 +11,8 @@ from workbench.plots import style
 from workbench.plots.scores import COMPARED, FEWEST, asked_by, check
 
 REACH = 4.0  # percentage points at which a colour of gains is full
+_LETTER = 6.5 / 250  # pixels of a name's, and of a panel's width
+_HIGH = 350  # pixels of a panel
 
 
 def cost_chart(table: pd.DataFrame) -> go.Figure:
@@ -33,6 +35,8 @@ def cost_chart(table: pd.DataFrame) -> go.Figure:
     if "over untrained" in trained:  # trainings of one method in several settings, which share a start
         starts = trained["accuracy"] - trained["over untrained"]
     fig = style.figure("What training gains, and what it costs", "filled: trained; hollow: the same encoder untrained")
+    width, height = np.ptp(np.log10(trained["seconds"])), np.ptp(table["accuracy"])
+    right, top = -np.inf, -np.inf  # of the name before
     best = trained["accuracy"].cummax().shift(fill_value=-np.inf)
     told = zip(trained.index, trained.to_dict("records"), starts, trained["accuracy"] > best, strict=True)
     for place, row, start, front in told:
@@ -44,7 +48,11 @@ def cost_chart(table: pd.DataFrame) -> go.Figure:
         more: dict[str, Any] = {"mode": "lines+markers", "line": line, "hovertemplate": hover}
         fig.add_trace(style.points(both, shown, nodes=np.array([place, place]), **more))
         if front:
-            fig.add_annotation(x=np.log10(row["seconds"]), y=row["accuracy"], text=name, showarrow=False, yshift=14)
+            at, half = np.log10(row["seconds"]), _LETTER * width * len(row["name"]) / 2
+            at_once = _HIGH * row["accuracy"] / height
+            lift = max(14, top - at_once if at - half < right else 0)  # not upon the name before
+            right, top = at + half, at_once + lift + 14
+            fig.add_annotation(x=at, y=row["accuracy"], text=name, showarrow=False, yshift=lift)
     beside, apart = np.inf, 0.05 * np.ptp(table["accuracy"])  # of two labels, so that equal baselines can be read
     floors = table[table["kind"] == "baseline"].sort_values("accuracy", ascending=False, kind="stable")
     for row in floors.to_dict("records"):

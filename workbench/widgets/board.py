@@ -98,8 +98,8 @@ class BoardScene:
             "training seeds": f"{one['training seeds']}",
         }
         lines = "".join(f"<tr><td>{name}</td><td>{html.escape(value)}</td></tr>" for name, value in facts.items())
-        call = html.escape(one["call"])
-        return f"<b>{html.escape(one['name'])}</b><table>{lines}</table><pre>{call}</pre>"
+        name, call, look = html.escape(one["name"]), html.escape(one["call"]), "line-height:1.5"
+        return f'<b>{name}</b><table style="{look}">{lines}</table><pre>{call}</pre>'
 
     def page(self, figures: dict[str, go.Figure]) -> list[str | go.Figure]:
         """Return what the static twin shows."""
