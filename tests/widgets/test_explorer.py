@@ -113,6 +113,7 @@ def test_a_click_lists_the_nearest_in_the_embedding_not_on_the_map(
     explorer: widgets.EmbeddingExplorer, trained: tuple[wb.Run, Data]
 ) -> None:
     run, graph = trained
+    assert explorer._near_box.layout.display == "none"  # it takes no room from the graph while there is nothing in it
     trace = explorer.map.data[0]
     node = int(trace.customdata[2])
     trace._dispatch_on_click(SimpleNamespace(point_inds=[2]), None)
@@ -132,6 +133,7 @@ def test_a_click_lists_the_nearest_in_the_embedding_not_on_the_map(
         assert row._5 == len(closer)  # the node itself is among those that are closer
     assert set(explorer.selection) == {node, *found["node"]} and marked(explorer.map) == set(explorer.selection)
     assert f"Nearest in the embedding to node {node}" in explorer.near.value and explorer.node.value == str(node)
+    assert explorer._near_box.layout.display == ""
     explorer.node.value = "40"
     assert "there is no node 40" in explorer.message.value and explorer.chosen == node
     explorer.node.value = "11"

@@ -116,7 +116,7 @@ class Comparison(Shell):
     def _make_controls(self) -> None:
         pair = self.scene
         colours = plots.colours(pair.agreement)
-        known = [(f"{name} — {plots.LOOK}" if name == plots.CLASS else name, name) for name in colours]
+        known = [(f"{name} (used to look)" if name == plots.CLASS else name, name) for name in colours]
         self.colour = ipw.Dropdown(options=known, value=pair.colour, **look(78, "1 1 260px", "coloured by"))
         self.method = ipw.Dropdown(options=projection.names(), value=pair.method, **look(40, "160px", "maps"))
         self.node = search_field(pair.node_names, **look(40, "240px", "node"))

@@ -125,7 +125,7 @@ class EmbeddingExplorer(Shell):
             hint = "So many nodes are drawn as a density. Select them from Python: explorer.select(nodes)."
         if not self.scene.epochs:
             hint += " This run kept no embedding on the way: fit(..., snapshots=8) gives a slider over its epochs."
-        near = ipw.Box([self.near], layout=wide("1 1 470px", max_height="520px", overflow="auto"))
+        self._near_box = ipw.Box([self.near], layout=wide("1 1 470px", max_height="520px", overflow="auto"))
         facts = ipw.Box([self.table], layout=ipw.Layout(max_height="420px", overflow="auto"))
         self._graph_box = ipw.VBox([fit(), self.graph], layout=wide("1 1 420px", display="none"))
         self.epoch.layout.display = "" if self.scene.epochs else "none"
@@ -140,7 +140,7 @@ class EmbeddingExplorer(Shell):
             self.kinds,
             self.told,
             row(self.share, self.shared),
-            row(near, self._graph_box, align="flex-start"),
+            row(self._near_box, self._graph_box, align="flex-start"),
             facts,
         ]
 
@@ -276,6 +276,7 @@ class EmbeddingExplorer(Shell):
             self.node.value = "" if scene.chosen is None else typed_as(scene.chosen, scene.names, scene.ids)
         self.told.value = f'<p style="line-height:1.5">{scene.summary()}</p>'
         self.near.value = "" if scene.chosen is None else scene.near()
+        self._near_box.layout.display = "" if self.near.value else "none"
         more = f"<p>{ROWS} of {count:,}; explorer.facts() has them all</p>" if count > ROWS else ""
         self.table.value = table(scene.facts(ROWS)) + more if count else ""
         self._graph_box.layout.display = "" if count else "none"

@@ -169,7 +169,9 @@ class Shell(Controls, ipw.VBox):
         """Say that a map has taken the place of a first picture, unless its places are the same."""
         if not np.array_equal(first.points, drawn.points):
             zoom_out(shown)  # where a hand zoomed to, others stand now
-            self.coming.value = small(f"{drawn.method.upper()} has taken the place of the first picture by PCA.")
+            told = f"{drawn.method.upper()} has taken the place of the first picture by PCA."
+            same = drawn.method == first.method
+            self.coming.value = small("PCA by all nodes has taken the place of PCA by a sample." if same else told)
 
     def _forget(self) -> None:
         """Show nothing any more of what was asked for."""
