@@ -147,6 +147,11 @@ print("all is here")"""
         screen.slow(6)
         page.locator(".explorer-rule select").select_option("lgtc")
         busy.wait_for()
+        page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+        page.set_viewport_size({"width": 390, "height": 800})
+        box, widget = busy.bounding_box(), page.locator(".workbench-kernel").first.locator("..").bounding_box()
+        assert box["x"] >= widget["x"] and box["x"] + box["width"] <= widget["x"] + widget["width"] + 1, "it is not cut"
+        page.set_viewport_size({"width": 1440, "height": 1500})
         busy.wait_for(state="hidden")
         page.evaluate(f"() => {{ {kernel}.commsOverSubshells = 'disabled'; }}")  # as where cells and widgets take turns
         page.evaluate(f"() => {{ {kernel}.requestExecute({{code: 'time.sleep(6)'}}) }}")
