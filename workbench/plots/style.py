@@ -2,8 +2,11 @@
 
 import html
 import re
+import sys
 import textwrap
 from collections.abc import Sequence
+from importlib.metadata import version
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,13 @@ from plotly.subplots import make_subplots
 
 from workbench.text import markup
 from workbench.training.run import Run
+
+# To show a figure plotly imports nbformat, for which 38 grammars are compiled in two seconds, and asks for its version.
+if "nbformat" not in sys.modules:
+    sys.modules["nbformat"] = ModuleType("nbformat")
+    vars(sys.modules["nbformat"])["__version__"] = version("nbformat")
+    _ = pio.renderers
+    del sys.modules["nbformat"]
 
 Ids = NDArray[np.int64]
 Names = Sequence[object] | None  # of nodes, or of classes

@@ -1,12 +1,9 @@
 """What every widget is made of: figures that change on the screen, and controls that set one another."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from uuid import uuid4
 from weakref import WeakValueDictionary
@@ -19,24 +16,6 @@ from traitlets import Bool, HasTraits, Instance, Unicode, default, observe
 
 from workbench import plots
 from workbench.plots import style
-
-
-class _WhenAsked(ModuleType):
-    """A module that is imported when something in it is asked for."""
-
-    def __getattr__(self, name: str) -> Any:
-        if sys.modules.get(self.__name__) is self:  # it still stands in the way of the real one
-            raise AttributeError(name)
-        return getattr(import_module(self.__name__), name)
-
-
-# With its figures plotly imports nbformat, for which 38 grammars are compiled in two seconds; it only ever asks for the
-# version, where it shows a figure by itself.
-if "nbformat" not in sys.modules:
-    sys.modules["nbformat"] = _WhenAsked("nbformat")
-    _ = go.FigureWidget
-    del sys.modules["nbformat"]
-
 
 CHANGES = [name for name in go.FigureWidget.class_trait_names() if name.startswith("_py2js_")]  # of the kernel's
 
