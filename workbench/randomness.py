@@ -1,6 +1,8 @@
 """One master seed, split by purpose, so that drawing more of one thing never moves another."""
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -32,6 +34,15 @@ class Randomness:
         if purpose not in self._generators:
             self._generators[purpose] = torch.Generator().manual_seed(self.integer(purpose))
         return self._generators[purpose]
+
+    @contextmanager
+    def globally(self, purpose: str) -> Iterator[None]:
+        """Have torch's global generators draw from the start of the stream of `purpose`, and put them back."""
+        with torch.random.fork_rng():
+            # of a GPU that was not used yet torch would take down who seeds it, which takes milliseconds in a notebook
+            seed = torch.manual_seed if torch.cuda.is_initialized() else torch.default_generator.manual_seed
+            seed(self.integer(purpose))
+            yield
 
     def state(self) -> dict[str, Tensor]:
         """Return where each stream stands."""

@@ -119,8 +119,7 @@ def fit(
             scales = {} if scaling is None else {MOMENTS: scaling.cpu()}
             if kind.name == "nodes" and data.get("rows") is not None:
                 scales[LEAST] = torch.tensor(data.rows.least, dtype=torch.float64)
-            with torch.random.fork_rng():
-                torch.manual_seed(randomness.integer("init"))
+            with randomness.globally("init"):
                 model = METHODS.get(method)(config, inputs, randomness).to(target)
             _check_normalised(model, method, kind.sizes(inputs))
             checkpoint = path.with_name(f".{path.name}.checkpoint")

@@ -133,8 +133,7 @@ class Trainer:
         """Train on each batch once and return the means of the loss terms over the batches."""
         rows = []
         # What a module draws from torch's global generator, such as dropout, is as reproducible as the rest.
-        with torch.random.fork_rng():
-            torch.manual_seed(self.randomness.integer(f"epoch {len(self.rows)}"))
+        with self.randomness.globally(f"epoch {len(self.rows)}"):
             self.model.before_epoch(len(self.rows), self.optimiser)
             for batch in self.model.batches():
                 step = self.model.step(batch)
