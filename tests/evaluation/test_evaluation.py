@@ -687,6 +687,21 @@ def test_compare_keeps_seeds_and_splits_apart(monkeypatch: pytest.MonkeyPatch) -
     assert flawed["protocol"].tolist() == ["pygcl-swapped, adam 40 steps, FLAWED"]
 
 
+def test_baselines_are_scored_once_beside_the_runs_of_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = labelled_graph(nodes=200, noise=2.0)
+    monkeypatch.setattr("workbench.evaluation.comparison.untrained", lambda run, g: run)
+    run = made_run(graph, path=tmp_path / "run")
+    first = compare(run, graph, splits=2).drop(columns="seconds")
+    other = graph.clone()
+    other.y = graph.y.flip(0)
+    with monkeypatch.context() as patch:
+        patch.setattr(probes, "fast", lambda *_: pytest.fail("computed again"))
+        again = compare(run, graph, splits=2).drop(columns="seconds")
+        with pytest.raises(pytest.fail.Exception, match="computed again"):
+            compare(made_run(other, path=tmp_path / "run"), other, splits=2)
+    pd.testing.assert_frame_equal(again, first)
+
+
 def test_compare_tells_configurations_apart_and_refuses_to_count_twice() -> None:
     graph = labelled_graph(nodes=200)
     runs = [made_run(graph), made_run(graph, tau=0.9), made_run(graph, method="other")]

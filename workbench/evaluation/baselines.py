@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,6 +51,19 @@ def baseline(name: str, label: str) -> Callable[[Embed], Embed]:
         return embed
 
     return enter
+
+
+class Embedded(NamedTuple):
+    """What a baseline makes of data, as `evaluate` asks it of a stored run: `path` is where its scores are kept."""
+
+    embeddings: Any
+    path: Path | None
+
+
+def embed(name: str, data: Any, store: Path | None) -> Embedded:
+    """Return what a baseline makes of data; its scores are kept in a folder of the store, of a function nowhere."""
+    embeddings = BASELINES.get(name).embed(data)
+    return Embedded(embeddings, None if store is None or callable(embeddings) else store / ".baselines")
 
 
 @baseline("raw", "raw attributes")

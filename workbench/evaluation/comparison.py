@@ -12,7 +12,7 @@ from workbench.datasets.kinds import kind_of
 from workbench.datasets.labels import several_labels
 from workbench.errors import UserError
 from workbench.evaluation import protocols as registered
-from workbench.evaluation.baselines import BASELINES
+from workbench.evaluation.baselines import BASELINES, embed
 from workbench.evaluation.embeddings import Embeddings, check_same, labels_of
 from workbench.evaluation.scores import LABELS, Scores, evaluate
 from workbench.evaluation.splits import CLUSTERED, Protocol
@@ -35,7 +35,8 @@ def compare(
     """Score runs under one protocol and put the baselines beside them.
 
     Runs of one method and configuration that differ in the training seed share a row. Every row is scored on the same
-    splits; protocol, splits, seed, solver, steps and progress are those of `evaluate`.
+    splits; protocol, splits, seed, solver, steps and progress are those of `evaluate`. The scores of baselines are kept
+    in the store of the runs, as those of runs are.
 
     Args:
         runs: one run or several, trained on `data`.
@@ -59,11 +60,13 @@ def compare(
     options: dict[str, Any] = {"splits": splits, "seed": seed, "solver": solver, "steps": steps, "progress": progress}
     rows = []
     baselines = baselines and not registered.of(kind_of(data), protocol, several_labels(data)).of_runs
-    for baseline in map(BASELINES.get, kind_of(data).baselines if baselines else ()):
+    store = next((path.parent for run in compared if (path := getattr(run, "path", None))), None)
+    for name in kind_of(data).baselines if baselines else ():
         began = time.perf_counter()
-        embedded = baseline.embed(data)
+        embedded = embed(name, data, store)
         seconds = time.perf_counter() - began
-        rows.append(_row(baseline.label, "baseline", [evaluate(embedded, data, protocol, **options)], [], seconds))
+        scored = [evaluate(embedded, data, protocol, **options)]
+        rows.append(_row(BASELINES.get(name).label, "baseline", scored, [], seconds))
     trained = []
     for name, members in grouped(compared).items():
         if baselines:

@@ -14,6 +14,7 @@ from workbench.datasets.files import registry
 from workbench.datasets.kinds import KINDS, kind_of
 from workbench.errors import UserError, unknown
 from workbench.evaluation import BASELINES, evaluate, lens, protocols
+from workbench.evaluation.baselines import embed
 from workbench.evaluation.scores import VERSION
 from workbench.methods import METHODS, configure
 from workbench.methods.presets import count_of
@@ -167,9 +168,9 @@ def measured(task: Task, study: Study, run: Run, data: Data, asked: int) -> list
     return [*scored, *({**facts, "metric": name, "value": value} for name, value in figures.items())]
 
 
-def baseline(task: Task, study: Study, data: Data) -> list[dict[str, Any]]:
-    """Return the scores of what needs no training; arguments as for `measured`."""
-    return _scores(BASELINES.get(task.condition.name).embed(data), study, data, task.facts(study))
+def baseline(task: Task, study: Study, data: Data, store: Path) -> list[dict[str, Any]]:
+    """Return the scores of what needs no training, which a store keeps; arguments as for `measured`."""
+    return _scores(embed(task.condition.name, data, store), study, data, task.facts(study))
 
 
 def through_lens(study: Study, runs: Iterable[Run], data: Data, condition: str) -> list[dict[str, Any]]:

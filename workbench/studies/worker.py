@@ -79,7 +79,7 @@ def _work(
     try:
         data = in_memory[task.data] if task.data in in_memory else loaded(task.data)
         if task.kind == "baseline":
-            return Outcome(task, STORED, rows=baseline(task, study, data))
+            return Outcome(task, STORED, rows=baseline(task, study, data, store))
         asked = configure(condition.method, condition.preset, str(data.name), overrides)[1].epochs
         lock = lock_of(task, store)
         with lock.acquire(timeout=max(0.0, until - time.time()) if wait else 0):
