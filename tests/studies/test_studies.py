@@ -403,7 +403,8 @@ def test_data_of_another_kind_are_scored_in_their_own_way(
     data: str, method: str, metric: str, baseline: str, tmp_path: Path
 ) -> None:
     pairs = (("mine", f"untrained {method}"),)
-    study = Study("s", "", (Condition("mine", method, "small"),), seeds=(0, 1), solver="fast", comparisons=pairs)
+    mine = (Condition("mine", method, "small"),)
+    study = Study("s", "", mine, seeds=(0, 1), splits=2, solver="fast", comparisons=pairs)
     rows = wb.studies.run(study, data, store=tmp_path, progress=False)
     scored = rows[rows["metric"] == metric]
     own = {"rings": "svc-10-folds", "tastes": "full-ranking"}[data]
