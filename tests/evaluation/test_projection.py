@@ -40,6 +40,15 @@ def test_same_seed_gives_the_same_bits_and_clusters_stay_apart(method: str) -> N
     assert (nearest == np.arange(90) % 3).all()
 
 
+def test_what_is_compiled_for_umap_is_kept_on_disk() -> None:
+    projection.project(clustered(), "umap")
+    from umap import layouts, umap_
+
+    step = layouts._nb_optimize_layout_euclidean_single_epoch
+    for function in (umap_.smooth_knn_dist, umap_.compute_membership_strengths, step):
+        assert function.signatures and list(Path(function.stats.cache_path).glob(f"*{function.__name__}*.nbc"))
+
+
 def test_umap_follows_its_seed() -> None:
     first, second = (projection.project(clustered(), "umap", seed).points for seed in (0, 1))
     assert not np.allclose(first, second)

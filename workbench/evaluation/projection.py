@@ -1,5 +1,6 @@
 """Two-dimensional maps of embeddings, aligned over epochs, with the numbers that say how far to trust them."""
 
+import functools
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -92,13 +93,10 @@ def umap(rows: Floats, seed: int, near: Nearest, start: Floats | None) -> Floats
     """
     if not np.ptp(rows, axis=0).any():  # it would divide by how far they are apart
         return np.zeros((len(rows), 2), np.float32)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ImportWarning)  # its neural variant asks for a library that nothing here uses
-        from umap import UMAP
     # It wants each row itself in the first place.
     indices = np.column_stack([np.arange(len(rows), dtype=np.int32), near.indices])
     distances = np.column_stack([np.zeros(len(rows), np.float32), near.distances])
-    reducer = UMAP(
+    reducer = _umap()(
         n_neighbors=indices.shape[1],
         n_epochs=200,
         init="pca" if start is None else start,
@@ -113,6 +111,18 @@ def umap(rows: Floats, seed: int, near: Nearest, start: Floats | None) -> Floats
         warnings.filterwarnings("ignore", message="precomputed_knn", category=UserWarning)
         points: Floats = reducer.fit_transform(rows)
     return points.astype(np.float32)
+
+
+@functools.cache
+def _umap() -> Any:
+    """Return the class UMAP; what numba compiles for it, ten seconds the first time, is kept on disk."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ImportWarning)  # its neural variant asks for a library that nothing here uses
+        from umap import UMAP, layouts, umap_
+    for function in (*vars(umap_).values(), *vars(layouts).values()):
+        if hasattr(function, "enable_caching"):  # what numba compiles
+            function.enable_caching()
+    return UMAP
 
 
 def align(points: Floats, before: Floats) -> Floats:
