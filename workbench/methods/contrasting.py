@@ -54,6 +54,8 @@ class ContrastMethod(Method):
         assert isinstance(self.config, ContrastConfig)
         chosen = self.config.sampled(self.negatives.filled, self.chosen_among, self.randomness, anchors)
         chosen.context.links = self.negatives.context.links  # is made once
+        chosen.before = self.negatives.steps
+        self.negatives.steps += 1
         try:
             return chosen(u, v)
         except UserError as error:

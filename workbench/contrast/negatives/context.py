@@ -36,6 +36,7 @@ class SamplingContext:
         ids: node ids that may be chosen [size]; None for all, in order.
 
     Attributes:
+        passed: steps of the training before this one, 0 outside of one.
         looked: whether a sampler has asked for similarities since they were last set.
         terms: what rules have asked of the graph so far, a `workbench.rules.Terms`; None before the first.
     """
@@ -57,7 +58,7 @@ class SamplingContext:
         self._positive: Tensor | None = None
         self._within: dict[int, sp.csr_matrix] = {}
         self._clusters: dict[tuple[int, int], tuple[Positions, NDArray[np.float64]]] = {}
-        self.looked = False
+        self.looked, self.passed = False, 0
 
     @property
     def anchors(self) -> Positions:

@@ -44,12 +44,13 @@ class SampledContrast(nn.Module):
         self.sampler, self.k, self.redraw = sampler, k, redraw
         self.context = SamplingContext(graph, ids=ids)
         self.steps, self.settled = 0, sampler.name == "all"
+        self.before = 0  # steps of the training before the first that is counted here
 
     def forward(self, u: Tensor, v: Tensor) -> Contrast:
         """Return the contrast for this step, given projections in both views [rows, dim], detached."""
         due = self.steps % self.redraw == 0 if self.redraw else self.steps == 0
         if due and not self.settled:
-            u, v = u.detach(), v.detach()
+            u, v, self.context.passed = u.detach(), v.detach(), self.before + self.steps
             # Inner products of these are means of the four cosines of two nodes in two views.
             self.context.see((normalize(u, dim=1) + normalize(v, dim=1)) / 2, cosine_similarity(u, v).cpu())
             stream = self.randomness.generator("negatives")

@@ -71,8 +71,7 @@ def hop_far(context: SamplingContext, k: int, randomness: Randomness, hops: int 
 
     E2Neg's claim is that negatives should not be topologically coupled to their anchor (Huang and others, AAAI 2025).
     """
-    near = context.within(_at_least_one(hops) - 1)
-    chosen = walk(context, k, randomness, lambda rows, seen: ~_contains(near, rows, seen))
+    chosen = far_away(context, k, randomness, hops)
     because = f"hop distance {{hops}}, at least {hops} was asked for|no path leads to it, so that it is far enough"
     return listed(context, chosen, because, lambda rows: _hops(context, chosen, rows))
 
@@ -83,6 +82,14 @@ def hop_near(context: SamplingContext, k: int, randomness: Randomness, hops: int
     chosen = draw_listed(context, k, randomness, context.within(_at_least_one(hops)))
     because = f"hop distance {{hops}}, at most {hops} was asked for"
     return listed(context, chosen, because, lambda rows: _hops(context, chosen, rows))
+
+
+def far_away(context: SamplingContext, k: int, randomness: Randomness, hops: int) -> Positions:
+    """Draw up to k positions for each anchor at least `hops` edges away [anchors, k], -1 where there are fewer."""
+    if _at_least_one(hops) == 1:
+        return walk(context, k, randomness, lambda rows, seen: np.ones_like(seen, bool))
+    near = context.within(hops - 1)
+    return walk(context, k, randomness, lambda rows, seen: ~_contains(near, rows, seen))
 
 
 def _at_least_one(hops: int) -> int:

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.contrast.negatives.context import Positions, SamplingContext, circle, walk
+from workbench.contrast.negatives.context import Positions, SamplingContext, circle
+from workbench.contrast.negatives.samplers.drawn import far_away
 from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, listed
 from workbench.contrast.pairs import Mixed
 from workbench.errors import UserError
@@ -73,20 +74,29 @@ def ring(context: SamplingContext, k: int, randomness: Randomness, low: float = 
 
 @SAMPLERS.register("mixing")
 def mixing(
-    context: SamplingContext, k: int, randomness: Randomness, synthetic: int = 16, harder: int = 16, parents: int = 16
+    context: SamplingContext,
+    k: int,
+    randomness: Randomness,
+    synthetic: int = 16,
+    harder: int = 16,
+    parents: int = 16,
+    warm_up: int = 0,
+    hops: int = 1,
 ) -> Selection:
     """K nodes drawn for each anchor, and synthetic negatives mixed from the hardest `parents` of them (MoCHi).
 
     `synthetic` ones mix two of the parents, a in (0, 1); `harder` ones mix the anchor itself in, with a share of at
-    most a half. Which ranks are mixed, and by how much, is drawn once for all anchors. Source: Kalantidis and others,
-    Hard Negative Mixing for Contrastive Learning, NeurIPS 2020. Differs from the paper: no warm-up without mixing.
+    most a half. Which ranks are mixed, and by how much, is drawn once for all anchors. In training the former join
+    after `warm_up` steps, the latter after twice as many. What is drawn is at least `hops` edges away. Source:
+    Kalantidis and others, Hard Negative Mixing for Contrastive Learning, NeurIPS 2020; `hops` is ours.
     """
-    if not 0 <= min(synthetic, harder) <= max(synthetic, harder) <= MOST_SYNTHETIC or parents < 1:
+    if not 0 <= min(synthetic, harder) <= max(synthetic, harder) <= MOST_SYNTHETIC or min(parents, warm_up + 1) < 1:
         raise UserError(
-            f"mixing takes synthetic and harder from 0 to {MOST_SYNTHETIC:,} and at least 1 of parents, not "
-            f"synthetic={synthetic}, harder={harder}, parents={parents}"
+            f"mixing takes synthetic and harder from 0 to {MOST_SYNTHETIC:,}, at least 1 of parents and a warm_up of "
+            f"at least 0, not synthetic={synthetic}, harder={harder}, parents={parents}, warm_up={warm_up}"
         )
-    drawn = walk(context, k, randomness, lambda rows, seen: np.ones_like(seen, bool))
+    synthetic, harder = synthetic * (context.passed >= warm_up), harder * (context.passed >= 2 * warm_up)
+    drawn = far_away(context, k, randomness, hops)
     cosines = np.nan_to_num(_cosines(context, np.arange(len(drawn)), drawn)[0], nan=-np.inf)
     order = np.argsort(-cosines, axis=1, kind="stable")
     chosen = np.take_along_axis(drawn, order, 1)
