@@ -1,6 +1,6 @@
 """Encoders of rows of an array: convolutions over images, a perceptron over anything else, and the head behind them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -57,13 +57,13 @@ class RowEncoder(Encoder):
         return self.head(codes) if self.after else codes
 
 
-class TwoRowEncoders(Encoder):
-    """Two encoders of the same rows, whose embeddings stand side by side."""
+class StagedEncoder(Encoder):
+    """Encoders of the same rows, trained together or one after another, whose codes stand side by side."""
 
-    def __init__(self, first: RowEncoder, second: RowEncoder):
+    def __init__(self, stages: Iterable[RowEncoder]):
         super().__init__()
-        self.first, self.second = first, second
+        self.stages = nn.ModuleList(stages)
 
     def embed(self, inputs: Any) -> Tensor:
-        """Return the embedding of rows, the first encoder's columns first [rows, both dims]."""
-        return torch.cat([self.first.embed(inputs), self.second.embed(inputs)], 1)
+        """Return the embedding of rows by all stages [rows, stages * dim], those not yet trained as drawn."""
+        return torch.cat([stage.embed(inputs) for stage in self.stages], 1)  # type: ignore[operator]

@@ -16,7 +16,7 @@ from workbench.config import Part
 from workbench.contrast.ratio import BUDGET_MIB
 from workbench.datasets.arrays import Rows
 from workbench.encoders.heads import HEADS
-from workbench.encoders.rows import TwoRowEncoders
+from workbench.encoders.rows import StagedEncoder
 from workbench.errors import UserError
 from workbench.methods.arrays.rows import RowConfig, RowMethod
 from workbench.methods.base import METHODS, PROCESS, Step, above, at_least, part
@@ -57,7 +57,7 @@ class SepCLR(RowMethod):
 
     Config = SepCLRConfig
 
-    encoder: TwoRowEncoders  # type: ignore[assignment] # two of what the other methods have one of
+    encoder: StagedEncoder  # type: ignore[assignment] # two of what the other methods have one of
 
     def __init__(self, config: SepCLRConfig, inputs: Rows, randomness: Randomness):
         target = inputs.get("target")
@@ -69,13 +69,13 @@ class SepCLR(RowMethod):
         super().__init__(config, inputs, randomness)
 
     @classmethod
-    def make_encoder(cls, config: SepCLRConfig, shape: Mapping[str, int]) -> TwoRowEncoders:  # type: ignore[override]
+    def make_encoder(cls, config: SepCLRConfig, shape: Mapping[str, int]) -> StagedEncoder:  # type: ignore[override]
         """Return an encoder of the common and one of the salient factors."""
-        return TwoRowEncoders(*(RowMethod.make_encoder(config, shape) for _ in range(2)))
+        return StagedEncoder((RowMethod.make_encoder(config, shape) for _ in range(2)))
 
     def factors(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the common factors of rows, of unit length, and the salient ones [rows, dim] each."""
-        common, salient = (one.head(one(x)) for one in (self.encoder.first, self.encoder.second))
+        common, salient = (one.head(one(x)) for one in self.encoder.stages)
         return normalize(common, dim=1), salient
 
     def step(self, batch: Rows) -> Step:
