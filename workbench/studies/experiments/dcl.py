@@ -15,7 +15,7 @@ from workbench.studies.experiments import EXPERIMENTS
 from workbench.studies.experiments.training import codes, linear, trained
 
 ROWS, SMALL, LARGE = 900, 32, 256
-NEGATIVES, TAUS = (5, 49, 499), (0.1, 0.5)  # each counts twice, once a view
+NEGATIVES, TAUS = (5, 49, 199), (0.1, 0.5)  # each counts twice, once a view
 
 
 def share(contrast: Contrast, u: Tensor, v: Tensor) -> Tensor:
