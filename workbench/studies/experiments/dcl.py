@@ -67,7 +67,8 @@ def on_cora(seed: int) -> dict[str, float]:
     for k in NEGATIVES:
         for tau in TAUS:
             settings: dict[str, Any] = {
-                "epochs": 10,
+                "epochs": 15,
+                "lr": 1e-2,
                 "dim": 32,
                 "projection": 32,
                 "tau": tau,

@@ -12,12 +12,12 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from workbench.datasets.kinds import kind_of
-from workbench.methods import METHODS, Step
+from workbench.methods import METHODS, Method, Step
 from workbench.randomness import Randomness
 
 
 def trained(
-    method: str,
+    method: str | type[Method],
     data: Any,
     seed: int,
     loss: Callable[..., Tensor] | None = None,
@@ -27,14 +27,15 @@ def trained(
     """Return a method after its epochs.
 
     Args:
-        method: its name. data: what it sees the inputs of. seed: master seed.
+        method: its name, or the method. data: what it sees the inputs of. seed: master seed.
         loss: takes the contrast and projections of a step and returns what is minimised, in place of its own.
         optimiser: makes another one of the method. settings: of its configuration.
     """
     randomness = Randomness(seed)
     torch.manual_seed(randomness.integer("init"))
-    config = METHODS.get(method).Config(**settings)
-    model = METHODS.get(method)(config, kind_of(data).inputs(data), randomness)
+    kind = METHODS.get(method) if isinstance(method, str) else method
+    config = kind.Config(**settings)
+    model = kind(config, kind_of(data).inputs(data), randomness)
     changes = model.optimiser() if optimiser is None else optimiser(model)
     for epoch in range(config.epochs):
         model.before_epoch(epoch, changes)
