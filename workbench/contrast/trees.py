@@ -83,10 +83,10 @@ def tree_similarities(paths: NDArray[np.int64], least: float) -> sp.csr_matrix:
         either = sizes[shared.row] + sizes[shared.col] - shared.data
         total = total + sp.csr_matrix((shared.data / either, (shared.row, shared.col)), total.shape)
     pairs = total.tocoo()
-    lone = ~edge.any(1)
-    similar = pairs.data / np.where(lone[pairs.row] & lone[pairs.col], 2, 3)
-    kept = similar >= least
-    within = sp.csr_matrix((similar[kept], (pairs.row[kept], pairs.col[kept])), total.shape)
+    lone = np.asarray(there.sum(1) == 1)
+    similar = np.asarray(pairs.data / np.where(lone[pairs.row] & lone[pairs.col], 2, 3))
+    enough = np.flatnonzero(similar >= least)
+    within = sp.csr_matrix((similar[enough], (pairs.row[enough], pairs.col[enough])), total.shape)
     sizes = np.bincount(place.ravel(), minlength=chains).astype(float)
     _check_pairs(float(sizes @ (within > 0) @ sizes))
     return within[place.ravel()][:, place.ravel()].astype(np.float32)

@@ -46,8 +46,8 @@ class SupReMix(RowMethod):
         known = inputs.targets.isfinite()
         self.learned, seen = known.nonzero().flatten(), inputs.targets[known]
         spread = seen.std(correction=0)
-        self.labels = (inputs.targets - seen.mean()) / torch.where(spread > 0, spread, 1.0)
-        self.window = config.window * float(self.labels[known].max() - self.labels[known].min())
+        self.numbers = (inputs.targets - seen.mean()) / torch.where(spread > 0, spread, 1.0)
+        self.window = config.window * float(self.numbers[known].max() - self.numbers[known].min())
         self.drawing = randomness.generator("mixes")
 
     @classmethod
@@ -63,7 +63,7 @@ class SupReMix(RowMethod):
     def step(self, batch: Rows) -> Step:
         """Contrast the rows of a batch in both views at once."""
         u, v = (self.project(view) for view in self.views(batch))
-        rows, labels = torch.cat([u, v]), self.labels[batch.n_id].repeat(2)
+        rows, labels = torch.cat([u, v]), self.numbers[batch.n_id].repeat(2)
         mixes = mixed(rows, labels, self.config.mixes, self.window, self.drawing) if self.config.mixes else None
         loss = supremix(rows, labels, self.config.tau, mixes).mean()
         return Step({"contrast": loss}, kept={"projections": (u, v)})

@@ -9,7 +9,7 @@ from workbench.evaluation.scores import evaluate
 from workbench.studies.experiments import EXPERIMENTS
 from workbench.training.fit import fit
 
-SHARED = {"epochs": 20, "channels": 8, "dim": 32, "projection": 32, "tau": 0.1}
+SHARED: dict[str, Any] = {"epochs": 20, "channels": 8, "dim": 32, "projection": 32, "tau": 0.1}
 ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "SupCon": ("simclr", {"positives": "class", "objective": "supcon"}),
     "Hydra": ("hydra", {}),

@@ -1,5 +1,7 @@
 """SupReMix against SupCon on bins, weights without mixes and squared error, on patients whose label is a number."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from workbench.methods import configure
 from workbench.studies.experiments import EXPERIMENTS
 from workbench.training.fit import fit
 
-SHARED = {"epochs": 60, "channels": 8, "dim": 32, "projection": 32, "tau": 0.3}
+SHARED: dict[str, Any] = {"epochs": 60, "channels": 8, "dim": 32, "projection": 32, "tau": 0.3}
 BINS = 10
 
 
@@ -28,12 +30,12 @@ def supremix(seed: int) -> dict[str, float]:
     seen = torch.zeros(len(y), dtype=torch.bool).index_fill(0, order[: int(0.6 * len(y))], True)
     edges = torch.quantile(y[seen], torch.linspace(0, 1, BINS + 1)[1:-1])
     learned = Rows(x=data.x[seen], y=torch.bucketize(y[seen], edges), name="bins")
-    numbers = Rows(x=data.x[seen], y=y[seen], name="patients")
-    every, more = Rows(x=data.x), {"positives": "class", "objective": "supcon"}
+    numbers = Rows(x=data.x[seen], y=data.y[seen], name="patients")
+    every, more = Rows(x=data.x), SHARED | {"positives": "class", "objective": "supcon"}
     runs = {
         "SupReMix": fit("supremix", numbers, "quick", seed, progress=False, **SHARED),
         "weights without mixes": fit("supremix", numbers, "quick", seed, progress=False, mixes=0, **SHARED),
-        "SupCon on bins": fit("simclr", learned, "quick", seed, progress=False, **SHARED, **more),
+        "SupCon on bins": fit("simclr", learned, "quick", seed, progress=False, **more),
     }
     embedded = {arm: run.encode(every) for arm, run in runs.items()}
     embedded |= {"squared error": _regressed(numbers, every, seed), "raw measurements": data.x}
@@ -55,12 +57,12 @@ def _ridge_error(rows: NDArray[np.float32], y: NDArray[np.float32], held: NDArra
 
 def _regressed(learned: Rows, every: Rows, seed: int) -> Tensor:
     """Return what the same encoder makes of every row once a linear layer behind it has learned numbers [rows, dim]."""
-    config = configure("supremix", "quick", "patients", SHARED)[1]
+    config: Any = configure("supremix", "quick", "patients", SHARED)[1]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         encoder = RowEncoder({"features": learned.x.shape[1]}, config.channels, config.dim, nn.Identity())
         last = nn.Linear(config.dim, 1)
-    weights, wanted = [*encoder.parameters(), *last.parameters()], (learned.y - learned.y.mean()) / learned.y.std()
+    weights, wanted = [*encoder.parameters(), *last.parameters()], ((y := learned.y.float()) - y.mean()) / y.std()
     adam, generator = torch.optim.Adam(weights, config.lr), torch.Generator().manual_seed(seed)
     for _ in range(config.epochs):
         for ids in torch.randperm(len(wanted), generator=generator).tensor_split(2):  # as many steps as the others
