@@ -61,6 +61,7 @@ def predictor(dim: int, hidden: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(dim, hidden), nn.PReLU(), nn.Linear(hidden, dim))
 
 
+@HEADS.register("normalised")
 def normalised_projector(dim: int, hidden: int) -> nn.Sequential:
     """Return the projection head of SwAV: linear, batch normalisation, ReLU, linear, back to `dim`."""
     return nn.Sequential(nn.Linear(dim, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, dim))

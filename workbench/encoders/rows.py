@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from workbench.encoders.base import Encoder
 
 ROWS = 4096  # that are embedded in one go
+STRIDE = 2  # pixels between two places of the maps
 
 
 class RowEncoder(Encoder):
@@ -31,7 +32,7 @@ class RowEncoder(Encoder):
         self.body: nn.Module = nn.Sequential(nn.Linear(shape["features"], 8 * channels), nn.ReLU())
         if self.images:
             # Without normalisation all untrained codes are nearly the same, and few steps don't part them.
-            layers = [(1, channels, 1), (channels, wide, 2), (wide, wide, 1)]
+            layers = [(1, channels, 1), (channels, wide, STRIDE), (wide, wide, 1)]
             blocks = [
                 (nn.Conv2d(taken, given, 3, stride, padding=1), nn.GroupNorm(1, given), nn.ReLU())
                 for taken, given, stride in layers
@@ -44,6 +45,11 @@ class RowEncoder(Encoder):
         """Return what the convolutions make of each place of images [rows, channels, height, width]."""
         made: Tensor = self.body(x[:, None])
         return made
+
+    def places(self, x: Tensor) -> Tensor:
+        """Return the code of each place of images, whose mean is the image's [rows, height, width, dim] of `maps`."""
+        codes: Tensor = self.last(self.maps(x).movedim(1, -1))
+        return codes
 
     def forward(self, x: Tensor) -> Tensor:
         """Return codes before the head [rows, dim]; x is [rows, ...]."""

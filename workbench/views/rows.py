@@ -4,17 +4,25 @@ import torch
 from torch import Tensor
 
 
-def moved(x: Tensor, most: int, generator: torch.Generator) -> Tensor:
-    """Return each image [rows, height, width] moved by up to `most` pixels across and down, 0 where nothing was."""
-    if not most:
-        return x
-    rows, height, width = x.shape
-    down, across = torch.randint(-most, most + 1, (2, rows, 1, 1), generator=generator).to(x.device)
+def moves(rows: int, most: int, generator: torch.Generator) -> Tensor:
+    """Draw by how many pixels each of so many images is moved up and to the left, -most to most [2, rows]."""
+    return torch.randint(-most, most + 1, (2, rows), generator=generator)
+
+
+def moved_by(x: Tensor, pixels: Tensor) -> Tensor:
+    """Return each image [rows, height, width] moved up and to the left by pixels [2, rows], 0 where nothing was."""
+    _, height, width = x.shape
+    down, across = pixels.to(x.device)[..., None, None]
     line = torch.arange(height, device=x.device)[:, None] + down
     column = torch.arange(width, device=x.device) + across
     inside = (line >= 0) & (line < height) & (column >= 0) & (column < width)
     place = line.clamp(0, height - 1) * width + column.clamp(0, width - 1)
     return x.flatten(1).gather(1, place.flatten(1)).view_as(x) * inside
+
+
+def moved(x: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """Return each image [rows, height, width] moved by up to `most` pixels across and down, 0 where nothing was."""
+    return moved_by(x, moves(len(x), most, generator)) if most else x
 
 
 def hidden(x: Tensor, rate: float, generator: torch.Generator) -> Tensor:

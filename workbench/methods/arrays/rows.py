@@ -28,8 +28,9 @@ class RowConfig(Config):
         batch_size: most rows of a step, drawn without replacement until all were; 0 takes all rows.
         channels: of the first convolution; rows that are no images have a hidden layer eight times as wide.
         dim: width of the embedding.
-        head: what stands behind the encoder in training: "none", "linear", "mlp", or "diagonal", which isn't trained.
-        projection: hidden width of the head "mlp".
+        head: what stands behind the encoder in training: "none", "linear", "mlp", "normalised", an mlp with batch
+            normalisation, or "diagonal", which isn't trained.
+        projection: hidden width of the head "mlp" or "normalised".
         read: where the embedding is read, "before" the head or "after" it.
         shift: pixels by which a view moves an image at most, across and down.
         hide: rate of numbers that a view sets to 0.
