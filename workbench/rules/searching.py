@@ -1,6 +1,7 @@
 """A search for rules without labels: which of a small grammar tell where an encoder disagrees with itself."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -78,7 +79,7 @@ def search(graph: Data, run: Any, other: Any = None, most: int = 10, seed: int =
     order = torch.randperm(terms.nodes, generator=generator).numpy()
     fitting, held = np.split(order, [terms.nodes // 2])
     single = _distinct(_comparisons(terms, error, fitting), PAIRED)
-    kept = _distinct([*single, *_pairs(single, error, fitting)], most)
+    kept = _distinct([*single, *_pairs(single, error, fitting)], most, once=True)
     bound = norm.isf(0.05 / max(len(kept), 1)) / np.sqrt(len(held))
     rows = [
         (r.formula, f"A node {r.says}.", r.holds.mean(), r.fitted, _score(r.holds, error, held), bound) for r in kept
@@ -131,15 +132,25 @@ def _pairs(single: list[_Rule], error: Floats, fitting: NDArray[np.int64]) -> It
                 yield _Rule(f"{one.formula} {word} {other.formula}", f"{one.says} {word} {other.says}", holds, score)
 
 
-def _distinct(found: Any, most: int) -> list[_Rule]:
-    """Return the best rules, leaving out those that hold of about the same nodes as a better one."""
-    kept = list[_Rule]()
+def _distinct(found: Iterable[_Rule], most: int, once: bool = False) -> list[_Rule]:
+    """Return the best rules, leaving out those that hold of about the same nodes as a better one.
+
+    With `once` those are left out, too, that differ from a better one in numbers only.
+    """
+    kept, shapes = list[_Rule](), set[str]()
     for rule in sorted(found, key=lambda rule: (-rule.fitted, len(rule.formula))):
-        if rule.fitted > 0 and not any(np.corrcoef(rule.holds, better.holds)[0, 1] > ALIKE for better in kept):
+        shape = re.sub(r"(?<=[<>]= )\S+", "", rule.formula)
+        again = once and shape in shapes
+        if rule.fitted > 0 and not again and not any(_alike(rule, better) for better in kept):
             kept.append(rule)
+            shapes.add(shape)
         if len(kept) == most:
             break
     return kept
+
+
+def _alike(one: _Rule, other: _Rule) -> bool:
+    return bool(np.corrcoef(one.holds, other.holds)[0, 1] > ALIKE)
 
 
 def _score(holds: NDArray[np.bool_], error: Floats, nodes: NDArray[np.int64]) -> float:
