@@ -17,8 +17,10 @@ from test_plots import comparison, made, ring
 from torch_geometric.data import Data
 
 from workbench import audit, negatives, plots, rules
+from workbench.contrast import Contrast
 from workbench.datasets import content_hash
 from workbench.evaluation import agreement, lens, projection, strata
+from workbench.objectives.forces import forces, gauges
 from workbench.plots import network, style
 from workbench.rules import Semantics, Terms, readings
 from workbench.studies import differences, load, published, read, verdicts
@@ -186,6 +188,10 @@ def every_figure(graph: Data, name: str, other: str) -> dict[str, go.Figure]:
                for cell, word in zip(published.cells(), words, strict=False)]  # fmt: skip
     halves = Data(y=torch.arange(60) % 2, num_nodes=60)  # has no public split, which the figure tells
     reading, part = readings.read(rules.evaluation("degree(v) > 2", terms)), network.ego(graph, 5)
+    views = torch.randn(2, 40, 6, generator=torch.Generator().manual_seed(0))
+    pushing = {label: forces("infonce", Contrast(0.5), *views, anchor=7) for label in (name, other)}
+    gauged = gauges("infonce", Contrast(0.5), *views, graph.y, 7)
+    courses = {label: pd.DataFrame([gauged, gauged]) for label in (name, other)}
     both = agreement(run, made(embeddings=torch.rand(40, 6), graph=graph.name, graph_hash=same), graph)
     pair = plots.agreement_maps(both, (projection.project(run.embeddings, "pca"),) * 2, "class", chosen=5)
     return rule_figures | {
@@ -202,6 +208,9 @@ def every_figure(graph: Data, name: str, other: str) -> dict[str, go.Figure]:
         "embedding_epochs": plots.embedding_epochs(run, graph=graph),
         "embedding_map": plots.embedding_map(run, graph=graph, method="pca"),
         "embedding_map of values": plots.embedding_map(run, score, graph, "pca"),
+        "force_histogram": plots.force_histogram(pushing, graph.y),
+        "force_map": plots.force_map(pushing, graph.y),
+        "gauge_curves": plots.gauge_curves(courses),
         "gains_chart": plots.gains_chart(board(read("leaderboard")).replace("grace", name)),
         "kept_shares": plots.kept_shares({name: every_third, other: every_third / 3}, graph),
         "loss_curves": plots.loss_curves([run, made("str-gcl", graph=name), made(seed=1)]),
@@ -372,7 +381,7 @@ def test_marks_that_can_not_be_seen_are_found() -> None:
     read_well(style.figure("").add_scatter(x=[1, 2], y=[1, 2], marker=outlined), LIGHT)
 
 
-UNITS = "no unit|share of|%|points|nats|squared distance|MiB|seconds"
+UNITS = "no unit|degrees|dimensions|share of|%|points|nats|squared distance|MiB|seconds"
 UNITS += "|nodes|centres|edges|epoch|hops|neighbours|negatives"  # what is counted
 
 

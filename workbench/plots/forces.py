@@ -15,6 +15,8 @@ from workbench.plots import style
 PULL, PUSH, FALSE = style.COLOURS[2], style.COLOURS[5], style.COLOURS[0]
 MOST = 1_500  # pairs that are drawn of an objective, the strongest
 BINS = 20
+UNITS = {"alignment": "squared distance", "uniformity": "nats", "effective_rank": "dimensions"}  # of gauges
+UNITS |= {"false_share": "share of the push", "false_parents": "share of negatives"}
 
 
 def force_map(told: Mapping[str, Forces], labels: ArrayLike | None = None) -> go.Figure:
@@ -102,7 +104,7 @@ def force_histogram(told: Mapping[str, Forces], labels: ArrayLike | None = None)
             hover = f"{name}<br>cosine %{{x:.2f}}<br>%{{y:.1f}} % of the push<extra></extra>"
             bars = go.Bar(x=(edges[1:] + edges[:-1]) / 2, y=height, width=np.diff(edges), hovertemplate=hover, **look)
             fig.add_trace(bars, 1, column)
-    fig.update_xaxes(title="cosine with the anchor").update_yaxes(title="% of the push", col=1)
+    fig.update_xaxes(title="cosine with the anchor, no unit").update_yaxes(title="% of the push", col=1)
     return fig.update_layout(barmode="stack", legend={"orientation": "h", "y": -0.28, "x": 0}, margin={"t": 100})
 
 
@@ -132,11 +134,17 @@ def gauge_curves(courses: Mapping[str, pd.DataFrame]) -> go.Figure:
     )
     for place, gauge in enumerate(shown):
         for number, (name, table) in enumerate(courses.items()):
-            look = {"name": style.plain(name), "legendgroup": name, "showlegend": place == 0, "mode": "lines+markers"}
+            look = {
+                "name": style.plain(name),
+                "legendgroup": style.plain(name),
+                "showlegend": place == 0,
+                "mode": "lines+markers",
+            }
             look |= {"line": {"color": style.COLOURS[number], "width": 2}, "marker": {"size": 5}}
             hover = f"{style.plain(name)}<br>epoch %{{x}}<br>%{{y:.3g}}<extra></extra>"
             curve = go.Scatter(x=table.index, y=table[gauge], hovertemplate=hover, **look)
             fig.add_trace(curve, place // 3 + 1, place % 3 + 1)
+        fig.update_yaxes(title=UNITS.get(gauge, "no unit"), row=place // 3 + 1, col=place % 3 + 1)
     fig.update_annotations(font_size=11).update_xaxes(title="epoch", row=rows)
     return fig.update_layout(legend={"orientation": "h", "y": -0.16, "x": 0}, margin={"t": 120})
 

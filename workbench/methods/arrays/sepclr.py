@@ -71,11 +71,11 @@ class SepCLR(RowMethod):
     @classmethod
     def make_encoder(cls, config: SepCLRConfig, shape: Mapping[str, int]) -> StagedEncoder:  # type: ignore[override]
         """Return an encoder of the common and one of the salient factors."""
-        return StagedEncoder((RowMethod.make_encoder(config, shape) for _ in range(2)))
+        return StagedEncoder(RowMethod.make_encoder(config, shape) for _ in range(2))
 
     def factors(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the common factors of rows, of unit length, and the salient ones [rows, dim] each."""
-        common, salient = (one.head(one(x)) for one in self.encoder.stages)
+        common, salient = (one.head(one(x)) for one in self.encoder.stages)  # type: ignore[operator]
         return normalize(common, dim=1), salient
 
     def step(self, batch: Rows) -> Step:
