@@ -145,7 +145,7 @@ def gauge_curves(courses: Mapping[str, pd.DataFrame]) -> go.Figure:
             curve = go.Scatter(x=table.index, y=table[gauge], hovertemplate=hover, **look)
             fig.add_trace(curve, place // 3 + 1, place % 3 + 1)
         fig.update_yaxes(title=UNITS.get(gauge, "no unit"), row=place // 3 + 1, col=place % 3 + 1)
-    fig.update_annotations(font_size=11).update_xaxes(title="epoch", row=rows)
+    fig.update_annotations(font_size=11).update_xaxes(title="epoch")
     return fig.update_layout(legend={"orientation": "h", "y": -0.16, "x": 0}, margin={"t": 120})
 
 
