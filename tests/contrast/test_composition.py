@@ -76,6 +76,7 @@ def test_nodes_have_compositions_too(small_graph: Data) -> None:
     ("options", "message"),
     [
         ({"inter": "class"}, "can't be composed of 'class'"),
+        ({"inter": "trees"}, "can't be composed of 'trees'"),
         ({"intra": "composed"}, "can't be composed of 'composed'"),
         ({"inter": "nearst"}, "source of positives 'nearst'.*nearest"),
         ({"hops": -1}, "hops=-1 steps"),

@@ -116,9 +116,11 @@ def composed(
     Each source has its own defaults. With `inputs` their pairs count, too, as in the paper. Source: Wang, He and Gupta,
     Transitive Invariance for Self-supervised Visual Representation Learning, ICCV 2017.
     """
-    if composed_of := {inter, intra} & {"self", "composed", *SUPERVISED}:
-        raise UserError(f"positives 'composed' can't be composed of {composed_of.pop()!r}; try 'nearest'")
-    between, within = (Part.of(name, POSITIVES).call(POSITIVES, data, randomness) for name in (inter, intra))
+    parts = [Part.of(name, POSITIVES) for name in (inter, intra)]
+    for part in parts:
+        if part.name in ("self", "composed") or labels_of(part):
+            raise UserError(f"positives 'composed' can't be composed of {part.name!r}; try 'nearest'")
+    between, within = (part.call(POSITIVES, data, randomness) for part in parts)
     found = composition(between, within, hops)
     return sp.csr_matrix((found + between + within > 0).astype(np.float32)) if inputs else found
 
