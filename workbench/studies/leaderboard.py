@@ -234,14 +234,12 @@ def _of_rules(rows: pd.DataFrame, protocol: str) -> list[str]:
         return []
     told = [f"{row['difference']:+.1f}{_interval(row)}" for row in found.to_dict("records")]
     table = found.assign(told=told).pivot(index=["data", "seeds"], columns=["first", "second"], values="told")
-    lines = [(*index, *(row.get(pair, "–") for pair in pairs)) for index, row in table.iterrows()]
-    words = (
-        f"`{RULED}` is `{OURS}` with what eleven named rules say of each node as one more distance beside its hops; "
-    )
-    words += "rules and settings are the same on every graph. Its placebo has the same values at other nodes, so that "
-    words += "rules help only where the first column is above zero. Its untrained encoder sees the rules, too."
-    heads = ["graph", "seeds", *(f"{first} over {second}" for first, second in pairs)]
-    return ["## What rules add", words, markdown(" | ".join(heads), lines)]
+    lines = [(*index, *row) for index, row in table.reindex(columns=pairs).astype(object).fillna("–").iterrows()]
+    words = f"`{RULED}` is `{OURS}` with what eleven named rules say of each node as one more distance beside its "
+    words += "hops; rules and settings are the same on every graph. Its placebo has the same values at other nodes, so "
+    words += "that rules help only where the first column is above zero. Its untrained encoder sees the rules, too."
+    heads = " | ".join(["graph", "seeds", *(f"{first} over {second}" for first, second in pairs)])
+    return ["## What rules add", words, markdown(heads, lines)]
 
 
 def _written(path: Path, sections: list[str]) -> Path:
