@@ -208,6 +208,7 @@ def test_the_page_on_negatives_names_every_sampler_objective_and_option() -> Non
     import workbench as wb
     from workbench.config import options_of
     from workbench.contrast.negatives.selection import SAMPLERS
+    from workbench.contrast.positives import POSITIVES
     from workbench.objectives import OBJECTIVES
 
     steps = torch.arange(11)
@@ -215,7 +216,7 @@ def test_the_page_on_negatives_names_every_sampler_objective_and_option() -> Non
     graph = Data(x=torch.eye(12), edge_index=path, num_nodes=12)
     page = (ROOT / "docs" / "negatives.md").read_text()
     rows = {row[0].strip(" `"): row for row in (line.split("|")[1:] for line in page.splitlines() if "|" in line)}
-    for registry, column in ((SAMPLERS, 2), (OBJECTIVES, 1)):
+    for registry, column in ((SAMPLERS, 2), (OBJECTIVES, 1), (POSITIVES, 1)):
         for name in registry.names():
             options = (
                 f"`{option}={value!r}`".replace("'", '"') for option, value in options_of(registry, name).items()

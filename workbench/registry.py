@@ -20,11 +20,16 @@ class Registry(Generic[T]):
     A new file at any depth of the package is enough to add an entry: names are read from the lines of the sources that
     begin with `@REGISTRY.register("name")`, and a look-up imports one file. Other distributions add entries by entry
     points of the group that is called like the package, e.g. "workbench.methods".
+
+    Args:
+        kind: what an entry is, for a sentence.
+        package: where its sources lie; None for entries that are made in other ways only.
+        variable: what the registry is called in the sources, where others have entries in the same package.
     """
 
-    def __init__(self, kind: str, package: str | None = None):
+    def __init__(self, kind: str, package: str | None = None, variable: str = r"\w+"):
         self.kind = kind
-        self._package = package
+        self._package, self._variable = package, variable
         self._entries: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -49,7 +54,8 @@ class Registry(Generic[T]):
                 if parts[-1] == "__init__" or not all(map(str.isidentifier, parts)):
                     continue  # no module of its own, or none at all, such as an editor's copy
                 module = ".".join((str(self._package), *parts))
-                names = re.findall(r'^@\w+\.register\("([^"]+)"\)', file.read_text(encoding="utf-8"), re.MULTILINE)
+                line = rf'^@{self._variable}\.register\("([^"]+)"\)'
+                names = re.findall(line, file.read_text(encoding="utf-8"), re.MULTILINE)
                 sources |= dict.fromkeys(names, (module, file))
         return sources
 

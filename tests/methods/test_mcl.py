@@ -26,7 +26,7 @@ def model(**settings: object) -> MCL:
 
 
 def test_later_batches_are_of_one_cluster_and_smaller_clusters_are_skipped_and_counted() -> None:
-    mcl = model(stages=3, clusters=3)
+    mcl = model(stages=3, centres=3)
     optimiser = mcl.optimiser()
     for epoch in range(6):
         mcl.before_epoch(epoch, optimiser)
@@ -47,7 +47,7 @@ def test_later_batches_are_of_one_cluster_and_smaller_clusters_are_skipped_and_c
 
 
 def test_one_cluster_is_the_first_stage_again_with_another_start() -> None:
-    mcl = model(clusters=1, batch_size=0)
+    mcl = model(centres=1, batch_size=0)
     plain = SimCLR(SimCLRConfig(**SMALL, batch_size=0), groups(), Randomness(0))  # type: ignore[arg-type]
     mcl.before_epoch(3, mcl.optimiser())
     assert mcl.stage == 1 and not mcl.details()["skipped"].any()
@@ -63,7 +63,7 @@ def test_one_cluster_is_the_first_stage_again_with_another_start() -> None:
 
 def test_what_can_not_be_clustered_is_named() -> None:
     with pytest.raises(UserError, match="60 clusters were asked for; 50 rows give 1 to 50"):
-        model(clusters=60)
+        model(centres=60)
     mcl = model(batch_size=40)
     mcl.before_epoch(3, mcl.optimiser())
     with pytest.raises(UserError, match="no cluster of stage 1 has a batch of 40 rows, the largest"):

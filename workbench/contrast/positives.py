@@ -23,7 +23,9 @@ from workbench.errors import UserError
 from workbench.randomness import Randomness
 from workbench.registry import Registry
 
-POSITIVES: Registry[Callable[..., sp.csr_matrix | None]] = Registry("source of positives", "workbench.contrast")
+POSITIVES: Registry[Callable[..., sp.csr_matrix | None]] = Registry(
+    "source of positives", "workbench.contrast", "POSITIVES"
+)
 SUPERVISED = frozenset({"class"})  # sources that look at classes
 MOST = 50_000_000  # pairs that are kept
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from workbench.registry import Registry
 
 # Each makes an encoder of (attributes of a node, width of the embedding); further arguments with defaults are options.
-ENCODERS: Registry[Callable[..., "Encoder"]] = Registry("encoder", "workbench.encoders")
+ENCODERS: Registry[Callable[..., "Encoder"]] = Registry("encoder", "workbench.encoders", "ENCODERS")
 
 
 class Layer(NamedTuple):

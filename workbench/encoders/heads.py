@@ -9,7 +9,7 @@ from workbench.errors import UserError
 from workbench.registry import Registry
 
 # Each makes a head of (width of the codes, hidden width); further arguments with defaults are options.
-HEADS: Registry[Callable[..., nn.Module]] = Registry("head", "workbench.encoders")
+HEADS: Registry[Callable[..., nn.Module]] = Registry("head", "workbench.encoders", "HEADS")
 
 
 @HEADS.register("none")

@@ -14,7 +14,7 @@ from workbench.registry import Registry
 BUILDERS: Registry[Callable[..., Any]] = Registry("graph")
 register = BUILDERS.register
 
-FIGURES = ("graphs", "nodes", "edges", "features", "classes", "users", "items", "interactions", "held_out")
+FIGURES = ("graphs", "nodes", "edges", "features", "classes", "users", "items", "interactions", "held_out", "rows")
 
 
 @cache

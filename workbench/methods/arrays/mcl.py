@@ -27,16 +27,16 @@ class MCLConfig(SimCLRConfig):
 
     Attributes:
         stages: encoders that are trained one after another, each in its share of the epochs.
-        clusters: of each stage's codes; with one, later stages are as the first, with a start of their own.
+        centres: of the clusters of each stage; with one, later stages are as the first, with a start of their own.
         batch_size: most rows of a step in the first stage. Later, a step's rows are of one cluster, at least so many;
             smaller clusters are skipped.
     """
 
-    main = ("epochs", "lr", "tau", "stages", "clusters", "batch_size")
+    main = ("epochs", "lr", "tau", "stages", "centres", "batch_size")
 
     batch_size: int = at_least(0, 64)
     stages: int = at_least(1, 2)
-    clusters: int = at_least(1, 10)
+    centres: int = at_least(1, 10)
 
 
 @METHODS.register("mcl")
@@ -56,8 +56,8 @@ class MCL(SimCLR):
     def __init__(self, config: MCLConfig, inputs: Rows, randomness: Randomness):
         super().__init__(config, inputs, randomness)
         self.stage, rows = 0, len(inputs.x)
-        if config.clusters > rows:
-            raise UserError(f"{config.clusters} clusters were asked for; {rows} rows give 1 to {rows}")
+        if config.centres > rows:
+            raise UserError(f"{config.centres} clusters were asked for; {rows} rows give 1 to {rows}")
         self.register_buffer("cluster", torch.zeros(rows, dtype=torch.long))
 
     @classmethod
@@ -70,11 +70,11 @@ class MCL(SimCLR):
         stages, epochs = self.config.stages, self.config.epochs
         self.stage = epoch * stages // epochs
         if self.stage > 0 and (epoch - 1) * stages // epochs < self.stage:
-            model = KMeans(self.config.clusters, n_init=3, random_state=self.randomness.integer("clusters"))
+            model = KMeans(self.config.centres, n_init=3, random_state=self.randomness.integer("clusters"))
             with torch.no_grad():
                 codes = normalize(self._stages(self.stage - 1).embed(self.inputs), dim=1)
             found = torch.from_numpy(model.fit_predict(codes.cpu().numpy())).long()
-            self.cluster.copy_(self.cluster * self.config.clusters + found.to(self.cluster.device))
+            self.cluster.copy_(self.cluster * self.config.centres + found.to(self.cluster.device))
 
     def batches(self) -> Iterator[Rows]:
         """Yield batches of all rows in the first stage, then of one cluster each, all in a new order."""

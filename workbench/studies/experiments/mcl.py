@@ -17,7 +17,7 @@ def mcl(seed: int) -> dict[str, float]:
     chosen = torch.randperm(len(data.x), generator=torch.Generator().manual_seed(seed))[:ROWS]
     rows, found = Rows(x=data.x[chosen]), {}
     for arm, clusters in (("MCL", 10), ("two first stages", 1)):
-        model = trained("mcl", rows, seed, epochs=24, channels=8, dim=DIM, clusters=clusters)
+        model = trained("mcl", rows, seed, epochs=24, channels=8, dim=DIM, centres=clusters)
         both = codes(model, rows)
         for digit in ("strong", "weak"):
             labels = data[digit][chosen]
