@@ -1,9 +1,10 @@
 """Cross-entropy with several positives, the logarithm taken of each: SupCon, and soft targets."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
-from workbench.contrast.kernels import EdgeSimilarity
 from workbench.contrast.pairs import Contrast
 from workbench.contrast.ratio import log_positives, ratio_loss
 from workbench.errors import UserError
@@ -24,19 +25,22 @@ def supcon(contrast: Contrast, u: Tensor, v: Tensor | None = None, budget_mib: f
     """
     if contrast.bias is not None:
         raise UserError("the objective 'supcon' takes no bias")
-    loss = ratio_loss(contrast, u, v, budget_mib)
     if contrast.positives is None:
-        return loss
+        return ratio_loss(contrast, u, v, budget_mib)
     index, mass = contrast.positives
+    # The denominator of paired rows doesn't depend on the positives, whose logarithm is left out here.
+    loss = ratio_loss(replace(contrast, positives=None) if contrast.paired else contrast, u, v, budget_mib)
     u, v = contrast.prepared(u, v)
-    mass = mass.to(u.dtype)
     pulled = []
     for anchors, banks in contrast.directions(u, v):
         above, below = torch.zeros(2, len(anchors), dtype=u.dtype, device=u.device)
         for number, bank in enumerate(banks):
-            share = mass if number == 0 else mass * (index[0] != index[1])
-            similar = EdgeSimilarity.apply(anchors, bank, index) / contrast.tau
-            above = above.index_add(0, index[0], share * similar)
+            share = (mass if number == 0 else mass * (index[0] != index[1])).to(u.dtype)
+            table = torch.sparse_coo_tensor(index, share, (len(anchors), len(bank)), check_invariants=False)
+            above = above + (anchors * torch.sparse.mm(table, bank)).sum(1) / contrast.tau
             below = below.index_add(0, index[0], share)
-        pulled.append(log_positives(contrast, anchors, banks[0]) - above / below)
+        if not bool((below > 0).all()):
+            raise UserError("an anchor of the contrast has no positive; give each anchor at least one, e.g. itself")
+        taken = (anchors * banks[0]).sum(1) / contrast.tau if contrast.paired else None
+        pulled.append((log_positives(contrast, anchors, banks[0]) if taken is None else taken) - above / below)
     return loss + torch.stack(pulled).mean(0)
