@@ -13,7 +13,7 @@ from workbench.datasets.kinds import kind_of
 from workbench.studies.experiments import EXPERIMENTS
 from workbench.training.fit import fit
 
-SHARED: dict[str, Any] = {"epochs": 20, "dim": 64, "projection": 64, "objective": "supcon"}
+SHARED: dict[str, Any] = {"epochs": 30, "lr": 0.01, "dim": 64, "projection": 64, "objective": "supcon"}
 ARMS: dict[str, dict[str, Any]] = {
     "similar trees": {"positives": "trees"},
     "classes": {"positives": "class"},
