@@ -26,7 +26,7 @@ def test_propagation_is_a_loop_and_leaves_orthogonal_places_their_own_values() -
     torch.testing.assert_close(propagated(x, values), normalize(loop, dim=2))
     own = normalize(values, dim=2)
     torch.testing.assert_close(propagated(torch.eye(5).double()[None].repeat(2, 1, 1), values), own)
-    torch.testing.assert_close(propagated(x, values, 1e6), own)  # an exponent that leaves no other place
+    torch.testing.assert_close(propagated(x.float(), values.float(), 1e12), own.float())  # no other place is left
     leaf = torch.cat([x, -x], 1).requires_grad_()
     propagated(leaf, leaf, 0.5).sum().backward()
     assert leaf.grad is not None and leaf.grad.isfinite().all()  # opposite places have a weight of 0
