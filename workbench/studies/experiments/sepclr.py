@@ -18,7 +18,7 @@ from workbench.errors import Collapse
 from workbench.studies.experiments import EXPERIMENTS
 from workbench.training.fit import fit
 
-ROWS, EPOCHS, DIM = 600, 30, 32
+ROWS, EPOCHS, DIM = 600, 120, 32
 ARMS: dict[str, dict[str, Any]] = {"SepCLR": {}, "no entropy": {"entropy": 0.0}, "no null": {"null": 0.0}}
 SHARED: dict[str, Any] = {"epochs": EPOCHS, "channels": 8, "batch_size": 150, "lr": 5e-3}
 
