@@ -92,6 +92,29 @@ def test_a_step_equals_a_loop_and_assignments_have_no_gradient(small_graph: Data
     torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-6)
 
 
+def test_crops_predict_both_assignments_and_a_full_queue_takes_part_in_them() -> None:
+    u, v, crop, earlier = (cosines(20, 6, seed=seed) for seed in range(4))
+    found = swapped_cross_entropy(u, v, crops=[crop], earlier=torch.stack([earlier, earlier.flip(0)]))
+    slow = torch.zeros(20, dtype=torch.float64)
+    for scores, others, predicting in ((u, earlier, (v, crop)), (v, earlier.flip(0), (u, crop))):
+        codes = released_sinkhorn(torch.cat([others, scores]), 0.05, 3)[20:]
+        slow = slow - sum((codes * (scores / 0.1).log_softmax(1)).sum(1) for scores in predicting) / 4
+    torch.testing.assert_close(found, slow)
+
+
+def test_the_queue_holds_the_latest_nodes_and_counts_once_it_is_full(small_graph: Data) -> None:
+    plain, queued = model(small_graph, batch_size=30), model(small_graph, batch_size=30, queue=50, crops=1)
+    seen = []
+    for step, batch in enumerate([*queued.batches(), *queued.batches()]):
+        before = queued.earlier.clone()
+        seen.append(queued.step(batch).kept["projections"][0].detach())
+        wanted = torch.cat([seen[-1], before[0]])[:50]
+        assert torch.equal(queued.earlier[0], wanted) and queued.earlier.shape == (2, 50, 8)
+        assert int(queued.seen) == 30 * (step + 1)
+    assert torch.equal(queued.earlier[0], torch.cat(seen[::-1])[:50])
+    assert not hasattr(plain, "earlier") and not queued.earlier.requires_grad
+
+
 def test_prototypes_have_unit_length_and_stay_while_they_are_frozen(small_graph: Data, tmp_path: Path) -> None:
     drawn, frozen, moved = (
         fit(small_graph, tmp_path, epochs=epochs, frozen=3, lr=0.01).weights["prototypes"] for epochs in (0, 3, 4)

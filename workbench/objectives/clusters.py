@@ -5,6 +5,7 @@ Assignments (SwAV). NeurIPS 2020, and its released code.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -45,14 +46,31 @@ def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3) -> Tens
     return logs.softmax(1)
 
 
-def swapped_cross_entropy(u: Tensor, v: Tensor, tau: float = 0.1, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
+def swapped_cross_entropy(
+    u: Tensor,
+    v: Tensor,
+    tau: float = 0.1,
+    epsilon: float = 0.05,
+    iterations: int = 3,
+    crops: Sequence[Tensor] = (),
+    earlier: Tensor | None = None,
+) -> Tensor:
     """Return the cross-entropy of each row's prediction in one view with its assignment in the other [rows], in nats.
 
     The mean of both directions. The scores of the rows with the prototypes in both views are u and v [rows,
     prototypes], predictions softmax(scores / tau), and assignments by `sinkhorn`.
+
+    Args:
+        u, v, tau, epsilon, iterations: see above.
+        crops: scores of the rows in further views, which predict the assignments of both and have none of their own.
+        earlier: scores of other rows in both views [2, others, prototypes], among which the rows are assigned.
     """
-    swapped = ((u, v), (v, u))
-    losses = [-(sinkhorn(a, epsilon, iterations) * (b / tau).log_softmax(1)).sum(1) for a, b in swapped]
+    losses = []
+    for number, (a, b) in enumerate(((u, v), (v, u))):
+        every = a if earlier is None else torch.cat([earlier[number], a])
+        codes = sinkhorn(every, epsilon, iterations)[len(every) - len(a) :]
+        each = [-(codes * (scores / tau).log_softmax(1)).sum(1) for scores in (b, *crops)]
+        losses.append(torch.stack(each).mean(0))
     return torch.stack(losses).mean(0)
 
 
