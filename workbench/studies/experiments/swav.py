@@ -22,12 +22,12 @@ class Labelled(SwAV):
     def __init__(self, *arguments: Any):
         super().__init__(*arguments)
         clusters = SamplingContext(self.inputs).clusters(PROTOTYPES, Randomness(self.randomness.seed))[0]
-        self.register_buffer("labels", torch.from_numpy(clusters))
+        self.register_buffer("clusters", torch.from_numpy(clusters))
 
     def step(self, batch: Any) -> Step:
         """Predict the cluster of each node from either view."""
         u, v = super().step(batch).kept["projections"]
-        both = [cross_entropy(self.scores(view) / self.config.tau, self.labels) for view in (u, v)]  # type: ignore
+        both = [cross_entropy(self.scores(view) / self.config.tau, self.clusters) for view in (u, v)]  # type: ignore
         return Step({"clusters": (both[0] + both[1]) / 2})
 
 
