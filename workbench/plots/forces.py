@@ -60,7 +60,9 @@ def force_map(told: Mapping[str, Forces], labels: ArrayLike | None = None) -> go
         key = {"mode": "markers", "marker": {"color": colour, "size": 10, "symbol": "triangle-right"}, "name": name}
         fig.add_trace(go.Scatter(x=[None], y=[None], **key), 1, 1)
     fig.update_xaxes(title="degrees from the anchor", ticksuffix="°")
-    fig.update_yaxes(type="log", exponentformat="power").update_yaxes(title="force, nats per unit of cosine", col=1)
+    fig.update_yaxes(type="log", dtick=1, exponentformat="power").update_yaxes(
+        title="force, nats per unit of cosine", col=1
+    )
     return fig.update_layout(legend={"orientation": "h", "y": -0.22, "x": 0}, margin={"t": 110})
 
 
