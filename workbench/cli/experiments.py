@@ -3,8 +3,6 @@
 from argparse import Namespace
 from pathlib import Path
 
-import pandas as pd
-
 import workbench as wb
 from workbench.cli.output import Option, act, check_out, say, show, show_table
 from workbench.cli.study import add_results, folder_of
@@ -32,6 +30,8 @@ def _list(args: Namespace) -> None:
 
 
 def _run(args: Namespace) -> None:
+    import pandas as pd
+
     check_out(args.out)
     experiments = wb.studies.experiments
     chosen = experiments.names() if args.words == ["every"] else args.words
