@@ -128,7 +128,7 @@ def gauge_curves(courses: Mapping[str, pd.DataFrame]) -> go.Figure:
         "rows": rows,
         "cols": 3,
         "subplot_titles": titles,
-        "vertical_spacing": 0.34 / rows,
+        "vertical_spacing": 0.46 / rows,
         "horizontal_spacing": 0.09,
     }
     fig = style.figure(

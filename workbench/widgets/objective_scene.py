@@ -167,7 +167,8 @@ class ObjectiveLab:
         measured = self.table()
         if len(measured):
             title = f"<p><b>After {self.setting.epochs} epochs, anchor {self.anchor}</b></p>"
-            parts.append(title + table(measured.reset_index(names="objective")))
+            shown = measured.map(lambda value: f"{value:.3g}" if isinstance(value, float) else value)
+            parts.append(title + table(shown.T.reset_index(names="")))
         if self.labels is not None and len(measured):
             parts.append(f"<p>Accuracy in percent by random-10-10-80, {SPLITS} splits of one training.</p>")
         return "".join(parts)

@@ -16,8 +16,8 @@ from workbench.widgets.objective_scene import ObjectiveLab, Setting
 from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row, small
 
 HINT = (
-    "Green is pulled to the anchor, red is pushed away; the higher, the harder. Turn anything, then press "
-    "<b>train both</b>; another anchor needs no training."
+    "Green is pulled to the anchor, red is pushed away, blue too, though of the anchor's own class; the higher, the "
+    "harder. Turn anything, then press <b>train both</b>; another anchor needs no training."
 )
 
 
@@ -94,8 +94,8 @@ class ObjectivesLab(Shell):
         self._name("objectives", *names_of, "message", "coming")
         self._pictures = ipw.VBox()
         self.children = [
-            row(self.first, self.second, self.tau, self.negatives, self.k),
-            row(self.positives, self.epochs, self.anchor, self.start),
+            row(self.first, self.second, self.tau, self.positives),
+            row(self.negatives, self.k, self.epochs, self.anchor, self.start),
             ipw.HTML(small(HINT)),
             self.message,
             self.coming,
