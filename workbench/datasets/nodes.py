@@ -13,6 +13,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import homophily, is_undirected
 
+from workbench.datasets.arrays import Rows
 from workbench.datasets.attributes import BLOCK, Attributes, AttributesOnDisk, blocks, is_sparse, nonzeros
 from workbench.datasets.door import check_edges, classes, finite, numbers, whole
 from workbench.datasets.kinds import KINDS, Contents, Kind, content_hash, only
@@ -32,7 +33,7 @@ class Nodes(Kind):
 
     def recognises(self, data: Any) -> bool:
         """Return whether this is a single homogeneous graph."""
-        return isinstance(data, Data) and data.get("text") is None
+        return isinstance(data, Data) and data.get("text") is None and not isinstance(data, Rows)
 
     def cast(self, data: Data, notes: list[str]) -> Data:
         """Return attributes as float32, edges as int64, and labels as int64 [nodes] where they can be read so."""
