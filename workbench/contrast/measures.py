@@ -15,6 +15,7 @@ from torch_geometric.utils import softmax
 from workbench.contrast.kernels import log_sums
 from workbench.contrast.negatives.context import Positions, SamplingContext
 from workbench.contrast.negatives.selection import Selection
+from workbench.contrast.pairs import Mixed
 from workbench.datasets.attributes import in_memory
 from workbench.datasets.structure import hop_distances
 from workbench.errors import UserError
@@ -150,6 +151,18 @@ def label_precision(pairs: sp.csr_matrix, labels: Positions) -> float:
     known = (labels[first] >= 0) & (labels[second] >= 0) & (first != second)
     same = labels[first[known]] == labels[second[known]]
     return float(same.mean()) if len(same) else np.nan
+
+
+def false_parents(mixed: Mixed, labels: Tensor) -> float:
+    """Return the share of synthetic negatives of which a parent, not the anchor itself, is of the anchor's class.
+
+    Labels are the class of each row [rows].
+    """
+    rows = torch.arange(len(labels))[:, None]
+    first, second = (
+        (labels[parent] == labels[rows]) & (parent != rows) for parent in (mixed.first.cpu(), mixed.second.cpu())
+    )
+    return float((first | second).float().mean())
 
 
 def gradient_shares(logits: Tensor, positive: Tensor, weight: Tensor, anchor: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from workbench.config import Part
-from workbench.contrast.measures import alignment, uniformity
+from workbench.contrast.measures import alignment, false_parents, uniformity
 from workbench.contrast.pairs import Contrast
 from workbench.contrast.ratio import log_negatives
 from workbench.contrast.spectrum import effective_rank
@@ -134,8 +134,5 @@ def gauges(
     numbers["false_share"] = float(share[same.numpy()[share.index]].sum()) if known else float("nan")
     numbers["false_parents"] = float("nan")
     if contrast.mixed is not None and y is not None:
-        first, second = contrast.mixed[:2]
-        rows = torch.arange(len(u))[:, None]
-        alike = [(y[parent] == y[rows]) & (parent != rows) for parent in (first.cpu(), second.cpu())]
-        numbers["false_parents"] = float((alike[0] | alike[1]).float().mean())
+        numbers["false_parents"] = false_parents(contrast.mixed, y)
     return numbers

@@ -120,7 +120,7 @@ def fit(
             if kind.name == "nodes" and data.get("rows") is not None:
                 scales[LEAST] = torch.tensor(data.rows.least, dtype=torch.float64)
             with randomness.globally("init"):
-                model = METHODS.get(method)(config, inputs, randomness).to(target)
+                model = chosen(config, inputs, randomness).to(target)
             _check_normalised(model, method, kind.sizes(inputs))
             checkpoint = path.with_name(f".{path.name}.checkpoint")
             trainer = Trainer(model, config, randomness, checkpoint, fresh, moments, stop)

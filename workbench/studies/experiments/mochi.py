@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from workbench.contrast import Contrast
+from workbench.contrast.measures import false_parents
 from workbench.contrast.ratio import log_negatives
 from workbench.datasets import load_graph
 from workbench.datasets.arrays import Rows
@@ -62,7 +63,5 @@ def on_cora(seed: int) -> dict[str, float]:
         found[f"Cora: accuracy, mixed among {pool}"] = linear(codes(model, graph), graph.y, seed)
         mixed = model.step(model.inputs).kept["contrast"].mixed
         if mixed is not None:
-            own = torch.arange(len(graph.y))[:, None]
-            alike = [(graph.y[parent] == graph.y[own]) & (parent != own) for parent in mixed[:2]]
-            found[f"Cora: same class, {pool}"] = 100 * float((alike[0] | alike[1]).float().mean())
+            found[f"Cora: same class, {pool}"] = 100 * false_parents(mixed, graph.y)
     return found
