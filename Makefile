@@ -88,7 +88,7 @@ check: $(STAMP) ## check formatting, lint and types, changing nothing
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m nbstripout --verify --keep-id notebooks/*.ipynb
+	$(PY) -m nbstripout --verify --keep-id notebooks/*.ipynb $(wildcard notebooks/*/*.ipynb)
 
 BENCH := OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(PY) -m benchmarks
 
@@ -101,7 +101,7 @@ bench-check: $(STAMP) ## measure the ratios again, fail where one fell below its
 format: $(STAMP) ## format the code, mend what lint can mend, take the outputs out of the notebooks
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
-	$(PY) -m nbstripout --keep-id notebooks/*.ipynb
+	$(PY) -m nbstripout --keep-id notebooks/*.ipynb $(wildcard notebooks/*/*.ipynb)
 
 pictures: $(STAMP) ## draw the README's pictures (needs Chrome or Chromium)
 	@$(PY) docs/pictures/draw.py

@@ -513,6 +513,22 @@ def test_notebooks_runs_all_or_the_named(capsys: pytest.CaptureFixture[str], two
     assert rows[0]["ok"] and rows[0]["path"] == "build/00_tour.ipynb" and len(rows) == 1
 
 
+def test_a_graph_is_asked_of_the_notebooks_that_learn_on_its_kind(
+    capsys: pytest.CaptureFixture[str], two_notebooks: list
+) -> None:
+    import nbformat
+
+    book = nbformat.read("notebooks/10_grace.ipynb", as_version=4)
+    book.cells[0].source = "graph = 'tastes'"
+    Path("notebooks/bipartite").mkdir()
+    nbformat.write(book, "notebooks/bipartite/30_users.ipynb")
+    _, _, err = said(capsys, "notebooks", "-p", "graph=cora")
+    assert sorted(name for name, _ in two_notebooks) == ["00_tour", "10_grace"]
+    assert "1 of 3 notebooks don't learn on nodes and are left out: 30_users" in err
+    said(capsys, "notebooks", "-p", "graph=lastfm")
+    assert [name for name, _ in two_notebooks[2:]] == ["30_users"]
+
+
 def test_notebooks_refuses_before_the_first_starts(capsys: pytest.CaptureFixture[str], two_notebooks: list) -> None:
     for words, told in (
         ("10_grcae", "did you mean '10_grace'?"),

@@ -15,7 +15,7 @@ from workbench.pages.notebooks import names
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "data" / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
-NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
+NOTEBOOKS = sorted(ROOT.glob("notebooks/**/[!.]*.ipynb"))
 HOSTS = (
     r"https://(arxiv\.org/abs/\d{4}\.\d{4,5}|doi\.org/10\.\d{4,}/\S+|pytorch\.org/\S+|github\.com/[\w.-]+/[\w.-]+\S*)$"
 )
@@ -97,17 +97,23 @@ def test_a_broken_link_is_found(text: str) -> None:
 
 
 def test_a_site_leads_to_its_own_pages_and_drops_the_others() -> None:
-    site = Site({"00_start"})
+    site = Site({"00_start.ipynb", "hetero/30_typed.ipynb"})
     markup = (
         '<a href="00_start.ipynb#Words">a</a> <a href="none.ipynb">b</a> <a href="../docs/results/x.md">c</a> '
         '<a href="https://arxiv.org/abs/1234.56789">d</a> <a href="#here">e</a> <a href="../README.md">f</a>'
     )
-    led = relinked(markup, site.from_notebook)
+    led = relinked(markup, site.from_notebook("10_grace.ipynb"))
     assert led == (
         '<a href="00_start.html#Words">a</a> b <a href="docs/results/x.html">c</a> '
         '<a href="https://arxiv.org/abs/1234.56789">d</a> <a href="#here">e</a> f'
     )
     assert list(site.asked) == ["results/x.md"]
+    lead = site.from_notebook("hetero/30_typed.ipynb")
+    assert lead("../00_start.ipynb") == "00_start.html" and lead("../../docs/rules.md") == "docs/rules.html"
+    assert (
+        lead("00_start.ipynb") is None
+        and site.from_notebook("00_start.ipynb")("hetero/30_typed.ipynb") == "30_typed.html"
+    )
     back = relinked(
         '<a href="../../notebooks/00_start.ipynb">a</a> <a href="../rules.md">b</a>', site.from_document("results/x.md")
     )

@@ -11,7 +11,7 @@ from torch_geometric.data import Data
 
 import workbench as wb
 from workbench.pages import gallery
-from workbench.pages.notebooks import FIGURE, execute, find, names, parameters
+from workbench.pages.notebooks import FIGURE, execute, files, find, names, parameters
 
 # What the heart's methods are claimed to do on a real graph. `workbench notebooks -p graph=cora` asks all of them.
 CORA = ("00_tour", "10_grace", "20_str_gcl", "30_e2neg")
@@ -38,19 +38,23 @@ def test_a_notebook_is_committed_clean(name: str) -> None:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    ("name", "graph"), [*((name, "pydocs") for name in names()), *((name, "cora") for name in CORA)]
+    ("name", "graph"),
+    [
+        *((name, None if "/" in place else "pydocs") for name, place in files().items()),
+        *((name, "cora") for name in CORA),
+    ],
 )
 def test_a_notebook_runs_headless_and_its_claims_hold(
     name: str,
-    graph: str,
+    graph: str | None,  # None: its own, the smallest of its kind
     tmp_path: Path,
     shared_store: Path,
     real_graph: Callable[[str], Data],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real_graph(graph)
+    real_graph(graph or parameters(name)["graph"])
     monkeypatch.setenv("WORKBENCH_RUNS", str(shared_store))
-    outcome = execute(name, {"graph": graph}, tmp_path, html=False)
+    outcome = execute(name, {"graph": graph} if graph else {}, tmp_path, html=False)
     assert outcome.error is None, f"cell {outcome.failed_cell}: {outcome.error}"
     executed = nbformat.read(outcome.path, as_version=4)
     figures = sum(FIGURE in output.get("data", {}) for cell in executed.cells for output in cell.get("outputs", []))

@@ -42,7 +42,10 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_names_are_those_of_the_current_folder(checkout: Path) -> None:
-    assert notebooks.names() == ["00_first", "10_second"]
+    write(checkout / "notebooks" / "hetero" / "05_typed.ipynb", "1")
+    write(checkout / "notebooks" / ".ipynb_checkpoints" / "00_first-checkpoint.ipynb", "1")
+    assert notebooks.names() == ["00_first", "10_second", "05_typed"]
+    assert notebooks.find("05_typed") == Path("notebooks/hetero/05_typed.ipynb")
     assert notebooks.find("00_first") == Path("notebooks/00_first.ipynb")
     assert notebooks.find("00_first.ipynb") == Path("notebooks/00_first.ipynb")
     assert notebooks.find(checkout / "notebooks" / "10_second.ipynb").stem == "10_second"

@@ -22,7 +22,7 @@ from tornado.websocket import websocket_connect
 
 import workbench as wb
 from workbench.pages import start
-from workbench.pages.notebooks import find, names
+from workbench.pages.notebooks import files, find, names
 
 SECTIONS = ("Data", "Methods", "Studies", "Widgets", "Gallery", "Words")
 WIDE = "() => document.documentElement.scrollWidth > document.documentElement.clientWidth"
@@ -42,7 +42,9 @@ def folder_of(root: Path) -> Path:
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     for name in names():
         cells = [new_markdown_cell(f"# Stub {name}"), new_code_cell("'run'")]
-        nbformat.write(new_notebook(cells=cells, metadata=kernel), root / f"{name}.ipynb")
+        file = root / files()[name]
+        file.parent.mkdir(exist_ok=True)
+        nbformat.write(new_notebook(cells=cells, metadata=kernel), file)
     page = nbformat.read(find(start.PAGE), as_version=4)
     page.cells[1].source = page.cells[1].source.replace('"pydocs"', '"karate"')
     nbformat.write(page, root / f"{start.PAGE}.ipynb")

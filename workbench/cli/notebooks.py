@@ -6,6 +6,7 @@ import threading
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import workbench as wb
 from workbench.cli.output import FAILED, FINE, Option, add_settings, print_json, settings_of
@@ -26,7 +27,7 @@ def add(option: Option) -> None:
 
 def run(args: Namespace) -> int:
     parameters = settings_of(args.settings)
-    chosen = list(dict.fromkeys(args.names)) or wb.notebooks.names()
+    chosen = list(dict.fromkeys(args.names)) or _all(parameters)
     wb.notebooks.check(chosen, parameters)  # before the first one starts
     if args.gallery and Path(args.gallery).exists() and not Path(args.gallery).is_dir():
         raise UserError(f"--gallery {args.gallery!r} is a file; name a folder")
@@ -73,3 +74,21 @@ def _shown(progress: object) -> Iterator[None]:
         yield
     finally:
         ended.set()
+
+
+def _all(parameters: dict[str, Any]) -> list[str]:
+    """Return every notebook, or where a graph is asked for those that learn on its kind of data."""
+    names = wb.notebooks.names()
+    if "graph" not in parameters:
+        return names
+    kind = _kind(parameters["graph"])
+    others = [name for name in names if _kind(wb.notebooks.parameters(name).get("graph")) != kind]
+    if others:
+        left_out = f"{len(others)} of {len(names)} notebooks don't learn on {kind} and are left out"
+        print(f"workbench: {left_out}: {', '.join(others)}", file=sys.stderr)
+    return [name for name in names if name not in others]
+
+
+def _kind(graph: object) -> str:
+    """Return the kind of a named graph; a file of one's own holds nodes."""
+    return str(wb.graphs.facts(str(graph)).get("kind", "nodes")) if graph in wb.graphs.names() else "nodes"

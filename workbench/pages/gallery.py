@@ -65,10 +65,12 @@ def build(outcomes: Sequence[Outcome], folder: str | Path) -> Path:
             (folder / stale).unlink(missing_ok=True)
     (folder / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
     linked = [card for card in cards if card.outcome.ok]
-    site = Site({card.outcome.notebook for card in linked})
-    for card, previous, following in zip(linked, [None, *linked], [*linked[1:], None], strict=False):
+    known = notebooks.files()
+    places = [known.get(card.outcome.notebook, f"{card.outcome.notebook}.ipynb") for card in linked]
+    site = Site(set(places))
+    for card, place, previous, following in zip(linked, places, [None, *linked], [*linked[1:], None], strict=False):
         ways = {"previous": previous, "next": following}
-        text = as_page(card.notebook, card.outcome.notebook, ways, site.from_notebook)
+        text = as_page(card.notebook, card.outcome.notebook, ways, site.from_notebook(place))
         (folder / card.page).write_text(text, encoding="utf-8")
     _documents(site, folder)
     reason = _draw([card for card in cards if card.figure], folder)

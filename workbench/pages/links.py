@@ -31,15 +31,17 @@ class Site:
     """Which files a site holds of a checkout, and where: notebooks beside each other, documents below "docs".
 
     Attributes:
-        notebooks: names of those that have a page. asked: documents that were linked to, as paths below docs.
+        notebooks: paths below notebooks of those that have a page, e.g. "hetero/30_typed_graphs.ipynb".
+        asked: documents that were linked to, as paths below docs.
     """
 
     def __init__(self, notebooks: set[str]):
         self.notebooks, self.asked = notebooks, dict[str, None]()
 
-    def from_notebook(self, path: str) -> str | None:
-        """Return where a link of a notebook leads on the site."""
-        return self._lead(posixpath.normpath(posixpath.join("notebooks", path)))
+    def from_notebook(self, notebook: str) -> Callable[[str], str | None]:
+        """Return what leads the links of a notebook, given by its path below notebooks."""
+        folder = posixpath.dirname(posixpath.join("notebooks", notebook))
+        return lambda path: self._lead(posixpath.normpath(posixpath.join(folder, path)))
 
     def from_document(self, document: str) -> Callable[[str], str | None]:
         """Return what leads the links of a document, given by its path below docs."""
@@ -54,9 +56,8 @@ class Site:
     def _lead(self, path: str) -> str | None:
         """Return the place on the site of a file of the checkout."""
         stem, kind = posixpath.splitext(path)
-        folder, name = posixpath.split(stem)
-        if kind == ".ipynb" and folder == "notebooks" and name in self.notebooks:
-            return f"{name}.html"
+        if path.startswith("notebooks/") and path.removeprefix("notebooks/") in self.notebooks:
+            return f"{posixpath.basename(stem)}.html"
         if kind == ".md" and path.startswith("docs/"):
             self.asked[path.removeprefix("docs/")] = None
             return f"{stem}.html"

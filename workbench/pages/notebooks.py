@@ -64,9 +64,21 @@ def folder() -> Path:
     raise UserError(f"no notebooks found: looked for *.ipynb in {' and '.join(str(p) for p in places)}")
 
 
+def files() -> dict[str, str]:
+    """Return where each notebook is, by name: its path below the folder, e.g. "hetero/30_typed_graphs.ipynb".
+
+    In reading order: the tour and the labs at the top, then the families, a folder each.
+    """
+    place = folder()
+    paths = [
+        path.relative_to(place).as_posix() for pattern in ("*.ipynb", "[!.]*/*.ipynb") for path in place.glob(pattern)
+    ]
+    return {Path(path).stem: path for path in sorted(paths, key=lambda path: ("/" in path, path))}
+
+
 def names() -> list[str]:
     """Return the name of every notebook, in reading order."""
-    return sorted(path.stem for path in folder().glob("*.ipynb"))
+    return list(files())
 
 
 def find(notebook: str | Path) -> Path:
@@ -75,9 +87,10 @@ def find(notebook: str | Path) -> Path:
     if path.suffix == ".ipynb" and path.is_file():
         return path
     name = path.stem if path.suffix == ".ipynb" and path.parent == Path() else str(notebook)
-    if name not in names():
-        raise unknown("notebook", name, names())
-    return folder() / f"{name}.ipynb"
+    known = files()
+    if name not in known:
+        raise unknown("notebook", name, list(known))
+    return folder() / known[name]
 
 
 def parameters(notebook: str | Path) -> dict[str, Any]:

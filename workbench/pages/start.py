@@ -138,7 +138,7 @@ def _first_line(thing: object) -> str:
 
 
 def _link(notebook: str, shown: str) -> str:
-    return f'<a href="{notebook}.ipynb">{shown}</a>'
+    return f'<a href="{books.files()[notebook]}">{shown}</a>'
 
 
 def _shown_in(word: str) -> str:
