@@ -11,7 +11,7 @@ import workbench as wb
 from workbench import methods
 from workbench.config import Part
 from workbench.contrast import Contrast
-from workbench.contrast.positives import POSITIVES, PositivePairs
+from workbench.contrast.positives import POSITIVES, PositivePairs, looks_at
 from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
 from workbench.objectives.infonce import infonce
@@ -76,6 +76,23 @@ def test_a_training_is_pulled_as_it_was_asked_or_says_why_not(method: str, small
     assert (
         wb.fit(method, other, "small", epochs=2, store=tmp_path, progress=False, positives="class").path != learned.path
     )
+
+
+def test_a_source_of_elsewhere_says_itself_that_it_looks_at_labels(
+    small_data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(POSITIVES, "_entries", dict(POSITIVES._entries))
+    given = []
+
+    @POSITIVES.register("mine")
+    @looks_at(lambda options: "classes" if options["labels"] else None)
+    def mine(data: Any, randomness: Randomness, labels: bool = False) -> None:
+        given.append(data.get("targets"))
+
+    for labels in (False, True):
+        chosen = {"name": "mine", "labels": labels}
+        run = wb.fit("grace", small_data("grace"), "small", store=tmp_path, progress=False, positives=chosen)
+        assert bool(run.labels) is labels is (given[-1] is not None)
 
 
 def test_every_source_is_known_to_the_methods_that_take_one() -> None:

@@ -12,6 +12,7 @@ from workbench.datasets.arrays import Rows
 from workbench.datasets.door import admitted
 from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
+from workbench.views.rows import moved, moves
 
 
 def test_a_tensor_a_pair_and_rows_are_the_same_data() -> None:
@@ -58,6 +59,16 @@ def test_canvases_hold_the_digits_where_they_say() -> None:
     patients = wb.load_graph("diabetes")
     assert patients.x.shape == (442, 10) and patients.y.is_floating_point()
     assert np.allclose(patients.x.mean(0), 0, atol=1e-5)
+
+
+def test_series_are_moved_along_time_alone() -> None:
+    series = wb.load_graph("series")
+    assert series.x.shape == (1000, 1, 64) and len(series.class_names) == 5 == len(series.y.unique())
+    pixels = moves(series.x, 8, torch.Generator().manual_seed(0))
+    assert not pixels[0].any() and pixels[1].unique().tolist() == [*range(-8, 9)]
+    later = moved(series.x, 8, torch.Generator().manual_seed(0))
+    row, by = int(pixels[1].argmax()), 8
+    assert torch.equal(later[row, 0, :-by], series.x[row, 0, by:]) and not later[row, 0, -by:].any()
 
 
 def test_labels_that_a_supervised_method_may_see_are_those_of_the_training_mask() -> None:

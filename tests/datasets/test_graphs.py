@@ -312,7 +312,7 @@ def test_without_network_and_file_one_sentence_says_what_there_is(tmp_path, own_
     ) as error:
         load_graph("texas", root=tmp_path / "root")
     usable = str(error.value).partition("usable now: ")[2].split(", ")
-    arrays = {"diabetes", "digits-placed", "digits-stripes", "digits-two"}
+    arrays = {"diabetes", "digits-placed", "digits-stripes", "digits-two", "series"}
     assert set(usable) == {"pydocs", "digits", "karate", "planted", "rings", "tastes", "actor"} | arrays
     assert [name for name, _ in listing(tmp_path / "root")] == before
     with pytest.raises(UserError, match="downloading failed"):

@@ -1,12 +1,13 @@
 """Sources of positives: which items, besides an item's own second view, an anchor is pulled to, and how strongly.
 
 A source is a registered function of a method's inputs and a `Randomness`, further arguments with defaults being its
-options. It returns how strongly each pair of different items is pulled [items, items], sparse, 0 or above, or None.
+options. It returns how strongly each pair of different items is pulled [items, items], sparse, 0 or above, or None. One
+that looks at labels says so by `looks_at`.
 """
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -26,15 +27,26 @@ from workbench.registry import Registry
 POSITIVES: Registry[Callable[..., sp.csr_matrix | None]] = Registry(
     "source of positives", "workbench.contrast", "POSITIVES"
 )
-SUPERVISED = frozenset({"class"})  # sources that look at classes
 MOST = 50_000_000  # pairs that are kept
+
+Source = TypeVar("Source", bound=Callable[..., Any])
+Labels = Callable[[Mapping[str, Any]], str | None]
+
+
+def looks_at(labels: Labels) -> Callable[[Source], Source]:
+    """Declare a source supervised: `labels` returns of its options which labels it looks at, as `Kind.targets` says."""
+
+    def declare(source: Source) -> Source:
+        source.labels = labels  # type: ignore[attr-defined]
+        return source
+
+    return declare
 
 
 def labels_of(part: Part) -> str | None:
     """Return which labels a source looks at, "classes" or "paths" of dotted names; None where at none."""
-    if part.name == "trees":  # a name says to which module a function belongs, which may be its class
-        return "paths" if part.all_options(POSITIVES)["of"] == "names" else None
-    return "classes" if part.name in SUPERVISED else None
+    labels: Labels | None = getattr(POSITIVES.get(part.name), "labels", None)
+    return labels and labels(part.all_options(POSITIVES))
 
 
 class PositivePairs:
@@ -143,6 +155,7 @@ def composition(inter: sp.csr_matrix, intra: sp.csr_matrix, hops: int = 1) -> sp
 
 
 @POSITIVES.register("class")
+@looks_at(lambda options: "classes")
 def of_a_class(data: Any, randomness: Randomness) -> sp.csr_matrix:
     """Pull an item to all others of its class, whose labels the method may see; supervised (SupCon, NeurIPS 2020)."""
     targets = data.targets.cpu().numpy()

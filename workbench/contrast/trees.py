@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from workbench.contrast.positives import MOST, POSITIVES
+from workbench.contrast.positives import MOST, POSITIVES, looks_at
 from workbench.errors import UserError
 from workbench.randomness import Randomness
 from workbench.rules.terms import Terms
@@ -23,7 +23,9 @@ RULES = (
 )
 
 
+# A name says to which module a function belongs, which may be its class.
 @POSITIVES.register("trees")
+@looks_at(lambda options: "paths" if options["of"] == "names" else None)
 def trees(
     data: Any,
     randomness: Randomness,

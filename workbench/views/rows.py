@@ -4,9 +4,13 @@ import torch
 from torch import Tensor
 
 
-def moves(rows: int, most: int, generator: torch.Generator) -> Tensor:
-    """Draw by how many pixels each of so many images is moved up and to the left, -most to most [2, rows]."""
-    return torch.randint(-most, most + 1, (2, rows), generator=generator)
+def moves(x: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """Draw by how many pixels each image [rows, height, width] is moved up and to the left, -most to most [2, rows].
+
+    Along a side of one pixel, such as the height of a series, nothing is moved.
+    """
+    drawn = torch.randint(-most, most + 1, (2, len(x)), generator=generator)
+    return drawn * torch.tensor([[side > 1] for side in x.shape[1:]])
 
 
 def moved_by(x: Tensor, pixels: Tensor) -> Tensor:
@@ -22,7 +26,7 @@ def moved_by(x: Tensor, pixels: Tensor) -> Tensor:
 
 def moved(x: Tensor, most: int, generator: torch.Generator) -> Tensor:
     """Return each image [rows, height, width] moved by up to `most` pixels across and down, 0 where nothing was."""
-    return moved_by(x, moves(len(x), most, generator)) if most else x
+    return moved_by(x, moves(x, most, generator)) if most else x
 
 
 def hidden(x: Tensor, rate: float, generator: torch.Generator) -> Tensor:

@@ -7,6 +7,7 @@ has anything to gain there; a digit that may lie anywhere is not.
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.signal import sawtooth, square
 from sklearn.datasets import load_diabetes, load_digits
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from workbench.datasets.files.registry import register
 SIDE = 12  # pixels of a canvas
 WEAK = 0.3  # contrast of the weak digit of two
 STRIPES = 4  # kinds of stripes
+WAVES = ("sine", "square", "triangle", "sawtooth", "rising sine")
 Images = NDArray[np.float32]
 
 
@@ -73,6 +75,22 @@ def digits_stripes() -> Rows:
     x[target] = np.maximum(x[target], 0.7 * lines[target])
     parts = {"target": torch.from_numpy(target), "overlay": torch.from_numpy(overlay)}
     return Rows(x=torch.from_numpy(x), y=y, class_names=[str(digit) for digit in range(10)], **parts)
+
+
+@register("series")
+def series() -> Rows:
+    """Return 1,000 noisy waves of 64 steps and five kinds, each with a phase and a frequency of its own [1, 64].
+
+    Sine, square, triangle, sawtooth, and a sine whose frequency doubles on the way; y is the kind.
+    """
+    draw = np.random.default_rng(0)
+    y, time = draw.integers(len(WAVES), size=1000), np.arange(64) / 64
+    phase, cycles = draw.uniform(0, 2 * np.pi, (1000, 1)), draw.uniform(2, 5, (1000, 1))
+    angle = 2 * np.pi * cycles * time + phase
+    doubling = 2 * np.pi * cycles * (time + time**2 / 2) + phase
+    waves = [np.sin(angle), square(angle), sawtooth(angle, 0.5), sawtooth(angle), np.sin(doubling)]
+    x = np.stack(waves)[y, np.arange(1000)] * draw.uniform(0.7, 1.3, (1000, 1)) + draw.normal(0, 0.2, angle.shape)
+    return Rows(x=torch.from_numpy(x[:, None]).float(), y=torch.from_numpy(y), class_names=list(WAVES))
 
 
 @register("diabetes")

@@ -103,7 +103,7 @@ class PixPro(RowMethod):
     def step(self, batch: Rows) -> Step:
         """Predict the target's places of each view from those that the other gathered: -4, all agree, to 4."""
         x, config = batch.x, self.config
-        pixels = [moves(len(x), config.shift, self.generator).to(x.device) for _ in range(2)]
+        pixels = [moves(x, config.shift, self.generator).to(x.device) for _ in range(2)]
         views = [self.still.view(moved_by(x, by), self.generator) for by in pixels]
         size = tuple(-(-side // STRIDE) for side in x.shape[1:])
         near, losses = self.near(pixels[0] - pixels[1], size), []
