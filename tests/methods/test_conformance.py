@@ -149,6 +149,7 @@ NO_NEIGHBOUR = "no two nodes of this graph have an edge"
 REFUSED = {
     "one node": {
         "bgrl": ONE_ROW,
+        "node-pixpro": ONE_ROW,
         "deepwalk": NO_WALK,
         "e2neg": "k=6 centres were asked for; the graph has 1 nodes",
         **dict.fromkeys(("few-negatives", "few-rules"), ONE_ROW),

@@ -1,15 +1,21 @@
 """PixPro: propagation and consistency by hand, and which places of two moved views are pairs."""
 
+import networkx as nx
 import pytest
 import torch
 from conftest import small_rows
 from torch.nn.functional import normalize
+from torch_geometric.data import Data
+from torch_geometric.utils import to_networkx
 
 import workbench as wb
 from workbench.datasets.arrays import Rows
+from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
 from workbench.methods.arrays.pixpro import PixPro, PixProConfig
-from workbench.objectives.pixels import consistency, propagated
+from workbench.methods.nodes.bgrl import BGRL, BGRLConfig
+from workbench.methods.nodes.node_pixpro import NodePixPro, NodePixProConfig
+from workbench.objectives.pixels import agreement, consistency, gathered, propagated
 from workbench.randomness import Randomness
 from workbench.views.rows import moved_by
 
@@ -85,3 +91,30 @@ def test_what_pixpro_can_not_learn_is_refused_in_a_sentence() -> None:
         wb.fit("pixpro", torch.randn(9, 4), "small", progress=False)
     with pytest.raises(UserError, match=r"'momentum' is 1\.5; it must be at most 1"):
         PixProConfig(momentum=1.5)
+
+
+def test_on_nodes_it_gathers_and_agrees_as_a_loop_says_and_is_bgrl_without_hops(small_graph: Data) -> None:
+    g = torch.Generator().manual_seed(0)
+    x, values, target = torch.randn(3, 4, 3, generator=g, dtype=torch.float64)
+    pairs = torch.tensor([[0, 0, 1, 2, 2, 3], [0, 1, 1, 2, 3, 3]])
+    loop = torch.zeros_like(x)
+    for i, j in pairs.T.tolist():
+        loop[i] += torch.cosine_similarity(x[i], x[j], dim=0).clamp(min=0) ** 2 * values[j] / values[j].norm()
+    made = gathered(x, values, pairs)
+    torch.testing.assert_close(made, normalize(loop))
+    cosines = [torch.cosine_similarity(made[i], target[j], dim=0) for i, j in pairs.T.tolist()]
+    torch.testing.assert_close(agreement(made, target, pairs), -2 * torch.stack(cosines).mean())
+    losses = {}
+    for kind, config in ((NodePixPro, NodePixProConfig(gathers=0, reach=0, dim=8)), (BGRL, BGRLConfig(dim=8))):
+        torch.manual_seed(0)
+        method = kind(config, kind_of(small_graph).inputs(small_graph), Randomness(0))
+        losses[kind] = method.step(method.inputs).total
+    torch.testing.assert_close(losses[NodePixPro], 4 * (losses[BGRL] - 2) / 2)
+
+
+def test_pairs_of_nodes_are_those_within_the_hops(small_graph: Data) -> None:
+    method = NodePixPro(NodePixProConfig(dim=8), kind_of(small_graph).inputs(small_graph), Randomness(0))
+    graph = to_networkx(small_graph, to_undirected=True)
+    for hops in (0, 1, 2):
+        near = {(i, j) for i, far in nx.all_pairs_shortest_path_length(graph, hops) for j in far}
+        assert {(i, j) for i, j in method.pairs(method.inputs, hops).T.tolist()} == near

@@ -238,6 +238,8 @@ def test_figures_for_a_paper_are_light_zoomed_as_on_the_screen_and_a_failure_is_
     drawn, told = dict[str, go.Figure](), list[tuple[dict[str, str], list[bytes]]]()
     monkeypatch.setattr(home, "archive", lambda figures, width: drawn.update(figures) or width.encode())
     monkeypatch.setattr(explorer.home, "send", lambda content, buffers=(): told.append((content, list(buffers))))
+    # The figures of all tests before live on, as those of cells that ran before do, and each would be turned dark.
+    monkeypatch.setattr(live._page, "figures", {id(one): one for one in explorer.figures.values()})
     explorer._fit.dark = True
     try:
         explorer.map.layout.xaxis.range = [-0.5, 0.25]

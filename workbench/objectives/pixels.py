@@ -1,4 +1,4 @@
-"""Places of an image that gather what similar places hold, and agree with a second view's: no negatives.
+"""Places of an image, or nodes of a graph, that gather what similar ones hold, and agree with a second view's.
 
 Xie, Lin, Zhang, Cao, Lin, Hu: Propagate Yourself: Exploring Pixel-Level Consistency for Unsupervised Visual
 Representation Learning (PixPro). CVPR 2021, and its released code.
@@ -35,3 +35,27 @@ def consistency(made: Tensor, target: Tensor, near: Tensor) -> Tensor:
     cosine = normalize(made, dim=2) @ normalize(target.detach(), dim=2).mT
     count = near.sum((1, 2))
     return -2 * (cosine * near).sum((1, 2)) / count.clamp(min=1)
+
+
+def gathered(x: Tensor, values: Tensor, pairs: Tensor, exponent: float = 2.0) -> Tensor:
+    """Return `propagated` of the nodes of a graph, where the sum is over given pairs [nodes, dim].
+
+    Args:
+        x, values: of each node [nodes, dim].
+        pairs: who gathers and from whom, each node from itself among them [2, pairs].
+    """
+    unit, (to, of) = normalize(x), pairs
+    near = (unit[to] * unit[of]).sum(1).clamp(min=0, max=1).masked_fill(to == of, 1.0)
+    weights = torch.where(near > 0, near.clamp(min=torch.finfo(x.dtype).tiny).pow(exponent), 0.0)
+    return normalize(torch.zeros_like(values).index_add(0, to, weights[:, None] * normalize(values)[of]))
+
+
+def agreement(made: Tensor, target: Tensor, pairs: Tensor) -> Tensor:
+    """Return -2 times the mean cosine of pairs of nodes, a scalar from -2 to 2.
+
+    Args:
+        made: of the nodes of a view [nodes, dim]. target: of those of the other one, which has no gradient.
+        pairs: nodes of the view and of the other one [2, pairs].
+    """
+    made, target = normalize(made), normalize(target.detach())
+    return -2 * (made[pairs[0]] * target[pairs[1]]).sum(1).mean()

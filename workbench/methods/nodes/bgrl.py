@@ -6,7 +6,7 @@ Bootstrapping. ICLR 2022, arXiv 2102.06514.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch_geometric.data import Data
@@ -44,7 +44,7 @@ class BGRLConfig(TwoViews):
             the last view; 0.01 averages over about a hundred, which is what the same word means in other libraries.
     """
 
-    main = ("epochs", "lr", "dim", "momentum")
+    main: ClassVar[tuple[str, ...]] = ("epochs", "lr", "dim", "momentum")
 
     epochs: int = at_least(0, 10_000)
     lr: float = above(0, 1e-4)
