@@ -315,6 +315,13 @@ def panels(figure: go.Figure) -> list[tuple[float, ...]]:
     return sorted(((*x, *y) for x, y in pairs if x and y), key=lambda ends: (-ends[3], ends[0]))
 
 
+def titles(figure: go.Figure) -> list[tuple[tuple[float, float], str]]:
+    """Place and text of what stands above each panel."""
+    tops = {((ends[0] + ends[1]) / 2, ends[3]) for ends in panels(figure)}
+    notes = [((note.x, note.y), note.text) for note in figure.layout.annotations if note.yref == "paper"]
+    return [(place, text) for place, text in notes if any(place == pytest.approx(top) for top in tops)]
+
+
 def test_on_a_narrow_page_no_panel_stands_beside_another_and_no_word_is_longer_than_the_page(
     figures: dict[str, go.Figure],
 ) -> None:
@@ -327,7 +334,9 @@ def test_on_a_narrow_page_no_panel_stands_beside_another_and_no_word_is_longer_t
             pixels = now.layout.height - now.layout.margin.t - now.layout.margin.b
             assert [ends[:2] for ends in found] == [(0, 1)] * len(there), name
             gaps = [above[2] - below[3] for above, below in pairwise(found)]
-            assert min(gaps) * pixels == pytest.approx(style._APART, abs=1), name
+            lines = max((title.count("<br>") for _, title in titles(figure)), default=0)
+            assert min(gaps) * pixels == pytest.approx(style._APART + 13 * lines, abs=1), name
+            assert len(set(titles(now))) == len({place for place, _ in titles(now)}) == len(titles(figure)), name
             heights = [(ends[3] - ends[2]) / (found[0][3] - found[0][2]) for ends in found]
             assert heights == pytest.approx([(ends[3] - ends[2]) / (there[0][3] - there[0][2]) for ends in there]), name
         for letters, given, text in (

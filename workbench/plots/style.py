@@ -146,16 +146,22 @@ def _stack(fig: go.Figure) -> None:
     pixels = layout.height - layout.margin.t - layout.margin.b
     panels.sort(key=lambda panel: (-panel[1].domain[1], panel[0].domain[0]))
     heights = [pixels * (y.domain[1] - y.domain[0]) for _, y in panels]
-    whole, start = sum(heights) + _APART * (len(panels) - 1), 0.0
-    for (x, y), height in zip(panels, heights, strict=True):
+    above = [[note for note in layout.annotations if _stands(note, x, y)] for x, y in panels]
+    apart = _APART + 13 * max((note.text.count("<br>") for notes in above for note in notes), default=0)
+    whole, start = sum(heights) + apart * (len(panels) - 1), 0.0
+    for (x, y), height, notes in zip(panels, heights, above, strict=True):
         top = 1 - start / whole
-        for note in layout.annotations:
-            if note.yref == "paper" and np.allclose((note.x, note.y), (sum(x.domain) / 2, y.domain[1])):
-                note.update(x=0.5, y=top)
-        x.domain, y.domain, start = (0, 1), (max(0.0, top - height / whole), top), start + height + _APART
+        for note in notes:
+            note.update(x=0.5, y=top)
+        x.domain, y.domain, start = (0, 1), (max(0.0, top - height / whole), top), start + height + apart
         if y.matches:
             y.showticklabels = True
     layout.height += round(whole - pixels)
+
+
+def _stands(note: Any, x: Any, y: Any) -> bool:
+    """Return whether a note is the title of the panel of two axes."""
+    return note.yref == "paper" and np.allclose((note.x, note.y), (sum(x.domain) / 2, y.domain[1]))
 
 
 def _wrapped(markup: str | None, letters: int) -> str:
