@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -25,20 +26,29 @@ def rows() -> Rows:
 def test_another_anchor_needs_no_training_and_what_is_wrong_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(HEADLESS, raising=False)
     shown = objectives_lab(rows(), "infonce", "cacr", epochs=3)
-    assert isinstance(shown, ObjectivesLab) and not shown.figures
+    assert isinstance(shown, ObjectivesLab) and "before any training" in shown.coming.value
+    shown.wait()
+    assert set(shown.figures) == {"forces", "push"} and "Before any training, anchor 0" in shown.told.value
+    assert "accuracy" not in shown.told.value.lower()
     shown.start.click()
     shown.wait()
     assert set(shown.figures) == {"forces", "push", "gauges"} and "infonce" in shown.told.value
     before = shown.scene.forces()["cacr"].pairs["force"].tolist()
     shown.anchor.value = 7
     assert shown.scene.forces()["cacr"].pairs["force"].tolist() != before and not shown.coming.value
+    trace = shown.figures["forces"].data[1]
+    clicked = int(trace.customdata[2])
+    trace._dispatch_on_click(SimpleNamespace(point_inds=[2]), None)
+    assert shown.anchor.value == shown.scene.anchor == clicked != 7
+    shown.undo.click()
+    assert shown.anchor.value == shown.scene.anchor == 7
     shown.anchor.value = 60
     assert "there is no node 60" in shown.message.value and "Anchor 7 is kept" in shown.message.value
     shown.tau.value = 0.0
     shown.start.click()
     assert "tau" in shown.message.value and "above 0" in shown.message.value
     shown.tau.value, shown.second.value = 0.5, "dcl"
-    assert "trained otherwise" in shown.coming.value
+    assert "of the settings before" in shown.coming.value
     shown.start.click()
     shown.wait()
     assert set(shown.scene.trained) == {"infonce", "dcl"} and "tau=0.5" in shown.call() and "anchor=7" in shown.call()
@@ -64,7 +74,10 @@ def test_a_graph_is_looked_at_and_an_objective_that_can_not_be_says_why(
 
 
 class Lab(Screen):
-    drawn = "document.querySelector('button.objectives-start')"  # there is no figure before a training
+    FIGURE = (
+        "[...document.querySelectorAll('.js-plotly-plot')].find(e => e.layout?.title?.text?.includes('one<br>anchor')"
+        " || e.layout?.title?.text?.includes('one anchor'))"
+    )
 
 
 @pytest.fixture
@@ -81,6 +94,7 @@ shown"""
 
 @needs_chromium
 def test_a_person_in_a_browser_trains_both_and_chooses_an_anchor(screen: Lab) -> None:
+    screen.page.locator(".objectives-told").get_by_text("Before any training, anchor 0").wait_for()
     screen.page.locator(".objectives-second select").select_option("cacr")
     screen.page.locator("button.objectives-start").click()
     screen.page.locator(".objectives-told").get_by_text("anchor 0").wait_for()

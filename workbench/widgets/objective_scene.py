@@ -66,7 +66,8 @@ class ObjectiveLab:
         setting: what is turned. anchor: whose forces are shown.
 
     Attributes:
-        trained: by the name of each objective. labels: of the items, None without any. they are looked at only.
+        trained: by the name of each objective. epochs: how many are behind what is shown, 0 before any training.
+        labels: of the items, None without any; they are looked at only.
     """
 
     widget = "objectives lab"
@@ -88,6 +89,7 @@ class ObjectiveLab:
         y = kind.labels(kind.cast(data, []))
         self.labels: Tensor | None = y if y is not None and y.dim() == 1 else None
         self.trained: dict[str, Trained] = {}
+        self.epochs = 0
 
     def parameters(self, objective: Part) -> dict[str, Any]:
         """Return what differs from the method's quick preset."""
@@ -99,12 +101,18 @@ class ObjectiveLab:
 
     def train(self, told: Callable[[str], object] = lambda _: None) -> None:
         """Train under each objective, and keep the gauges of about eight moments; `told` hears how far it is."""
+        self.epochs = self.setting.epochs
         for name, part in self.setting.named().items():
-            self.trained[name] = self._training(name, part, told)
+            self.trained[name] = self._training(name, part, told, self.epochs)
 
-    def _training(self, name: str, part: Part, told: Callable[[str], object]) -> Trained:
+    def begin(self) -> None:
+        """Show what each objective does to the untrained encoder: what one step compares precedes its update."""
+        for name, part in self.setting.named().items():
+            self.trained[name] = self._training(name, part, lambda _: None, 1)
+
+    def _training(self, name: str, part: Part, told: Callable[[str], object], epochs: int) -> Trained:
         s, rows = self.setting, dict[int, dict[str, float]]()
-        due = {round(s.epochs * place / LOOKS) for place in range(1, LOOKS + 1)}
+        due = {round(epochs * place / LOOKS) for place in range(1, LOOKS + 1)}
 
         def look(progress: Progress) -> None:
             if (progress.epoch in due or progress.epoch == 1) and "contrast" in progress.kept:
@@ -115,13 +123,13 @@ class ObjectiveLab:
 
         try:
             with tempfile.TemporaryDirectory() as store:
-                more = {"store": store, "progress": False, "callback": look, **self.parameters(part)}
+                more = {"store": store, "progress": False, "callback": look, **self.parameters(part), "epochs": epochs}
                 run = fit(self.method, self.data, "quick", s.seed, **more)
             run = replace(run, path=None)
         except UserError as error:
             return Trained(None, pd.DataFrame(columns=[*GAUGES]), problem=str(error))
         course = pd.DataFrame.from_dict(rows, "index", columns=[*GAUGES]).rename_axis("epoch")
-        return Trained(run, course, self._accuracy(run))
+        return Trained(run, course, self._accuracy(run) if self.epochs else "")
 
     def _accuracy(self, run: Run) -> str:
         if self.labels is None:
@@ -141,16 +149,16 @@ class ObjectiveLab:
         return found
 
     def figures(self) -> dict[str, go.Figure]:
-        """Draw "forces", "push" and "gauges"; nothing where no training came to anything."""
+        """Draw "forces", "push" and, of a training, "gauges"; nothing where no training came to anything."""
         told = self.forces()
         if not told:
             return {}
         courses = {name: trained.course for name, trained in self.trained.items() if name in told}
         by_force = {"forces": force_map(told, self.labels), "push": force_histogram(told, self.labels)}
-        return by_force | {"gauges": gauge_curves(courses)}
+        return by_force | ({"gauges": gauge_curves(courses)} if self.epochs else {})
 
     def table(self) -> pd.DataFrame:
-        """Return a line an objective: loss of the anchor, gauges at the last step, accuracy where there are labels."""
+        """Return one line per objective: loss of the anchor, gauges at the last step, accuracy if there are labels."""
         told, lines = self.forces(), {}
         for name, trained in self.trained.items():
             if trained.run is None or name not in told:
@@ -166,10 +174,11 @@ class ObjectiveLab:
         parts = [f"<p>{html.escape(sentence)}</p>" for sentence in wrong]
         measured = self.table()
         if len(measured):
-            title = f"<p><b>After {self.setting.epochs} epochs, anchor {self.anchor}</b></p>"
+            when = f"After {self.epochs} epochs" if self.epochs else "Before any training"
+            title = f"<p><b>{when}, anchor {self.anchor}</b></p>"
             shown = measured.map(lambda value: f"{value:.3g}" if isinstance(value, float) else value)
             parts.append(title + table(shown.T.reset_index(names="")))
-        if self.labels is not None and len(measured):
+        if "accuracy" in measured:
             parts.append(f"<p>Accuracy in percent by random-10-10-80, {SPLITS} splits of one training.</p>")
         return "".join(parts)
 

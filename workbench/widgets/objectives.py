@@ -17,7 +17,8 @@ from workbench.widgets.shell import Report, Shell, column, complaint, fit, headl
 
 HINT = (
     "Green is pulled to the anchor, red is pushed away, blue too, though of the anchor's own class; the higher, the "
-    "harder. Turn anything, then press <b>train both</b>; another anchor needs no training."
+    "harder. Click a row to make it the anchor. Change anything, then press <b>train both</b>; another anchor needs no "
+    "training."
 )
 
 
@@ -66,7 +67,8 @@ class ObjectivesLab(Shell):
     """The widget.
 
     Attributes:
-        first, second, tau, negatives, k, positives, epochs, anchor: the controls. start: the button that trains.
+        first, second, tau, negatives, k, positives, epochs, anchor: the controls. start: the button that trains; before
+            that, the forces on the untrained encoder are shown.
         told: the table. message: what is wrong, as HTML.
     """
 
@@ -95,7 +97,7 @@ class ObjectivesLab(Shell):
         self._pictures = ipw.VBox()
         self.children = [
             row(self.first, self.second, self.tau, self.positives),
-            row(self.negatives, self.k, self.epochs, self.anchor, self.start),
+            row(self.negatives, self.k, self.epochs, self.anchor, self.start, self.undo),
             ipw.HTML(small(HINT)),
             self.message,
             self.coming,
@@ -104,9 +106,11 @@ class ObjectivesLab(Shell):
             self.told,
         ]
         self.start.on_click(lambda _: self.train())
-        self._observe(lambda: self.choose(self.anchor.value), self.anchor)
         turned = (self.first, self.second, self.tau, self.negatives, self.k, self.positives, self.epochs)
+        self.undo.keep(*turned, self.anchor)
+        self._observe(self._move, self.anchor)
         self._observe(self._stale, *turned)
+        self._later("the forces before any training", scene.begin, self._draw)
 
     def asked(self) -> Setting:
         """Return what stands on the controls, checked; a UserError says what is wrong."""
@@ -146,8 +150,11 @@ class ObjectivesLab(Shell):
 
     def choose(self, node: int) -> None:
         """Show the forces on another anchor."""
+        self.anchor.value = node
+
+    def _move(self) -> None:
         try:
-            self.scene.anchor = node_number(node, self.scene.items)
+            self.scene.anchor = node_number(self.anchor.value, self.scene.items)
         except UserError as error:
             self.message.value = complaint(f"{error}. Anchor {self.scene.anchor} is kept")
             return
@@ -161,9 +168,9 @@ class ObjectivesLab(Shell):
         self.told.value = self.scene.told()
 
     def _stale(self) -> None:
-        """Say that what is shown was trained otherwise."""
+        """Say that what is shown is of other settings."""
         if self.scene.trained and self._awaited is None:
-            self.coming.value = small("What is shown was trained otherwise; <b>train both</b> makes it anew.")
+            self.coming.value = small("What is shown is of the settings before; <b>train both</b> makes it anew.")
 
     def _on_screen(self) -> list[str]:
         return list(self.figures) if self.scene.trained else []
