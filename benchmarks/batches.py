@@ -23,7 +23,7 @@ SIZES = (10_000, 100_000, 1_000_000)
 def batches() -> Rows:
     """DGI, BGRL, GRACE and Str-GCL on PubMed: untrained, five epochs of batches, as many steps on the whole graph.
 
-    Quick presets, random-10-10-80. Batches have 2,048 anchors and 10 neighbours a node and layer; a step on the whole
+    Quick presets, random-10-10-80. Batches have 2,048 anchors and 10 neighbours per node and layer; a step on the whole
     graph counts as an epoch, and there Str-GCL has 64 uniform negatives, not all.
     """
     steps, rows = 5 * math.ceil(19_717 / BATCH["batch_size"]), []
@@ -38,10 +38,10 @@ def batches() -> Rows:
 
 @BENCHMARKS.register("million")
 def million() -> Rows:
-    """An epoch of batches on planted graphs of ten thousand to a million nodes, ten edges a node (quick presets).
+    """An epoch of batches on planted graphs of ten thousand to a million nodes, ten edges per node (quick presets).
 
-    Batches have 2,048 anchors and 10 neighbours a node and layer. The exponent is that of the nodes in the time; it can
-    exceed 1, since in a larger graph a batch reaches more different nodes until its samples are full.
+    Batches have 2,048 anchors and 10 neighbours per node and layer. The exponent is that of the nodes in the time; it
+    can exceed 1, since in a larger graph a batch reaches more different nodes until its samples are full.
     """
     rows = []
     for method in METHODS:

@@ -12,7 +12,7 @@ import workbench as wb
 method, graph, preset, epochs, settings, scored, store = json.loads(sys.argv[1])
 data = wb.load_graph(graph)
 run = wb.fit(method, data, preset, epochs=epochs, device="cpu", progress=False, store=store, **settings)
-row = {"after_seconds": run.seconds, "seconds_an_epoch": run.seconds / max(run.epochs, 1), "peak_mib": run.peak_mib}
+row = {"after_seconds": run.seconds, "seconds_per_epoch": run.seconds / max(run.epochs, 1), "peak_mib": run.peak_mib}
 row["forecast_mib"] = wb.forecast(method, data, preset, epochs=epochs, **settings).peak_mib
 if scored:
     row["accuracy"] = wb.evaluate(run, data).accuracy.mean

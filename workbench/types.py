@@ -8,4 +8,4 @@ class Trained(Protocol):
 
     embeddings: Any  # [items, dim]
     contrast: Any  # the one that the last step used, or None
-    projections: Any  # what it compared, a matrix a view [rows, dim]
+    projections: Any  # what it compared, one matrix per view [rows, dim]

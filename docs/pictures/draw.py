@@ -26,7 +26,7 @@ def cost_of_nodes(rows: list[dict]) -> go.Figure:
     methods = dict.fromkeys(row["case"].split(",")[0] for row in rows)
     for method in methods:
         own = [row for row in rows if row["case"].startswith(f"{method},")]
-        nodes, seconds = [row["nodes"] for row in own], [row["seconds_an_epoch"] for row in own]
+        nodes, seconds = [row["nodes"] for row in own], [row["seconds_per_epoch"] for row in own]
         name = f"{method}, exponent {own[-1]['exponent']:.2f}"
         figure.add_scatter(x=nodes, y=seconds, mode="lines+markers", name=name)
     figure.update_xaxes(type="log", dtick=1, title="nodes, ten edges each")

@@ -181,7 +181,7 @@ def test_a_kind_that_a_method_does_not_learn_on_is_told_with_those_that_do(kind:
         ),
         (as_users_and_items(3, 2, torch.tensor([[0], [2]])), "edge_index names items outside 0 to 1"),
         (as_users_and_items(3, 2, torch.tensor([[0], [1]]), torch.tensor([[3], [0]])), "held-out edges names users"),
-        (texts().update({"text": ["one"]}), r"one text a node \(4\)"),
+        (texts().update({"text": ["one"]}), r"one text per node \(4\)"),
         ((torch.eye(2), torch.zeros(3)), "2 rows needs as many classes, not 3"),
     ],
 )

@@ -552,7 +552,7 @@ def test_neo4j_writes_an_object_a_line(tmp_path: Path) -> None:
     graph = load_graph(put(tmp_path, "g.json", "\n".join(map(json.dumps, lines))))
     assert links(graph) == {("a", "b")}
     assert links(load_graph(tmp_path / "g.json", directed=False)) == both("a b")
-    with pytest.raises(UserError, match="an object a line that are not Neo4j's"):
+    with pytest.raises(UserError, match="one object per line that are not Neo4j's"):
         load_graph(put(tmp_path, "g.jsonl", '{"source": "a", "target": "b"}\n' * 2))
     with pytest.raises(UserError, match="line 2 of it has no start"):
         load_graph(put(tmp_path, "g.jsonl", json.dumps(lines[0]) + '\n{"type": "relationship"}\n'))

@@ -1,4 +1,4 @@
-"""Several labels a node: the protocol against scikit-learn and by hand, what admits such labels, and what refuses."""
+"""Several labels per node: the protocol against scikit-learn and by hand, what admits such labels, and what refuses."""
 
 from pathlib import Path
 
@@ -96,12 +96,12 @@ def test_labels_of_the_test_part_change_no_answer(tagged: Data) -> None:
 
 def test_a_person_who_asks_for_the_wrong_one_is_told_the_right_one(tagged: Data, labelled: Data) -> None:
     for name in ("random-10-10-80", "k-means", "public", "linear-10-10-80"):
-        with pytest.raises(UserError, match=r"several an item, \[400, 4\].* protocol 'multi-label' scores several"):
+        with pytest.raises(UserError, match=r"several per item, \[400, 4\].* protocol 'multi-label' scores several"):
             wb.evaluate(tagged.x, tagged, name, progress=False)
     for ask in (lambda: clustering(tagged.x, tagged), lambda: labels_of(tagged)):
         with pytest.raises(UserError, match="'multi-label' scores several"):
             ask()
-    with pytest.raises(UserError, match="one class an item, which 'random-10-10-80' scores; 'multi-label' scores sev"):
+    with pytest.raises(UserError, match="one class per item, which 'random-10-10-80' scores; 'multi-label' scores sev"):
         wb.evaluate(labelled.x, labelled, "multi-label", progress=False)
     assert "multi-label" not in protocols.names_for(wb.graphs.kind_of(labelled))
 
@@ -144,7 +144,7 @@ def test_a_run_is_trained_scored_compared_and_looked_at(tagged: Data, tmp_path: 
     table = wb.compare(run, tagged, splits=2, progress=False)
     assert {"micro F1", "macro F1"} < set(table) and table["protocol"].eq("multi-label").all()
     assert "micro F1 % (± over splits)" in wb.evaluation.format(table)
-    with pytest.raises(UserError, match="several labels a node, which a map can't be coloured by at once"):
+    with pytest.raises(UserError, match="several labels per node, which a map can't be coloured by at once"):
         wb.plots.embedding_map(run, graph=tagged, method="pca")
     report = wb.widgets.embedding_explorer(run, tagged, method="pca")
     assert next(name for _, name in report.scene.colours()) == "cluster"
@@ -157,13 +157,15 @@ def test_several_labels_come_from_a_table_or_an_array(tmp_path: Path) -> None:
     read = {"features": "degree", "labels": tmp_path / "tags.csv"}
     graph = wb.load_graph(tmp_path / "edges.csv", **read)
     assert graph.y.tolist() == [[1, 0], [1, 1], [-1, -1], [0, 0]] and graph.class_names == ["sport", "music"]
-    assert "several labels a node" in graph.report.text
+    assert "several labels per node" in graph.report.text
     values = np.array([[1, 0], [0, 1], [1, 1], [0, 0]])
     (tmp_path / "numbered.csv").write_text("0,1\n1,2\n2,3\n")
     assert wb.load_graph(tmp_path / "numbered.csv", features="degree", labels=values).y.tolist() == values.tolist()
     with pytest.raises(UserError, match="hold 3 for node 0 in column 0"):
         wb.load_graph(tmp_path / "numbered.csv", features="degree", labels=values * 3)
-    (tmp_path / "two.csv").write_text("id,team,since\nn0,a,1\nn1,b,0\nn2,a,1\nn3,b,1\n")  # one class a node, and a year
+    (tmp_path / "two.csv").write_text(
+        "id,team,since\nn0,a,1\nn1,b,0\nn2,a,1\nn3,b,1\n"
+    )  # one class per node, and a year
     with pytest.raises(UserError, match="which column has the labels"):
         wb.load_graph(tmp_path / "edges.csv", features="degree", labels=tmp_path / "two.csv")
     graph = wb.load_graph(tmp_path / "edges.csv", features="degree", labels=(tmp_path / "two.csv", "team"))

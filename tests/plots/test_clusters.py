@@ -38,7 +38,7 @@ def test_the_cluster_of_a_class_stands_in_its_column_and_others_come_last() -> N
     by_cluster = {cluster: list(column) for cluster, column in zip(drawn.x, np.array(drawn.z).T, strict=True)}
     assert by_cluster == {"7": [75, 0, 0], "5": [0, 100, 0], "3": [25, 0, 50], "1": [0, 0, 50]}
     assert "accuracy 75.0 %" in figure.layout.title.subtitle.text  # 3 + 2 + 1 of 8
-    with pytest.raises(UserError, match=r"classes \[9\] and clusters \[8\] must be one number a node each"):
+    with pytest.raises(UserError, match=r"classes \[9\] and clusters \[8\] must be one number per node each"):
         plots.cluster_confusion(labels, clusters[:8])
     with pytest.raises(UserError, match="no node has a label"):
         plots.cluster_confusion(torch.full((3,), -1), torch.zeros(3))

@@ -205,7 +205,7 @@ NONE = torch.zeros(2, 0, dtype=torch.long)
     ("changed", "reason"),
     [
         ({"edge_index": NONE}, "no edge joins two nodes that have a label"),
-        ({"y": torch.ones(60, 3, dtype=torch.long)}, "are several an item, [60, 3], where one class is asked for"),
+        ({"y": torch.ones(60, 3, dtype=torch.long)}, "are several per item, [60, 3], where one class is asked for"),
         ({"y": torch.rand(60)}, "must be one whole number per node [60], not torch.float32 [60]"),
         ({"y": torch.zeros(60, dtype=torch.long)}, "fewer than two classes"),
     ],

@@ -85,5 +85,5 @@ def test_labels_are_refused_where_they_would_be_compared_with_none(labelled: Dat
         )
     with pytest.raises(UserError, match="'grace' so configured learns from labels, those by which a search chooses"):
         tune.tune("grace", labelled, store=tmp_path, progress=False, **BY_CLASS)
-    with pytest.raises(UserError, match="learns from labels, one class an item, and these data have none"):
+    with pytest.raises(UserError, match="learns from labels, one class per item, and these data have none"):
         train(torch.rand(20, 5), **BY_CLASS)

@@ -5,7 +5,7 @@
   shifted, which is exact while the range of the logits fits the number format.
 * `Mass` for a shared list of candidates and for very small temperatures: log-sum-exp by row.
 * `PairSimilarity` for `Lists` that differ by anchor: only the listed products are computed.
-* `EdgeSimilarity` for pairs of any number an anchor, such as the edges of a graph.
+* `EdgeSimilarity` for pairs of any number per anchor, such as the edges of a graph.
 
 The first keeps as many of its tiles as fit the memory budget and recomputes the others in the backward pass, the
 second recomputes all.

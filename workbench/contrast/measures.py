@@ -99,7 +99,7 @@ def views_of(embedding: Any, graph: Data, tau: float) -> Compared:
     elif isinstance(embedding, tuple | list):
         if len(embedding) != 2:
             raise UserError(f"two views are two matrices [nodes, dim], not {len(embedding)}")
-        (u, v), note = map(torch.as_tensor, embedding), "Similarities are of the two matrices given, one a view."
+        (u, v), note = map(torch.as_tensor, embedding), "Similarities are of the two matrices given, one per view."
     elif not hasattr(embedding, "projections"):
         raise UserError(f"an embedding is a run or a matrix [nodes, dim], not {type(embedding).__name__}")
     else:
@@ -134,7 +134,7 @@ def projections_by_node(run: Trained, nodes: int) -> tuple[Tensor, ...] | None:
 
 
 def node_classes(graph: Data) -> Positions:
-    """Return the class of each node, negative for none; several labels a node count as none [nodes]."""
+    """Return the class of each node, negative for none; several labels per node count as none [nodes]."""
     y, nodes = graph.get("y"), int(graph.num_nodes or 0)
     labels = np.asarray(y.cpu()).reshape(-1) if isinstance(y, Tensor) else np.empty(0)
     if len(labels) != nodes or not np.issubdtype(labels.dtype, np.integer):

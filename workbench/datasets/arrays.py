@@ -31,7 +31,7 @@ class Arrays(Kind):
     baselines, protocol = ("raw",), "random-10-10-80"
 
     def recognises(self, data: Any) -> bool:
-        """Return whether these are rows, a tensor of them, or that with one class a row."""
+        """Return whether these are rows, a tensor of them, or that with one class per row."""
         if isinstance(data, tuple) and len(data) == 2 and all(isinstance(part, Tensor) for part in data):
             data = data[0]
         return isinstance(data, Rows) or (isinstance(data, Tensor) and data.dim() >= 2)
@@ -48,10 +48,12 @@ class Arrays(Kind):
         return copy.copy(data).update(changed) if changed else data
 
     def check(self, data: Any) -> None:
-        """Raise a UserError where there is not one class a row, or a row holds what is no number."""
+        """Raise a UserError where there is not one class per row, or a row holds what is no number."""
         data = self.cast(data, [])
         if not isinstance(data.get("x"), Tensor) or data.x.dim() < 2 or not data.x.numel():
-            raise UserError("an array to learn on is a tensor x [rows, ...] with at least one row and one number a row")
+            raise UserError(
+                "an array to learn on is a tensor x [rows, ...] with at least one row and one number per row"
+            )
         if data.get("y") is not None and len(data.y) != len(data.x):
             raise UserError(f"an array of {len(data.x)} rows needs as many classes, not {len(data.y)}")
         target = data.get("target")
@@ -59,7 +61,7 @@ class Arrays(Kind):
             raise UserError("target of an array says which rows are of the target population: true or false [rows]")
         if target is not None and target.shape != data.x.shape[:1]:
             raise UserError(
-                f"target of an array of {len(data.x)} rows has shape {list(target.shape)}; one a row is due"
+                f"target of an array of {len(data.x)} rows has shape {list(target.shape)}; one per row is due"
             )
         if not bool(data.x.isfinite().all()):
             row, *place = (~data.x.isfinite()).nonzero()[0].tolist()

@@ -117,8 +117,8 @@ def reworded(
             the training.
 
     Returns:
-        The attributes, what their columns are called, how their rows were normalised, and a sentence a column of texts
-        that says how many words training did not know.
+        The attributes, what their columns are called, how their rows were normalised, and one sentence per column of
+        texts that says how many words training did not know.
 
     Raises:
         UserError: texts that training had are missing, or were changed after `load_graph` made words of them.

@@ -68,7 +68,7 @@ def whole(values: Any, called: str, notes: list[str]) -> Any:
 
 
 def classes(y: Any, items: int, notes: list[str]) -> Any:
-    """Return labels as int64 [items], -1 for none, where they can be read as one class an item; else as they are."""
+    """Return labels as int64 [items], -1 for none, where they can be read as one class per item; else as they are."""
     if isinstance(y, np.ndarray) and y.dtype.kind in "biuf":
         y = torch.from_numpy(y)
     if not isinstance(y, Tensor) or y.layout != torch.strided or y.is_complex() or y.is_quantized:

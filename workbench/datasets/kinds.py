@@ -22,7 +22,7 @@ _MOST_HASHES = 32
 
 
 class Kind:
-    """One kind of data, in PyG's own types; a subclass a file, registered by its name."""
+    """One kind of data, in PyG's own types; one subclass per file, registered by its name."""
 
     name: str
     words: str  # what such data are, for a sentence, e.g. "one graph with attributes"
@@ -117,7 +117,9 @@ class Kind:
             y = None if y is None else y.float().masked_fill(~y.isfinite() if y.is_floating_point() else y == -1, none)
         fits = y is not None and y.dim() == 1 and y.is_floating_point() == (labels == "numbers")
         if y is None or not fits or not bool(known_targets(y).any()):
-            raise UserError(f"a supervised method learns from labels, one {what} an item, and these data have none (y)")
+            raise UserError(
+                f"a supervised method learns from labels, one {what} per item, and these data have none (y)"
+            )
         return y if mask is None else y.masked_fill(~mask, none)
 
     def entries(self, data: Any) -> dict[str, int]:

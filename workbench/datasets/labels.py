@@ -22,13 +22,13 @@ def label_sets(data: Any) -> NDArray[np.int8]:
     """Return which labels each item has, 0 or 1 [items, classes]; -1 in the whole row of an item that has no labels.
 
     Raises:
-        UserError: there are no labels, one class an item, or entries other than 0 and 1.
+        UserError: there are no labels, one class per item, or entries other than 0 and 1.
     """
     if not several_labels(data):
         labels_of(data)
         kind = kind_of(data)
         raise UserError(
-            f"labels (y) of {name_of(data)} are one class an item, which {kind.protocol!r} scores; {kind.several!r} "
+            f"labels (y) of {name_of(data)} are one class per item, which {kind.protocol!r} scores; {kind.several!r} "
             "scores several, a matrix [items, classes] of 0 and 1"
         )
     y = np.asarray(kind_of(data).labels(data).cpu())  # type: ignore[union-attr] # there are some
@@ -46,7 +46,7 @@ def label_sets(data: Any) -> NDArray[np.int8]:
 
 
 def labelled(data: Any) -> NDArray[np.bool_]:
-    """Return which items have a label, or of several a row of them [items]; errors as of `labels_of`."""
+    """Return which items have a label, or of several per row of them [items]; errors as of `labels_of`."""
     return label_sets(data)[:, 0] >= 0 if several_labels(data) else labels_of(data) >= 0
 
 
@@ -58,7 +58,7 @@ def labels_of(graph: Any) -> NDArray[np.int64]:
     called = f"labels (y) of {name_of(graph)}"
     if several_labels(graph):
         raise UserError(
-            f"{called} are several an item, {list(y.shape)}, where one class is asked for; "
+            f"{called} are several per item, {list(y.shape)}, where one class is asked for; "
             f"protocol {kind_of(graph).several!r} scores several"
         )
     items, count = next(iter(kind_of(graph).sizes(graph).items()))

@@ -73,7 +73,7 @@ def load_graph(
             nodes (numbers as they are, words one-hot, texts as TF-IDF), or of what any graph has: "degree", "identity"
             and "core" one-hot, "pagerank" in sixteenths, "walks" (chances to be back after 1 to 16 steps).
         labels: your own graph only: a file of labels, an array [nodes], or the name of a column of the nodes. A node
-            without a label, or with one below 0, has y = -1. Several columns of 0 and 1 are several labels a node.
+            without a label, or with one below 0, has y = -1. Several columns of 0 and 1 are several labels per node.
         directed: None keeps what the source says (an edge list counts as undirected); False stores each edge both ways.
         source, target: of an edge list, the columns with the ends, by name or number; None finds them by their names,
             or takes the first two where there is no header.

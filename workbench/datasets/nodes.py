@@ -110,10 +110,10 @@ def statistics(graph: Data) -> dict[str, Any]:
     """Return numbers that describe a graph: x [nodes, features], edge_index [2, edges], optionally y [nodes].
 
     They are nodes, edges (entries of edge_index: an undirected edge counts twice), features, classes (None without
-    labels; of several labels a node, their columns), isolated (nodes whose only edges, if any, are self-loops),
+    labels; of several labels per node, their columns), isolated (nodes whose only edges, if any, are self-loops),
     self_loops, components (weakly connected), mean_degree (edges per node), edge_homophily (share of edges that join
-    equal labels, of those whose ends have labels; None where there are none, or with several labels a node), directed,
-    attribute_density (share of attributes that aren't zero), hash.
+    equal labels, of those whose ends have labels; None where there are none, or with several labels per node),
+    directed, attribute_density (share of attributes that aren't zero), hash.
     """
     nodes, edge_index, y = int(graph.num_nodes), graph.edge_index, graph.get("y")
     several = several_labels(graph)

@@ -26,9 +26,9 @@ class Layers(Encoder):
     """Convolutions with dropout before each, normalisation and an activation after each, the last one included.
 
     Args:
-        convolutions: one a layer, all of the width of the embedding.
+        convolutions: one per layer, all of the width of the embedding.
         dim: that width.
-        activation: after each; a PReLU has one slope a layer.
+        activation: after each; a PReLU has one slope per layer.
         norm: "batch" standardises each column before the activation, "after" behind it; "none" does not.
         dropout: share of each layer's inputs that is dropped in training, in [0, 1).
         pooling: how nodes make a graph where a set of graphs is embedded.

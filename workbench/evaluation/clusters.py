@@ -44,7 +44,7 @@ def compared(labels: NDArray[np.int64], clusters: NDArray[np.int64]) -> dict[str
 
 
 def k_means(x: Features, labels: NDArray[np.int64], starts: Iterable[int], seed: int) -> pd.DataFrame:
-    """Return what k-means clusters come to, as many as classes: a row a start, `MEASURES` in percent.
+    """Return what k-means clusters come to, as many as classes: one row per start, `MEASURES` in percent.
 
     Args:
         x: embeddings, as they are to be clustered [items, dim].
@@ -61,7 +61,7 @@ def k_means(x: Features, labels: NDArray[np.int64], starts: Iterable[int], seed:
 def per_start(
     embeddings: Features | Mapping[int, Features], labels: NDArray[np.int64], starts: int, seed: int, normalise: bool
 ) -> pd.DataFrame:
-    """Return what the clusters of an embedding come to, or of several by epoch at best: a row a start.
+    """Return what the clusters of an embedding come to, or of several by epoch at best: one row per start.
 
     Args:
         embeddings: [items, dim]; by epoch the maximum of each measure counts, separately, and "epoch" is accuracy's. Or

@@ -83,8 +83,8 @@ def _values(run: Run, colour: Colour, graph: Data | None) -> tuple[NDArray[Any],
                 raise UserError(f"graph {run.graph!r} has no labels: colour by {', '.join(run.details) or 'an array'}")
             if several_labels(graph):
                 raise UserError(
-                    f"graph {run.graph!r} has several labels a node, which a map can't be coloured by at once: colour "
-                    "by one of them, graph.y[:, 0], or by 'neighbourhood hit'"
+                    f"graph {run.graph!r} has several labels per node, which a map can't be coloured by at once: "
+                    "colour by one of them, graph.y[:, 0], or by 'neighbourhood hit'"
                 )
             title, colour = "class", graph.y
         elif colour in run.details:

@@ -46,10 +46,10 @@ def compare(
     Returns:
         One row per method or baseline: name, ", supervised" being added where labels were seen; kind, "baseline",
         "untrained" or "trained"; the protocol's measures (accuracy and macro F1, of clusters NMI and ARI as well; micro
-        F1 and macro F1 of several labels an item; or recall@20 ...), means in percent; of the first of them spread over
-        splits (within a training seed, pooled; for
-        a ranking the standard error over users); training seeds, how many; spread over seeds (of their means, nan for
-        one seed); seconds and peak MiB of training, means over the seeds; protocol and solver.
+        F1 and macro F1 of several labels per item; or recall@20 ...), means in percent; of the first of them spread
+        over splits (within a training seed, pooled; for a ranking the standard error over users); training
+        seeds, how many; spread over seeds (of their means, nan for one seed); seconds and peak MiB of training, means
+        over the seeds; protocol and solver.
         Spreads are in percentage points: over splits the protocol's own deviation, over seeds the sample deviation.
         Nothing is rounded; `format` makes the table for a reader.
     """

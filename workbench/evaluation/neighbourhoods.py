@@ -50,9 +50,9 @@ def neighbours(run_or_embeddings: Embeddings, node: Any, k: int = 10, graph: Dat
         graph: what is embedded; None leaves out classes and hops.
 
     Returns:
-        A row a node: "node" (its number), "name" where there are names, "id" where ids differ from them, "class" where
-        the graph has labels, "cosine" (-1 to 1; 0 where either row is all zero), and with a graph "hops" (edges on the
-        shortest path, directions left out; missing without a path).
+        One row per node: "node" (its number), "name" where there are names, "id" where ids differ from them, "class"
+        where the graph has labels, "cosine" (-1 to 1; 0 where either row is all zero), and with a graph "hops" (edges
+        on the shortest path, directions left out; missing without a path).
 
     Raises:
         UserError: no such node, naming the nearest name; k out of range; embeddings that don't fit the graph.

@@ -112,7 +112,7 @@ def _random_20_80(graph: Any, number: int, draw: np.random.Generator) -> Split:
     "multi-label",
     source="this workbench; one-vs-rest logistic regression as in DeepWalk's evaluation (Perozzi et al., 2014), which "
     "is also told how many labels each node has",
-    description="For several labels an item, y [items, classes] of 0 and 1. The splits of random-10-10-80; for each "
+    description="For several labels per item, y [items, classes] of 0 and 1. The splits of random-10-10-80; for each "
     "class a logistic regression on L2-normalised rows, which says yes above a probability of one half; one C for all "
     "classes, from 2^-10 .. 2^19 by micro F1 on the validation part, the smallest where several tie. Micro F1 counts "
     "all answers together, macro F1 is the mean over all classes, 0 for a class that is neither there nor predicted.",
@@ -253,7 +253,7 @@ def _svc_10_folds(graphs: Any, number: int, draw: np.random.Generator) -> Split:
     "k-means", source="this workbench; the measures that papers on clustering state, of the last epoch", **K_MEANS
 )
 def _k_means(graph: Any, number: int, draw: np.random.Generator) -> Split:
-    """k-means on L2-normalised rows, as many clusters as classes, one k-means++ start a split; labels only score.
+    """k-means on L2-normalised rows, as many clusters as classes, one k-means++ start per split; labels only score.
 
     Accuracy and macro F1 are of the best one-to-one matching of clusters and classes; beside them stand normalised
     mutual information (arithmetic mean of the entropies) and the adjusted Rand index. All of the embedding at the last

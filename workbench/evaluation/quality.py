@@ -77,7 +77,7 @@ class Quality:
         return "\n".join([f"{self._head}:", *lines, *filter(None, [self.collapse])])
 
     def _repr_html_(self) -> str:
-        """Show a line a number in a notebook."""
+        """Show one line per number in a notebook."""
         warned = f"<p><b>{html.escape(self.collapse)}</b></p>" if self.collapse else ""
         return f"<b>{html.escape(self._head)}</b>{self.table.to_html(border=0)}{warned}"
 

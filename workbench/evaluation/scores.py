@@ -36,7 +36,7 @@ class Scores:
     """What a protocol says of one embedding.
 
     Measures are "accuracy" (equal to micro F1, since each item has one class) and "macro_f1" over the splits, of
-    clusters "nmi" and "ari" as well; "micro_f1" and "macro_f1" of several labels an item; or "recall@20", "ndcg@20",
+    clusters "nmi" and "ari" as well; "micro_f1" and "macro_f1" of several labels per item; or "recall@20", "ndcg@20",
     ... over users. A row of `per_split` holds the measures of a split in percent, the chosen C or step, the sizes of
     the parts, and how many classes have no training item (they are never predicted and count as wrong); of clusters a
     start is a split; a ranking has one row.
@@ -100,7 +100,7 @@ class Scores:
         return f"{shown} ({self.protocol}, {fitted}; {'; '.join([spread, *self._doubts])})"
 
     def _repr_html_(self) -> str:
-        """Show a line a measure in a notebook, below the protocol."""
+        """Show one line per measure in a notebook, below the protocol."""
         rows = {LABELS.get(name, name): [f"{measure} %", measure.over] for name, measure in self.measures.items()}
         table = pd.DataFrame.from_dict(rows, "index", columns=["mean ± spread", "spread"]).to_html(border=0)
         return f"<b>{html.escape(', '.join([self.protocol, self.fitted, *self._doubts]))}</b>{table}"

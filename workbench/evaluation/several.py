@@ -1,4 +1,4 @@
-"""Several labels an item: logistic regressions on frozen embeddings, one a class, and micro and macro F1 of them."""
+"""Several labels per item: logistic regressions on frozen embeddings, one per class, and micro and macro F1 of them."""
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ Sets = NDArray[np.bool_]  # [items, classes]
 def per_split(
     x: Features, labels: NDArray[np.int8], parts: Iterable[Split], solver: str, grid: Sequence[float]
 ) -> pd.DataFrame:
-    """Return what `Scores.per_split` has, a row a split, micro and macro F1 in percent.
+    """Return what `Scores.per_split` has, one row per split, micro and macro F1 in percent.
 
     Args:
         x: embeddings [items, dim]. labels: 0 or 1, -1 without any [items, classes].

@@ -62,7 +62,7 @@ class Protocol:
     drawn: bool = True  # splits are drawn at random; False: they come with the graph
     folds: bool = False  # splits are the folds of one assignment: all share one draw, and there are ten at most
     halves: bool = False  # C is chosen on five random halves of the training part, not on five folds
-    several: bool = False  # it scores several labels an item, and no other protocol does
+    several: bool = False  # it scores several labels per item, and no other protocol does
     grid: tuple[float, ...] = ()  # values of C, ascending, that logistic regression or a SVC chooses among
 
     @property

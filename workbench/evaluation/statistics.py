@@ -57,10 +57,10 @@ class Interval:
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Return the mean of two or more independent values, such as one score a training seed, with its t interval."""
+    """Return the mean of two or more independent values, such as one score per training seed, with its t interval."""
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1 or numbers.size < 2:
-        raise UserError(f"a confidence interval takes at least two values, one a training seed, not {numbers.size}")
+        raise UserError(f"a confidence interval takes at least two values, one per training seed, not {numbers.size}")
     if not 0 < confidence < 1:
         raise UserError(f"confidence must lie between 0 and 1, not {confidence}")
     mean, error = float(numbers.mean()), float(numbers.std(ddof=1) / np.sqrt(numbers.size))

@@ -58,12 +58,12 @@ def strata(score: Values, value: Values, groups: int = 5, seed: int = 0) -> pd.D
     """Average a value over groups of nodes of like score; nodes without either (nan) are left out.
 
     Args:
-        score: what the nodes are grouped by [nodes]; one group a value where it has at most `groups` values, as a rule
-            that is true or false has, else groups between its quantiles, fewer where many nodes tie.
+        score: what the nodes are grouped by [nodes]; one group per value where it has at most `groups` values, as a
+            rule that is true or false has, else groups between its quantiles, fewer where many nodes tie.
         value: what is averaged [nodes].
 
     Returns:
-        One row a group in ascending order of the score: "low" and "high" (its range), "nodes", "mean", and "from" and
+        One row per group in ascending order of the score: "low" and "high" (its range), "nodes", "mean", and "from" and
         "to", the 95 % percentile bootstrap interval of the mean over nodes (1,000 draws, nan below two nodes).
     """
     score, value = np.asarray(score, np.float64), np.asarray(value, np.float64)
@@ -108,7 +108,7 @@ def errors_of(embedding: Embeddings | None, graph: Data, seed: int = 0) -> tuple
 def label_tables(
     values: Values, graph: Data, errors: Values | None = None, seed: int = 0
 ) -> Mapping[str, pd.DataFrame | str]:
-    """Return what labels say of groups of nodes of like value, a table a question, or a sentence why there is none.
+    """Return what labels say of groups of nodes of like value, one table per question, or a sentence why there is none.
 
     Nodes are grouped by `values` [nodes]; `errors` [nodes] are those of `probe_errors`.
     """

@@ -108,7 +108,7 @@ class Step(NamedTuple):
     Attributes:
         terms: named loss terms, each a scalar.
         weights: factor of each term in the total; 1 for a term that isn't named.
-        kept: what screens ask for by name: "contrast", "projections" (a tuple, a matrix a view [rows, dim]), ...
+        kept: what screens ask for by name: "contrast", "projections" (a tuple, one matrix per view [rows, dim]), ...
         finished: True where the method has nothing left to learn.
     """
 

@@ -32,7 +32,7 @@ def cacr(
         sum_j softmax_j(t+ c_ij) c_ij  over its positives  -  sum_j softmax_j(-t- c_ij) c_ij  over its negatives
 
     t+ is `attraction`, t- is 1 / (2 tau), so that a negative weighs exp(s / tau) as in InfoNCE, and W multiplies it;
-    with one positive an anchor the attraction is plain alignment. Where not `weighted`, t- is 0, as t+ may be: all
+    with one positive per anchor the attraction is plain alignment. Where not `weighted`, t- is 0, as t+ may be: all
     negatives count by W alone. Gradients go through both weightings unless they are `detached`; then, with one
     positive, they are 2 tau times those of `dcl`. An anchor without negatives is attracted only. Other arguments as for
     `infonce`.

@@ -32,7 +32,7 @@ class Forces(NamedTuple):
 
     Attributes:
         anchor: number of its row.
-        pairs: one line a row and view: "row", "view" ("other" or "own"), "cosine", "force" (the derivative of the
+        pairs: one line per row and view: "row", "view" ("other" or "own"), "cosine", "force" (the derivative of the
             anchor's loss by that cosine, in nats: above 0 the loss pushes the pair apart, below it pulls it together)
             and "positive", whether the contrast names it as one.
         loss: of the anchor, in nats. rest: length of the force on the anchor that comes from no row, such as that of

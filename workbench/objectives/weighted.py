@@ -15,7 +15,7 @@ from workbench.objectives import OBJECTIVES
 def supcon(contrast: Contrast, u: Tensor, v: Tensor | None = None, budget_mib: float | None = None) -> Tensor:
     """Return log sum_j W_ij exp(s_ij/tau) - sum_p P_ip s_ip/tau / sum_p P_ip of each anchor [rows].
 
-    InfoNCE takes one logarithm over all positives, this one for each; with one positive an anchor they are equal. In
+    InfoNCE takes one logarithm over all positives, this one for each; with one positive per anchor they are equal. In
     paired views with `same_view` the positives are those of the other view and, but for a row with itself, of its own.
     With the classes of labels as positives it is SupCon (Khosla and others, Supervised Contrastive Learning, NeurIPS
     2020, the form with the sum outside), with similarities of trees SPACE-2's soft targets. Arguments as for `infonce`.

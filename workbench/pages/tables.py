@@ -78,7 +78,7 @@ def table(
 ) -> Shown:
     """Return rows as a table: words to the left and wrapped, numbers to the right, each column sorted by a click.
 
-    On a phone a table with prose becomes a card a row.
+    On a phone a table with prose becomes one card per row.
 
     Args:
         rows: what is shown, the index left out. caption: a line above.

@@ -63,8 +63,8 @@ def agreement_chart(agreement: Agreement, names: tuple[str, str] = SIDES) -> go.
 def confusion_change(agreement: Agreement, names: tuple[str, str] = SIDES) -> go.Figure:
     """Draw how the classes around the nodes of each class differ between two embeddings, as for `agreement_chart`.
 
-    A square a pair of classes says by how many percentage points the share of the neighbours of a class (row) that are
-    of a class (column) is larger in the second embedding.
+    One square per pair of classes says by how many percentage points the share of the neighbours of a class (row) that
+    are of a class (column) is larger in the second embedding.
     """
     table, names = _classes(agreement), _escaped(names)
     change = 100 * (agreement.confusion[1] - agreement.confusion[0]).to_numpy()

@@ -20,7 +20,7 @@ WRITTEN = 12  # columns at most in whose squares the numbers stand
 
 
 def assignment_sharpness(assigned: Mapping[str, Mapping[int, Tensor]]) -> go.Figure:
-    """Draw how sure nodes are of their cluster, a panel a method, a line an epoch: the largest of their shares.
+    """Draw how sure nodes are of their cluster, one panel per method, one line per epoch: the largest of their shares.
 
     Args:
         assigned: by method and epoch how much each node belongs to each cluster, rows summing to 1 [nodes, clusters].
@@ -59,7 +59,7 @@ def assignment_sharpness(assigned: Mapping[str, Mapping[int, Tensor]]) -> go.Fig
 def cluster_confusion(labels: Tensor | Ids, clusters: Tensor | Ids, names: Names = None) -> go.Figure:
     """Draw which share of each class lies in which cluster, after the one-to-one matching that accuracy counts.
 
-    A row is a class, a column a cluster; the column of the cluster that is matched with a class stands where its row
+    A row is a class, a column is a cluster; the column of the cluster that is matched with a class stands where its row
     does, so that what counts as right is the diagonal. Clusters that no class is matched with come last.
 
     Args:
@@ -71,7 +71,9 @@ def cluster_confusion(labels: Tensor | Ids, clusters: Tensor | Ids, names: Names
     """
     truth, found = np.asarray(labels), np.asarray(clusters)
     if truth.shape != found.shape or truth.ndim != 1:
-        raise UserError(f"classes {list(truth.shape)} and clusters {list(found.shape)} must be one number a node each")
+        raise UserError(
+            f"classes {list(truth.shape)} and clusters {list(found.shape)} must be one number per node each"
+        )
     truth, found = truth[truth >= 0], found[truth >= 0]
     if not truth.size:
         raise UserError("no node has a label, so that no cluster can be compared with a class")
@@ -104,7 +106,7 @@ def score_curves(
     best: bool = False,
     logarithmic: bool = False,
 ) -> go.Figure:
-    """Draw a score along epochs or steps, a line a column.
+    """Draw a score along epochs or steps, one line per column.
 
     Args:
         scores: in percent, by epoch or step; the name of the index is the title of the axis.
@@ -117,7 +119,9 @@ def score_curves(
         UserError: nothing to draw.
     """
     if scores.empty:
-        raise UserError("there is no score to draw; pass a table with a row an epoch or step, and a column a line")
+        raise UserError(
+            "there is no score to draw; pass a table with one row per epoch or step, and one column per line"
+        )
     fig = style.figure(title, subtitle, 430)
     for place, name in enumerate(scores):
         values, look = scores[name], style.class_marker(place)

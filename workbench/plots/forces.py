@@ -20,7 +20,7 @@ UNITS |= {"false_share": "share of the push", "false_parents": "share of negativ
 
 
 def force_map(told: Mapping[str, Forces], labels: ArrayLike | None = None) -> go.Figure:
-    """Draw which rows an anchor is pulled to and pushed from, and how hard: a panel an objective.
+    """Draw which rows an anchor is pulled to and pushed from, and how hard: one panel per objective.
 
     A row stands at the angle of its cosine with the anchor, which is in the middle: rows of the other view to the
     right, of its own to the left. Its height is the force, its mark an arrow that points the way the row is moved;
@@ -36,7 +36,7 @@ def force_map(told: Mapping[str, Forces], labels: ArrayLike | None = None) -> go
     if not told:
         raise UserError("the forces of at least one objective are drawn")
     titles = [f"{style.plain(name)}: loss {forces.loss:.2f} nats" for name, forces in told.items()]
-    note = "an arrow a row, pointing the way the loss moves it; right: rows of the other view, left: of its own view"
+    note = "one arrow per row, pointing the way the loss moves it; right: rows of the other view, left: of its own view"
     panels = {"cols": len(told), "subplot_titles": titles, "horizontal_spacing": 0.06, "shared_yaxes": True}
     fig = style.figure("What the loss does to one anchor", note, 440, **panels)
     keys = [("pulled to the anchor", PULL), ("pushed away", PUSH)]
@@ -111,7 +111,7 @@ def force_histogram(told: Mapping[str, Forces], labels: ArrayLike | None = None)
 
 
 def gauge_curves(courses: Mapping[str, pd.DataFrame]) -> go.Figure:
-    """Draw the gauges of trainings under several objectives by epoch, a panel a gauge that any of them has.
+    """Draw the gauges of trainings under several objectives by epoch, one panel per gauge that any of them has.
 
     Args:
         courses: by the name of each objective, columns of `objectives.forces.GAUGES` by epoch.

@@ -90,7 +90,7 @@ def sampled(panels: Panels) -> str:
 
 
 def classes(graph: Data) -> Ids | None:
-    """Return the class of each node, -1 for none [nodes]; None where the graph has no one class a node."""
+    """Return the class of each node, -1 for none [nodes]; None where the graph has no one class per node."""
     labels: Ids = np.maximum(node_classes(graph), -1)
     return labels if (labels >= 0).any() else None
 

@@ -27,7 +27,7 @@ KEPT = {25: (style.FAINT, 1.0), 50: (style.GREY, 2.0), 75: (style.COLOURS[4], 3.
 def pair_weights(weights: Mapping[str, Weights], graph: Data, anchor: int) -> go.Figure:
     """Draw how strongly each method pulls an anchor to each node, above, and pushes it from each, below.
 
-    A row is a method, a column a node, by its distance from the anchor; of more than 60 nodes the nearest are shown.
+    A row is a method, a column is a node, by its distance from the anchor; of more than 60 nodes the nearest are shown.
 
     Args:
         weights: by method what `Contrast.of_anchor` returns, or the like: 1 is what GRACE does to its positive and to

@@ -140,7 +140,7 @@ def draw(papers: Mapping[Path, go.Figure]) -> None:
 
 
 def data(figure: go.Figure) -> pd.DataFrame:
-    """Return what a figure shows, a row a mark or cell: its trace, place, value, what is told of it, and its node."""
+    """Return what a figure shows, one row per mark or cell: trace, place, value, what is told of it, and its node."""
     parts = []
     for place, trace in enumerate(figure.data):
         rows = _rows(trace)

@@ -168,7 +168,7 @@ def rule_overlap(held: Mapping[str, NDArray[np.bool_]], left_out: Mapping[str, s
 def rule_strata(
     tables: Mapping[str, pd.DataFrame | str], rule: str = "the rule", told: str = "", kind: str = "number"
 ) -> go.Figure:
-    """Draw what labels say of groups of nodes of like score, a panel a question.
+    """Draw what labels say of groups of nodes of like score, one panel per question.
 
     Args:
         tables: by what was averaged the table of `evaluation.strata.strata`, or why there is none, which is written in
@@ -246,7 +246,7 @@ def _shown(value: float, kind: str) -> str:
 
 
 def _reasons(left_out: Mapping[str, str]) -> list[str]:
-    """Return a line a reason why rules are left out, at most three besides that they are scores."""
+    """Return one line per reason why rules are left out, at most three besides that they are scores."""
     reasons = [why for why in dict.fromkeys(left_out.values()) if why != SCORE]
 
     def names(some: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from workbench.studies.study import Study
 from workbench.studies.verdicts import BETTER, MARGIN, REPRODUCED, UNDECIDED, WORSE, Verdict
 
 FEWEST = 3  # seeds of which an interval of the accuracy is drawn
-MEASURES = {"accuracy": "accuracy, %", "ms_an_epoch": "milliseconds an epoch", "peak_mib": "peak memory, MiB"}
+MEASURES = {"accuracy": "accuracy, %", "ms_an_epoch": "milliseconds per epoch", "peak_mib": "peak memory, MiB"}
 _LOOK = {
     REPRODUCED: (style.COLOURS[2], "circle"),
     BETTER: (style.COLOURS[0], "triangle-up"),

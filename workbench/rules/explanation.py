@@ -39,7 +39,7 @@ class Explanation:
         return _figure(self.value)
 
     def __str__(self) -> str:
-        """Draw the tree, one part a line."""
+        """Draw the tree, one part per line."""
 
         def line(part: Explanation) -> str:
             what = head(part.part) if part.inner else str(part.part)

@@ -21,7 +21,7 @@ def _core(terms: Terms) -> Tensor:
 
 
 def _pagerank(terms: Terms) -> Tensor:
-    """Iterate the powers; networkx stops at an error of 1e-6 a node, which is as large as ranks."""
+    """Iterate the powers; networkx stops at an error of 1e-6 per node, which is as large as ranks."""
     leaving = np.diff(terms.links.indptr)
     follow = (sp.diags_array(0.85 / np.maximum(leaving, 1)) @ terms.links).T.tocsr()
     rank = np.full(terms.nodes, 1 / max(terms.nodes, 1))

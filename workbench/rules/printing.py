@@ -142,7 +142,7 @@ def head(node: Node) -> str:
 
 
 def to_tree(node: Node) -> str:
-    """Print a formula as a tree, one part a line."""
+    """Print a formula as a tree, one part per line."""
 
     def inner(part: Node) -> list[Node]:
         parts = [p for p in part.parts if not isinstance(p, syntax.Text)]

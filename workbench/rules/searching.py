@@ -60,10 +60,10 @@ def search(graph: Data, run: Any, other: Any = None, most: int = 10, seed: int =
         most: rules to return. seed: of what is drawn.
 
     Returns:
-        A row a rule, the best on the first half first: "formula"; "says", the same as a sentence; "share" of the nodes
-        of which it holds; "fitted" and "score", the correlation of its truth with the rank of the error on either half,
-        -1 to 1; and "by_chance", which the scores of so many rules all stay below at 95 %, were nodes independent. A
-        rule whose score isn't above it tells nothing.
+        One row per rule, the best on the first half first: "formula"; "says", the same as a sentence; "share" of the
+        nodes of which it holds; "fitted" and "score", the correlation of its truth with the rank of the error on either
+        half, -1 to 1; and "by_chance", which the scores of so many rules all stay below at 95 %, were nodes
+        independent. A rule whose score isn't above it tells nothing.
 
     Raises:
         UserError: embeddings that don't fit the graph, or fewer than 20 nodes.

@@ -183,7 +183,7 @@ class Evaluation:
         return Value(self._reduced(part, rows, self._relation(guard).centre, self.terms.nodes), (centre,))
 
     def _reduced(self, part: syntax.Binding, rows: list[Tensor], group: Tensor, groups: int) -> Tensor:
-        """Reduce the rows of a quantifier's body, or of an aggregate's condition and term, to one number a group."""
+        """Reduce the rows of a quantifier's body, or of an aggregate's condition and term, to one number per group."""
         if isinstance(part, syntax.Quantifier):
             return self.semantics.all_of(part.kind, rows[0], group, groups)
         assert isinstance(part, syntax.Aggregate)

@@ -70,7 +70,7 @@ def switch_name(method: str, switch: str) -> str:
 
 
 def trainings(usual: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Return what published numbers take: a condition a method, on the graphs of its claims, and their protocols.
+    """Return what published numbers take: one condition per method, on the graphs of its claims, and their protocols.
 
     `options`: claims, ids of published numbers or of planned trainings; empty for every planned training.
     """

@@ -14,7 +14,9 @@ from workbench.errors import UserError
 from workbench.evaluation import protocols
 from workbench.training.choice import NUMBERS
 
-FOLDER = Path(__file__).parents[2] / "docs" / "results"  # the results that are kept with the project, a file a study
+FOLDER = (
+    Path(__file__).parents[2] / "docs" / "results"
+)  # the results that are kept with the project, one file per study
 TYPES = {
     **dict.fromkeys(("study", "condition", "kind", "data"), "str"),
     **dict.fromkeys(("seed", "split"), "Int64"),
@@ -44,7 +46,7 @@ LENS = {  # the metric of each column of `evaluation.lens`
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return rows as the long table, one measured value a row.
+    """Return rows as the long table, one measured value per row.
 
     Columns: study, condition, kind ("trained", "untrained" for an encoder before training, "baseline"), data, seed,
     split (none for a mean over them), protocol (none for a fact of the training), normalised (rows divided by their
@@ -109,7 +111,7 @@ def wide(rows: pd.DataFrame, protocol: str | None = None, curve: bool = False) -
         rows: the long table.
         protocol: whose scores count, of data that have none by it their first one's. None takes the only one of each; a
             UserError where there are several.
-        curve: keep the points of learning curves apart, a row an epoch; else the last one counts.
+        curve: keep the points of learning curves apart, one row per epoch; else the last one counts.
     """
     by_data = rows[rows["protocol"] != ""].groupby("data", sort=False)["protocol"].unique()
     for known in by_data if protocol is None else ():

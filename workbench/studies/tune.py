@@ -83,9 +83,9 @@ class Search:
     Attributes:
         method, graph: of what. asked: how many trials. budget: what was spent otherwise.
         fixed: settings that all trials share. run: the chosen training.
-        trials: a row a trial: method, graph, trial, state ("scored" or "failed"), validation accuracy in percent, its
-            std over the parts, seconds of the training, the reason of a failure, and a column a knob, empty in the
-            first row, which is "quick" as it is.
+        trials: one row per trial: method, graph, trial, state ("scored" or "failed"), validation accuracy in percent,
+            its std over the parts, seconds of the training, the reason of a failure, and one column per knob, empty in
+            the first row, which is "quick" as it is.
         chosen: number of the trial with the highest accuracy, the first of equal ones.
         accuracy, quick, untrained: accuracy on the validation parts in percent of the chosen training, of the preset
             "quick", and of the chosen training's encoder before it.

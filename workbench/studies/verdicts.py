@@ -37,7 +37,7 @@ def paired(rows: pd.DataFrame, pairs: Iterable[tuple[str, str]], protocol: str |
             baseline, which has no seed, is held against each seed.
 
     Returns:
-        One row a pair and data: data, first, second, seeds, difference, low, high (percentage points of accuracy, of
+        One row per pair and data: data, first, second, seeds, difference, low, high (percentage points of accuracy, of
         rankings of the first measure).
     """
     differences = []
@@ -115,7 +115,7 @@ def reached(rows: pd.DataFrame, second: str) -> pd.DataFrame:
             goal.
 
     Returns:
-        One row a training: data, condition, seed, target (percent), accuracy (the last), seconds (of the first point
+        One row per training: data, condition, seed, target (percent), accuracy (the last), seconds (of the first point
         that reaches the target, inf where none does), peak_mib.
     """
     keys = ["data", "condition", "seed"]

@@ -45,7 +45,7 @@ class Run:
         device: what it ran on. versions: of the packages that decide the bits.
         complete: False where training was interrupted; the checkpoint lets the same request go on.
         details: what the method made of the data besides the embedding, by name.
-        projections: what the contrast compared in the last step, a matrix a view [rows, dim]; empty where nothing was.
+        projections: what the contrast compared in the last step, one matrix per view [rows, dim]; empty if nothing was.
         snapshots: embeddings that were kept on the way, float16 [items, dim] with rows of unit length, by epoch; 0 is
             the untrained one.
         stop: the number by which the best moment was chosen, see `fit`; None where the last one was kept.
@@ -224,7 +224,7 @@ class Run:
         The folder, made where it is missing, gets encoder.py and encoder.pt (a module of PyG's own layers and its
         weights; neither where a method keeps no encoder), embeddings.parquet and .csv with the items' names and,
         where they differ, their ids, embeddings.txt (word2vec's text format), and projector-vectors.tsv with
-        projector-names.tsv (for TensorBoard's projector); the latter once an item where there are several.
+        projector-names.tsv (for TensorBoard's projector); the latter once per item where there are several.
         """
         place, files = Path(folder), list[Path]()
         kept = METHODS.get(self.method).make_encoder(self.config, self.shape) is not None
@@ -239,7 +239,7 @@ class Run:
         return files
 
     def _repr_html_(self) -> str:
-        """Show a line a fact in a notebook."""
+        """Show one line per fact in a notebook."""
         shapes = self.embeddings if isinstance(self.embeddings, dict) else {"embeddings": self.embeddings}
         facts = {"preset": self.preset, "seed": self.seed, "epochs": f"{self.epochs:,} of {self.config.epochs:,}"}
         facts |= {"loss": f"{self.history['loss'].iloc[-1]:.4f}"} if self.epochs else {}

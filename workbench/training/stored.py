@@ -1,4 +1,4 @@
-"""What can be told of stored runs without loading any: where they lie, what is damaged, a row a run.
+"""What can be told of stored runs without loading any: where they lie, what is damaged, one row per run.
 
 Imports nothing heavy.
 """

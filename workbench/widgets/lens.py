@@ -173,7 +173,7 @@ class Lens:
         return np.asarray(cosines.toarray() if hasattr(cosines, "toarray") else cosines, np.float64).ravel()
 
     def map(self, method: str) -> Mapped | str:
-        """Return the map of the embedding, made once a method, or the sentence that says why there is none."""
+        """Return the map of the embedding, made once per method, or the sentence that says why there is none."""
         if method not in self.maps:
             made = self._mapped(method, lambda: self._narrow, partial(projection.project, method=method))
             self.maps[method] = made

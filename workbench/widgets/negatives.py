@@ -86,7 +86,7 @@ class Microscope(Shell):
     Attributes:
         anchor, surprise, k, seed, colour, method, samplers, shared, filename, save, move: the controls.
         origin: which negatives are those of a training. message, coming, saved, told, note: what else is told.
-        tables: the sentences, one tab a panel.
+        tables: the sentences, one tab per panel.
         figures: "rings", "cosines" and "map". chosen: the negative that is looked at, or None.
         looked_at: anchor and chosen, for the button that goes back.
     """

@@ -54,7 +54,7 @@ def training_panel(
 
 
 class Trained:
-    """A training that is over, as its report shows it: run, graph, history (a row an epoch), what happened, warning."""
+    """A training that is over, as its report shows it: run, graph, history (one row per epoch), sentence, warning."""
 
     widget = "training panel"
 

@@ -123,12 +123,12 @@ def _labels(table: pd.DataFrame, data: Data, names: Sequence[str], report: Repor
         found = classes(table[chosen[0]], names, report)
         report.add("read", f"classes from column {chosen[0]!r} of {Path(source).name}", len(found[1]), found[1])
         return found
-    report.add("read", "several labels a node, a column of 0 and 1 each", len(chosen), chosen)
+    report.add("read", "several labels per node, a column of 0 and 1 each", len(chosen), chosen)
     return _several(table.replace("", "-1")), chosen
 
 
 def _several(values: Any) -> Tensor:
-    """Return several labels a node [nodes, classes]; what is neither 0 nor 1 is told by `check`."""
+    """Return several labels per node [nodes, classes]; what is neither 0 nor 1 is told by `check`."""
     y = as_tensor(numbers(np.asarray(values), "the labels given"))
     return y.long() if bool((y == y.round()).all()) else y
 

@@ -1,4 +1,4 @@
-"""Graphs in JSON: node-link as networkx, D3 and Sigma write it, Cytoscape's, and Neo4j's of an object a line."""
+"""Graphs in JSON: node-link as networkx, D3 and Sigma write it, Cytoscape's, and Neo4j's of one object per line."""
 
 import json
 from pathlib import Path
@@ -79,7 +79,7 @@ def _of_lists(loaded: dict[str, Any], edges: str, path: Path, report: Report) ->
 
 
 def _lines(text: str) -> list[dict[str, Any]] | None:
-    """Return the objects of a text that has one a line; None where it is something else."""
+    """Return the objects of a text that has one per line; None where it is something else."""
     try:
         lines = [json.loads(line) for line in text.splitlines() if line.strip()]
     except json.JSONDecodeError:
@@ -91,7 +91,7 @@ def _of_neo4j(lines: list[dict[str, Any]], path: Path) -> dict[str, Any]:
     """Return nodes and links of what Neo4j's apoc.export.json writes; its relationships have a direction."""
     if not {str(line.get("type")) for line in lines} <= {"node", "relationship"}:
         raise UserError(
-            f"{path} holds an object a line that are not Neo4j's nodes and relationships; save edges as .csv instead"
+            f"{path} holds one object per line that are not Neo4j's nodes and relationships; save edges as .csv instead"
         )
     for place, line in enumerate(lines):
         for end in ("start", "end") if line["type"] == "relationship" else ():

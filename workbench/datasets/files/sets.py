@@ -57,7 +57,7 @@ def heco(folder: Path, row: Row) -> HeteroData:
     """Read the layout of HeCo: attributes and labels of the target type, its meta-path relations, three public splits.
 
     Where the row names `pairs` in place of `relations`, the graph keeps its several node types. Masks [nodes, 3] are
-    those of 20, 40 and 60 labelled nodes a class.
+    those of 20, 40 and 60 labelled nodes per class.
     """
     data, (target, attributes) = HeteroData(), row["target"]
     y = torch.from_numpy(np.load(folder / "labels.npy", allow_pickle=False)).long()

@@ -1,7 +1,7 @@
 """Small images on which a contrast can show something: digits at places of their own, in pairs, below stripes.
 
-Upright digits of 8 x 8 pixels are told apart by their raw pixels (91.5 % with ten labels a class), so that no objective
-has anything to gain there; a digit that may lie anywhere is not.
+Upright digits of 8 x 8 pixels are told apart by their raw pixels (91.5 % with ten labels per class), so that no
+objective has anything to gain there; a digit that may lie anywhere is not.
 """
 
 import numpy as np

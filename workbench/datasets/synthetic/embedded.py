@@ -39,7 +39,7 @@ def rings(graphs: int = 200, chords: int = 3, seed: int = 0) -> GraphSet:
     """Make rings of 15 to 24 nodes with chords that cut off a triangle each (class 1) or a square each (class 0).
 
     The sizes and degrees of the classes are alike, so counting nodes, edges or degrees says nothing. There are 1 to 3
-    chords a graph, no node has two, and half of the graphs are of each class.
+    chords per graph, no node has two, and half of the graphs are of each class.
     """
     draw = np.random.default_rng(seed)
     made = []

@@ -45,7 +45,7 @@ def planted(
       0.004; every other node differs by at least 0.016, for which some get further edges.
 
     Args:
-        nodes, classes: how many, at least 20 nodes a class; classes are equally likely.
+        nodes, classes: how many, at least 20 nodes per class; classes are equally likely.
         degree: mean degree of the ordinary nodes before the planting.
         homophily: probability that an edge of theirs joins two of a class; the planting lowers it by a few points.
         features: number of words. signal: how far the class profiles lie apart: standard deviation of their logarithms.

@@ -107,7 +107,7 @@ class NodeMethod(ContrastMethod):
         batch = {"nodes": anchors, "rows": anchors, "edges": min(edges, taken * most), "features": features, "row": row}
         layers = 4 * (taken * (2 * row + 4 * dim) + 5 * inner * dim)
         training = cls.memory(config, batch) + layers + 16 * (edges + nodes)
-        # Layers of PyG's hold a message an edge, and all attributes; graph convolutions go by blocks of rows.
+        # Layers of PyG's hold one message per edge, and all attributes; graph convolutions go by blocks of rows.
         messages = 2.5 * edges * dim + nodes * features if hasattr(config, "encoder") else 0
         between = 2 * min(cls.hops(config) - cls.beyond, 2)  # what a layer takes, mixes and gives; the first takes none
         embedding = cls.graph_bytes(sizes) + 4 * (between * nodes * dim + messages) + PROCESS

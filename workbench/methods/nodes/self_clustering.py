@@ -2,7 +2,7 @@
 
 The graph says only which nodes are positives of each other; nothing is summed over neighbours, so that an unseen node
 is embedded by its attributes alone. Training begins with epochs of an autoencoder. Where the releases load the file of
-SDCN's, which is not at hand, it is trained here by what its script was read to do: Adam at 1e-3, 256 nodes a batch.
+SDCN's, which is not at hand, it is trained here by what its script was read to do: Adam at 1e-3, 256 nodes per batch.
 """
 
 from abc import abstractmethod

@@ -88,7 +88,7 @@ def run(which: Iterable[str], seeds: int = SEEDS, told: Callable[[str], object] 
         which: names. seeds: how many. told: called with a sentence after each seed.
 
     Returns:
-        One row a seed and quantity: experiment, seed, quantity, value, seconds (of that seed's call).
+        One row per seed and quantity: experiment, seed, quantity, value, seconds (of that seed's call).
     """
     if seeds < 1:
         raise UserError(f"an experiment takes at least 1 seed, not {seeds}", parameter="seeds")
@@ -146,7 +146,7 @@ def _said(interval: Interval, least: float) -> str:
 
 
 def page(rows: pd.DataFrame) -> str:
-    """Return a page in Markdown of what was measured, a section an experiment; `rows` as `run` returns them."""
+    """Return a page in Markdown of what was measured, one section per experiment; `rows` as `run` returns them."""
     lines = [HEAD]
     claims = judged(rows)
     for name in rows["experiment"].drop_duplicates():
@@ -159,7 +159,7 @@ def _section(experiment: Experiment, rows: pd.DataFrame, claims: pd.DataFrame) -
     group = " Learns from labels." if experiment.supervised else ""
     seconds = rows.drop_duplicates("seed")["seconds"].mean()
     lines = [f"## {experiment.title}", ""]
-    lines += [f"{experiment.source}. On {experiment.data}; {experiment.unit}.{group} {seconds:.0f} s a seed.", ""]
+    lines += [f"{experiment.source}. On {experiment.data}; {experiment.unit}.{group} {seconds:.0f} s per seed.", ""]
     lines += ["| claim | difference (95 %) | needed | verdict |", "|---|---|---|---|"]
     for claim in claims.itertuples():
         said = f"control: {claim.says}" if claim.control else claim.says
