@@ -204,7 +204,7 @@ def test_a_name_in_place_of_data_is_told_to_be_loaded() -> None:
 # loading
 
 
-@pytest.mark.parametrize("name", ["mutag", "lastfm", "amazon-beauty", "acm", "acm-typed", "imdb-binary"])
+@pytest.mark.parametrize("name", ["mutag", "lastfm", "amazon-beauty", "acm", "acm-typed", "library", "imdb-binary"])
 def test_published_sets_have_the_published_figures(name: str, real_graph: Callable[[str], Any]) -> None:
     data, row = real_graph(name), wb.graphs.facts(name)  # loading compares the figures
     kind = kind_of(data)

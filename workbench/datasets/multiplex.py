@@ -13,7 +13,7 @@ from workbench.errors import UserError
 class Multiplex(Hetero):
     """A `HeteroData` with one node type, x [nodes, features], and one edge_index a relation."""
 
-    name, items = "multiplex", ("nodes",)
+    name, items, baselines = "multiplex", ("nodes",), ("raw", "paths")
     words = "a multiplex graph (a torch_geometric HeteroData with one node type and several relations)"
 
     def recognises(self, data: Any) -> bool:
@@ -24,6 +24,7 @@ class Multiplex(Hetero):
         """Raise a UserError where attributes or relations are missing."""
         if data[data.node_types[0]].get("x") is None or not data.edge_types:
             raise UserError("a multiplex graph needs attributes (x) of its nodes and at least one relation")
+        super().check(data)
 
     def shape(self, inputs: HeteroData) -> dict[str, int]:
         """Return how many attributes a node has, and how many relations there are."""

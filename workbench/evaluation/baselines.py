@@ -21,7 +21,9 @@ from torch_geometric.utils import to_scipy_sparse_matrix
 from workbench.datasets.attributes import SPARSE_BELOW
 from workbench.datasets.bipartite import interactions
 from workbench.datasets.graph_sets import GraphSet
+from workbench.datasets.hetero import target_type
 from workbench.datasets.kinds import kind_of
+from workbench.datasets.metapaths import chosen_paths, relations, smallest_middle
 from workbench.datasets.structure import adjacency
 from workbench.evaluation.embeddings import matrix_of
 from workbench.evaluation.ranking import user_items
@@ -68,8 +70,9 @@ def embed(name: str, data: Any, store: Path | None) -> Embedded:
 
 @baseline("raw", "raw attributes")
 def raw(data: Any) -> Any:
-    """Return the attributes as they are [items, features]."""
-    return kind_of(data).attributes(data)
+    """Return the attributes as they are [items, features]; targets of a typed graph without any are one-hot."""
+    x = kind_of(data).attributes(data)
+    return sp.identity(data[target_type(data)].num_nodes, format="csr") if x is None else x
 
 
 @baseline("propagated", "propagated attributes Â²X")
@@ -103,12 +106,42 @@ def hops(graph: Data, steps: tuple[int, ...] = (0, 1, 2, 4), dim: int = 256) -> 
     parts = []
     for step, x in enumerate(itertools.islice(_smoothed(graph), max(steps) + 1)):
         if step in steps:
-            with threadpool_limits(1):  # blocks of a few hundred columns
-                if min(x.shape) > dim:
-                    u, values, _ = randomized_svd(x, dim, random_state=0)
-                    x = u * values
-            parts.append(normalize(x.toarray() if sp.issparse(x) else x).astype(np.float32))
+            parts.append(_narrowed(x, dim))
     return np.hstack(parts)
+
+
+def _narrowed(x: Any, dim: int) -> NDArray[np.float32]:
+    """Return a matrix cut to its largest singular directions where it has more, rows of unit length [rows, <= dim]."""
+    with threadpool_limits(1):  # blocks of a few hundred columns
+        if min(x.shape) > dim:
+            u, values, _ = randomized_svd(x, dim, random_state=0)
+            x = u * values
+    return normalize(x.toarray() if sp.issparse(x) else x).astype(np.float32)
+
+
+@baseline("paths", "Â²X of each meta-path")
+def paths(data: HeteroData, dim: int = 256) -> NDArray[np.float32]:
+    """Return `propagated_path` of each side by side, cut to `dim` directions as in `hops` [targets, paths · dim]."""
+    return np.hstack([_narrowed(propagated_path(data, path.name), dim) for path in chosen_paths(data)])
+
+
+def propagated_path(data: HeteroData, name: str) -> Any:
+    """Return Â²X along a meta-path or relation [targets, features], Â = D^-½ A D^-½ of its 0/1 links with loops."""
+    links = relations(data, name)[name].sign()
+    links = links.maximum(sp.identity(links.shape[0], dtype=np.float32)).tocsr()
+    scale = sp.diags(np.asarray(links.sum(axis=1)).ravel() ** -0.5)
+    smoother, x = (scale @ links @ scale).tocsr(), raw(data)
+    x = matrix_of(x, data)
+    return smoother @ (smoother @ (x.toarray() if sp.issparse(x) else x))
+
+
+@baseline("smallest-type", "counts of the smallest type")
+def smallest_type(data: HeteroData) -> sp.csr_matrix:
+    """Return how many ways lead to each node of the smallest type in the middle of a meta-path [targets, its nodes].
+
+    On ACM it is the one-hot subject of a paper, which is nearly its class.
+    """
+    return smallest_middle(data)
 
 
 @baseline("netmf", "walks factorised, NetMF")

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workbench import datasets
 from workbench.errors import UserError
+from workbench.evaluation import restarts
 from workbench.evaluation.splits import CLUSTERED, FOLDS, LABELLED, MASKS, Protocol, Split, Splitter, shuffled
 from workbench.registry import Registry
 
@@ -277,6 +279,17 @@ def _full_ranking(data: Any, number: int, draw: np.random.Generator) -> Split:
     Nothing is trained: items are ranked by the dot product of the embeddings, see `workbench.evaluation.ranking`.
     """
     raise NotImplementedError("what is held out is the only split")
+
+
+for _column, _labels in enumerate((20, 40, 60)):
+    protocol(
+        f"heco-{_labels}",
+        source="the HeCo release (Wang et al., 2021), taken over by MEOW's and AdaMEOW's",
+        description=restarts.DESCRIPTION.format(_labels),
+        kinds=("hetero", "multiplex"),
+        **{**LAYER, "probe": "restarts"},
+        steps=200,
+    )(partial(restarts.published, column=_column))
 
 
 def _cut(graph: Any, draw: np.random.Generator, share: float) -> Split:

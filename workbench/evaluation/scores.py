@@ -16,7 +16,7 @@ from workbench.datasets.door import as_computed
 from workbench.datasets.kinds import content_hash
 from workbench.datasets.labels import label_sets, several_labels
 from workbench.errors import UserError, unknown
-from workbench.evaluation import cache, clusters, probes, protocols, ranking, several
+from workbench.evaluation import cache, clusters, probes, protocols, ranking, restarts, several
 from workbench.evaluation.embeddings import Embeddings, Features, by_item, compact_labels, looked_at, told_labels
 from workbench.evaluation.splits import CLUSTERED, Protocol, Split, public_splits
 from workbench.evaluation.statistics import Measure
@@ -26,6 +26,7 @@ VERSION = 2  # raise it when a change of this package changes numbers: stored sc
 LABELS = {
     "micro_f1": "micro F1",
     "macro_f1": "macro F1",
+    "auc": "AUC",
     **protocols.CLUSTERING,
 }  # what a reader sees where it is not the name
 OTHERS_SEEN = "the training was supervised, by labels of other items than are scored"
@@ -183,7 +184,10 @@ def evaluate(
         else:
             bar = tqdm(parts, desc=rules.name, unit="split", leave=False, disable=None if progress else True)
             rows = normalize(x) if normalise else x
-            if rules.several:
+            if rules.probe == "restarts":
+                per_split = restarts.per_restart(rows, data, parts[0], len(parts), steps or 1, seed)
+                measures = _measures(per_split, restarts.MEASURES, _over(rules, data, len(parts)), 1)
+            elif rules.several:
                 per_split = several.per_split(rows, labels, bar, solver, rules.grid)
                 measures = _measures(per_split, several.MEASURES, _over(rules, data, len(parts)), 1)
             else:
@@ -282,8 +286,8 @@ def _over(rules: Protocol, graph: Any, count: int) -> str:
         what = "folds"
     elif rules.probe == "learned":
         what = "set of learned clusters"
-    elif rules.probe == "k-means":
-        what = "starts of k-means" if count > 1 else "start of k-means"
+    elif rules.probe in ("k-means", "restarts"):
+        what = f"start{'s' * (count > 1)} of {'k-means' if rules.probe == 'k-means' else 'the probe'}"
     elif rules.drawn:
         what = "random splits" if count > 1 else "random split"
     elif (available := public_splits(graph)) == 1:

@@ -49,7 +49,9 @@ class Protocol:
     kinds: tuple[str, ...] = LABELLED  # of data that it scores
     flawed: str | None = None  # the sentence that must stand beside its numbers
     # The last three are none.
-    probe: Literal["logistic", "one-vs-rest", "linear-layer", "svc", "k-means", "learned", "ranking"] = "logistic"
+    probe: Literal["logistic", "one-vs-rest", "linear-layer", "svc", "restarts", "k-means", "learned", "ranking"] = (
+        "logistic"
+    )
     solvers: tuple[str, ...] = ("fast", "liblinear")  # what can fit the probe, the usual one first
     normalise: bool = True  # divide each embedding by its L2 norm first
     snapshots: bool = False  # it looks at what a run kept on the way, not at its last embedding alone

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 import torch
 from torch import Tensor
@@ -57,11 +58,14 @@ def heco(folder: Path, row: Row) -> HeteroData:
     """Read the layout of HeCo: attributes and labels of the target type, its meta-path relations, three public splits.
 
     Where the row names `pairs` in place of `relations`, the graph keeps its several node types. Masks [nodes, 3] are
-    those of 20, 40 and 60 labelled nodes per class.
+    those of 20, 40 and 60 labelled nodes per class. Classes count from 0, whatever they do in the file.
     """
-    data, (target, attributes) = HeteroData(), row["target"]
+    data, (target, *attributes) = HeteroData(), row["target"]
     y = torch.from_numpy(np.load(folder / "labels.npy", allow_pickle=False)).long()
-    data[target].x = torch.from_numpy(sp.load_npz(folder / attributes).toarray()).float()
+    data[target].num_nodes = len(y)
+    if attributes:
+        data[target].x = torch.from_numpy(sp.load_npz(folder / attributes[0]).toarray()).float()
+        del data[target].num_nodes
     data[target].y = y - y.min()
     for part in ("train", "val", "test"):
         mask = torch.zeros(len(y), 3, dtype=torch.bool)
@@ -70,10 +74,14 @@ def heco(folder: Path, row: Row) -> HeteroData:
         data[target][f"{part}_mask"] = mask
     for name in row.get("relations", ()):
         data[target, name, target].edge_index = from_scipy_sparse_matrix(sp.load_npz(folder / f"{name}.npz"))[0]
-    for other, file in row.get("pairs", {}).items():
-        pairs = torch.from_numpy(np.loadtxt(folder / file, dtype=np.int64).T.copy())
-        data[other].num_nodes = int(pairs[1].max()) + 1
-        data[target, "to", other].edge_index = pairs
+    for file, first, second in row.get("pairs", ()):
+        pairs = torch.from_numpy(
+            pd.read_csv(folder / file, sep=r"\s+", header=None, dtype=np.int64).to_numpy().T.copy()
+        )
+        for kind, ends in zip((first, second), pairs, strict=True):
+            if kind != target:
+                data[kind].num_nodes = max(int(ends.max()) + 1, data[kind].get("num_nodes", 0))
+        data[first, "to", second].edge_index = pairs
     return data
 
 

@@ -75,5 +75,38 @@ def tastes(
     return data
 
 
+@register("library")
+def library(books: int = 600, authors: int = 200, shelves: int = 24, classes: int = 3, seed: int = 0) -> HeteroData:
+    """Make books with words, authors and shelves; each of a class, which the words tell worse than the others do.
+
+    An author writes mostly books of one class, and a shelf holds mostly books of one. Masks [books, 3] are of 20, 40
+    and 60 labelled books a class, a fifth of the books to tune by, and those left to test on.
+    """
+    draw = np.random.default_rng(seed)
+    y, writes, holds = (np.arange(count) % classes for count in (books, authors, shelves))
+
+    def drawn(others: np.ndarray, own: float, size: int) -> torch.Tensor:
+        weight = np.where(y[:, None] == others, own, 1 - own)
+        chosen = np.argsort(-np.log(weight) - draw.gumbel(size=weight.shape), axis=1)[:, :size]
+        return torch.from_numpy(np.stack([np.repeat(np.arange(books), size), chosen.ravel()]))
+
+    data, words = HeteroData(), np.where(np.arange(48) % classes == y[:, None], 0.12, 0.08)
+    data["book"].x = torch.from_numpy(draw.random(words.shape) < words).float()
+    data["book"].y = torch.from_numpy(y)
+    data["author"].num_nodes, data["shelf"].num_nodes = authors, shelves
+    data["book", "by", "author"].edge_index = drawn(writes, 0.85, 2)
+    data["book", "on", "shelf"].edge_index = drawn(holds, 0.8, 1)
+    order = draw.permutation(books)
+    place = np.empty(books, np.int64)
+    for kind in range(classes):
+        place[order[y[order] == kind]] = np.arange((y == kind).sum())
+    last = place >= 60
+    tuned = last & (draw.permutation(books) < books // 4)
+    parts = {"train": [place < size for size in (20, 40, 60)], "val": [tuned] * 3, "test": [last & ~tuned] * 3}
+    for part, masks in parts.items():
+        data["book"][f"{part}_mask"] = torch.from_numpy(np.stack(masks, axis=1))
+    return data
+
+
 register("planted")(planted)
 register("pydocs")(pydocs)
