@@ -1,5 +1,6 @@
 """The encoder of LightGCN: learned embeddings of users and items, averaged along their interactions, no weights."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -31,14 +32,18 @@ class SymmetricProduct(torch.autograd.Function):
 
 
 def adjacency(data: HeteroData) -> Tensor:
+    """Return the `normalised` interactions of data."""
+    users, items = kind_of(data).shape(data).values()
+    return normalised(interactions(data), users, items)
+
+
+def normalised(pairs: Tensor, users: int, items: int) -> Tensor:
     """Return D^-1/2 A D^-1/2 of users and items, the users first, CSR [users + items, users + items].
 
-    A repeated interaction counts once; a user or item without any has a row of zeros.
+    A repeated interaction [2, interactions] counts once; a user or item without any has a row of zeros.
     """
-    users, items = kind_of(data).shape(data).values()
-    user, item = interactions(data)
-    pairs = to_undirected(torch.stack([user, item + users]), num_nodes=users + items)
-    (row, column), values = gcn_norm(pairs, None, users + items, add_self_loops=False)
+    ends = to_undirected(torch.stack([pairs[0], pairs[1] + users]), num_nodes=users + items)
+    (row, column), values = gcn_norm(ends, None, users + items, add_self_loops=False)
     size = (users + items,) * 2
     return torch.sparse_csr_tensor(index2ptr(row, size[0]), column, values, size, check_invariants=False)
 
@@ -69,16 +74,16 @@ class LightGCN(Encoder):
         for table in (self.user, self.item):
             nn.init.normal_(table, std=0.1) if start == "normal" else nn.init.xavier_uniform_(table)
 
-    def layers(self, matrix: Tensor, symmetric: bool = True) -> list[Tensor]:
+    def layers(self, matrix: Tensor | Sequence[Tensor], symmetric: bool = True) -> list[Tensor]:
         """Return the embeddings of each layer, the learned ones first, each [users + items, dim].
 
         Args:
-            matrix: the adjacency of this name, or some of its entries.
-            symmetric: whether the matrix is, which makes gradients fast.
+            matrix: the adjacency of this name, or some of its entries; or one a layer.
+            symmetric: whether it is, which makes gradients fast.
         """
         layers = [torch.cat([self.user, self.item])]
-        for _ in range(self.depth):
-            layers.append(SymmetricProduct.apply(matrix, layers[-1]) if symmetric else matrix @ layers[-1])
+        for each in [matrix] * self.depth if isinstance(matrix, Tensor) else matrix:
+            layers.append(SymmetricProduct.apply(each, layers[-1]) if symmetric else each @ layers[-1])
         return layers
 
     def combined(self, layers: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -93,15 +98,17 @@ class LightGCN(Encoder):
 
     def plain(self) -> Plain:
         """Return the same encoder made of an embedding and PyG's `LGConv`."""
-        users, count = self.sizes[0], sum(self.sizes)
+        count = sum(self.sizes)
         names = [f"x{layer}" for layer in range(self.depth + 1)]
         layers = [Layer(f"nn.Embedding({count}, {self.user.shape[1]})", gives="x0")]
         layers += [Layer("LGConv()", f"{before}, edge_index", after) for before, after in pairwise(names)]
         scale = f" / {len(names)}" if self.combine == "mean" else ""
         layers.append(Layer(f"lambda *layers: sum(layers){scale}", ", ".join(names)))
         state = {"module_0.weight": torch.cat([self.user, self.item])}
-        embeds = (
-            f"{users:,} users and then {count - users:,} items:\nx is torch.arange({count}), edge_index holds "
-            f"user u and item i as (u, {users} + i) and turned round"
-        )
-        return Plain(layers, state, ["from torch_geometric.nn import LGConv"], embeds=embeds)
+        return Plain(layers, state, ["from torch_geometric.nn import LGConv"], embeds=self.embeds())
+
+    def embeds(self) -> str:
+        """Return what x and edge_index are, for whoever calls the plain module."""
+        users, items = self.sizes
+        numbers = f"x is torch.arange({users + items}), edge_index holds user u and item i as (u, {users} + i)"
+        return f"{users:,} users and then {items:,} items:\n{numbers} and turned round"

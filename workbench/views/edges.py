@@ -22,3 +22,27 @@ def keep_edges(
         rate = rate.new_zeros(count).scatter_reduce(0, pairs, rate, "mean", include_self=False)
     stays = (torch.rand(count, generator=generator).to(device) >= rate).float()
     return stays if pairs is None else stays[pairs]
+
+
+def keep_interactions(
+    pairs: Tensor, sizes: tuple[int, int], rate: float, generator: torch.Generator, by: str = "edges"
+) -> Tensor:
+    """Return interactions [2, kept] without a rate in [0, 1) of them, or of the users and of the items.
+
+    How many go is fixed, rounded down of what stays ("edges") or of what goes ("nodes"); which go is drawn.
+
+    Args:
+        pairs: numbers of users above those of items [2, interactions].
+        sizes: how many users and items there are.
+        rate: the share that goes.
+        generator: the stream to draw from.
+        by: "edges" for interactions; "nodes" for users and items, with all interactions of those that go.
+    """
+    if by == "edges":
+        order = torch.randperm(pairs.shape[1], generator=generator)[: int(pairs.shape[1] * (1 - rate))]
+        return pairs[:, order.to(pairs.device)]
+    stays = torch.ones(pairs.shape[1], dtype=torch.bool, device=pairs.device)
+    for ends, count in zip(pairs, sizes, strict=True):
+        gone = torch.randperm(count, generator=generator)[: int(count * rate)].to(pairs.device)
+        stays &= ~torch.isin(ends, gone)
+    return pairs[:, stays]

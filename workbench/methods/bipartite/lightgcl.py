@@ -17,6 +17,7 @@ from torch_geometric.data import HeteroData
 from workbench.contrast.pairs import Contrast
 from workbench.methods.base import METHODS, Step, above, at_least, rate
 from workbench.methods.bipartite import lightgcn
+from workbench.methods.bipartite.lightgcn import own_among_all
 from workbench.methods.bipartite.triples import Triples
 from workbench.objectives.infonce import infonce
 from workbench.randomness import Randomness
@@ -123,9 +124,8 @@ class LightGCL(lightgcn.LightGCN):
             candidates: the view of the graph [rows, dim].
             numbers: the anchors of the batch; one that is repeated is computed once and counts as often.
         """
-        rows, counts = numbers.unique(return_counts=True)
-        own = torch.stack([torch.arange(len(rows), device=rows.device), rows]), torch.ones_like(anchors[rows, 0])
-        contrast = Contrast(self.config.tau, False, rows, positives=own, similarity="dot")
+        contrast, counts = own_among_all(numbers, self.config.tau, "dot")
+        rows = contrast.nodes
         loss = infonce(contrast, anchors[rows], candidates, BUDGET_MIB)
         if self.config.clamp:
             logits = (anchors[rows] * candidates[rows]).sum(1) / self.config.tau

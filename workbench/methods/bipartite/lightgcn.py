@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from workbench.contrast.pairs import Contrast
 from workbench.encoders.lightgcn import LightGCN as Encoder
 from workbench.encoders.lightgcn import adjacency
 from workbench.methods import base
@@ -47,6 +49,16 @@ class LightGCNConfig(base.Config):
     penalty: float = at_least(0, 1e-4)
     draw: Literal["users", "interactions"] = "users"
     batch_size: int = at_least(1, 2048)
+
+
+def own_among_all(numbers: Tensor, tau: float, similarity: str) -> tuple[Contrast, Tensor]:
+    """Return the contrast of rows with all rows of another view, each one's own its positive, and how often each is.
+
+    The numbers [any] may repeat themselves: a row is computed once. They are the contrast's `nodes`, in order.
+    """
+    rows, counts = numbers.unique(return_counts=True)
+    own = torch.stack([torch.arange(len(rows), device=rows.device), rows]), torch.ones(len(rows), device=rows.device)
+    return Contrast(tau, False, rows, positives=own, similarity=similarity), counts
 
 
 @METHODS.register("lightgcn")

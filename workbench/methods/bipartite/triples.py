@@ -20,7 +20,7 @@ class Triples(NamedTuple):
 
 
 class Draw:
-    """The draw of an epoch's triples, as many as there are interactions, without a loop and without rejection.
+    """The draw of an epoch's triples, without a loop over users and without rejection.
 
     A user who took every item has no negative and is left out. A repeated interaction counts once.
 
@@ -42,17 +42,20 @@ class Draw:
         self.below = self.user * self.items + self.item - place
         self.learnable = (self.taken > 0) & (self.taken < self.items)
 
-    def epoch(self, batch_size: int) -> Iterator[Triples]:
-        """Yield the triples of an epoch in batches."""
+    def epoch(self, batch_size: int, batches: int = 0) -> Iterator[Triples]:
+        """Yield the triples of an epoch in so many batches; 0 for as many triples as there are interactions."""
         known = self.learnable[self.user].nonzero()[:, 0]
         if not len(known):
             return
+        count = batches * batch_size
         if self.by == "users":
             users = self.learnable.nonzero()[:, 0]
-            user = users[torch.randint(len(users), self.user.shape, generator=self.generator)]
+            user = users[torch.randint(len(users), (count or len(self.user),), generator=self.generator)]
             positive = self.item[self.first[user] + self.uniform(self.taken[user])]
         else:
-            order = known[torch.randperm(len(known), generator=self.generator)]
+            passes = -(-(count or len(known)) // len(known))
+            drawn = [torch.randperm(len(known), generator=self.generator) for _ in range(passes)]
+            order = known[torch.cat(drawn)[: count or None]]
             user, positive = self.user[order], self.item[order]
         triples = Triples(user, positive, self.negatives(user))
         yield from map(Triples, *(part.split(batch_size) for part in triples))
