@@ -6,7 +6,7 @@ from pathlib import Path
 import networkx
 import pytest
 import torch
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 from torch_geometric.utils import to_networkx
 
 import workbench as wb
@@ -93,8 +93,8 @@ def test_a_grown_part_is_connected_and_each_next_node_as_likely_as_any_other() -
         inside = part[graphs.owner == number].nonzero()[:, 0].tolist()
         assert networkx.is_connected(to_networkx(graph, to_undirected=True).subgraph(inside))
     star = torch.tensor([[0, 0, 0, 1, 2, 3, 3, 4], [1, 2, 3, 0, 0, 0, 4, 3]])
-    one = Graphs(torch.ones(5, 1), star, torch.zeros(5, dtype=torch.long), torch.tensor([5]))
-    counts = sum(grown(one, torch.tensor([3]), draw).float() for _ in range(4000)) / 4000
+    many = whole(GraphSet(Data(x=torch.ones(5, 1), edge_index=star) for _ in range(4000)))
+    counts = grown(many, torch.full((4000,), 3), draw).view(4000, 5).float().mean(0)
     # From node 4 on it is 3 and 0; from 3 on, two of 0 and 4, or 0 and one beside it; ...
     chance = torch.zeros(5)
     around = {0: [1, 2, 3], 1: [0], 2: [0], 3: [0, 4], 4: [3]}

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from workbench.datasets.attributes import BLOCK as READ
 from workbench.encoders.base import ENCODERS, Encoder, Layer, Plain, source_of
 from workbench.encoders.graph import BLOCK, GraphTensors, View, blocks_of
+from workbench.encoders.layers import embed_set
 from workbench.errors import UserError
 
 Activation = Literal["relu", "prelu", "prelu-each", "prelu-layers", "rrelu"]
@@ -126,11 +127,13 @@ class GCN(Encoder):
         return self.activation[layer] if isinstance(self.activation, nn.ModuleList) else self.activation
 
     def embed(self, inputs: Any) -> Tensor:
-        """Return the embedding of a whole graph [nodes, dim].
+        """Return the embedding of a whole graph [nodes, dim], or the means of those of a set's nodes [graphs, dim].
 
         Where no gradient is kept, a large graph, or one whose attributes stay on disk, goes through each layer in
         blocks of rows, so that beside what the layer takes there is only what it gives.
         """
+        if isinstance(inputs, list):
+            return embed_set(self.embed, inputs, "mean")
         graph = GraphTensors.of(inputs)
         view = graph.whole if self.inference == "gcn" else View(graph.x, None, graph.star_adjacency())
         exact = torch.is_grad_enabled() or (self.training and len(self.norms) > 0)

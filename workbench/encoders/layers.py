@@ -1,11 +1,11 @@
 """Encoders made of PyG's own layers, one behind another."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import global_add_pool, global_max_pool, global_mean_pool
 
@@ -18,8 +18,14 @@ Norm = Literal["none", "batch", "after"]
 Pooling = Literal["mean", "sum", "max"]
 
 ACTIVATIONS = {"prelu": nn.PReLU, "relu": nn.ReLU, "elu": nn.ELU}
-_POOLING = {"mean": global_mean_pool, "sum": global_add_pool, "max": global_max_pool}
+POOLING = {"mean": global_mean_pool, "sum": global_add_pool, "max": global_max_pool}
 GRAPHS_AT_ONCE = 256  # are embedded together
+
+
+def embed_set(nodes: Callable[[Batch], Tensor], graphs: Any, pooling: Pooling) -> Tensor:
+    """Return the embedding of each graph of a set [graphs, dim], by a function that embeds the nodes of many as one."""
+    pool, batches = POOLING[pooling], DataLoader(graphs, GRAPHS_AT_ONCE)
+    return torch.cat([pool(nodes(batch), batch.batch, batch.num_graphs) for batch in batches])
 
 
 class Layers(Encoder):
@@ -83,8 +89,7 @@ class Layers(Encoder):
         if isinstance(inputs, Data):
             nodes: Tensor = self(in_memory(inputs.x, "this encoder").to_dense(), inputs.edge_index)
             return nodes
-        pool, batches = _POOLING[self.pooling], DataLoader(inputs, GRAPHS_AT_ONCE)
-        return torch.cat([pool(self(batch.x, batch.edge_index), batch.batch, batch.num_graphs) for batch in batches])
+        return embed_set(lambda batch: self(batch.x, batch.edge_index), inputs, self.pooling)
 
     def plain(self) -> Plain:
         """Return the same encoder of nodes made of PyG's layers; dropout, which embeds nothing, is left out."""

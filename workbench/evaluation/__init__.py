@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from workbench.evaluation.choosing import validation
     from workbench.evaluation.comparison import compare, format, lens
     from workbench.evaluation.embeddings import check_same
+    from workbench.evaluation.ladders import edit_order
     from workbench.evaluation.scores import Measure, Scores, evaluate
     from workbench.evaluation.statistics import mean_interval, nested_spread, paired_difference
     from workbench.evaluation.unsupervised import Clustering, clustering, neighbours
@@ -24,6 +25,7 @@ _HOMES = {
     "choosing": ("validation",),
     "comparison": ("compare", "format", "lens"),
     "embeddings": ("check_same",),
+    "ladders": ("edit_order",),
     "scores": ("Measure", "Scores", "evaluate"),
     "statistics": ("mean_interval", "nested_spread", "paired_difference"),
     "unsupervised": ("Clustering", "clustering", "neighbours"),
@@ -41,6 +43,7 @@ __all__ = [
     "check_same",
     "clustering",
     "compare",
+    "edit_order",
     "evaluate",
     "format",
     "lens",

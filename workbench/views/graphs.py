@@ -76,3 +76,41 @@ def grown(graphs: Graphs, sizes: Tensor, generator: torch.Generator, around: boo
     place = torch.empty(count, dtype=torch.long)
     place[order] = torch.arange(count)
     return (place - first[graphs.owner] < sizes[graphs.owner]) & arrival.isfinite()
+
+
+def ladders(
+    edge_index: Tensor,
+    nodes: Tensor,
+    copies: int,
+    strength: float,
+    generator: torch.Generator,
+    directed: bool = False,
+    again: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Draw edited copies of each of many graphs, copy k with k times the edits of the first.
+
+    Args:
+        edge_index: of all graphs, those of one numbered after another's [2, entries].
+        nodes: of each graph [graphs].
+        copies: K, of each graph.
+        strength: share of a graph's edges that the first copy loses, and as many that it gains; one at least, and no
+            more than the graph has, or lacks.
+        generator, directed, again: as for `edited`.
+
+    Returns:
+        Edges of the graphs and, below them, of all first copies, all second ones, ..., each numbered on [2, entries];
+        and how many entries of edge_index went and came in each copy [copies, graphs], float32.
+    """
+    graphs, sides = len(nodes), 1 if directed else 2
+    owner = torch.arange(graphs).repeat_interleave(nodes)[edge_index[0]]
+    proper = edge_index[0] != edge_index[1]
+    joined = torch.bincount(owner[proper], minlength=graphs) // sides
+    pairs = nodes * (nodes - 1) // sides
+    room = joined if again else torch.minimum(joined, pairs - joined)
+    first = (strength * joined).long().clamp(min=1)
+    asked = torch.minimum(torch.arange(copies + 1)[:, None] * first, room).flatten()
+    shift = int(nodes.sum()) * torch.arange(copies + 1).repeat_interleave(edge_index.shape[1])
+    after = edited(
+        edge_index.repeat(1, copies + 1) + shift, nodes.repeat(copies + 1), asked, asked, generator, directed, again
+    )
+    return after.edge_index, sides * (after.removed + after.added).view(copies + 1, graphs)[1:].float()

@@ -19,23 +19,35 @@ from workbench.randomness import Randomness
 
 
 @dataclass(frozen=True)
-class PooledConfig(base.Config):
-    """What InfoGraph and GraphCL have in common; the defaults are those of both releases.
+class GraphSetConfig(base.Config):
+    """What methods on sets of graphs have in common.
 
     Attributes:
-        dim: width of each layer; the embedding has all of them side by side.
-        layers: of the encoder.
+        dim: width of each layer.
         batch_size: graphs in a batch.
     """
 
-    main: ClassVar[tuple[str, ...]] = ("epochs", "lr", "dim", "layers")
+    main: ClassVar[tuple[str, ...]] = ("epochs", "lr", "dim")
 
     epochs: int = at_least(0, 20)
     lr: float = above(0, 1e-2)
     weight_decay: float = at_least(0, 0.0)
     dim: int = at_least(1, 32)
-    layers: int = at_least(1, 5)
     batch_size: int = at_least(2, 128)
+
+
+@dataclass(frozen=True)
+class PooledConfig(GraphSetConfig):
+    """What InfoGraph and GraphCL have in common; the defaults are those of both releases.
+
+    Attributes:
+        dim: width of each layer; the embedding has all of them side by side.
+        layers: of the encoder.
+    """
+
+    main = (*GraphSetConfig.main, "layers")
+
+    layers: int = at_least(1, 5)
 
 
 class GraphSetMethod(Method):
