@@ -97,6 +97,7 @@ def poisoned(small_data: Callable[..., Any]) -> Callable[..., Any]:
         if kind_of(data).name == "nodes":
             data = data.clone()
             data.y, data.train_mask = torch.full((60,), 10**9), torch.ones(60, dtype=torch.bool)
+            data.test_edge_index = torch.tensor([[57, 58], [59, 59]])  # two nodes of these have no edge
         if kind_of(data).name == "arrays":
             data = data.clone()
             if METHODS.get(method).supervised(configure(method, "small", "rows", {})[1]):

@@ -23,6 +23,7 @@ def nodes(poison: int = 0) -> Data:
     edges = torch.tensor([[0, 1, 2, 3, 3, 2], [1, 0, 3, 2, 0, 1]])  # the last two are held out of the first four
     mask = torch.tensor([True, False, bool(poison), True])
     targets = {"y": torch.tensor([0, 1, 0, 1]) + poison, "train_mask": mask, "edge_label_index": edges[:, 4:] * poison}
+    targets["test_edge_index"] = torch.tensor([[1 - poison], [3 - poison]])
     return Data(x=torch.eye(4), edge_index=edges[:, :4], **targets)
 
 

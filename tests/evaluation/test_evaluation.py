@@ -97,9 +97,11 @@ OTHERS = [
     "public",
     "linear-public",
     "full-ranking",
+    "interactions",
     "k-means",
     "k-means-best-epoch",
     "learned-clusters",
+    "links",
     "svc-10-folds",
 ]
 FLAWED = ["best-on-test", "k-means-best-epoch", "pygcl-swapped"]

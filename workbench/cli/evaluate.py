@@ -13,7 +13,7 @@ def add(option: Option) -> None:
     option("--protocol", help="default: the one of this kind of data, random-10-10-80 for nodes")
     option("--splits", type=int, default=10, help="default: %(default)s")
     option("--seed", type=int, default=0, help="of the splits (default: %(default)s)")
-    option("--solver", help="liblinear or fast (default: the protocol's own)")
+    option("--solver", help="liblinear or fast; of links cosine, 'dot product' or logistic (default: the protocol's)")
     about = "beside what trains nothing, such as raw attributes, and the untrained encoder"
     option("--baselines", action="store_true", help=about)
     add_graph(option)

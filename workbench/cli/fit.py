@@ -32,7 +32,7 @@ OWN = ("preset", "seed", "device", "fresh", "graph", "method", "callback", "stor
 
 def add(option: Option) -> None:
     option("method", metavar="METHOD")
-    option("graph", metavar="GRAPH", help="a name or a file")
+    option("graph", metavar="GRAPH", help="a name or a file; NAME:links holds links out, to be predicted")
     add_reading(option)
     option("--preset", help="released, as-described, quick, or a graph's name (default: the authors' for this graph)")
     option("--seed", type=int, default=0, help="default: %(default)s")

@@ -11,12 +11,14 @@ from workbench.lazy import lazily
 if TYPE_CHECKING:
     from workbench.datasets.kinds import content_hash, kind_of
     from workbench.datasets.labels import label_sets, labelled, labels_of, name_of, several_labels
+    from workbench.datasets.links import hold_out_links
     from workbench.datasets.loading import load_graph
     from workbench.datasets.nodes import check, statistics
     from workbench.datasets.synthetic.planting import planted
 
 _LAZY = {
     "load_graph": "loading",
+    "hold_out_links": "links",
     "planted": "synthetic.planting",
     "statistics": "nodes",
     "content_hash": "kinds",
@@ -31,4 +33,4 @@ _LAZY = {
 
 __getattr__ = lazily(__name__, {name: f"{__name__}.{module}:{name}" for name, module in _LAZY.items()})
 __all__ = ["check", "content_hash", "facts", "kind_of", "labels_of", "load_graph", "name_of", "names", "planted"]
-__all__ += ["label_sets", "labelled", "register", "several_labels", "statistics"]
+__all__ += ["hold_out_links", "label_sets", "labelled", "register", "several_labels", "statistics"]

@@ -1,6 +1,7 @@
 """load_graph: one call for data by name, from a file, or that are already in memory."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -32,10 +33,12 @@ from workbench.datasets.files.report import Report, clipped
 from workbench.datasets.files.tables import Reading
 from workbench.datasets.graph_sets import GraphSet, with_attributes
 from workbench.datasets.kinds import content_hash, kind_of
+from workbench.datasets.links import hold_out_links
 from workbench.datasets.synthetic import canvases, embedded  # noqa: F401  (enter their data into the table of builders)
 from workbench.errors import UserError, unknown
 
 MOST_PLANTED = 10_000_000  # nodes that a planted graph has, some ten GiB
+LINKS = re.compile(r"(.+):links(:(\d{1,9}))?")  # a graph whose links are held out, and by which seed
 Normalise = bool | Literal["columns"]
 
 
@@ -61,6 +64,8 @@ def load_graph(
             .txt, .edges, also .gz, .parquet), .adjlist, .graphml, .gexf, .gml, .json (node-link, Cytoscape), .mtx, .net
             (Pajek), .pt or .npz; a folder with x.npy and edge_index.npy, and perhaps y.npy and masks, whose attributes
             stay on disk; a networkx graph; a scipy sparse matrix of links; a PyG Data or HeteroData; or a list of Data.
+            Behind the name or path of a single graph ":links" holds out 15 % of its links to be predicted, ":links:3"
+            by seed 3, see `hold_out_links`.
         root: where the files of named graphs lie; default: env WORKBENCH_DATA, else the folder data/. It may be
             read-only. Missing files are downloaded into it by the PyG dataset class.
         normalise: of a single graph; other data stay as they are. True divides each row of the attributes by its sum,
@@ -104,6 +109,12 @@ def load_graph(
     reading = with_reading(
         source=source, target=target, weight=weight, header=header, separator=separator, comment=comment
     )
+    if isinstance(graph, str) and (asked := LINKS.fullmatch(graph)):
+        options = {"features": features, "labels": labels, "directed": directed, **vars(reading)}
+        whole = load_graph(asked[1], root, normalise, **options)
+        if kind_of(whole).name != "nodes":
+            raise UserError(f"{asked[1]!r} is no single graph; links are held out of one by ':links'")
+        return hold_out_links(whole, seed=int(asked[3] or 0)).update({"name": f"{whole.name}:links{asked[2] or ''}"})
     data, name = _fetch(graph, root, features, labels, directed, reading)
     report: Report | None = data.get("report") if isinstance(data, Data) else None
     if isinstance(data, Data) and not isinstance(data, Rows):

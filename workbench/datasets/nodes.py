@@ -18,13 +18,17 @@ from workbench.datasets.attributes import BLOCK, Attributes, AttributesOnDisk, b
 from workbench.datasets.door import check_edges, classes, finite, numbers, whole
 from workbench.datasets.kinds import KINDS, Contents, Kind, content_hash, only
 from workbench.datasets.labels import label_sets, several_labels
+from workbench.datasets.links import HELD_OUT, check_held_out
 from workbench.datasets.structure import adjacency
 from workbench.errors import UserError
 
 
 @KINDS.register("nodes")
 class Nodes(Kind):
-    """One graph with attributes: a `Data` with x [nodes, features] and edge_index [2, edges]."""
+    """One graph with attributes: a `Data` with x [nodes, features] and edge_index [2, edges].
+
+    Links may be held out to be predicted, see `workbench.datasets.links`.
+    """
 
     name, words, items = "nodes", "one graph (a torch_geometric Data with x and edge_index)", ("nodes",)
     baselines: tuple[str, ...] = ("raw", "propagated", "hops")
@@ -42,6 +46,7 @@ class Nodes(Kind):
             "x": numbers(data.get("x"), "the attributes (x)", notes),
             "edge_index": whole(data.get("edge_index"), "edge_index", notes),
             "y": classes(data.get("y"), items, notes),
+            **{key: whole(data[key], key, notes) for key in HELD_OUT if data.get(key) is not None},
         }
         changed = {key: value for key, value in cast.items() if value is not data.get(key)}
         return copy.copy(data).update(changed) if changed else data
@@ -54,6 +59,7 @@ class Nodes(Kind):
                 f"the graph has no {lacking}; load it with load_graph, which adds or asks for what is missing"
             )
         check_inputs(data)
+        check_held_out(data)
         if data.x.dtype != torch.float32:
             raise UserError(f"the attributes x must be float32, not {data.x.dtype}; x.float() makes them so")
 
@@ -62,8 +68,9 @@ class Nodes(Kind):
         return only(data, "x", "edge_index")
 
     def contents(self, data: Data) -> Contents:
-        """Return attributes, edges and labels."""
-        return {key: data.get(key) for key in ("x", "edge_index", "y")}
+        """Return attributes, edges and labels, and held-out links where there are any."""
+        held_out = [key for key in HELD_OUT if data.get(key) is not None]
+        return {key: data.get(key) for key in ("x", "edge_index", "y", *held_out)}
 
     def digest(self, contents: Contents) -> str:
         """Return the hash of contents; attributes enter as the positions and values of their non-zero entries.

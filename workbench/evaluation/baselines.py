@@ -182,6 +182,33 @@ def cooccurrences(graph: Data, window: int, negatives: int = 1, most: int = ENTR
     return sp.vstack(kept, format="csr")
 
 
+@baseline("common-neighbours", "common neighbours")
+def common_neighbours(graph: Data) -> Any:
+    """Return a scorer of pairs [2, pairs]: how many neighbours both nodes have (Liben-Nowell and Kleinberg, 2003)."""
+    links = adjacency(graph)
+    return lambda pairs: _shared(links, links, pairs)
+
+
+@baseline("adamic-adar", "Adamic-Adar")
+def adamic_adar(graph: Data) -> Any:
+    """Return a scorer of pairs [2, pairs]: the sum of 1 / ln degree over common neighbours (Adamic and Adar, 2003)."""
+    links = adjacency(graph)
+    degrees = np.maximum(links.sum(axis=1).A1, 2)  # a common neighbour has two
+    return lambda pairs: _shared(links, sp.csr_matrix(links @ sp.diags(1 / np.log(degrees))), pairs)
+
+
+@baseline("preferential-attachment", "preferential attachment")
+def preferential_attachment(graph: Data) -> Any:
+    """Return a scorer of pairs [2, pairs]: the product of both degrees (Newman, 2001)."""
+    degrees = np.diff(adjacency(graph).indptr).astype(np.float64)
+    return lambda pairs: degrees[pairs[0]] * degrees[pairs[1]]
+
+
+def _shared(links: sp.csr_matrix, weighted: sp.csr_matrix, pairs: NDArray[np.int64]) -> Any:
+    """Return the weights of the neighbours that both nodes of each pair have, summed [pairs]."""
+    return np.asarray(links[pairs[0]].multiply(weighted[pairs[1]]).sum(axis=1)).ravel()
+
+
 @baseline("words", "words")
 def words(data: Data) -> sp.csr_matrix:
     """Return the TF-IDF weights of the 2,000 commonest words [nodes, words]."""

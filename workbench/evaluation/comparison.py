@@ -15,7 +15,7 @@ from workbench.evaluation import protocols as registered
 from workbench.evaluation.baselines import BASELINES, embed
 from workbench.evaluation.embeddings import Embeddings, check_same, labels_of
 from workbench.evaluation.scores import LABELS, Scores, evaluate
-from workbench.evaluation.splits import CLUSTERED, Protocol
+from workbench.evaluation.splits import UNLABELLED, Protocol
 from workbench.evaluation.statistics import mean_interval, nested_spread
 from workbench.training.fit import untrained
 from workbench.training.run import Run
@@ -59,9 +59,10 @@ def compare(
         check_same(run, data)
     options: dict[str, Any] = {"splits": splits, "seed": seed, "solver": solver, "steps": steps, "progress": progress}
     rows = []
-    baselines = baselines and not registered.of(kind_of(data), protocol, several_labels(data)).of_runs
+    rules = registered.of(kind_of(data), protocol, several_labels(data))
+    baselines = baselines and not rules.of_runs
     store = next((path.parent for run in compared if (path := getattr(run, "path", None))), None)
-    for name in kind_of(data).baselines if baselines else ():
+    for name in (rules.baselines or kind_of(data).baselines) if baselines else ():
         began = time.perf_counter()
         embedded = embed(name, data, store)
         seconds = time.perf_counter() - began
@@ -92,6 +93,8 @@ def format(table: pd.DataFrame) -> pd.DataFrame:
         c
         for c in table
         if c in ("accuracy", "micro F1", "macro F1", *registered.CLUSTERING.values(), *registered.RANKING)
+        or c in registered.LINKS.values()
+        or c.startswith("hits@")
     ]
     main, over = measures[0], "users" if measures[0] in registered.RANKING else "splits"
     return pd.DataFrame(
@@ -145,7 +148,7 @@ def lens(
     if isinstance(protocols, str):
         protocols = [protocols]
     kind = kind_of(graph)
-    trained = (name for name in registered.names_for(kind) if registered.get(name).probe not in CLUSTERED)
+    trained = (name for name in registered.names_for(kind) if registered.get(name).probe not in UNLABELLED)
     wanted = [registered.of(kind, name) for name in (trained if protocols is None else protocols)]
     left_out = {}
     if protocols is None:

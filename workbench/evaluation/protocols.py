@@ -1,6 +1,5 @@
 """Named evaluation protocols: how data are split, how a probe is tuned, and what is known to be wrong with it."""
 
-import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,12 +9,13 @@ import numpy as np
 from workbench import datasets
 from workbench.errors import UserError
 from workbench.evaluation import restarts
-from workbench.evaluation.splits import CLUSTERED, FOLDS, LABELLED, MASKS, Protocol, Split, Splitter, shuffled
+from workbench.evaluation.splits import CLUSTERED, FOLDS, LABELLED, MASKS, Protocol, Split, Splitter, cut, shuffled
 from workbench.registry import Registry
 
 if TYPE_CHECKING:
     from workbench.datasets.kinds import Kind
 
+LINKS = {"auc": "AUC", "average_precision": "average precision", "mrr": "MRR"}
 RANKING = ("recall@20", "ndcg@20", "recall@40", "ndcg@40")  # what a ranking is measured by
 RELEASED_GRID = tuple(2.0**power for power in range(-10, 10))
 # Rows of small attributes, or of a collapsed embedding, differ so little that their best C lies beyond the released.
@@ -24,6 +24,7 @@ CLUSTERING = {"nmi": "NMI", "ari": "ARI"}  # measures of clusters beside accurac
 K_MEANS: dict[str, Any] = {"probe": "k-means", "solvers": ("k-means",), "least_nodes": 1}
 LAYER: dict[str, Any] = {"probe": "linear-layer", "solvers": ("adam",), "normalise": False}
 LINEAR_LAYER = {**LAYER, "steps": 10_000}
+DOT_PRODUCT: dict[str, Any] = {"solvers": ("dot product",), "normalise": False}
 SVC: dict[str, Any] = {
     "kinds": ("graph-sets",),
     "probe": "svc",
@@ -87,7 +88,7 @@ def _random_10_90(graph: Any, number: int, draw: np.random.Generator) -> Split:
     C is chosen from 2^-10 .. 2^9 by 5-fold cross-validation inside the training part: unshuffled folds, scored by exact
     match of the thresholded one-vs-rest outputs; the prediction is the class with the highest probability.
     """
-    return _cut(graph, draw, 1 - 0.1)
+    return cut(graph, draw, 1 - 0.1)
 
 
 @protocol(
@@ -102,7 +103,7 @@ def _random_20_80(graph: Any, number: int, draw: np.random.Generator) -> Split:
     C is chosen from 2^-10 .. 2^10 on five random halves of the training part, each fitted on the other half; here they
     are drawn by a fixed seed.
     """
-    return _cut(graph, draw, 0.8)
+    return cut(graph, draw, 0.8)
 
 
 @protocol(
@@ -268,19 +269,30 @@ def _k_means(graph: Any, number: int, draw: np.random.Generator) -> Split:
 @protocol(
     "full-ranking",
     source="the LightGCN release (He et al., 2020); LightGCL's averages over blocks of users instead",
+    description="Recall and NDCG at 20 and 40 of users' held-out items among all items but those of training, means "
+    "over users. Nothing is trained: items are ranked by the dot product of the embeddings.",
     kinds=("bipartite",),
     probe="ranking",
-    solvers=("dot product",),
-    normalise=False,
+    **DOT_PRODUCT,
 )
-def _full_ranking(data: Any, number: int, draw: np.random.Generator) -> Split:
-    """Recall and NDCG at 20 and 40 of users' held-out items among all items but those of training, means over users.
-
-    Nothing is trained: items are ranked by the dot product of the embeddings, see `workbench.evaluation.ranking`.
-    """
-    raise NotImplementedError("what is held out is the only split")
-
-
+@protocol(
+    "interactions",
+    source="this workbench; the measures of VGAE (Kipf and Welling, 2016) and of OGB",
+    description="The measures of links, of held-out interactions against as many pairs of user and item, 500 at least.",
+    kinds=("bipartite",),
+    probe="links",
+    **DOT_PRODUCT,
+)
+@protocol(
+    "links",
+    source="this workbench; the measures of VGAE (Kipf and Welling, 2016) and of OGB",
+    kinds=("nodes",),
+    probe="links",
+    drawn=False,
+    solvers=("cosine", "dot product", "logistic"),
+    normalise=False,
+    baselines=("raw", "propagated", "common-neighbours", "adamic-adar", "preferential-attachment"),
+)
 for _column, _labels in enumerate((20, 40, 60)):
     protocol(
         f"heco-{_labels}",
@@ -292,8 +304,10 @@ for _column, _labels in enumerate((20, 40, 60)):
     )(partial(restarts.published, column=_column))
 
 
-def _cut(graph: Any, draw: np.random.Generator, share: float) -> Split:
-    """Test a share of the labelled nodes, rounded up as in scikit-learn, and train on the others."""
-    nodes = shuffled(graph, draw)
-    tested = math.ceil(share * nodes.size)
-    return Split(train=nodes[tested:], validation=None, test=nodes[:tested])
+def _held_out(data: Any, number: int, draw: np.random.Generator) -> Split:
+    """Links held out before training against as many pairs without a link, 500 at least, drawn anew by each split.
+
+    AUC, average precision, Hits@20, Hits@50 and MRR. "cosine" and "dot product" train nothing; "logistic" fits links
+    that are left by the products of their ends' columns, C chosen on the validation links.
+    """
+    raise NotImplementedError("what is held out is the only split")

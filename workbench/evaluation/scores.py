@@ -16,7 +16,7 @@ from workbench.datasets.door import as_computed
 from workbench.datasets.kinds import content_hash
 from workbench.datasets.labels import label_sets, several_labels
 from workbench.errors import UserError, unknown
-from workbench.evaluation import cache, clusters, probes, protocols, ranking, restarts, several
+from workbench.evaluation import cache, clusters, links, probes, protocols, ranking, restarts, several
 from workbench.evaluation.embeddings import Embeddings, Features, by_item, compact_labels, looked_at, told_labels
 from workbench.evaluation.splits import CLUSTERED, Protocol, Split, public_splits
 from workbench.evaluation.statistics import Measure
@@ -28,7 +28,14 @@ LABELS = {
     "macro_f1": "macro F1",
     "auc": "AUC",
     **protocols.CLUSTERING,
+    **protocols.LINKS,
 }  # what a reader sees where it is not the name
+# What is drawn anew, and of what, where it is no split.
+DRAWN = {
+    "k-means": ("start", "k-means"),
+    "restarts": ("start", "the probe"),
+    "links": ("draw", "pairs without a link"),
+}
 OTHERS_SEEN = "the training was supervised, by labels of other items than are scored"
 
 
@@ -37,10 +44,10 @@ class Scores:
     """What a protocol says of one embedding.
 
     Measures are "accuracy" (equal to micro F1, since each item has one class) and "macro_f1" over the splits, of
-    clusters "nmi" and "ari" as well; "micro_f1" and "macro_f1" of several labels per item; or "recall@20", "ndcg@20",
-    ... over users. A row of `per_split` holds the measures of a split in percent, the chosen C or step, the sizes of
-    the parts, and how many classes have no training item (they are never predicted and count as wrong); of clusters a
-    start is a split; a ranking has one row.
+    clusters "nmi" and "ari" as well; "micro_f1" and "macro_f1" of several labels per item; "recall@20", "ndcg@20", ...
+    over users; or "auc", "hits@20", ... of links. A row of `per_split` holds the measures of a split in percent, the
+    chosen C or step, the sizes of the parts, and how many classes have no training item (they are never predicted and
+    count as wrong); of clusters a start is a split, of links a draw of other pairs; a ranking has one row.
     """
 
     measures: dict[str, Measure]  # means in percent
@@ -138,10 +145,10 @@ def evaluate(
     fresh: bool = False,
     progress: bool = True,
 ) -> Scores:
-    """Score frozen embeddings by a probe on the labels of data, by clusters, or by a ranking of what was held out.
+    """Score frozen embeddings by a probe on the labels of data, by clusters, or by what was held out.
 
-    The spread is over the splits, or users, of this one embedding, never over training seeds (see `compare`). The
-    scores of a run that lies in a store are kept beside it and loaded when the same is asked again.
+    The spread is over the splits, or users, of this one embedding, never over training seeds (see `compare`). Scores of
+    a stored run are kept beside it and loaded when the same is asked again.
 
     Args:
         run_or_embeddings: a run, or a matrix [items, dim]; for users and items a matrix by each name, "user" and
@@ -165,8 +172,9 @@ def evaluate(
     solver, steps = _options(rules, solver, steps)
     normalise = rules.normalise if normalise is None else normalise
     x: Any
-    if rules.probe == "ranking":
-        x, against = by_item(run_or_embeddings, data), content_hash(data)
+    if rules.probe in ("ranking", "links"):
+        look = by_item if rules.probe == "ranking" else links.looked_at
+        x, against = look(run_or_embeddings, data), content_hash(data)
     else:
         labels: Any = label_sets(data) if rules.several else told_labels(data)
         parts = rules.splits(data, splits, seed)
@@ -178,6 +186,9 @@ def evaluate(
         began = time.perf_counter()
         if rules.probe == "ranking":
             measures, per_split = _ranked(x, data, normalise)
+        elif rules.probe == "links":
+            per_split = links.per_draw(x, data, splits, seed, solver, normalise)
+            measures = _measures(per_split, links.MEASURES, _over(rules, data, splits), 1)
         elif rules.probe in CLUSTERED:
             per_split = clusters.per_start(x, labels, len(parts), seed, normalise).rename_axis("split")
             measures = _measures(per_split, clusters.MEASURES, _over(rules, data, len(parts)), 1)
@@ -286,8 +297,9 @@ def _over(rules: Protocol, graph: Any, count: int) -> str:
         what = "folds"
     elif rules.probe == "learned":
         what = "set of learned clusters"
-    elif rules.probe in ("k-means", "restarts"):
-        what = f"start{'s' * (count > 1)} of {'k-means' if rules.probe == 'k-means' else 'the probe'}"
+    elif rules.probe in DRAWN:
+        drawn, of = DRAWN[rules.probe]
+        what = f"{drawn}{'s' * (count > 1)} of {of}"
     elif rules.drawn:
         what = "random splits" if count > 1 else "random split"
     elif (available := public_splits(graph)) == 1:

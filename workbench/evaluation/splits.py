@@ -1,5 +1,6 @@
 """What a protocol is: the parts of a split, and how a probe is trained, tuned and reported on them."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,6 +17,9 @@ LABELLED = ("nodes", "multiplex", "hetero", "texts", "arrays")  # kinds of data 
 FOLDS = 10
 MOST = 10_000  # splits, which are drawn before the first is scored
 CLUSTERED = ("k-means", "learned")  # probes of clusters, which have a test part alone
+UNLABELLED = (*CLUSTERED, "ranking", "links")  # probes that learn nothing from labels
+# The last four are none.
+Probe = Literal["logistic", "one-vs-rest", "linear-layer", "svc", "restarts", "k-means", "learned", "ranking", "links"]
 MASKS = ("train_mask", "val_mask", "test_mask")
 
 
@@ -48,10 +52,7 @@ class Protocol:
     splitter: Splitter  # makes split number i of data from a generator; not asked by a protocol that ranks
     kinds: tuple[str, ...] = LABELLED  # of data that it scores
     flawed: str | None = None  # the sentence that must stand beside its numbers
-    # The last three are none.
-    probe: Literal["logistic", "one-vs-rest", "linear-layer", "svc", "restarts", "k-means", "learned", "ranking"] = (
-        "logistic"
-    )
+    probe: Probe = "logistic"
     solvers: tuple[str, ...] = ("fast", "liblinear")  # what can fit the probe, the usual one first
     normalise: bool = True  # divide each embedding by its L2 norm first
     snapshots: bool = False  # it looks at what a run kept on the way, not at its last embedding alone
@@ -65,6 +66,7 @@ class Protocol:
     folds: bool = False  # splits are the folds of one assignment: all share one draw, and there are ten at most
     halves: bool = False  # C is chosen on five random halves of the training part, not on five folds
     several: bool = False  # it scores several labels per item, and no other protocol does
+    baselines: tuple[str, ...] = ()  # what is scored without any training; none: the kind's own
     grid: tuple[float, ...] = ()  # values of C, ascending, that logistic regression or a SVC chooses among
 
     @property
@@ -84,10 +86,7 @@ class Protocol:
                 f"protocol {self.name!r} wants at least {self.least_nodes} labelled {items} (5 to train on) and "
                 f"{datasets.name_of(graph)} has {labelled}; clustering() and neighbours() need no training part"
             )
-        if not isinstance(count, int) or not 1 <= count <= MOST:
-            raise UserError(f"splits must be a whole number from 1 to {MOST:,}, not {count!r}")
-        if not isinstance(seed, int) or seed < 0:
-            raise UserError(f"seed of the splits must be a whole number from 0, not {seed!r}")
+        check_draws(count, seed)
         if not self.drawn:
             count = min(count, public_splits(graph))
         if self.probe == "learned":
@@ -105,7 +104,11 @@ class Protocol:
     def refusal(self, graph: Any) -> UserError | None:
         """Return why data can't be split so, None where they can."""
         try:
-            if self.probe != "ranking":  # what is held out comes with the data
+            if self.probe == "links":
+                from workbench.datasets.links import parts_of
+
+                parts_of(graph)
+            elif self.probe != "ranking":  # what is held out comes with the data
                 self.splits(graph, 1)
             return None
         except UserError as error:
@@ -133,6 +136,21 @@ def public_splits(graph: Any) -> int:
 def shuffled(graph: Any, draw: np.random.Generator) -> Nodes:
     """Return the labelled items of data in a random order."""
     return draw.permutation(np.flatnonzero(datasets.labelled(graph)))
+
+
+def check_draws(count: int, seed: int) -> None:
+    """Raise a UserError where so many splits can't be drawn, or not by this seed."""
+    if not isinstance(count, int) or not 1 <= count <= MOST:
+        raise UserError(f"splits must be a whole number from 1 to {MOST:,}, not {count!r}")
+    if not isinstance(seed, int) or seed < 0:
+        raise UserError(f"seed of the splits must be a whole number from 0, not {seed!r}")
+
+
+def cut(graph: Any, draw: np.random.Generator, share: float) -> Split:
+    """Test a share of the labelled nodes, rounded up as in scikit-learn, and train on the others."""
+    nodes = shuffled(graph, draw)
+    tested = math.ceil(share * nodes.size)
+    return Split(train=nodes[tested:], validation=None, test=nodes[:tested])
 
 
 def _check(name: str, graph: Any, split: Split, column: int | None = None) -> None:

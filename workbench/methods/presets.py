@@ -97,7 +97,7 @@ def configure(method: str, preset: str | None, graph: str, overrides: dict[str, 
         UserError: an unknown preset or parameter, or a value of the wrong type or out of range.
     """
     config_class: type[Config] = METHODS.get(method).Config
-    name = find_preset(method, preset, graph)
+    name = find_preset(method, preset, graph.partition(":links")[0])
     values = {**_presets(method)[name], **overrides}
     return name, config_class.from_flat(values, f"of method {method!r}")
 

@@ -192,7 +192,7 @@ def find(word: str, store: str | Path | None = None) -> Path:
     paths = [path for path in folders(store) if stored.ASIDE not in path.name]
     if "/" in word:
         method, graph = word.split("/", 1)
-        latest = [path for path in paths if path.name.startswith(f"{method}_{graph}_")]
+        latest = [path for path in paths if path.name.startswith(folder(store, method, graph, "").name)]
         if latest:
             return next((path for path in reversed(latest) if not untrained(path)), latest[-1])
     matches = [p for p in paths if p.name == word or p.name.rsplit("_", 1)[-1].startswith(word)]

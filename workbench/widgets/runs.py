@@ -91,7 +91,7 @@ class RunsScene:
         for graph in self.graphs:
             if kind_of(graph).content_hash(graph) == run.graph_hash:
                 return graph
-        if run.graph not in names():
+        if run.graph.partition(":links")[0] not in names():
             raise UserError(
                 f"the graph {run.graph!r} can't be loaded by its name; hand it over: runs_table(graphs=[graph])"
             )
