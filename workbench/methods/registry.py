@@ -4,4 +4,4 @@ from typing import Any
 
 from workbench.registry import Registry
 
-METHODS: Registry[Any] = Registry("method", "workbench.methods")
+METHODS: Registry[Any] = Registry("method", "workbench.methods", "METHODS")
