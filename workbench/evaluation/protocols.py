@@ -1,19 +1,26 @@
 """Named evaluation protocols: how data are split, how a probe is tuned, and what is known to be wrong with it."""
 
-from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from workbench import datasets
-from workbench.errors import UserError
 from workbench.evaluation import restarts
-from workbench.evaluation.splits import CLUSTERED, FOLDS, LABELLED, MASKS, Protocol, Split, Splitter, cut, shuffled
-from workbench.registry import Registry
-
-if TYPE_CHECKING:
-    from workbench.datasets.kinds import Kind
+from workbench.evaluation.splits import (
+    FOLDS,
+    LABELLED,
+    MASKS,
+    Split,
+    cut,
+    get,
+    in_order,
+    names,
+    names_for,
+    of,
+    protocol,
+    shuffled,
+)
 
 LINKS = {"auc": "AUC", "average_precision": "average precision", "mrr": "MRR"}
 RANKING = ("recall@20", "ndcg@20", "recall@40", "ndcg@40")  # what a ranking is measured by
@@ -33,46 +40,6 @@ SVC: dict[str, Any] = {
     "deviation": "population",
     "folds": True,
 }
-
-_PROTOCOLS: Registry[Protocol] = Registry("protocol")
-names = _PROTOCOLS.names
-get = _PROTOCOLS.get
-
-
-def in_order(names: Iterable[str]) -> list[Protocol]:
-    """Return protocols by name, logistic regression before linear layers, then clusters, the flawed last of each."""
-    last = ("linear-layer", *CLUSTERED)
-    order = {probe: place for place, probe in enumerate(last, 1)}
-    return sorted(map(get, names), key=lambda rules: (order.get(rules.probe, 0), bool(rules.flawed), rules.name))
-
-
-def of(kind: "Kind", name: str | None = None, several: bool = False) -> Protocol:
-    """Return a protocol that scores a kind of data; refuse one that scores other data.
-
-    Args:
-        name: None for the kind's own, or the one for several labels where items have `several`.
-    """
-    chosen = get(name or (kind.several if several else kind.protocol))
-    if kind.name not in chosen.kinds:
-        fitting = ", ".join(names_for(kind, several))
-        raise UserError(f"protocol {chosen.name!r} does not score {kind.words}; protocols for it: {fitting}")
-    return chosen
-
-
-def names_for(kind: "Kind", several: bool = False) -> list[str]:
-    """Return the names of the protocols that score a kind of data whose items have one class, or `several` labels."""
-    return [name for name in names() if kind.name in get(name).kinds and get(name).several == several]
-
-
-def protocol(name: str, source: str, description: str = "", **facts: Any) -> Callable[[Splitter], Splitter]:
-    """Register a protocol of the decorated splitter, whose docstring is the description; `facts` are fields of it."""
-
-    def enter(splitter: Splitter) -> Splitter:
-        text = description or " ".join((splitter.__doc__ or "").split())
-        _PROTOCOLS.register(name)(Protocol(name, text, source, splitter, **facts))
-        return splitter
-
-    return enter
 
 
 @protocol(
@@ -293,6 +260,15 @@ def _k_means(graph: Any, number: int, draw: np.random.Generator) -> Split:
     normalise=False,
     baselines=("raw", "propagated", "common-neighbours", "adamic-adar", "preferential-attachment"),
 )
+def _held_out(data: Any, number: int, draw: np.random.Generator) -> Split:
+    """Links held out before training against as many pairs without a link, 500 at least, drawn anew by each split.
+
+    AUC, average precision, Hits@20, Hits@50 and MRR. "cosine" and "dot product" train nothing; "logistic" fits links
+    that are left by the products of their ends' columns, C chosen on the validation links.
+    """
+    raise NotImplementedError("what is held out is the only split")
+
+
 for _column, _labels in enumerate((20, 40, 60)):
     protocol(
         f"heco-{_labels}",
@@ -303,11 +279,4 @@ for _column, _labels in enumerate((20, 40, 60)):
         steps=200,
     )(partial(restarts.published, column=_column))
 
-
-def _held_out(data: Any, number: int, draw: np.random.Generator) -> Split:
-    """Links held out before training against as many pairs without a link, 500 at least, drawn anew by each split.
-
-    AUC, average precision, Hits@20, Hits@50 and MRR. "cosine" and "dot product" train nothing; "logistic" fits links
-    that are left by the products of their ends' columns, C chosen on the validation links.
-    """
-    raise NotImplementedError("what is held out is the only split")
+__all__ = ["get", "in_order", "names", "names_for", "of", "protocol"]

@@ -18,7 +18,7 @@ from workbench.datasets.labels import label_sets, several_labels
 from workbench.errors import UserError, unknown
 from workbench.evaluation import cache, clusters, links, probes, protocols, ranking, restarts, several
 from workbench.evaluation.embeddings import Embeddings, Features, by_item, compact_labels, looked_at, told_labels
-from workbench.evaluation.splits import CLUSTERED, Protocol, Split, public_splits
+from workbench.evaluation.splits import CLUSTERED, Protocol, Split, over
 from workbench.evaluation.statistics import Measure
 from workbench.randomness import Randomness
 
@@ -30,12 +30,6 @@ LABELS = {
     **protocols.CLUSTERING,
     **protocols.LINKS,
 }  # what a reader sees where it is not the name
-# What is drawn anew, and of what, where it is no split.
-DRAWN = {
-    "k-means": ("start", "k-means"),
-    "restarts": ("start", "the probe"),
-    "links": ("draw", "pairs without a link"),
-}
 OTHERS_SEEN = "the training was supervised, by labels of other items than are scored"
 
 
@@ -188,19 +182,19 @@ def evaluate(
             measures, per_split = _ranked(x, data, normalise)
         elif rules.probe == "links":
             per_split = links.per_draw(x, data, splits, seed, solver, normalise)
-            measures = _measures(per_split, links.MEASURES, _over(rules, data, splits), 1)
+            measures = _measures(per_split, links.MEASURES, over(rules, data, splits), 1)
         elif rules.probe in CLUSTERED:
             per_split = clusters.per_start(x, labels, len(parts), seed, normalise).rename_axis("split")
-            measures = _measures(per_split, clusters.MEASURES, _over(rules, data, len(parts)), 1)
+            measures = _measures(per_split, clusters.MEASURES, over(rules, data, len(parts)), 1)
         else:
             bar = tqdm(parts, desc=rules.name, unit="split", leave=False, disable=None if progress else True)
             rows = normalize(x) if normalise else x
             if rules.probe == "restarts":
                 per_split = restarts.per_restart(rows, data, parts[0], len(parts), steps or 1, seed)
-                measures = _measures(per_split, restarts.MEASURES, _over(rules, data, len(parts)), 1)
+                measures = _measures(per_split, restarts.MEASURES, over(rules, data, len(parts)), 1)
             elif rules.several:
                 per_split = several.per_split(rows, labels, bar, solver, rules.grid)
-                measures = _measures(per_split, several.MEASURES, _over(rules, data, len(parts)), 1)
+                measures = _measures(per_split, several.MEASURES, over(rules, data, len(parts)), 1)
             else:
                 measures, per_split = _probed(rules, rows, data, bar, solver, steps, seed)
         seconds = time.perf_counter() - began
@@ -287,24 +281,5 @@ def _probed(
             }
         )
     per_split = pd.DataFrame(rows).rename_axis("split")
-    over, ddof = _over(rules, data, len(rows)), 0 if rules.deviation == "population" else 1
-    return _measures(per_split, ("accuracy", "macro_f1"), over, ddof), per_split
-
-
-def _over(rules: Protocol, graph: Any, count: int) -> str:
-    """Return what the spread is over, and which deviation it is where there is more than one split."""
-    if rules.folds:
-        what = "folds"
-    elif rules.probe == "learned":
-        what = "set of learned clusters"
-    elif rules.probe in DRAWN:
-        drawn, of = DRAWN[rules.probe]
-        what = f"{drawn}{'s' * (count > 1)} of {of}"
-    elif rules.drawn:
-        what = "random splits" if count > 1 else "random split"
-    elif (available := public_splits(graph)) == 1:
-        return "the one public split"
-    else:
-        what = f"of {available} public splits"
-    over = f"{count} {what} of one embedding"
-    return f"{rules.deviation} std over {over}" if count > 1 else over
+    ddof = 0 if rules.deviation == "population" else 1
+    return _measures(per_split, ("accuracy", "macro_f1"), over(rules, data, len(rows)), ddof), per_split

@@ -1,15 +1,19 @@
 """What a protocol is: the parts of a split, and how a probe is trained, tuned and reported on them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench import datasets
 from workbench.errors import UserError
+from workbench.registry import Registry
+
+if TYPE_CHECKING:
+    from workbench.datasets.kinds import Kind
 
 Nodes = NDArray[np.int64]
 
@@ -21,6 +25,12 @@ UNLABELLED = (*CLUSTERED, "ranking", "links")  # probes that learn nothing from 
 # The last four are none.
 Probe = Literal["logistic", "one-vs-rest", "linear-layer", "svc", "restarts", "k-means", "learned", "ranking", "links"]
 MASKS = ("train_mask", "val_mask", "test_mask")
+# What is drawn anew, and of what, where it is no split.
+DRAWN = {
+    "k-means": ("start", "k-means"),
+    "restarts": ("start", "the probe"),
+    "links": ("draw", "pairs without a link"),
+}
 
 
 @dataclass(frozen=True)
@@ -163,3 +173,63 @@ def _check(name: str, graph: Any, split: Split, column: int | None = None) -> No
     together = np.concatenate([nodes for nodes in parts if nodes is not None])
     if np.unique(together).size < together.size:
         raise UserError(f"protocol {name!r}: a node of {called} is in two parts of one split, which leaks labels")
+
+
+_PROTOCOLS: Registry[Protocol] = Registry("protocol")
+names = _PROTOCOLS.names
+get = _PROTOCOLS.get
+
+
+def in_order(names: Iterable[str]) -> list[Protocol]:
+    """Return protocols by name, logistic regression before linear layers, then clusters, the flawed last of each."""
+    last = ("linear-layer", *CLUSTERED)
+    order = {probe: place for place, probe in enumerate(last, 1)}
+    return sorted(map(get, names), key=lambda rules: (order.get(rules.probe, 0), bool(rules.flawed), rules.name))
+
+
+def of(kind: "Kind", name: str | None = None, several: bool = False) -> Protocol:
+    """Return a protocol that scores a kind of data; refuse one that scores other data.
+
+    Args:
+        name: None for the kind's own, or the one for several labels where items have `several`.
+    """
+    chosen = get(name or (kind.several if several else kind.protocol))
+    if kind.name not in chosen.kinds:
+        fitting = ", ".join(names_for(kind, several))
+        raise UserError(f"protocol {chosen.name!r} does not score {kind.words}; protocols for it: {fitting}")
+    return chosen
+
+
+def names_for(kind: "Kind", several: bool = False) -> list[str]:
+    """Return the names of the protocols that score a kind of data whose items have one class, or `several` labels."""
+    return [name for name in names() if kind.name in get(name).kinds and get(name).several == several]
+
+
+def protocol(name: str, source: str, description: str = "", **facts: Any) -> Callable[[Splitter], Splitter]:
+    """Register a protocol of the decorated splitter, whose docstring is the description; `facts` are fields of it."""
+
+    def enter(splitter: Splitter) -> Splitter:
+        text = description or " ".join((splitter.__doc__ or "").split())
+        _PROTOCOLS.register(name)(Protocol(name, text, source, splitter, **facts))
+        return splitter
+
+    return enter
+
+
+def over(rules: Protocol, graph: Any, count: int) -> str:
+    """Return what the spread is over, and which deviation it is where there is more than one split."""
+    if rules.folds:
+        what = "folds"
+    elif rules.probe == "learned":
+        what = "set of learned clusters"
+    elif rules.probe in DRAWN:
+        drawn, of = DRAWN[rules.probe]
+        what = f"{drawn}{'s' * (count > 1)} of {of}"
+    elif rules.drawn:
+        what = "random splits" if count > 1 else "random split"
+    elif (available := public_splits(graph)) == 1:
+        return "the one public split"
+    else:
+        what = f"of {available} public splits"
+    said = f"{count} {what} of one embedding"
+    return f"{rules.deviation} std over {said}" if count > 1 else said
