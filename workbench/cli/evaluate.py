@@ -1,4 +1,4 @@
-"""Score a stored run, on request beside the baselines."""
+"""Score a stored run, on request beside the baselines; of users and items always, and by strata of both."""
 
 from argparse import Namespace
 
@@ -31,4 +31,12 @@ def run(args: Namespace) -> None:
     else:
         scores = wb.evaluate(run, graph, **options)
         text = f"{run.method} on {run.graph}, preset {run.preset}, training seed {run.seed}: {scores}"
-        show(args, {**facts_of(run), "scores": scores.as_dict()}, text)
+        facts = {**facts_of(run), "scores": scores.as_dict()}
+        if wb.protocols.get(scores.protocol).probe != "ranking":
+            show(args, facts, text)
+            return
+        baselines, said = wb.evaluation.beside_baselines(scores, graph)
+        strata = wb.evaluation.ranking.strata(wb.evaluation.by_item(run, graph), graph)
+        show(args, {**facts, "baselines": baselines, "strata": strata.to_dict("records")}, f"{text}\n{said}\n")
+        if not args.json:
+            show_table(strata.round(1))

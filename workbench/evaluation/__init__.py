@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from workbench.lazy import lazily
 
 if TYPE_CHECKING:
-    from workbench.evaluation import protocols, statistics
+    from workbench.evaluation import protocols, ranking, statistics
     from workbench.evaluation.alignment import Agreement, agreement
     from workbench.evaluation.baselines import BASELINES, propagated
     from workbench.evaluation.choosing import validation
-    from workbench.evaluation.comparison import compare, format, lens
-    from workbench.evaluation.embeddings import check_same
+    from workbench.evaluation.comparison import beside_baselines, compare, format, lens
+    from workbench.evaluation.embeddings import by_item, check_same
     from workbench.evaluation.ladders import edit_order
     from workbench.evaluation.scores import Measure, Scores, evaluate
     from workbench.evaluation.statistics import mean_interval, nested_spread, paired_difference
@@ -23,15 +23,15 @@ _HOMES = {
     "alignment": ("Agreement", "agreement"),
     "baselines": ("BASELINES", "propagated"),
     "choosing": ("validation",),
-    "comparison": ("compare", "format", "lens"),
-    "embeddings": ("check_same",),
+    "comparison": ("beside_baselines", "compare", "format", "lens"),
+    "embeddings": ("by_item", "check_same"),
     "ladders": ("edit_order",),
     "scores": ("Measure", "Scores", "evaluate"),
     "statistics": ("mean_interval", "nested_spread", "paired_difference"),
     "unsupervised": ("Clustering", "clustering", "neighbours"),
 }
 _LAZY = {name: f"{__name__}.{module}:{name}" for module, names in _HOMES.items() for name in names}
-_LAZY |= {module: f"{__name__}.{module}:" for module in ("protocols", "statistics")}
+_LAZY |= {module: f"{__name__}.{module}:" for module in ("protocols", "ranking", "statistics")}
 __getattr__ = lazily(__name__, _LAZY)
 __all__ = [
     "BASELINES",
@@ -40,6 +40,8 @@ __all__ = [
     "Measure",
     "Scores",
     "agreement",
+    "beside_baselines",
+    "by_item",
     "check_same",
     "clustering",
     "compare",
@@ -53,6 +55,7 @@ __all__ = [
     "paired_difference",
     "propagated",
     "protocols",
+    "ranking",
     "statistics",
     "validation",
 ]

@@ -265,7 +265,10 @@ def singular_vectors(data: HeteroData) -> dict[str, Any]:
     by_user, by_item = (sp.diags(np.maximum(np.asarray(ratings.sum(axis=a)).ravel(), 1) ** -0.5) for a in (1, 0))
     scaled = (by_user @ ratings @ by_item).astype(np.float64)
     with threadpool_limits(1):  # the solver's own products are small
-        u, s, v = svds(scaled, k=min(RANK, min(scaled.shape) - 1), v0=np.ones(min(scaled.shape)))
+        if min(scaled.shape) <= RANK or not scaled.nnz:  # the sparse solver wants more rows and columns, and a value
+            u, s, v = np.linalg.svd(scaled.toarray(), full_matrices=False)
+        else:
+            u, s, v = svds(scaled, k=RANK, v0=np.ones(min(scaled.shape)))
     return {"user": u * s, "item": v.T}
 
 

@@ -114,6 +114,25 @@ def format(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def beside_baselines(scores: Scores, data: Any) -> tuple[dict[str, float], str]:
+    """Return the first measure of each baseline of the data by its label, and which the scores don't reach, in words.
+
+    Args:
+        scores: of a ranking of the items of `data`.
+        data: users and items, with what is held out.
+    """
+    data, measure = as_computed(data)[1], next(iter(scores.measures))
+    each = {}
+    for name in kind_of(data).baselines:
+        found = evaluate(embed(name, data, None), data, scores.protocol, progress=False)
+        each[BASELINES.get(name).label] = float(found.main)
+    above = [f"{label} ({value:.1f} %)" for label, value in each.items() if scores.main > value]
+    others = [f"{label} ({value:.1f} %)" for label, value in each.items() if not scores.main > value]
+    parts = [f"above {', '.join(above)}"] * bool(above) + [f"NOT above {', '.join(others)}"] * bool(others)
+    missed = ": what trains nothing ranks as well or better" if others else ""
+    return each, f"{measure} {float(scores.main):.1f} % is {'; '.join(parts)}{missed}"
+
+
 def lens(
     run_or_embeddings: Embeddings | Sequence[Run],
     graph: Any,

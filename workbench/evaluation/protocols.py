@@ -237,7 +237,9 @@ def _k_means(graph: Any, number: int, draw: np.random.Generator) -> Split:
     "full-ranking",
     source="the LightGCN release (He et al., 2020); LightGCL's averages over blocks of users instead",
     description="Recall and NDCG at 20 and 40 of users' held-out items among all items but those of training, means "
-    "over users. Nothing is trained: items are ranked by the dot product of the embeddings.",
+    "over users. Nothing is trained: items are ranked by the dot product of the embeddings, those of training at minus "
+    "infinity; of equal scores the smaller item number stands higher. Users without held-out items don't count; those "
+    "without training items do, and so do held-out items that nobody took in training.",
     kinds=("bipartite",),
     probe="ranking",
     **DOT_PRODUCT,
