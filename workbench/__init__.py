@@ -19,6 +19,8 @@ _PUBLIC = {
     "tune": "workbench.studies.tune:tune",
     "quality": "workbench.evaluation.quality:quality",
     "neighbours": "workbench.evaluation.neighbourhoods:neighbours",
+    "recommend": "workbench.evaluation.recommending:recommend",
+    "user_negatives": "workbench.evaluation.recommending:user_negatives",
     "Run": "workbench.training.run:Run",
     "UserError": "workbench.errors:UserError",
     "Contrast": "workbench.contrast:Contrast",
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from workbench.evaluation import compare, evaluate, protocols
     from workbench.evaluation.neighbourhoods import neighbours
     from workbench.evaluation.quality import quality
+    from workbench.evaluation.recommending import recommend, user_negatives
     from workbench.pages import notebooks, start, tables
     from workbench.pages.claims import claim
     from workbench.studies.tune import tune

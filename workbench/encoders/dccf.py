@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from workbench.encoders.base import Layer, Plain
-from workbench.encoders.lightgcn import LightGCN, SymmetricProduct, adjacency
+from workbench.encoders.lightgcn import LightGCN, Parts, SymmetricProduct, adjacency
 from workbench.errors import UserError
 from workbench.randomness import Randomness
 
@@ -144,15 +144,20 @@ class DCCF(LightGCN):
         order = torch.randperm(len(row) // 2, generator=Randomness(0).generator("alpha")).to(row.device)
         return Links(matrix, row, column, column.argsort(stable=True), order if self.shuffled else None)
 
+    def seen(self, x: Tensor, links: Links) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the views of a layer's input by interactions and by intents, and users' shares of their intents."""
+        users, items = x.split(self.sizes)
+        shares = (users @ self.user_intent).softmax(1)
+        by_intents = [shares @ self.user_intent.T, (items @ self.item_intent).softmax(1) @ self.item_intent.T]
+        return SymmetricProduct.apply(links.matrix, x), torch.cat(by_intents), shares
+
     def views(self, x: Tensor, links: Links) -> dict[str, Tensor]:
         """Return the views of a layer's input [rows, dim] that are added to it, by name [rows, dim] each."""
-        parts = zip(x.split(self.sizes), (self.user_intent, self.item_intent), strict=True)
-        graph = SymmetricProduct.apply(links.matrix, x)
-        intents = torch.cat([(part @ c).softmax(1) @ c.T for part, c in parts])
+        graph, intents, _ = self.seen(x, links)
         views = {"graph": graph, "intents": intents}
-        for name, seen in (("adaptive", graph), ("intent-adaptive", intents)):
+        for name, alike in (("adaptive", graph), ("intent-adaptive", intents)):
             if name != self.without:
-                views[name] = WeightedProduct.apply(self.alpha(seen, links), x, links)
+                views[name] = WeightedProduct.apply(self.alpha(alike, links), x, links)
         return {name: view for name, view in views.items() if name != self.without}
 
     def alpha(self, x: Tensor, links: Links) -> Tensor:
@@ -175,6 +180,24 @@ class DCCF(LightGCN):
         """Return the embedding of the same users and items by other interactions, too."""
         layers = self.layers_and_views(self.links(adjacency(inputs)))[0]
         return dict(zip(("user", "item"), self.combined(layers), strict=True))
+
+    def parts(self, inputs: Any, user: int) -> Parts:
+        """Return what the embedding of a user by some interactions is the sum of, exactly."""
+        links = self.links(adjacency(inputs))
+        layers, views = self.layers_and_views(links)
+        row = slice(*links.matrix.crow_indices()[user : user + 2].tolist())
+        taken, scale = links.column[row], 1 / len(layers) if self.combine == "mean" else 1.0
+        brought, intents = torch.zeros_like(layers[0][taken]), torch.zeros_like(self.user_intent.T)
+        for layer, (x, added) in enumerate(zip(layers, views, strict=False)):
+            later = scale * (self.depth - layer)  # of how many further layers this one is a part
+            graph, by_intents, shares = self.seen(x, links)
+            for name, alike in (("adaptive", graph), ("intent-adaptive", by_intents)):
+                if name in added:
+                    brought = brought + later * self.alpha(alike, links)[row, None] * x[taken]
+            brought = brought + later * links.matrix.values()[row, None] * x[taken]
+            if "intents" in added:
+                intents = intents + later * shares[user][:, None] * self.user_intent.T
+        return Parts(scale * len(layers) * layers[0][user], taken - self.sizes[0], brought, intents)
 
     def plain(self) -> Plain:
         """Return the same encoder made of an embedding and one module of torch alone."""

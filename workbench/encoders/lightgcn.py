@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,21 @@ from torch_geometric.utils import to_undirected
 from workbench.datasets.bipartite import interactions
 from workbench.datasets.kinds import kind_of
 from workbench.encoders.base import Encoder, Layer, Plain
+
+
+class Parts(NamedTuple):
+    """Vectors that add up to the embedding of one user.
+
+    Attributes:
+        own: from the user's learned embedding [dim].
+        items: those that the user took [taken]; brought: from each of them, by all layers [taken, dim].
+        intents: from each intent [intents, dim], none where a method has none.
+    """
+
+    own: Tensor
+    items: Tensor
+    brought: Tensor
+    intents: Tensor
 
 
 class SymmetricProduct(torch.autograd.Function):
@@ -95,6 +110,16 @@ class LightGCN(Encoder):
     def embed(self, inputs: Any) -> dict[str, Tensor]:
         """Return the embedding of the same users and items by other interactions, too."""
         return dict(zip(("user", "item"), self.combined(self.layers(adjacency(inputs))), strict=True))
+
+    def parts(self, inputs: Any, user: int) -> Parts:
+        """Return what the embedding of a user by some interactions is the sum of, exactly."""
+        matrix = adjacency(inputs)
+        layers = self.layers(matrix)
+        row = slice(*matrix.crow_indices()[user : user + 2].tolist())
+        taken, weights = matrix.col_indices()[row], matrix.values()[row, None]
+        brought = weights * sum((layer[taken] for layer in layers[:-1]), torch.zeros_like(layers[0][taken]))
+        scale = 1 / len(layers) if self.combine == "mean" else 1.0
+        return Parts(scale * layers[0][user], taken - self.sizes[0], scale * brought, layers[0][:0])
 
     def plain(self) -> Plain:
         """Return the same encoder made of an embedding and PyG's `LGConv`."""
