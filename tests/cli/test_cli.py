@@ -51,7 +51,7 @@ def parsed(capsys: pytest.CaptureFixture[str], *words: str) -> object:
 
 
 COMMANDS = ["graphs", "fit", "forecast", "encode", "evaluate", "export", "runs", "select", "budget", "study", "claims"]
-COMMANDS += ["sweep", "rules", "notebooks", "bench", "lab", "neighbours"]
+COMMANDS += ["sweep", "rules", "notebooks", "bench", "lab", "neighbours", "recommend"]
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import workbench as wb
 from workbench.cli import main
 from workbench.datasets.bipartite import as_users_and_items, interactions
 from workbench.errors import UserError
+from workbench.evaluation.recommending import one_graph
 
 METHODS = [
     ("lightgcn", {"layers": 2}),
@@ -103,3 +104,19 @@ def test_mistakes_are_told_and_the_command_prints_what_the_call_returns(
     assert [row["item"] for row in facts["items"]] == wb.recommend(run, data, 7, k=3).items["item"].tolist()
     assert main(["recommend", str(run.path), "7"]) == 0 and "taken item" in capsys.readouterr().out
     assert main(["recommend", str(run.path), "900"]) == 2
+
+
+def test_users_and_items_are_mapped_and_explored_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_HEADLESS", "1")
+    data = wb.load_graph("tastes")
+    run = wb.fit("lightgcn", data, "small", store=tmp_path, progress=False, snapshots=2)
+    fig = wb.plots.embedding_map(run, graph=data, method="pca")
+    assert [trace.name for trace in fig.data][:2] == ["user", "item"]
+    assert [len(trace.x) for trace in fig.data][:2] == [200, 120]
+    report = wb.widgets.embedding_explorer(run, data, method="pca", node=203)
+    assert {"map", "graph", "epochs"} <= set(report.figures)
+    single, graph = one_graph(run, data)
+    assert torch.equal(single.embeddings[203], run.embeddings["item"][3]) and graph.node_names[203] == "item 3"
+    assert graph.edge_index.shape[1] == 2 * interactions(data).unique(dim=1).shape[1]
+    with pytest.raises(UserError, match="was trained on 'tastes'"):
+        wb.plots.embedding_map(run, graph=as_users_and_items(200, 120, torch.tensor([[0], [0]])))

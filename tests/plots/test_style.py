@@ -20,6 +20,7 @@ from workbench import audit, negatives, plots, rules
 from workbench.contrast import Contrast
 from workbench.datasets import content_hash
 from workbench.evaluation import agreement, lens, projection, strata
+from workbench.evaluation.recommending import INTENT, OWN, TAKEN, Recommendation
 from workbench.objectives.forces import forces, gauges
 from workbench.plots import network, style
 from workbench.rules import Semantics, Terms, readings
@@ -194,7 +195,16 @@ def every_figure(graph: Data, name: str, other: str) -> dict[str, go.Figure]:
     courses = {label: pd.DataFrame([gauged, gauged]) for label in (name, other)}
     both = agreement(run, made(embeddings=torch.rand(40, 6), graph=graph.name, graph_hash=same), graph)
     pair = plots.agreement_maps(both, (projection.project(run.embeddings, "pca"),) * 2, "class", chosen=5)
+    shares = {"part": [OWN, *[TAKEN] * 4, INTENT] * 2, "number": [-1, 0, 1, 3, 5, 0] * 2}
+    shares |= {"item": [4] * 6 + [2] * 6, "share": np.linspace(-0.2, 1, 12)}
+    lists = Recommendation(3, pd.DataFrame({"item": [4, 2], "held_out": [True, False]}), pd.DataFrame(shares))
+    strata_of = pd.DataFrame({"of": ["users", "items"], "stratum": [f"1 {name}", "tail"], "users": [9, 7],
+                              "recall@20": [20.0, 5.0], "from": [15.0, 0.0], "to": [25.0, 10.0]})  # fmt: skip
+    pushed = pd.DataFrame({"item": [1, 2], "score": [0.5, 0.1], "push": [0.6, 0.2], "held_out": [True, False]})
     return rule_figures | {
+        "ranking_strata": plots.ranking_strata({name: strata_of, other: strata_of}),
+        "recommendation_parts": plots.recommendation_parts(lists, [name] * 5),
+        "user_negatives": plots.user_negatives(pushed, 3),
         "agreement_chart": plots.agreement_chart(both),
         "agreement_maps": pair[0],
         "assignment_sharpness": plots.assignment_sharpness({name: {20: torch.rand(40, 5), 70: torch.rand(40, 5)}}),

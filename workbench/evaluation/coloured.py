@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from torch_geometric.data import Data
+from torch_geometric.data import Data, HeteroData
 
 from workbench.datasets import load_graph, several_labels
 from workbench.errors import UserError, unknown
 from workbench.evaluation import projection
 from workbench.evaluation.embeddings import Embeddings, check_same
 from workbench.evaluation.projection import Map
+from workbench.evaluation.recommending import one_graph
 from workbench.training.run import Run
 
 HITS = "neighbourhood hit"
@@ -33,12 +34,15 @@ class Coloured:
     names: Sequence[object] | None  # of the nodes
 
 
-def maps_of(run: Run, colour: Colour, graph: Data | None, method: str, seed: int, snapshots: bool = False) -> Coloured:
+def maps_of(
+    run: Run, colour: Colour, graph: Data | HeteroData | None, method: str, seed: int, snapshots: bool = False
+) -> Coloured:
     """Map the trained embedding of a run, or its snapshots, each following the one before, and keep the maps beside it.
 
     Args:
         colour: "label", "neighbourhood hit" of a single map, the name of an entry of `run.details`, or values [nodes].
-        graph: the graph of the run; without it, a colour of "label" loads the graph of that name again.
+        graph: the graph of the run, or users and items, which are mapped together; without it, a colour of "label"
+            loads the graph of that name again.
         method: of `projection.names()`. seed: of the map, not of the training.
     """
     if snapshots and not run.snapshots:
@@ -49,6 +53,8 @@ def maps_of(run: Run, colour: Colour, graph: Data | None, method: str, seed: int
         except UserError as error:
             message = f"the labels of {run.graph!r} are not stored with the run: pass graph= ({error})"
             raise UserError(message) from error
+    if isinstance(graph, HeteroData) and run.kind == "bipartite":
+        run, graph = one_graph(run, graph)
     if graph is not None:
         check_same(run, graph)
     values, title = _values(run, colour, graph)

@@ -1,14 +1,17 @@
 """Recommendations for one user and where their scores come from, and the items that the user's training pushed away."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from torch_geometric.data import HeteroData
+from torch_geometric.data import Data, HeteroData
+from torch_geometric.utils import to_undirected
 
 from workbench.datasets.bipartite import held_out, interactions
 from workbench.datasets.door import as_computed
+from workbench.datasets.kinds import content_hash
 from workbench.encoders.lightgcn import LightGCN
 from workbench.errors import UserError, whole_number
 from workbench.evaluation.embeddings import by_item
@@ -103,6 +106,25 @@ def user_negatives(run: Run, data: HeteroData, user: int) -> pd.DataFrame:
     table = pd.DataFrame({"item": others, "score": scores[others], "push": push, "share": push / push.sum()})
     table["held_out"] = np.isin(others, _held_out(data, user))
     return table.sort_values("push", ascending=False, kind="stable", ignore_index=True)
+
+
+def one_graph(run: Run, data: HeteroData) -> tuple[Run, Data]:
+    """Return a run on users and items as one on a graph of both, the users first, and that graph.
+
+    Maps and the embedding explorer take the two as they are. The class of a node, and its attributes, say whether it is
+    a user or an item, its name says which, and its edges are the training interactions, both ways.
+    """
+    table = by_item(run, data)
+    users, items = len(table["user"]), len(table["item"])
+    pairs = interactions(data) + torch.tensor([[0], [users]])
+    graph = Data(edge_index=to_undirected(pairs, num_nodes=users + items), num_nodes=users + items, name=run.graph)
+    graph.y = (torch.arange(users + items) >= users).long()
+    graph.x = torch.nn.functional.one_hot(graph.y, 2).float()
+    graph.class_names = ["user", "item"]
+    graph.node_names = [f"user {user}" for user in range(users)] + [f"item {item}" for item in range(items)]
+    embeddings = torch.cat([torch.as_tensor(run.embeddings[name]) for name in ("user", "item")])
+    hashed = content_hash(graph)
+    return replace(run, embeddings=embeddings, kind="nodes", graph_hash=hashed, names=graph.node_names), graph
 
 
 def _scores(run: Run, data: HeteroData, user: int) -> tuple[Any, Any]:

@@ -12,6 +12,7 @@ from workbench.plots.negatives import audit_chart, negative_cosines, negative_ma
 from workbench.plots.network import star_table, stars, views
 from workbench.plots.pairs import kept_shares, pair_weights
 from workbench.plots.paper import save
+from workbench.plots.recommendation import ranking_strata, recommendation_parts, user_negatives
 from workbench.plots.rings import negative_rings
 from workbench.plots.rules import rule_map, rule_overlap, rule_scores, rule_strata, rule_values, truth_tree
 from workbench.plots.scores import budget_chart, claims_chart, difference_chart, protocol_lens, results_chart
@@ -44,6 +45,8 @@ __all__ = [
     "pair_weights",
     "protocol_lens",
     "pulled_and_pushed",
+    "ranking_strata",
+    "recommendation_parts",
     "results_chart",
     "rule_map",
     "rule_overlap",
@@ -56,6 +59,7 @@ __all__ = [
     "star_table",
     "stars",
     "truth_tree",
+    "user_negatives",
     "views",
 ]
 guard(globals(), __all__)

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from torch_geometric.data import Data
+from torch_geometric.data import Data, HeteroData
 
 from workbench.evaluation import coloured, projection
 from workbench.evaluation.coloured import Colour
@@ -27,14 +27,16 @@ UNMEASURED = "how faithful it is, is being measured …"
 
 
 def embedding_map(
-    run: Run, colour: Colour = "label", graph: Data | None = None, method: str = "umap", seed: int = 0
+    run: Run, colour: Colour = "label", graph: Data | HeteroData | None = None, method: str = "umap", seed: int = 0
 ) -> go.Figure:
     """Draw the embedding of a run as a map of its nodes; the subtitle says how faithful it is.
 
     Up to 50,000 nodes are drawn as points, of more the density of a seeded sample.
 
     Args:
-        run: a trained run. graph: its graph; without it, a colour of "label" loads the graph of that name again.
+        run: a trained run.
+        graph: its graph, or users and items, which are mapped together; without it, a colour of "label" loads the graph
+            of that name again.
         colour: "label", "neighbourhood hit" (how faithful the map is about each node), the name of an entry of
             `run.details` with a value per node, or such values [nodes] themselves. Whole numbers are drawn as classes,
             others on a colour scale.

@@ -7,13 +7,14 @@ from typing import Any
 import ipywidgets as ipw
 import numpy as np
 import plotly.graph_objects as go
-from torch_geometric.data import Data
+from torch_geometric.data import Data, HeteroData
 from traitlets import Tuple
 
 from workbench import rules
 from workbench.errors import UserError, node_number
 from workbench.evaluation import projection
 from workbench.evaluation.neighbourhoods import typed_as
+from workbench.evaluation.recommending import one_graph
 from workbench.training.run import Run
 from workbench.widgets.embedding_scene import ALL_EDGES, NO_EDGES, OWN_EDGES, RULE, EmbeddingScene
 from workbench.widgets.home import WRITTEN, preamble, written
@@ -30,7 +31,7 @@ ROWS = 200  # of the table
 
 def embedding_explorer(
     run: Run,
-    graph: Data,
+    graph: Data | HeteroData,
     colour: str | None = None,
     method: str = "umap",
     node: int | None = None,
@@ -41,7 +42,8 @@ def embedding_explorer(
 
     Args:
         run: a trained run; with `fit(..., snapshots=8)` it has a slider over the epochs of its training.
-        graph: the graph that it was trained on; labels, where it has any, are used to look.
+        graph: the graph that it was trained on, or users and items, which are then the nodes of one graph, the users
+            first; labels, where it has any, are used to look.
         colour: "class", "cluster", "degree", "rule score", "probe error" or "neighbourhood hit"; None for the class,
             or without labels the cluster.
         method: of the map, "umap" or "pca".
@@ -56,6 +58,8 @@ def embedding_explorer(
     Raises:
         UserError: a run of another graph, no such colour, map method, rule or node.
     """
+    if isinstance(graph, HeteroData) and getattr(run, "kind", "") == "bipartite":
+        run, graph = one_graph(run, graph)
     scene = EmbeddingScene(run, graph, colour, method, node, rule, seed)
     return Report(scene) if headless() else EmbeddingExplorer(scene)
 
