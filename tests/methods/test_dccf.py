@@ -141,6 +141,13 @@ def test_the_exported_module_is_the_encoder(drawn: HeteroData, tmp_path: Path, c
     torch.testing.assert_close(found, torch.cat([*run.embeddings.values()]), rtol=1e-5, atol=1e-5)
 
 
+def test_the_quick_preset_beats_what_trains_nothing(tmp_path: Path) -> None:
+    data = wb.load_graph("tastes")
+    run = wb.fit("dccf", data, "quick", store=tmp_path, progress=False)
+    table = wb.compare(run, data).set_index("name")["recall@20"]
+    assert table["dccf"] > 1.3 * max(table["untrained dccf"], table["popularity"])
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

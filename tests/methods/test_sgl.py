@@ -110,6 +110,13 @@ def test_without_a_contrast_it_is_lightgcn_on_sums(tmp_path: Path) -> None:
     assert torch.equal(runs[0].embeddings["user"], runs[1].embeddings["user"]) and runs[1].contrast is None
 
 
+def test_the_quick_preset_beats_what_trains_nothing(tmp_path: Path) -> None:
+    data = wb.load_graph("tastes")
+    run = wb.fit("sgl", data, "quick", store=tmp_path, progress=False)
+    table = wb.compare(run, data).set_index("name")["recall@20"]
+    assert table["sgl"] > 1.3 * max(table["untrained sgl"], table["popularity"])
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
