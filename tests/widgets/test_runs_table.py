@@ -142,6 +142,11 @@ def test_a_person_in_a_browser_sorts_filters_and_compares_two(store: Path, tmp_p
         assert rows.locator("polyline").count() == 3  # an untrained encoder has no loss
         for row in (rows.filter(has_text="dgi"), rows.filter(has_text="untrained")):
             row.locator("input[type=checkbox]").check()
+        page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+        page.set_viewport_size({"width": 390, "height": 800})  # a row is a card there, and nothing is beside the page
+        screen.until("(e => e.scrollWidth <= e.clientWidth)(document.querySelector('.workbench-runs-box'))")
+        screen.until("[...document.querySelectorAll('.workbench-runs svg')].every(e => e.clientWidth == 100)")
+        page.set_viewport_size({"width": 1280, "height": 900})
         page.locator("button.runs-compare:not([disabled])").press("Enter")
         screen.until("document.querySelectorAll('.js-plotly-plot').length >= 2")
         screen.until("[...document.querySelectorAll('.js-plotly-plot')].every(e => e.querySelector('.main-svg'))")

@@ -1,7 +1,7 @@
 // A table of runs that sorts, filters and ticks by itself; the kernel hears of what is ticked alone.
 const make = (parent, tag, properties = {}) =>
   parent.appendChild(Object.assign(document.createElement(tag), properties));
-const SVG = "http://www.w3.org/2000/svg";
+const SVG = "http://www.w3.org/2000/svg", NUMBER = "workbench-runs-number";
 
 const sparkline = (parent, points, about) => {
   if (!points) return;
@@ -53,7 +53,9 @@ export default {
         });
         row.shown.forEach((word, place) => {
           const number = typeof row.values[place] == "number";
-          make(tr, "td", { textContent: word, title: word, className: number ? "workbench-runs-number" : "" });
+          const td = make(tr, "td", { textContent: word, title: word });
+          td.className = number ? NUMBER : "";
+          td.dataset.head = model.get("columns")[place];
         });
         sparkline(make(tr, "td"), row.line, row.about);
       }
@@ -64,6 +66,7 @@ export default {
     model.get("columns").forEach((name, place) => {
       const th = make(head, "th"), button = make(th, "button", { type: "button", textContent: name });
       names.push(th);
+      th.className = model.get("rows").some((row) => typeof row.values[place] == "number") ? NUMBER : "";
       button.addEventListener("click", () => {
         [by, down] = [place, by == place && !down];
         names.forEach((other) => other.removeAttribute("aria-sort"));
