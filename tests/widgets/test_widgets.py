@@ -551,6 +551,7 @@ def test_a_person_in_a_browser_sees_what_each_control_does(screen: Explorer) -> 
     parts = "document.querySelector('.explorer-part select')"
     screen.type(formula)
     screen.until(f"{parts}.options[0].text.includes('implies') && {parts}.scrollWidth <= {parts}.clientWidth")
+    screen.until(f"![...{parts}.options].some(o => /\\S\\u00a0/.test(o.text))")  # a line breaks between words alone
     screen.title_holds("degree(u) &gt;= 3 implies degree(v) &gt; 2")
     truth = rules.evaluate(formula, graph)
     screen.coloured({int(i): float(truth[i]) for i in network.ego(graph, 5).nodes})

@@ -55,6 +55,18 @@ const figuresOf = (model) => {
   return [whole, tell, take];
 };
 
+// ipywidgets joins the words of a list's lines by blanks that don't break; those that indent a line stay.
+const breaking = (box) => {
+  const loosen = () => box.querySelectorAll("select[size] > option").forEach((option) => {
+    const text = option.textContent.replace(/(?<=\S)\u00a0/g, " ");
+    if (option.textContent !== text) option.textContent = text;
+  });
+  const watch = new MutationObserver(loosen);
+  watch.observe(box, { childList: true, subtree: true });
+  loosen();
+  return () => watch.disconnect();
+};
+
 export default {
   initialize({ model }) {
     heard(model).catch(console.warn);
@@ -65,11 +77,17 @@ export default {
     model.on("change:call", tell);
     model.on("change:figures", offer);
     model.on("msg:custom", take);
-    let leave = () => {}, here = true;
+    let leave = () => {}, unwatch = () => {}, here = true;
+    const settle = () => {
+      if (el.parentElement) unwatch = breaking(el.parentElement);
+      else if (here) requestAnimationFrame(settle);
+    };
+    settle();
     found(model.widget_manager, model.get("own_id")).then((whole) => { if (here) leave = present(whole, el); });
     return () => {
       here = false;
       leave();
+      unwatch();
       model.off("change:call", tell);
       model.off("change:figures", offer);
       model.off("msg:custom", take);
