@@ -316,6 +316,8 @@ def test_a_node_is_found_by_a_part_of_its_name(small_graph: Data) -> None:
     assert "5 names hold" in scope.message.value and "node 30 (&lt;i&gt;paper a30" in scope.message.value
     scope.anchor.value = "zzz"
     assert "no node&#x27;s name holds" in scope.message.value
+    scope.anchor.value = "papr a3"
+    assert "?" in scope.message.value and "?." not in scope.message.value
     shown = [scope.tables.children[0].value, scope.told.value, told(scope.rings)]
     shown += [text for t in scope.rings.data if t.text for text in t.text]
     assert not any("<i>" in one for one in shown) and "&lt;i&gt;paper" in shown[0] and "&lt;i&gt;" in shown[2]

@@ -33,6 +33,7 @@ from workbench.training import watch
 from workbench.training.fit import Progress
 from workbench.widgets import shell, thread
 from workbench.widgets.form import checked, explained
+from workbench.widgets.home import preamble
 from workbench.widgets.looks import Looks
 from workbench.widgets.thread import Training, under_way
 
@@ -377,6 +378,7 @@ def test_no_epoch_passes_in_a_pause(small_graph: Data) -> None:
     ended(panel)
     assert not panel.run.complete and panel.run.epochs == len(panel.history) == epoch
     assert "Stopped; start goes on from this checkpoint" in panel.message.value
+    assert f"# run: was stopped after {epoch} epochs" in preamble(run=panel.run)
     assert panel.buttons["stop"].disabled and not panel.buttons["start"].disabled
 
 

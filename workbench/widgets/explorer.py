@@ -22,7 +22,7 @@ from workbench.widgets.kinds import ALL, Kinds
 from workbench.widgets.live import zoom_out
 from workbench.widgets.search import search_field, zoom
 from workbench.widgets.selections import Take, selections
-from workbench.widgets.shell import Report, Shell, complaint, fit, headless, look, row, small, wide
+from workbench.widgets.shell import Report, Shell, complaint, fit, headless, look, row, sentences, small, wide
 from workbench.widgets.tables import table
 
 TRAINED = "as trained"
@@ -255,7 +255,7 @@ class EmbeddingExplorer(Shell):
             with self._quietly():
                 self.kinds.offer(scene.kinds())
             kept = self.map.layout.legend.title.text or "what it did"
-            self.message.value = complaint(f"{error}. The map still shows {kept}.")
+            self.message.value = complaint(sentences(error, f"The map still shows {kept}"))
             return
         self.message.value = ""
         self._show({"map": figure})

@@ -85,6 +85,8 @@ def preamble(**variables: Any) -> str:
     for name, value in variables.items():
         if isinstance(value, Run) and value.path is not None:
             lines.append(f"{name} = wb.runs.load({text(str(value.path))})")
+        elif isinstance(value, Run) and not value.complete:
+            lines.append(f"# {name}: was stopped after {value.epochs} epochs, and what is stopped is not stored")
         elif isinstance(value, Data) and value.get("name") in names():
             lines.append(f"{name} = wb.load_graph({text(value.name)})")
         else:

@@ -13,7 +13,7 @@ from workbench.methods import METHODS
 from workbench.objectives import OBJECTIVES
 from workbench.widgets.home import preamble, text, written
 from workbench.widgets.objective_scene import ObjectiveLab, Setting
-from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row, small
+from workbench.widgets.shell import Report, Shell, column, complaint, fit, headless, look, row, sentences, small
 
 HINT = (
     "Green is pulled to the anchor, red is pushed away, blue too, though of the anchor's own class; the higher, the "
@@ -156,7 +156,7 @@ class ObjectivesLab(Shell):
         try:
             self.scene.anchor = node_number(self.anchor.value, self.scene.items)
         except UserError as error:
-            self.message.value = complaint(f"{error}. Anchor {self.scene.anchor} is kept")
+            self.message.value = complaint(sentences(error, f"Anchor {self.scene.anchor} is kept"))
             return
         self.message.value = ""
         self._draw()

@@ -234,7 +234,7 @@ class Shell(Controls, ipw.VBox):
         try:
             node = found_node(text, graph.get("node_names"), int(graph.num_nodes or 0), graph.get("node_ids"))
         except UserError as error:
-            self.message.value = complaint(f"{error}. {kept}" if kept else str(error))
+            self.message.value = complaint(sentences(error, kept) if kept else str(error))
         else:
             self.message.value = ""
             act(node)
@@ -274,6 +274,11 @@ def complaint(text: str, indent: int = 0, more: str = "") -> str:
     """Return what is wrong as HTML, with a bar to its left; nothing for nothing. `more` is HTML below it."""
     bar = f"border-left:4px solid {style.COLOURS[1]};padding:2px 10px;margin-left:{indent}px;line-height:1.5"
     return f'<div style="{bar}">{html.escape(text)}{more}</div>' if text else ""
+
+
+def sentences(*said: object) -> str:
+    """Return sentences after one another, each with its end."""
+    return " ".join(text if text.endswith((".", "?")) else f"{text}." for text in map(str, said))
 
 
 def small(text: str) -> str:
