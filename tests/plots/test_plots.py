@@ -9,13 +9,14 @@ import torch
 from torch_geometric.data import Data
 from torch_geometric.utils import to_undirected
 
-from workbench import audit, negatives, plots
+from workbench import audit, negatives, plots, studies
 from workbench.config import Parameters
 from workbench.errors import UserError
 from workbench.evaluation import coloured, projection
 from workbench.methods import Preset
 from workbench.plots import network, style
 from workbench.plots.negatives import EXPECTED, PANELS
+from workbench.studies import results
 from workbench.training.run import Run
 
 
@@ -339,3 +340,15 @@ def test_audits_are_drawn_with_their_intervals_and_the_rate_of_random_pairs() ->
     assert fig.layout.shapes[0].x0 == audits["uniform"].summary.loc[EXPECTED, "value"]
     with pytest.raises(UserError, match="no audit to draw"):
         plots.audit_chart({})
+
+
+def test_no_bar_of_the_budget_goes_beyond_a_hundred_and_two_seeds_have_their_range() -> None:
+    rows, study = results.read("negatives"), studies.load("negatives")
+    rows = rows[(rows["data"] == "cora") & (rows["kind"] == "trained")].copy()
+    accuracy, seeds = rows["metric"] == "accuracy", sorted(rows["seed"].dropna().unique())
+    rows.loc[accuracy, "value"] = 99.9 - 3.0 * (rows["seed"] == seeds[0]).astype(float)
+    for shown in (rows, rows[rows["seed"].isin(seeds[:2])]):
+        fig = plots.budget_chart(shown, study, "cora")
+        bars = [trace for trace in fig.data if trace.error_y.array is not None and trace.yaxis in (None, "y")]
+        tops = np.concatenate([np.asarray(bar.y) + np.asarray(bar.error_y.array) for bar in bars])
+        assert len(tops) > 5 and tops.max() == pytest.approx(100 if shown is rows else 99.9)

@@ -181,7 +181,7 @@ def budget_chart(rows: pd.DataFrame, study: Study, graph: str | None = None) -> 
     ticks = sorted(limited["k"].unique())
     for column, (measure, title) in enumerate(MEASURES.items(), start=1):
         for index, (sampler, part) in enumerate(limited.groupby("sampler", sort=False)):
-            ends = part.groupby("k")[measure].apply(_ends)
+            ends = part.groupby("k")[measure].apply(_ends, measure)
             mean, low, high = np.array(ends.tolist()).T
             marker = {"size": 7, **style.class_marker(index)}
             apart = ends.index * 1.06 ** (index - 2)  # a little, so that intervals don't cover one another
@@ -191,7 +191,7 @@ def budget_chart(rows: pd.DataFrame, study: Study, graph: str | None = None) -> 
             bars = style.interval(mean, low, high, 1.2, 3)
             fig.add_trace(style.points((apart, mean), marker, hover, error_y=bars, **look), 1, column)
         # A band is drawn only beside traces that are there already.
-        whole = _ends(table.loc[table["k"].isna(), measure])
+        whole = _ends(table.loc[table["k"].isna(), measure], measure)
         below = {"layer": "below", "row": 1, "col": column}
         fig.add_hrect(y0=whole[1], y1=whole[2], fillcolor=style.FAINT, opacity=0.5, line_width=0, **below)
         fig.add_hline(y=whole[0], line={"color": style.GREY, "width": 1.5}, **below)
@@ -250,12 +250,12 @@ def _negatives(rows: pd.DataFrame, study: Study, graph: str | None) -> pd.DataFr
     return table
 
 
-def _ends(values: pd.Series) -> tuple[float, float, float]:
+def _ends(values: pd.Series, measure: str) -> tuple[float, float, float]:
     """Return the mean of a measure and the ends of its bar: a 95 % t interval of the accuracy, the range of a cost.
 
     The t interval of two seeds is twelve times as wide as their difference is large, and tells of no share in percent.
     """
-    if len(values) < FEWEST or values.name != "accuracy":
+    if len(values) < FEWEST or measure != "accuracy":
         return float(values.mean()), float(values.min()), float(values.max())
     interval = mean_interval(values.tolist())
     return interval.mean, max(interval.low, 0.0), min(interval.high, 100.0)
