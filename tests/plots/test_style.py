@@ -364,6 +364,13 @@ def test_on_a_narrow_page_no_panel_stands_beside_another_and_no_word_is_longer_t
     assert style.narrow(alone).layout.legend.orientation == "h"  # one entry would stand upon the nodes, too
 
 
+def test_marks_of_several_sizes_have_an_outline_of_ours(figures: dict[str, go.Figure]) -> None:
+    """By itself plotly outlines them in white, on dark paper as well."""
+    marks = [(name, trace.marker) for name, fig in figures.items() for trace in fig.select_traces({"type": "scatter"})]
+    several = [(name, one) for name, one in marks if isinstance(one.size, np.ndarray | tuple)]
+    assert len(several) > 4 and {name for name, one in several if one.line.color is None} == set()
+
+
 def test_every_figure_reads_on_its_paper(figures: dict[str, go.Figure]) -> None:
     for name, light in figures.items():
         dark = plots.dark(light)

@@ -42,7 +42,7 @@ def cost_chart(table: pd.DataFrame) -> go.Figure:
     for place, row, start, front in told:
         name, colour = style.plain(row["name"]), style.COLOURS[0] if front else style.GREY
         hover = f"{name}<br>{row['seconds']:.3g} s<br>{row['accuracy']:.1f} %, untrained {start:.1f} %<extra></extra>"
-        shown = {"size": [9, 11], "symbol": ["circle-open", "circle"], "color": colour}
+        shown = {"size": [9, 11], "symbol": ["circle-open", "circle"], "color": colour, "line_color": style.PAPER}
         both = [row["seconds"]] * 2, [start, row["accuracy"]]
         line = {"color": colour, "width": 1.5}
         more: dict[str, Any] = {"mode": "lines+markers", "line": line, "hovertemplate": hover}

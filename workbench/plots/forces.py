@@ -35,7 +35,7 @@ def force_map(told: Mapping[str, Forces], labels: ArrayLike | None = None) -> go
     """
     if not told:
         raise UserError("the forces of at least one objective are drawn")
-    titles = [f"{style.plain(name)}: loss {forces.loss:.2f} nats" for name, forces in told.items()]
+    titles = [f"{style.plain(name)}: loss {forces.loss:.3g} nats" for name, forces in told.items()]
     note = "one arrow per row, pointing the way the loss moves it; right: rows of the other view, left: of its own view"
     panels = {"cols": len(told), "subplot_titles": titles, "horizontal_spacing": 0.06, "shared_yaxes": True}
     fig = style.figure("What the loss does to one anchor", note, 440, **panels)
@@ -52,6 +52,8 @@ def force_map(told: Mapping[str, Forces], labels: ArrayLike | None = None) -> go
         for (_, colour), mine in zip(keys, groups, strict=False):
             symbols = [f"triangle-{way}" for way in away[mine]]
             marker = {"symbol": symbols, "size": np.where(pairs["positive"][mine], 14, 7), "color": colour}
+            # By itself plotly outlines marks of several sizes in white, on dark paper as well.
+            marker |= {"line": {"width": 0.5, "color": style.PAPER}}
             said = [_said(line) for line in pairs[mine].to_dict("records")]
             places = np.stack([angle[mine], np.abs(force[mine])], 1)
             fig.add_trace(style.points(places, marker, said, nodes=pairs["row"].to_numpy()[mine]), 1, column)

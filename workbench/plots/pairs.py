@@ -110,7 +110,7 @@ def kept_shares(shares: Mapping[str, Tensor], graph: Data, seed: int = 0, size: 
         middles = part.places[part.edges].mean(0)
         fig.add_trace(style.points(middles, {"size": 9, "opacity": 0, "color": style.GREY}, hover), 1, column)
         degree = np.bincount(part.edges.ravel(), minlength=len(part.nodes))
-        marker = {"size": 5 + 2 * np.sqrt(degree), "color": style.INK}
+        marker = {"size": 5 + 2 * np.sqrt(degree), "color": style.INK, "line_color": style.PAPER}
         fig.add_trace(style.points(part.places, marker, [f"node {node}" for node in part.nodes]), 1, column)
     for low, high in reversed([*zip((0, *KEPT), KEPT, strict=False)]):
         entry = {"color": KEPT[high][0], "width": KEPT[high][1]}
