@@ -23,8 +23,16 @@ from tornado.websocket import websocket_connect
 import workbench as wb
 from workbench.pages import start
 from workbench.pages.notebooks import files, find, names
+from workbench.plots import style
 
+KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 SECTIONS = ("Data", "Methods", "Studies", "Widgets", "Gallery", "Words")
+SLOW = """import plotly.graph_objects as go
+import workbench as wb
+from workbench.widgets import live
+code = "await new Promise(done => setTimeout(done, 5000));" + str(go.FigureWidget._esm)
+live._page.plotly = live.Plotly(code=code)
+display(wb.widgets.rule_explorer(wb.load_graph("karate"), "lgtc", node=5), wb.widgets.leaderboard("cora"))"""
 WIDE = "() => document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
 
@@ -39,12 +47,11 @@ def test_everything_that_is_registered_is_listed() -> None:
 def folder_of(root: Path) -> Path:
     """A folder with the start page on a small graph, and a stub with the name of each other notebook."""
     root.mkdir(exist_ok=True)
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     for name in names():
         cells = [new_markdown_cell(f"# Stub {name}"), new_code_cell("'run'")]
         file = root / files()[name]
         file.parent.mkdir(exist_ok=True)
-        nbformat.write(new_notebook(cells=cells, metadata=kernel), file)
+        nbformat.write(new_notebook(cells=cells, metadata=KERNEL), file)
     page = nbformat.read(find(start.PAGE), as_version=4)
     page.cells[1].source = page.cells[1].source.replace('"pydocs"', '"karate"')
     nbformat.write(page, root / f"{start.PAGE}.ipynb")
@@ -56,6 +63,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """The app on such a folder; its address and token."""
     pytest.importorskip("voila", reason="the app's extra is not installed")
     folder = folder_of(tmp_path_factory.mktemp("app") / "notebooks")
+    nbformat.write(new_notebook(cells=[new_code_cell(SLOW)], metadata=KERNEL), folder / "slow.ipynb")
     port, token = free_port(), secrets.token_hex(16)
     address = f"http://127.0.0.1:{port}"
     options = ["--no-browser", f"--port={port}", "--Voila.port_retries=0", f"--Voila.token={token}"]
@@ -105,6 +113,26 @@ def follow(page: Any, link: Any, heading: str) -> Any:
     raise AssertionError(f"no page has the heading {heading!r}")
 
 
+def types_a_rule(page: Any) -> None:
+    """Type into the rule explorer while the code of its figures is still on its way, and see them follow."""
+    figure = "[...document.querySelectorAll('.js-plotly-plot')].find(e => e.layout?.dragmode == 'pan')"
+    field = page.locator(".explorer-formula textarea")
+    page.wait_for_function("() => document.querySelector('.explorer-formula textarea')?.value.endsWith('< 0.01')")
+    assert page.locator(".explorer-formula output").inner_text() == "0.01"
+    field.fill("degree(v) > 3")
+    title = f"{figure}?.layout?.title?.text?.includes('degree(v) &gt; 3')"
+    page.wait_for_function(f"() => {title} && {figure}.querySelector('.points path')")
+    assert field.input_value() == "degree(v) > 3" and page.locator(".explorer-formula output").inner_text() == "3"
+    field.fill("degree > 3")
+    page.locator(".explorer-message").get_by_text("did you mean degree(v) > 3?").wait_for()
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.wait_for_function(f"() => {figure}._fullLayout.paper_bgcolor == '{style.ON_DARK[style.PAPER]}'")
+    page.wait_for_function(f"() => {figure}._fullLayout.width <= innerWidth")
+    board = "[...document.querySelectorAll('.js-plotly-plot')].find(e => e.layout?.title?.text?.startsWith('cora'))"
+    page.wait_for_function(f"() => {board}?.querySelector('.points path')")
+    assert not page.evaluate(WIDE)
+
+
 @needs_chromium
 def test_the_app_leads_from_the_start_page_to_a_negative(app: tuple[str, str], tmp_path: Path) -> None:
     address, token = app
@@ -146,6 +174,9 @@ def test_the_app_leads_from_the_start_page_to_a_negative(app: tuple[str, str], t
                 if where.startswith(address) and not re.search(r"/render/", where):
                     assert page.request.get(where).ok, where
             follow(page, page.locator('a[href="../render/10_grace.ipynb"]').first, "Stub 10_grace")
+            page.set_viewport_size({"width": 1280, "height": 800})
+            page.goto(f"{address}/voila/render/slow.ipynb?theme=dark")
+            types_a_rule(page)
             assert asked.elsewhere == []
         except BaseException:
             page.screenshot(path=tmp_path / "failed.png")
