@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch_geometric.data import Data
+from torch_geometric.data import Data, HeteroData
 from torch_geometric.utils import to_undirected
 
 from workbench.datasets import load_graph
 from workbench.datasets.arrays import Rows
 from workbench.datasets.kinds import kind_of
-from workbench.datasets.synthetic.embedded import rings
+from workbench.datasets.metapaths import as_multiplex
+from workbench.datasets.synthetic.embedded import library, rings
 from workbench.errors import UserError
 from workbench.methods import METHODS, configure
 
@@ -76,6 +77,11 @@ def small_rows() -> Rows:
     return Rows(x=x, y=y, name="rows", **flags)
 
 
+def small_library() -> HeteroData:
+    """90 books with 40 authors and 9 shelves, classes and masks."""
+    return library(books=90, authors=40, shelves=9)
+
+
 @pytest.fixture
 def small_data(small_graph: Data) -> Callable[..., Any]:
     """Return small data that a method learns on, by the method's name, of its first kind unless another is named."""
@@ -84,6 +90,8 @@ def small_data(small_graph: Data) -> Callable[..., Any]:
         "graph-sets": lambda: rings(graphs=24),
         "bipartite": lambda: load_graph("tastes"),
         "arrays": small_rows,
+        "hetero": small_library,
+        "multiplex": lambda: as_multiplex(small_library()),
     }
     return lambda method, kind=None: by_kind[kind or METHODS.get(method).kinds[0]]()
 
@@ -107,6 +115,8 @@ def poisoned(small_data: Callable[..., Any]) -> Callable[..., Any]:
         if kind_of(data).name == "graph-sets":
             for graph in data:
                 graph.y = torch.full((1,), 10**9)
+        if kind_of(data).name in ("hetero", "multiplex"):
+            data["book"].y, data["book"].train_mask = torch.full((90,), 10**9), torch.ones(90, 3, dtype=torch.bool)
         if kind_of(data).name == "bipartite":
             data["user", "interacts", "item"].test_edge_index = torch.zeros(2, 10**3, dtype=torch.long)
             data["user"].y, data["item"].y = torch.full((200,), 10**9), torch.full((120,), 10**9)

@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from workbench.contrast.weights import PairWeights
+
 TILE = 512  # rows of a tile on a CPU; a tile of twice as many no longer fits its cache
 
 
@@ -113,12 +115,22 @@ class SymmetricMass(torch.autograd.Function):
 class Mass(torch.autograd.Function):
     """log sum_{j: ids_j != i} W_ij exp(scale a_i.b_j + bias_j) of anchors a against a bank b, by blocks of anchors.
 
-    Without ids no anchor is in the bank.
+    Without ids no anchor is in the bank. Fixed weights are made by blocks of anchors.
     """
 
     @staticmethod
-    def _logits(a: Tensor, start: int, bank: Tensor, bias: Tensor | None, ids: Tensor | None, scale: float) -> Tensor:
+    def _logits(
+        a: Tensor,
+        start: int,
+        bank: Tensor,
+        bias: Tensor | None,
+        ids: Tensor | None,
+        scale: float,
+        made: PairWeights | None,
+    ) -> Tensor:
         logits = (a @ bank.T).mul_(scale)
+        if made is not None:
+            logits += made.tile(start, start + len(a)).log_()
         if bias is not None:
             logits += bias
         if ids is not None:
@@ -136,31 +148,32 @@ class Mass(torch.autograd.Function):
         ids: Tensor | None,
         scale: float,
         budget_mib: float,
+        made: PairWeights | None = None,
     ) -> Tensor:
         """Compute the value, see the class."""
         block = max(1, int(budget_mib * 2**20 / (4 * anchors.element_size() * max(len(bank), 1))))
         mass = anchors.new_empty(len(anchors))
         for start in range(0, len(anchors), block):
             rows = slice(start, start + block)
-            logits = Mass._logits(anchors[rows], start, bank, bias, ids, scale)
+            logits = Mass._logits(anchors[rows], start, bank, bias, ids, scale, made)
             if right is not None:
                 logits += (right.T if left is None else left[rows] @ right.T).log()
             mass[rows] = torch.logsumexp(logits, 1)
         ctx.save_for_backward(anchors, bank, left, right, bias, ids, mass)
-        ctx.constants = scale, block
+        ctx.constants = scale, block, made
         return mass
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradient of each argument of `forward`."""
         anchors, bank, left, right, bias, ids, mass = ctx.saved_tensors
-        scale, block = ctx.constants
+        scale, block, made = ctx.constants
         danchors, dbank = torch.zeros_like(anchors), torch.zeros_like(bank)
         learned: list[Any] = [None if part is None else torch.zeros_like(part) for part in (left, right, bias)]
         dleft, dright, dbias = learned
         for start in range(0, len(anchors), block):
             rows = slice(start, start + block)
-            logits = Mass._logits(anchors[rows], start, bank, bias, ids, scale)
+            logits = Mass._logits(anchors[rows], start, bank, bias, ids, scale, made)
             # A row without any weighted pair has log-mass minus infinity and no gradient.
             finite = mass[rows, None].isfinite()
             share = gradients[0][rows, None].where(finite, 0.0)
@@ -174,7 +187,7 @@ class Mass(torch.autograd.Function):
                 dbias += weighted.sum(0)
             danchors[rows] = weighted @ bank
             dbank += weighted.T @ anchors[rows]
-        return danchors.mul_(scale), dbank.mul_(scale), dleft, dright, dbias, None, None, None
+        return danchors.mul_(scale), dbank.mul_(scale), dleft, dright, dbias, None, None, None, None
 
 
 class Lists:

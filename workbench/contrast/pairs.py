@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from workbench.contrast.weights import PairWeights
 from workbench.errors import UserError, unknown
 
 
@@ -52,8 +53,9 @@ class Contrast:
         same_view: whether negatives of paired views come from the anchor's own view too.
         weights: W of the pairs: None for 1; [columns] per candidate; [rows, k] beside candidates of that shape; or a
             pair of non-negative factors (left [rows, rank], right [columns, rank]) with W = left @ right.T, so that
-            weights by cluster or by learned factors never need a dense matrix. `columns` is k where candidates are
-            listed, else as many as there are rows to choose from.
+            learned factors never need a dense matrix. `columns` is k where candidates are listed, else as many as there
+            are rows to choose from.
+        made: W in place of these, made by blocks of anchors with all candidates, see `workbench.contrast.weights`.
         bias: B per candidate row [rows], not paired [others]; None for 0. It acts on positive and negative pairs alike.
         similarity: "cosine" or "dot".
         class_prior: assumed probability that a negative is of the anchor's class, in [0, 1): above 0 the sum over the
@@ -70,6 +72,7 @@ class Contrast:
     positives: tuple[Tensor, Tensor] | None = None
     same_view: bool = True
     weights: Tensor | tuple[Tensor, Tensor] | None = None
+    made: PairWeights | None = None
     bias: Tensor | None = None
     similarity: str = "cosine"
     class_prior: float = 0.0
@@ -89,6 +92,8 @@ class Contrast:
             raise UserError("mixed negatives and class_prior are defined for cosines of paired rows only")
         if isinstance(self.weights, tuple) and self.listed:
             raise UserError("weights of candidates per anchor must be one tensor [rows, k], not two factors")
+        if self.made is not None and (self.candidates is not None or self.paired or self.weights is not None):
+            raise UserError("weights that are made by blocks are defined for all candidates of rows that aren't paired")
 
     @property
     def listed(self) -> bool:
@@ -159,7 +164,9 @@ class Contrast:
             pulled.index_add_(0, matches[anchors == anchor], mass[anchors == anchor].float())
         columns = self.chosen(pulled).cpu()
         columns, weights = columns[anchor] if self.listed else columns, self.weights
-        if isinstance(weights, tuple):
+        if self.made is not None:
+            weights = self.made.tile(anchor, anchor + 1)[0]
+        elif isinstance(weights, tuple):
             weights = weights[1] @ weights[0][anchor]
         elif weights is None:
             weights = torch.ones(len(columns))

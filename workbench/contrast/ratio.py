@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from workbench.contrast.cross import CrossMass
 from workbench.contrast.kernels import Kept, Lists, Mass, PairSimilarity, SymmetricMass, log_sums
 from workbench.contrast.pairs import Contrast
 from workbench.contrast.synthetic import mixed_log_mass
@@ -45,8 +46,12 @@ def ratio_loss(
     if contrast.paired or contrast.positives is None:
         own = (u * other).sum(1) / contrast.tau
         own = own if contrast.bias is None else own + contrast.bias
-    mass = _log_negatives(contrast, u, v, own, positive_weight, budget_mib)
-    if contrast.paired and positive_weight > 0:
+    cross = _plain_cross(contrast, u, v) and positive_weight == 1
+    if cross:
+        mass = CrossMass.apply(u, v, 1 / contrast.tau, BUDGET_MIB if budget_mib is None else budget_mib)
+    else:
+        mass = _log_negatives(contrast, u, v, own, positive_weight, budget_mib)
+    if contrast.paired and positive_weight > 0 and not cross:
         mass = torch.logaddexp(mass, (own + math.log(positive_weight)).repeat(views))
     if contrast.positives is None:
         positive = own.repeat(views)
@@ -56,6 +61,14 @@ def ratio_loss(
         positive = positive * positive_factor(own * contrast.tau).repeat(views)
     alone = mass == -math.inf
     return torch.where(alone, 0.0, mass.masked_fill(alone, 0.0) - positive).view(views, len(u)).mean(0)
+
+
+def _plain_cross(contrast: Contrast, u: Tensor, v: Tensor | None) -> bool:
+    """Return whether all pairs of two views count alike, and none within a view, by cosines that overflow nothing."""
+    parts = (contrast.candidates, contrast.weights, contrast.made, contrast.bias, contrast.mixed)
+    plain = v is not None and contrast.paired and not contrast.same_view and not contrast.class_prior
+    bounded = 2 / contrast.tau < 0.7 * -math.log(torch.finfo(u.dtype).tiny) and contrast.similarity == "cosine"
+    return plain and bounded and all(part is None for part in parts)
 
 
 def log_negatives(
@@ -104,7 +117,8 @@ def _log_mass(
     kept: Kept | None = None,
 ) -> Tensor:
     """Return the log-denominator [views * rows], first view first; in paired ones without a row's pair with itself."""
-    if contrast.listed or (not contrast.paired and positive_weight != 1):
+    made = contrast.made
+    if contrast.listed or (not contrast.paired and positive_weight != 1) or (made is not None and not made.fixed):
         return by_rows(contrast, u, v, _log_sum, budget_mib, positive_weight)
     scale = 1 / contrast.tau
     left, right = contrast.weights if isinstance(contrast.weights, tuple) else (None, contrast.weights)
@@ -132,7 +146,8 @@ def _log_mass(
     ids = chosen if contrast.paired else None
     masses = []
     for anchors, banks in contrast.directions(u, v):
-        parts = [Mass.apply(anchors, b[chosen], left, right, column_bias, ids, scale, budget_mib) for b in banks]
+        shared = (left, right, column_bias, ids, scale, budget_mib, made)
+        parts = [Mass.apply(anchors, b[chosen], *shared) for b in banks]
         masses.append(parts[0] if len(parts) == 1 else _joined(*parts))
     return torch.cat(masses)
 
@@ -186,6 +201,8 @@ def by_rows(
             weights = _factors(contrast, start, stop, anchors, others, positive_weight).gather(1, columns)
         if isinstance(contrast.weights, tuple):
             weights = weights * (contrast.weights[0][start:stop] @ contrast.weights[1].T)
+        elif contrast.made is not None:
+            weights = weights * contrast.made.tile(start, stop)
         elif contrast.weights is not None:
             weights = weights * (contrast.weights[start:stop] if chosen.dim() == 2 else contrast.weights)
         if kept is not None:

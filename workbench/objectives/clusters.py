@@ -18,12 +18,12 @@ from workbench.objectives.infonce import infonce
 
 
 @torch.no_grad()
-def lloyd(rows: Tensor, count: int, rounds: int, generator: torch.Generator) -> Tensor:
+def lloyd(rows: Tensor, count: int, rounds: int, generator: torch.Generator, start: Tensor | None = None) -> Tensor:
     """Return the centres that Lloyd's rounds of k-means reach from random rows [count, dim], fewer of fewer rows.
 
-    A centre that no row is nearest to stays where it is.
+    A centre that no row is nearest to stays where it is. Where `start` is given, the rounds go on from it [count, dim].
     """
-    centres = rows[torch.randperm(len(rows), generator=generator)[:count].to(rows.device)]
+    centres = rows[torch.randperm(len(rows), generator=generator)[:count].to(rows.device)] if start is None else start
     for _ in range(rounds):
         nearest = (2 * rows @ centres.T - centres.square().sum(1)).argmax(1)
         sums = torch.zeros_like(centres).index_add(0, nearest, rows)
@@ -72,6 +72,30 @@ def swapped_cross_entropy(
         each = [-(codes * (scores / tau).log_softmax(1)).sum(1) for scores in (b, *crops)]
         losses.append(torch.stack(each).mean(0))
     return torch.stack(losses).mean(0)
+
+
+@torch.no_grad()
+def density(rows: Tensor, centres: Tensor, labels: Tensor, tau: float, similarity: bool = False) -> Tensor:
+    """Return the temperature of each cluster by how close its rows lie, tau on average [clusters].
+
+    The mean distance of the n rows of a cluster from its centre, over ln(n + 10); a cluster of one row at most has the
+    largest. They are clipped to their 10th and 90th percentile (Li and others, Prototypical Contrastive Learning, ICLR
+    2021). The releases of MEOW take the root of the inner product in place of the distance (`similarity`), which is
+    large where rows lie close.
+
+    Args:
+        rows, centres: of unit length [rows, dim], [clusters, dim]. labels: the cluster of each row [rows].
+        tau: the mean. similarity: see above.
+    """
+    cosine = (rows * centres[labels]).sum(1)
+    apart = (cosine if similarity else 2 - 2 * cosine).clamp(min=0).sqrt()
+    counts = torch.bincount(labels, minlength=len(centres))
+    means = apart.new_zeros(len(centres)).index_add(0, labels, apart) / counts.clamp(min=1)
+    phi = means / (counts + 10.0).log()
+    phi = torch.where(counts > 1, phi, phi.max())
+    low, high = (phi.quantile(share) for share in (0.1, 0.9))
+    phi = phi.clamp(low, high)
+    return tau * phi / phi.mean() if bool(phi.mean() > 0) else torch.full_like(phi, tau)
 
 
 def student_assignments(rows: Tensor, centres: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from workbench.arguments import guard
 from workbench.atomic import Damaged
 from workbench.contrast import Contrast
 from workbench.contrast.pairs import Mixed
+from workbench.contrast.weights import ByCluster, Learned, PairWeights
 from workbench.datasets.kinds import KINDS, alone
 from workbench.errors import UserError, unknown
 from workbench.methods import METHODS, Config
@@ -221,6 +222,10 @@ def _split_contrast(contrast: Contrast) -> tuple[dict[str, Any], dict[str, Tenso
             tensors[f"contrast.{name}"] = value
         elif isinstance(value, tuple):
             tensors |= {f"contrast.{name}.{place}": part for place, part in enumerate(value)}
+        elif isinstance(value, PairWeights):
+            tensors |= {f"contrast.{name}.{key}": part for key, part in vars(value).items() if isinstance(part, Tensor)}
+            own = {key: part for key, part in vars(value).items() if not isinstance(part, Tensor)}
+            plain[name] = {"kind": type(value).__name__, **own}
         else:
             plain[name] = value
     return plain, tensors
@@ -236,6 +241,10 @@ def _join_contrast(plain: dict[str, Any], tensors: dict[str, Tensor]) -> Contras
             values[name] = tensors[f"contrast.{name}"]
         elif parts:
             values[name] = Mixed(*parts) if name == "mixed" else tuple(parts)
+    if own := plain.get("made"):
+        made = {key.removeprefix("contrast.made."): part for key, part in tensors.items() if "contrast.made." in key}
+        by_cluster = own.pop("kind") == "ByCluster"
+        values["made"] = ByCluster(made["labels"]) if by_cluster else Learned(**(made | own))
     return Contrast(**values)
 
 

@@ -46,3 +46,23 @@ def keep_interactions(
         gone = torch.randperm(count, generator=generator)[: int(count * rate)].to(pairs.device)
         stays &= ~torch.isin(ends, gone)
     return pairs[:, stays]
+
+
+def sample_neighbours(pointer: Tensor, columns: Tensor, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw so many neighbours of each node, all different where it has as many, else with replacement.
+
+    Args:
+        pointer: where the neighbours of each node begin [nodes + 1]. columns: who they are [links].
+        size: how many are drawn.
+
+    Returns:
+        The neighbours [nodes, size], 0 for a node without any, and which nodes have one [nodes].
+    """
+    degree, nodes = pointer.diff(), len(pointer) - 1
+    rows = torch.arange(nodes, device=pointer.device).repeat_interleave(degree)
+    keys = rows + torch.rand(len(columns), generator=generator, dtype=torch.float64).to(columns.device)
+    shuffled = torch.cat([columns[keys.argsort()], columns.new_zeros(1)])
+    again = (torch.rand(nodes, size, generator=generator).to(columns.device) * degree[:, None]).long()
+    place = torch.where(degree[:, None] >= size, torch.arange(size, device=columns.device), again)
+    place = (pointer[:-1, None] + place).masked_fill((degree == 0)[:, None], len(columns))
+    return shuffled[place], degree > 0

@@ -1,0 +1,56 @@
+"""Sums over all pairs of two views, both directions at once: each tile serves its rows and its columns."""
+
+import math
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from workbench.contrast.kernels import TILE
+
+
+class CrossMass(torch.autograd.Function):
+    """log sum_j exp(scale u_i.v_j) of the rows of u, then log sum_i exp(scale u_i.v_j) of those of v [2 rows].
+
+    The pair of a row with itself counts as any other. Exponentials are not shifted, which is exact while the range of
+    the logits fits the number format. As many tiles as fit the budget are kept for the backward pass.
+    """
+
+    @staticmethod
+    def _tiles(rows: int, columns: int, tile: int) -> Iterator[tuple[slice, slice]]:
+        starts = (range(0, count, tile) for count in (rows, columns))
+        return ((slice(b, b + tile), slice(c, c + tile)) for b, c in product(*starts))
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, v: Tensor, scale: float, budget_mib: float) -> Tensor:
+        """Compute the value, see the class."""
+        budget = budget_mib * 2**20 / u.element_size()
+        tile = max(1, min(TILE if u.device.type == "cpu" else 8 * TILE, int(math.sqrt(budget / 4))))
+        a, by_row, by_column, kept = u * scale, u.new_zeros(len(u)), v.new_zeros(len(v)), []
+        for b, c in CrossMass._tiles(len(u), len(v), tile):
+            exponentials = (a[b] @ v[c].T).exp_()
+            by_row[b] += exponentials.sum(1)
+            by_column[c] += exponentials.sum(0)
+            budget -= exponentials.numel()
+            if budget >= 0 and any(ctx.needs_input_grad):
+                kept.append(exponentials)
+        ctx.save_for_backward(a, v, by_row, by_column, *kept)
+        ctx.constants = scale, tile
+        return torch.cat([by_row, by_column]).log()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradient of each argument of `forward`."""
+        a, v, by_row, by_column, *kept = ctx.saved_tensors
+        scale, tile = ctx.constants
+        rows, columns = gradients[0].split([len(a), len(v)])
+        rows, columns = rows / by_row, columns / by_column
+        da, dv = torch.zeros_like(a), torch.zeros_like(v)
+        for position, (b, c) in enumerate(CrossMass._tiles(len(a), len(v), tile)):
+            e = kept[position] if position < len(kept) else (a[b] @ v[c].T).exp_()
+            weight = (rows[b, None] + columns[c]).mul_(e)
+            da[b].addmm_(weight, v[c])
+            dv[c].addmm_(weight.T, a[b])
+        return da.mul_(scale), dv, None, None

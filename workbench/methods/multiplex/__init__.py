@@ -1,0 +1,1 @@
+"""Methods that learn on several relations between the same nodes."""
