@@ -12,6 +12,7 @@ from workbench.contrast.cross import CrossMass
 from workbench.contrast.kernels import Kept, Lists, Mass, PairSimilarity, SymmetricMass, log_sums
 from workbench.contrast.pairs import Contrast
 from workbench.contrast.synthetic import mixed_log_mass
+from workbench.contrast.weights import ByCluster
 from workbench.errors import UserError
 
 BUDGET_MIB = 512.0
@@ -46,8 +47,7 @@ def ratio_loss(
     if contrast.paired or contrast.positives is None:
         own = (u * other).sum(1) / contrast.tau
         own = own if contrast.bias is None else own + contrast.bias
-    cross = _plain_cross(contrast, u, v) and positive_weight == 1
-    if cross:
+    if cross := _plain_cross(contrast, u, v) and positive_weight == 1:
         mass = CrossMass.apply(u, v, 1 / contrast.tau, BUDGET_MIB if budget_mib is None else budget_mib)
     else:
         mass = _log_negatives(contrast, u, v, own, positive_weight, budget_mib)
@@ -67,8 +67,12 @@ def _plain_cross(contrast: Contrast, u: Tensor, v: Tensor | None) -> bool:
     """Return whether all pairs of two views count alike, and none within a view, by cosines that overflow nothing."""
     parts = (contrast.candidates, contrast.weights, contrast.made, contrast.bias, contrast.mixed)
     plain = v is not None and contrast.paired and not contrast.same_view and not contrast.class_prior
-    bounded = 2 / contrast.tau < 0.7 * -math.log(torch.finfo(u.dtype).tiny) and contrast.similarity == "cosine"
-    return plain and bounded and all(part is None for part in parts)
+    return plain and _bounded(contrast, u) and all(part is None for part in parts)
+
+
+def _bounded(contrast: Contrast, u: Tensor) -> bool:
+    """Return whether exponentials need no shift."""
+    return contrast.similarity == "cosine" and 2 / contrast.tau < 0.7 * -math.log(torch.finfo(u.dtype).tiny)
 
 
 def log_negatives(
@@ -117,10 +121,11 @@ def _log_mass(
     kept: Kept | None = None,
 ) -> Tensor:
     """Return the log-denominator [views * rows], first view first; in paired ones without a row's pair with itself."""
-    made = contrast.made
+    made, scale = contrast.made, 1 / contrast.tau
+    if isinstance(made, ByCluster) and positive_weight == 1 and _bounded(contrast, u) and contrast.bias is None:
+        return CrossMass.apply(u, v, scale, budget_mib, made)[: len(u)]
     if contrast.listed or (not contrast.paired and positive_weight != 1) or (made is not None and not made.fixed):
         return by_rows(contrast, u, v, _log_sum, budget_mib, positive_weight)
-    scale = 1 / contrast.tau
     left, right = contrast.weights if isinstance(contrast.weights, tuple) else (None, contrast.weights)
     if right is not None and left is None:
         right = right[:, None]

@@ -18,11 +18,12 @@ class ByCluster:
     labels: Tensor
     fixed = True
 
-    def tile(self, start: int, stop: int) -> Tensor:
-        """Return the weights of the pairs of some anchors [stop - start, nodes]."""
-        total = torch.zeros(stop - start, len(self.labels), device=self.labels.device)
-        for clusters in self.labels.int().T.contiguous():
-            total += clusters[start:stop, None] != clusters
+    def tile(self, start: int, stop: int, columns: slice = slice(None)) -> Tensor:
+        """Return the weights of the pairs of some anchors with some candidates [stop - start, candidates]."""
+        first, *more = self.labels.int().T.contiguous()
+        total = (first[start:stop, None] != first[columns]).float()
+        for clusters in more:
+            total += clusters[start:stop, None] != clusters[columns]
         return total
 
 
