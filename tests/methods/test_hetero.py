@@ -356,6 +356,22 @@ def test_mistakes_are_named(
         wb.fit(method, books, "small", store=tmp_path, progress=False, **changed)
 
 
+def test_the_negatives_of_a_target_are_told_with_their_weights_and_what_joins_them(
+    books: HeteroData, tmp_path: Path
+) -> None:
+    run = wb.fit("meow", books, "small", store=tmp_path, progress=False)
+    table = wb.evaluation.weighed_negatives(wb.training.store.load(run.path), books, 7).set_index("node")
+    assert len(table) == 89 and 7 not in table.index and table["share"].sum() == pytest.approx(1)
+    labels, (u, v) = run.contrast.made.labels, [normalize(z, dim=1) for z in run.projections]
+    push = torch.stack([(2 - (labels[7] == labels[j]).sum()) * (u[7] @ v[j] / run.config.tau).exp() for j in range(90)])
+    near = relations(books, "bsb")["bsb"][7].indices
+    for node in (0, 3, 11, int(near[near != 7][0])):
+        assert table.loc[node, "share"] == pytest.approx(float(push[node] / push.sum()), rel=1e-4, abs=1e-9)
+        assert ("bsb" in table.loc[node, "joined by"]) == (node in near)
+    with pytest.raises(UserError, match="contrasts no targets with all others"):
+        wb.evaluation.weighed_negatives(run.embeddings, books, 7)
+
+
 def test_training_ends_where_the_loss_has_not_fallen_for_long(books: HeteroData, tmp_path: Path) -> None:
     run = wb.fit("heco", books, "small", store=tmp_path, progress=False, epochs=200, patience=2, lr=1e-9)
     assert len(run.history) < 60 and run.complete

@@ -201,6 +201,9 @@ def every_figure(graph: Data, name: str, other: str) -> dict[str, go.Figure]:
     strata_of = pd.DataFrame({"of": ["users", "items"], "stratum": [f"1 {name}", "tail"], "users": [9, 7],
                               "recall@20": [20.0, 5.0], "from": [15.0, 0.0], "to": [25.0, 10.0]})  # fmt: skip
     pushed = pd.DataFrame({"item": [1, 2], "score": [0.5, 0.1], "push": [0.6, 0.2], "held_out": [True, False]})
+    ends, both_names = torch.stack([torch.arange(30), torch.arange(30) + 5]), [name, other]
+    kinds = {"joined by": [name, other] * 20, "same class": score.numpy() < 20}
+    weighed = pd.DataFrame({"weight": score.numpy(), "share": 1 / 40, **kinds})
     return rule_figures | {
         "ranking_strata": plots.ranking_strata({name: strata_of, other: strata_of}),
         "recommendation_parts": plots.recommendation_parts(lists, [name] * 5),
@@ -222,6 +225,9 @@ def every_figure(graph: Data, name: str, other: str) -> dict[str, go.Figure]:
         "force_map": plots.force_map(pushing, graph.y),
         "gauge_curves": plots.gauge_curves(courses),
         "gains_chart": plots.gains_chart(board(read("leaderboard")).replace("grace", name)),
+        "kept_edges": plots.kept_edges(
+            ends, score[:30] / 40, torch.stack([score[:30] > 9, score[:30] < 20]), both_names
+        ),
         "kept_shares": plots.kept_shares({name: every_third, other: every_third / 3}, graph),
         "loss_curves": plots.loss_curves([run, made("str-gcl", graph=name), made(seed=1)]),
         "negative_cosines": plots.negative_cosines(panels, np.linspace(-1, 1, 40), 7, 9),
@@ -243,6 +249,7 @@ def every_figure(graph: Data, name: str, other: str) -> dict[str, go.Figure]:
         "side_by_side": plots.side_by_side(pair, other),
         "stars": plots.stars(details, graph),
         "views": plots.views(graph, {name: every_third}),
+        "weighted_negatives": plots.weighted_negatives(weighed),
     }
 
 

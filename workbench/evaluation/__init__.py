@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.evaluation.ladders import edit_order
     from workbench.evaluation.scores import Measure, Scores, evaluate
     from workbench.evaluation.statistics import mean_interval, nested_spread, paired_difference
+    from workbench.evaluation.typed import weighed_negatives
     from workbench.evaluation.unsupervised import Clustering, clustering, neighbours
 
 _HOMES = {
@@ -28,6 +29,7 @@ _HOMES = {
     "ladders": ("edit_order",),
     "scores": ("Measure", "Scores", "evaluate"),
     "statistics": ("mean_interval", "nested_spread", "paired_difference"),
+    "typed": ("weighed_negatives",),
     "unsupervised": ("Clustering", "clustering", "neighbours"),
 }
 _LAZY = {name: f"{__name__}.{module}:{name}" for module, names in _HOMES.items() for name in names}
@@ -58,4 +60,5 @@ __all__ = [
     "ranking",
     "statistics",
     "validation",
+    "weighed_negatives",
 ]

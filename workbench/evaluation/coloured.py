@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch_geometric.data import Data, HeteroData
 
-from workbench.datasets import load_graph, several_labels
+from workbench.datasets import kind_of, load_graph, several_labels
 from workbench.errors import UserError, unknown
 from workbench.evaluation import projection
 from workbench.evaluation.embeddings import Embeddings, check_same
@@ -78,21 +78,22 @@ def map_folder(run: Embeddings | None) -> Path | None:
     return path / "maps" if path else None
 
 
-def _values(run: Run, colour: Colour, graph: Data | None) -> tuple[NDArray[Any], str]:
+def _values(run: Run, colour: Colour, graph: Any) -> tuple[NDArray[Any], str]:
     """Return one value per node [nodes] and what it is called."""
     title = "colour"
     if isinstance(colour, str):
         if colour == HITS:
             return np.zeros(len(run.embeddings)), HITS
         if colour == "label":
-            if graph is None or graph.y is None:
+            y = None if graph is None else kind_of(graph).labels(graph)
+            if y is None:
                 raise UserError(f"graph {run.graph!r} has no labels: colour by {', '.join(run.details) or 'an array'}")
             if several_labels(graph):
                 raise UserError(
                     f"graph {run.graph!r} has several labels per node, which a map can't be coloured by at once: "
                     "colour by one of them, graph.y[:, 0], or by 'neighbourhood hit'"
                 )
-            title, colour = "class", graph.y
+            title, colour = "class", y
         elif colour in run.details:
             title, colour = colour, run.details[colour]
         else:

@@ -17,6 +17,7 @@ from workbench.plots.rings import negative_rings
 from workbench.plots.rules import rule_map, rule_overlap, rule_scores, rule_strata, rule_values, truth_tree
 from workbench.plots.scores import budget_chart, claims_chart, difference_chart, protocol_lens, results_chart
 from workbench.plots.style import CONFIG, dark
+from workbench.plots.typed import kept_edges, weighted_negatives
 
 __all__ = [
     "CONFIG",
@@ -37,6 +38,7 @@ __all__ = [
     "force_map",
     "gains_chart",
     "gauge_curves",
+    "kept_edges",
     "kept_shares",
     "loss_curves",
     "negative_cosines",
@@ -61,5 +63,6 @@ __all__ = [
     "truth_tree",
     "user_negatives",
     "views",
+    "weighted_negatives",
 ]
 guard(globals(), __all__)

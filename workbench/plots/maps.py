@@ -52,7 +52,7 @@ def embedding_map(
 
 
 def embedding_epochs(
-    run: Run, colour: Colour = "label", graph: Data | None = None, method: str = "pca", seed: int = 0
+    run: Run, colour: Colour = "label", graph: Data | HeteroData | None = None, method: str = "pca", seed: int = 0
 ) -> go.Figure:
     """Draw how the map of a run moved while it was trained, with a slider over the epochs.
 
