@@ -56,8 +56,8 @@ class Scores:
 
     @property
     def accuracy(self) -> Measure:
-        """The mean accuracy in percent."""
-        return self._measure("accuracy")
+        """The mean accuracy in percent; of restarts micro F1, which is the same where each item has one class."""
+        return self._measure("micro_f1" if "auc" in self.measures else "accuracy")
 
     @property
     def macro_f1(self) -> Measure:
