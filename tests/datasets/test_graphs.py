@@ -103,7 +103,7 @@ def test_names_hold_what_is_promised():
         squirrel chameleon-filtered squirrel-filtered actor minesweeper tolokers airports-usa airports-europe
         airports-brazil pydocs digits karate planted mutag proteins nci1 imdb-binary imdb-multi collab lastfm
         amazon-beauty gowalla yelp2018 amazon-book acm acm-typed acm-sdcn dblp-heco dblp-sdcn imdb-meow rings tastes
-        library dblp-typed aminer-typed imdb-typed"""
+        counts library dblp-typed aminer-typed imdb-typed"""
     assert set(promised.split()) <= set(names())
 
 
@@ -314,7 +314,10 @@ def test_without_network_and_file_one_sentence_says_what_there_is(tmp_path, own_
         load_graph("texas", root=tmp_path / "root")
     usable = str(error.value).partition("usable now: ")[2].split(", ")
     arrays = {"diabetes", "digits-placed", "digits-stripes", "digits-two", "series"}
-    assert set(usable) == {"pydocs", "digits", "karate", "planted", "rings", "tastes", "library", "actor"} | arrays
+    assert (
+        set(usable)
+        == {"pydocs", "digits", "karate", "planted", "rings", "tastes", "library", "counts", "actor"} | arrays
+    )
     assert [name for name, _ in listing(tmp_path / "root")] == before
     with pytest.raises(UserError, match="downloading failed"):
         load_graph("texas", root=tmp_path / "new")

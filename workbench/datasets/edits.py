@@ -30,7 +30,7 @@ def distinct(counts: Tensor, sizes: Tensor, generator: torch.Generator) -> tuple
         codes = torch.cat([codes, first[group] + value]).unique()
     if bool(outside.any()):
         whole = outside.nonzero()[:, 0].repeat_interleave(sizes[outside])
-        everything = first[whole] + _places(sizes[outside])
+        everything = first[whole] + places(sizes[outside])
         inside = codes[~outside[_group(codes, first)]]
         codes = torch.cat([inside, everything[~torch.isin(everything, codes)]]).sort().values
     group = _group(codes, first)
@@ -42,9 +42,9 @@ def _group(codes: Tensor, first: Tensor) -> Tensor:
     return torch.searchsorted(first, codes, right=True) - 1
 
 
-def _places(sizes: Tensor) -> Tensor:
+def places(sizes: Tensor) -> Tensor:
     """Return 0 to size - 1 for each size, one after another [sum of sizes]."""
-    return torch.arange(int(sizes.sum())) - (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
+    return torch.arange(int(sizes.sum()), device=sizes.device) - (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
 
 
 class Pairs(NamedTuple):

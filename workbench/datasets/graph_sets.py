@@ -1,7 +1,7 @@
 """A set of graphs, each of which is embedded as a whole."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -15,15 +15,20 @@ from workbench.errors import UserError
 
 
 class GraphSet(list[Data]):
-    """A list of graphs with the name of the set; PyG's loaders take it like any list."""
+    """A list of graphs with the name of the set, and of what is measured of them; PyG's loaders take it like any list.
 
-    def __init__(self, graphs: Iterable[Data], name: str | None = None):
+    Attributes:
+        name: of the set.
+        targets: names of the columns of y where it holds numbers, in order.
+    """
+
+    def __init__(self, graphs: Iterable[Data], name: str | None = None, targets: Sequence[str] = ()):
         super().__init__(graphs)
-        self.name = name
+        self.name, self.targets = name, tuple(targets)
 
     def to(self, device: Any) -> "GraphSet":
         """Return the set with each graph on a device."""
-        return GraphSet((graph.to(device) for graph in self), self.name)
+        return GraphSet((graph.to(device) for graph in self), self.name, self.targets)
 
 
 @KINDS.register("graph-sets")
@@ -52,7 +57,7 @@ class GraphSets(Kind):
             cast.append(copy.copy(graph).update(changed) if changed else graph)
             told = told or said
         notes += told
-        return GraphSet(cast, getattr(data, "name", None)) if told else data
+        return GraphSet(cast, getattr(data, "name", None), getattr(data, "targets", ())) if told else data
 
     def check(self, data: Any) -> None:
         """Raise a UserError for the first graph that lacks attributes or edges, or has others than the first."""
@@ -97,14 +102,26 @@ class GraphSets(Kind):
         return {"nodes": sum(graph.num_nodes for graph in data), "edges": sum(graph.num_edges for graph in data)}
 
     def labels(self, data: Any) -> Tensor | None:
-        """Return the class of each graph."""
+        """Return the class of each graph, None where y holds numbers or is missing."""
         classes = [graph.get("y") for graph in data]
-        if any(y is None for y in classes):
+        if any(y is None for y in classes) or self.numbers(data) is not None:
             return None
         for number, y in enumerate(classes):
             if not isinstance(y, Tensor) or y.numel() != 1:
                 raise UserError(f"the class (y) of graph {number} must be a tensor of one number")
         return torch.cat([y.reshape(1) for y in classes])
+
+    def numbers(self, data: Any) -> Tensor | None:
+        """Return what is measured of each graph [graphs, targets]; None where y holds classes or is missing.
+
+        Numbers are floating-point, and not all whole, or several a graph.
+        """
+        y = [graph.get("y") for graph in data]
+        if not all(isinstance(one, Tensor) and one.is_floating_point() and one.numel() == y[0].numel() for one in y):
+            return None
+        found = torch.stack([one.reshape(-1) for one in y])
+        classes = found.shape[1] == 1 and bool((found == found.round()).all())
+        return None if classes or not found.numel() else found
 
 
 def with_attributes(graphs: GraphSet) -> GraphSet:

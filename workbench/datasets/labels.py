@@ -73,6 +73,17 @@ def labels_of(graph: Any) -> NDArray[np.int64]:
     return labels.astype(np.int64)
 
 
+def numbers_of(data: Any) -> NDArray[np.float64]:
+    """Return what is measured of each item, NaN where it isn't known [items, targets]; refuse data without numbers."""
+    measured = getattr(kind_of(data), "numbers", lambda _: None)(data)
+    if measured is None:
+        raise UserError(
+            f"{name_of(data)} has no numbers to predict: y of each graph must be floating-point [1, targets]"
+        )
+    found: NDArray[np.float64] = np.asarray(measured.cpu(), dtype=np.float64)
+    return found
+
+
 def in_words(graph: Any, nodes: NDArray[np.int64]) -> list[str] | None:
     """Return what the classes of some items are called, several joined, "" where none is known; None without labels."""
     y, names = kind_of(graph).labels(graph), getattr(graph, "class_names", None)

@@ -34,7 +34,8 @@ from workbench.datasets.files.tables import Reading
 from workbench.datasets.graph_sets import GraphSet, with_attributes
 from workbench.datasets.kinds import content_hash, kind_of
 from workbench.datasets.links import hold_out_links
-from workbench.datasets.synthetic import canvases, embedded  # noqa: F401  (enter their data into the table of builders)
+from workbench.datasets.scenarios import scenario
+from workbench.datasets.synthetic import canvases, counts, embedded  # noqa: F401  (enter their data into the table of builders)
 from workbench.errors import UserError, unknown
 
 MOST_PLANTED = 10_000_000  # nodes that a planted graph has, some ten GiB
@@ -64,8 +65,9 @@ def load_graph(
             .txt, .edges, also .gz, .parquet), .adjlist, .graphml, .gexf, .gml, .json (node-link, Cytoscape), .mtx, .net
             (Pajek), .pt or .npz; a folder with x.npy and edge_index.npy, and perhaps y.npy and masks, whose attributes
             stay on disk; a networkx graph; a scipy sparse matrix of links; a PyG Data or HeteroData; or a list of Data.
-            Behind the name or path of a single graph ":links" holds out 15 % of its links to be predicted, ":links:3"
-            by seed 3, see `hold_out_links`.
+            Behind the name of a set of graphs stands its scenario, "mutag:noise=0.1,seed=3" or "mutag:imbalance=0.2",
+            see `workbench.datasets.scenarios`. Behind the name or path of a single graph ":links" holds out 15 % of its
+            links to be predicted, ":links:3" by seed 3, see `hold_out_links`.
         root: where the files of named graphs lie; default: env WORKBENCH_DATA, else the folder data/. It may be
             read-only. Missing files are downloaded into it by the PyG dataset class.
         normalise: of a single graph; other data stay as they are. True divides each row of the attributes by its sum,
@@ -152,6 +154,11 @@ def _fetch(
     source: Any, root: Any, features: Features, labels: Labels, directed: bool | None, reading: Reading
 ) -> tuple[Any, str]:
     """Return the data as their source gives them, and their name."""
+    base, colon, words = source.partition(":") if isinstance(source, str) else ("", "", "")
+    if colon and base in names("graph-sets"):
+        graphs = _fetch(base, root, features, labels, directed, reading)[0]
+        _compare_with_facts(base, graphs, directed)
+        return scenario(graphs, words), str(source)
     if isinstance(source, str) and (source in names() or source.startswith("planted:")):
         if features is not None or labels is not None or reading != Reading():
             raise UserError(f"features and labels can be given for a graph of your own only, not for {source!r}")

@@ -2,8 +2,10 @@
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import dijkstra
+from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.utils import to_scipy_sparse_matrix
 
@@ -43,3 +45,27 @@ def hop_distances(links: sp.csr_matrix, first: Positions, second: Positions) -> 
         distances = far[which[mine] - begin, second[mine]]
         hops[mine] = np.where(np.isfinite(distances), distances, -1)
     return hops
+
+
+def simple_paths(edge_index: Tensor, nodes: int, length: int) -> Tensor:
+    """Return every path of so many edges that meets no node twice, from either end [paths, length + 1].
+
+    Args:
+        edge_index: of one graph, or of many whose nodes are numbered on; each entry once [2, entries].
+        nodes: how many there are.
+        length: edges of a path; a node is one of length 0.
+    """
+    order = edge_index[0].argsort(stable=True)
+    target = edge_index[1][order]
+    count = torch.bincount(edge_index[0], minlength=nodes)
+    first = count.cumsum(0) - count
+    paths = torch.arange(nodes, device=edge_index.device)[:, None]
+    for _ in range(length):
+        last = paths[:, -1]
+        row = torch.arange(len(paths), device=last.device).repeat_interleave(count[last])
+        before = count[last].cumsum(0) - count[last]
+        place = torch.arange(len(row), device=last.device) - before[row]
+        step = target[first[last[row]] + place]
+        new = (paths[row] != step[:, None]).all(1)
+        paths = torch.cat([paths[row[new]], step[new, None]], 1)
+    return paths

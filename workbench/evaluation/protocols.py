@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from workbench import datasets
-from workbench.evaluation import restarts
+from workbench.evaluation import graph_protocols, restarts  # noqa: F401  (enters its protocols)
 from workbench.evaluation.splits import (
-    FOLDS,
     LABELLED,
     MASKS,
     Split,
@@ -28,18 +27,11 @@ RELEASED_GRID = tuple(2.0**power for power in range(-10, 10))
 # Rows of small attributes, or of a collapsed embedding, differ so little that their best C lies beyond the released.
 WIDE_GRID = tuple(2.0**power for power in range(-10, 20))
 CLUSTERING = {"nmi": "NMI", "ari": "ARI"}  # measures of clusters beside accuracy and macro F1; what a reader sees
+NUMBERS = {"r2": "R²", "nmae": "NMAE"}  # measures of predicted numbers; what a reader sees
 K_MEANS: dict[str, Any] = {"probe": "k-means", "solvers": ("k-means",), "least_nodes": 1}
 LAYER: dict[str, Any] = {"probe": "linear-layer", "solvers": ("adam",), "normalise": False}
 LINEAR_LAYER = {**LAYER, "steps": 10_000}
 DOT_PRODUCT: dict[str, Any] = {"solvers": ("dot product",), "normalise": False}
-SVC: dict[str, Any] = {
-    "kinds": ("graph-sets",),
-    "probe": "svc",
-    "solvers": ("svc",),
-    "normalise": False,
-    "deviation": "population",
-    "folds": True,
-}
 
 
 @protocol(
@@ -168,35 +160,6 @@ def _public(graph: Any, number: int, draw: np.random.Generator) -> Split:
     masks = (np.asarray(graph[name].cpu(), dtype=bool) for name in MASKS)
     labelled = datasets.labels_of(graph) >= 0
     return Split(*(np.flatnonzero((mask if mask.ndim == 1 else mask[:, number]) & labelled) for mask in masks))
-
-
-@protocol(
-    "svc-10-folds",
-    source="the InfoGraph release (Sun et al., 2020), and GraphCL's after it",
-    grid=(1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0),
-    **SVC,
-)
-@protocol(
-    "svc-10-folds-graphmae",
-    source="the GraphMAE release (Hou et al., 2022)",
-    description="As svc-10-folds, with the same folds, but C is chosen from 1e-3 .. 10.",
-    grid=(1e-3, 1e-2, 1e-1, 1.0, 10.0),
-    **SVC,
-)
-def _svc_10_folds(graphs: Any, number: int, draw: np.random.Generator) -> Split:
-    """Ten stratified folds, each tested once by a SVC with an RBF kernel that the other nine trained.
-
-    Vectors are taken as they are. C is chosen from 1e-3 .. 1e3 by stratified 5-fold cross-validation inside the nine.
-    The releases score the graphs again after each epoch; whether the figures they print are the best of these was not
-    verified. Here the vectors of the last epoch count.
-    """
-    from sklearn.model_selection import StratifiedKFold
-
-    labels = datasets.labels_of(graphs)
-    known = np.flatnonzero(labels >= 0)
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=int(draw.integers(2**31)))
-    train, test = list(folds.split(known, labels[known]))[number]
-    return Split(train=known[train], validation=None, test=known[test])
 
 
 @protocol(

@@ -14,9 +14,9 @@ from tqdm.auto import tqdm
 
 from workbench.datasets.door import as_computed
 from workbench.datasets.kinds import content_hash
-from workbench.datasets.labels import label_sets, several_labels
+from workbench.datasets.labels import label_sets, numbers_of, several_labels
 from workbench.errors import UserError, unknown
-from workbench.evaluation import cache, clusters, links, probes, protocols, ranking, restarts, several
+from workbench.evaluation import cache, clusters, links, probes, protocols, ranking, regression, restarts, several
 from workbench.evaluation.embeddings import Embeddings, Features, by_item, compact_labels, looked_at, told_labels
 from workbench.evaluation.splits import CLUSTERED, Protocol, Split, over
 from workbench.evaluation.statistics import Measure
@@ -27,6 +27,7 @@ LABELS = {
     "micro_f1": "micro F1",
     "macro_f1": "macro F1",
     "auc": "AUC",
+    **protocols.NUMBERS,
     **protocols.CLUSTERING,
     **protocols.LINKS,
 }  # what a reader sees where it is not the name
@@ -170,7 +171,8 @@ def evaluate(
         look = by_item if rules.probe == "ranking" else links.looked_at
         x, against = look(run_or_embeddings, data), content_hash(data)
     else:
-        labels: Any = label_sets(data) if rules.several else told_labels(data)
+        read = numbers_of if rules.probe == "ridge" else label_sets if rules.several else told_labels
+        labels: Any = read(data)
         parts = rules.splits(data, splits, seed)
         arrays = [part for split in parts for part in vars(split).values() if part is not None]
         x, against = looked_at(run_or_embeddings, data, rules), cache.digest(labels, *arrays)
@@ -192,6 +194,9 @@ def evaluate(
             if rules.probe == "restarts":
                 per_split = restarts.per_restart(rows, data, parts[0], len(parts), steps or 1, seed)
                 measures = _measures(per_split, restarts.MEASURES, over(rules, data, len(parts)), 1)
+            elif rules.probe == "ridge":
+                per_split = regression.per_split(rows, labels, getattr(data, "targets", ()), bar, rules.grid)
+                measures = _measures(per_split, regression.MEASURES, over(rules, data, len(parts)), 0)
             elif rules.several:
                 per_split = several.per_split(rows, labels, bar, solver, rules.grid)
                 measures = _measures(per_split, several.MEASURES, over(rules, data, len(parts)), 1)

@@ -23,7 +23,9 @@ MOST = 10_000  # splits, which are drawn before the first is scored
 CLUSTERED = ("k-means", "learned")  # probes of clusters, which have a test part alone
 UNLABELLED = (*CLUSTERED, "ranking", "links")  # probes that learn nothing from labels
 # The last four are none.
-Probe = Literal["logistic", "one-vs-rest", "linear-layer", "svc", "restarts", "k-means", "learned", "ranking", "links"]
+Probe = Literal[
+    "logistic", "one-vs-rest", "linear-layer", "svc", "ridge", "restarts", "k-means", "learned", "ranking", "links"
+]
 MASKS = ("train_mask", "val_mask", "test_mask")
 # What is drawn anew, and of what, where it is no split.
 DRAWN = {
@@ -77,7 +79,7 @@ class Protocol:
     halves: bool = False  # C is chosen on five random halves of the training part, not on five folds
     several: bool = False  # it scores several labels per item, and no other protocol does
     baselines: tuple[str, ...] = ()  # what is scored without any training; none: the kind's own
-    grid: tuple[float, ...] = ()  # values of C, ascending, that logistic regression or a SVC chooses among
+    grid: tuple[float, ...] = ()  # values of C, or a penalty, ascending, that the probe chooses among
 
     @property
     def of_runs(self) -> bool:
@@ -89,7 +91,10 @@ class Protocol:
 
         Items with a negative label belong to no part. Where splits come with the graph, it may have fewer.
         """
-        has = datasets.label_sets(graph)[:, 0] if self.several else datasets.labels_of(graph)
+        if self.probe == "ridge":
+            has = np.where(np.isfinite(datasets.numbers_of(graph)).any(axis=1), 0, -1)
+        else:
+            has = datasets.label_sets(graph)[:, 0] if self.several else datasets.labels_of(graph)
         if (labelled := int((has >= 0).sum())) < self.least_nodes:
             items = datasets.kind_of(graph).items[0]
             raise UserError(
