@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Needed without being imported by the package: widgets and servers of the notebooks.
 NOT_IMPORTED = {"anywidget", "jupyterlab"}
-EXTRAS = ("cluster", "slurm", "tune", "app", "dev")
+EXTRAS = ("cluster", "slurm", "tune", "app", "dev", "molecules")
 BROKEN_BY_MAJOR_VERSIONS = {"ipywidgets", "kaleido", "networkx", "numpy", "pandas", "plotly", "torch"}
 SETUP_FILES = [
     "pyproject.toml", "requirements.txt", "environment.yml", "Makefile", ".ci/run", ".pre-commit-config.yaml",
@@ -51,11 +51,11 @@ def specifiers(lines: list[str]) -> dict[str, SpecifierSet]:
     return {plain(requirement.name): requirement.specifier for requirement in requirements}
 
 
-CORE, CLUSTER, SLURM, TUNE, APP, DEV = (
+CORE, CLUSTER, SLURM, TUNE, APP, DEV, MOLECULES = (
     specifiers(lines) for lines in (PROJECT["dependencies"], *map(PROJECT["optional-dependencies"].get, EXTRAS))
 )
 SHARED = (
-    CORE | CLUSTER | SLURM | TUNE | APP
+    CORE | CLUSTER | SLURM | TUNE | APP | MOLECULES
 )  # with an environment of the user's own; the tools of DEV are a contributor's
 OWNERS = {module: {plain(owner) for owner in owners} for module, owners in metadata.packages_distributions().items()}
 LOCK = pins((ROOT / "requirements.txt").read_text().splitlines())
@@ -130,7 +130,9 @@ def test_the_conda_environment_takes_the_lock() -> None:
 
 
 def test_every_import_is_a_declared_dependency() -> None:
-    declared = {module for name in SHARED for module in _modules(name)} | set(APP)  # which is not installed here
+    declared = (
+        {module for name in SHARED for module in _modules(name)} | set(APP) | set(MOLECULES)
+    )  # which are not installed here
     imported = set()
     for path in (ROOT / "workbench").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

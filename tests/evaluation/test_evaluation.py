@@ -106,6 +106,11 @@ OTHERS = [
     "learned-clusters",
     "links",
     "svc-10-folds",
+    "svc-5-shot",
+    "svc-10-shot",
+    "svc-20-shot",
+    "svc-scaffold",
+    "ridge-10-folds",
 ]
 FLAWED = ["best-on-test", "k-means-best-epoch", "pygcl-swapped"]
 

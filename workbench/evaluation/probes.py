@@ -136,10 +136,18 @@ def linear_layer(
 
 @threadpool_limits.wrap(limits=1)
 def svc(x: Features, known: Nodes, split: Split, grid: Sequence[float]) -> Prediction:
-    """A SVC with an RBF kernel (gamma "scale"), C chosen by stratified 5-fold cross-validation of the training part."""
-    search = GridSearchCV(SVC(), {"C": list(grid)}, cv=FOLDS, error_score="raise")
-    search.fit(x[split.train], known[split.train])
-    return Prediction(search.predict(x[split.test]), float(search.best_params_["C"]))
+    """A SVC with an RBF kernel (gamma "scale").
+
+    C is chosen on the validation part, or by stratified 5-fold cross-validation of the training part without one.
+    """
+    tuned, cv = split.train, FOLDS
+    if split.validation is not None:
+        tuned = np.concatenate([split.train, split.validation])
+        cv = PredefinedSplit(np.repeat([-1, 0], [split.train.size, split.validation.size]))
+    search = GridSearchCV(SVC(), {"C": list(grid)}, cv=cv, refit=False, error_score="raise")
+    search.fit(x[tuned], known[tuned])
+    model = SVC(**search.best_params_).fit(x[split.train], known[split.train])
+    return Prediction(model.predict(x[split.test]), float(search.best_params_["C"]))
 
 
 def _inside(halves: bool) -> KFold | ShuffleSplit:

@@ -168,6 +168,7 @@ def _public(graph: Any, number: int, draw: np.random.Generator) -> Split:
     description="The measures of k-means, of the clusters that the method learned: the one that each node belongs to "
     "most after the last epoch. Nothing is drawn, so that there is one row.",
     probe="learned",
+    single="set of learned clusters",
     solvers=("argmax",),
     least_nodes=1,
     normalise=False,

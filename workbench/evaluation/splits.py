@@ -75,6 +75,7 @@ class Protocol:
     decays: tuple[float, ...] = (0.0,)  # weight decays that a linear layer is trained with, in turn
     least_nodes: int = 50  # labelled ones that it wants
     drawn: bool = True  # splits are drawn at random; False: they come with the graph
+    single: str = ""  # what the one split is called of a protocol that has only one
     folds: bool = False  # splits are the folds of one assignment: all share one draw, and there are ten at most
     halves: bool = False  # C is chosen on five random halves of the training part, not on five folds
     several: bool = False  # it scores several labels per item, and no other protocol does
@@ -104,7 +105,7 @@ class Protocol:
         check_draws(count, seed)
         if not self.drawn:
             count = min(count, public_splits(graph))
-        if self.probe == "learned":
+        if self.single:
             count = 1
         from workbench.randomness import Randomness
 
@@ -225,8 +226,8 @@ def over(rules: Protocol, graph: Any, count: int) -> str:
     """Return what the spread is over, and which deviation it is where there is more than one split."""
     if rules.folds:
         what = "folds"
-    elif rules.probe == "learned":
-        what = "set of learned clusters"
+    elif rules.single:
+        what = rules.single
     elif rules.probe in DRAWN:
         drawn, of = DRAWN[rules.probe]
         what = f"{drawn}{'s' * (count > 1)} of {of}"

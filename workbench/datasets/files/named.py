@@ -20,6 +20,7 @@ from torch_geometric.utils import to_undirected
 from workbench.datasets.attributes import as_loaded
 from workbench.datasets.files.cache import loaded, quiet, read, write
 from workbench.datasets.files.formats import read_arrays
+from workbench.datasets.files.molecules import molecules, needs_rdkit
 from workbench.datasets.files.registry import facts, kind_of_row, usable
 from workbench.datasets.files.sets import READERS, collab
 from workbench.datasets.graph_sets import GraphSet, with_attributes
@@ -41,6 +42,8 @@ def load_files(name: str, root: Path) -> Loaded:
     """
     row = facts(name)
     plain = root / row["npz" if "npz" in row else "folder"]
+    if row.get("reader") == "molecules":
+        needs_rdkit(name)
     if "pyg_class" not in row:
         if not plain.exists():
             raise _missing(name, root, f"{plain}, which no PyG class can download")
@@ -164,7 +167,7 @@ def _read(name: str, row: dict[str, Any], path: Path) -> Loaded:
     """Read data in files that no PyG class reads: an npz file, or a folder by the reader that the row names."""
     try:
         if "reader" in row:
-            data: Loaded = READERS[row["reader"]](path, row)
+            data: Loaded = {**READERS, "molecules": molecules}[row["reader"]](path, row)
         elif kind_of_row(row) == "graph-sets":
             data = with_attributes(collab(path))
         else:
