@@ -60,6 +60,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("fit", "grace", "planted:"), ("fit", "grace", "planted:-5"), ("fit", "grace", "planted:0"),
     ("fit", "grace", "planted:1e9"), ("fit", "grace", "planted:99999999999999999999"),
     ("forecast", "grace", "karate", "-p", "k=1e999"), ("forecast", "lightgcn", "karate"),
+    ("recommend", LONG, "0"), ("recommend", "", "-1"), ("recommend", "lightgcn/tastes", "1e9"),
     ("evaluate", LONG), ("evaluate", "../../x"), ("evaluate", "grace/\x00"), ("evaluate", ""),
     ("encode", "grace/karate", "karate", "--out", "/nowhere/x.csv"), ("export", "nothing", "--out", "x"),
     ("select", "uniform", "karate", "--k", "0"), ("select", "uniform", "karate", "--k", "-3"),

@@ -94,6 +94,8 @@ def test_mistakes_are_told_and_the_command_prints_what_the_call_returns(
             wb.recommend(run, data, user)
     with pytest.raises(UserError, match="k=0 items were asked for"):
         wb.recommend(run, data, 0, k=0)
+    with pytest.raises(UserError, match="told=-1 parts of a score were asked for"):
+        wb.recommend(run, data, 0, told=-1)
     with pytest.raises(UserError, match="was trained on 'tastes'"):
         wb.recommend(run, as_users_and_items(200, 120, torch.tensor([[0], [0]])), 0)
     nodes = wb.fit("grace", small_graph, "small", store=tmp_path, progress=False, epochs=1)

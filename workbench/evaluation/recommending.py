@@ -52,12 +52,14 @@ def recommend(run: Run, data: HeteroData, user: int, k: int = 10, told: int = 3)
         told: how many parts `because` names.
 
     Raises:
-        UserError: other data, no such user, k below 1, or a run whose encoder can't be taken apart.
+        UserError: other data, no such user, k below 1, told below 0, or a run whose encoder can't be taken apart.
     """
     kind, data = as_computed(data)
     scores, taken = _scores(run, data, user)
     if whole_number(k) is None or k < 1:
         raise UserError(f"k={k!r} items were asked for; it must be a whole number, 1 or above")
+    if whole_number(told) is None:
+        raise UserError(f"told={told!r} parts of a score were asked for; it must be a whole number, 0 or above")
     encoder = run.encoder
     assert isinstance(encoder, LightGCN)
     with torch.no_grad():

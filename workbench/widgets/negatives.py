@@ -64,7 +64,8 @@ def microscope(
     Randomness(seed)  # refuses what is no seed
     if not isinstance(graph, Data):
         kind = type(graph).__name__
-        raise UserError(f"the microscope looks at a torch_geometric Data, not {kind}; load_graph makes one")
+        told = "load_graph makes one, and wb.user_negatives tells the negatives of one user of users and items"
+        raise UserError(f"the microscope looks at a torch_geometric Data, not {kind}; {told}")
     options = options or {}
     if not isinstance(options, Mapping) or not all(isinstance(values, Mapping) for values in options.values()):
         raise UserError('options are given by the name of a sampler, e.g. {"hop-far": {"hops": 4}}')
