@@ -97,5 +97,5 @@ def user_negatives(table: pd.DataFrame, user: int) -> go.Figure:
         at = mine["score"], mine["push"]
         fig.add_trace(style.points(at, marker, hover, mine["item"], name=name, showlegend=True))
     fig.update_layout(legend={"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0}, margin={"b": 90})
-    fig.update_yaxes(title="push: mean sigmoid(s − s of taken), no unit", range=[-0.03, 1.03])
+    fig.update_yaxes(title="push, mean sigmoid (no unit)", range=[-0.03, 1.03])
     return fig.update_xaxes(title="score of the item (dot product, no unit)")
