@@ -19,6 +19,7 @@ from torch_geometric.data import Data
 from workbench import audit, negatives, plots, rules
 from workbench.contrast import Contrast
 from workbench.datasets import content_hash
+from workbench.datasets.synthetic.embedded import rings
 from workbench.evaluation import agreement, lens, projection, strata
 from workbench.evaluation.recommending import INTENT, OWN, TAKEN, Recommendation
 from workbench.objectives.forces import forces, gauges
@@ -194,6 +195,8 @@ def every_figure(graph: Data, name: str, other: str) -> dict[str, go.Figure]:
     gauged = gauges("infonce", Contrast(0.5), *views, graph.y, 7)
     courses = {label: pd.DataFrame([gauged, gauged]) for label in (name, other)}
     both = agreement(run, made(embeddings=torch.rand(40, 6), graph=graph.name, graph_hash=same), graph)
+    sets = rings(graphs=30)
+    rings_map = projection.project(torch.rand(30, 6, generator=torch.Generator().manual_seed(0)), "pca")
     pair = plots.agreement_maps(both, (projection.project(run.embeddings, "pca"),) * 2, "class", chosen=5)
     shares = {"part": [OWN, *[TAKEN] * 4, INTENT] * 2, "number": [-1, 0, 1, 3, 5, 0] * 2}
     shares |= {"item": [4] * 6 + [2] * 6, "share": np.linspace(-0.2, 1, 12)}
@@ -225,6 +228,8 @@ def every_figure(graph: Data, name: str, other: str) -> dict[str, go.Figure]:
         "force_map": plots.force_map(pushing, graph.y),
         "gauge_curves": plots.gauge_curves(courses),
         "gains_chart": plots.gains_chart(board(read("leaderboard")).replace("grace", name)),
+        "graph_atlas": plots.graph_atlas(rings_map, sets, np.arange(30) % 2, [name, other]),
+        "graph_drawing": plots.graph_drawing(sets[0], 0, name, [name, other, name, other]),
         "kept_edges": plots.kept_edges(
             ends, score[:30] / 40, torch.stack([score[:30] > 9, score[:30] < 20]), both_names
         ),

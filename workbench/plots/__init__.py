@@ -2,6 +2,7 @@
 
 from workbench.arguments import guard
 from workbench.plots.agreement import agreement_chart, agreement_maps, confusion_change, side_by_side
+from workbench.plots.atlas import graph_atlas, graph_drawing
 from workbench.plots.clusters import assignment_sharpness, cluster_confusion, score_curves
 from workbench.plots.contrast import pulled_and_pushed
 from workbench.plots.cost import cost_chart, gains_chart
@@ -38,6 +39,8 @@ __all__ = [
     "force_map",
     "gains_chart",
     "gauge_curves",
+    "graph_atlas",
+    "graph_drawing",
     "kept_edges",
     "kept_shares",
     "loss_curves",

@@ -76,6 +76,7 @@ def map_figure(
     names: Names = None,
     height: int = 560,
     alone: int | None = None,
+    items: str = "nodes",
 ) -> go.Figure:
     """Draw a map with its nodes coloured by a value, one for each node of the graph [nodes], mapped or not.
 
@@ -83,9 +84,9 @@ def map_figure(
     a colour scale. `customdata` holds the node of each point. Where the graph has more nodes than are drawn as points,
     squares stand for the nodes in a cell, the fuller the darker, and hold no nodes. The title is that of the values,
     the heading that of the figure; `names`, of the nodes of the graph, are shown where the mouse is. A class may stand
-    `alone`, on top of all others in grey.
+    `alone`, on top of all others in grey. `items` is what the points are called.
     """
-    lines = [*map(style.plain, textwrap.wrap(subtitle, LETTERS)), told(drawn, len(values))]
+    lines = [*map(style.plain, textwrap.wrap(subtitle, LETTERS)), told(drawn, len(values), items)]
     title = style.plain(title)
     fig = style.figure(style.plain(heading), "<br>".join(lines), height)
     for number, axis in enumerate((fig.layout.xaxis, fig.layout.yaxis), start=1):
@@ -131,17 +132,17 @@ def spans(places: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.stack([low, high], axis=1) + 0.04 * np.outer(high - low, [-1, 1])
 
 
-def told(drawn: Map, nodes: int) -> str:
-    """Say of a map of some of a graph's nodes what it is and how faithful, in two lines."""
-    sample = "" if len(drawn.nodes) == nodes else f" · a seeded sample of {len(drawn.nodes):,} of {nodes:,} nodes"
+def told(drawn: Map, nodes: int, items: str = "nodes") -> str:
+    """Say of a map of some nodes, or other items, what it is and how faithful, in two lines."""
+    sample = "" if len(drawn.nodes) == nodes else f" · a seeded sample of {len(drawn.nodes):,} of {nodes:,} {items}"
     axes = "" if drawn.fitted == len(drawn.nodes) else f", axes by {drawn.fitted:,} of them"
-    judged = "" if drawn.judged == len(drawn.nodes) else f" (on {drawn.judged:,} nodes)"
+    judged = "" if drawn.judged == len(drawn.nodes) else f" (on {drawn.judged:,} {items})"
     faithful = (
         f"trustworthiness {drawn.trustworthiness:.3f}{judged}, neighbourhood hit {drawn.hit:.2f} "
         f"at k = {NEIGHBOURS} (1 = faithful)"
     )
     return (
-        f"{drawn.method.upper()} of {nodes:,} nodes by cosine{axes}, map seed {drawn.seed}{sample}<br>"
+        f"{drawn.method.upper()} of {nodes:,} {items} by cosine{axes}, map seed {drawn.seed}{sample}<br>"
         f"{faithful if drawn.judged else UNMEASURED}"
     )
 

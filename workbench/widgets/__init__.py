@@ -1,6 +1,7 @@
 """Widgets for a notebook: they wire functions and figures together and compute nothing of their own."""
 
 from workbench.arguments import guard
+from workbench.widgets.atlas import GraphAtlas, graph_atlas
 from workbench.widgets.board import Leaderboard, leaderboard
 from workbench.widgets.comparison import Comparison, comparison
 from workbench.widgets.explorer import EmbeddingExplorer, embedding_explorer
@@ -18,6 +19,7 @@ __all__ = [
     "Comparison",
     "EmbeddingExplorer",
     "FirstLook",
+    "GraphAtlas",
     "Leaderboard",
     "Microscope",
     "ObjectivesLab",
@@ -29,6 +31,7 @@ __all__ = [
     "comparison",
     "embedding_explorer",
     "first_look",
+    "graph_atlas",
     "leaderboard",
     "microscope",
     "objectives_lab",
