@@ -23,6 +23,8 @@ from torch_geometric.data import Data
 
 import workbench as wb
 from workbench.cli import main
+from workbench.datasets.graph_sets import GraphSet
+from workbench.datasets.scenarios import noisy
 from workbench.errors import UserError
 
 SECONDS, MIB = 60, 600  # more than any row takes on a slow machine
@@ -159,6 +161,40 @@ def finite_or_told(method: str, data: Data) -> None:
             assert str(error) and "\n" not in str(error)
             return
     assert run.embeddings.shape[0] == len(data.x) and run.embeddings.isfinite().all()
+
+
+NONE = torch.empty(2, 0, dtype=torch.long)
+COMPLETE = torch.cat([pairs := torch.combinations(torch.arange(4)).T, pairs.flip(0)], 1)
+ODD_GRAPHS: dict[str, Any] = {
+    "one node": lambda: Data(x=torch.ones(1, 4), edge_index=NONE),
+    "no node": lambda: Data(x=torch.ones(0, 4), edge_index=NONE),
+    "in pieces": lambda: Data(x=torch.ones(5, 4), edge_index=torch.tensor([[0, 1, 2, 3], [1, 0, 3, 2]])),
+    "complete": lambda: Data(x=torch.ones(4, 4), edge_index=COMPLETE),
+    "loops only": lambda: Data(x=torch.ones(3, 4), edge_index=torch.arange(3).expand(2, 3).clone()),
+    "directed": lambda: Data(x=torch.ones(3, 4), edge_index=torch.tensor([[0, 1], [1, 2]])),
+    "nan": lambda: Data(x=torch.full((3, 4), torch.nan), edge_index=NONE),
+    "other columns": lambda: Data(x=torch.ones(3, 5), edge_index=NONE),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*the embedding collapsed", "ignore:Unable to accurately infer")
+@pytest.mark.parametrize("case", ODD_GRAPHS)
+@pytest.mark.parametrize("count", [1, 9])
+def test_an_odd_graph_in_a_set_or_a_set_of_them_is_learned_on_or_refused(case: str, count: int) -> None:
+    odd = [ODD_GRAPHS[case]() for _ in range(count)]
+    for data in ([*wb.load_graph("rings")[:8], *odd], odd):
+        for method in ("infograph", "graphcl", "d-sla"):
+            try:
+                run = wb.fit(method, data, "small", epochs=1, progress=False, fresh=True)
+            except UserError as error:
+                assert case in ("nan", "other columns") or len(data) == 1 or (case == "no node" and data is odd)
+                assert str(error) and "\n" not in str(error)
+            else:
+                assert len(run.embeddings) == len(data) and run.embeddings.isfinite().all()
+                assert run.history.notna().all().all() and case != "nan"
+        if case not in ("nan", "other columns"):
+            after = noisy(GraphSet(data), 0.3)
+            assert [graph.num_nodes for graph in after] == [graph.num_nodes for graph in data]
 
 
 @st.composite

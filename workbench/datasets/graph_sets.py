@@ -132,7 +132,7 @@ def with_attributes(graphs: GraphSet) -> GraphSet:
     if all(graph.get("x") is not None for graph in graphs):
         return graphs
     degrees = [degree(graph.edge_index[0], graph.num_nodes, dtype=torch.long) for graph in graphs]
-    columns = 1 + max(int(counts.max()) for counts in degrees)
+    columns = 1 + max((int(counts.max()) for counts in degrees if len(counts)), default=0)
     for graph, counts in zip(graphs, degrees, strict=True):
         graph.x = one_hot(counts, columns)
     return graphs
