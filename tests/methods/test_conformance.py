@@ -158,6 +158,7 @@ REFUSED = {
         "homogcl": "4 centres of clusters were asked for; 1 nodes give 1 to 1",
         "local-gcl": NO_NEIGHBOUR,
         "node2vec": NO_WALK,
+        "paretognn": "predicts links, and this graph has none",
         **dict.fromkeys(("pamc", "scgc", "scgc-star"), "3 centres of clusters were asked for; 1 nodes give 1 to 1"),
         "str-gcl": "needs at least 2; the graph has 1",
         "swav": ONE_ROW,
@@ -167,6 +168,7 @@ REFUSED = {
         "e2neg": "no centre has a neighbour",
         "local-gcl": NO_NEIGHBOUR,
         "node2vec": NO_WALK,
+        "paretognn": "predicts links, and this graph has none",
     },
     "no attributes": dict.fromkeys(NAMES, "the graph has no attributes"),
 }

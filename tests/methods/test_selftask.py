@@ -14,7 +14,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import from_networkx
 
 import workbench as wb
-from workbench.datasets.structure import adjacency
+from workbench.datasets.structure import adjacency, partition
 from workbench.errors import UserError
 from workbench.methods.generative import label_pretexts, pretexts
 from workbench.methods.generative.pretexts import PRETEXTS, Pretext, Question
@@ -67,7 +67,7 @@ def test_targets_of_nodes_are_those_of_loops(ten: tuple[Data, Any]) -> None:
     kept = sorted({*range(10)} - {*gone})
     assert torch.equal(pretext.graph.x[kept], graph.x[kept])
 
-    part = pretexts.partition(graph, 3)
+    part = partition(graph, 3)
     assert sorted(np.bincount(part)) == [3, 3, 4]
     question = asked("cluster-distance", graph, parts=3)[1][0]
     for number in range(3):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.evaluation.ladders import edit_order
     from workbench.evaluation.scores import Measure, Scores, evaluate
     from workbench.evaluation.statistics import mean_interval, nested_spread, paired_difference
+    from workbench.evaluation.tasks import four_tasks
     from workbench.evaluation.typed import weighed_negatives
     from workbench.evaluation.unsupervised import Clustering, clustering, neighbours
 
@@ -29,6 +30,7 @@ _HOMES = {
     "ladders": ("edit_order",),
     "scores": ("Measure", "Scores", "evaluate"),
     "statistics": ("mean_interval", "nested_spread", "paired_difference"),
+    "tasks": ("four_tasks",),
     "typed": ("weighed_negatives",),
     "unsupervised": ("Clustering", "clustering", "neighbours"),
 }
@@ -50,6 +52,7 @@ __all__ = [
     "edit_order",
     "evaluate",
     "format",
+    "four_tasks",
     "lens",
     "mean_interval",
     "neighbours",

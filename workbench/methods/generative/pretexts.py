@@ -12,13 +12,13 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import dijkstra, reverse_cuthill_mckee
+from scipy.sparse.csgraph import dijkstra
 from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss, normalize
 from torch_geometric.data import Data
 
 from workbench.datasets.links import links_of, pairs_without_link
-from workbench.datasets.structure import Positions, adjacency, degree
+from workbench.datasets.structure import Positions, adjacency, degree, partition
 from workbench.errors import UserError
 from workbench.registry import Registry
 
@@ -185,21 +185,6 @@ def attribute_similarity(
         return [Question(items[:, chosen], asked[chosen])]
 
     return Pretext(graph, 1, ask, broadcast=broadcast)
-
-
-def partition(graph: Data, parts: int) -> Positions:
-    """Return the part of each node [nodes]: equal stretches of the reverse Cuthill-McKee order, where near nodes meet.
-
-    Parts differ by one node at most, as METIS's nearly do, which cut fewer edges; nothing is drawn.
-
-    Raises:
-        UserError: more parts than nodes.
-    """
-    nodes = int(graph.num_nodes or 0)
-    _enough(nodes - parts + 1, f"parts={parts} were asked for; the graph has {nodes} nodes")
-    part = np.empty(nodes, np.int64)
-    part[reverse_cuthill_mckee(adjacency(graph), symmetric_mode=True)] = np.arange(nodes) * parts // nodes
-    return part
 
 
 def hops_from(links: sp.csr_matrix, sources: Positions, most: int) -> NDArray[np.int8]:
