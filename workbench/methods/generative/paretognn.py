@@ -127,16 +127,16 @@ class ParetoGNN(Method):
 
     def weigh(self, gradients: Tensor) -> Any:
         """Return the weight of each loss, from the gradients of the encoder [tasks, parameters]."""
-        tasks, lengths = len(gradients), gradients.double().norm(dim=1).clamp(min=1e-30)
+        gram = (gradients @ gradients.T).double().cpu().numpy()
+        tasks, lengths = len(gram), np.sqrt(gram.diagonal()).clip(min=1e-30)
         if self.config.weighing == "uniform":
             return np.full(tasks, 1 / tasks)
         if self.config.weighing == "normalised-uniform":
-            return (1 / (tasks * lengths)).cpu().numpy()
+            return 1 / (tasks * lengths)
         if self.config.weighing == "dirichlet":
             draw = np.random.default_rng(int(torch.randint(2**31, (), generator=self.drawing)))
             return draw.dirichlet(np.ones(tasks))
-        unit = gradients.double() / lengths[:, None]
-        return least_norm((unit @ unit.T).cpu().numpy())
+        return least_norm(gram / np.outer(lengths, lengths))
 
     def details(self) -> dict[str, Tensor]:
         """Return the "weights" that the tasks had on average, in the order of the configuration [tasks]."""
