@@ -132,6 +132,15 @@ def test_targets_by_labels_are_those_of_loops(ten: tuple[Data, Any]) -> None:
         assert label_pretexts.pseudo_labels(graph, source)[:3].tolist() == [0, 1, 1]
 
 
+def test_iterative_labels_do_not_depend_on_the_scale_of_attributes(labelled: Data) -> None:
+    labelled.targets = torch.where(torch.arange(100) < 40, labelled.y, -1)
+    labelled.x = torch.eye(2)[labelled.y] + 0.5 * torch.rand(100, 2, generator=torch.Generator().manual_seed(0))
+    labels = label_pretexts.pseudo_labels(labelled, "iterative")
+    assert (labels == labelled.y).float().mean() > 0.9
+    labelled.x = labelled.x / 1000
+    assert torch.equal(label_pretexts.pseudo_labels(labelled, "iterative"), labels)
+
+
 def test_what_is_known_in_closed_form() -> None:
     path = from_networkx(nx.path_graph(5))
     assert pretexts.hops_from(adjacency(path), np.array([0]), 4).tolist() == [[0, 1, 2, 3, 4]]

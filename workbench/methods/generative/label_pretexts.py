@@ -90,7 +90,8 @@ def pseudo_labels(graph: Data, source: Source) -> Tensor:
     """Return the class of each node, its own where it has one [nodes].
 
     "propagation" spreads labels along edges, PyG's with 50 rounds at 0.9; "iterative" fits logistic regression to
-    attributes and the classes around, ten rounds long (Sen et al., 2008); "both" adds their probabilities.
+    attributes, the largest of each node being 1, and to the classes around, for ten rounds (Sen et al., 2008); "both"
+    adds their probabilities.
     """
     targets, links = graph.targets.cpu(), adjacency(graph)
     known, classes = targets >= 0, int(targets.max()) + 1
@@ -107,7 +108,9 @@ def pseudo_labels(graph: Data, source: Source) -> Tensor:
 
 def _iterative(graph: Data, links: sp.csr_matrix, first: Tensor, known: Tensor) -> Tensor:
     """Return chances of each class by iterative classification [nodes, classes]."""
-    x, labels = sp.csr_matrix(graph.x.to_dense().cpu().numpy()), first.argmax(1)[known].numpy()
+    # Rows as they are loaded may be of sum 1, so small that the penalty of logistic regression drowns them.
+    x = normalize(sp.csr_matrix(graph.x.to_dense().cpu().numpy()), "max")
+    labels = first.argmax(1)[known].numpy()
     chances, table = first.clone(), first.numpy()
     if len(np.unique(labels)) < 2:
         return torch.ones_like(first) * first[known][:1]
