@@ -70,7 +70,7 @@ def test_numbers_are_given_where_they_may_be_seen() -> None:
     assert "supervised by 8 labels" in repr(run) and run.history["loss"].notna().all()
     level = Rows(x=rows.x, y=torch.full((12,), 0.5))
     assert wb.fit("supremix", level, "small", progress=False).embeddings.isfinite().all()
-    with pytest.raises(UserError, match="learns from labels, one number an item, and these data have none"):
+    with pytest.raises(UserError, match="learns from labels, one number per item, and these data have none"):
         wb.fit("supremix", rows.x, "small", progress=False)
     with pytest.raises(UserError, match="learns from labels, one class per item, and these data have none"):
         wb.fit("hydra", rows, "small", progress=False)
