@@ -25,14 +25,13 @@ def molecules(path: Path, row: dict[str, Any]) -> GraphSet:
         path: a CSV file.
         row: of the registry: "smiles" and "target" name its columns, "numbers" says that the target is no class.
     """
-    from rdkit import Chem, RDLogger
+    from rdkit import Chem, rdBase
     from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
 
     table = pd.read_csv(path)
     known = torch.tensor(ATOMS)
     made, scaffolds = [], dict[str, int]()
-    RDLogger.DisableLog("rdApp.*")
-    try:
+    with rdBase.BlockLogs():  # it tells of each that it can't read
         for smiles, target in zip(table[row["smiles"]], table[row["target"]], strict=True):
             molecule = Chem.MolFromSmiles(smiles)
             if molecule is None or not molecule.GetNumAtoms():
@@ -47,8 +46,6 @@ def molecules(path: Path, row: dict[str, Any]) -> GraphSet:
             graph.scaffold = torch.tensor([scaffolds.setdefault(scaffold, len(scaffolds))])
             graph.y = torch.tensor([[float(target)]]) if row.get("numbers") else torch.tensor([int(target)])
             made.append(graph)
-    finally:
-        RDLogger.EnableLog("rdApp.*")
     return GraphSet(made, targets=(row["target"],) if row.get("numbers") else ())
 
 
