@@ -1,7 +1,7 @@
 """Scenarios around a set of graphs: noise on the edges, one class made rare; seeded, and named behind the set's name.
 
-A study of graph-level networks (v2 of arXiv 2501.00773) runs methods on such data. Its settings were not at hand: what
-exactly is done here is ours. Its third scenario, few labels, is a protocol: "svc-5-shot" and others.
+A study, Revisiting Graph Neural Networks on Graph-level Tasks, runs methods on such data. Its settings weren't at hand;
+what exactly is done here is ours. Its third scenario, few labels, is a protocol: "svc-5-shot" and others.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
 """A network that looks at a graph once from each path: the nodes of the path are marked, and messages pass among all.
 
 Marks let it count what messages among unmarked nodes can't, such as cycles. The name is that of a model in the first
-version of arXiv 2501.00773, whose equations were not at hand: what is marked, and what is read off, is our reading.
+version of Revisiting Graph Neural Networks on Graph-level Tasks, whose equations were not at hand: what is marked, and
+what is read off, is our reading.
 """
 
 import torch

@@ -52,7 +52,8 @@ def _few_shots(shots: int) -> None:
 
     @protocol(
         f"svc-{shots}-shot",
-        source="this workbench; few labels are a scenario of v2 of arXiv 2501.00773, whose settings were not at hand",
+        source="this workbench; few labels are a scenario of Revisiting Graph Neural Networks on Graph-level Tasks, "
+        "whose settings were not at hand",
         description=f"{shots} random graphs of each class train the SVC of svc-10-folds, C chosen as there; all others "
         "test it. Where classes are of different sizes, macro F1 says more than accuracy.",
         grid=get("svc-10-folds").grid,
