@@ -131,7 +131,7 @@ def test_the_probe_of_heco_has_scikit_learns_measures_at_the_steps_that_validati
 
 
 def test_data_without_masks_are_told(typed: HeteroData) -> None:
-    with pytest.raises(UserError, match=r"masks of 20, 40 and 60 labels a class.*no such train_mask"):
+    with pytest.raises(UserError, match=r"masks of 20, 40 and 60 labels per class.*no such train_mask"):
         wb.protocols.get("heco-20").splitter(typed, 0, np.random.default_rng(0))
 
 

@@ -114,7 +114,7 @@ class GraphSets(Kind):
     def numbers(self, data: Any) -> Tensor | None:
         """Return what is measured of each graph [graphs, targets]; None where y holds classes or is missing.
 
-        Numbers are floating-point, and not all whole, or several a graph.
+        Numbers are floating-point, and not all whole, or several per graph.
         """
         y = [graph.get("y") for graph in data]
         if not all(isinstance(one, Tensor) and one.is_floating_point() and one.numel() == y[0].numel() for one in y):

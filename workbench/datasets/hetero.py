@@ -35,7 +35,7 @@ class Hetero(Kind):
         return isinstance(data, HeteroData) and len(data.node_types) > 1 and not Bipartite().recognises(data)
 
     def cast(self, data: HeteroData, notes: list[str]) -> HeteroData:
-        """Return attributes as float32, edges as int64 and labels as int64 where they are one class an item."""
+        """Return attributes as float32, edges as int64 and labels as int64 where they are one class per item."""
         changed: dict[Any, dict[str, Any]] = {}
         for kind in data.node_types:
             store = data[kind]

@@ -26,10 +26,10 @@ class Recommendation(NamedTuple):
 
     Attributes:
         user: whose.
-        items: one row an item, the best first: rank, item, score, whether it is held_out, and because, a sentence of
+        items: one row per item, the best first: rank, item, score, whether it is held_out, and because, a sentence of
             the parts of its score that weigh most.
-        reasons: all parts of the scores, one row a part: item; part, "own embedding", "taken item" or "intent"; number,
-            of the taken item or intent, -1 for the user; share. The shares of an item add up to its score.
+        reasons: all parts of the scores, one row per part: item; part, "own embedding", "taken item" or "intent";
+            number, of the taken item or intent, -1 for the user; share. The shares of an item add up to its score.
     """
 
     user: int
@@ -95,7 +95,7 @@ def user_negatives(run: Run, data: HeteroData, user: int) -> pd.DataFrame:
     mean over i, at the scores of the trained embedding, is by what j is pushed where it is drawn.
 
     Returns:
-        One row an item, those pushed most first: item; score; push in (0, 1); share, of all pushes; held_out, whether
+        One row per item, those pushed most first: item; score; push in (0, 1); share, of all pushes; held_out, whether
         it is one that the user took after all, a false negative. Errors as for `recommend`, and for a user who took
         nothing in training and has no negatives.
     """

@@ -50,7 +50,7 @@ class HeCoConfig(TypedConfig):
 
 @METHODS.register("heco")
 class HeCo(TypedMethod):
-    """Cross-view InfoNCE whose positives, several a node, are added up inside the logarithm; both directions alike.
+    """Cross-view InfoNCE whose positives, several per node, are added up inside the logarithm; both directions alike.
 
     Differs from the release: neighbours are sampled for all nodes at once; a node that no path reaches is a positive of
     itself; ties among positives are broken at random; the last epoch is kept, not that of the least loss; one number
