@@ -1,12 +1,11 @@
 """Named evaluation protocols: how data are split, how a probe is tuned, and what is known to be wrong with it."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from workbench import datasets
-from workbench.evaluation import graph_protocols, restarts  # noqa: F401  (enters its protocols)
+from workbench.evaluation import graph_protocols  # noqa: F401  (enters its protocols)
 from workbench.evaluation.splits import (
     LABELLED,
     MASKS,
@@ -234,15 +233,5 @@ def _held_out(data: Any, number: int, draw: np.random.Generator) -> Split:
     """
     raise NotImplementedError("what is held out is the only split")
 
-
-for _column, _labels in enumerate((20, 40, 60)):
-    protocol(
-        f"heco-{_labels}",
-        source="the HeCo release (Wang et al., 2021), taken over by MEOW's and AdaMEOW's",
-        description=restarts.DESCRIPTION.format(_labels),
-        kinds=("hetero", "multiplex"),
-        **{**LAYER, "probe": "restarts"},
-        steps=200,
-    )(partial(restarts.published, column=_column))
 
 __all__ = ["get", "in_order", "names", "names_for", "of", "protocol"]

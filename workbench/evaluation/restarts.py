@@ -10,35 +10,12 @@ from scipy.stats import rankdata
 from torch import Tensor
 from torch.nn.init import xavier_uniform_
 
-from workbench.datasets.hetero import target_type
-from workbench.datasets.labels import labels_of, name_of
-from workbench.errors import UserError
 from workbench.evaluation.embeddings import Features, compact_labels
-from workbench.evaluation.splits import MASKS, Split
+from workbench.evaluation.splits import Split
 from workbench.randomness import Randomness
 
 MEASURES = ("macro_f1", "micro_f1", "auc")
 LR, OF_GRAPH = 0.01, {"acm": 0.05, "acm-typed": 0.05}  # learning rates of HeCo's release
-DESCRIPTION = (
-    "The published split of {0} labels per class, 1,000 items to tune by and 1,000 to test on. One linear layer on the "
-    "rows as they are, Xavier-uniform weights, Adam at 0.01 (on ACM 0.05), 200 steps of the full batch, started anew "
-    "for each row; macro F1 and micro F1 of the test part are taken at the first step at which the same measure of the "
-    "validation part is best, the area under the ROC curve (one class against the rest, mean over classes) at that of "
-    "micro F1. The release starts 50 times, so splits=50 is its number; none of them is another training."
-)
-
-
-def published(data: Any, number: int, draw: np.random.Generator, column: int) -> Split:
-    """Return the split in a column of the masks of the targets, whichever the restart."""
-    store, labelled = data[target_type(data)], labels_of(data) >= 0
-    for name in MASKS:
-        mask = store.get(name)
-        if mask is None or mask.dim() != 2 or mask.shape[1] <= column:
-            raise UserError(
-                "HeCo's protocols need masks of 20, 40 and 60 labels per class, train_mask, val_mask and test_mask "
-                f"[items, 3], and {name_of(data)} has no such {name}; 'random-10-10-80' draws its own splits"
-            )
-    return Split(*(np.flatnonzero(store[name][:, column].cpu().numpy() & labelled) for name in MASKS))
 
 
 def per_restart(
