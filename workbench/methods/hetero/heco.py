@@ -35,7 +35,8 @@ class HeCoConfig(TypedConfig):
             instances of all of them; "shuffled", a control, has the numbers of positives of the first, but others.
         own: whether each node is a positive of itself beside them; in the published files 923 of ACM's are not.
         sampled: neighbours of each type that a step sees.
-        dropout: of the codes of nodes. attention_dropout: of the vectors that attention is by.
+        dropout: of the codes of nodes.
+        attention_dropout: of the vectors that attention is by.
     """
 
     lr: float = above(0, 8e-4)

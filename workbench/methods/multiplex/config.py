@@ -15,10 +15,12 @@ class InfoMGFConfig(Config):
         k: neighbours of a node in each learned graph.
         hops: how often attributes are propagated along a relation before its graph is learned.
         columns: of the fixed orthonormal map that attributes go through before any cosine; 0, the release, for none.
-        tau: temperature. dropout: of entries of graphs and codes; also of the links of the random augmentation.
+        tau: temperature.
+        dropout: of entries of graphs and codes; also of the links of the random augmentation.
         augmentation: "random" drops links of a relation, "learned" weighs them by a perceptron of both ends.
         noise: of the learned one: "released", which is none, or "real".
-        lr_augmentation: learning rate of the perceptron. spread: weight of its contrast beside reconstruction.
+        lr_augmentation: learning rate of the perceptron.
+        spread: weight of its contrast beside reconstruction.
     """
 
     main = ("epochs", "lr", "dim", "k", "augmentation")
