@@ -138,6 +138,15 @@ class Screen:
                     return
         raise AssertionError(f"no figure is drawn after {ATTEMPTS} attempts: {self.errors}")
 
+    @property
+    def left(self) -> list[str]:
+        """The errors that a person would be left with: a widget whose code was late is none once all figures stand."""
+        late = "[anywidget] Failed to initialize model."
+        if late in self.errors:
+            figures = "[...document.querySelectorAll('.js-plotly-plot, .workbench-figure-says')]"
+            self.until(f"{figures}.length && {figures}.every(e => e.querySelector('.main-svg'))")
+        return [told for told in self.errors if told != late]
+
     def run(self) -> None:
         """Run the notebook, and take away first what it showed before."""
         self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")

@@ -567,4 +567,4 @@ def test_a_person_in_a_browser_sees_whom_each_sampler_chooses(screen: Page) -> N
     assert told.count() and told.evaluate_all(right) <= box["x"] + box["width"], "sentences wrap"
     across = f"['xaxis', 'xaxis2', 'xaxis3'].map(name => ({screen.FIGURE})._fullLayout[name]._length)"
     assert min(page.evaluate(across)) > 200, "panels stand below one another"
-    assert screen.errors == []
+    assert screen.left == []

@@ -723,4 +723,4 @@ def test_a_person_in_a_browser_watches_pauses_and_changes_their_mind(screen: Pag
     assert "over 10 random splits of one embedding" in page.locator(".training-message").inner_text()
     screen.until(f"{screen.points(screen.LOSSES)} == 4 && {screen.MAP}.layout.title.text == 'Map after epoch 4'")
     screen.answer("print(panel.run.epochs, panel.run.complete)", "4 True")
-    assert screen.errors == []
+    assert screen.left == []
