@@ -74,7 +74,7 @@ def recommend(run: Run, data: HeteroData, user: int, k: int = 10, told: int = 3)
     part = pd.DataFrame({"part": names, "number": numbers})
     reasons = pd.DataFrame({"item": best.repeat(len(part)), "part": names * len(best), "number": numbers * len(best)})
     reasons["share"] = shares.ravel()
-    table = pd.DataFrame({"rank": np.arange(1, len(best) + 1), "item": best, "score": scores[best]})
+    table = pd.DataFrame({"rank": np.arange(1, len(best) + 1), "item": best, "score": scores[best].astype(float)})
     table["held_out"] = np.isin(best, _held_out(data, user))
     table["because"] = [_because(part.assign(share=row), told) for row in shares]
     return Recommendation(user, table, reasons)
@@ -105,7 +105,9 @@ def user_negatives(run: Run, data: HeteroData, user: int) -> pd.DataFrame:
     if not len(taken) or not len(others):
         raise UserError(f"user {user} took {'all items' if len(taken) else 'nothing'} in training and has no negatives")
     push = torch.sigmoid(torch.from_numpy(scores[others, None] - scores[taken])).mean(1).numpy()
-    table = pd.DataFrame({"item": others, "score": scores[others], "push": push, "share": push / push.sum()})
+    table = pd.DataFrame(
+        {"item": others, "score": scores[others].astype(float), "push": push, "share": push / push.sum()}
+    )
     table["held_out"] = np.isin(others, _held_out(data, user))
     return table.sort_values("push", ascending=False, kind="stable", ignore_index=True)
 
