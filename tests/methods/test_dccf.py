@@ -80,7 +80,7 @@ def test_the_adaptive_weights_of_a_row_sum_to_one(drawn: HeteroData) -> None:
     method, alone = model(drawn), torch.tensor([7, 23])
     seen = method.encoder.views(torch.cat([method.encoder.user, method.encoder.item]), method.links)["graph"]
     weights = method.encoder.alpha(seen, method.links)
-    sums = method.links.weighted(weights).to_dense().sum(1)
+    sums = method.links.pattern.matrix(weights).to_dense().sum(1)
     assert weights.min() > 0 and not sums[alone].any()
     torch.testing.assert_close(sums[sums > 0], torch.ones(33))
 
@@ -111,14 +111,14 @@ def test_one_intent_is_the_same_for_all(drawn: HeteroData) -> None:
 def test_the_control_deals_the_same_weights_out_to_other_interactions(drawn: HeteroData) -> None:
     own, other = model(drawn), model(drawn, shuffled=True)
     seen = own.encoder.views(torch.cat([own.encoder.user, own.encoder.item]), own.links)["graph"]
-    unit, half = normalize(seen.detach()), len(own.links.row) // 2
-    cosines = (unit[own.links.row] * unit[own.links.column]).sum(1)[:half]
+    unit, half = normalize(seen.detach()), len(own.links.pattern.rows) // 2
+    cosines = (unit[own.links.pattern.rows] * unit[own.links.pattern.columns]).sum(1)[:half]
     dealt = torch.zeros(35, 35)
-    dealt[own.links.row[:half], own.links.column[:half]] = (cosines[other.links.drawn] + 1) / 2
+    dealt[own.links.pattern.rows[:half], own.links.pattern.columns[:half]] = (cosines[other.links.drawn] + 1) / 2
     dealt = dealt + dealt.T
-    found = other.links.weighted(other.encoder.alpha(seen, other.links)).to_dense()
+    found = other.links.pattern.matrix(other.encoder.alpha(seen, other.links)).to_dense()
     torch.testing.assert_close(found, dealt / dealt.sum(1, keepdim=True).clamp(min=1e-12))
-    assert not torch.allclose(found, own.links.weighted(own.encoder.alpha(seen, own.links)).to_dense(), atol=0.01)
+    assert not torch.allclose(found, own.links.pattern.matrix(own.encoder.alpha(seen, own.links)).to_dense(), atol=0.01)
 
 
 @pytest.mark.parametrize("draw", ["users", "interactions"])

@@ -14,7 +14,8 @@ from workbench.contrast.pairs import Contrast
 from workbench.datasets.kinds import kind_of
 from workbench.datasets.metapaths import as_multiplex, relations
 from workbench.datasets.synthetic.embedded import library
-from workbench.encoders.fused import EdgeProduct, Pattern, knn_graph, nearest, normalised
+from workbench.encoders.fused import knn_graph, nearest, normalised
+from workbench.encoders.sparse import EdgeProduct, Pattern
 from workbench.errors import UserError
 from workbench.methods import configure
 from workbench.methods.multiplex.infomgf import InfoMGF

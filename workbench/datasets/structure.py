@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import to_scipy_sparse_matrix
 
 from workbench.datasets.door import check_edges
+from workbench.datasets.edits import places
 from workbench.errors import UserError
 
 Positions = NDArray[np.int64]
@@ -64,9 +65,7 @@ def simple_paths(edge_index: Tensor, nodes: int, length: int) -> Tensor:
     for _ in range(length):
         last = paths[:, -1]
         row = torch.arange(len(paths), device=last.device).repeat_interleave(count[last])
-        before = count[last].cumsum(0) - count[last]
-        place = torch.arange(len(row), device=last.device) - before[row]
-        step = target[first[last[row]] + place]
+        step = target[first[last[row]] + places(count[last])]
         new = (paths[row] != step[:, None]).all(1)
         paths = torch.cat([paths[row[new]], step[new, None]], 1)
     return paths

@@ -8,6 +8,7 @@ from torch.nn.functional import normalize
 
 from workbench.encoders.base import Layer, Plain
 from workbench.encoders.lightgcn import LightGCN, Parts, SymmetricProduct, adjacency
+from workbench.encoders.sparse import EdgeProduct, Pattern
 from workbench.errors import UserError
 from workbench.randomness import Randomness
 
@@ -44,61 +45,31 @@ class Links(NamedTuple):
 
     Attributes:
         matrix: the normalised adjacency [rows, rows].
-        row, column: ends of each entry [entries].
-        turned: the place of each entry's transpose [entries].
+        pattern: where its entries are.
         drawn: the order in which weights of interactions are dealt out [entries / 2]; None for their own.
     """
 
     matrix: Tensor
-    row: Tensor
-    column: Tensor
-    turned: Tensor
+    pattern: Pattern
     drawn: Tensor | None = None
-
-    def weighted(self, values: Tensor) -> Tensor:
-        """Return the matrix with other values [entries]."""
-        places = self.matrix.crow_indices(), self.matrix.col_indices()
-        return torch.sparse_csr_tensor(*places, values, self.matrix.shape, check_invariants=False)
-
-    def at_entries(self, a: Tensor, b: Tensor) -> Tensor:
-        """Return the inner products of rows of two matrices [rows, dim] at the entries [entries]."""
-        return torch.sparse.sampled_addmm(self.weighted(torch.zeros_like(self.matrix.values())), a, b.T).values()
 
 
 class Cosines(torch.autograd.Function):
     """Inner products of one matrix's rows at both ends of each interaction [entries / 2]."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, links: Links) -> Tensor:
+    def forward(ctx: Any, x: Tensor, pattern: Pattern) -> Tensor:
         """Compute the value."""
         ctx.save_for_backward(x)
-        ctx.links = links
-        return links.at_entries(x, x)[: len(links.row) // 2]
+        ctx.pattern = pattern
+        return pattern.products(x, x)[: len(pattern.rows) // 2]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         """Return the gradient of x."""
-        half = len(ctx.links.row) // 2
-        both = torch.cat([gradients[0], gradients[0][ctx.links.turned[half:]]])
-        return ctx.links.weighted(both) @ ctx.saved_tensors[0], None
-
-
-class WeightedProduct(torch.autograd.Function):
-    """A sparse matrix by its values [entries] times a dense one [rows, dim], with the gradients of both."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, x: Tensor, links: Links) -> Tensor:
-        """Compute the value."""
-        ctx.save_for_backward(values, x)
-        ctx.links = links
-        return links.weighted(values) @ x
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        """Return the gradients of the values and of x."""
-        values, x = ctx.saved_tensors
-        turned = ctx.links.weighted(values[ctx.links.turned])
-        return ctx.links.at_entries(gradients[0], x), turned @ gradients[0], None
+        half = len(gradients[0])
+        both = torch.cat([gradients[0], gradients[0][ctx.pattern.turn[half:]]])
+        return ctx.pattern.matrix(both) @ ctx.saved_tensors[0], None
 
 
 class DCCF(LightGCN):
@@ -142,7 +113,7 @@ class DCCF(LightGCN):
         counts, column = matrix.crow_indices().diff(), matrix.col_indices()
         row = torch.arange(len(counts), device=column.device).repeat_interleave(counts)
         order = torch.randperm(len(row) // 2, generator=Randomness(0).generator("alpha")).to(row.device)
-        return Links(matrix, row, column, column.argsort(stable=True), order if self.shuffled else None)
+        return Links(matrix, Pattern.of(row * len(counts) + column, len(counts)), order if self.shuffled else None)
 
     def seen(self, x: Tensor, links: Links) -> tuple[Tensor, Tensor, Tensor]:
         """Return the views of a layer's input by interactions and by intents, and users' shares of their intents."""
@@ -157,16 +128,16 @@ class DCCF(LightGCN):
         views = {"graph": graph, "intents": intents}
         for name, alike in (("adaptive", graph), ("intent-adaptive", intents)):
             if name != self.without:
-                views[name] = WeightedProduct.apply(self.alpha(alike, links), x, links)
+                views[name] = EdgeProduct.apply(self.alpha(alike, links), x, links.pattern)
         return {name: view for name, view in views.items() if name != self.without}
 
     def alpha(self, x: Tensor, links: Links) -> Tensor:
         """Return the weight of each entry by a view [rows, dim]; those of a row sum to 1, or are all 0 [entries]."""
-        half = (Cosines.apply(normalize(x), links).clamp(-1, 1) + 1) / 2
+        half = (Cosines.apply(normalize(x), links.pattern).clamp(-1, 1) + 1) / 2
         half = half if links.drawn is None else half[links.drawn]
-        whole = torch.cat([half, half[links.turned[len(half) :]]])
-        sums = whole.new_zeros(sum(self.sizes)).index_add(0, links.row, whole)
-        return whole / sums.where(sums > 0, 1.0)[links.row]
+        whole = torch.cat([half, half[links.pattern.turn[len(half) :]]])
+        sums = whole.new_zeros(sum(self.sizes)).index_add(0, links.pattern.rows, whole)
+        return whole / sums.where(sums > 0, 1.0)[links.pattern.rows]
 
     def layers_and_views(self, links: Links) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
         """Return the layers, the learned one first, and the views that each further one added, see `views`."""
@@ -186,7 +157,7 @@ class DCCF(LightGCN):
         links = self.links(adjacency(inputs))
         layers, views = self.layers_and_views(links)
         row = slice(*links.matrix.crow_indices()[user : user + 2].tolist())
-        taken, scale = links.column[row], 1 / len(layers) if self.combine == "mean" else 1.0
+        taken, scale = links.pattern.columns[row], 1 / len(layers) if self.combine == "mean" else 1.0
         brought, intents = torch.zeros_like(layers[0][taken]), torch.zeros_like(self.user_intent.T)
         for layer, (x, added) in enumerate(zip(layers, views, strict=False)):
             later = scale * (self.depth - layer)  # of how many further layers this one is a part

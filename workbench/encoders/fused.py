@@ -10,36 +10,9 @@ from torch_geometric.data import HeteroData
 
 from workbench.datasets.hetero import target_type
 from workbench.encoders.base import Encoder
+from workbench.encoders.sparse import EdgeProduct, Pattern
 
 BLOCK = 1 << 22  # cosines that are looked at in one go: 16 MiB
-
-
-class Pattern(NamedTuple):
-    """Where a symmetric sparse matrix has its entries.
-
-    Attributes:
-        nodes: how many rows. pointer: where the entries of each row begin [nodes + 1].
-        rows, columns: of each entry [entries]. turn: the place of the entry that mirrors each [entries].
-    """
-
-    nodes: int
-    pointer: Tensor
-    rows: Tensor
-    columns: Tensor
-    turn: Tensor
-
-    @classmethod
-    def of(cls, keys: Tensor, nodes: int) -> "Pattern":
-        """Return the pattern of sorted numbers row * nodes + column, both of each pair being there [entries]."""
-        rows, columns = keys // nodes, keys % nodes
-        pointer = torch.cat([keys.new_zeros(1), torch.bincount(rows, minlength=nodes).cumsum(0)])
-        return cls(nodes, pointer, rows, columns, torch.searchsorted(keys, columns * nodes + rows))
-
-    def matrix(self, values: Tensor) -> Tensor:
-        """Return the matrix with these entries, CSR [nodes, nodes]."""
-        return torch.sparse_csr_tensor(
-            self.pointer, self.columns, values, (self.nodes, self.nodes), check_invariants=False
-        )
 
 
 def products(a: Tensor, b: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -65,26 +38,6 @@ class Similarity(torch.autograd.Function):
         both = torch.cat([pairs, pairs.flip(0)], 1)
         table = torch.sparse_coo_tensor(both, gradients[0].repeat(2), (len(z), len(z)), check_invariants=False)
         return table.coalesce().to_sparse_csr() @ z, None
-
-
-class EdgeProduct(torch.autograd.Function):
-    """A sparse matrix times a dense one, with the gradient of the entries: by blocks of them."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, x: Tensor, pattern: Pattern) -> Tensor:
-        """Return pattern.matrix(values) @ x."""
-        ctx.save_for_backward(values, x)
-        ctx.pattern = pattern
-        return pattern.matrix(values) @ x
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradient of each argument of `forward`."""
-        values, x = ctx.saved_tensors
-        pattern, moved = ctx.pattern, None
-        if ctx.needs_input_grad[0]:
-            moved = products(gradients[0], x, pattern.rows, pattern.columns)
-        return moved, pattern.matrix(values[pattern.turn]) @ gradients[0], None
 
 
 class WeightedGraph(NamedTuple):

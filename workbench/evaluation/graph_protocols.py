@@ -78,7 +78,7 @@ for _shots in (5, 10, 20):
 @protocol(
     "svc-scaffold",
     source="MoleculeNet (Wu et al., 2018), with a SVC on frozen vectors in place of training on, and accuracy, not AUC",
-    grid=(1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0),
+    grid=get("svc-10-folds").grid,
     single="split by scaffolds",
     **{**SVC, "folds": False},
 )

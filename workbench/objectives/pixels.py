@@ -21,8 +21,7 @@ def propagated(x: Tensor, values: Tensor, exponent: float = 2.0) -> Tensor:
     unit = normalize(x, dim=2)
     # A place's own cosine is 1 but for rounding, which a large exponent would see.
     near = (unit @ unit.mT).clamp(min=0, max=1).masked_fill(torch.eye(x.shape[1], device=x.device) > 0, 1.0)
-    weights = torch.where(near > 0, near.clamp(min=torch.finfo(x.dtype).tiny).pow(exponent), 0.0)
-    return normalize(weights @ normalize(values, dim=2), dim=2)
+    return normalize(_weights(near, exponent) @ normalize(values, dim=2), dim=2)
 
 
 def consistency(made: Tensor, target: Tensor, near: Tensor) -> Tensor:
@@ -46,8 +45,8 @@ def gathered(x: Tensor, values: Tensor, pairs: Tensor, exponent: float = 2.0) ->
     """
     unit, (to, of) = normalize(x), pairs
     near = (unit[to] * unit[of]).sum(1).clamp(min=0, max=1).masked_fill(to == of, 1.0)
-    weights = torch.where(near > 0, near.clamp(min=torch.finfo(x.dtype).tiny).pow(exponent), 0.0)
-    return normalize(torch.zeros_like(values).index_add(0, to, weights[:, None] * normalize(values)[of]))
+    shares = _weights(near, exponent)[:, None] * normalize(values)[of]
+    return normalize(torch.zeros_like(values).index_add(0, to, shares))
 
 
 def agreement(made: Tensor, target: Tensor, pairs: Tensor) -> Tensor:
@@ -59,3 +58,8 @@ def agreement(made: Tensor, target: Tensor, pairs: Tensor) -> Tensor:
     """
     made, target = normalize(made), normalize(target.detach())
     return -2 * (made[pairs[0]] * target[pairs[1]]).sum(1).mean()
+
+
+def _weights(near: Tensor, exponent: float) -> Tensor:
+    """Return cosines to a power, 0 for those that aren't above 0, whose gradient is finite."""
+    return torch.where(near > 0, near.clamp(min=torch.finfo(near.dtype).tiny).pow(exponent), 0.0)
