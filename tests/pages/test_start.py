@@ -175,8 +175,10 @@ def test_the_app_leads_from_the_start_page_to_a_negative(app: tuple[str, str], t
                     assert page.request.get(where).ok, where
             follow(page, page.locator('a[href="../render/10_grace.ipynb"]').first, "Stub 10_grace")
             page.set_viewport_size({"width": 1280, "height": 800})
-            page.goto(f"{address}/voila/render/slow.ipynb?theme=dark")
+            page.emulate_media(color_scheme="dark")
+            page.goto(f"{address}/voila/render/slow.ipynb")
             types_a_rule(page)
+            assert page.evaluate("document.body.dataset.jpThemeLight") == "false" and "theme=dark" in page.url
             assert asked.elsewhere == []
         except BaseException:
             page.screenshot(path=tmp_path / "failed.png")

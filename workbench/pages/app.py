@@ -8,6 +8,7 @@ from tornado.web import ErrorHandler, HTTPError, RedirectHandler, authenticated
 from traitlets import default
 from voila.app import Voila
 from voila.handler import BaseVoilaHandler
+from voila.tornado.handler import TornadoVoilaHandler
 
 from workbench.pages import notebooks, start
 from workbench.pages.html import as_document, rendered
@@ -30,6 +31,25 @@ class Document(BaseVoilaHandler):
         self.finish(as_document(text, body, home))
 
 
+class Page(TornadoVoilaHandler):
+    """A notebook as a page, light or dark as the browser prefers unless the address or the command line says it."""
+
+    # Only the browser knows, and a page is made for one theme: it is asked before a kernel is started.
+    ASK = """<!doctype html><meta name="color-scheme" content="light dark"><title>…</title><script>
+    const address = new URL(location.href);
+    address.searchParams.set("theme", matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+    location.replace(address);
+    </script><noscript>The widgets of this page need JavaScript, which is switched off here.</noscript>"""
+
+    @authenticated
+    async def get(self, path: str | None = None) -> None:
+        """Show it, or ask which theme it is to have."""
+        if "theme" in self.traitlet_config.VoilaConfiguration or self.get_argument("theme", None):
+            await super().get(path)
+        else:
+            self.finish(self.ASK)
+
+
 class App(Voila):
     """Voila on the folder of the notebooks; a visitor without a token is asked for it.
 
@@ -48,7 +68,11 @@ class App(Voila):
         home = {"url": f"{self.server_url}voila/render/{start.PAGE}.ipynb", "permanent": False}
         nameless = (".*%00.*", ErrorHandler, {"status_code": 404})  # no file has such a name; to ask is an error
         documents = (f"{self.server_url}voila/docs/(.+)", Document, {"voila_configuration": self.voila_configuration})
-        return [nameless, (self.server_url, RedirectHandler, home), documents, *super().init_handlers()]
+        theirs = [
+            (address, Page if handler is TornadoVoilaHandler else handler, *more)
+            for address, handler, *more in super().init_handlers()
+        ]
+        return [nameless, (self.server_url, RedirectHandler, home), documents, *theirs]
 
 
 def serve(options: list[str], folder: Path | None = None) -> None:
