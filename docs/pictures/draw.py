@@ -17,7 +17,7 @@ from workbench.plots import style
 
 HERE = Path(__file__).parent
 WIDTH = 900
-MOST = {"explorer": 710, "microscope": 676, "rules": 884}  # pixels of a screenshot, which ends below a figure
+MOST = {"explorer": 710, "microscope": 694, "rules": 884}  # pixels of a screenshot, which ends below a figure
 
 
 def cost_of_nodes(rows: list[dict]) -> go.Figure:
