@@ -12,8 +12,8 @@ import workbench
 PACKAGE = Path(workbench.__file__).parent
 GROUND = ("text", "errors", "arguments", "lazy", "atomic", "endings", "registry", "randomness", "config", "types")
 FLOORS = (
-    "datasets", "rules", "views", "encoders", "contrast", "objectives", "methods", "training", "evaluation", "studies",
-    "plots", "widgets", "pages", "cli",
+    "datasets", "rules", "views", "encoders", "contrast", "objectives", "adaptation", "methods", "training",
+    "evaluation", "studies", "plots", "widgets", "pages", "cli",
 )  # fmt: skip
 MODULES = {
     ".".join(("workbench", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): file

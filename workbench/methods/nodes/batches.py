@@ -15,6 +15,7 @@ from torch_geometric.loader import NodeLoader
 from torch_geometric.sampler import BaseSampler, EdgeSamplerInput, NodeSamplerInput, SamplerOutput
 from torch_geometric.utils import remove_self_loops
 
+from workbench.config import Part
 from workbench.datasets.attributes import AttributesOnDisk, Scaling, csr_rows, entries_of, is_sparse, rows_of
 from workbench.encoders.base import ENCODERS
 from workbench.errors import UserError
@@ -51,7 +52,7 @@ class NodeMethod(ContrastMethod):
     @classmethod
     def hops(cls, config: Any) -> int:
         """Return from how far away attributes reach the loss of an anchor."""
-        chosen = config.encoder.all_options(ENCODERS) if hasattr(config, "encoder") else {}
+        chosen = config.encoder.all_options(ENCODERS) if isinstance(getattr(config, "encoder", None), Part) else {}
         return cls.beyond + int(getattr(config, "layers", chosen.get("layers", 1)))
 
     def batches(self) -> list[Data] | NodeLoader:
@@ -108,7 +109,7 @@ class NodeMethod(ContrastMethod):
         layers = 4 * (taken * (2 * row + 4 * dim) + 5 * inner * dim)
         training = cls.memory(config, batch) + layers + 16 * (edges + nodes)
         # Layers of PyG's hold one message per edge, and all attributes; graph convolutions go by blocks of rows.
-        messages = 2.5 * edges * dim + nodes * features if hasattr(config, "encoder") else 0
+        messages = 2.5 * edges * dim + nodes * features if isinstance(getattr(config, "encoder", None), Part) else 0
         between = 2 * min(cls.hops(config) - cls.beyond, 2)  # what a layer takes, mixes and gives; the first takes none
         embedding = cls.graph_bytes(sizes) + 4 * (between * nodes * dim + messages) + PROCESS
         return max(training, embedding + 32 * sizes.get("read", 0))

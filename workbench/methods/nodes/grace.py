@@ -5,8 +5,9 @@ Zhu, Xu, Yu, Liu, Wu, Wang: Deep Graph Contrastive Representation Learning. ICML
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+import torch
 from torch_geometric.data import Data
 
 from workbench.config import Part
@@ -14,7 +15,9 @@ from workbench.contrast import Contrast
 from workbench.contrast.positives import POSITIVES, PositivePairs
 from workbench.encoders.gcn import GCN
 from workbench.encoders.graph import GraphTensors, View
+from workbench.encoders.graph_transformer import GraphTransformer
 from workbench.encoders.heads import projector
+from workbench.errors import UserError
 from workbench.methods import base
 from workbench.methods.base import METHODS, Step, above, at_least, part
 from workbench.methods.nodes.batches import NodeMethod
@@ -27,9 +30,11 @@ class GraceConfig(TwoViews, base.ContrastConfig):
     """Configuration of GRACE; the defaults are the authors' for Cora.
 
     Attributes:
-        dim: width of the embedding; all layers but the last are twice as wide.
+        encoder: "gcn", graph convolutions, or "graph-transformer", of `layers` blocks that are all as wide as the
+            embedding; it sees all nodes at once and has no activation of one's choice.
+        dim: width of the embedding; all graph convolutions but the last are twice as wide.
         projection: hidden width of the projector.
-        layers: graph convolutions.
+        layers: graph convolutions, or blocks.
         activation: "relu" or "prelu".
         tau: temperature.
         positives: whom a node is pulled to besides itself, with the source's options.
@@ -37,12 +42,20 @@ class GraceConfig(TwoViews, base.ContrastConfig):
 
     main: ClassVar[tuple[str, ...]] = ("epochs", "lr", "dim", "tau", "negatives", "k")
 
+    encoder: Literal["gcn", "graph-transformer"] = "gcn"
     dim: int = at_least(1, 128)
     projection: int = at_least(1, 128)
     layers: int = at_least(1, 2)
     activation: Literal["relu", "prelu"] = "relu"
     tau: float = above(0, 0.4)
     positives: Part = part(POSITIVES, "self")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.encoder == "graph-transformer" and self.batch_size:
+            raise UserError(
+                "the encoder 'graph-transformer' sees all nodes; batch_size must be 0", parameter="batch_size"
+            )
 
 
 @METHODS.register("grace")
@@ -51,7 +64,7 @@ class Grace(NodeMethod):
 
     Config = GraceConfig
 
-    encoder: GCN
+    encoder: GCN | GraphTransformer
 
     def __init__(self, config: GraceConfig, inputs: Data, randomness: Randomness):
         super().__init__(config, inputs, randomness)
@@ -61,8 +74,10 @@ class Grace(NodeMethod):
         self.positive_pairs = PositivePairs(config.positives, inputs, randomness)
 
     @classmethod
-    def make_encoder(cls, config: GraceConfig, shape: Mapping[str, int]) -> GCN:
-        """Return graph convolutions, all but the last twice as wide as the embedding."""
+    def make_encoder(cls, config: GraceConfig, shape: Mapping[str, int]) -> GCN | GraphTransformer:
+        """Return graph convolutions, all but the last twice as wide as the embedding, or a transformer."""
+        if config.encoder == "graph-transformer":
+            return GraphTransformer(shape, config.dim, config.layers)
         return GCN((shape["features"], *[2 * config.dim] * (config.layers - 1), config.dim), config.activation)
 
     def views(self, batch: Data) -> tuple[View, View]:
@@ -77,3 +92,13 @@ class Grace(NodeMethod):
         return Step(
             {"contrast": self.config.loss(contrast, u, v).mean()}, kept={"contrast": contrast, "projections": (u, v)}
         )
+
+    @classmethod
+    def memory(cls, config: Any, sizes: Mapping[str, int]) -> float:
+        """Return the peak; of a transformer all that its blocks keep of two views comes on top."""
+        more = 0.0
+        if config.encoder == "graph-transformer":
+            with torch.device("meta"):
+                encoder = GraphTransformer(sizes, config.dim, config.layers)
+            more = 4 * encoder.numbers(2 * sizes["rows"], 0)
+        return super().memory(config, sizes) + more
