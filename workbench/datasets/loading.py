@@ -34,12 +34,13 @@ from workbench.datasets.files.tables import Reading
 from workbench.datasets.graph_sets import GraphSet, with_attributes
 from workbench.datasets.kinds import content_hash, kind_of
 from workbench.datasets.links import hold_out_links
-from workbench.datasets.scenarios import scenario
+from workbench.datasets.scenarios import reduced, scenario, some_classes
 from workbench.datasets.synthetic import canvases, counts, embedded  # noqa: F401  (enter their data into the table of builders)
 from workbench.errors import UserError, unknown
 
 MOST_PLANTED = 10_000_000  # nodes that a planted graph has, some ten GiB
 LINKS = re.compile(r"(.+):links(:(\d{1,9}))?")  # a graph whose links are held out, and by which seed
+SVD = re.compile(r"(.+):svd=(\d{1,5})")  # a graph whose attributes are cut to so many singular directions
 Normalise = bool | Literal["columns"]
 
 
@@ -66,8 +67,10 @@ def load_graph(
             (Pajek), .pt or .npz; a folder with x.npy and edge_index.npy, and perhaps y.npy and masks, whose attributes
             stay on disk; a networkx graph; a scipy sparse matrix of links; a PyG Data or HeteroData; or a list of Data.
             Behind the name of a set of graphs stands its scenario, "mutag:noise=0.1,seed=3" or "mutag:imbalance=0.2",
-            see `workbench.datasets.scenarios`. Behind the name or path of a single graph ":links" holds out 15 % of its
-            links to be predicted, ":links:3" by seed 3, see `hold_out_links`.
+            see `workbench.datasets.scenarios`, behind that of rows of an array the classes that are kept of it,
+            "digits-placed:classes=5-9". Behind the name or path of a single graph ":svd=64" cuts its attributes to
+            the 64 largest singular directions, and ":links" holds out 15 % of its links to be predicted, ":links:3" by
+            seed 3, see `hold_out_links`.
         root: where the files of named graphs lie; default: env WORKBENCH_DATA, else the folder data/. It may be
             read-only. Missing files are downloaded into it by the PyG dataset class.
         normalise: of a single graph; other data stay as they are. True divides each row of the attributes by its sum,
@@ -111,12 +114,17 @@ def load_graph(
     reading = with_reading(
         source=source, target=target, weight=weight, header=header, separator=separator, comment=comment
     )
+    options: dict[str, Any] = {"features": features, "labels": labels, "directed": directed, **vars(reading)}
     if isinstance(graph, str) and (asked := LINKS.fullmatch(graph)):
-        options = {"features": features, "labels": labels, "directed": directed, **vars(reading)}
         whole = load_graph(asked[1], root, normalise, **options)
         if kind_of(whole).name != "nodes":
             raise UserError(f"{asked[1]!r} is no single graph; links are held out of one by ':links'")
         return hold_out_links(whole, seed=int(asked[3] or 0)).update({"name": f"{whole.name}:links{asked[2] or ''}"})
+    if isinstance(graph, str) and (asked := SVD.fullmatch(graph)):
+        whole = load_graph(asked[1], root, normalise, **options)
+        if kind_of(whole).name != "nodes":
+            raise UserError(f"{asked[1]!r} is no single graph; ':svd=' cuts the attributes of one")
+        return reduced(whole, int(asked[2])).update({"name": f"{whole.name}:svd={asked[2]}"})
     data, name = _fetch(graph, root, features, labels, directed, reading)
     report: Report | None = data.get("report") if isinstance(data, Data) else None
     if isinstance(data, Data) and not isinstance(data, Rows):
@@ -159,6 +167,8 @@ def _fetch(
         graphs = _fetch(base, root, features, labels, directed, reading)[0]
         _compare_with_facts(base, graphs, directed)
         return scenario(graphs, words), str(source)
+    if colon and base in names("arrays"):
+        return some_classes(_fetch(base, root, features, labels, directed, reading)[0], words), str(source)
     if isinstance(source, str) and (source in names() or source.startswith("planted:")):
         if features is not None or labels is not None or reading != Reading():
             raise UserError(f"features and labels can be given for a graph of your own only, not for {source!r}")

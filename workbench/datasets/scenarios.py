@@ -1,17 +1,23 @@
-"""Scenarios around a set of graphs: noise on the edges, one class made rare; seeded, and named behind the set's name.
+"""Scenarios around data by name: of a set of graphs noise or a rare class, of rows some classes, of a graph an SVD.
 
-A study, Revisiting Graph Neural Networks on Graph-level Tasks, runs methods on such data. Its settings weren't at hand;
-what exactly is done here is ours. Its third scenario, few labels, is a protocol: "svc-5-shot" and others.
+Each is seeded, and named behind the name of the data. A study, Revisiting Graph Neural Networks on Graph-level Tasks,
+runs methods on noisy and imbalanced sets. Its settings weren't at hand; what exactly is done here is ours. Its third
+scenario, few labels, is a protocol: "svc-5-shot" and others.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 import torch
+from sklearn.decomposition import TruncatedSVD
+from sklearn.preprocessing import normalize
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 from torch_geometric.utils import degree, one_hot
 
+from workbench.datasets.arrays import Rows
+from workbench.datasets.attributes import in_memory, is_sparse, to_scipy
 from workbench.datasets.edits import edited
 from workbench.datasets.graph_sets import GraphSet, with_attributes
 from workbench.datasets.kinds import kind_of
@@ -122,3 +128,50 @@ def imbalanced(graphs: GraphSet, share: float, rare: int | None = None, seed: in
     order = torch.randperm(len(of), generator=torch.Generator().manual_seed(seed))
     gone = {*of[order[max(1, round(share * len(of))) :]].tolist()}
     return GraphSet((graph for number, graph in enumerate(graphs) if number not in gone), graphs.name)
+
+
+def some_classes(rows: Rows, words: str) -> Rows:
+    """Return the rows of some classes alone, numbered anew from 0, e.g. "classes=5-9" or "classes=3".
+
+    Raises:
+        UserError: words that aren't these, rows without classes, or a class that they don't have.
+    """
+    key, _, value = (part.strip() for part in words.partition("="))
+    if key != "classes":
+        raise unknown("scenario", key, ("classes",), "of rows of an array; it is written classes=5-9")
+    first, _, last = value.partition("-")
+    if not (first.isdecimal() and (last or first).isdecimal() and len(value) < 9 and int(first) <= int(last or first)):
+        raise UserError(f"classes of a scenario are {value[:30]!r}; they are written 5-9, or 5 for one")
+    y, kept = kind_of(rows).labels(rows), [*range(int(first), int(last or first) + 1)]
+    if y is None:
+        raise UserError("classes of a scenario choose rows by their class, and these rows have none (y)")
+    there = y[y >= 0].unique().tolist()
+    for label in kept:
+        if label not in there:
+            raise unknown("class", label, map(str, there), "of a scenario")
+    chosen = (y >= kept[0]) & (y <= kept[-1])
+    parts = {name: part[chosen] for name, part in rows.items() if isinstance(part, Tensor) and len(part) == len(y)}
+    if names := rows.get("class_names"):
+        parts["class_names"] = names[kept[0] : kept[-1] + 1]
+    return Rows(**parts | {"y": y[chosen] - kept[0]})
+
+
+def reduced(graph: Data, dim: int) -> Data:
+    """Return a graph whose attributes are the largest singular directions of its own [nodes, dim], of length sqrt(dim).
+
+    Raises:
+        UserError: as many directions as there are nodes or attributes, or more.
+    """
+    x = in_memory(graph.x, "a singular value decomposition")
+    if not 1 <= dim < min(x.shape):
+        most = (
+            f"it must be from 1 to {min(x.shape) - 1:,}, below the {x.shape[0]:,} nodes and {x.shape[1]:,} attributes"
+        )
+        raise UserError(f"svd of a scenario is {dim}; {most}")
+    with threadpool_limits(1):
+        directions = TruncatedSVD(dim, random_state=0).fit_transform(to_scipy(x) if is_sparse(x) else x.numpy())
+    made = graph.clone()
+    made.x = torch.from_numpy(dim**0.5 * normalize(directions)).float()
+    for name in ("feature_names", "rows", "text_columns"):
+        made.pop(name, None)
+    return made

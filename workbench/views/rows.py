@@ -45,3 +45,14 @@ def rescaled(x: Tensor, spread: float, generator: torch.Generator) -> Tensor:
 def disturbed(x: Tensor, deviation: float, generator: torch.Generator) -> Tensor:
     """Return rows [rows, ...] with normal noise of a standard deviation added."""
     return x + deviation * torch.randn(x.shape, generator=generator).to(x.device) if deviation else x
+
+
+def placed(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Return each image [rows, height, width] with all that isn't 0 moved to a random place, where nothing is cut."""
+    drawn = []
+    for across in (2, 1):
+        there = (x != 0).any(across)
+        first, behind = there.int().argmax(1), there.flip(1).int().argmax(1)  # empty lines before it and behind
+        room = (first + behind + 1) * there.any(1)
+        drawn.append(first.cpu() - (torch.rand(len(x), generator=generator) * room.cpu()).long())
+    return moved_by(x, torch.stack(drawn))
