@@ -67,6 +67,11 @@ def labelled() -> Data:
     return Data(x=x, y=y, edge_index=to_undirected(torch.randint(100, (2, 300), generator=g)), name="two")
 
 
+def by_labels(method: str) -> bool:
+    """Return whether a method learns from labels in its preset "small"."""
+    return METHODS.get(method).supervised(configure(method, "small", "rows", {})[1])
+
+
 def small_rows() -> Rows:
     """60 images of 6 x 5 pixels, a bright row or column of which tells three classes apart; two populations."""
     g = torch.Generator().manual_seed(3)
@@ -93,7 +98,15 @@ def small_data(small_graph: Data) -> Callable[..., Any]:
         "hetero": small_library,
         "multiplex": lambda: as_multiplex(small_library()),
     }
-    return lambda method, kind=None: by_kind[kind or METHODS.get(method).kinds[0]]()
+
+    def made(method: str, kind: str | None = None) -> Any:
+        kind = kind or METHODS.get(method).kinds[0]
+        data = by_kind[kind]()
+        if kind == "nodes" and by_labels(method):
+            data.train_mask = torch.arange(60) < 40
+        return data
+
+    return made
 
 
 @pytest.fixture
@@ -104,11 +117,14 @@ def poisoned(small_data: Callable[..., Any]) -> Callable[..., Any]:
         data = small_data(method, kind)
         if kind_of(data).name == "nodes":
             data = data.clone()
-            data.y, data.train_mask = torch.full((60,), 10**9), torch.ones(60, dtype=torch.bool)
+            if by_labels(method):
+                data.y = torch.where(data.train_mask, data.y, 10**9)  # it may see the others
+            else:
+                data.y, data.train_mask = torch.full((60,), 10**9), torch.ones(60, dtype=torch.bool)
             data.test_edge_index = torch.tensor([[57, 58], [59, 59]])  # two nodes of these have no edge
         if kind_of(data).name == "arrays":
             data = data.clone()
-            if METHODS.get(method).supervised(configure(method, "small", "rows", {})[1]):
+            if by_labels(method):
                 data.y = torch.where(data.train_mask, data.y, 10**9)  # it may see the others
             else:
                 data.y, data.train_mask = torch.full((60,), 10**9), torch.ones(60, dtype=torch.bool)

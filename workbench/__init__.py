@@ -29,6 +29,7 @@ _PUBLIC = {
     "studies": "workbench.studies:",
     "negatives": "workbench.contrast.negatives.selection:",
     "audit": "workbench.contrast.audit:audit",
+    "adaptation": "workbench.adaptation:",
     "methods": "workbench.methods:",
     "protocols": "workbench.evaluation.protocols:",
     "plots": "workbench.plots:",
@@ -44,8 +45,8 @@ _PUBLIC = {
 __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
+    from workbench import adaptation, evaluation, methods, plots, rules, studies, widgets
     from workbench import datasets as graphs
-    from workbench import evaluation, methods, plots, rules, studies, widgets
     from workbench.contrast import Contrast
     from workbench.contrast.audit import audit
     from workbench.contrast.negatives import selection as negatives

@@ -148,6 +148,7 @@ NO_WALK = "a walk needs an edge between two nodes"
 NO_NEIGHBOUR = "no two nodes of this graph have an edge"
 REFUSED = {
     "one node": {
+        "adapt": "5 labels of each class were asked for, and class . has 1 that may be seen",
         "bgrl": ONE_ROW,
         "node-pixpro": ONE_ROW,
         "deepwalk": NO_WALK,
@@ -170,6 +171,7 @@ REFUSED = {
         "node2vec": NO_WALK,
         "paretognn": "predicts links, and this graph has none",
     },
+    "one class": {"adapt": "the labels that it may see are of one class"},
     "no attributes": dict.fromkeys(NAMES, "the graph has no attributes"),
 }
 

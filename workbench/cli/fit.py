@@ -71,6 +71,10 @@ def run(args: Namespace) -> int:
         f"{run.seconds:.1f} s, peak {run.peak_mib:.0f} MiB on {run.device}{loss}; {run.path or 'not stored'}"
         f"{'; loaded from the store, --fresh trains again' * loaded}"
     ]
+    if args.method == "adapt":
+        receipt = wb.adaptation.receipt(run)
+        facts["receipt"] = receipt
+        lines.append(f"receipt: {receipt}")
     if args.protocol and run.complete:
         scores = wb.evaluate(run, graph, args.protocol)
         facts["scores"] = scores.as_dict()

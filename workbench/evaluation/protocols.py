@@ -162,6 +162,28 @@ def _public(graph: Any, number: int, draw: np.random.Generator) -> Split:
 
 
 @protocol(
+    "own-classifier",
+    source="this workbench",
+    description="The classifier that a supervised method learned, on all labelled items whose labels its training "
+    "did not see, those that were held out left aside. Nothing is drawn, so that there is one row.",
+    probe="own",
+    single="classifier",
+    solvers=("argmax",),
+    least_nodes=1,
+    normalise=False,
+)
+@protocol(
+    "own-classifier-held-out",
+    source="this workbench",
+    description="As own-classifier, on the labels that a training with holdout=true kept back, by which settings are "
+    "chosen.",
+    probe="held-out",
+    single="classifier",
+    solvers=("argmax",),
+    least_nodes=1,
+    normalise=False,
+)
+@protocol(
     "learned-clusters",
     source="the SCGC release (arXiv 2204.12656) and PamC's after it, there the best epoch of each measure by itself",
     description="The measures of k-means, of the clusters that the method learned: the one that each node belongs to "

@@ -16,9 +16,9 @@ from workbench.datasets.door import as_computed
 from workbench.datasets.kinds import content_hash
 from workbench.datasets.labels import label_sets, numbers_of, several_labels
 from workbench.errors import UserError, unknown
-from workbench.evaluation import cache, clusters, links, probes, protocols, ranking, regression, restarts, several
+from workbench.evaluation import cache, clusters, links, own, probes, protocols, ranking, regression, restarts, several
 from workbench.evaluation.embeddings import Embeddings, Features, by_item, compact_labels, looked_at, told_labels
-from workbench.evaluation.splits import CLUSTERED, Protocol, Split, over
+from workbench.evaluation.splits import CLUSTERED, OWN, Protocol, Split, over
 from workbench.evaluation.statistics import Measure
 from workbench.randomness import Randomness
 
@@ -174,8 +174,11 @@ def evaluate(
         read = numbers_of if rules.probe == "ridge" else label_sets if rules.several else told_labels
         labels: Any = read(data)
         parts = rules.splits(data, splits, seed)
+        if rules.probe in OWN:
+            parts = [own.scored_part(run_or_embeddings, parts[0], rules)]
         arrays = [part for split in parts for part in vars(split).values() if part is not None]
-        x, against = looked_at(run_or_embeddings, data, rules), cache.digest(labels, *arrays)
+        x = (own.own_classes if rules.probe in OWN else looked_at)(run_or_embeddings, data, rules)
+        against = cache.digest(labels, *arrays)
         rules = replace(rules, flawed=_seen(run_or_embeddings, parts, rules.flawed))
 
     def compute() -> Scores:
@@ -185,6 +188,9 @@ def evaluate(
         elif rules.probe == "links":
             per_split = links.per_draw(x, data, splits, seed, solver, normalise)
             measures = _measures(per_split, links.MEASURES, over(rules, data, splits), 1)
+        elif rules.probe in OWN:
+            per_split = own.per_run(x, labels, parts[0])
+            measures = _measures(per_split, own.MEASURES, over(rules, data, 1), 1)
         elif rules.probe in CLUSTERED:
             per_split = clusters.per_start(x, labels, len(parts), seed, normalise).rename_axis("split")
             measures = _measures(per_split, clusters.MEASURES, over(rules, data, len(parts)), 1)

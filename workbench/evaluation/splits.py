@@ -21,10 +21,22 @@ LABELLED = ("nodes", "multiplex", "hetero", "texts", "arrays")  # kinds of data 
 FOLDS = 10
 MOST = 10_000  # splits, which are drawn before the first is scored
 CLUSTERED = ("k-means", "learned")  # probes of clusters, which have a test part alone
-UNLABELLED = (*CLUSTERED, "ranking", "links")  # probes that learn nothing from labels
-# The last four are none.
+OWN = ("own", "held-out")  # probes of a classifier that a run brings with it
+UNLABELLED = (*CLUSTERED, *OWN, "ranking", "links")  # probes that learn nothing from labels
+# The last six are none.
 Probe = Literal[
-    "logistic", "one-vs-rest", "linear-layer", "svc", "ridge", "restarts", "k-means", "learned", "ranking", "links"
+    "logistic",
+    "one-vs-rest",
+    "linear-layer",
+    "svc",
+    "ridge",
+    "restarts",
+    "k-means",
+    "learned",
+    "own",
+    "held-out",
+    "ranking",
+    "links",
 ]
 MASKS = ("train_mask", "val_mask", "test_mask")
 # What is drawn anew, and of what, where it is no split.
@@ -85,7 +97,7 @@ class Protocol:
     @property
     def of_runs(self) -> bool:
         """Whether it looks at more of a training than a matrix of embeddings, so that a bare one can't be scored."""
-        return self.snapshots or self.probe == "learned"
+        return self.snapshots or self.probe in ("learned", *OWN)
 
     def splits(self, graph: Any, count: int = 10, seed: int = 0) -> list[Split]:
         """Return the first `count` splits of labelled data; split i depends on the seed and on i only.
@@ -113,7 +125,7 @@ class Protocol:
         for number in range(min(count, FOLDS) if self.folds else count):
             stream = Randomness(seed).integer(f"split {0 if self.folds else number}")
             parts.append(self.splitter(graph, number, np.random.default_rng(stream)))
-            if self.probe not in CLUSTERED:  # which have a test part alone
+            if self.probe not in (*CLUSTERED, *OWN):  # which have a test part alone
                 _check(self.name, graph, parts[-1], None if self.drawn else number)
         return parts
 

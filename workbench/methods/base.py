@@ -174,6 +174,11 @@ class Method(nn.Module):
         chosen = getattr(config, "positives", None)
         return (isinstance(chosen, Part) and labels_of(chosen)) or "classes"
 
+    @classmethod
+    def told(cls, config: Any, targets: Tensor) -> Tensor:
+        """Return what a training so configured is told of the targets that it may see; what it isn't is negative."""
+        return targets
+
     def before_epoch(self, epoch: int, optimiser: torch.optim.Optimizer) -> None:
         """Do what precedes an epoch, counted from 0: a schedule of the learning rate or the momentum."""
 
@@ -194,6 +199,9 @@ class Method(nn.Module):
     def after_update(self) -> None:
         """Do what follows each update: momentum, prototypes, annealing."""
 
+    def finish(self) -> None:
+        """Bring the encoder into the form in which it is kept, after the last update and what may be gone on from."""
+
     def optimiser(self) -> torch.optim.Optimizer:
         """Return what changes the parameters: `Adam` over `parameter_groups`."""
         config = self.config
@@ -209,6 +217,16 @@ class Method(nn.Module):
         if self.encoder is None:
             raise TypeError(f"{type(self).__name__} defines no embedding")
         return self.encoder.embed(inputs)
+
+    def kept(self) -> dict[str, Tensor]:
+        """Return the weights that a run keeps, by name."""
+        return {name: value for name, value in self.state_dict().items() if isinstance(value, Tensor)}
+
+    @classmethod
+    def restore(cls, encoder: Any, config: Any, weights: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> None:
+        """Give a new encoder the weights that `kept` returned, beside those of the base that its run began with."""
+        own = {name.removeprefix("encoder."): w for name, w in weights.items() if name.startswith("encoder.")}
+        encoder.load_state_dict(own)
 
     @classmethod
     def memory(cls, config: Any, sizes: Mapping[str, int]) -> float:

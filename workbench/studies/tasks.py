@@ -16,6 +16,7 @@ from workbench.errors import UserError, unknown
 from workbench.evaluation import BASELINES, evaluate, lens, protocols
 from workbench.evaluation.baselines import embed
 from workbench.evaluation.scores import VERSION
+from workbench.evaluation.splits import OWN
 from workbench.methods import METHODS, configure
 from workbench.methods.presets import count_of
 from workbench.studies.results import LENS
@@ -188,7 +189,7 @@ def _scores(scored: Any, study: Study, data: Data, facts: dict[str, Any], more: 
     rows = []
     for protocol in _allowed(study, data):
         rules = protocols.get(protocol)
-        if rules.of_runs != more or (rules.probe == "learned" and facts["kind"] != "trained"):
+        if rules.of_runs != more or (rules.probe in ("learned", *OWN) and facts["kind"] != "trained"):
             continue
         solver = study.solver if study.solver in rules.solvers else None
         scores = evaluate(scored, data, protocol, splits=splits, solver=solver, progress=False)

@@ -21,8 +21,8 @@ from workbench.errors import Collapse, UserError, warn
 from workbench.methods import METHODS, Method
 from workbench.methods.presets import changes, configure
 from workbench.randomness import Randomness
+from workbench.training import bases, stored, watch
 from workbench.training import store as runs
-from workbench.training import stored, watch
 from workbench.training.code_version import versions
 from workbench.training.loop import Progress, Trainer, missing, moments_of, weights_of
 from workbench.training.machine import describe, device_of, peak_memory
@@ -92,11 +92,15 @@ def fit(
     watch.check(stop, data)
     name = str(getattr(data, "name", None) or "graph")
     preset, config = configure(method, preset, name, overrides)
+    base = None
+    if named := getattr(config, "base", ""):
+        base = bases.again(named, store) if "@" in named else bases.read(runs.find(named, store))
+        config = bases.adopted(config, base, kind.name, kind.shape(kind.inputs(data)))
     refuse_whole(method, config, data)
     target = device_of(device)
     graph_hash = kind.content_hash(data)
     chosen = METHODS.get(method)
-    targets = kind.targets(data, chosen.labels(config)) if chosen.supervised(config) else None
+    targets = chosen.told(config, kind.targets(data, chosen.labels(config))) if chosen.supervised(config) else None
     seen = None if targets is None else hashlib.sha256(targets.numpy(force=True).tobytes()).hexdigest()
     path = runs.folder(store, method, name, runs.key(method, config, seed, graph_hash, str(target), stop, seen))
     moments = moments_of(config.epochs, snapshots)
@@ -113,6 +117,8 @@ def fit(
         inputs = kind.inputs(data).to(target)
         if targets is not None:
             inputs.targets = targets.to(target)
+        if base is not None:
+            inputs.base = {name: weights.to(target) for name, weights in base.weights.items()}
         randomness = Randomness(seed)
         with peak_memory(target) as peak:
             scaling = rescale(inputs, getattr(config, "attributes", "loaded"))

@@ -120,6 +120,7 @@ class Trainer:
         """Return the embedding and details of the moment that was chosen, whose weights the model then has, or now."""
         if self.watch.chosen is not None:
             self.model.load_state_dict(self.watch.chosen[1])
+        self.model.finish()
         embeddings, details = look(self.model)
         if not joined(embeddings).isfinite().all():
             raise UserError(
@@ -263,5 +264,5 @@ def joined(embeddings: Embedding) -> Tensor:
 
 
 def weights_of(model: Method) -> dict[str, Tensor]:
-    """Return the parameters and buffers of a method by name, on the CPU."""
-    return {name: value.detach().cpu() for name, value in model.state_dict().items() if isinstance(value, Tensor)}
+    """Return the weights that are kept of a method by name, on the CPU."""
+    return {name: value.detach().cpu() for name, value in model.kept().items()}

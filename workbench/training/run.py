@@ -20,7 +20,7 @@ from workbench.encoders.base import Encoder
 from workbench.errors import UserError, warn
 from workbench.methods import METHODS, Config, Preset
 from workbench.text import composed
-from workbench.training import export
+from workbench.training import bases, export
 from workbench.training.watch import collapse
 
 MOMENTS = "attributes.moments"  # what stands among a run's weights where its encoder sees standardised columns
@@ -148,7 +148,8 @@ class Run:
         """The trained encoder, on the CPU and in evaluation mode.
 
         Raises:
-            UserError: the run has no weights, or they are another method's, or the method has no encoder.
+            UserError: the run has no weights, or they are another method's, or the method has no encoder, or the
+                base of an adaptation is missing or another.
         """
         if not self.weights:
             raise UserError(
@@ -161,10 +162,11 @@ class Run:
                 f"method {self.method!r} learns a vector for each item of {self.graph} alone and keeps no encoder, so "
                 "other data can't be embedded; fit it on them, or choose a method that keeps one, such as 'grace'"
             )
-        own = {name.removeprefix("encoder."): w for name, w in self.weights.items() if name.startswith("encoder.")}
+        base = getattr(self.config, "base", "")
+        start = bases.again(base, self.path and self.path.parent).weights if base else {}
         try:
-            encoder.load_state_dict(own)
-        except RuntimeError:
+            METHODS.get(self.method).restore(encoder, self.config, self.weights, start)
+        except (RuntimeError, KeyError):
             raise UserError(
                 f"the weights kept with this run are not those of {self.method!r} as configured; train it again"
             ) from None
