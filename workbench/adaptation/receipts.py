@@ -77,7 +77,8 @@ def flops(encoder: nn.Module, inputs: Any, items: int) -> int:
 
     Products are counted as they are run, twice their multiply-adds, those of a sparse matrix by its entries.
     """
-    counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten.mm: _product})
+    sparse = {torch.ops.aten.mm: _product, torch.ops.aten._sparse_addmm: _sparse_product}
+    counter = FlopCounterMode(display=False, custom_mapping=sparse)
     # The kernel that keeps no matrix of all pairs isn't among what is counted; this one makes the same products.
     with sdpa_kernel(SDPBackend.MATH), counter:
         encoder.embed(inputs)  # type: ignore[operator]
@@ -89,4 +90,8 @@ def _product(a: Tensor, b: Tensor, *_: Any, **__: Any) -> int:
     return int(2 * rows * b.shape[1])
 
 
-_product._get_raw = True  # type: ignore[attr-defined] # the counter hands over tensors, not their shapes
+def _sparse_product(added: Tensor, a: Tensor, b: Tensor, *_: Any, **__: Any) -> int:
+    return _product(a, b)
+
+
+_product._get_raw = _sparse_product._get_raw = True  # type: ignore[attr-defined] # they are handed tensors, not shapes
