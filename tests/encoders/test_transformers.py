@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import linear
 from torch_geometric.data import Data
 from torch_geometric.nn import GCNConv
 
@@ -49,7 +50,7 @@ def test_a_vit_cuts_patches_and_reads_the_class_token() -> None:
     assert codes.shape == (3, 8) and seen[0].shape == (3, 6, 4)
     torch.testing.assert_close(seen[0][1, 4], x[1, 2:4, 2:4].flatten())
     vit.blocks[0] = nn.Identity()
-    torch.testing.assert_close(vit(x), vit.norm(vit.token + vit.positions[0]).expand(3, -1))
+    torch.testing.assert_close(vit(x), vit.norm(vit.places.token + vit.places.positions[0]).expand(3, -1))
 
 
 def test_a_graph_transformer_passes_messages_as_pyg_does(small_graph: Data) -> None:
@@ -57,7 +58,7 @@ def test_a_graph_transformer_passes_messages_as_pyg_does(small_graph: Data) -> N
     encoder = GraphTransformer({"features": 40}, 8, blocks=1, heads=2)
     block, convolution = encoder.blocks[0], GCNConv(8, 8)
     convolution.load_state_dict(block.local.convolution.state_dict())
-    tokens = encoder.input(small_graph.x)
+    tokens = linear(small_graph.x, encoder.input.weight, encoder.input.bias)
     expected = block.feed_forward(
         block.attention(tokens + convolution(block.local.norm(tokens), small_graph.edge_index))
     )

@@ -20,10 +20,16 @@ class Plan(nn.Module):
     Attributes:
         logistic: whether the head is a logistic regression on the finished encoder's codes, not trained by gradients.
         plain: whether the finished encoder is computed as the pretrained one is, with other numbers.
+        inputs: what the method sees of the data, `targets` among it, and `members` where the plan has some; set before
+            `prepare`.
+        classifier: what stands in place of a trained head, of codes [items, dim] the logits [items, classes]; `prepare`
+            may make one.
     """
 
     logistic: ClassVar[bool] = False
     plain: ClassVar[bool] = True
+    inputs: Any
+    classifier: nn.Module | None = None
 
     def prepare(self, encoder: nn.Module, generator: torch.Generator) -> None:
         """Insert parts in place and say what is trained.
@@ -46,6 +52,10 @@ class Plan(nn.Module):
 
         It is called once, after the last update and before the encoder is looked at.
         """
+
+    def details(self, encoder: nn.Module, inputs: Any) -> dict[str, Tensor]:
+        """Return what is to be told of a finished encoder by name, after it has embedded the inputs."""
+        return {}
 
     def new(self, encoder: nn.Module, base: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return what has to be stored of a finished encoder by whoever has the base.

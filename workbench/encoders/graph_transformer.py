@@ -12,6 +12,14 @@ from workbench.encoders.transformers import TRANSFORMERS, Transformer
 from workbench.encoders.vit import ViT
 
 
+class Attributes(nn.Linear):
+    """A linear layer of the attributes of nodes, which may be sparse."""
+
+    def forward(self, view: View) -> Tensor:  # type: ignore[override]
+        """Return tokens [nodes, dim] of a view."""
+        return view.linear(self.weight.T, self.bias)
+
+
 @TRANSFORMERS.register("graph-transformer")
 class GraphTransformer(Transformer):
     """Message passing, attention and a feed-forward layer in turn; the form follows GPS, where the first two are added.
@@ -27,11 +35,11 @@ class GraphTransformer(Transformer):
     def __init__(self, shape: Mapping[str, int], dim: int, blocks: int = 4, heads: int = 4):
         super().__init__(dim, blocks, heads, local=True)
         self.made = Part("graph-transformer", (("blocks", blocks), ("heads", heads)))
-        self.input = nn.Linear(shape["features"], dim)
+        self.input = Attributes(shape["features"], dim)
 
     def forward(self, view: View) -> Tensor:
         """Return the embedding of the nodes of a view, the whole graph [nodes, dim]."""
-        tokens = view.linear(self.input.weight.T, self.input.bias)
+        tokens = self.input(view)
         for block in self.blocks:
             tokens = block(tokens, view.adjacency)
         codes: Tensor = self.norm(tokens)

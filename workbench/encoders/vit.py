@@ -14,6 +14,23 @@ from workbench.errors import UserError
 AT_ONCE = 512  # images that are embedded in one go
 
 
+class Places(nn.Module):
+    """A class token before the patches of an image, and a learned position added to each of them.
+
+    Args:
+        tokens: how many there are then. dim: width of each.
+    """
+
+    def __init__(self, tokens: int, dim: int):
+        super().__init__()
+        self.token = nn.Parameter(0.02 * torch.randn(dim))
+        self.positions = nn.Parameter(0.02 * torch.randn(tokens, dim))
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Return tokens [rows, 1 + patches, dim]; patches are [rows, patches, dim]."""
+        return torch.cat([self.token.expand(len(patches), 1, -1), patches], 1) + self.positions
+
+
 @TRANSFORMERS.register("vit")
 class ViT(Transformer):
     """Patches and a class token with learned positions; the class token behind the last block is the embedding.
@@ -29,7 +46,7 @@ class ViT(Transformer):
         UserError: no images, or patches that don't fit them.
     """
 
-    input_names = ("input.", "positions")
+    input_names = ("input.", "places.positions")
 
     def __init__(self, shape: Mapping[str, int], dim: int, blocks: int = 4, heads: int = 4, patch: int = 2):
         super().__init__(dim, blocks, heads, local=False)
@@ -45,13 +62,11 @@ class ViT(Transformer):
         self.made = Part("vit", (("blocks", blocks), ("heads", heads), ("patch", patch)))
         self.tokens = 1 + height * width // patch**2
         self.patch, self.input = patch, nn.Linear(patch**2, dim)
-        self.token = nn.Parameter(0.02 * torch.randn(dim))
-        self.positions = nn.Parameter(0.02 * torch.randn(self.tokens, dim))
+        self.places = Places(self.tokens, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the embedding of images [rows, dim]; x is [rows, height, width]."""
-        patches = unfold(x[:, None], self.patch, stride=self.patch).mT
-        tokens = torch.cat([self.token.expand(len(x), 1, -1), self.input(patches)], 1) + self.positions
+        tokens = self.places(self.input(unfold(x[:, None], self.patch, stride=self.patch).mT))
         for block in self.blocks:
             tokens = block(tokens)
         codes: Tensor = self.norm(tokens[:, 0])

@@ -45,9 +45,10 @@ class Adapt(Method):
             raise UserError("an adaptation tells classes apart, and the labels that it may see are of one class")
         self.start = begun(self.encoder, inputs.get("base") or {}, config.input == "new")
         self.input_layer = trained(self.encoder)
-        self.head = nn.Linear(config.dim, int(inputs.targets.max()) + 1)
+        self.head: Any = nn.Linear(config.dim, int(inputs.targets.max()) + 1)
         self.views, self.drawing = randomness.generator("views"), randomness.generator("batches")
         self.plan, self.step_number = config.plan.call(PLANS), 0
+        self.plan.inputs = inputs
         self.plan.prepare(self.encoder, randomness.generator("plan"))
         self.trained = trained(self.encoder) - self.input_layer
 
@@ -89,8 +90,8 @@ class Adapt(Method):
         """Tell the classes of labelled items."""
         answers, more = self.head(self.codes(batch, self.config.placed)), self.plan.loss()
         terms = {"classes": cross_entropy(answers, self.inputs.targets[batch])}
-        over = self.plan.logistic and not self.input_layer  # nothing of the encoder is left to learn
-        return Step(terms if more is None else terms | {"plan": more}, finished=over)
+        over = self.plan.logistic or self.plan.classifier is not None  # nothing of the encoder is left to learn
+        return Step(terms if more is None else terms | {"plan": more}, finished=over and not self.input_layer)
 
     def after_update(self) -> None:
         """Let the plan do what follows an update."""
@@ -100,6 +101,7 @@ class Adapt(Method):
     def finish(self) -> None:
         """Let the plan bring the encoder into its last form, and fit the classifier where it is logistic."""
         self.plan.finish(self.encoder)
+        self.head = self.plan.classifier or self.head
         if self.plan.logistic:
             fit_logistic(self.head, self.codes(self.known), self.inputs.targets[self.known])
 
@@ -122,15 +124,18 @@ class Adapt(Method):
 
     @torch.no_grad()
     def details(self) -> dict[str, Tensor]:
-        """Return which class of each item is "predicted", which items are "held_out", the "angles", and the receipt."""
-        one = Rows(x=self.inputs.x[:1]) if isinstance(self.inputs, Rows) else self.inputs
+        """Return which class of each item is "predicted", which items are "held_out", "angles", receipt, plan's own."""
+        images = isinstance(self.inputs, Rows)
+        one = Rows(x=self.inputs.x[:1]) if images else self.inputs
         plan = {name: value for name, value in self.kept().items() if name.startswith("plan.")}
         trained_here = (self.trained, trained(self.head), self.input_layer)
         found = costs(trained_here, plan, flops(self.encoder, one, len(one.x)), self.plan.plain)
         turned = angles(self.start, self.encoder.state_dict())
         found["angles"] = torch.tensor([*turned.values()], dtype=torch.float64)
         found["held_out"] = self.inputs.targets == HELD_OUT
-        return found | {"predicted": self.head(self.encoder.embed(self.inputs)).argmax(1)}
+        parts = [Rows(x=part) for part in self.inputs.x.split(AT_ONCE)] if images else [self.inputs]
+        found["predicted"] = torch.cat([self.head(self.encoder.embed(part)).argmax(1) for part in parts])
+        return found | self.plan.details(self.encoder, self.inputs)
 
     @classmethod
     def memory(cls, config: Any, sizes: Mapping[str, int]) -> float:
