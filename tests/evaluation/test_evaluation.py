@@ -105,6 +105,8 @@ OTHERS = [
     "k-means-best-epoch",
     "learned-clusters",
     "links",
+    "own-classifier",
+    "own-classifier-held-out",
     "svc-10-folds",
     "svc-5-shot",
     "svc-10-shot",

@@ -13,6 +13,7 @@ from torch_geometric.data import Data
 from workbench import plots
 from workbench.errors import UserError
 from workbench.evaluation import evaluate, lens, mean_interval, protocols
+from workbench.evaluation.splits import UNLABELLED
 
 LOGISTIC = ["public", "random-10-10-80", "random-10-90", "random-20-80"]
 ORDER = [*LOGISTIC, "linear-10-10-80", "linear-gca", "linear-public", "best-on-test", "pygcl-swapped"]
@@ -35,7 +36,7 @@ def test_each_protocol_has_two_rows_and_the_flawed_come_last(masked: Data) -> No
     table = lens(masked.x, masked, **QUICK)
     assert table["protocol"].tolist() == [name for name in ORDER for _ in range(2)] and table.attrs["left out"] == {}
     of_nodes = [protocols.get(name) for name in protocols.names() if "nodes" in protocols.get(name).kinds]
-    single = [rules for rules in of_nodes if rules.probe not in ("k-means", "learned", "links") and not rules.several]
+    single = [rules for rules in of_nodes if rules.probe not in UNLABELLED and not rules.several]
     assert sorted(ORDER) == [rules.name for rules in single]
     assert table["own"].tolist() == [True, False] * len(ORDER)
     for row in table.itertuples():
