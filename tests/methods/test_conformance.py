@@ -148,7 +148,7 @@ NO_WALK = "a walk needs an edge between two nodes"
 NO_NEIGHBOUR = "no two nodes of this graph have an edge"
 REFUSED = {
     "one node": {
-        "adapt": "5 labels of each class were asked for, and class . has 1 that may be seen",
+        "adapt": "the labels that it may see are of one class",
         "bgrl": ONE_ROW,
         "node-pixpro": ONE_ROW,
         "deepwalk": NO_WALK,

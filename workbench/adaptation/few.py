@@ -21,10 +21,13 @@ def few_labels(targets: Tensor, most: int, draw: int, holdout: bool) -> Tensor:
         holdout: keep a quarter of each class back, rounded, one item at least.
 
     Raises:
-        UserError: a class with fewer labels than asked for, or with a single one of which none can be kept back.
+        UserError: a single class, one with fewer labels than asked for, or a single label that would be held out.
     """
     generator, kept = torch.Generator().manual_seed(draw), torch.full_like(targets, -1)
-    for label in targets[targets >= 0].unique().tolist():
+    classes = targets[targets >= 0].unique().tolist()
+    if len(classes) < 2:
+        raise UserError("an adaptation tells classes apart, and the labels that it may see are of one class")
+    for label in classes:
         of = (targets == label).nonzero().flatten()
         if len(of) < most:
             there = f"class {label} has {len(of)} that may be seen"

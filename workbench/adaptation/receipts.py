@@ -26,7 +26,8 @@ class Receipt:
             not.
         flops: of the finished encoder for one item, twice the multiply-adds of its products; nothing else is counted.
         plain: whether the finished encoder is computed as the pretrained one is.
-        seconds: wall seconds of the training. peak_mib: its peak memory.
+        cpu_seconds: of all steps, whatever else the machine did. seconds: wall seconds of the training.
+        peak_mib: its peak memory.
     """
 
     plan: str
@@ -36,6 +37,7 @@ class Receipt:
     stored_bytes: int
     flops: int
     plain: bool
+    cpu_seconds: float
     seconds: float
     peak_mib: float
 
@@ -44,7 +46,8 @@ class Receipt:
         form = "the pretrained architecture" if self.plain else "an architecture of its own"
         return (
             f"{self.plan}: {self.trained:,} numbers trained beside {self.head:,} of the classifier{more}; "
-            f"{self.stored_bytes:,} bytes stored beside the base; {self.flops:,} FLOPs an item by {form}"
+            f"{self.stored_bytes:,} bytes stored beside the base; {self.flops:,} FLOPs an item by {form}; "
+            f"{self.cpu_seconds:.1f} CPU seconds"
         )
 
 

@@ -1,6 +1,7 @@
 """Adapt a pretrained encoder to a task with few labels, by a plan; supervised."""
 
 from collections.abc import Iterator, Mapping
+from time import process_time
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from workbench.adaptation.base import PLANS, begun, trained
 from workbench.adaptation.few import HELD_OUT, few_labels, fit_logistic
 from workbench.adaptation.partial import angles
-from workbench.adaptation.receipts import costs, flops
+from workbench.adaptation.receipts import PREFIX, costs, flops
 from workbench.datasets.arrays import Rows
 from workbench.encoders.graph import GraphTensors
 from workbench.encoders.transformers import TRANSFORMERS, Transformer
@@ -24,16 +25,14 @@ from workbench.views.rows import placed
 
 @METHODS.register("adapt")
 class Adapt(Method):
-    """The encoder of a base, a linear classifier behind it, and a plan of what else is trained.
-
-    What is kept of it is what is new beside the base; without one, also the untrained encoder that it began with.
-    """
+    """The encoder of a base, a linear classifier behind it, and a plan of what else is trained; see `kept`."""
 
     Config = AdaptConfig
     Adam = torch.optim.AdamW
     kinds = ("arrays", "nodes")
 
     encoder: Transformer
+    cpu_seconds: Tensor
 
     def __init__(self, config: AdaptConfig, inputs: Any, randomness: Randomness):
         super().__init__(config, inputs, randomness)
@@ -41,8 +40,6 @@ class Adapt(Method):
             reads = "images [rows, height, width]" if isinstance(self.encoder, ViT) else "one graph"
             raise UserError(f"the encoder of an adaptation reads {reads}, and these data are none")
         self.known = (inputs.targets >= 0).nonzero().flatten()
-        if len(inputs.targets[self.known].unique()) < 2:
-            raise UserError("an adaptation tells classes apart, and the labels that it may see are of one class")
         self.start = begun(self.encoder, inputs.get("base") or {}, config.input == "new")
         self.input_layer = trained(self.encoder)
         self.head: Any = nn.Linear(config.dim, int(inputs.targets.max()) + 1)
@@ -51,6 +48,7 @@ class Adapt(Method):
         self.plan.inputs = inputs
         self.plan.prepare(self.encoder, randomness.generator("plan"))
         self.trained = trained(self.encoder) - self.input_layer
+        self.register_buffer("cpu_seconds", torch.zeros((), dtype=torch.float64))  # which a checkpoint keeps
 
     @classmethod
     def make_encoder(cls, config: Any, shape: Mapping[str, int]) -> Transformer:
@@ -69,8 +67,8 @@ class Adapt(Method):
         return few_labels(targets, config.labels, config.draw, config.holdout)
 
     def before_epoch(self, epoch: int, optimiser: torch.optim.Optimizer) -> None:
-        """Note the number of the step."""
-        self.step_number = epoch + 1
+        """Note the number of the step, and when it began."""
+        self.step_number, self.began = epoch + 1, process_time()
 
     def batches(self) -> Iterator[Tensor]:
         """Yield the numbers of some labelled rows, or of all labelled nodes."""
@@ -96,6 +94,7 @@ class Adapt(Method):
     def after_update(self) -> None:
         """Let the plan do what follows an update."""
         self.plan.after_update(self.encoder, self.step_number, self.config.epochs)
+        self.cpu_seconds += process_time() - self.began
 
     @torch.no_grad()
     def finish(self) -> None:
@@ -132,6 +131,7 @@ class Adapt(Method):
         found = costs(trained_here, plan, flops(self.encoder, one, len(one.x)), self.plan.plain)
         turned = angles(self.start, self.encoder.state_dict())
         found["angles"] = torch.tensor([*turned.values()], dtype=torch.float64)
+        found[f"{PREFIX}cpu_seconds"] = self.cpu_seconds.clone()
         found["held_out"] = self.inputs.targets == HELD_OUT
         parts = [Rows(x=part) for part in self.inputs.x.split(AT_ONCE)] if images else [self.inputs]
         found["predicted"] = torch.cat([self.head(self.encoder.embed(part)).argmax(1) for part in parts])
