@@ -60,6 +60,8 @@ def test_an_adaptation_begins_with_its_base_and_stores_what_is_new(
     torch.testing.assert_close(runs.load(run.path).encode(data), run.embeddings, rtol=1e-5, atol=1e-6)
     again = wb.fit("adapt", data, "defaults", store=tmp_path, progress=False, **run.config.flat())
     assert again.path == run.path, "the base as a run names it is the same request"
+    with pytest.warns(match="a ViT has no form in PyG's own layers, so the embeddings alone are written"):
+        assert (tmp_path / "out" / "embeddings.csv") in run.export(tmp_path / "out")
     with pytest.raises(UserError, match="this run of classifier adapted no encoder"):
         wb.adaptation.receipt(base)
 

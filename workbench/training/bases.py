@@ -63,6 +63,9 @@ def read(path: Path) -> Base:
         for name, value in load_file(path / WEIGHTS).items()
         if name.startswith("encoder.")
     }
+    shapes = {name: value.shape for name, value in encoder.state_dict().items()}
+    if shapes != {name: value.shape for name, value in weights.items()}:
+        raise UserError(f"the weights of the base {path.name} are not those that it would have now; train it again")
     name = f"{path.name}@{facts[stored.FILES][WEIGHTS][1][:DIGITS]}"
     dim = int(encoder.norm.normalized_shape[0])
     return Base(name, facts["kind"], facts["shape"], encoder.made, dim, weights)

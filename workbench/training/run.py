@@ -224,13 +224,17 @@ class Run:
         """Write the encoder and the embeddings for those who do not have this package, and return the files.
 
         The folder, made where it is missing, gets encoder.py and encoder.pt (a module of PyG's own layers and its
-        weights; neither where a method keeps no encoder), embeddings.parquet and .csv with the items' names and,
-        where they differ, their ids, embeddings.txt (word2vec's text format), and projector-vectors.tsv with
-        projector-names.tsv (for TensorBoard's projector); the latter once per item where there are several.
+        weights; neither where a method keeps no encoder, or one that has no such form, of which a warning tells),
+        embeddings.parquet and .csv with the items' names and, where they differ, their ids, embeddings.txt (word2vec's
+        text format), and projector-vectors.tsv with projector-names.tsv (for TensorBoard's projector); the latter once
+        per item where there are several.
         """
         place, files = Path(folder), list[Path]()
-        kept = METHODS.get(self.method).make_encoder(self.config, self.shape) is not None
+        made = METHODS.get(self.method).make_encoder(self.config, self.shape)
+        kept = made is not None and type(made).plain is not Encoder.plain
         by_item = self.embeddings if isinstance(self.embeddings, dict) else {"": self.embeddings}
+        if made is not None and not kept:
+            warn(f"a {type(made).__name__} has no form in PyG's own layers, so the embeddings alone are written")
         place.mkdir(parents=True, exist_ok=True)
         if kept:
             title = f"The encoder of {self.method}, trained on {self.graph}: {self.preset}, seed {self.seed}."
