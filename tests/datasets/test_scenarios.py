@@ -10,7 +10,7 @@ from torch_geometric.data import Data
 import workbench as wb
 from workbench.cli import main
 from workbench.datasets.graph_sets import GraphSet
-from workbench.datasets.scenarios import imbalanced, noisy
+from workbench.datasets.scenarios import imbalanced, noisy, reduced
 from workbench.errors import UserError
 
 
@@ -109,3 +109,45 @@ def test_a_scenario_that_is_none_is_refused_in_a_sentence(words: str, message: s
 def test_a_scenario_is_trained_and_scored_from_the_command_line(capsys) -> None:
     assert main(["fit", "graphcl", "rings:noise=0.1", "--preset", "small", "-p", "epochs=1"]) == 0
     assert "rings:noise=0.1" in capsys.readouterr().out
+
+
+def test_some_classes_are_kept_and_numbered_anew() -> None:
+    whole, some = wb.load_graph("digits-placed"), wb.load_graph("digits-placed:classes=5-9")
+    kept = whole.y >= 5
+    assert torch.equal(some.x, whole.x[kept]) and torch.equal(some.y, whole.y[kept] - 5)
+    assert some.class_names == ["5", "6", "7", "8", "9"] and some.name == "digits-placed:classes=5-9"
+    one = wb.load_graph("digits-stripes:classes=3")
+    assert one.y.unique().tolist() == [0] and len(one.target) == len(one.overlay) == len(one.x)
+
+
+def test_attributes_are_cut_to_singular_directions(small_graph: Data) -> None:
+    cut = reduced(small_graph, 7)
+    u, values, _ = torch.linalg.svd(small_graph.x, full_matrices=False)
+    wanted = torch.nn.functional.normalize(u[:, :7] * values[:7])
+    torch.testing.assert_close(cut.x @ cut.x.T / 7, wanted @ wanted.T, rtol=1e-3, atol=1e-3)
+    assert torch.equal(cut.edge_index, small_graph.edge_index) and small_graph.x.shape == (60, 40)
+    sparse = small_graph.clone()
+    sparse.x = sparse.x.to_sparse_csr()
+    torch.testing.assert_close(reduced(sparse, 7).x, cut.x, rtol=1e-3, atol=1e-3)
+    assert (
+        wb.load_graph("karate:svd=3").x.shape == (34, 3)
+        and wb.load_graph("karate:svd=3:links").name == "karate:svd=3:links"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("digits-placed:classes=5-12", "unknown class '10' of a scenario"),
+        ("digits-placed:classes=9-5", "classes of a scenario are '9-5'; they are written 5-9, or 5 for one"),
+        ("digits-placed:classes=five", "are 'five'"),
+        ("digits-placed:noise=0.1", "unknown scenario 'noise' of rows of an array"),
+        ("diabetes:classes=0", "these rows have no classes"),
+        ("karate:svd=34", "svd of a scenario is 34; it must be from 1 to 33, below the 34 nodes"),
+        ("karate:svd=0", "svd of a scenario is 0"),
+        ("rings:svd=3", "'rings' is no single graph"),
+    ],
+)
+def test_a_scenario_that_can_not_be_is_refused_in_a_sentence(name: str, told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        wb.load_graph(name)

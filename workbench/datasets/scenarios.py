@@ -142,9 +142,9 @@ def some_classes(rows: Rows, words: str) -> Rows:
     first, _, last = value.partition("-")
     if not (first.isdecimal() and (last or first).isdecimal() and len(value) < 9 and int(first) <= int(last or first)):
         raise UserError(f"classes of a scenario are {value[:30]!r}; they are written 5-9, or 5 for one")
-    y, kept = kind_of(rows).labels(rows), [*range(int(first), int(last or first) + 1)]
-    if y is None:
-        raise UserError("classes of a scenario choose rows by their class, and these rows have none (y)")
+    y, kept = rows.get("y"), [*range(int(first), int(last or first) + 1)]
+    if y is None or y.is_floating_point():
+        raise UserError("classes of a scenario choose rows by their class, and these rows have no classes (y)")
     there = y[y >= 0].unique().tolist()
     for label in kept:
         if label not in there:
@@ -169,7 +169,9 @@ def reduced(graph: Data, dim: int) -> Data:
         )
         raise UserError(f"svd of a scenario is {dim}; {most}")
     with threadpool_limits(1):
-        directions = TruncatedSVD(dim, random_state=0).fit_transform(to_scipy(x) if is_sparse(x) else x.numpy())
+        directions = TruncatedSVD(dim, n_iter=20, random_state=0).fit_transform(
+            to_scipy(x) if is_sparse(x) else x.numpy()
+        )
     made = graph.clone()
     made.x = torch.from_numpy(dim**0.5 * normalize(directions)).float()
     for name in ("feature_names", "rows", "text_columns"):
