@@ -42,3 +42,7 @@ class AdaptConfig(Config):
     dim: int = at_least(1, 64)
     encoder: Part = part(TRANSFORMERS, "by-kind")
     placed: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.plan.call(PLANS)  # which checks its options
