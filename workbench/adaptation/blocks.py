@@ -1,0 +1,49 @@
+"""Which blocks of an encoder a plan changes."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from workbench.errors import UserError
+
+
+def blocks_of(encoder: Any, which: str) -> dict[str, Any]:
+    """Return blocks by their names in the encoder.
+
+    Args:
+        encoder: with `blocks`.
+        which: "all", "odd", "even", or numbers counted from 1, such as "2,4".
+
+    Raises:
+        UserError: none, or a number that no block has.
+    """
+    blocks: dict[str, Any] = dict(encoder.blocks.named_children())
+    count, numbers = len(blocks), [word.strip() for word in which.split(",")]
+    named = {"all": range(count), "odd": range(0, count, 2), "even": range(1, count, 2)}
+    every = [*named.get(which, ())]
+    if set(numbers) <= {str(number + 1) for number in range(count)}:
+        every = [int(number) - 1 for number in numbers]
+    if not every:
+        raise UserError(
+            f"plan.blocks is {which!r}; an encoder of {count} blocks has none of these; "
+            f"valid: all, odd, even, or numbers from 1 to {count} with commas between them",
+            parameter="plan.blocks",
+        )
+    return {f"blocks.{number}": blocks[str(number)] for number in every}
+
+
+def within(name: str, value: float, low: float, high: float = float("inf")) -> None:
+    """Refuse an option of a plan that is outside its limits.
+
+    Raises:
+        UserError: it is.
+    """
+    if not low <= value <= high:
+        to = "or more" if high == float("inf") else f"to {high:g}"
+        raise UserError(f"plan.{name} is {value:g}; it must be {low:g} {to}", parameter=f"plan.{name}")
+
+
+def load_entropy(load: Tensor) -> float:
+    """Return the entropy of a load in nats, from 0 to log of the number of experts; load [experts] counts tokens."""
+    return float(torch.special.entr(load.double() / load.sum()).sum())
