@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from workbench.adaptation import expert_counts
 from workbench.adaptation.banks import Bank, LowRank, Sparse, Whole, flat
-from workbench.adaptation.compression import Quantised, compressed, packed, positions, unpacked
+from workbench.adaptation.compression import Quantised, compress, compressed, packed, positions, unpacked
 from workbench.adaptation.expert_counts import PAPER, Shape, break_even, quantised_bytes, sparse_bytes
 from workbench.adaptation.mixtures import DealtExperts, Experts
 from workbench.encoders.blocks import FeedForward
@@ -211,3 +211,15 @@ def test_a_partition_is_even_and_another_each_time_and_the_mean_sees_all_otherwi
     torch.testing.assert_close(made.eval()(tokens), torch.full_like(tokens, 1.5))
     torch.testing.assert_close(made.bank.mean(made.norm)(tokens), torch.full_like(tokens, 1.5))
     assert deepcopy(made.bank).mean(made.norm).state_dict().keys() == unit().state_dict().keys()
+
+
+def test_the_experts_of_an_encoder_are_compressed_in_place() -> None:
+    pretrained = nn.ModuleDict({"first": unit(), "second": unit()})
+    encoder = nn.ModuleDict({"first": experts(trained()), "second": unit()})
+    tokens = torch.randn(9, D, generator=draw(), dtype=torch.float64)
+    compress(encoder, "sparse", 1.0, 4, draw(), pretrained)
+    torch.testing.assert_close(encoder["first"](tokens), unit()(tokens), rtol=0, atol=1e-12)
+    encoder = nn.ModuleDict({"first": experts(trained())})
+    mean = trained().mean(unit().norm)
+    compress(encoder, "sparse", 1.0, 4, draw())
+    torch.testing.assert_close(encoder["first"](tokens), mean(tokens), rtol=0, atol=1e-12)

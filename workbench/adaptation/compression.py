@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from workbench.adaptation.banks import Bank, Sparse, flat
+from workbench.adaptation.mixtures import Experts
 from workbench.encoders.blocks import FeedForward
 
 Compression = Literal["none", "sparse", "quantised"]
@@ -92,6 +93,26 @@ def compressed(bank: Bank, unit: FeedForward, how: Compression, p: float, bits: 
         made.up_bias.copy_(bank.up_bias)
         made.down_bias.copy_(bank.down_bias)
     return made.requires_grad_(False)
+
+
+def compress(
+    encoder: nn.Module,
+    how: Compression,
+    p: float,
+    bits: int,
+    draw: torch.Generator,
+    pretrained: nn.Module | None = None,
+) -> None:
+    """Compress all experts of an encoder in place; arguments beyond are as for `compressed`.
+
+    Args:
+        encoder: a trained one with `Experts`, such as that of a run; deepcopy keeps it.
+        pretrained: the encoder that it began as, whose units are the base; None for the mean of the experts.
+    """
+    for name, unit in list(encoder.named_modules()):
+        if isinstance(unit, Experts):
+            base = unit.bank.mean(unit.norm) if pretrained is None else pretrained.get_submodule(name)
+            unit.bank = compressed(unit.bank, base, how, p, bits, draw)  # type: ignore[arg-type]
 
 
 def positions(kept: int, experts: int, entries: int, draw: torch.Generator) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from workbench.adaptation.banks import Bank, LowRank, Mode, Sparse, Whole
 from workbench.adaptation.base import PLANS, Plan
 from workbench.adaptation.blocks import blocks_of, within
-from workbench.adaptation.compression import Compression, Quantised, compressed, packed, positions, unpacked
+from workbench.adaptation.compression import Compression, Quantised, compress, packed, positions, unpacked
 from workbench.adaptation.expert_counts import Shape
 from workbench.adaptation.mixtures import Experts
 from workbench.encoders.blocks import FeedForward
@@ -69,9 +69,8 @@ class ExpertsPlan(Plan):
     def prepare(self, encoder: Any, generator: torch.Generator) -> None:
         """Let everything be trained, and the units be experts."""
         encoder.requires_grad_(True)
-        self._draw, self._pretrained = generator, {}
-        for name, block in blocks_of(encoder, self.blocks).items():
-            self._pretrained[name] = deepcopy(block.feed_forward)
+        self._draw, self._pretrained = generator, (deepcopy(encoder),)
+        for block in blocks_of(encoder, self.blocks).values():
             bank = self.bank(block.feed_forward, generator)
             block.feed_forward = Experts(block.feed_forward, bank, self.top, generator)
         self._units = tuple(block.feed_forward for block in blocks_of(encoder, self.blocks).values())
@@ -96,10 +95,8 @@ class ExpertsPlan(Plan):
 
     def finish(self, encoder: Any) -> None:
         """Compress the experts."""
-        for name, block in blocks_of(encoder, self.blocks).items():
-            unit = block.feed_forward
-            base = self._pretrained[name] if self.base == "pretrained" else unit.bank.mean(unit.norm)
-            unit.bank = compressed(unit.bank, base, self.compress, self.p, self.bits, self._draw)
+        pretrained = self._pretrained[0] if self.base == "pretrained" else None
+        compress(encoder, self.compress, self.p, self.bits, self._draw, pretrained)
 
     def new(self, encoder: Any, base: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return what is new, places in a compact form; the base of differences only where it isn't pretrained."""
