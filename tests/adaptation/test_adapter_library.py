@@ -9,7 +9,7 @@ from torch import nn
 from workbench.adaptation.adapter_library import AdapterLibrary, added
 from workbench.adaptation.adapters import BlockAdapter, Library
 from workbench.adaptation.base import trained
-from workbench.adaptation.blocks import load_entropy
+from workbench.adaptation.blocks import entropy
 from workbench.encoders.vit import ViT
 from workbench.errors import Notice, UserError
 
@@ -107,7 +107,7 @@ def test_the_router_learns_by_the_probability_and_everything_is_in_the_gradient(
 
 
 def test_a_library_of_which_little_is_used_is_told() -> None:
-    assert load_entropy(torch.tensor([5, 5, 5, 5])) == pytest.approx(log(4)) and load_entropy(torch.tensor([9, 0])) == 0
+    assert entropy(torch.full((3, 4), 0.25)) == pytest.approx(log(4)) and entropy(torch.tensor([1.0, 0])) == 0
     made, plan = with_adapters()
     with torch.no_grad():
         for block in made.blocks:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from workbench.adaptation.adapters import BlockAdapter, Library
 from workbench.adaptation.base import PLANS, Plan
-from workbench.adaptation.blocks import blocks_of, load_entropy, within
+from workbench.adaptation.blocks import blocks_of, entropy, within
 from workbench.errors import warn
 
 
@@ -67,7 +67,7 @@ class AdapterLibrary(Plan):
         within("prompts", prompts, 0)
         within("balance", balance, 0)
         self.adapters, self.rank, self.prompts, self.factor = adapters, rank, prompts, balance
-        self.separate, self.learned = library == "separate", routing == "learned"
+        self.separate, self.routed = library == "separate", routing == "learned"
 
     def prepare(self, encoder: Any, generator: torch.Generator) -> None:
         """Put the adapters behind the blocks."""
@@ -76,7 +76,7 @@ class AdapterLibrary(Plan):
             encoder.library = shared = Library(self.adapters, width, self.rank, generator)
         for block in blocks_of(encoder, "all").values():
             library = shared or Library(self.adapters, width, self.rank, generator)
-            block.adapter = BlockAdapter(library, self.separate, width, self.prompts, self.learned, generator)
+            block.adapter = BlockAdapter(library, self.separate, width, self.prompts, self.routed, generator)
             block.register_forward_hook(adapted)
         self._adapters = tuple(block.adapter for block in blocks_of(encoder, "all").values())
 
@@ -92,8 +92,8 @@ class AdapterLibrary(Plan):
     def finish(self, encoder: nn.Module) -> None:
         """Warn where tokens hardly use the library."""
         load = self.details(encoder, None)["load"].sum(0)
-        if load.sum() and load_entropy(load) < (least := log(self.adapters) / 2):
-            used = f"the load of the {self.adapters} adapters has an entropy of {load_entropy(load):.2f} nat"
+        if load.sum() and (nat := entropy(load / load.sum())) < (least := log(self.adapters) / 2):
+            used = f"the load of the {self.adapters} adapters has an entropy of {nat:.2f} nat"
             warn(f"{used}, less than half of what an even one has ({2 * least:.2f}): few of them are used")
 
     def restore(self, encoder: nn.Module, stored: Mapping[str, Tensor]) -> None:

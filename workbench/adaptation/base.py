@@ -22,6 +22,7 @@ class Plan(nn.Module):
         plain: whether the finished encoder is computed as the pretrained one is, with other numbers.
         inputs: what the method sees of the data, `targets` among it, and `members` where the plan has some; set before
             `prepare`.
+        learned: numbers that `prepare` has learned by itself, from no label.
         classifier: what stands in place of a trained head, of codes [items, dim] the logits [items, classes]; `prepare`
             may make one.
     """
@@ -29,7 +30,11 @@ class Plan(nn.Module):
     logistic: ClassVar[bool] = False
     plain: ClassVar[bool] = True
     inputs: Any
-    classifier: nn.Module | None = None
+    learned: int = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classifier: nn.Module | None = None
 
     def prepare(self, encoder: nn.Module, generator: torch.Generator) -> None:
         """Insert parts in place and say what is trained.

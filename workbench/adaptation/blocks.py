@@ -44,6 +44,6 @@ def within(name: str, value: float, low: float, high: float = float("inf")) -> N
         raise UserError(f"plan.{name} is {value:g}; it must be {low:g} {to}", parameter=f"plan.{name}")
 
 
-def load_entropy(load: Tensor) -> float:
-    """Return the entropy of a load in nats, from 0 to log of the number of experts; load [experts] counts tokens."""
-    return float(torch.special.entr(load.double() / load.sum()).sum())
+def entropy(p: Tensor) -> float:
+    """Return the mean entropy of distributions in nats, from 0 to log of their length; p [..., length] sums to 1."""
+    return float(torch.special.entr(p.double()).sum(-1).mean())

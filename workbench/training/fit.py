@@ -21,7 +21,7 @@ from workbench.errors import Collapse, UserError, warn
 from workbench.methods import METHODS, Method
 from workbench.methods.presets import changes, configure
 from workbench.randomness import Randomness
-from workbench.training import bases, stored, watch
+from workbench.training import bases, members, stored, watch
 from workbench.training import store as runs
 from workbench.training.code_version import versions
 from workbench.training.loop import Progress, Trainer, missing, moments_of, weights_of
@@ -92,7 +92,9 @@ def fit(
     watch.check(stop, data)
     name = str(getattr(data, "name", None) or "graph")
     preset, config = configure(method, preset, name, overrides)
-    base = None
+    base, joined = None, list[Any]()
+    if hasattr(config, "plan"):
+        config, joined = members.adopted(config, data, store)
     if named := getattr(config, "base", ""):
         base = bases.again(named, store) if "@" in named else bases.read(runs.find(named, store))
         config = bases.adopted(config, base, kind.name, kind.shape(kind.inputs(data)))
@@ -119,6 +121,8 @@ def fit(
             inputs.targets = targets.to(target)
         if base is not None:
             inputs.base = {name: weights.to(target) for name, weights in base.weights.items()}
+        if joined:
+            inputs.members = joined
         randomness = Randomness(seed)
         with peak_memory(target) as peak:
             scaling = rescale(inputs, getattr(config, "attributes", "loaded"))

@@ -47,7 +47,7 @@ class Adapt(Method):
         self.plan, self.step_number = config.plan.call(PLANS), 0
         self.plan.inputs = inputs
         self.plan.prepare(self.encoder, randomness.generator("plan"))
-        self.trained = trained(self.encoder) - self.input_layer
+        self.trained = trained(self.encoder) - self.input_layer + self.plan.learned
         self.register_buffer("cpu_seconds", torch.zeros((), dtype=torch.float64))  # which a checkpoint keeps
 
     @classmethod
