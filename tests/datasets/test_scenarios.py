@@ -106,6 +106,14 @@ def test_a_scenario_that_is_none_is_refused_in_a_sentence(words: str, message: s
     assert re.search(message, said) and said.count("\n") == 1
 
 
+def test_rows_of_some_classes_are_inverted() -> None:
+    plain, other = wb.load_graph("digits-placed:classes=5-9"), wb.load_graph("digits-placed:classes=5-9,inverted")
+    assert torch.equal(other.x, 1 - plain.x) and torch.equal(other.y, plain.y) and other.class_names == [*"56789"]
+    for words, message in [("turned", "unknown scenario 'turned'"), ("inverted=2", "unknown scenario 'inverted=2'")]:
+        with pytest.raises(UserError, match=message):
+            wb.load_graph(f"digits-placed:{words}")
+
+
 def test_a_scenario_is_trained_and_scored_from_the_command_line(capsys) -> None:
     assert main(["fit", "graphcl", "rings:noise=0.1", "--preset", "small", "-p", "epochs=1"]) == 0
     assert "rings:noise=0.1" in capsys.readouterr().out

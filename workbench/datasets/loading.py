@@ -34,7 +34,7 @@ from workbench.datasets.files.tables import Reading
 from workbench.datasets.graph_sets import GraphSet, with_attributes
 from workbench.datasets.kinds import content_hash, kind_of
 from workbench.datasets.links import hold_out_links
-from workbench.datasets.scenarios import reduced, scenario, some_classes
+from workbench.datasets.scenarios import reduced, scenario, some_rows
 from workbench.datasets.synthetic import canvases, counts, embedded  # noqa: F401  (enter their data into the table of builders)
 from workbench.errors import UserError, unknown
 
@@ -67,10 +67,10 @@ def load_graph(
             (Pajek), .pt or .npz; a folder with x.npy and edge_index.npy, and perhaps y.npy and masks, whose attributes
             stay on disk; a networkx graph; a scipy sparse matrix of links; a PyG Data or HeteroData; or a list of Data.
             Behind the name of a set of graphs stands its scenario, "mutag:noise=0.1,seed=3" or "mutag:imbalance=0.2",
-            see `workbench.datasets.scenarios`, behind that of rows of an array the classes that are kept of it,
-            "digits-placed:classes=5-9". Behind the name or path of a single graph ":svd=64" cuts its attributes to
-            the 64 largest singular directions, and ":links" holds out 15 % of its links to be predicted, ":links:3" by
-            seed 3, see `hold_out_links`.
+            see `workbench.datasets.scenarios`, behind that of rows of an array the classes that are kept of it or that
+            it is "inverted", "digits-placed:classes=5-9,inverted". Behind the name or path of a single graph ":svd=64"
+            cuts its attributes to the 64 largest singular directions, and ":links" holds out 15 % of its links to be
+            predicted, ":links:3" by seed 3, see `hold_out_links`.
         root: where the files of named graphs lie; default: env WORKBENCH_DATA, else the folder data/. It may be
             read-only. Missing files are downloaded into it by the PyG dataset class.
         normalise: of a single graph; other data stay as they are. True divides each row of the attributes by its sum,
@@ -168,7 +168,7 @@ def _fetch(
         _compare_with_facts(base, graphs, directed)
         return scenario(graphs, words), str(source)
     if colon and base in names("arrays"):
-        return some_classes(_fetch(base, root, features, labels, directed, reading)[0], words), str(source)
+        return some_rows(_fetch(base, root, features, labels, directed, reading)[0], words), str(source)
     if isinstance(source, str) and (source in names() or source.startswith("planted:")):
         if features is not None or labels is not None or reading != Reading():
             raise UserError(f"features and labels can be given for a graph of your own only, not for {source!r}")

@@ -130,15 +130,34 @@ def imbalanced(graphs: GraphSet, share: float, rare: int | None = None, seed: in
     return GraphSet((graph for number, graph in enumerate(graphs) if number not in gone), graphs.name)
 
 
-def some_classes(rows: Rows, words: str) -> Rows:
-    """Return the rows of some classes alone, numbered anew from 0, e.g. "classes=5-9" or "classes=3".
+def some_rows(rows: Rows, words: str) -> Rows:
+    """Return rows as words say, e.g. "classes=5-9", "inverted" (bright where they were dark) or both with a comma.
 
     Raises:
-        UserError: words that aren't these, rows without classes, or a class that they don't have.
+        UserError: words that aren't these, or a class that the rows don't have.
     """
-    key, _, value = (part.strip() for part in words.partition("="))
-    if key != "classes":
-        raise unknown("scenario", key, ("classes",), "of rows of an array; it is written classes=5-9")
+    for word in words.split(","):
+        key, _, value = (part.strip() for part in word.partition("="))
+        if key not in ("classes", "inverted") or (key == "inverted" and value):
+            written = "of rows of an array; it is written classes=5-9 or inverted"
+            raise unknown("scenario", word.strip(), ("classes", "inverted"), written)
+        rows = some_classes(rows, value) if key == "classes" else inverted(rows)
+    return rows
+
+
+def inverted(rows: Rows) -> Rows:
+    """Return rows whose numbers lie as far below the largest one of all as they lay above the least."""
+    made = rows.clone()
+    made.x = rows.x.amax() + rows.x.amin() - rows.x
+    return made
+
+
+def some_classes(rows: Rows, value: str) -> Rows:
+    """Return the rows of some classes alone, numbered anew from 0, e.g. "5-9" or "3".
+
+    Raises:
+        UserError: rows without classes, or a class that they don't have.
+    """
     first, _, last = value.partition("-")
     if not (first.isdecimal() and (last or first).isdecimal() and len(value) < 9 and int(first) <= int(last or first)):
         raise UserError(f"classes of a scenario are {value[:30]!r}; they are written 5-9, or 5 for one")
