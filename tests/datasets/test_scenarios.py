@@ -109,7 +109,7 @@ def test_a_scenario_that_is_none_is_refused_in_a_sentence(words: str, message: s
 def test_rows_of_some_classes_are_inverted() -> None:
     plain, other = wb.load_graph("digits-placed:classes=5-9"), wb.load_graph("digits-placed:classes=5-9,inverted")
     assert torch.equal(other.x, 1 - plain.x) and torch.equal(other.y, plain.y) and other.class_names == [*"56789"]
-    for words, message in [("turned", "unknown scenario 'turned'"), ("inverted=2", "unknown scenario 'inverted=2'")]:
+    for words, message in [("turned", "unknown scenario 'turned'"), ("inverted=2", "unknown scenario 'inverted='")]:
         with pytest.raises(UserError, match=message):
             wb.load_graph(f"digits-placed:{words}")
 

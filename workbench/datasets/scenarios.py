@@ -140,7 +140,7 @@ def some_rows(rows: Rows, words: str) -> Rows:
         key, _, value = (part.strip() for part in word.partition("="))
         if key not in ("classes", "inverted") or (key == "inverted" and value):
             written = "of rows of an array; it is written classes=5-9 or inverted"
-            raise unknown("scenario", word.strip(), ("classes", "inverted"), written)
+            raise unknown("scenario", key + "=" * (key == "inverted"), ("classes", "inverted"), written)
         rows = some_classes(rows, value) if key == "classes" else inverted(rows)
     return rows
 
