@@ -4,6 +4,9 @@ import math
 
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from workbench.adaptation import PLANS, angle, angles, ranked
@@ -208,14 +211,12 @@ def test_few_labels_are_as_many_of_each_class_and_a_quarter_is_held_out() -> Non
 
 @pytest.mark.parametrize("classes", [[0, 1], [0, 2, 3]])
 def test_a_logistic_head_tells_what_scikit_learn_tells(classes: list[int]) -> None:
-    from sklearn.linear_model import LogisticRegression
-
     g = torch.Generator().manual_seed(0)
     targets = torch.tensor(classes * 10)
     codes = torch.randn(len(targets), 5, generator=g) + targets[:, None]
     head = nn.Linear(5, 4)
     fit_logistic(head, codes, targets)
-    fitted = LogisticRegression(max_iter=1000).fit(codes.numpy(), targets.numpy())
+    fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(codes.numpy(), targets.numpy())
     torch.testing.assert_close(
         head(codes).softmax(1)[:, classes],
         torch.from_numpy(fitted.predict_proba(codes.numpy())).float(),

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch_geometric.data import Data
 
 import workbench as wb
@@ -107,13 +110,12 @@ def test_its_own_classifier_is_scored_on_labels_that_it_did_not_see(
 
 
 def test_a_probe_is_a_logistic_regression_on_codes_that_stay(base: wb.Run, small_data: Any, tmp_path: Path) -> None:
-    from sklearn.linear_model import LogisticRegression
-
     data = small_data("adapt")
     run = adapt(data, tmp_path, base=base.path.name, plan="probe")
     assert torch.equal(run.embeddings, base.embeddings) and wb.adaptation.receipt(run).trained == 0
     known = run.details["labelled"]
-    fitted = LogisticRegression(max_iter=1000).fit(base.embeddings[known].numpy(), data.y[known].numpy())
+    fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    fitted.fit(base.embeddings[known].numpy(), data.y[known].numpy())
     assert run.details["predicted"].tolist() == fitted.predict(base.embeddings.numpy()).tolist()
 
 

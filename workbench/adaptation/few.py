@@ -2,6 +2,7 @@
 
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from workbench.errors import UserError
@@ -42,9 +43,17 @@ def few_labels(targets: Tensor, most: int, draw: int, holdout: bool) -> Tensor:
 
 @torch.no_grad()
 def fit_logistic(head: nn.Linear, codes: Tensor, targets: Tensor) -> None:
-    """Set a linear classifier to a logistic regression, C = 1, of classes [items] by codes [items, dim]."""
-    fitted = LogisticRegression(max_iter=MOST_STEPS).fit(codes.cpu().numpy(), targets.cpu().numpy())
-    weight, bias = (torch.from_numpy(part).to(head.weight) for part in (fitted.coef_, fitted.intercept_))
+    """Set a linear classifier to a logistic regression, C = 1, of classes [items] by codes [items, dim].
+
+    Columns are standardised for it, which an untrained encoder needs: its codes hardly differ.
+    """
+    scaler = StandardScaler().fit(codes.double().cpu().numpy())
+    rows = scaler.transform(codes.double().cpu().numpy())
+    fitted = LogisticRegression(max_iter=MOST_STEPS).fit(rows, targets.cpu().numpy())
+    plain = fitted.coef_ / scaler.scale_
+    weight, bias = (
+        torch.from_numpy(part).to(head.weight) for part in (plain, fitted.intercept_ - plain @ scaler.mean_)
+    )
     if len(bias) == 1:  # of two classes the second one's is told
         weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
     head.weight.zero_()
