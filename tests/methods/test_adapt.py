@@ -119,6 +119,20 @@ def test_a_probe_is_a_logistic_regression_on_codes_that_stay(base: wb.Run, small
     assert run.details["predicted"].tolist() == fitted.predict(base.embeddings.numpy()).tolist()
 
 
+def test_layers_are_chosen_by_how_far_a_full_training_turned_them(
+    base: wb.Run, small_data: Any, tmp_path: Path
+) -> None:
+    data = small_data("adapt")
+    whole = runs.load(adapt(data, tmp_path, base=base.path.name, plan="full").path)
+    turned = wb.adaptation.turned(whole)
+    assert [*turned] == ["0.attention", "0.feed_forward", "1.attention", "1.feed_forward"] and min(turned.values()) > 0
+    layers = wb.adaptation.ranked(turned, "top", 1)
+    some = wb.adaptation.turned(adapt(data, tmp_path, base=base.path.name, plan="partial", **{"plan.layers": layers}))
+    assert [name for name, angle in some.items() if angle > 0] == sorted(layers.split(","))
+    with pytest.raises(UserError, match="adapted no encoder, so it turned no layer"):
+        wb.adaptation.turned(base)
+
+
 def test_a_graph_is_adapted_to_another_with_a_new_input_layer(
     small_graph: Data, labelled: Data, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from workbench.adaptation.base import PLANS, Plan
 from workbench.encoders.transformers import layers_of
 from workbench.errors import UserError, unknown
 
+ANGLE = "angle."  # of what a run's details keep
 NORMS = "norms-and-biases"
 SCHEMES = ("feed-forward", "attention", "first-half", "second-half", "odd", "even", "last", NORMS)
 
@@ -101,11 +102,19 @@ def angles(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> dict[st
     return {layer: angle(torch.cat(starts), torch.cat(ends)) for layer, (starts, ends) in vectors.items()}
 
 
+def turned(run: Any) -> dict[str, float]:
+    """Return by which angle an adaptation turned each layer, see `angles`; a UserError refuses any other run."""
+    kept = {name.removeprefix(ANGLE): float(t) for name, t in run.details.items() if name.startswith(ANGLE)}
+    if not kept:
+        raise UserError(f"this run of {run.method} adapted no encoder, so it turned no layer; `fit adapt` does")
+    return kept
+
+
 def ranked(turned: Mapping[str, float], end: str, k: int, generator: torch.Generator | None = None) -> str:
     """Return k layers of each kind as `Partial` takes them: the "top" ones by angle, "bottom" or "random" ones.
 
     Args:
-        turned: the angle of each layer, see `angles`, after a full training.
+        turned: the angle of each layer, see `turned`, after a full training.
         end: which. k: how many of each kind, of which there must be as many.
         generator: for random ones.
     """

@@ -75,6 +75,9 @@ def run(args: Namespace) -> int:
         receipt = wb.adaptation.receipt(run)
         facts["receipt"] = receipt
         lines.append(f"receipt: {receipt}")
+        if receipt.plan == "full":  # by which layers are chosen, see `wb.adaptation.ranked`
+            turned = wb.adaptation.turned(run).items()
+            lines.append("angles: " + ", ".join(f"{layer} {angle:.1f}°" for layer, angle in turned))
     if args.protocol and run.complete:
         scores = wb.evaluate(run, graph, args.protocol)
         facts["scores"] = scores.as_dict()

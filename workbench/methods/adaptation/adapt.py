@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from workbench.adaptation.base import PLANS, begun, trained
 from workbench.adaptation.few import HELD_OUT, few_labels, fit_logistic
-from workbench.adaptation.partial import angles
+from workbench.adaptation.partial import ANGLE, angles
 from workbench.adaptation.receipts import PREFIX, costs, flops
 from workbench.datasets.arrays import Rows
 from workbench.encoders.graph import GraphTensors
@@ -123,14 +123,14 @@ class Adapt(Method):
 
     @torch.no_grad()
     def details(self) -> dict[str, Tensor]:
-        """Return which class of each item is "predicted", which items are "held_out", "angles", receipt, plan's own."""
+        """Return which class of each item is "predicted", which items are "held_out", angles, receipt, plan's own."""
         images = isinstance(self.inputs, Rows)
         one = Rows(x=self.inputs.x[:1]) if images else self.inputs
         plan = {name: value for name, value in self.kept().items() if name.startswith("plan.")}
         trained_here = (self.trained, trained(self.head), self.input_layer)
         found = costs(trained_here, plan, flops(self.encoder, one, len(one.x)), self.plan.plain)
         turned = angles(self.start, self.encoder.state_dict())
-        found["angles"] = torch.tensor([*turned.values()], dtype=torch.float64)
+        found |= {f"{ANGLE}{layer}": torch.tensor(angle, dtype=torch.float64) for layer, angle in turned.items()}
         found[f"{PREFIX}cpu_seconds"] = self.cpu_seconds.clone()
         found["held_out"] = self.inputs.targets == HELD_OUT
         parts = [Rows(x=part) for part in self.inputs.x.split(AT_ONCE)] if images else [self.inputs]
