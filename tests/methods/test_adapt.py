@@ -36,6 +36,7 @@ def test_content_is_moved_to_every_place_where_nothing_is_cut() -> None:
     x = torch.zeros(400, 5, 6)
     x[:, 1:3, 2:5] = torch.rand(400, 2, 3) + 0.1
     moved = placed(x, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(1 - placed(1 - x, torch.Generator().manual_seed(0)), moved)  # dark on bright
     corners = {(int(image.any(1).int().argmax()), int(image.any(0).int().argmax())) for image in moved}
     assert corners == {(top, left) for top in range(4) for left in range(4)}
     for before, after in zip(x[:20], moved[:20], strict=True):

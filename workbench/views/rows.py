@@ -48,11 +48,17 @@ def disturbed(x: Tensor, deviation: float, generator: torch.Generator) -> Tensor
 
 
 def placed(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Return each image [rows, height, width] with all that isn't 0 moved to a random place, where nothing is cut."""
+    """Return images [rows, height, width], what each shows moved to a random place where nothing of it is cut.
+
+    What an image shows is all that differs from its ground: its least or its largest number, whichever it has more of.
+    """
+    least, most = x.amin((1, 2), keepdim=True), x.amax((1, 2), keepdim=True)
+    dark = (x == least).sum((1, 2), keepdim=True) >= (x == most).sum((1, 2), keepdim=True)
+    shown = x - (ground := torch.where(dark, least, most))
     drawn = []
     for across in (2, 1):
-        there = (x != 0).any(across)
+        there = (shown != 0).any(across)
         first, behind = there.int().argmax(1), there.flip(1).int().argmax(1)  # empty lines before it and behind
         room = (first + behind + 1) * there.any(1)
         drawn.append(first.cpu() - (torch.rand(len(x), generator=generator) * room.cpu()).long())
-    return moved_by(x, torch.stack(drawn))
+    return moved_by(shown, torch.stack(drawn)) + ground
