@@ -36,7 +36,7 @@ def test_each_protocol_has_two_rows_and_the_flawed_come_last(masked: Data) -> No
     table = lens(masked.x, masked, **QUICK)
     assert table["protocol"].tolist() == [name for name in ORDER for _ in range(2)] and table.attrs["left out"] == {}
     of_nodes = [protocols.get(name) for name in protocols.names() if "nodes" in protocols.get(name).kinds]
-    single = [rules for rules in of_nodes if rules.probe not in UNLABELLED and not rules.several]
+    single = [rules for rules in of_nodes if rules.probe not in UNLABELLED and not rules.several and not rules.parts]
     assert sorted(ORDER) == [rules.name for rules in single]
     assert table["own"].tolist() == [True, False] * len(ORDER)
     for row in table.itertuples():

@@ -39,6 +39,9 @@ def test_strata_are_the_means_of_their_users_and_items() -> None:
         found = strata.loc[name]
         assert found["recall@20"] == pytest.approx(recall.mean()) and found["users"] == users.sum()
         assert found["held out"] == asked.sum()
+        if (word := name.split(":")[0]) in ("head", "tail"):
+            told = wb.evaluate(table, data, f"full-ranking-{word}", progress=False)
+            assert told.main == pytest.approx(recall.mean()) and told.per_split["users"][0] == users.sum()
         margin = 1.96 * recall.std(ddof=1) / users.sum() ** 0.5
         assert found["to"] - found["from"] == pytest.approx(min(2 * margin, found["to"]))
     rows = strata[strata["of"] == "users"]
@@ -102,3 +105,23 @@ def test_a_run_is_told_beside_what_trains_nothing(capsys: pytest.CaptureFixture[
     store.test_edge_index = torch.arange(120).repeat(2, 1)
     store.edge_index = store.edge_index[:, store.edge_index[0] != store.edge_index[1]]
     assert "NOT" not in evaluation.beside_baselines(wb.evaluate(better, data, progress=False), data)[1]
+
+
+def test_what_trains_nothing_is_ranked_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    data = wb.load_graph("tastes")
+    scores = wb.evaluate(evaluation.BASELINES.get("popularity").embed(data), data, progress=False)
+    first = evaluation.beside_baselines(scores, data, tmp_path)
+    assert first == evaluation.beside_baselines(scores, data)
+    assert len([*(tmp_path / ".baselines").iterdir()]) == 3
+    monkeypatch.setattr(evaluation.comparison, "evaluate", None)
+    assert evaluation.beside_baselines(scores, data, tmp_path) == first
+    store = data["user", "interacts", "item"]
+    store.test_edge_index = store.test_edge_index[:, 1:]
+    with pytest.raises(TypeError):  # other data are ranked anew
+        evaluation.beside_baselines(scores, data, tmp_path)
+
+
+def test_a_stratum_without_held_out_items_is_told_in_a_sentence() -> None:
+    data = as_users_and_items(2, 9, torch.tensor([[0, 1], [0, 0]]), torch.tensor([[0], [8]]))
+    with pytest.raises(UserError, match="none of the held-out items is in the tail"):
+        wb.evaluate({"user": np.ones((2, 1)), "item": np.ones((9, 1))}, data, "full-ranking-tail", progress=False)

@@ -14,6 +14,7 @@ from torch_geometric.data import Data
 import workbench as wb
 from workbench import methods
 from workbench.datasets.links import hold_out_links
+from workbench.datasets.structure import partition
 from workbench.encoders.graph import GraphTensors
 from workbench.errors import UserError
 from workbench.evaluation import four_tasks
@@ -148,7 +149,7 @@ def test_four_tasks_are_scored_and_ranked(labelled: Data) -> None:
     graph = hold_out_links(labelled)
     noise = torch.randn(100, 4, generator=torch.Generator().manual_seed(0))
     good = torch.cat([noise, 9 * torch.eye(2)[graph.y]], 1)
-    table = four_tasks({"good": [good, good], "noise": [noise, noise]}, graph, parts=4, splits=2)
+    table = four_tasks({"good": [good, good], "noise": [noise, noise]}, graph, splits=2)
     assert table[["name", "place"]].apply(tuple, axis=1).tolist() == [
         ("good", 0),
         ("good", 1),
@@ -158,12 +159,13 @@ def test_four_tasks_are_scored_and_ranked(labelled: Data) -> None:
     best, worst = table[table["name"] == "good"].iloc[0], table[table["name"] == "noise"].iloc[0]
     assert (best[["nodes", "clusters", "links"]] > worst[["nodes", "clusters", "links"]] + 20).all()
     assert best["rank"] + worst["rank"] == 3 and best["rank"] <= 1.25
+    by_hand = graph.clone().update({"y": torch.from_numpy(partition(graph, 10))})
+    wanted = wb.evaluate(good, by_hand, "random-10-10-80", splits=2, progress=False).per_split
+    assert wb.evaluate(good, graph, "parts", splits=2, progress=False).per_split.equals(wanted)
     with pytest.raises(UserError, match="as many embeddings as the others"):
         four_tasks({"good": [good], "noise": []}, graph)
     with pytest.raises(UserError, match="no links of graph 'two' are held out"):
         four_tasks({"good": [good]}, labelled)
-    with pytest.raises(UserError, match="parts=101 were asked for; the graph has 100 nodes"):
-        four_tasks({"good": [good]}, graph, parts=101)
 
 
 def test_what_it_cannot_learn_on_is_refused_in_a_sentence(labelled: Data) -> None:

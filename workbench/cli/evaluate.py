@@ -35,7 +35,8 @@ def run(args: Namespace) -> None:
         if wb.protocols.get(scores.protocol).probe != "ranking":
             show(args, facts, text)
             return
-        baselines, said = wb.evaluation.beside_baselines(scores, graph)
+        store = run.path.parent if run.path else None
+        baselines, said = wb.evaluation.beside_baselines(scores, graph, store)
         strata = wb.evaluation.ranking.strata(wb.evaluation.by_item(run, graph), graph)
         show(args, {**facts, "baselines": baselines, "strata": strata.to_dict("records")}, f"{text}\n{said}\n")
         if not args.json:

@@ -2,19 +2,21 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from workbench.datasets.door import as_computed
-from workbench.datasets.kinds import kind_of
+from workbench.datasets.kinds import content_hash, kind_of
 from workbench.datasets.labels import several_labels
 from workbench.errors import UserError
+from workbench.evaluation import cache
 from workbench.evaluation import protocols as registered
 from workbench.evaluation.baselines import BASELINES, embed
 from workbench.evaluation.embeddings import Embeddings, check_same, labels_of
-from workbench.evaluation.scores import LABELS, Scores, evaluate
+from workbench.evaluation.scores import VERSION, Scores, evaluate
 from workbench.evaluation.splits import UNLABELLED, Protocol
 from workbench.evaluation.statistics import mean_interval, nested_spread
 from workbench.training.fit import untrained
@@ -114,18 +116,24 @@ def format(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def beside_baselines(scores: Scores, data: Any) -> tuple[dict[str, float], str]:
+def beside_baselines(scores: Scores, data: Any, store: Path | None = None) -> tuple[dict[str, float], str]:
     """Return the first measure of each baseline of the data by its label, and which the scores don't reach, in words.
 
     Args:
         scores: of a ranking of the items of `data`.
         data: users and items, with what is held out.
+        store: of runs, which keeps what baselines come to; None to keep it nowhere.
     """
     data, measure = as_computed(data)[1], next(iter(scores.measures))
     each = {}
     for name in kind_of(data).baselines:
-        found = evaluate(embed(name, data, None), data, scores.protocol, progress=False)
-        each[BASELINES.get(name).label] = float(found.main)
+
+        def compute(name: str = name) -> dict[str, Any]:
+            return evaluate(embed(name, data, None), data, scores.protocol, progress=False).as_dict()
+
+        asked = {"version": VERSION, "protocol": scores.protocol, "baseline": name, "data": content_hash(data)}
+        known = compute() if store is None else cache.scores(store / ".baselines", asked, False, compute)
+        each[BASELINES.get(name).label] = float(Scores.from_dict(known).main)
     above = [f"{label} ({value:.1f} %)" for label, value in each.items() if scores.main > value]
     others = [f"{label} ({value:.1f} %)" for label, value in each.items() if not scores.main > value]
     parts = [f"above {', '.join(above)}"] * bool(above) + [f"NOT above {', '.join(others)}"] * bool(others)
@@ -167,7 +175,8 @@ def lens(
     if isinstance(protocols, str):
         protocols = [protocols]
     kind = kind_of(graph)
-    trained = (name for name in registered.names_for(kind) if registered.get(name).probe not in UNLABELLED)
+    known = map(registered.get, registered.names_for(kind))
+    trained = (rules.name for rules in known if rules.probe not in UNLABELLED and not rules.parts)
     wanted = [registered.of(kind, name) for name in (trained if protocols is None else protocols)]
     left_out = {}
     if protocols is None:
@@ -190,9 +199,11 @@ def lens(
 def _row(name: str, kind: str, scored: list[Scores], runs: list[Any], seconds: float = np.nan) -> dict[str, Any]:
     first = scored[0]
     measured = next(iter(first.measures))
-    main = LABELS.get(measured, measured)
+    main = registered.LABELS.get(measured, measured)
     values = np.array([scores.per_split[measured] for scores in scored])
-    means = {LABELS.get(m, m): float(np.mean([scores.measures[m] for scores in scored])) for m in first.measures}
+    means = {
+        registered.LABELS.get(m, m): float(np.mean([scores.measures[m] for scores in scored])) for m in first.measures
+    }
     return {
         "name": name,
         "kind": kind,

@@ -27,6 +27,14 @@ RELEASED_GRID = tuple(2.0**power for power in range(-10, 10))
 WIDE_GRID = tuple(2.0**power for power in range(-10, 20))
 CLUSTERING = {"nmi": "NMI", "ari": "ARI"}  # measures of clusters beside accuracy and macro F1; what a reader sees
 NUMBERS = {"r2": "R²", "nmae": "NMAE"}  # measures of predicted numbers; what a reader sees
+LABELS = {
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+    "auc": "AUC",
+    **NUMBERS,
+    **CLUSTERING,
+    **LINKS,
+}  # what a reader sees
 K_MEANS: dict[str, Any] = {"probe": "k-means", "solvers": ("k-means",), "least_nodes": 1}
 LAYER: dict[str, Any] = {"probe": "linear-layer", "solvers": ("adam",), "normalise": False}
 LINEAR_LAYER = {**LAYER, "steps": 10_000}
@@ -67,6 +75,15 @@ def _random_20_80(graph: Any, number: int, draw: np.random.Generator) -> Split:
 @protocol(
     "random-10-10-80",
     source="this workbench; the shares that the literature after PyGCL states",
+    grid=WIDE_GRID,
+)
+@protocol(
+    "parts",
+    source="the ParetoGNN release (Ju et al., 2023), with METIS's parts",
+    description="Ten parts of the graph in place of classes: equal stretches of the reverse Cuthill-McKee order of the "
+    "edges that are learned from. Splits, probe and choice of C are those of random-10-10-80.",
+    kinds=("nodes",),
+    parts=10,
     grid=WIDE_GRID,
 )
 @protocol(
@@ -153,6 +170,18 @@ def _pygcl_swapped(graph: Any, number: int, draw: np.random.Generator) -> Split:
     **LAYER,
     steps=2_000,
     decays=(1e-4, 1e-2),
+)
+@protocol(
+    "own-classifier-public",
+    source="papers that train a classifier together with a pretext, e.g. SelfTask (Jin et al., 2020)",
+    description="As own-classifier, on the test part published with the graph alone.",
+    single="published test part",
+    kinds=("nodes",),
+    probe="own",
+    solvers=("argmax",),
+    least_nodes=1,
+    drawn=False,
+    normalise=False,
 )
 def _public(graph: Any, number: int, draw: np.random.Generator) -> Split:
     """The split, or splits, published with the graph; the probe and the choice of C are those of random-10-10-80."""
@@ -254,6 +283,19 @@ def _held_out(data: Any, number: int, draw: np.random.Generator) -> Split:
     that are left by the products of their ends' columns, C chosen on the validation links.
     """
     raise NotImplementedError("what is held out is the only split")
+
+
+for _stratum in ("head", "tail"):
+    protocol(
+        f"full-ranking-{_stratum}",
+        source="this workbench; gains that sit in popular items alone are a known fault of rankings",
+        description=f"As full-ranking, but of the held-out items only those in the {_stratum} count. The fifth of all "
+        "items that most users took in training is the head, the others that somebody took are the tail.",
+        kinds=("bipartite",),
+        probe="ranking",
+        stratum=_stratum,
+        **DOT_PRODUCT,
+    )(_held_out)
 
 
 __all__ = ["get", "in_order", "names", "names_for", "of", "protocol"]

@@ -1,6 +1,6 @@
 """Full ranking: how high each user's held-out items stand among all items that the user hasn't had in training."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -60,20 +60,23 @@ def ranks(embeddings: Mapping[str, Any] | Scorer, data: HeteroData) -> pd.DataFr
     return pd.DataFrame({"user": user, "item": item, "rank": np.concatenate(parts)})
 
 
-def ranked(embeddings: Mapping[str, Any] | Scorer, data: HeteroData) -> pd.DataFrame:
+def ranked(embeddings: Mapping[str, Any] | Scorer, data: HeteroData, stratum: str = "") -> pd.DataFrame:
     """Rank all items for each user with held-out items, and measure how many stand near the top.
 
     - Recall@k is the share of the user's held-out items among the first k.
     - NDCG@k is the sum of 1 / log2(rank + 1) over the held-out items among the first k, divided by what it would be if
       they stood first: the sum over the ranks up to min(k, how many are held out).
 
-    Source: He et al., 2020 (LightGCN's release), whose sum is the same. Arguments and errors as for `ranks`, which says
-    what is left out and how ties are broken.
+    Source: He et al., 2020 (LightGCN's release), whose sum is the same. Of a `stratum` of `by_popularity` its items
+    alone count. Other arguments and errors as for `ranks`, which says what is left out and how ties are broken.
 
     Returns:
         One row per user with held-out items, in percent: `protocols.RANKING`.
     """
-    return measured(ranks(embeddings, data))
+    held = ranks(embeddings, data)
+    if stratum and not (counted := by_popularity(held, data)[stratum]).any():
+        raise UserError(f"none of the held-out items is in the {stratum}, so there is nothing to rank for")
+    return measured(held[counted] if stratum else held)
 
 
 def measured(held: pd.DataFrame) -> pd.DataFrame:
@@ -103,7 +106,7 @@ def strata(embeddings: Mapping[str, Any] | Scorer, data: HeteroData, groups: int
         if only its items had been held out; "from" and "to", the 95 % interval of the first by the standard error.
     """
     held = ranks(embeddings, data)
-    users, items = (np.bincount(ends, minlength=n) for ends, n in _distinct(data))
+    users = _counts(data)[0]
     count, level = users[held["user"]], users[np.unique(held["user"])]
     shares = np.arange(1, groups + 1) / groups
     bounds = np.unique(np.quantile(level[level > 0], shares).round()).astype(int).tolist() if level.any() else []
@@ -111,9 +114,7 @@ def strata(embeddings: Mapping[str, Any] | Scorer, data: HeteroData, groups: int
     for low, high in pairwise([0, *bounds]):
         span = f"{low + 1} to {high}" if high > low + 1 else f"{high}"
         parts.append(("users", f"{span} training item{'s' * (high > 1)}", (count > low) & (count <= high)))
-    head = np.isin(held["item"], np.argsort(-items, kind="stable")[: -(-len(items) // 5)])
-    taken = items[held["item"]] > 0
-    parts += [("items", HEAD, head & taken), ("items", "tail", ~head & taken), ("items", "not in training", ~taken)]
+    parts += [("items", HEAD if name == "head" else name, rows) for name, rows in by_popularity(held, data).items()]
     rows = []
     for of, stratum, chosen in parts:
         if not chosen.any():
@@ -126,7 +127,15 @@ def strata(embeddings: Mapping[str, Any] | Scorer, data: HeteroData, groups: int
     return pd.DataFrame(rows)
 
 
-def _distinct(data: HeteroData) -> Iterable[tuple[Any, int]]:
-    """Return the users of the training interactions, each interaction once, and the items, with how many there are."""
+def by_popularity(held: pd.DataFrame, data: HeteroData) -> dict[str, NDArray[np.bool_]]:
+    """Return which rows of `ranks` are of items in the "head", in the "tail", and "not in training" [rows]."""
+    items = _counts(data)[1]
+    head = np.isin(held["item"], np.argsort(-items, kind="stable")[: -(-len(items) // 5)])
+    taken = items[held["item"]] > 0
+    return {"head": head & taken, "tail": ~head & taken, "not in training": ~taken}
+
+
+def _counts(data: HeteroData) -> list[NDArray[np.int64]]:
+    """Return how many training interactions each user has, and each item, an interaction counted once."""
     known = user_items(interactions(data), data)
-    return zip(known.nonzero(), known.shape, strict=True)
+    return [np.bincount(ends, minlength=n) for ends, n in zip(known.nonzero(), known.shape, strict=True)]

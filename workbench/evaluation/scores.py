@@ -18,19 +18,12 @@ from workbench.datasets.labels import label_sets, numbers_of, several_labels
 from workbench.errors import UserError, unknown
 from workbench.evaluation import cache, clusters, links, own, probes, protocols, ranking, regression, restarts, several
 from workbench.evaluation.embeddings import Embeddings, Features, by_item, compact_labels, looked_at, told_labels
+from workbench.evaluation.protocols import LABELS
 from workbench.evaluation.splits import CLUSTERED, OWN, Protocol, Split, over
 from workbench.evaluation.statistics import Measure
 from workbench.randomness import Randomness
 
 VERSION = 2  # raise it when a change of this package changes numbers: stored scores of an older version are not reused
-LABELS = {
-    "micro_f1": "micro F1",
-    "macro_f1": "macro F1",
-    "auc": "AUC",
-    **protocols.NUMBERS,
-    **protocols.CLUSTERING,
-    **protocols.LINKS,
-}  # what a reader sees where it is not the name
 OTHERS_SEEN = "the training was supervised, by labels of other items than are scored"
 
 
@@ -172,7 +165,7 @@ def evaluate(
         x, against = look(run_or_embeddings, data), content_hash(data)
     else:
         read = numbers_of if rules.probe == "ridge" else label_sets if rules.several else told_labels
-        labels: Any = read(data)
+        labels: Any = read(rules.labelled(data))
         parts = rules.splits(data, splits, seed)
         if rules.probe in OWN:
             parts = [own.scored_part(run_or_embeddings, parts[0], rules)]
@@ -184,7 +177,7 @@ def evaluate(
     def compute() -> Scores:
         began = time.perf_counter()
         if rules.probe == "ranking":
-            measures, per_split = _ranked(x, data, normalise)
+            measures, per_split = _ranked(x, data, normalise, rules.stratum)
         elif rules.probe == "links":
             per_split = links.per_draw(x, data, splits, seed, solver, normalise)
             measures = _measures(per_split, links.MEASURES, over(rules, data, splits), 1)
@@ -207,7 +200,7 @@ def evaluate(
                 per_split = several.per_split(rows, labels, bar, solver, rules.grid)
                 measures = _measures(per_split, several.MEASURES, over(rules, data, len(parts)), 1)
             else:
-                measures, per_split = _probed(rules, rows, data, bar, solver, steps, seed)
+                measures, per_split = _probed(rules, rows, rules.labelled(data), bar, solver, steps, seed)
         seconds = time.perf_counter() - began
         return Scores(measures, per_split, rules.name, solver, steps, normalise, seed, rules.flawed, seconds)
 
@@ -242,10 +235,10 @@ def _options(rules: Protocol, solver: str | None, steps: int | None) -> tuple[st
     return solver or rules.solvers[0], steps
 
 
-def _ranked(x: Any, data: Any, normalise: bool) -> tuple[dict[str, Measure], pd.DataFrame]:
+def _ranked(x: Any, data: Any, normalise: bool, stratum: str) -> tuple[dict[str, Measure], pd.DataFrame]:
     if normalise and isinstance(x, dict):
         x = {name: normalize(part) for name, part in x.items()}
-    per_user = ranking.ranked(x, data)
+    per_user = ranking.ranked(x, data, stratum)
     errors, over = per_user.sem(), f"standard error over {len(per_user):,} users of one embedding"
     measures = {name: Measure(per_user[name].mean(), errors[name], over) for name in per_user}
     return measures, per_user.mean().to_frame().T.assign(users=len(per_user)).rename_axis("split")

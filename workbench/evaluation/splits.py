@@ -1,5 +1,6 @@
 """What a protocol is: the parts of a split, and how a probe is trained, tuned and reported on them."""
 
+import copy
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -93,17 +94,30 @@ class Protocol:
     several: bool = False  # it scores several labels per item, and no other protocol does
     baselines: tuple[str, ...] = ()  # what is scored without any training; none: the kind's own
     grid: tuple[float, ...] = ()  # values of C, or a penalty, ascending, that the probe chooses among
+    stratum: str = ""  # of a ranking: which of the held-out items count, as `ranking.by_popularity` calls them; all
+    parts: int = 0  # into so many parts the graph is cut, which are the classes in place of its labels
 
     @property
     def of_runs(self) -> bool:
         """Whether it looks at more of a training than a matrix of embeddings, so that a bare one can't be scored."""
         return self.snapshots or self.probe in ("learned", *OWN)
 
+    def labelled(self, data: Any) -> Any:
+        """Return data with the labels that are scored: their own, or the parts of a graph."""
+        if not self.parts:
+            return data
+        import torch
+
+        from workbench.datasets.structure import partition
+
+        return copy.copy(data).update({"y": torch.from_numpy(partition(data, self.parts))})
+
     def splits(self, graph: Any, count: int = 10, seed: int = 0) -> list[Split]:
         """Return the first `count` splits of labelled data; split i depends on the seed and on i only.
 
         Items with a negative label belong to no part. Where splits come with the graph, it may have fewer.
         """
+        graph = self.labelled(graph)
         if self.probe == "ridge":
             has = np.where(np.isfinite(datasets.numbers_of(graph)).any(axis=1), 0, -1)
         else:

@@ -1,37 +1,33 @@
 """Four tasks for one embedding: classes of nodes, clusters, links that were held out, and parts of the graph."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-import torch
 from torch_geometric.data import Data
 
-from workbench.datasets.structure import partition
 from workbench.errors import UserError
-from workbench.evaluation.embeddings import Embeddings, matrix_of
+from workbench.evaluation.embeddings import Embeddings
 from workbench.evaluation.scores import evaluate
 
 TASKS = ("nodes", "clusters", "links", "parts")
 
 
 def four_tasks(
-    embeddings: Mapping[str, Sequence[Embeddings]], graph: Data, parts: int = 10, splits: int = 3, seed: int = 0
+    embeddings: Mapping[str, Sequence[Embeddings]], graph: Data, splits: int = 3, seed: int = 0
 ) -> pd.DataFrame:
     """Score embeddings in four tasks, and rank them in each among those of the same place.
 
     nodes is the accuracy of random-10-10-80; clusters the normalised mutual information of k-means with the classes;
     links the AUC by cosine of links that were held out before training; parts the accuracy of random-10-10-80 where
-    each node's class is its part of `partition`, made of the edges that were left. All in percent. The paper ranks
-    methods over the same four tasks, with METIS's parts and links from a run of their own (ParetoGNN, arXiv 2210.02016,
-    section 4).
+    each node's class is its part of the graph, see protocol "parts". All in percent. The paper ranks methods over the
+    same four tasks, with METIS's parts and links from a run of their own (ParetoGNN, arXiv 2210.02016, section 4).
 
     Args:
         embeddings: by name as many runs or matrices each, e.g. one for each training seed; None of them is trained on
             another graph than this.
         graph: with labels and held-out links, e.g. load_graph("cora:links").
-        parts: of the graph. splits: of each protocol. seed: of the splits.
+        splits: of each protocol. seed: of the splits.
 
     Returns:
         One row a name and place: name, place, the four tasks, and rank, the mean over the tasks of the rank among the
@@ -39,7 +35,6 @@ def four_tasks(
     """
     if len({len(several) for several in embeddings.values()}) != 1:
         raise UserError("four_tasks ranks place by place, so each name has as many embeddings as the others")
-    divided = copy.copy(graph).update({"y": torch.from_numpy(partition(graph, parts))})
     quiet: dict[str, Any] = {"splits": splits, "seed": seed, "progress": False}
     rows = []
     for name, several in embeddings.items():
@@ -48,7 +43,7 @@ def four_tasks(
                 "nodes": evaluate(embedding, graph, "random-10-10-80", **quiet).accuracy,
                 "clusters": evaluate(embedding, graph, "k-means", **quiet).measures["nmi"],
                 "links": evaluate(embedding, graph, "links", **quiet).main,
-                "parts": evaluate(matrix_of(embedding, graph), divided, "random-10-10-80", **quiet).accuracy,
+                "parts": evaluate(embedding, graph, "parts", **quiet).accuracy,
             }
             rows.append({"name": name, "place": place, **{task: float(score) for task, score in said.items()}})
     table = pd.DataFrame(rows)
