@@ -203,6 +203,27 @@ def test_beside_labels_its_classifier_tells_classes(labelled: Data, tmp_path: Pa
     assert {"pretext", "classes"} <= {*run.history} and run.supervision
 
 
+def test_its_own_classes_are_scored_on_the_test_part_and_studied(labelled: Data, tmp_path: Path) -> None:
+    part, quick = torch.arange(100) // 2 % 4, {"progress": False, "store": tmp_path}
+    labelled.train_mask, labelled.val_mask, labelled.test_mask = part < 2, part == 2, part == 3
+    run = wb.fit("selftask", labelled, "small", joint=True, **quick)
+    scores = wb.evaluate(run, labelled, "own-classifier-public", progress=False)
+    hit = (run.details["predicted"] == labelled.y)[labelled.test_mask]
+    assert scores.accuracy == pytest.approx(100 * float(hit.float().mean())) and len(scores.per_split) == 1
+    assert scores.macro_f1 != scores.accuracy and "labels of other items" in str(scores.flawed)
+    joint = (wb.studies.Condition("joint", "selftask", "small", (("joint", True),)),)
+    asked: dict[str, Any] = {"protocols": ("own-classifier-public",), "baselines": (), "untrained": False, "seeds": 1}
+    study = wb.studies.Study("mine", conditions=joint, supervised=True, **asked)
+    rows = wb.studies.run(study, labelled, **quick).query("metric == 'accuracy'")
+    assert rows["value"].tolist() == [float(scores.accuracy)]
+    with pytest.raises(UserError, match="a study that is not `supervised` compares what learns without them"):
+        wb.studies.run(study.changed(supervised=False), labelled, **quick)
+    bare = wb.fit("selftask", labelled, "small", **quick)
+    for scored, what in ((bare, "this run of selftask"), (labelled.x, "a bare matrix")):
+        with pytest.raises(UserError, match=f"the classifier that a method learned, and {what} has none; 'random-10-10-80' trains"):
+            wb.evaluate(scored, labelled, "own-classifier-public")
+
+
 def alone(graph: Data, nodes: int) -> Data:
     kept = graph.edge_index[:, (graph.edge_index < nodes).all(0)]
     return Data(x=graph.x[:nodes], edge_index=kept, y=graph.y[:nodes], num_nodes=nodes)

@@ -1,6 +1,5 @@
 """Experiments: every file says what it must, and verdicts follow from intervals."""
 
-import runpy
 from pathlib import Path
 
 import pandas as pd
@@ -68,10 +67,3 @@ def test_a_wrong_name_and_no_seed_are_refused_in_a_sentence(tmp_path: Path) -> N
     with pytest.raises(UserError, match="nothing is kept in"):
         experiments.write(tmp_path)
     assert EXPERIMENTS.kind == "experiment"
-
-
-def test_the_page_of_families_says_what_its_files_hold() -> None:
-    docs = Path(__file__).parents[2] / "docs"
-    made = runpy.run_path(str(docs / "measured.py"))["markdown"]()
-    assert (docs / "results" / "families.md").read_text(encoding="utf-8") == made
-    assert "| Shuffled positives lose | +20.5 [+5.0, +36.1] | holds |" in made

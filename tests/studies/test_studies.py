@@ -81,7 +81,7 @@ def test_the_same_study_from_python_and_the_command_line_is_the_same_table(
     )
     assert main([*words, *settings]) == 0
     out = capsys.readouterr().out
-    assert "accuracy in percent" in out and "untrained str-gcl" in out and "first minus second" in out
+    assert "means over training seeds, in percent" in out and "untrained str-gcl" in out and "first minus second" in out
 
 
 def test_studies_are_listed_and_reported(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -94,7 +94,10 @@ def test_studies_are_listed_and_reported(capsys: pytest.CaptureFixture[str], tmp
     for words, told in (
         (["run", "negativs"], "unknown study 'negativs'; did you mean 'negatives'?"),
         (["rn"], "unknown action 'rn' of workbench study; did you mean 'run'?"),
-        (["run"], "takes STUDY [GRAPH ...], and 0 words were given; studies are leaderboard, learning-curve, "),
+        (
+            ["run"],
+            "takes STUDY [GRAPH ...], and 0 words were given; studies are generative, graph-level, leaderboard, ",
+        ),
         (["run", "placebo", "coora"], "unknown graph 'coora'; did you mean 'cora'?"),
         (["run", "placebo", "karate", "-p", 'conditions=["realeased"]'], "did you mean 'released'?"),
         (["run", "placebo", "karate", "-p", "protocol=pubic"], "did you mean 'public'?"),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KEPT = "the trainings that were finished are stored; the same command goes on"
 TITLES = {
-    "summary": "accuracy in percent",
+    "summary": "means over training seeds, in percent",
     "differences": "first minus second, percentage points, 95 % t interval over the training seeds",
     "claims": "claims",
     "curves": "accuracy in percent after so many seconds of training",
@@ -41,7 +41,11 @@ def add(option: Option) -> None:
     other = "what is other than in the study: -p splits=5, -p preset=quick, or a setting of all, -p epochs=50"
     add_settings(option, other)
     add_execution(option, workers=0)
-    option("--out", metavar="FILE", help="run: add the rows to this CSV")
+    option(
+        "--out",
+        metavar="FILE",
+        help="run: add the rows to this CSV; report: write the page of the studies to this file",
+    )
     add_results(option)
 
 
@@ -125,18 +129,31 @@ def _run(args: Namespace) -> int:
 
 
 def write_page(args: Namespace) -> None:
-    """Write the pages of all claims, of the leaderboard, and of what to use on which graph."""
+    """Write the pages of all claims, of the leaderboard, of what to use on which graph, and of other data."""
     board = wb.studies.leaderboard
-    pages = [write(folder_of(args)) for write in (wb.studies.report.write, board.write, board.advise)]
+    folder, page = folder_of(args), wb.studies.page
+    pages = [write(folder) for write in (wb.studies.report.write, board.write, board.advise)]
+    pages += [page.write(names, folder / file, folder) for file, names in page.PAGES.items()]
     show(args, {"pages": pages}, "\n".join(map(str, pages)))
 
 
 def _report(args: Namespace) -> None:
     if not args.words:
+        if args.out:
+            raise UserError("--out takes the page of studies that are named: workbench study report STUDY --out FILE")
         write_page(args)
-    for word in args.words:
-        study, rows = wb.studies.load(word), wb.studies.read(word, folder_of(args))
+        return
+    check_out(args.out)
+    folder, kept = folder_of(args), []
+    for study in map(wb.studies.load, args.words):
+        rows = wb.studies.read(study.name, folder)
         if not len(rows):
-            raise UserError(f"nothing is kept of study {word!r}; workbench study run {word} --out FILE keeps its rows")
-        tables = wb.studies.report.study(study, rows)
+            run = f"workbench study run {study.name} --out FILE keeps its rows"
+            raise UserError(f"nothing is kept of study {study.name!r}; {run}")
+        kept.append(wb.studies.report.study(study, rows))
+    if args.out:
+        written = wb.studies.page.write(args.words, Path(args.out), folder)
+        show(args, {"pages": [written]}, str(written))
+        return
+    for tables in kept:
         print_json(tables) if args.json else _print(tables)

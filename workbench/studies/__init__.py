@@ -11,13 +11,13 @@ from workbench.studies import published, study
 from workbench.studies.study import Claim, Condition, Study, load, names
 
 if TYPE_CHECKING:
-    from workbench.studies import execute, experiments, leaderboard, report, results, verdicts
+    from workbench.studies import execute, experiments, leaderboard, page, report, results, verdicts
     from workbench.studies.execute import run
     from workbench.studies.results import read, summary
     from workbench.studies.verdicts import claims, differences
 
 _LAZY = {
-    **{name: f"{name}:" for name in ("execute", "experiments", "leaderboard", "report", "results", "verdicts")},
+    **{name: f"{name}:" for name in ("execute", "experiments", "leaderboard", "page", "report", "results", "verdicts")},
     **{"run": "execute:run", "read": "results:read", "summary": "results:summary"},
     **{name: f"verdicts:{name}" for name in ("claims", "differences")},
 }
@@ -33,6 +33,7 @@ __all__ = [
     "leaderboard",
     "load",
     "names",
+    "page",
     "published",
     "read",
 ]

@@ -140,7 +140,7 @@ def _numbers(judged: Iterable[tuple[Cell, Verdict]]) -> list[str]:
     for cell, verdict in judged:
         if verdict.here:
             facts = f"`{cell.id}`", _published(cell), cell.protocol or "not known", number(verdict.ours)
-            rows.append((*facts, _marked(verdict.word), verdict.reason))
+            rows.append((*facts, marked(verdict.word), verdict.reason))
         else:
             away.append(f"{cell.method} on {cell.graph} {_published(cell)}")
     shown = markdown("claim | published | protocol | ours | verdict | why", rows)
@@ -148,7 +148,8 @@ def _numbers(judged: Iterable[tuple[Cell, Verdict]]) -> list[str]:
     return [shown] * bool(rows) + [left] * bool(away)
 
 
-def _marked(word: str) -> str:
+def marked(word: str) -> str:
+    """Write a verdict with its mark."""
     return f"{MARKS.get(word, '⚪')} {word}"
 
 
@@ -170,7 +171,7 @@ def _sentence(claim: Claim, table: pd.DataFrame) -> list[str]:
         value = f"{row.value:+.1f} [{row.low:+.1f}, {row.high:+.1f}] {row.unit}"
         if claim.cost:
             value = "–" if row.value != row.value else f"{row.value:.2f} {row.unit}"
-        rows.append((row.data, f"{row.first} {sign} {row.second}", row.seeds, value, _marked(row.verdict)))
+        rows.append((row.data, f"{row.first} {sign} {row.second}", row.seeds, value, marked(row.verdict)))
     title = f"**{claim.says}** ({claim.source}){' ' * bool(claim.note)}{claim.note}"
     shown = markdown("graph | held against each other | seeds | value | verdict", rows)
     return [title, shown if rows else "Not run here."]

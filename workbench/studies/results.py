@@ -33,6 +33,8 @@ WORDS = [name for name, kind in TYPES.items() if kind == "str"]
 COSTS = ["epochs", "seconds", "peak_mib", "device", "scoring"]
 TRAINING = ["study", "data", "condition", "kind", "preset", "seed"]  # what identifies a training
 POINT = [*TRAINING, "split", "protocol", "normalised", "metric"]  # and a value, but for its epoch on a learning curve
+FACTS = {*TRAINING, *COSTS, *NUMBERS, "finished", "asked_epochs", "ms_an_epoch", "negatives"}  # in a wide row
+SHOWN = {**protocols.LABELS, **dict(zip(protocols.RANKING, protocols.RANKING, strict=True))}
 LENS = {  # the metric of each column of `evaluation.lens`
     "accuracy": "accuracy",
     "spread over splits": "accuracy_std",
@@ -126,6 +128,7 @@ def wide(rows: pd.DataFrame, protocol: str | None = None, curve: bool = False) -
     rows = rows[measured] if curve else rows[rows["epochs"].isna() | (rows["epochs"] == last)]
     _check_apart(rows)
     trainings = rows.pivot_table("value", keys, "metric", sort=False)
+    trainings = trainings.reindex(columns=rows["metric"].unique())  # the first is what a protocol compares by
     lacking = {"accuracy", "accuracy_std", "macro_f1"} - {*trainings}
     trainings = trainings.assign(**dict.fromkeys(sorted(lacking), np.nan))
     costs = rows.groupby(keys, sort=False, dropna=False)[[name for name in COSTS if name not in keys]].last()
@@ -152,31 +155,30 @@ def _check_apart(rows: pd.DataFrame) -> None:
 def summary(rows: pd.DataFrame, protocol: str | None = None) -> pd.DataFrame:
     """Return one row per condition and data: data, condition, kind, seeds, and means over the seeds.
 
-    Of accuracy and macro F1 in percent, of clusters NMI and ARI as well, with the spread over seeds and (pooled) over
-    splits in percentage points, and of the seconds of training; of rankings, recall and NDCG with the spread of the
-    first. Arguments and errors as for `wide`.
+    Of the measure that is compared by, see `main`, in percent, with the spread over seeds and, of accuracy, pooled over
+    splits in percentage points; of the others that the protocol has; and of the seconds of training. Arguments and
+    errors as for `wide`.
     """
     trainings = wide(rows, protocol)
     measure = main(trainings)
     groups = trainings.groupby(["data", "condition", "kind"], sort=False)
     columns = {
         "seeds": groups["seed"].count(),
-        "accuracy": groups["accuracy"].mean(),
+        SHOWN.get(measure, measure): groups[measure].mean(),
         "spread over seeds": groups[measure].std(),
         "spread over splits": groups["accuracy_std"].agg(lambda part: float(np.sqrt((part**2).mean()))),
-        "macro F1": groups["macro_f1"].mean(),
-        **{word: groups[name].mean() for name, word in protocols.CLUSTERING.items() if name in trainings},
-        **{name: groups[name].mean() for name in protocols.RANKING if name in trainings},
+        **{word: groups[name].mean() for name, word in SHOWN.items() if name in trainings and name != measure},
         "seconds": groups["seconds"].mean(),
     }
     table = pd.DataFrame(columns).reset_index()
-    return table if measure == "accuracy" else table.drop(columns=["accuracy", "spread over splits", "macro F1"])
+    unknown = [name for name in ("spread over splits", "macro F1") if name in table and table[name].isna().all()]
+    return table if measure == "accuracy" else table.drop(columns=unknown)
 
 
 def main(trainings: pd.DataFrame) -> str:
-    """Return the measure that trainings, a row each, are compared by: accuracy, or of rankings alone the first."""
-    ranked = [name for name in protocols.RANKING if name in trainings and trainings["accuracy"].isna().all()]
-    return ranked[0] if ranked else "accuracy"
+    """Return the measure that trainings, a row each, are compared by: the first one of their protocol."""
+    measured = (name for name in trainings if name not in FACTS and trainings[name].notna().any())
+    return next(measured, "accuracy")
 
 
 def curves(rows: pd.DataFrame) -> pd.DataFrame:

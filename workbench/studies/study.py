@@ -44,6 +44,9 @@ class Claim:
         id: what it is asked for by. says: the sentence, in our words. source: whose; "" for one of our own.
         pairs: conditions that are held against each other, first and second.
         word: "as good as", "better than" or "worse than"; "" for a cost.
+        least: how much "better than" or "worse than" it is said to be, in percentage points.
+        protocol, measure: whose difference is meant; "" for the first of the study, and its first measure.
+        data: names of the data that it is meant for; empty for all.
         cost: "seconds" to the accuracy of the second, or "peak_mib"; "" for a difference in accuracy.
         most: largest ratio of first to second of a cost. note: what a reader must know beside it.
     """
@@ -55,6 +58,10 @@ class Claim:
     source: str = ""
     cost: str = ""
     most: float = 1.0
+    least: float = 0.0
+    protocol: str = ""
+    measure: str = ""
+    data: tuple[str, ...] = ()
     note: str = ""
 
 
@@ -75,6 +82,8 @@ class Study:
         lens: score all seeds of a condition together, by every protocol, with rows normalised and as they are.
         comparisons: pairs of conditions whose difference is asked for, first minus second.
         claims: sentences that the results decide.
+        supervised: whether its conditions may learn from labels, which are then compared with each other alone.
+        notes: what a reader of its page must know, in Markdown.
     """
 
     name: str
@@ -93,6 +102,8 @@ class Study:
     lens: bool = False
     comparisons: tuple[tuple[str, str], ...] = ()
     claims: tuple[Claim, ...] = ()
+    supervised: bool = False
+    notes: str = ""
 
     def __post_init__(self) -> None:
         names = [condition.name for condition in self.conditions]
@@ -206,7 +217,7 @@ def load(word: str, **changes: Any) -> Study:
         options |= {name: changes.pop(name) for name in options if name in changes}
         made = families.FAMILIES[family](usual, options)
     entries = [*values.pop("conditions", []), *made["conditions"]]
-    conditions = [_entry(Condition, {**usual, **entry}) for entry in entries]
+    conditions = [_entry(Condition, _with_usual(usual, entry)) for entry in entries]
     claims = [_entry(Claim, claim) for claim in families.filled(values.pop("claims", []), made.get("ks", []))]
     comparisons = [*values.pop("comparisons", []), *made["comparisons"]]
     values |= {"conditions": conditions, "claims": claims, "comparisons": comparisons}
@@ -222,6 +233,11 @@ def sweep(methods: Iterable[str], presets: Iterable[str | None], seeds: Any = 3,
     for condition in conditions:
         METHODS.get(condition.method)  # a misspelt one is told before anything is planned
     return Study("sweep", conditions=conditions, seeds=seeds, protocols=(), baselines=()).changed(**overrides)
+
+
+def _with_usual(usual: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    overrides = {**usual.get("overrides", {}), **entry.get("overrides", {})}
+    return {**usual, **entry, "overrides": overrides}
 
 
 def _entry(made: Any, values: Mapping[str, Any]) -> Any:

@@ -95,7 +95,11 @@ def plan(
         known: list[Condition] = []
         for condition in study.conditions:
             try:
-                known += [_checked(condition, name, in_memory.get(name))] if name in (condition.data or [name]) else []
+                known += (
+                    [_checked(condition, name, in_memory.get(name), study.supervised)]
+                    if name in (condition.data or [name])
+                    else []
+                )
             except UserError as error:
                 if left_out is None or error.fields.get("kind") != "preset":
                     raise
@@ -118,16 +122,17 @@ def plan(
     return tasks
 
 
-def _checked(condition: Condition, name: str, data: Any) -> Condition:
+def _checked(condition: Condition, name: str, data: Any, supervised: bool) -> Condition:
     """Return a condition with the full name of its preset: one name, hence one lock, for one training."""
     path = Path(name).expanduser()
     graph = path.name if path.is_dir() else path.stem if path.suffix else name  # as it is called once it is loaded
     preset, config = configure(condition.method, condition.preset, graph, dict(condition.overrides))
     if config.epochs < 1:
         raise UserError("a training of 0 epochs learns nothing; epochs must be at least 1", parameter="epochs")
-    if METHODS.get(condition.method).supervised(config):
+    if METHODS.get(condition.method).supervised(config) and not supervised:
         raise UserError(
-            f"condition {condition.name!r} learns from labels, and a study compares what learns without them"
+            f"condition {condition.name!r} learns from labels, and a study that is not `supervised` compares what "
+            "learns without them"
         )
     if data is not None:
         _check_negatives(condition.method, config, data)

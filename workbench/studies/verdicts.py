@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -28,24 +29,28 @@ DIFFERENCE = ["data", "first", "second", "seeds", "difference", "low", "high"]
 CLAIM = ["data", "first", "second", "seeds", "value", "low", "high", "unit", "verdict"]
 
 
-def paired(rows: pd.DataFrame, pairs: Iterable[tuple[str, str]], protocol: str | None = None) -> pd.DataFrame:
+def paired(
+    rows: pd.DataFrame, pairs: Iterable[tuple[str, str]], protocol: str | None = None, measure: str = ""
+) -> pd.DataFrame:
     """Return paired differences over the seeds that both conditions have, with 95 % t intervals over training seeds.
 
     Args:
-        rows: the long table of one study. protocol: whose scores count; None for the only one.
+        rows: the long table of one study.
+        protocol: whose scores count; None for the only one. measure: which of them; "" for the first.
         pairs: conditions to hold against each other, first minus second; those that aren't in the rows are left out. A
             baseline, which has no seed, is held against each seed.
 
     Returns:
-        One row per pair and data: data, first, second, seeds, difference, low, high (percentage points of accuracy, of
-        rankings of the first measure).
+        One row per pair and data: data, first, second, seeds, difference, low, high (percentage points).
     """
     differences = []
     # What was scored in two ways is no pair.
     for (data, _), part in results.wide(rows, protocol).groupby(["data", "scoring"], sort=False, dropna=False):
-        measure = results.main(part)
-        fixed = part[part["seed"].isna()].set_index("condition")[measure]
-        by_seed = part.dropna(subset="seed").pivot(index="seed", columns="condition", values=measure).assign(**fixed)
+        counted = measure or results.main(part)
+        if counted not in part:
+            continue
+        fixed = part[part["seed"].isna()].set_index("condition")[counted]
+        by_seed = part.dropna(subset="seed").pivot(index="seed", columns="condition", values=counted).assign(**fixed)
         for first, second in (pair for pair in pairs if {*pair} <= {*by_seed}):
             both = by_seed[[first, second]].dropna()
             if len(both) > 1:
@@ -73,13 +78,13 @@ def said(low: float, high: float) -> str:
     return side or NOT_SEPARABLE
 
 
-def decided(low: float, high: float, word: str) -> str:
+def decided(low: float, high: float, word: str, least: float = 0.0) -> str:
     """Decide on "as good as", "better than" or "worse than" by the interval of first - second, percentage points.
 
-    "held" where it lies on the word's side of its bound (the margin for "as good as", else zero); else "equal within 1
-    point" where it lies within the margin, "contradicted" on the other side of the bound, or "not separable".
+    "held" where it lies on the word's side of its bound (the margin for "as good as", else `least`); else "equal within
+    1 point" where it lies within the margin, "contradicted" on the other side of the bound, or "not separable".
     """
-    bound = -MARGIN if word == "as good as" else 0.0
+    bound = -MARGIN if word == "as good as" else least
     mine, other = (-high, -low) if word == "worse than" else (low, high)
     if mine > bound:
         return HELD
@@ -99,8 +104,13 @@ def claims(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
         if claim.cost:
             part = _cost(claim, rows)
         else:
-            part = paired(rows, claim.pairs, next(iter(study.protocols), None)).rename(columns={"difference": "value"})
-            enough = [row.seeds >= FEWEST and decided(row.low, row.high, claim.word) for row in part.itertuples()]
+            mine = rows[rows["data"].isin(claim.data)] if claim.data else rows
+            if claim.protocol:
+                mine = mine[mine["protocol"].isin(["", claim.protocol])]
+            protocol = claim.protocol or next(iter(study.protocols), None)
+            part = paired(mine, claim.pairs, protocol, claim.measure).rename(columns={"difference": "value"})
+            decide = partial(decided, word=claim.word, least=claim.least)
+            enough = [row.seeds >= FEWEST and decide(row.low, row.high) for row in part.itertuples()]
             verdicts = [word or TOO_FEW for word in enough]
             part = part.assign(unit="points", verdict=verdicts)
         parts.append(part.assign(claim=claim.id, says=claim.says))
