@@ -19,7 +19,7 @@ HEAD = (
     "Written by `workbench study report` from the CSV files beside it. Means over training seeds in percent, ± their "
     "deviation. A difference is paired over the seeds, in percentage points with its 95 % t interval. A claim stands "
     "in the file of its study; it is *held* where the whole interval lies above what it says, *contradicted* where it "
-    "lies below."
+    "lies below. Seconds are of cores that did other work meanwhile."
 )
 UNKNOWN = "Nothing was measured yet."
 
