@@ -150,10 +150,11 @@ def _report(args: Namespace) -> None:
         if not len(rows):
             run = f"workbench study run {study.name} --out FILE keeps its rows"
             raise UserError(f"nothing is kept of study {study.name!r}; {run}")
-        kept.append(wb.studies.report.study(study, rows))
+        kept.append((study, rows))
     if args.out:
         written = wb.studies.page.write(args.words, Path(args.out), folder)
         show(args, {"pages": [written]}, str(written))
         return
-    for tables in kept:
+    for study, rows in kept:
+        tables = wb.studies.report.study(study, rows)
         print_json(tables) if args.json else _print(tables)

@@ -104,7 +104,8 @@ def claims(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
         if claim.cost:
             part = _cost(claim, rows)
         else:
-            mine = rows[rows["data"].isin(claim.data)] if claim.data else rows
+            mine = rows[rows["condition"].isin({end for pair in claim.pairs for end in pair})]
+            mine = mine[mine["data"].isin(claim.data)] if claim.data else mine
             if claim.protocol:
                 mine = mine[mine["protocol"].isin(["", claim.protocol])]
             protocol = claim.protocol or next(iter(study.protocols), None)
