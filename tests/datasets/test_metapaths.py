@@ -26,7 +26,7 @@ from workbench.datasets.metapaths import (
 )
 from workbench.errors import UserError
 from workbench.evaluation import restarts
-from workbench.evaluation.baselines import propagated_path
+from workbench.evaluation.baselines import BASELINES, propagated_path
 
 
 @pytest.fixture
@@ -160,3 +160,11 @@ def changed(data: HeteroData, case: str) -> HeteroData:
 def test_what_is_wrong_with_a_typed_graph_is_named(typed: HeteroData, case: str, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         kind_of(typed).check(changed(typed, case))
+
+
+def test_the_sparsest_path_is_the_one_with_the_fewest_links(typed: HeteroData) -> None:
+    fewest = min(relations(typed).items(), key=lambda path: (path[1] > 0).sum())[0]
+    others = [name for name in relations(typed) if name != fewest]
+    found = BASELINES.get("sparsest-path").embed(typed)
+    np.testing.assert_array_equal(found, propagated_path(typed, fewest))
+    assert others and not np.array_equal(found, propagated_path(typed, others[0]))

@@ -28,7 +28,7 @@ class Hetero(Kind):
     name, items = "hetero", ("targets",)
     words = "a typed graph (a torch_geometric HeteroData with several node types and relations)"
     protocol = "random-10-10-80"
-    baselines: tuple[str, ...] = ("raw", "paths", "smallest-type")
+    baselines: tuple[str, ...] = ("raw", "paths", "sparsest-path", "smallest-type")
 
     def recognises(self, data: Any) -> bool:
         """Return whether there are several node types, and more than one relation between two of them."""

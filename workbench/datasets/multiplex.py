@@ -13,7 +13,7 @@ from workbench.errors import UserError
 class Multiplex(Hetero):
     """A `HeteroData` with one node type, x [nodes, features], and one edge_index a relation."""
 
-    name, items, baselines = "multiplex", ("nodes",), ("raw", "paths")
+    name, items, baselines = "multiplex", ("nodes",), ("raw", "paths", "sparsest-path")
     words = "a multiplex graph (a torch_geometric HeteroData with one node type and several relations)"
 
     def recognises(self, data: Any) -> bool:
