@@ -21,6 +21,7 @@ HEAD = (
     "in the file of its study; it is *held* where the whole interval lies above what it says, *contradicted* where it "
     "lies below. Seconds are of cores that did other work meanwhile."
 )
+KINDS = ("baseline", "untrained", "trained")  # in the order of a table
 UNKNOWN = "Nothing was measured yet."
 
 
@@ -87,7 +88,12 @@ def _measured(summary: pd.DataFrame, settings: dict[str, str]) -> str:
     measures = [name for name in summary if name not in ("data", "condition", "kind", "seeds", "seconds")]
     main, others = measures[0], [name for name in measures[1:] if not name.startswith("spread over")]
     lines = []
-    for row in summary.to_dict("records"):
+    order = {name: place for place, name in enumerate(settings)}
+
+    def place(row: dict[str, Any]) -> tuple[int, int]:
+        return KINDS.index(row["kind"]), order.get(row["condition"], 0)
+
+    for row in sorted(summary.to_dict("records"), key=place):
         spread = f" ± {number(row['spread over seeds'])}" if row["seeds"] > 1 else ""
         facts = row["condition"], settings.get(row["condition"], "–"), row["seeds"] or "–"
         scores = f"{number(row[main])}{spread}", *(number(row[name]) for name in others)
