@@ -220,7 +220,9 @@ def test_its_own_classes_are_scored_on_the_test_part_and_studied(labelled: Data,
         wb.studies.run(study.changed(supervised=False), labelled, **quick)
     bare = wb.fit("selftask", labelled, "small", **quick)
     for scored, what in ((bare, "this run of selftask"), (labelled.x, "a bare matrix")):
-        with pytest.raises(UserError, match=f"the classifier that a method learned, and {what} has none; 'random-10-10-80' trains"):
+        with pytest.raises(
+            UserError, match=f"the classifier that a method learned, and {what} has none; 'random-10-10-80' trains"
+        ):
             wb.evaluate(scored, labelled, "own-classifier-public")
 
 
