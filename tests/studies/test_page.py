@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import workbench as wb
@@ -73,7 +74,8 @@ def test_claims_are_decided_by_their_own_protocol_measure_data_and_threshold() -
 def test_the_page_says_what_was_measured_and_what_was_not(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(MINE.to_toml(), encoding="utf-8")
     file, out = str(tmp_path / "mine.toml"), tmp_path / "out.md"
-    results.add(ROWS, tmp_path / "mine.csv")
+    unfinished = results.table(rows_of("", {"c": {"finished": [0.0]}, "b": {"finished": [1.0, 1.0, 1.0, 0.0]}}))
+    results.add(pd.concat([ROWS, unfinished]), tmp_path / "mine.csv")
     assert main(["study", "report", file, "--results", str(tmp_path), "--out", str(out)]) == 0
     text = out.read_text(encoding="utf-8")
     assert text.startswith("# Does it?\n") and "\nA note.\n" in text

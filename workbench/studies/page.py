@@ -57,12 +57,13 @@ def section(study: Study, rows: pd.DataFrame) -> Iterator[str]:
         return
     settings = {one.name: ", ".join([one.preset or "", *_changes(one.overrides)]) for one in study.conditions}
     judged = verdicts.claims(rows, study)
+    scored = {*rows.loc[rows["protocol"] != "", ["data", "condition"]].itertuples(index=False, name=None)}
     for data, part in rows.groupby("data", sort=False, observed=True):
         measured = part["protocol"].unique()
         own = [name for name in study.protocols if name in measured] or [name for name in measured if name]
         for name in own:
             yield f"### {data}, {name}"
-            mine = part[part["protocol"].isin(["", name])]
+            mine = part[part["protocol"] == name]  # none of a training that was not finished
             yield _measured(results.summary(mine, name), settings)
             asked = [claim for claim in study.claims if (claim.protocol or study.protocols[0]) == name]
             here = judged[judged["data"] == data]
@@ -73,7 +74,7 @@ def section(study: Study, rows: pd.DataFrame) -> Iterator[str]:
         f"{one.name} on {data}"
         for data in study.data
         for one in study.conditions
-        if data in (one.data or [data]) and not ((rows["data"] == data) & (rows["condition"] == one.name)).any()
+        if data in (one.data or [data]) and (data, one.name) not in scored
     ]:
         yield f"Not run: {'; '.join(missing)}."
 
