@@ -38,6 +38,7 @@ LABELS = {
 K_MEANS: dict[str, Any] = {"probe": "k-means", "solvers": ("k-means",), "least_nodes": 1}
 LAYER: dict[str, Any] = {"probe": "linear-layer", "solvers": ("adam",), "normalise": False}
 LINEAR_LAYER = {**LAYER, "steps": 10_000}
+OWN_CLASSES: dict[str, Any] = {"solvers": ("argmax",), "least_nodes": 1, "normalise": False}
 DOT_PRODUCT: dict[str, Any] = {"solvers": ("dot product",), "normalise": False}
 
 
@@ -178,10 +179,8 @@ def _pygcl_swapped(graph: Any, number: int, draw: np.random.Generator) -> Split:
     single="published test part",
     kinds=("nodes",),
     probe="own",
-    solvers=("argmax",),
-    least_nodes=1,
     drawn=False,
-    normalise=False,
+    **OWN_CLASSES,
 )
 def _public(graph: Any, number: int, draw: np.random.Generator) -> Split:
     """The split, or splits, published with the graph; the probe and the choice of C are those of random-10-10-80."""
@@ -197,9 +196,7 @@ def _public(graph: Any, number: int, draw: np.random.Generator) -> Split:
     "did not see, those that were held out left aside. Nothing is drawn, so that there is one row.",
     probe="own",
     single="classifier",
-    solvers=("argmax",),
-    least_nodes=1,
-    normalise=False,
+    **OWN_CLASSES,
 )
 @protocol(
     "own-classifier-held-out",
@@ -208,9 +205,7 @@ def _public(graph: Any, number: int, draw: np.random.Generator) -> Split:
     "chosen.",
     probe="held-out",
     single="classifier",
-    solvers=("argmax",),
-    least_nodes=1,
-    normalise=False,
+    **OWN_CLASSES,
 )
 @protocol(
     "learned-clusters",
