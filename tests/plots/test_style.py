@@ -207,7 +207,17 @@ def every_figure(graph: Data, name: str, other: str) -> dict[str, go.Figure]:
     ends, both_names = torch.stack([torch.arange(30), torch.arange(30) + 5]), [name, other]
     kinds = {"joined by": [name, other] * 20, "same class": score.numpy() < 20}
     weighed = pd.DataFrame({"weight": score.numpy(), "share": 1 / 40, **kinds})
+    adapted = pd.DataFrame({"accuracy": [50.0, 52.0], "untrained": [30.0, 40.0], "trained": [0, 6000], "head": 325},
+                           index=[name, other])  # fmt: skip
+    left = pd.DataFrame({"base": [name] * 2 + [other] * 2, "how": name, "left": [name, "nothing"] * 2,
+                         "accuracy": [60.0, 55.0, 60.0, 58.0], "control": [False, True] * 2})  # fmt: skip
+    gate = torch.stack([score / 39, 1 - score / 39], 1)
     return rule_figures | {
+        "adaptation_chart": plots.adaptation_chart(adapted, {f"floor of {name}": 35.0}),
+        "compression_curves": plots.compression_curves(left),
+        "expert_load": plots.expert_load({name: torch.tensor([[9, 1], [5, 5]]), other: torch.tensor([[1, 2, 3]])}),
+        "layer_angles": plots.layer_angles({"0.attention": 3.0, f"0.{name}": 5.0, "1.attention": 4.0}),
+        "merging_gate": plots.merging_gate(gate, graph.y, [name, other], graph.class_names),
         "ranking_strata": plots.ranking_strata({name: strata_of, other: strata_of}),
         "recommendation_parts": plots.recommendation_parts(lists, [name] * 5),
         "user_negatives": plots.user_negatives(pushed, 3),

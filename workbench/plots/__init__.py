@@ -1,6 +1,13 @@
 """Pure functions from data to plotly figures, all in one look."""
 
 from workbench.arguments import guard
+from workbench.plots.adaptation import (
+    adaptation_chart,
+    compression_curves,
+    expert_load,
+    layer_angles,
+    merging_gate,
+)
 from workbench.plots.agreement import agreement_chart, agreement_maps, confusion_change, side_by_side
 from workbench.plots.atlas import graph_atlas, graph_drawing
 from workbench.plots.clusters import assignment_sharpness, cluster_confusion, score_curves
@@ -22,6 +29,7 @@ from workbench.plots.typed import kept_edges, weighted_negatives
 
 __all__ = [
     "CONFIG",
+    "adaptation_chart",
     "agreement_chart",
     "agreement_maps",
     "assignment_sharpness",
@@ -29,12 +37,14 @@ __all__ = [
     "budget_chart",
     "claims_chart",
     "cluster_confusion",
+    "compression_curves",
     "confusion_change",
     "cost_chart",
     "dark",
     "difference_chart",
     "embedding_epochs",
     "embedding_map",
+    "expert_load",
     "force_histogram",
     "force_map",
     "gains_chart",
@@ -43,7 +53,9 @@ __all__ = [
     "graph_drawing",
     "kept_edges",
     "kept_shares",
+    "layer_angles",
     "loss_curves",
+    "merging_gate",
     "negative_cosines",
     "negative_map",
     "negative_rings",
