@@ -77,20 +77,24 @@ def options_of(registry: Registry[Any], name: str) -> dict[str, Any]:
     }
 
 
+def option_types(registry: Registry[Any], name: str) -> dict[str, Any]:
+    """Return the type of each option of a part: a Literal of the words that it takes, else that of its default."""
+    declared, known = inspect.signature(registry.get(name)).parameters, options_of(registry, name)
+    notes = {option: declared[option].annotation for option in known}
+    return {option: note if get_origin(note) is Literal else type(known[option]) for option, note in notes.items()}
+
+
 def check_options(registry: Registry[Any], name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return options of a part, in the type of their defaults, or one of the words of a Literal.
 
     Raises:
         UserError: the part has no such option, or the value is of another type.
     """
-    known, checked, where = options_of(registry, name), {}, f"of {registry.kind} {name!r}"
-    declared = inspect.signature(registry.get(name)).parameters
+    known, checked, where = option_types(registry, name), {}, f"of {registry.kind} {name!r}"
     for option, value in options.items():
         if option not in known:
             raise unknown("option", option, known, where)
-        literal = get_origin(declared[option].annotation) is Literal
-        wanted = declared[option].annotation if literal else type(known[option])
-        checked[option] = _as_type("option", option, value, wanted, where)
+        checked[option] = _as_type("option", option, value, known[option], where)
     return checked
 
 

@@ -313,6 +313,14 @@ def test_options_of_a_part_have_fields_that_come_and_go_with_it(small_graph: Dat
     assert form.asked.preset.changed == {"negatives": "hop-near", "negatives.hops": 1}
 
 
+def test_a_plan_of_adaptation_is_turned_in_the_form_and_its_words_are_chosen_from(small_graph: Data) -> None:
+    form = widgets.training_panel(small_graph, "adapt", plan="lora").form
+    form.fields["plan"].value = "experts"
+    assert "plan.alpha" not in form.fields and form.fields["plan.mode"].options == ("vanilla", "sparse", "low-rank")
+    form.fields["plan.mode"].value, form.fields["plan.bits"].value = "sparse", "8"
+    assert form.asked.preset.changed == {"plan": "experts", "plan.mode": "sparse", "plan.bits": "8"}
+
+
 def test_what_cannot_be_asked_for_is_an_error_at_once(small_graph: Data) -> None:
     for more, words in (
         ({"taw": 0.3}, "unknown parameter 'taw'"),

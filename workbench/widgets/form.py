@@ -14,7 +14,7 @@ import ipywidgets as ipw
 from torch_geometric.data import Data
 from traitlets import Instance
 
-from workbench.config import Preset, options_of
+from workbench.config import Preset, option_types, options_of
 from workbench.datasets.files.registry import usable
 from workbench.errors import UserError
 from workbench.methods import METHODS, Config, configure, preset_names
@@ -139,10 +139,11 @@ class Form(Controls, ipw.VBox):
         values, self._usual = config.flat() if config else {}, dict[str, Any]()
         for part, registry in self._kind.parts().items():
             chosen = self.fields[part].value
+            types = option_types(registry, chosen)
             for option, default in options_of(registry, chosen).items():
                 name, about = f"{part}.{option}", f"option of {chosen}, by default {default}"
                 self._usual[name] = default
-                self._add(name, type(default), values.get(name, default), about)
+                self._add(name, types[option], values.get(name, default), about)
         shown = [self._cells[name] for name in (*self._kind.main, *self._usual) if name in self._cells]
         self._main.children = [*self._fixed, *shown]
         self._read()
