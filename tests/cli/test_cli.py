@@ -347,7 +347,9 @@ def test_budget(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     asked = ["budget", "pydocs", "--samplers", "hop-near", "--k", "2", "--seeds", "2", "-p", "epochs=1"]
     code, out, err = said(capsys, *asked, "--out", str(tmp_path / "rows.csv"))
     assert code == 0, err
-    assert out.startswith("negatives: grace, preset quick; 2 training seeds, random-10-10-80\n\naccuracy in percent")
+    assert out.startswith(
+        "negatives: grace, preset quick; 2 training seeds, random-10-10-80\n\nmeans over training seeds"
+    )
     assert "Topologically coupled negatives hurt" in out and "hop-near, k=2" in (tmp_path / "rows.csv").read_text()
     told = parsed(capsys, *asked)
     assert {row["condition"] for row in told["summary"]} >= {

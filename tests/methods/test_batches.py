@@ -23,11 +23,11 @@ def model(method: str, graph: Data, **settings):
     return METHODS.get(method)(config, wb.datasets.kinds.kind_of(graph).inputs(graph), Randomness(0))
 
 
-def test_all_methods_of_nodes_but_seven_take_batches():
-    # E2Neg has few centres, a step of few-negatives or few-rules few anchors, a batch of walks is another thing, and
-    # targets of SelfTask and tasks of ParetoGNN are of the whole graph.
+def test_all_methods_of_nodes_but_eight_take_batches():
+    # E2Neg has few centres, a step of few-negatives or few-rules few anchors, a batch of walks is another thing,
+    # targets of SelfTask and tasks of ParetoGNN are of the whole graph, and in a transformer all nodes see each other.
     few = {"deepwalk", "e2neg", "few-negatives", "few-rules", "node2vec"}
-    assert {*wb.methods.names("nodes")} - {*BATCHED} == few | {"paretognn", "selftask"}
+    assert {*wb.methods.names("nodes")} - {*BATCHED} == few | {"adapt", "paretognn", "selftask"}
 
 
 @pytest.mark.parametrize("most", [1, 3, 1000])

@@ -232,7 +232,8 @@ def test_the_app_answers_this_machine_and_whoever_has_the_token(app: tuple[str, 
 
 def test_a_visitor_can_not_run_code_in_the_kernel_of_his_page(app: tuple[str, str], tmp_path: Path) -> None:
     address, token = app
-    page = urllib.request.urlopen(f"{address}/voila/render/{start.PAGE}.ipynb?token={token}", timeout=PATIENCE / 1000)
+    asked = f"{address}/voila/render/{start.PAGE}.ipynb?token={token}&theme=light"
+    page = urllib.request.urlopen(asked, timeout=PATIENCE / 1000)
     found = re.search(r'"kernelId": *"([0-9a-f-]{36})"', page.read().decode())
     assert found, "the page names its kernel"
     sprung = tmp_path / "sprung"

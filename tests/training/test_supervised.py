@@ -79,7 +79,9 @@ def test_targets_are_given_to_what_is_supervised_alone(
 
 
 def test_labels_are_refused_where_they_would_be_compared_with_none(labelled: Data, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="condition 'by class' learns from labels, and a study compares"):
+    with pytest.raises(
+        UserError, match="condition 'by class' learns from labels, and a study that is not `supervised`"
+    ):
         tasks.plan(
             Study("one", conditions=(Condition("by class", "grace", "quick", tuple(BY_CLASS.items())),)), ["cora"]
         )

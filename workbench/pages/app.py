@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from jupyter_server.utils import ensure_async
 from tornado.web import ErrorHandler, HTTPError, RedirectHandler, authenticated
 from traitlets import default
 from voila.app import Voila
@@ -43,8 +44,9 @@ class Page(TornadoVoilaHandler):
 
     @authenticated
     async def get(self, path: str | None = None) -> None:
-        """Show it, or ask which theme it is to have."""
-        if "theme" in self.traitlet_config.VoilaConfiguration or self.get_argument("theme", None):
+        """Show it, or ask which theme it is to have; what is no notebook is refused without asking."""
+        known = "theme" in self.traitlet_config.VoilaConfiguration or self.get_argument("theme", None)
+        if known or not await ensure_async(self.contents_manager.file_exists(path or "")):
             await super().get(path)
         else:
             self.finish(self.ASK)

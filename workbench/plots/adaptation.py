@@ -1,5 +1,6 @@
 """Adaptations of a pretrained encoder: what they give for what they train, and what goes on inside each scheme."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -102,10 +103,11 @@ def layer_angles(turned: Mapping[str, float]) -> go.Figure:
         turned: degrees by the layer's name, e.g. "0.attention", as `workbench.adaptation.angles` returns them.
 
     Raises:
-        UserError: there is no layer.
+        UserError: there is no layer, or a name is none of a layer.
     """
-    if not turned:
-        raise UserError("there is no layer whose angle could be drawn")
+    named = all(re.fullmatch(r"\d+\..+", str(name)) for name in turned)
+    if not turned or not named or not all(isinstance(angle, int | float) for angle in turned.values()):
+        raise UserError("angles are degrees by the name of a layer, e.g. '0.attention': {'0.attention': 3.5}")
     told = "Angle between a layer's weights before and after; one that was left as it was has 0"
     fig = style.figure("Which layers did the training turn?", told, 380)
     split = [(*name.partition("."), angle) for name, angle in turned.items()]
