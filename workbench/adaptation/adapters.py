@@ -2,7 +2,9 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, linear
+from torch.nn.functional import linear
+
+from workbench.adaptation.blocks import balance, each
 
 
 class Library(nn.Module):
@@ -29,11 +31,8 @@ class Library(nn.Module):
         """
         order = chosen.argsort(stable=True)
         counts = torch.bincount(chosen, minlength=len(self.down)).tolist()
-        said = [
-            linear(gelu(linear(part, self.down[i], self.down_bias[i])), self.up[i], self.up_bias[i])
-            for i, part in enumerate(x[order].split(counts))
-        ]
-        return torch.zeros_like(x).index_add(0, order, torch.cat(said))
+        said = each(x[order].split(counts), self.down, self.down_bias, self.up, self.up_bias)
+        return torch.zeros_like(x).index_add(0, order, said)
 
 
 class BlockAdapter(nn.Module):
@@ -50,7 +49,7 @@ class BlockAdapter(nn.Module):
 
     Attributes:
         load: last tokens that each adapter got [adapters].
-        balance: as of `workbench.adaptation.experts.Experts`; None where nothing is learned of it.
+        balance: of these tokens, see `workbench.adaptation.blocks.balance`; None where nothing is learned of it.
     """
 
     offset: Tensor
@@ -82,7 +81,6 @@ class BlockAdapter(nn.Module):
         asked = x
         if self.keys is not None:
             asked = x + (linear(x, self.keys) / x.shape[1] ** 0.5).softmax(-1) @ self.prompts
-        self.load = torch.bincount(chosen, minlength=len(library.down))
         return tokens + (weight * library(self.norm(asked), chosen)).view_as(tokens)
 
     def routes(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,9 +90,10 @@ class BlockAdapter(nn.Module):
             places = torch.arange(tokens.shape[-2], device=x.device)
             mixed = (places + (self.offset if adapters > 1 else 0)) * 2654435761 % 2**32  # Knuth's hash
             chosen = ((mixed >> 16) % adapters).expand(tokens.shape[:-1]).flatten()
+            self.load = torch.bincount(chosen, minlength=adapters)
             return x.new_ones(len(x), 1), chosen
         probabilities = linear(x, self.router).softmax(-1)
         weight, chosen = probabilities.max(-1)
-        shares = torch.bincount(chosen, minlength=adapters) / len(x)
-        self.balance = adapters * shares.to(x.dtype) @ probabilities.mean(0)
+        self.load = torch.bincount(chosen, minlength=adapters)
+        self.balance = balance(self.load, probabilities)
         return weight[:, None], chosen

@@ -9,8 +9,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, linear
 
+from workbench.adaptation.blocks import each
 from workbench.encoders.blocks import FeedForward
 
 Mode = Literal["vanilla", "sparse", "low-rank"]
@@ -42,12 +42,7 @@ class Bank(nn.Module):
             parts: one [tokens, d] for each expert, normalised.
         """
         up, down = self.split(self.flat())
-        return torch.cat(
-            [
-                linear(gelu(linear(part, up[i], self.up_bias[i])), down[i], self.down_bias[i])
-                for i, part in enumerate(parts)
-            ]
-        )
+        return each(parts, up, self.up_bias, down, self.down_bias)
 
     def flat(self) -> Tensor:
         """Return the matrices of each expert [N, E], built anew where they are not kept whole."""

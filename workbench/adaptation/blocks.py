@@ -1,11 +1,15 @@
-"""Which blocks of an encoder a plan changes."""
+"""What plans share: which blocks they change, limits of their options, and parts of tokens that go different ways."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import gelu, linear
 
 from workbench.errors import UserError
+
+SELECTION = 0.1  # nat; a gate whose probabilities have less entropy selects a member
 
 
 def blocks_of(encoder: Any, which: str) -> dict[str, Any]:
@@ -47,3 +51,25 @@ def within(name: str, value: float, low: float, high: float = float("inf")) -> N
 def entropy(p: Tensor) -> float:
     """Return the mean entropy of distributions in nats, from 0 to log of their length; p [..., length] sums to 1."""
     return float(torch.special.entr(p.double()).sum(-1).mean())
+
+
+def balance(load: Tensor, probabilities: Tensor) -> Tensor:
+    """Return N sum_i f_i P_i, 1 where all ways are alike (Switch Transformer).
+
+    Args:
+        load: tokens that went each of N ways [N], of which f_i are the shares.
+        probabilities: of each way for each token [tokens, N], of which P_i are the means.
+    """
+    return len(load) * (load / load.sum()).to(probabilities.dtype) @ probabilities.mean(0)
+
+
+def each(parts: Iterable[Tensor], first: Tensor, first_bias: Tensor, second: Tensor, second_bias: Tensor) -> Tensor:
+    """Return what each of N perceptrons says of its part of the tokens, below each other [tokens, d].
+
+    Args:
+        parts: N, each [tokens, d]. first, first_bias, second, second_bias: [N, r, d], [N, r], [N, d, r] and [N, d].
+    """
+    said = [
+        linear(gelu(linear(part, first[i], first_bias[i])), second[i], second_bias[i]) for i, part in enumerate(parts)
+    ]
+    return torch.cat(said)

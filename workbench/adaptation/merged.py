@@ -12,14 +12,12 @@ import torch
 from torch import Tensor
 
 from workbench.adaptation.base import PLANS, Plan
-from workbench.adaptation.blocks import entropy, within
+from workbench.adaptation.blocks import SELECTION, entropy, within
 from workbench.adaptation.few import fit_logistic
 from workbench.adaptation.members import GatedHead, Member
 from workbench.adaptation.merging import Gate, attach, merge, owners, placeholders
 from workbench.adaptation.similarity import chosen, similarities
 from workbench.errors import warn
-
-SELECTION = 0.1  # nat; a gate whose probabilities have less entropy selects a member
 
 
 @PLANS.register("merged")

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from workbench.adaptation.banks import Bank, Whole
+from workbench.adaptation.blocks import balance
 from workbench.encoders.blocks import FeedForward
 
 
@@ -18,8 +19,7 @@ class Experts(nn.Module):
         draw: of the router.
 
     Attributes:
-        balance: N sum_i f_i P_i of the latest tokens, f_i being the share of them sent to expert i and P_i its mean
-            probability; 1 where all experts are alike (Switch Transformer).
+        balance: of the latest tokens, see `workbench.adaptation.blocks.balance`.
         load: how many of these tokens each expert got [experts].
     """
 
@@ -36,7 +36,7 @@ class Experts(nn.Module):
         gates, chosen = probabilities.topk(self.top)
         gates = gates / gates.sum(-1, keepdim=True)
         self.load = torch.bincount(chosen.flatten(), minlength=experts)
-        self.balance = experts * (self.load / chosen.numel()).to(x.dtype) @ probabilities.mean(0)
+        self.balance = balance(self.load, probabilities)
         order = chosen.flatten().argsort(stable=True)
         rows = order // self.top
         said = self.bank(x[rows].split(self.load.tolist())) * gates.flatten()[order, None]

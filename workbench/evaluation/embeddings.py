@@ -60,25 +60,31 @@ def on_the_way(run_or_embeddings: Embeddings, data: Any, protocol: str) -> dict[
     return {epoch: matrix_of(x.float(), data) for epoch, x in kept.items()} | {run_or_embeddings.epochs: last}
 
 
-def learned_clusters(run_or_embeddings: Embeddings, data: Any) -> Nodes:
-    """Return the cluster that a run's method learned for each item [items]; a UserError tells where there are none."""
+def learned(run_or_embeddings: Any, data: Any, protocol: str) -> Nodes:
+    """Return the cluster or class that a run's method tells of each item [items].
+
+    Raises:
+        UserError: it tells none.
+    """
     check_same(run_or_embeddings, data)
-    if (learned := getattr(run_or_embeddings, "details", {}).get("cluster")) is None:
+    detail, what, instead = ("predicted", "classifier", "'random-10-10-80' trains one on any embedding")
+    if protocol == "learned-clusters":
+        detail, what, instead = "cluster", "clusters", "'k-means' clusters any embedding"
+    if (told := getattr(run_or_embeddings, "details", {}).get(detail)) is None:
         run = hasattr(run_or_embeddings, "details")
         scored = f"this run of {run_or_embeddings.method}" if run else "a bare matrix"
         raise UserError(
-            f"protocol 'learned-clusters' scores the clusters that a method learned, and {scored} has none; "
-            "'k-means' clusters any embedding"
+            f"protocol {protocol!r} scores the {what} that a method learned, and {scored} has none; {instead}"
         )
-    clusters: Nodes = learned.numpy()
-    return clusters
+    told_of_each: Nodes = told.numpy()
+    return told_of_each
 
 
 def looked_at(run_or_embeddings: Embeddings, data: Any, rules: Protocol) -> Any:
-    """Return what a protocol looks at: `on_the_way`, `learned_clusters`, or the `matrix_of` a run."""
+    """Return what a protocol looks at: `on_the_way`, what its method `learned`, or the `matrix_of` a run."""
     if rules.snapshots:
         return on_the_way(run_or_embeddings, data, rules.name)
-    return (learned_clusters if rules.of_runs else matrix_of)(run_or_embeddings, data)
+    return learned(run_or_embeddings, data, rules.name) if rules.of_runs else matrix_of(run_or_embeddings, data)
 
 
 def by_item(run_or_embeddings: Embeddings, data: Any) -> Any:

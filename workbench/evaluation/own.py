@@ -7,23 +7,9 @@ import pandas as pd
 from sklearn.metrics import f1_score
 
 from workbench.errors import UserError
-from workbench.evaluation.embeddings import check_same
 from workbench.evaluation.splits import Nodes, Protocol, Split
 
 MEASURES = ("accuracy", "macro_f1")
-
-
-def own_classes(run: Any, data: Any, rules: Protocol) -> Nodes:
-    """Return the class that a run's own classifier tells of each item [items]; a UserError where it has none."""
-    check_same(run, data)
-    if (predicted := getattr(run, "details", {}).get("predicted")) is None:
-        scored = f"this run of {run.method}" if hasattr(run, "details") else "a bare matrix"
-        raise UserError(
-            f"protocol {rules.name!r} scores the classifier that a method learned, and {scored} has none; "
-            "'random-10-10-80' trains one on any embedding"
-        )
-    classes: Nodes = predicted.numpy()
-    return classes
 
 
 def scored_part(run: Any, split: Split, rules: Protocol) -> Split:

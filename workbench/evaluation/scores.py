@@ -170,7 +170,7 @@ def evaluate(
         if rules.probe in OWN:
             parts = [own.scored_part(run_or_embeddings, parts[0], rules)]
         arrays = [part for split in parts for part in vars(split).values() if part is not None]
-        x = (own.own_classes if rules.probe in OWN else looked_at)(run_or_embeddings, data, rules)
+        x = looked_at(run_or_embeddings, data, rules)
         against = cache.digest(labels, *arrays)
         rules = replace(rules, flawed=_seen(run_or_embeddings, parts, rules.flawed))
 

@@ -9,12 +9,12 @@ import plotly.graph_objects as go
 import torch
 from torch import Tensor
 
+from workbench.adaptation.blocks import SELECTION, entropy
 from workbench.errors import UserError
 from workbench.plots import style
 from workbench.plots.scores import check
 
 ADAPTED = ("accuracy", "untrained", "trained", "head")
-SELECTION = 0.1  # nat; a gate with less entropy than this selects a member
 
 
 def adaptation_chart(table: pd.DataFrame, floors: Mapping[str, float]) -> go.Figure:
@@ -138,7 +138,7 @@ def expert_load(loads: Mapping[str, Tensor]) -> go.Figure:
         raise UserError("there is no load to draw, or a unit that got no token")
     rows, told = dict[str, dict[str, float]](), list[str]()
     for name, share in shares.items():
-        even = float(torch.special.entr(share).sum(1).mean()) / np.log(share.shape[1]) if share.shape[1] > 1 else 1.0
+        even = entropy(share) / np.log(share.shape[1]) if share.shape[1] > 1 else 1.0
         told.append(f"{style.plain(name)} {even:.2f}")
         for unit, values in enumerate(share.tolist(), 1):
             rows[f"{style.plain(name)}, unit {unit}"] = {f"no. {i}": 100 * v for i, v in enumerate(values, 1)}

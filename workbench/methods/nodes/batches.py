@@ -52,7 +52,8 @@ class NodeMethod(ContrastMethod):
     @classmethod
     def hops(cls, config: Any) -> int:
         """Return from how far away attributes reach the loss of an anchor."""
-        chosen = config.encoder.all_options(ENCODERS) if isinstance(getattr(config, "encoder", None), Part) else {}
+        part = _chosen(config)
+        chosen = {} if part is None else part.all_options(ENCODERS)
         return cls.beyond + int(getattr(config, "layers", chosen.get("layers", 1)))
 
     def batches(self) -> list[Data] | NodeLoader:
@@ -109,7 +110,7 @@ class NodeMethod(ContrastMethod):
         layers = 4 * (taken * (2 * row + 4 * dim) + 5 * inner * dim)
         training = cls.memory(config, batch) + layers + 16 * (edges + nodes)
         # Layers of PyG's hold one message per edge, and all attributes; graph convolutions go by blocks of rows.
-        messages = 2.5 * edges * dim + nodes * features if isinstance(getattr(config, "encoder", None), Part) else 0
+        messages = 0 if _chosen(config) is None else 2.5 * edges * dim + nodes * features
         between = 2 * min(cls.hops(config) - cls.beyond, 2)  # what a layer takes, mixes and gives; the first takes none
         embedding = cls.graph_bytes(sizes) + 4 * (between * nodes * dim + messages) + PROCESS
         return max(training, embedding + 32 * sizes.get("read", 0))
@@ -191,3 +192,9 @@ class NeighbourSampler(BaseSampler):
     def sample_from_edges(self, index: EdgeSamplerInput, **kwargs: Any) -> SamplerOutput:
         """Refuse: no method here draws edges."""
         raise TypeError("nodes are sampled here, not edges")
+
+
+def _chosen(config: Any) -> Part | None:
+    """Return which of `ENCODERS` is configured; None where a method has one of its own."""
+    part = getattr(config, "encoder", None)
+    return part if isinstance(part, Part) else None
