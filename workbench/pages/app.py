@@ -1,10 +1,10 @@
 """The notebooks as an app: Voila serves them all, and its first page is the start page."""
 
 import re
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
-from jupyter_server.utils import ensure_async
 from tornado.web import ErrorHandler, HTTPError, RedirectHandler, authenticated
 from traitlets import default
 from voila.app import Voila
@@ -46,7 +46,9 @@ class Page(TornadoVoilaHandler):
     async def get(self, path: str | None = None) -> None:
         """Show it, or ask which theme it is to have; what is no notebook is refused without asking."""
         known = "theme" in self.traitlet_config.VoilaConfiguration or self.get_argument("theme", None)
-        if known or not await ensure_async(self.contents_manager.file_exists(path or "")):
+        there = self.contents_manager.file_exists(path or "")
+        there = await there if isawaitable(there) else there  # which of both it is is the server's choice
+        if known or not there:
             await super().get(path)
         else:
             self.finish(self.ASK)
