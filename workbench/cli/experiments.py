@@ -13,7 +13,7 @@ KEPT = "with --out each experiment that was finished is kept; the others begin a
 def add(option: Option) -> None:
     option("action", metavar="ACTION", help="list | run EXPERIMENT ... | report")
     option("words", nargs="*", metavar="EXPERIMENT", help="names of the list; 'every' for each there is")
-    option("--seeds", type=int, default=5, help="of each experiment (default: %(default)s)")
+    option("--seeds", type=int, help="of each experiment (default: as many as its file says)")
     option("--out", metavar="FILE", help="run: keep what was measured in this CSV, in place of what it has of the same")
     add_results(option)
 
@@ -48,4 +48,4 @@ def _run(args: Namespace) -> None:
 
 def _report(args: Namespace) -> None:
     written = wb.studies.experiments.write(folder_of(args))
-    show(args, {"pages": [written]}, written)
+    show(args, {"pages": written}, "\n".join(map(str, written)))

@@ -1,0 +1,101 @@
+"""What experiments on adaptations share: one base, few labels, and a rate that each arm chooses on labels held out."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from torch.nn.functional import cross_entropy
+
+from workbench.adaptation.base import PLANS
+from workbench.adaptation.receipts import receipt
+from workbench.datasets.loading import load_graph
+from workbench.evaluation import evaluate
+from workbench.training.fit import fit
+from workbench.training.run import Run
+
+RATES = (3e-4, 1e-3, 3e-3, 1e-2)
+OLD, NEW = "digits-placed:classes=0-4", "digits-placed:classes=5-9"
+DRAWS = (100, 101)  # of labels, by which rates are chosen
+data = cache(load_graph)
+
+
+@cache
+def base() -> str:
+    """Return where the encoder lies that all arms of all seeds begin with: trained on digits 0 to 4."""
+    return str(fit("classifier", data(OLD), "defaults", progress=False).path)
+
+
+def adapt(plan: str, seed: int, rate: float, of: str = NEW, **settings: Any) -> Run:
+    """Return an adaptation of the base; the draw of labels and the order of batches follow from the seed alone.
+
+    Args:
+        plan, seed: see there. rate: of learning. of: name of the data.
+        settings: that differ from the defaults; base="" begins with an untrained encoder. "plan_rank" is "plan.rank".
+    """
+    chosen: dict[str, Any] = {"base": base(), "draw": seed}
+    chosen |= {name.replace("plan_", "plan."): value for name, value in settings.items()}
+    return fit("adapt", data(of), "defaults", seed, lr=rate, plan=plan, progress=False, **chosen)
+
+
+@cache
+def rate(plan: str, of: str = NEW, **settings: Any) -> float:
+    """Return the rate of an arm that is best on labels held out, over draws that no seed of an experiment has."""
+    wrong = [{rate: _held_out(run, of) for rate, run in tried(plan, draw, of, **settings).items()} for draw in DRAWS]
+    return min(RATES, key=lambda rate: tuple(map(sum, zip(*(draw[rate] for draw in wrong), strict=True))))
+
+
+def tried(plan: str, seed: int, of: str = NEW, **settings: Any) -> dict[float, Run]:
+    """Return adaptations to three quarters of few labels, one of each rate, the best on the others first."""
+    runs = {rate: adapt(plan, seed, rate, of, holdout=True, **settings) for rate in RATES}
+    return dict(sorted(runs.items(), key=lambda rated: _held_out(rated[1], of)))
+
+
+def _held_out(run: Run, of: str) -> tuple[float, float]:
+    """Return how wrong a run is on labels held out: by error, then by cross entropy, for few labels tie."""
+    held, y = run.details["held_out"], data(of).y
+    logits = run.embeddings[held] @ run.weights["head.weight"].T + run.weights["head.bias"]
+    return float((logits.argmax(1) != y[held]).double().mean()), float(cross_entropy(logits, y[held]))
+
+
+def best(plan: str, seed: int, of: str = NEW, **settings: Any) -> Run:
+    """Return the adaptation to all few labels at the rate of its arm; a logistic regression has none to choose."""
+    chosen = RATES[0] if PLANS.get(plan).logistic else rate(plan, of, **settings)
+    return adapt(plan, seed, chosen, of, **settings)
+
+
+def accuracy(run: Run, of: str = NEW) -> float:
+    """Return the accuracy in percent of a run's classifier on the labels that its training did not see."""
+    return float(evaluate(run, data(of), "own-classifier", progress=False).accuracy)
+
+
+def arm(name: str, run: Run, of: str = NEW) -> dict[str, float]:
+    """Return the accuracy of an arm, and its receipt, by quantities "arm | measure"."""
+    paid = receipt(run)
+    measures = {
+        "accuracy": accuracy(run, of),
+        "rate": run.config.lr,
+        "trained": paid.trained,
+        "stored bytes": paid.stored_bytes,
+        "FLOPs": paid.flops,
+        "CPU seconds": paid.cpu_seconds,
+        "peak MiB": paid.peak_mib,
+    }
+    return table(name, measures)
+
+
+def table(name: str, measures: Mapping[str, float]) -> dict[str, float]:
+    """Return measures of an arm as quantities."""
+    return {f"{name} | {measure}": value for measure, value in measures.items()}
+
+
+def raw(run: Run, of: str = NEW) -> dict[str, float]:
+    """Return the accuracies of two classifiers of the bare pixels that learn from the labels of a run."""
+    rows, seen = data(of), run.details["labelled"]
+    x, y, asked = rows.x.flatten(1).numpy(), rows.y.numpy(), ~(seen | run.details["held_out"])
+    floors: dict[str, Any] = {
+        "logistic regression of pixels": LogisticRegression(max_iter=10_000),
+        "1-NN of pixels": KNeighborsClassifier(1),
+    }
+    return {name: 100 * float(model.fit(x[seen], y[seen]).score(x[asked], y[asked])) for name, model in floors.items()}

@@ -1,0 +1,23 @@
+"""EWA: experts in training that are averaged at each step, against dense tuning and averages of other kinds."""
+
+from typing import Any
+
+from workbench.studies.experiments import EXPERIMENTS
+from workbench.studies.experiments.adapting import arm, best
+
+ARMS: dict[str, tuple[str, dict[str, Any]]] = {
+    "averaged at each step": ("averaged-experts", {}),
+    "averaged at the end, b = 0": ("averaged-experts", {"plan_b": 0.0}),
+    "dense": ("full", {}),
+    "dense, moving average": ("moving-average", {}),
+    "dense, dropout": ("dropout", {}),
+}
+
+
+@EXPERIMENTS.register("ewa")
+def ewa(seed: int) -> dict[str, float]:
+    """Return accuracy and receipt of each arm."""
+    measured: dict[str, float] = {}
+    for name, (plan, settings) in ARMS.items():
+        measured |= arm(name, best(plan, seed, **settings))
+    return measured
