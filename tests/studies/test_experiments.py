@@ -1,5 +1,6 @@
 """Experiments: every file says what it must, and verdicts follow from intervals."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,19 +10,21 @@ from workbench.errors import UserError
 from workbench.studies import experiments
 from workbench.studies.experiments import COLUMNS, EXPERIMENTS
 
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+
 
 @pytest.mark.parametrize("name", experiments.names())
 def test_an_experiment_says_what_it_claims_with_a_control_and_was_run(name: str) -> None:
     experiment = experiments.load(name)
     assert experiment.claims and all(claim.says and claim.first != claim.second for claim in experiment.claims)
     assert any(claim.control for claim in experiment.claims), "the control is written down"
-    kept = pd.read_csv(Path(__file__).parents[2] / "docs" / "results" / f"{experiments.KEPT}.csv")
+    kept = experiments.read(RESULTS, experiment.page)
     rows = kept[kept["experiment"] == name]
-    assert rows["seed"].nunique() >= experiments.SEEDS, "five seeds are kept"
+    assert rows["seed"].nunique() >= experiment.seeds >= experiments.SEEDS, "five seeds are kept, or more"
     assert len(experiments.judged(rows)) == len(experiment.claims)
 
 
-def measured(values: dict[str, list[float]]) -> pd.DataFrame:
+def measured(values: Mapping[str, Sequence[float]]) -> pd.DataFrame:
     rows = [("made", seed, name, value, 1.0) for name, column in values.items() for seed, value in enumerate(column)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -55,8 +58,27 @@ def test_verdicts_follow_from_the_interval_of_paired_differences(made: None, tmp
     experiments.keep(rows, file)
     experiments.keep(rows[rows["seed"] < 3], file)
     assert len(pd.read_csv(file)) == 6
-    page = experiments.write(tmp_path).read_text(encoding="utf-8")
+    [written] = experiments.write(tmp_path)
+    page = written.read_text(encoding="utf-8")
     assert "| a leads b | 2" in page and "control: b leads a" in page
+
+
+def test_what_was_measured_of_an_arm_stands_in_one_line(made: None) -> None:
+    values = {
+        "a": [10, 20, 30, 40],
+        "b": [8, 17, 28, 38],
+        "arm | accuracy": [60, 62, 61, 61],
+        "arm | bytes": [1200] * 4,
+    }
+    page = experiments.page(measured(values))
+    assert "| arm | 61 ± 0.82 | 1,200 |" in page and "| a | 25 ± 13 |" in page
+
+
+def test_the_pages_that_are_kept_are_those_that_the_results_write(tmp_path: Path) -> None:
+    for name in experiments.PAGES:
+        (tmp_path / f"{name}.csv").write_bytes((RESULTS / f"{name}.csv").read_bytes())
+    for file in experiments.write(tmp_path):
+        assert file.read_text(encoding="utf-8") == (RESULTS / file.name).read_text(encoding="utf-8")
 
 
 def test_a_wrong_name_and_no_seed_are_refused_in_a_sentence(tmp_path: Path) -> None:

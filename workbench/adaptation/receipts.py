@@ -60,18 +60,21 @@ def receipt(run: Any) -> Receipt:
     return Receipt(str(run.config.plan), **known, seconds=run.seconds, peak_mib=run.peak_mib)
 
 
-def costs(trained: tuple[int, int, int], stored: Mapping[str, Tensor], flops: int, plain: bool) -> dict[str, Tensor]:
+def costs(
+    trained: tuple[int, int, int], stored: Mapping[str, Tensor], flops: int, plain: bool, cpu_seconds: Tensor
+) -> dict[str, Tensor]:
     """Return what a run keeps of a receipt.
 
     Args:
         trained: numbers of the encoder, the classifier and a new input layer. stored: what a plan has new.
-        flops, plain: as of `Receipt`.
+        flops, plain, cpu_seconds: as of `Receipt`.
     """
     size = sum(tensor.numel() * tensor.element_size() for tensor in stored.values())
     numbers = zip(
         ("trained", "head", "input", "stored_bytes", "flops", "plain"), (*trained, size, flops, plain), strict=True
     )
-    return {f"{PREFIX}{name}": torch.tensor(number) for name, number in numbers}
+    counted = {f"{PREFIX}{name}": torch.tensor(number) for name, number in numbers}
+    return counted | {f"{PREFIX}cpu_seconds": cpu_seconds.clone()}
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from workbench.adaptation.base import PLANS, begun, trained
 from workbench.adaptation.few import HELD_OUT, few_labels, fit_logistic
 from workbench.adaptation.partial import ANGLE, angles
-from workbench.adaptation.receipts import PREFIX, costs, flops
+from workbench.adaptation.receipts import costs, flops
 from workbench.datasets.arrays import Rows
 from workbench.encoders.graph import GraphTensors
 from workbench.encoders.transformers import TRANSFORMERS, Transformer
@@ -31,7 +31,7 @@ class Adapt(Method):
     Adam = torch.optim.AdamW
     kinds = ("arrays", "nodes")
 
-    encoder: Transformer
+    encoder: Any  # a Transformer
     cpu_seconds: Tensor
 
     def __init__(self, config: AdaptConfig, inputs: Any, randomness: Randomness):
@@ -80,14 +80,13 @@ class Adapt(Method):
         if not isinstance(self.inputs, Rows):
             nodes: Tensor = self.encoder(GraphTensors.of(self.inputs).whole)
             return nodes[items]
-        x = self.inputs.x[items]
-        rows: Tensor = self.encoder(placed(x, self.views) if moving else x)
+        rows: Tensor = self.encoder(placed(self.inputs.x[items], self.views) if moving else self.inputs.x[items])
         return rows
 
     def step(self, batch: Tensor) -> Step:
         """Tell the classes of labelled items."""
-        answers, more = self.head(self.codes(batch, self.config.placed)), self.plan.loss()
-        terms = {"classes": cross_entropy(answers, self.inputs.targets[batch])}
+        answers = self.head(self.codes(batch, self.config.placed))
+        terms, more = {"classes": cross_entropy(answers, self.inputs.targets[batch])}, self.plan.loss()
         over = self.plan.logistic or self.plan.classifier is not None  # nothing of the encoder is left to learn
         return Step(terms if more is None else terms | {"plan": more}, finished=over and not self.input_layer)
 
@@ -121,20 +120,23 @@ class Adapt(Method):
         encoder.load_state_dict(parts["start"] | parts["encoder"])
         config.plan.call(PLANS).restore(encoder, parts["plan"])
 
+    def embed(self, inputs: Any) -> Tensor:
+        """Return the embedding, and note the classes: a gated classifier needs what its gate has just seen."""
+        parts = [Rows(x=part) for part in inputs.x.split(AT_ONCE)] if isinstance(inputs, Rows) else [inputs]
+        found = [(codes, self.head(codes).argmax(1)) for part in parts for codes in [self.encoder.embed(part)]]
+        self.classes = torch.cat([classes for _, classes in found])
+        return torch.cat([codes for codes, _ in found])
+
     @torch.no_grad()
     def details(self) -> dict[str, Tensor]:
         """Return which class of each item is "predicted", which items are "held_out", angles, receipt, plan's own."""
-        images = isinstance(self.inputs, Rows)
-        one = Rows(x=self.inputs.x[:1]) if images else self.inputs
+        one = Rows(x=self.inputs.x[:1]) if isinstance(self.inputs, Rows) else self.inputs
         plan = {name: value for name, value in self.kept().items() if name.startswith("plan.")}
-        trained_here = (self.trained, trained(self.head), self.input_layer)
-        found = costs(trained_here, plan, flops(self.encoder, one, len(one.x)), self.plan.plain)
+        numbers, flop = (self.trained, trained(self.head), self.input_layer), flops(self.encoder, one, len(one.x))
+        found = costs(numbers, plan, flop, self.plan.plain, self.cpu_seconds)
         turned = angles(self.start, self.encoder.state_dict())
         found |= {f"{ANGLE}{layer}": torch.tensor(angle, dtype=torch.float64) for layer, angle in turned.items()}
-        found[f"{PREFIX}cpu_seconds"] = self.cpu_seconds.clone()
-        found["held_out"] = self.inputs.targets == HELD_OUT
-        parts = [Rows(x=part) for part in self.inputs.x.split(AT_ONCE)] if images else [self.inputs]
-        found["predicted"] = torch.cat([self.head(self.encoder.embed(part)).argmax(1) for part in parts])
+        found |= {"held_out": self.inputs.targets == HELD_OUT, "predicted": self.classes}
         return found | self.plan.details(self.encoder, self.inputs)
 
     @classmethod

@@ -1,6 +1,6 @@
 """Merging by a gate: of two specialists of one base, by classes and by contrast, against a choice and a mean."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,8 +19,10 @@ GATES: dict[str, dict[str, Any]] = {
     "random gate": {"plan_gate": "random"},
     "one mean for all": {"plan_share": 1.0},
 }
-GATES |= {f"gate, {share} of the weights one mean": {"plan_share": share} for share in (0.25, 0.5, 0.75)}
-GATES |= {f"{name}, layers at random": {**GATES[name], "plan_order": "random"} for name in [*GATES][-3:]}
+SHARES: dict[str, dict[str, Any]] = {
+    f"gate, {share} of the weights one mean": {"plan_share": share} for share in (0.25, 0.5, 0.75)
+}
+SHARES["gate, 0.5 of the weights one mean, layers at random"] = {"plan_share": 0.5, "plan_order": "random"}
 
 
 @EXPERIMENTS.register("merging")
@@ -30,15 +32,19 @@ def merging(seed: int) -> dict[str, float]:
     late = data(WHOLE).y >= 5
     classes = [(WHOLE, ~late), (WHOLE, late)]  # where each specialist's data are found again
     contrast = [(of, torch.ones(len(data(of).y), dtype=torch.bool)) for of in (NEW, INVERTED)]
-    return _merged(seed, "0 to 4, 5 to 9", (old, new), classes) | _merged(seed, "bright, dark", (new, other), contrast)
+    measured = _merged(seed, "0 to 4, 5 to 9", (old, new), classes, GATES | SHARES)
+    return measured | _merged(seed, "bright, dark", (new, other), contrast, GATES)
 
 
-def _merged(seed: int, pair: str, members: Sequence[Run], places: Sequence[Any]) -> dict[str, float]:
+def _merged(
+    seed: int, pair: str, members: Sequence[Run], places: Sequence[Any], ways: Mapping[str, Any]
+) -> dict[str, float]:
     """Return the accuracies of members and of what they become, on the images that no member has learned.
 
     Args:
         seed: of gates and orders. pair: its name. members: two specialists.
         places: of each the name of data that have its own among them, and which of these they are.
+        ways: to merge, by name.
     """
     fresh = [~member.details["labelled"] for member in members]
     truth = [data(of).y[part][new] for (of, part), new in zip(places, fresh, strict=True)]
@@ -49,7 +55,7 @@ def _merged(seed: int, pair: str, members: Sequence[Run], places: Sequence[Any])
     size = sum(receipt(member).stored_bytes for member in members)
     measured = table(f"{pair}: specialists", {"first": own[0], "second": own[1], "stored bytes": size})
     paths = ",".join(str(member.path) for member in members)
-    for gate, settings in GATES.items():
+    for gate, settings in ways.items():
         runs = [adapt("merged", seed, 1e-3, of, plan_members=paths, **settings) for of, _ in places]
         told = [run.details["predicted"][part][new] for run, (_, part), new in zip(runs, places, fresh, strict=True)]
         scores = [100 * float((one == y).double().mean()) for one, y in zip(told, truth, strict=True)]
