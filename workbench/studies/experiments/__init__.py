@@ -160,6 +160,18 @@ def _said(interval: Interval, least: float) -> str:
     return REPRODUCED if interval.low > least else CONTRADICTED if interval.high < least else NOT_SEPARABLE
 
 
+def said(claims: pd.DataFrame) -> pd.DataFrame:
+    """Return claims with their verdicts as texts: experiment, claim, difference (95 %), needed, verdict.
+
+    Args:
+        claims: as `judged` returns them.
+    """
+    spans = [f"{one.difference:.3g} [{one.low:.3g}, {one.high:.3g}], {one.seeds} seeds" for one in claims.itertuples()]
+    texts = {"claim": claims["says"].where(~claims["control"], "control: " + claims["says"])}
+    texts |= {"difference (95 %)": spans, "needed": [f"above {least:g}" for least in claims["least"]]}
+    return claims[["experiment"]].assign(**texts, verdict=claims["verdict"])
+
+
 def page(rows: pd.DataFrame, name: str = "objectives") -> str:
     """Return a page in Markdown of what was measured, one section per experiment; `rows` as `run` returns them."""
     lines = [PAGES[name]]
@@ -176,10 +188,7 @@ def _section(experiment: Experiment, rows: pd.DataFrame, claims: pd.DataFrame) -
     lines = [f"## {experiment.title}", ""]
     lines += [f"{experiment.source}. On {experiment.data}; {experiment.unit}.{group} {seconds:.0f} s per seed.", ""]
     lines += ["| claim | difference (95 %) | needed | verdict |", "|---|---|---|---|"]
-    for claim in claims.itertuples():
-        said = f"control: {claim.says}" if claim.control else claim.says
-        interval = f"{claim.difference:.3g} [{claim.low:.3g}, {claim.high:.3g}], {claim.seeds} seeds"
-        lines.append(f"| {said} | {interval} | above {claim.least:g} | {claim.verdict} |")
+    lines += [f"| {' | '.join(claim)} |" for claim in said(claims).drop(columns="experiment").values]
     lines += [line for part in _measured(rows) for line in ("", *part)]
     return lines + (["", f"Not claimed here: {experiment.not_claimed}"] if experiment.not_claimed else [])
 
