@@ -321,11 +321,27 @@ def test_a_plan_of_adaptation_is_turned_in_the_form_and_its_words_are_chosen_fro
     assert form.asked.preset.changed == {"plan": "experts", "plan.mode": "sparse", "plan.bits": "8"}
 
 
+def test_images_are_trained_on_in_the_panel_and_labels_that_are_learned_are_told(
+    small_data: Callable[..., Any],
+) -> None:
+    images = small_data("adapt", "arrays")
+    small = {"epochs": 2, "labels": 2, "dim": 8, "encoder.blocks": 1, "encoder.heads": 2, "encoder.patch": 1}
+    panel = trained(widgets.training_panel(images, "adapt", "defaults", plan="lora", **small))  # type: ignore[arg-type]
+    assert panel.run is not None and len(panel.run.embeddings) == len(images.x) and not panel.scene.failed
+    assert panel.form.graph.description == "data" and "digits-placed" in panel.form.graph.options
+    assert "classifier" in panel.form.method.options and "grace" not in panel.form.method.options
+    assert "learns from labels" in told(panel.figures["map"]) and "never to train" not in told(
+        panel.figures["accuracy"]
+    )
+
+
 def test_what_cannot_be_asked_for_is_an_error_at_once(small_graph: Data) -> None:
     for more, words in (
         ({"taw": 0.3}, "unknown parameter 'taw'"),
         ({"method": "grase"}, "did you mean 'grace'"),
-        ({"method": "lightgcn"}, "shows nodes of a graph, on which 'lightgcn' does not learn; use fit"),
+        ({"method": "lightgcn"}, "nodes of a graph or rows of an array, on which 'lightgcn' does not learn; use fit"),
+        ({"method": "simclr"}, "'simclr' does not learn on nodes of a graph; those that do: adapt, bgrl, "),
+        ({"graph": "digits-placed"}, "'grace' does not learn on rows of an array; those that do: adapt, classifier, "),
         ({"preset": "quik"}, "did you mean 'quick'"),
         ({"seed": -1}, "seed is -1"),
         ({"every": 0}, "every is 0"),
@@ -635,7 +651,7 @@ def test_nobody_there_to_click_gets_the_same_pictures(small_graph: Data, monkeyp
     assert str(wb.evaluate(report.run, small_graph, progress=False)) in texts
     with pytest.raises(UserError, match="lower the learning rate"):
         widgets.training_panel(small_graph, epochs=50, lr=1e30)
-    with pytest.raises(UserError, match="shows nodes of a graph, and tastes is users and items"):
+    with pytest.raises(UserError, match="nodes of a graph or rows of an array, and tastes is users and items"):
         widgets.training_panel("tastes", "grace")
 
 

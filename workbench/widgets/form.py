@@ -15,7 +15,9 @@ from torch_geometric.data import Data
 from traitlets import Instance
 
 from workbench.config import Preset, option_types, options_of
+from workbench.datasets.files.registry import names as data_names
 from workbench.datasets.files.registry import usable
+from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
 from workbench.methods import METHODS, Config, configure, preset_names
 from workbench.methods import names as method_names
@@ -27,6 +29,7 @@ from workbench.widgets.shell import complaint, look
 WORDS = tuple[str, ...]
 LABEL = 108  # pixels of what stands before a control
 CONTROLS = {bool: ipw.Checkbox, int: ipw.IntText, float: ipw.FloatText, str: ipw.Text}
+SHOWN = {"nodes": "nodes of a graph", "arrays": "rows of an array"}  # kinds of data that are trained on in a panel
 LIMITS = {"low": "at least", "above": "above", "below": "below"}
 
 
@@ -37,6 +40,7 @@ class Request:
     Attributes:
         graph: the graph, or what `load_graph` loads it by. label: what it is called. method: its name.
         preset: with the parameters that differ from it. epochs: how many in all. seed: the master seed.
+        supervised: whether it learns from labels.
     """
 
     graph: Data | str
@@ -45,9 +49,23 @@ class Request:
     preset: Preset
     epochs: int
     seed: int
+    supervised: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} on {self.label}, preset {self.preset}, seed {self.seed}"
+
+
+def kind_shown(graph: Data | str) -> str:
+    """Return which of `SHOWN` data are; a name that is no array's is taken for a graph's until it is loaded.
+
+    Raises:
+        UserError: data of another kind.
+    """
+    if isinstance(graph, str):
+        return "arrays" if graph.partition(":")[0] in data_names("arrays") else "nodes"
+    if (kind := kind_of(graph)).name not in SHOWN:
+        raise UserError(f"the training panel shows {' or '.join(SHOWN.values())}, and this is {kind.words}; use fit")
+    return kind.name
 
 
 def checked(
@@ -58,11 +76,18 @@ def checked(
     Parameters that are as the preset has them count as not given.
     """
     Randomness(seed)  # refuses what is no seed
-    if "nodes" not in METHODS.get(method).kinds:
-        raise UserError(f"the training panel shows nodes of a graph, on which {method!r} does not learn; use fit")
-    label = str(graph.get("name") or "your graph") if isinstance(graph, Data) else graph
+    kind, chosen = kind_shown(graph), METHODS.get(method)
+    if not {*chosen.kinds} & {*SHOWN}:
+        shown = " or ".join(SHOWN.values())
+        raise UserError(f"the training panel shows {shown}, on which {method!r} does not learn; use fit")
+    if kind not in chosen.kinds:
+        raise UserError(f"{method!r} does not learn on {SHOWN[kind]}; those that do: {', '.join(method_names(kind))}")
+    label = (
+        str(graph.get("name") or f"your {'graph' if kind == 'nodes' else 'data'}") if isinstance(graph, Data) else graph
+    )
     full_name, config = configure(method, preset, label, parameters)
-    return Request(graph, label, method, changes(method, full_name, config), config.epochs, seed), config
+    asked = changes(method, full_name, config)
+    return Request(graph, label, method, asked, config.epochs, seed, chosen.supervised(config)), config
 
 
 def explained(config_class: type[Config]) -> dict[str, str]:
@@ -93,11 +118,14 @@ class Form(Controls, ipw.VBox):
     def __init__(self, graph: Data | str, method: str, preset: str | None, seed: int, parameters: dict[str, Any]):
         super().__init__()
         asked, config = checked(graph, method, preset, seed, parameters)
-        here = usable(Path(os.environ.get("WORKBENCH_DATA") or "data").expanduser(), "nodes")
+        kind = kind_shown(graph)
+        here = usable(Path(os.environ.get("WORKBENCH_DATA") or "data").expanduser(), kind)
         self._graphs = {asked.label: graph} | {name: name for name in sorted({*here} - {asked.label})}
         common = look(LABEL, "auto")
-        self.graph = ipw.Dropdown(options=list(self._graphs), description="graph", **common)
-        self.method = ipw.Dropdown(options=method_names("nodes"), value=method, description="method", **common)
+        self.graph = ipw.Dropdown(
+            options=list(self._graphs), description="graph" if kind == "nodes" else "data", **common
+        )
+        self.method = ipw.Dropdown(options=method_names(kind), value=method, description="method", **common)
         presets = ["defaults", *preset_names(method)]
         self.preset = ipw.Dropdown(options=presets, value=asked.preset.name, description="preset", **common)
         self.seed = ipw.IntText(value=seed, description="seed", **common)

@@ -17,14 +17,14 @@ from workbench.plots.losses import accuracy_curve
 from workbench.plots.maps import map_figure, spans
 
 PROTOCOL = "random-10-10-80"
-MAPPED = 3_000  # nodes; a map of so many takes a fraction of a second
+MAPPED = 3_000  # items; a map of so many takes a fraction of a second
 ACCURACY, MAP = 280, 660  # pixels
 MANY, ROOM = 10, 580  # classes whose names stand below the map, and pixels of its width
 LETTERS = 58  # in a line under the title of a figure that takes half of the page
 
 
 class Looks:
-    """The looks at one training of a graph, which may not be loaded yet; each map follows the one before.
+    """The looks at one training on a graph or on rows, which may not be loaded yet; each map follows the one before.
 
     Attributes:
         epoch: of the latest look, -1 before it. seconds: how long it took.
@@ -32,8 +32,9 @@ class Looks:
         scores: of one split, by epoch; unscored: why there are none, or "". map: the latest, None where there is none.
     """
 
-    def __init__(self, graph: Data | None, seed: int):
+    def __init__(self, graph: Data | None, seed: int, supervised: bool = False):
         self._graph, self._seed = graph, seed
+        self._labels = "learns from labels" if supervised else "uses labels to look, never to train"
         self.epoch, self.seconds = -1, 0.0
         self.scores: dict[int, Scores] = {}
         self.ranks: dict[int, float] = {}
@@ -42,7 +43,7 @@ class Looks:
         self._corners = np.empty((0, 2))  # of all maps so far
 
     def look(self, epoch: int, embeddings: Tensor) -> None:
-        """Score an embedding [nodes, dim] on one split, and map it."""
+        """Score an embedding [items, dim] on one split, and map it."""
         assert self._graph is not None
         began = time.perf_counter()
         try:
@@ -66,7 +67,7 @@ class Looks:
 
     def draw_accuracy(self, until: int) -> go.Figure:
         """Draw accuracy (or say why there is none) and effective rank at each look; epochs end at `until`."""
-        split = f"the first split of {PROTOCOL}, split seed 0, logistic regression; uses labels to look, never to train"
+        split = f"the first split of {PROTOCOL}, split seed 0, logistic regression; {self._labels}"
         accuracies = {epoch: self.scores[epoch].accuracy.mean for epoch in sorted(self.scores)}
         ranks = {epoch: self.ranks[epoch] for epoch in sorted(self.ranks)}
         return accuracy_curve(accuracies, ranks, self.unscored or split, until, ACCURACY, LETTERS)
@@ -78,8 +79,7 @@ class Looks:
             return fig.update_xaxes(visible=False).update_yaxes(visible=False)
         names = {"class_names": self._graph.get("class_names"), "names": self._graph.get("node_names")}
         classes = np.maximum(node_classes(self._graph), -1)
-        look = "colours: classes; labels are used to look, never to train"
-        note = look if (classes >= 0).any() else "the graph has no labels"
+        note = f"colours: classes; {self._labels}" if (classes >= 0).any() else "there are no labels"
         fig = map_figure(self.map, classes, "class", f"Map after epoch {self.epoch:,}", note, **names)
         told = fig.layout.title.subtitle.text.replace(" = ", "\u00a0=\u00a0")  # which are not to be parted
         lines = [part for line in told.split("<br>") for part in wrap(line, LETTERS)]

@@ -20,7 +20,7 @@ from workbench.training.fit import fit
 from workbench.training.loop import Progress
 from workbench.training.run import Run
 from workbench.training.watch import COLLAPSED, measured
-from workbench.widgets.form import Request
+from workbench.widgets.form import SHOWN, Request
 from workbench.widgets.looks import PROTOCOL, Looks
 
 SNAPSHOTS = 8
@@ -72,7 +72,7 @@ class Training(threading.Thread):
         self.request, self.every, self._tell, self._before = request, every, tell, before
         self.graph = request.graph if isinstance(request.graph, Data) else None
         self.phase, self.went_on = "idle", 0
-        self.looks = Looks(self.graph, request.seed)
+        self.looks = Looks(self.graph, request.seed, request.supervised)
         self.rows: list[dict[str, Any]] = []
         self.result: Run | None = None
         self.sentence, self.failed, self.error = "", False, ""
@@ -151,9 +151,10 @@ class Training(threading.Thread):
         if self.graph is None:
             self._enter("loading")
             self.graph = load_graph(asked.graph)
-        if (kind := kind_of(self.graph)).name != "nodes":
-            raise UserError(f"the training panel shows nodes of a graph, and {asked.label} is {kind.words}; use fit")
-        self.looks = Looks(self.graph, asked.seed)
+        if (kind := kind_of(self.graph)).name not in SHOWN:
+            shown = " or ".join(SHOWN.values())
+            raise UserError(f"the training panel shows {shown}, and {asked.label} is {kind.words}; use fit")
+        self.looks = Looks(self.graph, asked.seed, asked.supervised)
         if before is not None and before.request == asked and before.rows:
             self.rows, self.looks = before.rows, before.looks
         if self._ended:

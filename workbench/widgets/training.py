@@ -30,7 +30,8 @@ def training_panel(
     panel, hence also a cell that is run again, ends what another panel trains; a checkpoint keeps it.
 
     Args:
-        graph: the graph, or its name; its labels, where it has any, are used to look and never to train.
+        graph: the graph, or rows of an array such as images, or a name; labels, where there are any, are used to look,
+            and to train by a method that learns from labels alone.
         method, preset, seed: what the panel opens on, as for `fit`.
         every: epochs from one look at accuracy and map to the next.
         **overrides: parameters that differ from the preset; an unknown one is an error.
@@ -45,7 +46,7 @@ def training_panel(
     if isinstance(every, bool) or not isinstance(every, int) or every < 1:
         raise UserError(f"every is {every!r}; looks are a whole number of epochs apart, 1 or more")
     if not isinstance(graph, Data | str):
-        raise UserError(f"the training panel takes a torch_geometric Data or a name, not {type(graph).__name__}")
+        raise UserError(f"the training panel takes a torch_geometric Data, Rows or a name, not {type(graph).__name__}")
     if headless():
         training = Training(checked(graph, method, preset, seed, overrides)[0], every)
         training.work()
