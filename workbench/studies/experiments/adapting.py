@@ -1,5 +1,6 @@
 """What experiments on adaptations share: one base, few labels, and a rate that each arm chooses on labels held out."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -32,10 +33,11 @@ def adapt(plan: str, seed: int, rate: float, of: str = NEW, **settings: Any) -> 
 
     Args:
         plan, seed: see there. rate: of learning. of: name of the data.
-        settings: that differ from the defaults; base="" begins with an untrained encoder. "plan_rank" is "plan.rank".
+        settings: that differ from the defaults, "plan_rank" for "plan.rank" and "encoder_blocks" likewise; base=""
+            begins with an untrained encoder.
     """
     chosen: dict[str, Any] = {"base": base(), "draw": seed}
-    chosen |= {name.replace("plan_", "plan."): value for name, value in settings.items()}
+    chosen |= {re.sub("^(plan|encoder)_", r"\1.", name): value for name, value in settings.items()}
     return fit("adapt", data(of), "defaults", seed, lr=rate, plan=plan, progress=False, **chosen)
 
 
@@ -60,8 +62,9 @@ def _held_out(run: Run, of: str) -> tuple[float, float]:
 
 
 def best(plan: str, seed: int, of: str = NEW, **settings: Any) -> Run:
-    """Return the adaptation to all few labels at the rate of its arm; a logistic regression has none to choose."""
-    chosen = RATES[0] if PLANS.get(plan).logistic else rate(plan, of, **settings)
+    """Return the adaptation to all few labels at the rate of its arm; a logistic regression alone has none to choose."""
+    alone = PLANS.get(plan).logistic and settings.get("input") != "new"
+    chosen = RATES[0] if alone else rate(plan, of, **settings)
     return adapt(plan, seed, chosen, of, **settings)
 
 
@@ -90,12 +93,15 @@ def table(name: str, measures: Mapping[str, float]) -> dict[str, float]:
     return {f"{name} | {measure}": value for measure, value in measures.items()}
 
 
-def raw(run: Run, of: str = NEW) -> dict[str, float]:
+def raw(run: Run) -> dict[str, float]:
     """Return the accuracies of two classifiers of the bare pixels that learn from the labels of a run."""
-    rows, seen = data(of), run.details["labelled"]
-    x, y, asked = rows.x.flatten(1).numpy(), rows.y.numpy(), ~(seen | run.details["held_out"])
-    floors: dict[str, Any] = {
-        "logistic regression of pixels": LogisticRegression(max_iter=10_000),
-        "1-NN of pixels": KNeighborsClassifier(1),
-    }
-    return {name: 100 * float(model.fit(x[seen], y[seen]).score(x[asked], y[asked])) for name, model in floors.items()}
+    pixels = data(NEW).x.flatten(1).numpy()
+    floors = {"logistic regression": LogisticRegression(max_iter=10_000), "1-NN": KNeighborsClassifier(1)}
+    return {f"{name} of pixels": floor(model, pixels, run) for name, model in floors.items()}
+
+
+def floor(model: Any, rows: Any, run: Run, of: str = NEW) -> float:
+    """Return the accuracy in percent of a classifier of rows that learns from the labels of a run."""
+    y, seen, held = data(of).y.numpy(), run.details["labelled"].numpy(), run.details["held_out"].numpy()
+    asked = ~(seen | held)
+    return 100 * float(model.fit(rows[seen], y[seen]).score(rows[asked], y[asked]))
