@@ -62,7 +62,7 @@ def _held_out(run: Run, of: str) -> tuple[float, float]:
 
 
 def best(plan: str, seed: int, of: str = NEW, **settings: Any) -> Run:
-    """Return the adaptation to all few labels at the rate of its arm; a logistic regression alone has none to choose."""
+    """Return the adaptation to all few labels at the rate of its arm; a logistic regression by itself has none."""
     alone = PLANS.get(plan).logistic and settings.get("input") != "new"
     chosen = RATES[0] if alone else rate(plan, of, **settings)
     return adapt(plan, seed, chosen, of, **settings)
