@@ -205,7 +205,7 @@ def _measured(rows: pd.DataFrame) -> list[list[str]]:
             alone[arm] = _number(line["mean"], line["std"])
     tables = []
     if arms:
-        said = "mean ± deviation over seeds, of one number all seeds"
+        said = "mean ± deviation over seeds"
         tables.append([f"| {said} | {' | '.join(measures)} |", "|---" * (1 + len(measures)) + "|"])
         tables[-1] += [f"| {arm} | {' | '.join(of.get(name, '') for name in measures)} |" for arm, of in arms.items()]
     if alone:
@@ -215,10 +215,10 @@ def _measured(rows: pd.DataFrame) -> list[list[str]]:
 
 
 def _number(mean: float, deviation: float) -> str:
-    """Return a mean with its deviation in three digits, large ones and what never differs as they are."""
-    if not deviation and mean == round(mean):
-        return f"{mean:,.0f}"
-    return f"{mean:,.0f} ± {deviation:,.0f}" if abs(mean) >= 1000 else f"{mean:.3g} ± {deviation:.2g}"
+    """Return a mean with its deviation in three digits, large ones whole, a large one that never differs alone."""
+    if abs(mean) < 1000:
+        return f"{mean:.3g} ± {deviation:.2g}"
+    return f"{mean:,.0f} ± {deviation:,.0f}" if deviation else f"{mean:,.0f}"
 
 
 def keep(rows: pd.DataFrame, file: Path) -> None:
@@ -227,7 +227,7 @@ def keep(rows: pd.DataFrame, file: Path) -> None:
         before = pd.read_csv(file)
         rows = pd.concat([before[~before["experiment"].isin(rows["experiment"].unique())], rows])
     with whole(file) as draft:
-        rows.sort_values("experiment", kind="stable").to_csv(draft, index=False, float_format="%.6g")
+        rows.sort_values("experiment", kind="stable").to_csv(draft, index=False, float_format="%.10g")
 
 
 def read(folder: Path = FOLDER, page: str = "objectives") -> pd.DataFrame:
