@@ -460,7 +460,7 @@ def test_other_methods_take_negatives_too(small_graph: Data) -> None:
         ({"negatives": "hop-far", "hops": 2.5}, "must be a whole number"),
         ({"k": 0}, "must be at least 1"),
         ({"objective": "dlc"}, "did you mean 'dcl'"),
-        ({"objective": "cacr", "negatives": "debiased"}, "not defined for negatives of sampler 'debiased'"),
+        ({"objective": "cacr", "negatives": "mixing"}, "not defined for negatives of sampler 'mixing'"),
         ({"options": 3}, "unknown parameter 'options'"),
         ({"objective": "dclw", "sigma": 0.0}, "must be above 0"),
         ({"objective": "dclw", "objective.sgma": 0.1}, "did you mean 'sigma'"),

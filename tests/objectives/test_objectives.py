@@ -62,9 +62,8 @@ def test_with_detached_weights_cacr_pushes_two_tau_times_as_hard_as_dcl() -> Non
     ("objective", "contrast", "message"),
     [
         (cacr, Contrast(similarity="dot"), "takes cosines"),
-        (cacr, Contrast(class_prior=0.1), "no class_prior"),
-        (cacr, Contrast(bias=torch.zeros(3)), "no class_prior"),
-        (cacr, Contrast(mixed=Mixed(*torch.zeros(2, 3, 1, dtype=torch.long), torch.ones(1))), "no class_prior"),
+        (cacr, Contrast(bias=torch.zeros(3)), "no mixed negatives or bias"),
+        (cacr, Contrast(mixed=Mixed(*torch.zeros(2, 3, 1, dtype=torch.long), torch.ones(1))), "no mixed negatives"),
         (triplet, Contrast(similarity="dot"), "takes cosines"),
         (dclw, Contrast(similarity="dot"), "by its cosine"),
         (dclw, Contrast(paired=False, positives=(torch.arange(3).repeat(2, 1), torch.ones(3))), "has no such"),

@@ -67,8 +67,8 @@ class ContrastConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        undefined = {"class_prior", "synthetic"} & set(options_of(SAMPLERS, self.negatives.name))
-        if (self.objective.name == "cacr" and undefined) or (
+        mixed = "synthetic" in options_of(SAMPLERS, self.negatives.name)
+        if (self.objective.name == "cacr" and mixed) or (
             self.objective.name == "groco" and self.negatives.name != "all"
         ):
             of = f"of sampler {self.negatives.name!r}"
