@@ -11,8 +11,10 @@ import workbench as wb
 from workbench.config import Part
 from workbench.contrast import Contrast
 from workbench.contrast.negatives.sampled import SampledContrast
+from workbench.contrast.negatives.samplers import similar
 from workbench.contrast.pairs import Mixed
 from workbench.contrast.synthetic import mixed_log_mass
+from workbench.errors import UserError
 from workbench.objectives.infonce import infonce
 from workbench.randomness import Randomness
 
@@ -42,6 +44,48 @@ def test_a_mix_of_two_others_can_be_harder_than_both() -> None:
     found = cosine_of_mix(rows, 1, 2, 0.5)
     assert found == pytest.approx(a / math.sqrt(0.25 + 0.25 + 0.5 * 0.5)) and found > a + 0.1
     assert cosine_of_mix(rows, 1, 1, 0.3) == pytest.approx(a)  # a plain duplicate
+
+
+def test_mixing_the_anchor_in_adds_nothing_where_they_are_one_and_opposite_rows_have_no_direction() -> None:
+    rows = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]], dtype=torch.float64)
+    for own in (0.0, 0.2, 0.5):
+        assert cosine_of_mix(rows, 1, 0, 1 - own) == pytest.approx(1, abs=1e-12)
+    # Half of each of two opposite rows is a vector of no length, which has the cosine of neither.
+    assert cosine_of_mix(rows, 2, 0, 0.5) == 0 and cosine_of_mix(rows, 2, 0, 0.5 + 1e-3) == pytest.approx(-1)
+    leaf = rows.clone().requires_grad_()
+    parents = torch.tensor([[2], [2], [0]]), torch.arange(3)[:, None]
+    for tau in (1e-4, 0.5):
+        contrast = Contrast(tau, mixed=Mixed(*parents, torch.tensor([0.5], dtype=torch.float64)))
+        (moved,) = torch.autograd.grad(infonce(contrast, leaf, leaf).sum(), leaf)
+        assert moved.isfinite().all()
+
+
+@pytest.mark.parametrize("pool", ["e2neg", "same-cluster"])
+def test_negatives_and_parents_are_of_the_pool_that_was_asked_for(pool: str, small_graph: Data) -> None:
+    chosen = wb.negatives.select("mixing", small_graph, k=7, pool=pool, synthetic=4, harder=3, parents=3)
+    source = wb.negatives.select(pool, small_graph, k=7, anchors=torch.arange(60))
+    assert chosen.mixed is not None
+    for anchor, listed, first, second in zip(range(60), chosen.negatives, *chosen.mixed[:2], strict=True):
+        among = set((source.negatives if source.shared else source.negatives[anchor]).tolist()) - {anchor, -1}
+        assert set(listed.tolist()) - {-1} == among and (among or pool == "same-cluster")
+        if among:
+            assert set(first.tolist()) <= set(listed[:3].tolist()) >= set(second[:4].tolist())
+            assert set(second[4:].tolist()) == {anchor}
+    assert all(sentence.startswith(("a centre of", "drawn from")) for sentence in chosen.sentences())
+    with pytest.raises(UserError, match="hops=3 is of negatives that are drawn"):
+        wb.negatives.select("mixing", small_graph, k=7, pool=pool, hops=3)
+
+
+def test_a_training_finds_the_centres_of_its_pool_once(small_graph: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    plain = similar.e2neg
+    monkeypatch.setattr(similar, "e2neg", lambda *asked: found.append(1) or plain(*asked))
+    part = Part("mixing", (("pool", "e2neg"),))
+    sampled = SampledContrast(Contrast(0.5), small_graph, Randomness(0), part, k=6)
+    u, v = torch.randn(2, 60, 8, generator=torch.Generator().manual_seed(1))
+    contrasts = [sampled(u, v), sampled(v, u)]
+    assert len(found) == 1
+    assert torch.equal(*(one.candidates.unique() for one in contrasts))  # the centres, and rows that list themselves
 
 
 def test_nothing_synthetic_is_moved() -> None:

@@ -57,6 +57,7 @@ class SamplingContext:
         self._rows: Tensor | None = None
         self._positive: Tensor | None = None
         self._within: dict[int, sp.csr_matrix] = {}
+        self._kept: dict[tuple[Any, ...], Any] = {}
         self._clusters: dict[tuple[int, int], tuple[Positions, NDArray[np.float64]]] = {}
         self.looked, self.passed = False, 0
 
@@ -177,6 +178,12 @@ class SamplingContext:
             distance = model.transform(rows)[np.arange(self.size), clusters]
             self._clusters[key] = clusters, distance.astype(np.float64)
         return self._clusters[key]
+
+    def once(self, key: tuple[Any, ...], compute: Callable[[], Any]) -> Any:
+        """Return what is computed once for a key, and kept."""
+        if key not in self._kept:
+            self._kept[key] = compute()
+        return self._kept[key]
 
 
 def circle(context: SamplingContext, randomness: Randomness) -> tuple[Positions, Positions]:

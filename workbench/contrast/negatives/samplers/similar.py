@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from workbench.contrast.negatives.context import Positions, SamplingContext, circle
+from workbench.contrast.negatives.samplers.clustered import e2neg, same_cluster
 from workbench.contrast.negatives.samplers.drawn import far_away
 from workbench.contrast.negatives.selection import SAMPLERS, Facts, Selection, listed
 from workbench.contrast.pairs import Mixed
@@ -15,6 +17,7 @@ from workbench.errors import UserError
 from workbench.randomness import Randomness
 
 MOST_SYNTHETIC = 1_000
+Pool = Literal["drawn", "e2neg", "same-cluster"]
 
 
 @SAMPLERS.register("hardest")
@@ -82,21 +85,21 @@ def mixing(
     parents: int = 16,
     warm_up: int = 0,
     hops: int = 1,
+    pool: Pool = "drawn",
 ) -> Selection:
-    """K nodes drawn for each anchor, and synthetic negatives mixed from the hardest `parents` of them (MoCHi).
+    """K nodes of a pool for each anchor, and synthetic negatives mixed from the hardest `parents` of them (MoCHi).
 
     `synthetic` ones mix two of the parents, a in (0, 1); `harder` ones mix the anchor itself in, with a share of at
     most a half. Which ranks are mixed, and by how much, is drawn once for all anchors. In training the former join
-    after `warm_up` steps, the latter after twice as many. What is drawn is at least `hops` edges away. Source:
-    Kalantidis and others, Hard Negative Mixing for Contrastive Learning, NeurIPS 2020; `hops` is ours.
+    after `warm_up` steps, the latter after twice as many. The pool: see `_pool`. Source: Kalantidis and others, Hard
+    Negative Mixing for Contrastive Learning, NeurIPS 2020; `hops` and `pool` are ours.
     """
     if not 0 <= min(synthetic, harder) <= max(synthetic, harder) <= MOST_SYNTHETIC or min(parents, warm_up + 1) < 1:
-        raise UserError(
-            f"mixing takes synthetic and harder from 0 to {MOST_SYNTHETIC:,}, at least 1 of parents and a warm_up of "
-            f"at least 0, not synthetic={synthetic}, harder={harder}, parents={parents}, warm_up={warm_up}"
-        )
+        told = f"not synthetic={synthetic}, harder={harder}, parents={parents}, warm_up={warm_up}"
+        many = f"synthetic and harder from 0 to {MOST_SYNTHETIC:,}, at least 1 of parents and a warm_up of at least 0"
+        raise UserError(f"mixing takes {many}, {told}")
     synthetic, harder = synthetic * (context.passed >= warm_up), harder * (context.passed >= 2 * warm_up)
-    drawn = far_away(context, k, randomness, hops)
+    drawn, because = _pool(context, k, randomness, hops, pool)
     cosines = np.nan_to_num(_cosines(context, np.arange(len(drawn)), drawn)[0], nan=-np.inf)
     order = np.argsort(-cosines, axis=1, kind="stable")
     chosen = np.take_along_axis(drawn, order, 1)
@@ -111,8 +114,27 @@ def mixing(
     second = torch.where(torch.arange(count) < synthetic, second, own)
     lonely = hard[:, :1] < 0
     mixed = Mixed(torch.where(lonely, own, first), torch.where(lonely, own, second), share)
-    because = "drawn at random for this anchor, number {rank} of the drawn by cosine, {cosine:.3f}"
     return listed(context, chosen, because, lambda rows: _by_rank(context, chosen, rows), mixed if count else None)
+
+
+def _pool(context: SamplingContext, k: int, randomness: Randomness, hops: int, pool: Pool) -> tuple[Positions, str]:
+    """Return up to k positions for each anchor [anchors, k], -1 where there are fewer, and why they were chosen.
+
+    They are "drawn" at random for each anchor, at least `hops` edges away, or what "e2neg" or "same-cluster" chooses.
+    """
+    because = "{}, number {{rank}} of these by cosine, {{cosine:.3f}}".format
+    if pool == "drawn":
+        return far_away(context, k, randomness, hops), because("drawn at random for this anchor")
+    if hops != 1:
+        raise UserError(f"hops={hops} is of negatives that are drawn; of pool={pool!r} it must be 1", parameter="hops")
+    if pool == "same-cluster":
+        chosen, of = same_cluster(context, k, randomness).negatives, "drawn from the anchor's k-means cluster"
+    else:  # a training asks for it at each step
+        found = context.once(("e2neg", k, randomness.seed), lambda: e2neg(context, k, randomness).negatives)
+        chosen, of = found, "a centre of E2Neg's spectral clusters"
+    places = np.where(chosen < 0, -1, context.positions(chosen.clamp(min=0)))
+    places = np.broadcast_to(places, (len(context.anchors), places.shape[-1]))
+    return np.where(places == context.anchors[:, None], -1, places), because(of)
 
 
 def _top(context: SamplingContext, k: int, score: Callable[[Tensor, Positions], Tensor]) -> Positions:
