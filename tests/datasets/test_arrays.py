@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 
 import workbench as wb
 from workbench.datasets.arrays import Rows
@@ -38,6 +40,24 @@ def test_a_tensor_a_pair_and_rows_are_the_same_data() -> None:
 def test_what_is_no_array_is_refused_in_a_sentence(data: Any, told: str) -> None:
     with pytest.raises(UserError, match=told):
         admitted(data)
+
+
+def test_raw_pixels_tell_upright_digits_and_not_those_at_random_places() -> None:
+    digits, placed = load_digits(), wb.load_graph("digits-placed")
+    chosen = np.flatnonzero(digits.target >= 5)
+    y, accuracy = digits.target[chosen], {}
+    for name, x in (("upright", digits.images / 16), ("placed", placed.x.numpy())):
+        rows, scores = x.reshape(len(x), -1)[chosen], []
+        for seed in range(5):
+            order = np.random.default_rng(seed).permutation(len(y))
+            seen = np.concatenate([order[y[order] == kind][:10] for kind in range(5, 10)])
+            asked = np.setdiff1d(order, seen)
+            for model in (LogisticRegression(max_iter=1000), KNeighborsClassifier(1)):
+                scores.append(model.fit(rows[seen], y[seen]).score(rows[asked], y[asked]))
+        accuracy[name] = np.reshape(scores, (5, 2)).mean(0)
+    # With 10 labels of each of 5 to 9: only on the canvas is there anything for an objective to show.
+    assert (accuracy["upright"] > 0.9).all()
+    assert np.abs(accuracy["placed"] - [0.36, 0.46]).max() < 0.04
 
 
 def test_canvases_hold_the_digits_where_they_say() -> None:

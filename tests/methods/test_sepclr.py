@@ -51,6 +51,32 @@ def test_a_step_is_the_sum_of_its_terms_and_a_batch_may_lack_a_population() -> N
         assert bool(part.terms["null"] == 0) == bool(kept[1])  # no row of the background
 
 
+def test_the_terms_of_a_step_are_loops_with_the_background_at_the_null_vector() -> None:
+    data, still = small_rows(), {"shift": 0, "hide": 0.0, "scale": 0.0, "noise": 0.0}
+    torch.manual_seed(0)
+    config = SepCLRConfig(channels=2, dim=3, batch_size=0, bandwidth=0.7, **still)  # type: ignore[arg-type]
+    method = SepCLR(config, Rows(x=data.x, target=data.target), Randomness(0))
+    terms = method.step(method.inputs).terms
+    codes = method.embed(method.inputs).double()
+    common, salient, target = torch.nn.functional.normalize(codes[:, :3]), codes[:, 3:], data.target
+
+    def kernel(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return (-(a - b).square().sum() / 1.4).exp()
+
+    null = [s if y else 0 * s for s, y in zip(salient, target, strict=True)]
+    pairs = [(i, j) for i in range(60) for j in range(60) if i != j]
+    wanted = {  # both views are the same, so that nothing is to be aligned
+        "common": 2 * torch.stack([kernel(common[i], common[j]) for i, j in pairs]).mean().log(),
+        "salient": 2 * torch.stack([kernel(null[i], null[j]) for i, j in pairs]).mean().log(),
+        "null": salient[~target].square().sum(1).mean() / 1.4,
+    }
+    inside = target.nonzero().flatten().tolist()
+    rows = [[kernel(common[i], common[j]) * kernel(salient[i], salient[j]) for j in inside] for i in inside]
+    wanted["entropy"] = torch.stack([torch.stack(row).mean().log() for row in rows]).mean()
+    for name, value in wanted.items():
+        torch.testing.assert_close(terms[name].detach().double(), value.detach(), rtol=1e-4, atol=1e-5)
+
+
 def test_data_without_two_populations_are_refused_in_a_sentence() -> None:
     data = small_rows()
     for target in (None, torch.ones(60, dtype=torch.bool), torch.zeros(60, dtype=torch.bool)):

@@ -64,6 +64,27 @@ def test_large_scores_do_not_overflow_and_a_shifted_row_changes_nothing_in_the_l
     torch.testing.assert_close(far.sum(1), torch.ones(40))
 
 
+def test_equal_usage_is_forced_upon_classes_of_unequal_size() -> None:
+    # Nine rows in ten point at the first of two prototypes, and still each prototype gets half of all rows.
+    scores = torch.tensor([[1.0, 0.0]] * 90 + [[0.0, 1.0]] * 10, dtype=torch.float64)
+    codes = sinkhorn(scores, 0.05, 300)
+    torch.testing.assert_close(codes.sum(0), torch.full((2,), 50.0, dtype=torch.float64))
+    torch.testing.assert_close(codes[0], torch.tensor([5 / 9, 4 / 9], dtype=torch.float64), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(codes[-1], torch.tensor([0.0, 1.0], dtype=torch.float64), rtol=1e-6, atol=1e-6)
+    even = sinkhorn(scores[40:], 0.05, 300)[:50].sum(0)  # 50 against 10
+    torch.testing.assert_close(even, torch.tensor([30.0, 20.0], dtype=torch.float64), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("epsilon", [1e-8, 1e6])
+def test_extreme_temperatures_are_finite(epsilon: float) -> None:
+    scores = cosines(8, 3).float().requires_grad_()
+    codes = sinkhorn(scores, epsilon)
+    torch.testing.assert_close(codes.sum(1), torch.ones(8))
+    for tau in (1e-8, 1e6):
+        losses = swapped_cross_entropy(scores, scores.flip(0), tau, epsilon)
+        assert losses.isfinite().all() and torch.autograd.grad(losses.sum(), scores)[0].isfinite().all()
+
+
 def test_the_loss_by_hand(small_graph: Data) -> None:
     # Two nodes at two prototypes, both temperatures 1: assignment and prediction are e/(e+1) and 1/(e+1) alike.
     p = math.e / (math.e + 1)

@@ -1,5 +1,7 @@
 """SupCon on numbers: a loop, its limit of equal labels, and the labels of mixes."""
 
+import math
+
 import pytest
 import torch
 from torch.nn.functional import normalize
@@ -9,8 +11,10 @@ from workbench.contrast import Contrast
 from workbench.datasets.arrays import Rows
 from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
+from workbench.methods.arrays.supremix import SupReMix, SupReMixConfig
 from workbench.objectives.ordinal import Mixes, distance_weights, mixed, supremix
 from workbench.objectives.weighted import supcon
+from workbench.randomness import Randomness
 
 
 def drawn(labels: torch.Tensor, window: float = 1.5, count: int = 40) -> tuple[torch.Tensor, Mixes]:
@@ -58,6 +62,22 @@ def test_the_loss_is_the_loop_over_others_and_mixes_and_mixes_have_no_gradient()
         losses = [torch.as_tensor(below).log() - s for s, _, positive in others if positive]
         assert found[i].item() == pytest.approx(float(sum(losses)) / max(len(losses), 1), abs=1e-6)
     assert found[6].item() == 0 and not mixes.vectors.requires_grad
+
+
+def test_shares_of_negative_mixes_are_of_beta_2_8_and_the_window_is_a_share_of_the_range() -> None:
+    labels = torch.tensor([0.0, 10.0] * 20, dtype=torch.float64)
+    _, mixes = drawn(labels, count=500)
+    # Between labels 0 and 10 a mix's label says the anchor's share of it.
+    share = torch.where(labels[:, None] == 0, 10 - mixes.labels[:, :500], mixes.labels[:, :500]) / 10
+    assert float(share.mean()) == pytest.approx(0.2, abs=0.005)
+    assert float(share.var()) == pytest.approx(2 * 8 / (10**2 * 11), abs=0.001)
+    for most, below in ((0.1, 0.225159), (0.2, 0.563792), (0.5, 0.980469)):  # of 9 uniform numbers two are below
+        assert float((share < most).double().mean()) == pytest.approx(below, abs=0.01)
+    assert not mixes.there[:, 500:].any(), "no label lies between two"
+    rows = Rows(x=torch.randn(11, 3), targets=torch.tensor([*range(10), math.nan]) * 7)
+    method = SupReMix(SupReMixConfig(channels=2, dim=4, window=0.25), rows, Randomness(0))
+    spread = float(rows.targets[:10].std(correction=0))
+    assert method.window == pytest.approx(0.25 * 63 / spread) and len(next(iter(method.batches())).n_id) == 10
 
 
 def test_numbers_are_given_where_they_may_be_seen() -> None:

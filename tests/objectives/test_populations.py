@@ -35,3 +35,19 @@ def test_sums_over_pairs_are_loops_in_value_and_gradient(t: float) -> None:
     for value, expected in zip((uniformity(c, t), joint_entropy(c, s, t)), looped, strict=True):
         torch.testing.assert_close(value, expected, rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(*(torch.autograd.grad(one, c)[0] for one in (value, expected)))
+
+
+@pytest.mark.parametrize("t", [1e-6, 0.5, 1e6])
+def test_nothing_is_more_even_than_far_points_nor_less_than_equal_ones(t: float) -> None:
+    g = torch.Generator().manual_seed(1)
+    for scale in (1e-3, 1.0, 1e3):
+        rows = scale * torch.randn(9, 4, generator=g, dtype=torch.float64)
+        rows.requires_grad_()
+        spread, joint = uniformity(rows, t), joint_entropy(rows, rows, t)
+        assert spread.item() <= 1e-9 and -math.log(9) - 1e-9 <= joint.item() <= 1e-9
+        for value in (spread, joint):
+            assert torch.autograd.grad(value, rows, retain_graph=True)[0].isfinite().all()
+    # Where all rows are alike, which is the maximum, nothing pulls them anywhere.
+    alike = torch.ones(6, 3, dtype=torch.float64, requires_grad=True)
+    for value in (uniformity(alike), joint_entropy(alike, alike)):
+        torch.testing.assert_close(torch.autograd.grad(value, alike)[0], torch.zeros(6, 3).double(), atol=1e-9, rtol=0)
