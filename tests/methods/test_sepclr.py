@@ -57,8 +57,10 @@ def test_the_terms_of_a_step_are_loops_with_the_background_at_the_null_vector() 
     config = SepCLRConfig(channels=2, dim=3, batch_size=0, bandwidth=0.7, **still)  # type: ignore[arg-type]
     method = SepCLR(config, Rows(x=data.x, target=data.target), Randomness(0))
     terms = method.step(method.inputs).terms
-    codes = method.embed(method.inputs).double()
-    common, salient, target = torch.nn.functional.normalize(codes[:, :3]), codes[:, 3:], data.target
+    codes = method.embed(method.inputs)
+    assert isinstance(codes, torch.Tensor)
+    common, salient = torch.nn.functional.normalize(codes[:, :3].double()), codes[:, 3:].double()
+    target = data.target
 
     def kernel(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         return (-(a - b).square().sum() / 1.4).exp()

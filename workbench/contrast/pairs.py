@@ -143,6 +143,14 @@ class Contrast:
             u, v = normalize(u, dim=1), None if v is None else normalize(v, dim=1)
         return u, v
 
+    def check_positives(self, rows: int) -> None:
+        """Raise a UserError where one of so many anchors has no positive of any mass."""
+        if self.positives is None:
+            return
+        (anchors, _), mass = self.positives
+        if int(torch.bincount(anchors[mass > 0], minlength=rows).min()) == 0:
+            raise UserError("an anchor of the contrast has no positive; give each anchor at least one, e.g. itself")
+
     def directions(self, u: Tensor, v: Tensor | None) -> list[tuple[Tensor, list[Tensor]]]:
         """Return the matrices of anchors, each with those of its candidates, the positives' first."""
         if v is None or not self.paired:

@@ -257,8 +257,7 @@ def log_positives(contrast: Contrast, u: Tensor, v: Tensor) -> Tensor:
     """
     assert contrast.positives is not None
     (anchor, candidate), mass = contrast.positives
-    if int(torch.bincount(anchor[mass > 0], minlength=len(u)).min()) == 0:
-        raise UserError("an anchor of the contrast has no positive; give each anchor at least one, e.g. itself")
+    contrast.check_positives(len(u))
     logits = (u[anchor] * v[candidate]).sum(1) / contrast.tau + mass.log()
     if contrast.bias is not None:
         logits = logits + contrast.bias[candidate]

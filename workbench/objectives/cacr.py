@@ -43,10 +43,12 @@ def cacr(
     with a class prior, `correction` change the repulsion, see `_changed`. Other arguments as for `infonce`.
 
     Raises:
-        UserError: a contrast that it isn't defined for: inner products, bias or mixed negatives.
+        UserError: a contrast that it isn't defined for: inner products, bias, mixed negatives, an anchor without a
+            positive.
     """
     _check(contrast, cost, width)
     u, v = contrast.prepared(u, v)
+    contrast.check_positives(len(u))
     directions = contrast.directions(u, v)
     pulled = torch.stack([_attraction(contrast, a, banks[0], attraction, detached) for a, banks in directions])
     repelled = partial(_repulsion, contrast.tau, weighted, detached, width if cost == "rbf" else 0.0)

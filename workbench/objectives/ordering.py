@@ -49,6 +49,7 @@ def groco(
     if not steepness > 0:
         raise UserError(f"steepness of the objective 'groco' is {steepness}; it must be above 0", parameter="steepness")
     u, v = contrast.prepared(u, v)
+    contrast.check_positives(len(u))
     losses = torch.zeros_like(u[:, 0])
     for anchors, banks in (directions := contrast.directions(u, v)):
         others = _nearest(anchors.detach(), top)
@@ -143,8 +144,6 @@ def _groups(contrast: Contrast, rows: int, device: torch.device) -> list[tuple[T
     starts = counts.cumsum(0) - counts
     groups = []
     for count in counts.unique().tolist():
-        if not count:
-            raise UserError("an anchor of the contrast has no positive; give each anchor at least one, e.g. itself")
         chosen = (counts == count).nonzero()[:, 0]
         groups.append((chosen, candidate[order][starts[chosen, None] + torch.arange(count, device=device)]))
     return groups

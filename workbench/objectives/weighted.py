@@ -31,6 +31,7 @@ def supcon(contrast: Contrast, u: Tensor, v: Tensor | None = None, budget_mib: f
     # The denominator of paired rows doesn't depend on the positives, whose logarithm is left out here.
     loss = ratio_loss(replace(contrast, positives=None) if contrast.paired else contrast, u, v, budget_mib)
     u, v = contrast.prepared(u, v)
+    contrast.check_positives(len(u))
     pulled = []
     for anchors, banks in contrast.directions(u, v):
         above, below = torch.zeros(2, len(anchors), dtype=u.dtype, device=u.device)
@@ -39,8 +40,6 @@ def supcon(contrast: Contrast, u: Tensor, v: Tensor | None = None, budget_mib: f
             table = torch.sparse_coo_tensor(index, share, (len(anchors), len(bank)), check_invariants=False)
             above = above + (anchors * torch.sparse.mm(table, bank)).sum(1) / contrast.tau
             below = below.index_add(0, index[0], share)
-        if not bool((below > 0).all()):
-            raise UserError("an anchor of the contrast has no positive; give each anchor at least one, e.g. itself")
         taken = (anchors * banks[0]).sum(1) / contrast.tau if contrast.paired else None
         pulled.append((log_positives(contrast, anchors, banks[0]) if taken is None else taken) - above / below)
     return loss + torch.stack(pulled).mean(0)
