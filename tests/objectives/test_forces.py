@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from workbench.config import Part
 from workbench.contrast import Contrast
 from workbench.contrast.pairs import Mixed
 from workbench.errors import UserError
@@ -92,6 +93,18 @@ def test_gauges_are_what_a_loop_says() -> None:
     mine = lines[lines["row"].isin([0, 4])]["force"].sum() / lines["force"].sum()
     assert math.isclose(told["false_share"], mine, rel_tol=1e-5) and 0 < told["entropy"] <= 1
     assert math.isnan(told["false_parents"]) and math.isnan(gauges("dcl", Contrast(TAU), u, v)["false_share"])
+
+
+def test_pulls_on_several_positives_are_even_or_of_the_farthest_alone() -> None:
+    u, v = views(3)
+    index = torch.cat([torch.arange(ROWS).repeat(2, 1), torch.tensor([[ANCHOR, ANCHOR], [4, 6]])], 1)
+    away = torch.tensor([0, 1, 3, 5])  # so that no row is pulled and pushed
+    contrast, found = Contrast(TAU, positives=(index, torch.ones(ROWS + 2)), candidates=away), []
+    for attraction in (0.0, 1.0, 200.0):
+        part = Part("cacr", (("attraction", attraction), ("detached", True)))
+        found.append(gauges(part, contrast, u, v, anchor=ANCHOR)["pull_entropy"])
+    assert math.isclose(found[0], 1, abs_tol=1e-5) and found[0] > found[1] > found[2] and found[2] < 0.7
+    assert math.isnan(gauges("cacr", contrast, u, v, anchor=0)["pull_entropy"]), "one positive has all of the pull"
 
 
 def test_what_has_no_forces_is_refused_in_a_sentence() -> None:

@@ -22,6 +22,7 @@ GAUGES = {
     "uniformity": "uniformity: lower is more even",
     "effective_rank": "effective rank of the projections",
     "entropy": "evenness of the weights of an anchor's negatives, 0 to 1",
+    "pull_entropy": "evenness of the weights of an anchor's positives, 0 to 1",
     "false_share": "share of the push that falls on the anchor's own class",
     "false_parents": "synthetic negatives with a parent of the anchor's class",
 }
@@ -115,7 +116,7 @@ def gauges(
     """Return the numbers of `GAUGES` for the rows of a contrast in two views; nan for what it has not.
 
     Args:
-        objective, contrast, u, v, anchor: as for `forces`; entropy and the share of false negatives are the anchor's.
+        objective, contrast, u, v, anchor: as for `forces`; entropies and the share of false negatives are the anchor's.
         labels: the class of each row [rows], below 0 for none; None without any. They are looked at only.
     """
     u, v = u.detach().float(), v.detach().float()
@@ -123,11 +124,11 @@ def gauges(
     q = (log_negatives(contrast, u, v) - own).sigmoid()
     told = forces(objective, contrast, u, v, anchor).pairs
     push = told[(told["force"] > 0) & ~told["positive"]].groupby("row")["force"].sum()
+    pull = told[(told["force"] < 0) & told["positive"]].groupby("row")["force"].sum()
     share = push / push.sum()
     numbers = {"q": float(q.mean()), "alignment": alignment(u, v), "uniformity": uniformity(u)}
-    numbers |= {"effective_rank": effective_rank(u), "entropy": float("nan")}
-    if len(share) > 1:
-        numbers["entropy"] = float(-(share * np.log(share)).sum() / np.log(len(share)))
+    numbers |= {"effective_rank": effective_rank(u), "entropy": _evenness(share)}
+    numbers["pull_entropy"] = _evenness(pull / pull.sum())
     y = None if labels is None else torch.as_tensor(labels)
     known = y is not None and bool(y[anchor] >= 0)
     same = y == y[anchor] if known and y is not None else torch.zeros(len(u), dtype=torch.bool)
@@ -136,3 +137,8 @@ def gauges(
     if contrast.mixed is not None and y is not None:
         numbers["false_parents"] = false_parents(contrast.mixed, y)
     return numbers
+
+
+def _evenness(share: pd.Series) -> float:
+    """Return the entropy of shares that sum to 1 by that of as many equal ones, nan of fewer than two."""
+    return float(-(share * np.log(share)).sum() / np.log(len(share))) if len(share) > 1 else float("nan")
