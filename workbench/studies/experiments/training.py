@@ -1,10 +1,12 @@
 """What experiments share: a training without a store, and probes of codes by any labels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
@@ -14,6 +16,8 @@ from torch import Tensor
 from workbench.datasets.kinds import kind_of
 from workbench.methods import METHODS, Method, Step
 from workbench.randomness import Randomness
+
+DRAWS = (100, 101)  # seeds by which settings are picked
 
 
 def trained(
@@ -55,16 +59,47 @@ def codes(model: Any, data: Any) -> Tensor:
     return found
 
 
+def split(labels: Tensor, seed: int, part: float) -> list[NDArray[np.int64]]:
+    """Return the rows that a probe learns from, a part of them, as many a class, and those that test it."""
+    rows: list[NDArray[np.int64]] = train_test_split(
+        np.arange(len(labels)), train_size=part, stratify=labels.numpy(), random_state=seed
+    )
+    return rows
+
+
 def linear(rows: Tensor, labels: Tensor, seed: int, part: float = 0.1) -> float:
     """Return the accuracy in percent of a logistic regression that learns from a part of the rows, as many a class."""
     x, y = StandardScaler().fit_transform(rows.numpy()), labels.numpy()
-    train, test = train_test_split(np.arange(len(y)), train_size=part, stratify=y, random_state=seed)
+    train, test = split(labels, seed, part)
     return 100 * float(LogisticRegression(max_iter=1000).fit(x[train], y[train]).score(x[test], y[test]))
 
 
 def nearest(rows: Tensor, labels: Tensor, seed: int, neighbours: int = 20, part: float = 0.5) -> float:
     """Return the accuracy in percent of the nearest neighbours by cosine among a part of the rows, as many a class."""
     x, y = rows.numpy(), labels.numpy()
-    train, test = train_test_split(np.arange(len(y)), train_size=part, stratify=y, random_state=seed)
+    train, test = split(labels, seed, part)
     model = KNeighborsClassifier(neighbours, metric="cosine").fit(x[train], y[train])
     return 100 * float(model.score(x[test], y[test]))
+
+
+def picked(score: Callable[..., float], grid: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Return the settings of a grid that are best on average over `DRAWS`, which no experiment has as a seed.
+
+    Of equal ones those come first that stand first in the grid.
+
+    Args:
+        score: takes a seed and settings by name, and returns how good a training with them is on rows held out for
+            it, see `validated`.
+        grid: values of each setting, e.g. tau and lr, by its name.
+    """
+    cells = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    return max(cells, key=lambda cell: sum(score(seed, **cell) for seed in DRAWS))
+
+
+def validated(rows: Tensor, labels: Tensor, seed: int, part: float = 0.1) -> float:
+    """Return the accuracy in percent that `linear` has on a quarter of the rows that it learns from.
+
+    The three other quarters teach it; labels that `linear` tests by with this seed are not looked at.
+    """
+    seen, _ = split(labels, seed, part)
+    return linear(rows[seen], labels[seen], seed, 0.75)
