@@ -24,6 +24,17 @@ def test_an_experiment_says_what_it_claims_with_a_control_and_was_run(name: str)
     assert len(experiments.judged(rows)) == len(experiment.claims)
 
 
+@pytest.mark.parametrize("name", [name for name in experiments.names() if experiments.load(name).page == "objectives"])
+def test_an_experiment_whose_arms_learn_from_labels_says_so(name: str) -> None:
+    code = Path(experiments.EXPERIMENTS.file(name)).read_text(encoding="utf-8")
+    labels = ('"hydra"', '"supremix"', '"positives": "class"', '"name": "trees"')
+    learns = any(word in code.replace(f'register("{name}")', "") for word in labels)
+    assert experiments.load(name).supervised == learns
+    page = (RESULTS / "objectives.md").read_text(encoding="utf-8")
+    (section,) = (part for part in page.split("\n## ") if part.startswith(experiments.load(name).title))
+    assert ("Learns from labels." in section) == learns
+
+
 def measured(values: Mapping[str, Sequence[float]]) -> pd.DataFrame:
     rows = [("made", seed, name, value, 1.0) for name, column in values.items() for seed, value in enumerate(column)]
     return pd.DataFrame(rows, columns=COLUMNS)

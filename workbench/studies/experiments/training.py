@@ -1,7 +1,6 @@
 """What experiments share: a training without a store, and probes of codes by any labels."""
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import product
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,6 @@ from torch import Tensor
 from workbench.datasets.kinds import kind_of
 from workbench.methods import METHODS, Method, Step
 from workbench.randomness import Randomness
-
-DRAWS = (100, 101)  # seeds by which settings are picked
 
 
 def trained(
@@ -80,26 +77,3 @@ def nearest(rows: Tensor, labels: Tensor, seed: int, neighbours: int = 20, part:
     train, test = split(labels, seed, part)
     model = KNeighborsClassifier(neighbours, metric="cosine").fit(x[train], y[train])
     return 100 * float(model.score(x[test], y[test]))
-
-
-def picked(score: Callable[..., float], grid: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Return the settings of a grid that are best on average over `DRAWS`, which no experiment has as a seed.
-
-    Of equal ones those come first that stand first in the grid.
-
-    Args:
-        score: takes a seed and settings by name, and returns how good a training with them is on rows held out for
-            it, see `validated`.
-        grid: values of each setting, e.g. tau and lr, by its name.
-    """
-    cells = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-    return max(cells, key=lambda cell: sum(score(seed, **cell) for seed in DRAWS))
-
-
-def validated(rows: Tensor, labels: Tensor, seed: int, part: float = 0.1) -> float:
-    """Return the accuracy in percent that `linear` has on a quarter of the rows that it learns from.
-
-    The three other quarters teach it; labels that `linear` tests by with this seed are not looked at.
-    """
-    seen, _ = split(labels, seed, part)
-    return linear(rows[seen], labels[seen], seed, 0.75)
