@@ -51,7 +51,7 @@ def parsed(capsys: pytest.CaptureFixture[str], *words: str) -> object:
 
 
 COMMANDS = ["graphs", "fit", "forecast", "encode", "evaluate", "export", "runs", "select", "budget", "study", "claims"]
-COMMANDS += ["sweep", "rules", "notebooks", "bench", "lab", "neighbours", "recommend"]
+COMMANDS += ["sweep", "rules", "notebooks", "bench", "lab", "neighbours", "recommend", "protocols"]
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,6 +166,20 @@ def test_graphs(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch:
     for name, kind, item in (("rings", "graph-sets", "graphs"), ("tastes", "bipartite", "users")):
         told = parsed(capsys, "graphs", name)
         assert rows[name]["kind"] == told["kind"] == kind and told[item] > 9 and len(told["hash"]) == 64
+
+
+def test_protocols_are_listed_and_described_and_the_readme_names_each(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = parsed(capsys, "protocols")
+    assert sorted(row["protocol"] for row in rows) == wb.protocols.names()
+    assert {row["protocol"] for row in rows if row["flawed"] == "yes"} == {
+        name for name in wb.protocols.names() if wb.protocols.get(name).flawed
+    }
+    code, out, _ = said(capsys, "protocols", "best-on-test")
+    assert code == 0 and "the test part itself picks the step" in out and "validation goes unused" in out
+    assert parsed(capsys, "protocols", "links")["description"] == wb.protocols.get("links").description
+    assert "did you mean 'full-ranking'" in complaint(capsys, "protocols", "full-rankin")
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert [name for name in wb.protocols.names() if f"`{name}`" not in readme] == []
 
 
 def test_fit_stores_loads_and_is_evaluated(capsys: pytest.CaptureFixture[str]) -> None:
