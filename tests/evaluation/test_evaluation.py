@@ -95,6 +95,8 @@ DRAWN = [*LAYERS, "random-10-10-80", "random-10-90", "random-20-80"]
 OTHERS = [
     "multi-label",
     "public",
+    "linear-graphmae",
+    "linear-graphmae-last",
     "linear-public",
     "full-ranking",
     "full-ranking-head",
@@ -128,8 +130,9 @@ def test_the_protocols_state_what_they_are() -> None:
         assert rules.name == name and len(rules.description) > 40 and rules.source
     assert [name for name in protocols.names() if protocols.get(name).flawed] == FLAWED
     assert [name for name in protocols.names() if protocols.get(name).picks_on_test] == ["best-on-test"]
-    for name in [*LAYERS, "linear-public"]:
-        rules, steps = protocols.get(name), {"linear-gca": 3_000, "linear-public": 2_000}.get(name, 10_000)
+    fewer = {"linear-gca": 3_000, "linear-public": 2_000, "linear-graphmae": 300, "linear-graphmae-last": 300}
+    for name in {*LAYERS, *fewer}:
+        rules, steps = protocols.get(name), fewer.get(name, 10_000)
         assert (rules.probe, rules.solvers, rules.steps) == ("linear-layer", ("adam",), steps) and not rules.normalise
     assert [2.0**power for power in range(-10, 10)] == GRID
     assert list(protocols.get("random-20-80").grid) == [*GRID, 2.0**10]
@@ -381,7 +384,7 @@ def test_one_class_in_training_is_predicted_everywhere(noisy: tuple) -> None:
 
 
 def course(
-    x: torch.Tensor, y: torch.Tensor, train: np.ndarray, steps: int, seed: int, decay: float = 0.0
+    x: torch.Tensor, y: torch.Tensor, train: np.ndarray, steps: int, seed: int, decay: float = 0.0, every: int = 20
 ) -> dict[int, torch.Tensor]:
     """Class of each node [nodes] after every 20th step of PyGCL's layer, as its release trains it."""
     draw = torch.Generator().manual_seed(seed)
@@ -395,7 +398,7 @@ def course(
         optimiser.zero_grad()
         torch.nn.NLLLoss()(torch.log_softmax(layer(x[train]), dim=-1), y[train]).backward()
         optimiser.step()
-        if step % 20 == 0:
+        if step % every == 0:
             said[step] = layer(x).argmax(-1)
     return said
 
@@ -427,6 +430,22 @@ def test_several_weight_decays_are_several_layers_among_whose_steps_the_validati
         probes.linear_layer(graph.x.numpy(), y.numpy(), split, 3, 100, 5, (decay,)).classes for decay in (0.0, 1.0)
     ]
     assert not np.array_equal(*alone)
+
+
+def test_graphmae_reports_the_latest_of_the_best_steps_and_the_last_one_side_by_side() -> None:
+    graph = with_masks(labelled_graph(nodes=200, noise=4.0))
+    split, y = protocols.get("linear-graphmae").splits(graph)[0], graph.y
+    start = Randomness(0).integer("probe 0")
+    for name, decay in (("made", 1e-4), ("citeseer", 1e-2)):
+        graph.name = name
+        said = course(graph.x, y, split.train, 300, start, decay, every=1)
+        right = {step: int((classes == y)[split.validation].sum()) for step, classes in said.items()}
+        tied = [step for step in right if right[step] == max(right.values())]
+        latest, last = (evaluate(graph.x, graph, protocol) for protocol in ("linear-graphmae", "linear-graphmae-last"))
+        for scores, step in ((latest, tied[-1]), (last, 300)):
+            assert scores.per_split["step"].tolist() == [step] and not scores.flawed
+            assert scores.accuracy == pytest.approx(100 * float((said[step] == y)[split.test].float().mean()))
+        assert len(tied) > 1 and tied[-1] < 300
 
 
 def test_best_on_test_reports_the_highest_accuracy_that_the_layer_passed_through() -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from workbench.evaluation import logistic
 from workbench.evaluation.embeddings import Features, Nodes
-from workbench.evaluation.splits import Split
+from workbench.evaluation.splits import Picks, Split
 
 FOLDS = 5
 PICK_EVERY = 20
@@ -103,12 +103,20 @@ def fast(
 
 
 def linear_layer(
-    x: Features, known: Nodes, split: Split, classes: int, steps: int, seed: int, decays: Sequence[float] = (0.0,)
+    x: Features,
+    known: Nodes,
+    split: Split,
+    classes: int,
+    steps: int,
+    seed: int,
+    decays: Sequence[float] = (0.0,),
+    picks: Picks = "first",
 ) -> Prediction:
     """One linear layer by full-batch Adam, the step picked on the validation part (PyGCL's LREvaluator).
 
     Arguments as for `liblinear`; steps: gradient steps, at least 20. seed: of the initial weights. decays: weight
     decays, with each of which a layer is trained from there; the validation part picks among their steps as well.
+    picks: of every 20th step the "first" that is best, of all steps the "latest" that is, or the "last" step.
     """
     assert split.validation is not None
     train, picking, test = (_dense_where_faster(x[nodes]) for nodes in (split.train, split.validation, split.test))
@@ -127,9 +135,9 @@ def linear_layer(
             error = (torch.softmax(_times(weight, train.T) + bias, dim=0) - targets) / targets.size(1)
             weight.grad, bias.grad = _times(error, train), error.sum(dim=1, keepdim=True)
             optimiser.step()
-            if step % PICK_EVERY == 0:
+            if {"first": step % PICK_EVERY == 0, "latest": True, "last": step == steps}[picks]:
                 right = int(((_times(weight, picking.T) + bias).argmax(dim=0) == wanted).sum())
-                if right > best:
+                if {"first": right > best, "latest": right >= best, "last": True}[picks]:
                     best, chosen, said = right, step, (_times(weight, test.T) + bias).argmax(dim=0)
     return Prediction(said.numpy(), float(chosen))
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from workbench import datasets
 from workbench.evaluation import graph_protocols  # noqa: F401  (enters its protocols)
+from workbench.evaluation.public_protocols import LAYER, OWN_CLASSES, WIDE_GRID
 from workbench.evaluation.splits import (
     LABELLED,
-    MASKS,
     Split,
     cut,
     get,
@@ -23,8 +23,6 @@ from workbench.evaluation.splits import (
 LINKS = {"auc": "AUC", "average_precision": "average precision", "mrr": "MRR"}
 RANKING = ("recall@20", "ndcg@20", "recall@40", "ndcg@40")  # what a ranking is measured by
 RELEASED_GRID = tuple(2.0**power for power in range(-10, 10))
-# Rows of small attributes, or of a collapsed embedding, differ so little that their best C lies beyond the released.
-WIDE_GRID = tuple(2.0**power for power in range(-10, 20))
 CLUSTERING = {"nmi": "NMI", "ari": "ARI"}  # measures of clusters beside accuracy and macro F1; what a reader sees
 NUMBERS = {"r2": "R²", "nmae": "NMAE"}  # measures of predicted numbers; what a reader sees
 LABELS = {
@@ -36,9 +34,7 @@ LABELS = {
     **LINKS,
 }  # what a reader sees
 K_MEANS: dict[str, Any] = {"probe": "k-means", "solvers": ("k-means",), "least_nodes": 1}
-LAYER: dict[str, Any] = {"probe": "linear-layer", "solvers": ("adam",), "normalise": False}
 LINEAR_LAYER = {**LAYER, "steps": 10_000}
-OWN_CLASSES: dict[str, Any] = {"solvers": ("argmax",), "least_nodes": 1, "normalise": False}
 DOT_PRODUCT: dict[str, Any] = {"solvers": ("dot product",), "normalise": False}
 
 
@@ -150,43 +146,6 @@ def _pygcl_swapped(graph: Any, number: int, draw: np.random.Generator) -> Split:
     nodes = shuffled(graph, draw)
     train, picking = int(nodes.size * 0.1), int(nodes.size * 0.8)
     return Split(train=nodes[:train], validation=nodes[train : train + picking], test=nodes[train + picking :])
-
-
-@protocol(
-    "public",
-    source="masks published with the graph (Yang et al., 2016, for Planetoid)",
-    kinds=("nodes", "texts"),
-    least_nodes=1,
-    drawn=False,
-    grid=WIDE_GRID,
-)
-@protocol(
-    "linear-public",
-    source="the CCA-SSG release (Zhang et al., 2021), which sets the weight decay by graph",
-    description="The published split, and the linear layer of linear-10-10-80 trained for 2,000 steps with a weight "
-    "decay of 1e-4 and again of 1e-2; the validation part picks among the steps of both.",
-    kinds=("nodes", "texts"),
-    least_nodes=1,
-    drawn=False,
-    **LAYER,
-    steps=2_000,
-    decays=(1e-4, 1e-2),
-)
-@protocol(
-    "own-classifier-public",
-    source="papers that train a classifier together with a pretext, e.g. SelfTask (Jin et al., 2020)",
-    description="As own-classifier, on the test part published with the graph alone.",
-    single="published test part",
-    kinds=("nodes",),
-    probe="own",
-    drawn=False,
-    **OWN_CLASSES,
-)
-def _public(graph: Any, number: int, draw: np.random.Generator) -> Split:
-    """The split, or splits, published with the graph; the probe and the choice of C are those of random-10-10-80."""
-    masks = (np.asarray(graph[name].cpu(), dtype=bool) for name in MASKS)
-    labelled = datasets.labels_of(graph) >= 0
-    return Split(*(np.flatnonzero((mask if mask.ndim == 1 else mask[:, number]) & labelled) for mask in masks))
 
 
 @protocol(

@@ -265,7 +265,8 @@ def _probed(
         if steps is not None:
             tuned = replace(split, validation=split.test) if rules.picks_on_test else split
             start = Randomness(seed).integer(f"probe {number}")
-            predicted, chosen = probes.linear_layer(x, known, tuned, classes, steps, start, rules.decays)
+            decays = rules.decays_of.get(getattr(data, "name", ""), rules.decays)
+            predicted, chosen = probes.linear_layer(x, known, tuned, classes, steps, start, decays, rules.picks)
         elif rules.probe == "svc":
             predicted, chosen = probes.svc(x, known, split, rules.grid)
         else:

@@ -2,8 +2,8 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -40,6 +40,8 @@ Probe = Literal[
     "links",
 ]
 MASKS = ("train_mask", "val_mask", "test_mask")
+# The best on the validation part: the first of those looked at now and then, the latest of all; or simply the last.
+Picks = Literal["first", "latest", "last"]
 # What is drawn anew, and of what, where it is no split.
 DRAWN = {
     "k-means": ("start", "k-means"),
@@ -86,6 +88,8 @@ class Protocol:
     deviation: Literal["population", "sample"] = "sample"  # which standard deviation over the splits is reported
     steps: int | None = None  # gradient steps of a linear layer, None for other probes
     decays: tuple[float, ...] = (0.0,)  # weight decays that a linear layer is trained with, in turn
+    decays_of: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # those of some data, by name
+    picks: Picks = "first"  # which step of a linear layer counts
     least_nodes: int = 50  # labelled ones that it wants
     drawn: bool = True  # splits are drawn at random; False: they come with the graph
     single: str = ""  # what the one split is called of a protocol that has only one
