@@ -9,6 +9,7 @@ import pytest
 import workbench as wb
 from workbench.cli import main
 from workbench.studies import Claim, Condition, Study, page, results, verdicts
+from workbench.studies.ranks import mean_ranks
 
 
 @pytest.mark.parametrize("file", page.PAGES)
@@ -113,3 +114,26 @@ def test_what_all_conditions_share_is_added_to_what_each_has(tmp_path: Path) -> 
     )
     usual, own = (dict(condition.overrides) for condition in wb.studies.load(str(file)).conditions)
     assert usual == {"epochs": 5, "tau": 0.1} and own == {"epochs": 5, "tau": 0.9}
+
+
+def test_mean_ranks_are_those_by_hand_and_leave_out_data_that_are_not_whole(tmp_path: Path) -> None:
+    study = MINE.changed(ranked=(("heco-40", "macro_f1"), ("k-means", "nmi")))
+    scores: dict[str, dict[str, dict[str, list[float]]]] = {
+        "heco-40": {"a": {"macro_f1": [3, 3]}, "b": {"macro_f1": [2, 3]}, "c": {"macro_f1": [1, 1]}},
+        "k-means": {"a": {"nmi": [1, 1]}, "b": {"nmi": [2, 2]}, "c": {"nmi": [3, 0]}},
+    }
+    more = [row for protocol, measured in scores.items() for row in rows_of(protocol, measured)]
+    lacking = [row for protocol, measured in scores.items() for row in rows_of(protocol, {"a": measured["a"]}, "h")]
+    rows = results.table([*more, *lacking])
+    table = mean_ranks(rows, study).set_index("condition")
+    # Seed 0: a 1 and 3, b 2 and 2, c 3 and 1. Seed 1: a 1.5 and 2, b 1.5 and 1, c 3 and 3.
+    assert table["rank"].to_dict() == {"b": pytest.approx(1.625), "a": pytest.approx(1.875), "c": pytest.approx(2.5)}
+    assert [*table.index] == ["b", "a", "c"] and table["data"].tolist() == [1] * 3
+    half = 12.706205 * 0.5  # t(1, 0.975) times the standard error of 2 and 3
+    assert table.loc["c", ["low", "high"]].tolist() == pytest.approx([2.5 - half, 2.5 + half])
+    assert mean_ranks(results.table(lacking), study).empty
+    (tmp_path / "mine.toml").write_text(study.to_toml(), encoding="utf-8")
+    results.add(rows, tmp_path / "mine.csv")
+    text = page.page([str(tmp_path / "mine.toml")], tmp_path)
+    assert "### Mean rank over 2 tasks on 1 data" in text and "heco-40 by macro F1, k-means by NMI" in text
+    assert "| b | 1.62 | [" in text and text.index("| b | 1.62") < text.index("| c | 2.50")

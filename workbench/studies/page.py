@@ -9,6 +9,7 @@ import pandas as pd
 from workbench.atomic import whole
 from workbench.evaluation import protocols
 from workbench.studies import report, results, verdicts
+from workbench.studies.ranks import mean_ranks
 from workbench.studies.report import markdown, marked, number
 from workbench.studies.study import Claim, Study, load
 
@@ -70,6 +71,7 @@ def section(study: Study, rows: pd.DataFrame) -> Iterator[str]:
             lines = [line for claim in asked if data in (claim.data or [data]) for line in _judged(claim, here)]
             if lines:
                 yield markdown("claim | held against each other | difference | verdict", lines)
+    yield from _ranked(study, rows)
     if missing := [
         f"{one.name} on {data}"
         for data in study.data
@@ -77,6 +79,21 @@ def section(study: Study, rows: pd.DataFrame) -> Iterator[str]:
         if data in (one.data or [data]) and (data, one.name) not in scored
     ]:
         yield f"Not run: {'; '.join(missing)}."
+
+
+def _ranked(study: Study, rows: pd.DataFrame) -> Iterator[str]:
+    if not study.ranked or not len(table := mean_ranks(rows, study)):
+        return
+    first = table.iloc[0]
+    tasks = ", ".join(f"{name} by {protocols.LABELS.get(measure, measure)}" for name, measure in study.ranked)
+    yield f"### Mean rank over {first['tasks']} tasks on {first['data']} data"
+    yield (
+        f"1 is the best of {len(table)}; the tasks are {tasks}. Means over {first['seeds']} seeds, with the 95 % t "
+        "interval over them."
+    )
+    ends = [f"[{row.low:.2f}, {row.high:.2f}]" if row.seeds > 1 else "–" for row in table.itertuples()]
+    lines = zip(table["condition"], table["rank"].map("{:.2f}".format), ends, strict=True)
+    yield markdown("condition | mean rank | interval", lines)
 
 
 def _changes(overrides: Iterable[tuple[str, Any]]) -> list[str]:

@@ -82,6 +82,7 @@ class Study:
         lens: score all seeds of a condition together, by every protocol, with rows normalised and as they are.
         comparisons: pairs of conditions whose difference is asked for, first minus second.
         claims: sentences that the results decide.
+        ranked: pairs of a protocol and a measure, the tasks over which its page has the conditions' mean ranks.
         supervised: whether its conditions may learn from labels, which are then compared with each other alone.
         notes: what a reader of its page must know, in Markdown.
     """
@@ -102,6 +103,7 @@ class Study:
     lens: bool = False
     comparisons: tuple[tuple[str, str], ...] = ()
     claims: tuple[Claim, ...] = ()
+    ranked: tuple[tuple[str, str], ...] = ()
     supervised: bool = False
     notes: str = ""
 
