@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workbench.evaluation.comparison import beside_baselines, compare, format, lens
     from workbench.evaluation.embeddings import by_item, check_same
     from workbench.evaluation.ladders import edit_order
+    from workbench.evaluation.learned_graphs import graphs_compared
     from workbench.evaluation.scores import Measure, Scores, evaluate
     from workbench.evaluation.statistics import mean_interval, nested_spread, paired_difference
     from workbench.evaluation.tasks import four_tasks
@@ -28,6 +29,7 @@ _HOMES = {
     "comparison": ("beside_baselines", "compare", "format", "lens"),
     "embeddings": ("by_item", "check_same"),
     "ladders": ("edit_order",),
+    "learned_graphs": ("graphs_compared",),
     "scores": ("Measure", "Scores", "evaluate"),
     "statistics": ("mean_interval", "nested_spread", "paired_difference"),
     "tasks": ("four_tasks",),
@@ -53,6 +55,7 @@ __all__ = [
     "evaluate",
     "format",
     "four_tasks",
+    "graphs_compared",
     "lens",
     "mean_interval",
     "neighbours",
