@@ -135,7 +135,7 @@ def collapse(table: pd.DataFrame, config: Any, kept: int) -> str:
             f"the training came to nothing: the rows of the embedding are {lengths[1]:.0e} long, and float32 can't "
             "hold squares of such numbers; scale the attributes, or lower the learning rate"
         )
-    if lengths[1] > APART_TIMES * lengths[0]:
+    if lengths[1] > APART_TIMES * lengths[0] > 0:  # untrained rows of zeros are no measure
         longer = f"its rows are {lengths[1] / lengths[0]:.0e} times as long as untrained after {kept:,} epochs"
         return f"the training came apart: {longer}; try a lower learning rate"
     if not after < COLLAPSED * before:
