@@ -16,6 +16,7 @@ from workbench.encoders.base import ENCODERS
 from workbench.encoders.decoders import AttributeDecoder
 from workbench.errors import UserError
 from workbench.methods.generative.graphmae import GraphMAE, GraphMAEConfig
+from workbench.objectives.reconstruction import scaled_cosine_error
 from workbench.randomness import Randomness
 
 
@@ -57,8 +58,9 @@ def test_too_few_nodes_to_replace_one_replace_none(small_graph: Data) -> None:
     assert len(masked) == 6 and int(alike(visible, mae.token).sum()) == int(0.9 * 6) == 5
     changed = ~alike(visible, small_graph.x)
     assert int(changed.sum()) == 5, "the release takes the slice [-0:], which is all masked nodes, and fails"
-    with pytest.raises(UserError, match=r"mask=0\.01 hides none of 60 nodes"):
-        model(small_graph, mask=0.01).hide(small_graph.x)
+    for share in (0.01, 0.0):
+        with pytest.raises(UserError, match=f"mask={share:g} hides none of 60 nodes"):
+            model(small_graph, mask=share).hide(small_graph.x)
 
 
 def test_the_loss_is_the_mean_of_the_scaled_cosine_error_of_masked_rows(small_graph: Data) -> None:
@@ -75,6 +77,19 @@ def test_the_loss_is_the_mean_of_the_scaled_cosine_error_of_masked_rows(small_gr
     value = mae.error(blank, codes.requires_grad_(), edges, masked, masked)
     gradient = torch.autograd.grad(value, codes)[0]
     assert value.item() == 1 and not gradient.any(), "rows of zeros cost 1 and teach nothing"
+
+
+def test_a_node_pulls_the_less_the_nearer_it_is_and_by_power_1_all_pull_alike() -> None:
+    angle = torch.linspace(0.1, 3.0, 9, dtype=torch.float64).requires_grad_()
+    x, cosine = torch.tensor([[2.0, 0.0]], dtype=torch.float64).expand(9, 2), angle.detach().cos()
+    for power in (1.0, 2.0, 3.0):
+        made = 5 * torch.stack([angle.cos(), angle.sin()], 1)
+        turned = torch.autograd.grad(scaled_cosine_error(x, made, power).sum(), angle)[0]
+        # d/dc (1 - c)^a = -a (1 - c)^(a - 1), which is 1 for all by a = 1 and goes to 0 with 1 - c by a = 3.
+        torch.testing.assert_close(turned / angle.detach().sin(), power * (1 - cosine) ** (power - 1))
+        longer = made.detach().requires_grad_()
+        along = torch.autograd.grad(scaled_cosine_error(x, longer, power).sum(), longer)[0]
+        assert (along * longer).sum(1).abs().max() < 1e-9, "the length of what is decoded never matters"
 
 
 class Constant(torch.nn.Module):

@@ -281,6 +281,38 @@ def test_the_weights_of_meow_are_those_of_its_clusters(books: HeteroData) -> Non
     assert not torch.equal(shuffled, control.member)
 
 
+def test_prototypes_draw_as_the_sum_over_clusters_does_and_as_released_but_for_a_constant(books: HeteroData) -> None:
+    method, _ = made("meow", books, clusters="3, 6")
+    coarse, fine = (normalize(torch.randn(90, 8, generator=G), dim=1) for _ in range(2))
+    method.before_epoch(0, method.optimiser())
+    method.cluster(fine)
+    coarse.requires_grad_()
+    slow, released = [], []
+    for centres, labels in zip(method.centres.split([3, 6]), method.member.T, strict=True):
+        unit = normalize(centres.clone(), dim=1)
+        phi = density(fine, unit, labels, method.config.tau)
+        for i in range(90):
+            k = int(labels[i])
+            others = torch.stack([(coarse[i] @ unit[j] / phi[j]).exp() for j in range(len(unit))])
+            own = coarse[i] @ unit[k] / phi[k]
+            slow.append((others.sum().log() - own) / 90 / 2)
+            released.append(((others.mean() * 90).log() - own) / 90 / 2)
+    found = method.drawn(coarse, fine)
+    torch.testing.assert_close(found, sum(slow))
+    apart = (math.log(90 / 3) + math.log(90 / 6)) / 2
+    torch.testing.assert_close(sum(released) - found, torch.tensor(apart))
+    fast, theirs = (torch.autograd.grad(loss, coarse)[0] for loss in (found, sum(released)))
+    torch.testing.assert_close(fast, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_clusters_that_point_away_from_their_centres_have_a_temperature() -> None:
+    centres = normalize(torch.eye(3, 6), dim=1)
+    labels = torch.arange(3).repeat_interleave(5)
+    for reverse in (False, True):  # the release takes the root of the negative inner product, which is nan
+        phi = density(-centres[labels], centres, labels, 0.4, reverse)
+        assert phi.isfinite().all() and (phi > 0).all() and phi.mean().item() == pytest.approx(0.4)
+
+
 # odd data
 
 

@@ -61,6 +61,16 @@ def test_the_second_view_is_that_of_the_dense_truncated_decomposition(drawn: Het
     assert same == (rank == 40), "by all singular vectors both views are the same"
 
 
+def test_of_full_rank_and_one_layer_the_contrast_is_a_norm_and_what_it_is_pushed_from(drawn: HeteroData) -> None:
+    method = model(drawn, rank=40, layers=1, clamp=0.0)
+    users, items = method.encoder.combined(method.encoder.layers(method.adjacency))
+    wanted = 0.0
+    for e, numbers in ((users, BATCH.user), (items, torch.cat(BATCH[1:]))):
+        own = e[numbers].square().sum(1) / 0.2  # both views are the same, so that a positive pair is a square
+        wanted = wanted + ((e[numbers] @ e.T / 0.2).logsumexp(1) - own).mean()
+    torch.testing.assert_close(method.step(BATCH).terms["contrast"], wanted, rtol=1e-4, atol=1e-5)
+
+
 def test_the_control_has_other_directions_of_the_same_length(drawn: HeteroData) -> None:
     known, random = model(drawn).factors, model(drawn, view="random").factors
     assert torch.equal(known[1], random[1]) and not torch.allclose(known[0], random[0], atol=0.1)

@@ -138,6 +138,22 @@ def test_the_augmentation_learns_by_its_own_loss_alone(books: HeteroData) -> Non
     assert {"augmentation.ends.0.weight", "encoder.first.weight", "encoder.fusing.first"} <= moved
 
 
+def test_what_the_augmentation_minimises_is_that_of_loops(books: HeteroData) -> None:
+    method, _ = made(books, augmentation="learned", spread=0.3)
+    relations, encoder = method.relations, method.encoder
+    mixed, wanted = encoder.mixed(relations), []
+    for number, code in enumerate(encoder.refined(relations)):
+        z, view = (encoder.convolved(mixed, graph) for graph in (encoder.graph_of(code), method.augmented(number)))
+        u, v = (normalize(method.unique[number](one), dim=1).detach() for one in (z, view))
+        cosines = torch.tensor([[float(a @ b) for b in v] for a in u])
+        alike = (cosines.diagonal().mean() - cosines.mean()) / 0.2
+        decoded = method.augmentation.decoders[number](view)
+        lost = torch.stack([1 - torch.cosine_similarity(a, b, dim=0) for a, b in
+                            zip(decoded, relations.along[number], strict=True)])  # fmt: skip
+        wanted.append(0.3 * alike + lost.mean())
+    torch.testing.assert_close(method.augmentation_loss(method.augmentation), sum(wanted) / 2)
+
+
 @pytest.mark.parametrize(
     "case", ["an empty relation", "one node", "one relation", "no attributes", "NaN", "no relation"]
 )

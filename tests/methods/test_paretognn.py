@@ -36,7 +36,7 @@ def quadratic(vectors: np.ndarray) -> np.ndarray:
 
 def test_the_weights_are_those_of_a_quadratic_program() -> None:
     draw = np.random.default_rng(0)
-    for trial in range(300):
+    for trial in range(1000):
         tasks, dim = draw.integers(1, 6), draw.integers(1, 8)  # gradients may depend on each other
         vectors = draw.normal(size=(tasks, dim)) + draw.normal(size=dim) * (trial % 3)
         if trial % 2:

@@ -159,6 +159,40 @@ def test_what_is_known_in_closed_form() -> None:
     assert torch.equal(label_pretexts.corrected(hidden, wrong, 2, generator), labels)
 
 
+def by_loops(hidden: np.ndarray, labels: np.ndarray, prototypes: int) -> tuple[list[int], bool] | None:
+    """Labels that loops correct where all nodes are sampled, and if a near rival mattered; None where ties decide."""
+    unit = hidden / np.linalg.norm(hidden, axis=1, keepdims=True)
+    chosen, near = {}, False
+    for label in sorted({*labels.tolist()}):
+        members = np.flatnonzero(labels == label)
+        table = {(i, j): float(unit[i] @ unit[j]) for i in members for j in members}
+        bound = sorted(table.values())[int(0.4 * (len(table) - 1))]
+        density = {i: sum(np.sign(table[i, j] - bound) for j in members) for i in members}
+        count = {}
+        for i in members:
+            above = [table[i, j] for j in members if density[j] > density[i]]
+            rival = max(above) if above else min(table[i, j] for j in members)
+            count[i] = 0 if rival >= 0.95 else density[i]
+        first, last = (sorted(members, key=lambda i, by=by: -by[i]) for by in (count, density))
+        if count[first[prototypes - 1]] == count[first[prototypes]]:
+            return None
+        chosen[label], near = first[:prototypes], near or {*first[:prototypes]} != {*last[:prototypes]}
+    means = [{label: np.mean([row @ unit[u] for u in of]) for label, of in chosen.items()} for row in unit]
+    return [max(each, key=lambda label, each=each: each[label]) for each in means], near
+
+
+def test_corrected_labels_are_those_of_loops_over_densities_and_rivals() -> None:
+    changed, by_rivals = 0, 0
+    labels = torch.tensor([0] * 7 + [2] * 6)  # no node is said to be of class 1
+    for seed in range(150):
+        hidden = torch.randn(13, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        if told := by_loops(hidden.numpy(), labels.numpy(), 2):
+            found = label_pretexts.corrected(hidden, labels, 3, torch.Generator().manual_seed(1), prototypes=2)
+            assert found.tolist() == told[0]
+            changed, by_rivals = changed + (told[0] != labels.tolist()), by_rivals + told[1]
+    assert changed > 10 and by_rivals > 2
+
+
 def test_the_correction_starts_when_it_is_told_to(ten: tuple[Data, Any]) -> None:
     hidden = torch.randn(10, 4, generator=torch.Generator().manual_seed(0))
     first, last = (asked("corrected-label", ten[0], hidden, epoch, start=5, nodes=4)[1] for epoch in (4, 5))
