@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from scipy.sparse.csgraph import connected_components
 from sklearn.metrics import f1_score, roc_auc_score
 from torch_geometric.data import HeteroData
 
@@ -86,6 +87,12 @@ def test_the_published_files_are_what_is_computed(real_graph: Callable[[str], An
     paths = relations(data)
     assert {name: counts.nnz for name, counts in paths.items()} == {"pap": 57_853, "psp": 4_338_213}
     assert paths["pap"].max() == 21 and paths["psp"].max() == 1
+    cliques = np.bincount(connected_components(paths["psp"])[1])
+    assert len(cliques) == 60 and (cliques**2).sum() == paths["psp"].nnz, "each paper has one subject"
+    assert {*path_sim(paths["psp"]).data} == {1.0}, "so that PathSim tells none of its neighbours apart"
+    paths = relations(real_graph("dblp-typed"))
+    wanted = {"apa": 11_113, "apcpa": 5_000_495, "aptpa": 7_043_571}  # of the last one no file is published
+    assert {name: counts.nnz for name, counts in paths.items()} == wanted
     paths = relations(real_graph("aminer-typed"))
     assert {name: counts.nnz for name, counts in paths.items()} == {"pap": 21_976, "prp": 129_824}
     chosen = positives([*paths.values()], 15, np.random.default_rng(0).permutation(6564))

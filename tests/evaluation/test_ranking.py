@@ -1,7 +1,9 @@
 """Rankings by strata, beside what trains nothing, and of users and items that lack something."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from workbench.cli import main
 from workbench.datasets.bipartite import as_users_and_items
 from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
-from workbench.evaluation import ranking
+from workbench.evaluation import protocols, ranking
 
 
 def test_strata_are_the_means_of_their_users_and_items() -> None:
@@ -119,6 +121,24 @@ def test_what_trains_nothing_is_ranked_once(monkeypatch: pytest.MonkeyPatch, tmp
     store.test_edge_index = store.test_edge_index[:, 1:]
     with pytest.raises(TypeError):  # other data are ranked anew
         evaluation.beside_baselines(scores, data, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("graph", "baseline", "wanted"),
+    [
+        ("lastfm", "popularity", (3.69, 2.11, 7.03, 3.28)),
+        ("lastfm", "item-cosine", (26.55, 20.54, 37.35, 24.40)),
+        ("lastfm", "svd", (21.82, 15.66, 32.06, 19.26)),
+        ("amazon-beauty", "item-cosine", (9.10, 4.43, 11.91, 5.01)),
+    ],
+)
+def test_what_trains_nothing_has_the_values_of_an_independent_computation(
+    graph: str, baseline: str, wanted: tuple[float, ...], real_graph: Callable[[str], Any]
+) -> None:
+    data = real_graph(graph)
+    scores = wb.evaluate(evaluation.BASELINES.get(baseline).embed(data), data, progress=False)
+    # Items of equal scores are in another order there, and the decomposition is a random one.
+    assert [float(scores.measures[name]) for name in protocols.RANKING] == pytest.approx(wanted, abs=0.05)
 
 
 def test_a_stratum_without_held_out_items_is_told_in_a_sentence() -> None:
