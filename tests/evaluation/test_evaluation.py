@@ -118,6 +118,7 @@ OTHERS = [
     "svc-10-shot",
     "svc-20-shot",
     "svc-scaffold",
+    "auc-scaffold",
     "ridge-10-folds",
 ]
 FLAWED = ["best-on-test", "k-means-best-epoch", "pygcl-swapped"]

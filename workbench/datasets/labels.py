@@ -84,6 +84,27 @@ def numbers_of(data: Any) -> NDArray[np.float64]:
     return found
 
 
+def tasks_of(data: Any) -> NDArray[np.float64]:
+    """Return yes (1) or no (0) of each item and task, NaN where nobody knows [items, tasks].
+
+    They are numbers of 0 and 1, or the one class of each item, of which there are two; a UserError tells of others.
+    """
+    measured = getattr(kind_of(data), "numbers", lambda _: None)(data)
+    if measured is None:
+        labels = labels_of(data)
+        classes = np.unique(labels[labels >= 0])
+        if len(classes) > 2:
+            raise UserError(
+                f"labels (y) of {name_of(data)} are of {len(classes)} classes, where yes or no is asked for"
+            )
+        return np.where(labels >= 0, labels == classes[-1], np.nan)[:, None]
+    found = numbers_of(data)
+    if (wrong := np.isfinite(found) & (found != 0) & (found != 1)).any():
+        item, task = np.argwhere(wrong)[0].tolist()
+        raise UserError(f"y of {name_of(data)} holds {found[item, task]:g} for item {item}; a task has 0, 1 or NaN")
+    return found
+
+
 def in_words(graph: Any, nodes: NDArray[np.int64]) -> list[str] | None:
     """Return what the classes of some items are called, several joined, "" where none is known; None without labels."""
     y, names = kind_of(graph).labels(graph), getattr(graph, "class_names", None)

@@ -176,7 +176,7 @@ def lens(
         protocols = [protocols]
     kind = kind_of(graph)
     known = map(registered.get, registered.names_for(kind))
-    trained = (rules.name for rules in known if rules.probe not in UNLABELLED and not rules.parts)
+    trained = (rules.name for rules in known if rules.probe not in (*UNLABELLED, "auc") and not rules.parts)
     wanted = [registered.of(kind, name) for name in (trained if protocols is None else protocols)]
     left_out = {}
     if protocols is None:

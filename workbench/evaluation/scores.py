@@ -14,9 +14,10 @@ from tqdm.auto import tqdm
 
 from workbench.datasets.door import as_computed
 from workbench.datasets.kinds import content_hash
-from workbench.datasets.labels import label_sets, numbers_of, several_labels
+from workbench.datasets.labels import label_sets, several_labels
 from workbench.errors import UserError, unknown
-from workbench.evaluation import cache, clusters, links, own, probes, protocols, ranking, regression, restarts, several
+from workbench.evaluation import cache, clusters, links, own, probes, protocols, ranking, restarts, several
+from workbench.evaluation.areas import TARGETS
 from workbench.evaluation.embeddings import Embeddings, Features, by_item, compact_labels, looked_at, told_labels
 from workbench.evaluation.protocols import LABELS
 from workbench.evaluation.splits import CLUSTERED, OWN, Protocol, Split, over
@@ -33,7 +34,7 @@ class Scores:
 
     Measures are "accuracy" (equal to micro F1, since each item has one class) and "macro_f1" over the splits, of
     clusters "nmi" and "ari" as well; "micro_f1" and "macro_f1" of several labels per item; "recall@20", "ndcg@20", ...
-    over users; or "auc", "hits@20", ... of links. A row of `per_split` holds the measures of a split in percent, the
+    over users; or "auc", "hits@20", ... of links, or of tasks. A row of `per_split` holds the measures in percent, the
     chosen C or step, the sizes of the parts, and how many classes have no training item (they are never predicted and
     count as wrong); of clusters a start is a split, of links a draw of other pairs; a ranking has one row.
     """
@@ -164,8 +165,8 @@ def evaluate(
         look = by_item if rules.probe == "ranking" else links.looked_at
         x, against = look(run_or_embeddings, data), content_hash(data)
     else:
-        read = numbers_of if rules.probe == "ridge" else label_sets if rules.several else told_labels
-        labels: Any = read(rules.labelled(data))
+        usual = label_sets if rules.several else told_labels
+        labels: Any = (TARGETS[rules.probe].read if rules.probe in TARGETS else usual)(rules.labelled(data))
         parts = rules.splits(data, splits, seed)
         if rules.probe in OWN:
             parts = [own.scored_part(run_or_embeddings, parts[0], rules)]
@@ -193,9 +194,10 @@ def evaluate(
             if rules.probe == "restarts":
                 per_split = restarts.per_restart(rows, data, parts[0], len(parts), steps or 1, seed)
                 measures = _measures(per_split, restarts.MEASURES, over(rules, data, len(parts)), 1)
-            elif rules.probe == "ridge":
-                per_split = regression.per_split(rows, labels, getattr(data, "targets", ()), bar, rules.grid)
-                measures = _measures(per_split, regression.MEASURES, over(rules, data, len(parts)), 0)
+            elif rules.probe in TARGETS:
+                by = TARGETS[rules.probe]
+                per_split = by.per_split(rows, labels, getattr(data, "targets", ()), bar, rules.grid)
+                measures = _measures(per_split, by.measures, over(rules, data, len(parts)), 0)
             elif rules.several:
                 per_split = several.per_split(rows, labels, bar, solver, rules.grid)
                 measures = _measures(per_split, several.MEASURES, over(rules, data, len(parts)), 1)

@@ -31,6 +31,7 @@ Probe = Literal[
     "linear-layer",
     "svc",
     "ridge",
+    "auc",
     "restarts",
     "k-means",
     "learned",
@@ -122,8 +123,9 @@ class Protocol:
         Items with a negative label belong to no part. Where splits come with the graph, it may have fewer.
         """
         graph = self.labelled(graph)
-        if self.probe == "ridge":
-            has = np.where(np.isfinite(datasets.numbers_of(graph)).any(axis=1), 0, -1)
+        if self.probe in ("ridge", "auc"):
+            read = datasets.numbers_of if self.probe == "ridge" else datasets.tasks_of
+            has = np.where(np.isfinite(read(graph)).any(axis=1), 0, -1)
         else:
             has = datasets.label_sets(graph)[:, 0] if self.several else datasets.labels_of(graph)
         if (labelled := int((has >= 0).sum())) < self.least_nodes:

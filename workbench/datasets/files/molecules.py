@@ -16,7 +16,7 @@ ATOMS = (1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 35, 53)  # atomic numbers that have a
 
 
 def molecules(path: Path, row: dict[str, Any]) -> GraphSet:
-    """Read molecules: atoms with their element one-hot, charge, hydrogens, aromaticity and ring; bonds; a target each.
+    """Read molecules: atoms with their element one-hot, charge, hydrogens, aromaticity and ring; bonds; their targets.
 
     A molecule that rdkit can't read is left out. `scaffold` numbers Bemis-Murcko scaffolds by their first molecule, and
     `smiles` is what was read.
@@ -24,15 +24,18 @@ def molecules(path: Path, row: dict[str, Any]) -> GraphSet:
     Args:
         path: a CSV file.
         row: of the registry: "smiles" and "target" name its columns, "numbers" says that the target is no class.
+            Without a target all columns but those "besides" are tasks: y is 0, 1 or, where none knows, NaN [1, tasks].
     """
     from rdkit import Chem, rdBase
     from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
 
     table = pd.read_csv(path)
-    known = torch.tensor(ATOMS)
+    known, besides = torch.tensor(ATOMS), (row["smiles"], *row.get("besides", ()))
+    columns = [row["target"]] if "target" in row else [name for name in table if name not in besides]
+    measured = row.get("numbers", False) or "target" not in row
     made, scaffolds = [], dict[str, int]()
     with rdBase.BlockLogs():  # it tells of each that it can't read
-        for smiles, target in zip(table[row["smiles"]], table[row["target"]], strict=True):
+        for smiles, targets in zip(table[row["smiles"]], table[columns].to_numpy(), strict=True):
             molecule = Chem.MolFromSmiles(smiles)
             if molecule is None or not molecule.GetNumAtoms():
                 continue
@@ -44,9 +47,9 @@ def molecules(path: Path, row: dict[str, Any]) -> GraphSet:
             graph = Data(x=torch.cat([one_hot(place, len(ATOMS) + 1), rest], 1), edge_index=read.edge_index)
             graph.edge_attr, graph.smiles = read.edge_attr.float(), smiles
             graph.scaffold = torch.tensor([scaffolds.setdefault(scaffold, len(scaffolds))])
-            graph.y = torch.tensor([[float(target)]]) if row.get("numbers") else torch.tensor([int(target)])
+            graph.y = torch.tensor([[*map(float, targets)]]) if measured else torch.tensor([int(targets[0])])
             made.append(graph)
-    return GraphSet(made, targets=(row["target"],) if row.get("numbers") else ())
+    return GraphSet(made, targets=tuple(columns) if measured else ())
 
 
 def needs_rdkit(name: str) -> None:
