@@ -108,8 +108,8 @@ def _svc_scaffold(graphs: Any, number: int, draw: np.random.Generator) -> Split:
             "'svc-10-folds' draws folds at random"
         )
     several = datasets.kind_of(graphs).labels(graphs) is None  # tasks, of which some may be known of a molecule
-    known = np.isfinite(datasets.tasks_of(graphs)).any(axis=1) if several else datasets.labels_of(graphs) >= 0
-    known = np.flatnonzero(known)
+    there = np.isfinite(datasets.tasks_of(graphs)).any(axis=1) if several else datasets.labels_of(graphs) >= 0
+    known = np.flatnonzero(there)
     scaffolds = np.array([int(graphs[graph].scaffold) for graph in known])
     groups = sorted((known[scaffolds == one] for one in np.unique(scaffolds)), key=lambda part: (-len(part), part[0]))
     parts: tuple[list[int], list[int], list[int]] = [], [], []
