@@ -119,6 +119,13 @@ def test_a_number_is_decided_by_the_scores_of_its_own_protocol() -> None:
     assert verdicts.of_cell(CELL, mixed).word == "reproduced", "settings of another graph are not mixed in"
     holes = scores(grace=83.3).query("seed != 2 or split != 4")
     assert verdicts.of_cell(CELL, holes).seeds == 2, "a seed that is not whole is left out"
+    by = {
+        name: verdicts.of_cell(
+            Cell(**{**vars(CELL), "protocol": name, "spread": 0.4}), scores(grace=83.3).assign(protocol=name)
+        )
+        for name in ("public", "linear-public", "random-10-90")
+    }
+    assert by["linear-public"] == by["public"] != by["random-10-90"], "no split is drawn, whichever the probe is"
     closed = Cell(**{**vars(CELL), "reason": "the protocol is not known"})
     assert verdicts.of_cell(closed, scores(grace=83.3)).word == "not comparable"
 
