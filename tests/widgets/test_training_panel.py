@@ -330,6 +330,7 @@ def test_images_are_trained_on_in_the_panel_and_labels_that_are_learned_are_told
     assert panel.run is not None and len(panel.run.embeddings) == len(images.x) and not panel.scene.failed
     assert panel.form.graph.description == "data" and "digits-placed" in panel.form.graph.options
     assert "classifier" in panel.form.method.options and "grace" not in panel.form.method.options
+    assert f"PCA of {len(images.x)} rows" in told(panel.figures["map"])
     assert "learns from labels" in told(panel.figures["map"]) and "never to train" not in told(
         panel.figures["accuracy"]
     )

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from workbench.contrast.measures import node_classes
+from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
 from workbench.evaluation import Scores, evaluate
 from workbench.evaluation.projection import Map, project
@@ -80,7 +81,8 @@ class Looks:
         names = {"class_names": self._graph.get("class_names"), "names": self._graph.get("node_names")}
         classes = np.maximum(node_classes(self._graph), -1)
         note = f"colours: classes; {self._labels}" if (classes >= 0).any() else "there are no labels"
-        fig = map_figure(self.map, classes, "class", f"Map after epoch {self.epoch:,}", note, **names)
+        heading, (items,) = f"Map after epoch {self.epoch:,}", kind_of(self._graph).items
+        fig = map_figure(self.map, classes, "class", heading, note, **names, items=items)
         told = fig.layout.title.subtitle.text.replace(" = ", "\u00a0=\u00a0")  # which are not to be parted
         lines = [part for line in told.split("<br>") for part in wrap(line, LETTERS)]
         for axis, span in zip((fig.layout.xaxis, fig.layout.yaxis), spans([self._corners]), strict=True):
