@@ -257,7 +257,7 @@ def of_cell(cell: Cell, rows: pd.DataFrame) -> Verdict:
     if trained and len(table) < FEWEST:
         reason = f"{len(table)} of the {FEWEST} training seeds that a verdict takes{_explained(cell, scores)}"
         return Verdict(UNDECIDED, reason, float(table.mean(axis=None)), seeds=len(table))
-    fixed = not protocols.get(cell.protocol).drawn  # the published spread is then of trainings alone
+    fixed = not protocols.get(str(cell.protocol)).drawn  # the published spread is then of trainings alone
     held = verdict(cell.value, table.to_numpy(float), cell.spread, cell.splits, fixed=fixed, trained=trained)
     if held.word == REPRODUCED:
         return held
