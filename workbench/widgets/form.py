@@ -30,6 +30,8 @@ WORDS = tuple[str, ...]
 LABEL = 108  # pixels of what stands before a control
 CONTROLS = {bool: ipw.Checkbox, int: ipw.IntText, float: ipw.FloatText, str: ipw.Text}
 SHOWN = {"nodes": "nodes of a graph", "arrays": "rows of an array"}  # kinds of data that are trained on in a panel
+CALLED = {"nodes": "graph", "arrays": "data"}  # in the form
+SHOWS = f"the training panel shows {' or '.join(SHOWN.values())}"
 LIMITS = {"low": "at least", "above": "above", "below": "below"}
 
 
@@ -55,8 +57,11 @@ class Request:
         return f"{self.method} on {self.label}, preset {self.preset}, seed {self.seed}"
 
 
-def kind_shown(graph: Data | str) -> str:
+def kind_shown(graph: Data | str, label: str = "this") -> str:
     """Return which of `SHOWN` data are; a name that is no array's is taken for a graph's until it is loaded.
+
+    Args:
+        graph: the data, or a name. label: what they are called.
 
     Raises:
         UserError: data of another kind.
@@ -64,7 +69,7 @@ def kind_shown(graph: Data | str) -> str:
     if isinstance(graph, str):
         return "arrays" if graph.partition(":")[0] in data_names("arrays") else "nodes"
     if (kind := kind_of(graph)).name not in SHOWN:
-        raise UserError(f"the training panel shows {' or '.join(SHOWN.values())}, and this is {kind.words}; use fit")
+        raise UserError(f"{SHOWS}, and {label} is {kind.words}; use fit")
     return kind.name
 
 
@@ -78,13 +83,10 @@ def checked(
     Randomness(seed)  # refuses what is no seed
     kind, chosen = kind_shown(graph), METHODS.get(method)
     if not {*chosen.kinds} & {*SHOWN}:
-        shown = " or ".join(SHOWN.values())
-        raise UserError(f"the training panel shows {shown}, on which {method!r} does not learn; use fit")
+        raise UserError(f"{SHOWS}, on which {method!r} does not learn; use fit")
     if kind not in chosen.kinds:
         raise UserError(f"{method!r} does not learn on {SHOWN[kind]}; those that do: {', '.join(method_names(kind))}")
-    label = (
-        str(graph.get("name") or f"your {'graph' if kind == 'nodes' else 'data'}") if isinstance(graph, Data) else graph
-    )
+    label = graph if isinstance(graph, str) else str(graph.get("name") or f"your {CALLED[kind]}")
     full_name, config = configure(method, preset, label, parameters)
     asked = changes(method, full_name, config)
     return Request(graph, label, method, asked, config.epochs, seed, chosen.supervised(config)), config
@@ -122,9 +124,7 @@ class Form(Controls, ipw.VBox):
         here = usable(Path(os.environ.get("WORKBENCH_DATA") or "data").expanduser(), kind)
         self._graphs = {asked.label: graph} | {name: name for name in sorted({*here} - {asked.label})}
         common = look(LABEL, "auto")
-        self.graph = ipw.Dropdown(
-            options=list(self._graphs), description="graph" if kind == "nodes" else "data", **common
-        )
+        self.graph = ipw.Dropdown(options=list(self._graphs), description=CALLED[kind], **common)
         self.method = ipw.Dropdown(options=method_names(kind), value=method, description="method", **common)
         presets = ["defaults", *preset_names(method)]
         self.preset = ipw.Dropdown(options=presets, value=asked.preset.name, description="preset", **common)

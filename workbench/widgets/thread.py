@@ -12,7 +12,6 @@ import plotly.graph_objects as go
 from torch_geometric.data import Data
 
 from workbench.datasets import load_graph
-from workbench.datasets.kinds import kind_of
 from workbench.errors import UserError
 from workbench.evaluation import evaluate
 from workbench.plots.losses import History, term_curves
@@ -20,7 +19,7 @@ from workbench.training.fit import fit
 from workbench.training.loop import Progress
 from workbench.training.run import Run
 from workbench.training.watch import COLLAPSED, measured
-from workbench.widgets.form import SHOWN, Request
+from workbench.widgets.form import Request, kind_shown
 from workbench.widgets.looks import PROTOCOL, Looks
 
 SNAPSHOTS = 8
@@ -151,9 +150,7 @@ class Training(threading.Thread):
         if self.graph is None:
             self._enter("loading")
             self.graph = load_graph(asked.graph)
-        if (kind := kind_of(self.graph)).name not in SHOWN:
-            shown = " or ".join(SHOWN.values())
-            raise UserError(f"the training panel shows {shown}, and {asked.label} is {kind.words}; use fit")
+        kind_shown(self.graph, asked.label)  # refuses others
         self.looks = Looks(self.graph, asked.seed, asked.supervised)
         if before is not None and before.request == asked and before.rows:
             self.rows, self.looks = before.rows, before.looks

@@ -58,7 +58,6 @@ class SamplingContext:
         self._positive: Tensor | None = None
         self._within: dict[int, sp.csr_matrix] = {}
         self._kept: dict[tuple[Any, ...], Any] = {}
-        self._clusters: dict[tuple[int, int], tuple[Positions, NDArray[np.float64]]] = {}
         self.looked, self.passed = False, 0
 
     @property
@@ -170,14 +169,17 @@ class SamplingContext:
         """Return the k-means cluster of the features of each position and its distance from the centre [size] each."""
         if not 1 <= count <= self.size:
             raise UserError(f"{count} clusters were asked for; {self.size} nodes give 1 to {self.size}")
-        key = count, randomness.integer("clusters")
-        if key not in self._clusters:
+        seed = randomness.integer("clusters")
+
+        def found() -> tuple[Positions, NDArray[np.float64]]:
             rows = self.features
-            model = MiniBatchKMeans(count, batch_size=2048, n_init=3, random_state=key[1])
+            model = MiniBatchKMeans(count, batch_size=2048, n_init=3, random_state=seed)
             clusters = model.fit_predict(rows).astype(np.int64)
             distance = model.transform(rows)[np.arange(self.size), clusters]
-            self._clusters[key] = clusters, distance.astype(np.float64)
-        return self._clusters[key]
+            return clusters, distance.astype(np.float64)
+
+        kept: tuple[Positions, NDArray[np.float64]] = self.once(("clusters", count, seed), found)
+        return kept
 
     def once(self, key: tuple[Any, ...], compute: Callable[[], Any]) -> Any:
         """Return what is computed once for a key, and kept."""

@@ -1,6 +1,5 @@
 """What experiments on adaptations share: one base, few labels, and a rate that each arm chooses on labels held out."""
 
-import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -33,11 +32,10 @@ def adapt(plan: str, seed: int, rate: float, of: str = NEW, **settings: Any) -> 
 
     Args:
         plan, seed: see there. rate: of learning. of: name of the data.
-        settings: that differ from the defaults, "plan_rank" for "plan.rank" and "encoder_blocks" likewise; base=""
-            begins with an untrained encoder.
+        settings: that differ from the defaults, "plan_rank" for "plan.rank"; base="" begins with an untrained encoder.
     """
     chosen: dict[str, Any] = {"base": base(), "draw": seed}
-    chosen |= {re.sub("^(plan|encoder)_", r"\1.", name): value for name, value in settings.items()}
+    chosen |= {name.replace("plan_", "plan."): value for name, value in settings.items()}
     return fit("adapt", data(of), "defaults", seed, lr=rate, plan=plan, progress=False, **chosen)
 
 
@@ -63,8 +61,7 @@ def _held_out(run: Run, of: str) -> tuple[float, float]:
 
 def best(plan: str, seed: int, of: str = NEW, **settings: Any) -> Run:
     """Return the adaptation to all few labels at the rate of its arm; a logistic regression by itself has none."""
-    alone = PLANS.get(plan).logistic and settings.get("input") != "new"
-    chosen = RATES[0] if alone else rate(plan, of, **settings)
+    chosen = RATES[0] if PLANS.get(plan).logistic else rate(plan, of, **settings)
     return adapt(plan, seed, chosen, of, **settings)
 
 
@@ -95,13 +92,9 @@ def table(name: str, measures: Mapping[str, float]) -> dict[str, float]:
 
 def raw(run: Run) -> dict[str, float]:
     """Return the accuracies of two classifiers of the bare pixels that learn from the labels of a run."""
-    pixels = data(NEW).x.flatten(1).numpy()
+    x, y, seen = data(NEW).x.flatten(1).numpy(), data(NEW).y.numpy(), run.details["labelled"].numpy()
     floors = {"logistic regression": LogisticRegression(max_iter=10_000), "1-NN": KNeighborsClassifier(1)}
-    return {f"{name} of pixels": floor(model, pixels, run) for name, model in floors.items()}
-
-
-def floor(model: Any, rows: Any, run: Run, of: str = NEW) -> float:
-    """Return the accuracy in percent of a classifier of rows that learns from the labels of a run."""
-    y, seen, held = data(of).y.numpy(), run.details["labelled"].numpy(), run.details["held_out"].numpy()
-    asked = ~(seen | held)
-    return 100 * float(model.fit(rows[seen], y[seen]).score(rows[asked], y[asked]))
+    return {
+        f"{name} of pixels": 100 * float(model.fit(x[seen], y[seen]).score(x[~seen], y[~seen]))
+        for name, model in floors.items()
+    }
