@@ -1,5 +1,6 @@
 """What experiments on adaptations share: one base, few labels, and a rate that each arm chooses on labels held out."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -18,13 +19,19 @@ from workbench.training.run import Run
 RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 OLD, NEW = "digits-placed:classes=0-4", "digits-placed:classes=5-9"
 DRAWS = (100, 101)  # of labels, by which rates are chosen
+PLAIN: dict[str, tuple[str, dict[str, Any]]] = {
+    "probe": ("probe", {}),
+    "LoRA": ("lora", {"plan_rank": 4}),
+    "full": ("full", {}),
+}
+UNTRAINED = ", untrained encoder"
 data = cache(load_graph)
 
 
 @cache
-def base() -> str:
+def base(**settings: Any) -> str:
     """Return where the encoder lies that all arms of all seeds begin with: trained on digits 0 to 4."""
-    return str(fit("classifier", data(OLD), "defaults", progress=False).path)
+    return str(fit("classifier", data(OLD), "defaults", progress=False, **settings).path)
 
 
 def adapt(plan: str, seed: int, rate: float, of: str = NEW, **settings: Any) -> Run:
@@ -32,10 +39,11 @@ def adapt(plan: str, seed: int, rate: float, of: str = NEW, **settings: Any) -> 
 
     Args:
         plan, seed: see there. rate: of learning. of: name of the data.
-        settings: that differ from the defaults, "plan_rank" for "plan.rank"; base="" begins with an untrained encoder.
+        settings: that differ from the defaults, "plan_rank" for "plan.rank" and "encoder_blocks" likewise; base=""
+            begins with an untrained encoder, which the seed draws.
     """
     chosen: dict[str, Any] = {"base": base(), "draw": seed}
-    chosen |= {name.replace("plan_", "plan."): value for name, value in settings.items()}
+    chosen |= {re.sub("^(plan|encoder)_", r"\1.", name): value for name, value in settings.items()}
     return fit("adapt", data(of), "defaults", seed, lr=rate, plan=plan, progress=False, **chosen)
 
 
@@ -61,7 +69,8 @@ def _held_out(run: Run, of: str) -> tuple[float, float]:
 
 def best(plan: str, seed: int, of: str = NEW, **settings: Any) -> Run:
     """Return the adaptation to all few labels at the rate of its arm; a logistic regression by itself has none."""
-    chosen = RATES[0] if PLANS.get(plan).logistic else rate(plan, of, **settings)
+    alone = PLANS.get(plan).logistic and settings.get("input") != "new"
+    chosen = RATES[0] if alone else rate(plan, of, **settings)
     return adapt(plan, seed, chosen, of, **settings)
 
 
@@ -90,11 +99,30 @@ def table(name: str, measures: Mapping[str, float]) -> dict[str, float]:
     return {f"{name} | {measure}": value for measure, value in measures.items()}
 
 
-def raw(run: Run) -> dict[str, float]:
+def plain(seed: int, more: str = "", **settings: Any) -> dict[str, float]:
+    """Return what stands in each table: plain adaptations of the pretrained and an untrained encoder, and raw floors.
+
+    Args:
+        seed: see `adapt`. more: behind the name of each arm. settings: of all arms.
+    """
+    measured: dict[str, float] = {}
+    for told, start in (("", {}), (UNTRAINED, {"base": ""})):
+        for name, (plan, options) in PLAIN.items():
+            run = best(plan, seed, **options, **settings, **start)
+            measured |= arm(name + told + more, run)
+    for name, accuracy in raw(run).items():
+        measured |= table(name + more, {"accuracy": accuracy})
+    return measured
+
+
+def raw(run: Run, of: str = NEW) -> dict[str, float]:
     """Return the accuracies of two classifiers of the bare pixels that learn from the labels of a run."""
-    x, y, seen = data(NEW).x.flatten(1).numpy(), data(NEW).y.numpy(), run.details["labelled"].numpy()
+    pixels = data(of).x.flatten(1).numpy()
     floors = {"logistic regression": LogisticRegression(max_iter=10_000), "1-NN": KNeighborsClassifier(1)}
-    return {
-        f"{name} of pixels": 100 * float(model.fit(x[seen], y[seen]).score(x[~seen], y[~seen]))
-        for name, model in floors.items()
-    }
+    return {f"{name} of pixels": floor(model, pixels, run, of) for name, model in floors.items()}
+
+
+def floor(model: Any, rows: Any, run: Run, of: str) -> float:
+    """Return the accuracy in percent of a classifier of rows that learns from the labels of a run."""
+    y, seen = data(of).y.numpy(), run.details["labelled"].numpy()
+    return 100 * float(model.fit(rows[seen], y[seen]).score(rows[~seen], y[~seen]))

@@ -9,7 +9,7 @@ from torch.nn.functional import cosine_similarity
 from workbench.adaptation.compression import compress
 from workbench.adaptation.mixtures import Experts
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.adapting import NEW, arm, base, best, data
+from workbench.studies.experiments.adapting import NEW, UNTRAINED, arm, base, best, data, plain
 from workbench.training.run import Run
 from workbench.training.store import load
 
@@ -24,9 +24,9 @@ SHARES, BITS = (0.0, 0.2, 0.6, 0.9, 0.99, 1.0), (8, 4, 2, 1)
 
 @EXPERIMENTS.register("ders")
 def ders(seed: int) -> dict[str, float]:
-    """Return accuracy and receipt of each mode and of dense tuning, and the accuracies of compressed whole experts."""
+    """Return accuracy and receipt of each mode and of plain tuning, and the accuracies of compressed whole experts."""
     runs = {name: best("experts", seed, **settings) for name, settings in ARMS.items()}
-    measured = arm("dense, no experts", best("full", seed))
+    measured = arm(f"whole experts{UNTRAINED}", best("experts", seed, base="")) | plain(seed)
     for name, run in runs.items():
         measured |= arm(name, run)
     whole = runs["whole experts"]

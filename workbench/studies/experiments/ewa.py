@@ -3,21 +3,21 @@
 from typing import Any
 
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.adapting import arm, best
+from workbench.studies.experiments.adapting import UNTRAINED, arm, best, plain
 
 ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "averaged at each step": ("averaged-experts", {}),
     "averaged at the end, b = 0": ("averaged-experts", {"plan_b": 0.0}),
-    "dense": ("full", {}),
-    "dense, moving average": ("moving-average", {}),
-    "dense, dropout": ("dropout", {}),
+    f"averaged at each step{UNTRAINED}": ("averaged-experts", {"base": ""}),
+    "moving average": ("moving-average", {}),
+    "dropout": ("dropout", {}),
 }
 
 
 @EXPERIMENTS.register("ewa")
 def ewa(seed: int) -> dict[str, float]:
     """Return accuracy and receipt of each arm."""
-    measured: dict[str, float] = {}
+    measured = plain(seed)
     for name, (plan, settings) in ARMS.items():
         measured |= arm(name, best(plan, seed, **settings))
     return measured

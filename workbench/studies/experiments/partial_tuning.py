@@ -5,7 +5,7 @@ from scipy.stats import spearmanr
 
 from workbench.adaptation.partial import ranked, turned
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.adapting import accuracy, adapt, arm, best, rate, table
+from workbench.studies.experiments.adapting import UNTRAINED, accuracy, adapt, arm, best, plain, rate, table
 
 K, DRAWS = 2, 5  # layers of each kind; draws of random ones
 EARLY = 12  # steps, a tenth
@@ -14,12 +14,14 @@ EARLY = 12  # steps, a tenth
 @EXPERIMENTS.register("partial-tuning")
 def partial_tuning(seed: int) -> dict[str, float]:
     """Return accuracies by layers chosen with the angles and at random, each layer's alone, and correlations."""
-    full, probe = best("full", seed), best("probe", seed)
+    full, own = best("full", seed), rate("partial", plan_layers="feed-forward")  # for whichever layers
     angles, early = turned(full), turned(adapt("full", seed, full.config.lr, epochs=EARLY))
-    own = rate("partial", plan_layers="feed-forward")  # for whichever layers
-    measured = arm("full", full) | arm("probe", probe)
+    measured = plain(seed)
     for end in ("top", "bottom"):
         measured |= arm(f"{end} angles", adapt("partial", seed, own, plan_layers=ranked(angles, end, K)))
+    fresh, other = turned(best("full", seed, base="")), rate("partial", plan_layers="feed-forward", base="")
+    layers = ranked(fresh, "top", K)
+    measured |= arm(f"top angles{UNTRAINED}", adapt("partial", seed, other, plan_layers=layers, base=""))
     draw = torch.Generator().manual_seed(seed)
     drawn = [adapt("partial", seed, own, plan_layers=ranked(angles, "random", K, draw)) for _ in range(DRAWS)]
     measured |= arm("random layers", drawn[0]) | {"random layers | accuracy": sum(map(accuracy, drawn)) / DRAWS}
