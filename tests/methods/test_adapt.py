@@ -89,6 +89,33 @@ def test_a_base_that_is_missing_or_another_is_told(base: wb.Run, small_data: Any
         adapt(small_data("adapt"), tmp_path, base=f"{name}@0000")
 
 
+@pytest.mark.parametrize("plan", ["lora", "full"])
+def test_an_adaptation_is_adapted_further(plan: str, base: wb.Run, small_data: Any, tmp_path: Path) -> None:
+    data = small_data("adapt")
+    first = adapt(data, tmp_path, base=base.path.name, plan=plan)
+    start = adapt(data, tmp_path, base=first.path.name, plan="bitfit", epochs=0)
+    torch.testing.assert_close(start.embeddings, first.embeddings, rtol=0, atol=0)
+    second = adapt(data, tmp_path, base=first.path.name, plan="bitfit", draw=1)
+    assert second.config.base.startswith(f"{first.path.name}@") and not torch.equal(second.embeddings, start.embeddings)
+    torch.testing.assert_close(runs.load(second.path).encode(data), second.embeddings, rtol=1e-5, atol=1e-6)
+    stored = load_file(second.path / "weights.safetensors")
+    biases = sum(t.numel() for name, t in base.encoder.named_parameters() if name.endswith("bias"))
+    assert sum(t.numel() for name, t in stored.items() if name.startswith("plan.")) <= biases
+    soup = adapt(data, tmp_path, plan="soup", **{"plan.members": f"{second.path.name},{start.path.name}"})
+    assert soup.config.base == second.config.base
+    shutil.rmtree(base.path)
+    with pytest.raises(
+        UserError, match=f"what is new beside its base, {base.path.name}, and .* has no run of that name"
+    ):
+        runs.load(second.path).encode(data)
+
+
+def test_an_adaptation_of_another_form_is_no_base(base: wb.Run, small_data: Any, tmp_path: Path) -> None:
+    library = adapt(small_data("adapt"), tmp_path, base=base.path.name, plan="adapter-library")
+    with pytest.raises(UserError, match="is an adaptation by adapter-library, whose encoder has a form of its own"):
+        adapt(small_data("adapt"), tmp_path, base=library.path.name)
+
+
 def test_its_own_classifier_is_scored_on_labels_that_it_did_not_see(
     base: wb.Run, small_data: Any, tmp_path: Path
 ) -> None:
@@ -186,9 +213,6 @@ def test_other_data_than_a_base_reads_are_refused(base: wb.Run, small_graph: Dat
     assert adapt(taller, tmp_path, base=base.path.name, input="new").embeddings.shape == (40, 8)
     with pytest.raises(UserError, match="the labels that it may see are of one class"):
         adapt(Rows(x=torch.rand(20, 6, 5), y=torch.zeros(20, dtype=torch.long)), tmp_path, base=base.path.name)
-    first = adapt(Rows(x=torch.rand(20, 6, 5), y=torch.arange(20) % 2), tmp_path, base=base.path.name)
-    with pytest.raises(UserError, match="is an adaptation itself; name what it began with"):
-        adapt(taller, tmp_path, base=first.path.name)
     with pytest.raises(UserError, match="the encoder 'graph-transformer' reads graphs"):
         wb.fit("classifier", taller, encoder="graph-transformer")
 

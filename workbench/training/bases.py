@@ -1,6 +1,10 @@
-"""The base of an adaptation: a stored run whose encoder it begins with, held by name and by the hash of its weights."""
+"""The base of an adaptation: a stored run whose encoder it begins with, held by name and by the hash of its weights.
+
+A base may be an adaptation itself, which then has a base of its own.
+"""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +44,7 @@ def read(path: Path) -> Base:
     """Return the encoder of a stored run.
 
     Raises:
-        UserError: the run is damaged, keeps no transformer, or is an adaptation itself.
+        UserError: the run is damaged, keeps no transformer, or is an adaptation whose encoder has a form of its own.
     """
     try:
         facts = stored.read(path)
@@ -56,19 +60,44 @@ def read(path: Path) -> Base:
             "`workbench fit grace` with encoder='graph-transformer' train one",
             parameter="base",
         )
-    if getattr(config, "base", None) is not None:
-        raise UserError(f"the base {path.name} is an adaptation itself; name what it began with", parameter="base")
-    weights = {
-        name.removeprefix("encoder."): value
-        for name, value in load_file(path / WEIGHTS).items()
-        if name.startswith("encoder.")
-    }
-    shapes = {name: value.shape for name, value in encoder.state_dict().items()}
-    if shapes != {name: value.shape for name, value in weights.items()}:
+    shapes = _shapes(encoder)
+    adapted = hasattr(config, "plan")
+    try:
+        encoder = restored(facts["method"], config, facts["shape"], load_file(path / WEIGHTS), path.parent)
+    except (RuntimeError, KeyError):
+        encoder = None
+    if adapted and encoder is not None and _shapes(encoder) != shapes:
+        raise UserError(
+            f"the base {path.name} is an adaptation by {config.plan}, whose encoder has a form of its own; name what it "
+            "began with, or one whose encoder keeps the pretrained form",
+            parameter="base",
+        )
+    if encoder is None or _shapes(encoder) != shapes:
         raise UserError(f"the weights of the base {path.name} are not those that it would have now; train it again")
     name = f"{path.name}@{facts[stored.FILES][WEIGHTS][1][:DIGITS]}"
     dim = int(encoder.norm.normalized_shape[0])
-    return Base(name, facts["kind"], facts["shape"], encoder.made, dim, weights)
+    return Base(name, facts["kind"], facts["shape"], encoder.made, dim, encoder.state_dict())
+
+
+def _shapes(encoder: Transformer) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in encoder.state_dict().items()}
+
+
+def restored(method: str, config: Any, shape: Mapping[str, int], weights: Mapping[str, Tensor], store: Any) -> Any:
+    """Return the encoder of a run with its weights, those of an adaptation upon its base; None where it keeps none.
+
+    Args:
+        method, config, shape, weights: of the run. store: folder of runs, which has the base.
+
+    Raises:
+        UserError: the base is missing or another. RuntimeError, KeyError: the weights are not the method's.
+    """
+    chosen = METHODS.get(method)
+    encoder = chosen.make_encoder(config, shape)
+    if encoder is not None:
+        base = getattr(config, "base", "")
+        chosen.restore(encoder, config, weights, again(base, store).weights if base else {})
+    return encoder
 
 
 def again(name: str, store: str | Path | None) -> Base:

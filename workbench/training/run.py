@@ -156,20 +156,18 @@ class Run:
                 f"this run of {self.method} on {self.graph} was stored before weights were kept; its embeddings can be "
                 "read, and the same fit with fresh=True trains it again with weights"
             )
-        encoder = METHODS.get(self.method).make_encoder(self.config, self.shape)
+        try:
+            store = self.path and self.path.parent
+            encoder = bases.restored(self.method, self.config, self.shape, self.weights, store)
+        except (RuntimeError, KeyError):
+            raise UserError(
+                f"the weights kept with this run are not those of {self.method!r} as configured; train it again"
+            ) from None
         if encoder is None:
             raise UserError(
                 f"method {self.method!r} learns a vector for each item of {self.graph} alone and keeps no encoder, so "
                 "other data can't be embedded; fit it on them, or choose a method that keeps one, such as 'grace'"
             )
-        base = getattr(self.config, "base", "")
-        start = bases.again(base, self.path and self.path.parent).weights if base else {}
-        try:
-            METHODS.get(self.method).restore(encoder, self.config, self.weights, start)
-        except (RuntimeError, KeyError):
-            raise UserError(
-                f"the weights kept with this run are not those of {self.method!r} as configured; train it again"
-            ) from None
         return encoder.eval()
 
     def encode(self, data: Any) -> Any:
