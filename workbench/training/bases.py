@@ -51,7 +51,7 @@ def read(path: Path) -> Base:
     except Damaged as error:
         raise UserError(f"the base {path.name} is damaged: {error}; train it again") from None
     method = METHODS.get(facts["method"])
-    config = method.Config.from_flat(facts["config"])
+    config: Any = method.Config.from_flat(facts["config"])
     with torch.device("meta"):
         encoder = method.make_encoder(config, facts["shape"])
     if not isinstance(encoder, Transformer):

@@ -16,7 +16,8 @@ class AdaptConfig(Config):
     Attributes:
         epochs: steps, each on one batch.
         weight_decay: decoupled, of AdamW.
-        base: a stored run whose encoder is adapted, which then says `encoder` and `dim`; "" adapts an untrained one.
+        base: a stored run, maybe an adaptation, whose encoder is adapted and which says `encoder` and `dim`; "" adapts
+            an untrained one.
         plan: what of it is changed and trained, with its options, e.g. plan.rank=4 beside "lora".
         input: "new" trains a new input layer as well, for other attributes than the base has seen.
         labels: of each class that are learned, drawn among those that may be seen; 0 takes all.

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from workbench.atomic import whole
-from workbench.errors import UserError, unknown
+from workbench.errors import UserError, nearest, unknown
 from workbench.evaluation.statistics import Interval, mean_interval
 from workbench.registry import Registry
 from workbench.studies.results import FOLDER
@@ -42,7 +42,9 @@ labels of each in 120 steps, each of which shows them at fresh places, and all o
 is a draw of these labels; within one, all arms have the same base, labels and order of batches. Each arm has the rate
 of four that was best on a quarter of the labels held out, over two draws that are no seed: the few images by which
 rates were chosen are scored, too. *Trained* is without the classifier, *stored bytes* are what is needed beside the
-base, *FLOPs* are for one image, *CPU seconds* are of a training while other work ran on the same two cores.
+base, *FLOPs* are for one image, *CPU seconds* are of a training while other work ran on the same two cores. Probe, LoRA
+and full tuning, the same from an encoder never trained, and classifiers of bare pixels stand in each table; the images
+being the same, they are the same trainings.
 """
 # Each page of results by its name, and how it begins; what was measured is kept in a CSV of that name beside it.
 PAGES = {
@@ -142,7 +144,8 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
         for claim in experiment.claims:
             missing = [one for one in (claim.first, claim.second) if one is not None and one not in table]
             if missing:
-                raise UserError(f"experiment {name!r} measured no {missing[0]!r}, but {', '.join(table.columns)}")
+                near = nearest(missing[0], table.columns) or f"{table.columns[0]}, ..."
+                raise UserError(f"experiment {name!r} measured no {missing[0]!r}, but {near}; run it again")
             lead = table[claim.first] - (0 if claim.second is None else table[claim.second])
             values = lead.dropna().tolist()
             interval = mean_interval(values) if len(values) > 1 else Interval(lead.mean(), nan, nan, len(values), 0.95)

@@ -75,9 +75,8 @@ def _merged(
     truth = [data(of).y[part][new] for (of, part), new in zip(places, fresh, strict=True)]
     measured = dict[str, float]()
     paths = ",".join(str(member.path) for member in members)
-    start = members[0].config.base
     for gate, settings in ways.items():
-        runs = [adapt("merged", seed, 1e-3, of, base=start, plan_members=paths, **settings) for of, _ in places]
+        runs = [adapt("merged", seed, 1e-3, of, base="", plan_members=paths, **settings) for of, _ in places]
         told = [run.details["predicted"][part][new] for run, (_, part), new in zip(runs, places, fresh, strict=True)]
         scores = [100 * float((one == y).double().mean()) for one, y in zip(told, truth, strict=True)]
         nats = [entropy(run.details["gate"][part]) for run, (_, part) in zip(runs, places, strict=True)]
