@@ -68,8 +68,8 @@ def read(path: Path) -> Base:
         encoder = None
     if adapted and encoder is not None and _shapes(encoder) != shapes:
         raise UserError(
-            f"the base {path.name} is an adaptation by {config.plan}, whose encoder has a form of its own; name what it "
-            "began with, or one whose encoder keeps the pretrained form",
+            f"the base {path.name} is an adaptation by {config.plan}, whose encoder has a form of its own; name what "
+            "it began with, or one whose encoder keeps the pretrained form",
             parameter="base",
         )
     if encoder is None or _shapes(encoder) != shapes:
