@@ -96,14 +96,17 @@ def along(
     biases = [torch.zeros(width, requires_grad=True) for _, width in shapes]
     optimiser = torch.optim.Adam([*weights, *biases], lr=1e-3)
 
+    attributes = x.to_sparse().coalesce()  # of words most are 0, which a dropout leaves as they are
+
+    def dropped(values: Tensor) -> Tensor:
+        return values * (torch.rand(values.shape, generator=draw) >= DROPOUT) / (1 - DROPOUT)
+
     def logits(training: bool) -> Tensor:
-        h = x
-        for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-            if training:
-                h = h * (torch.rand(h.shape, generator=draw) >= DROPOUT) / (1 - DROPOUT)
-            h = SymmetricProduct.apply(matrix, h @ weight) + bias
-            h = h if layer else h.relu()
-        return h
+        values = dropped(attributes.values()) if training else attributes.values()
+        left = torch.sparse_coo_tensor(attributes.indices(), values, x.shape, is_coalesced=True, check_invariants=False)
+        h = (SymmetricProduct.apply(matrix, torch.sparse.mm(left, weights[0])) + biases[0]).relu()
+        out: Tensor = SymmetricProduct.apply(matrix, (dropped(h) if training else h) @ weights[1]) + biases[1]
+        return out
 
     train, validation, test = (torch.from_numpy(part) for part in (split.train, split.validation, split.test))
     best, waited, found = -1.0, 0, dict[str, float]()
