@@ -12,6 +12,7 @@ from workbench.contrast import Contrast
 from workbench.contrast.pairs import Mixed
 from workbench.errors import UserError
 from workbench.objectives.forces import forces, gauges
+from workbench.objectives.ordering import _ordered
 
 TAU, ROWS, ANCHOR = 0.5, 7, 2
 
@@ -38,6 +39,8 @@ def by_cosines(name: str, u: Tensor, v: Tensor, positives: Tensor) -> tuple[Tens
         elif name == "cacr":
             cost = 2 - 2 * TAU * negatives
             losses.append(2 - 2 * other[ANCHOR] - (negatives.softmax(0) * cost).sum())
+        elif name == "groco":
+            losses.append(_ordered(other[None, [ANCHOR]], own_view[keep].topk(3)[0][None], 10.0, None)[0])
     loss = sum(losses) / 2
     assert isinstance(loss, Tensor)
     by_cross, by_a, by_b = torch.autograd.grad(loss, (cross, same_a, same_b))
@@ -46,10 +49,11 @@ def by_cosines(name: str, u: Tensor, v: Tensor, positives: Tensor) -> tuple[Tens
     return other, (by_a + by_b)[ANCHOR]
 
 
-@pytest.mark.parametrize("name", ["infonce", "dcl", "cacr"])
+@pytest.mark.parametrize("name", ["infonce", "dcl", "cacr", "groco"])
 def test_forces_are_the_derivatives_by_each_cosine(name: str) -> None:
     u, v = views()
-    told = forces(name, Contrast(TAU), u, v, ANCHOR)
+    asked = Part("groco", (("top", 3),)) if name == "groco" else name  # in which anchors alone have a gradient
+    told = forces(asked, Contrast(TAU), u, v, ANCHOR)
     other, own = by_cosines(name, u, v, torch.tensor([ANCHOR]))
     found = {(line.row, line.view): line.force for line in told.pairs.itertuples()}
     assert len(found) == 2 * ROWS - 1 and told.rest < 1e-5

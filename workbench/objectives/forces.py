@@ -1,5 +1,6 @@
 """What a loss does to one anchor: which rows it is pulled to and pushed from, and how hard; and gauges of the whole."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from workbench.config import Part
+from workbench.config import Part, options_of
 from workbench.contrast.measures import alignment, false_parents, uniformity
 from workbench.contrast.pairs import Contrast
 from workbench.contrast.ratio import log_negatives
@@ -49,8 +50,9 @@ class Forces(NamedTuple):
 def forces(objective: "str | Part", contrast: Contrast, u: Tensor, v: Tensor, anchor: int = 0) -> Forces:
     """Return the derivative of an anchor's loss by each of its cosines, whatever the objective makes of them.
 
-    In paired views the anchor acts in both; a row's lines sum both directions. The derivatives are told apart by
-    autograd alone: the gradient at a row lies in the plane of both anchors, and the two factors are solved for.
+    In paired views the anchor acts in both; a row's lines sum both directions. A row that an objective gives no
+    gradient, as GroCo does, acts on the anchor all the same. The derivatives are told apart by autograd alone: the
+    gradient at a row lies in the plane of both anchors, and the two factors are solved for.
 
     Args:
         objective: a name of `objectives.names()`, or with options a `Part`.
@@ -65,6 +67,8 @@ def forces(objective: "str | Part", contrast: Contrast, u: Tensor, v: Tensor, an
         raise UserError("forces are told apart by cosines of paired views; this contrast has others")
     anchor = node_number(anchor, len(u))
     part = Part.of(objective, OBJECTIVES)
+    if "anchors_only" in options_of(OBJECTIVES, part.name):  # else the rows it is held against would seem to do nothing
+        part = dataclasses.replace(part, options=tuple(sorted({**dict(part.options), "anchors_only": False}.items())))
     a, b = (normalize(x.detach(), dim=1).requires_grad_() for x in (u, v))
     loss = part.call(OBJECTIVES, contrast, a, b)[anchor]
     gradients = torch.autograd.grad(loss, (a, b), allow_unused=True)

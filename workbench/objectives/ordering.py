@@ -27,14 +27,15 @@ def groco(
     top: int = 10,
     steepness: float = 10.0,
     loss: Literal["order", "ratio"] = "order",
+    anchors_only: bool = True,
 ) -> Tensor:
     """Return how far each anchor's positives are from coming before the `top` others of its own view [rows].
 
     Cosines of the others and of the positives, each from the least up, go through a sorter whose swaps are soft, 1/2 +
     arctan(steepness * difference) / pi. The loss is the binary cross-entropy, the mean over the cosines, of how much of
-    each lies on the highest ranks, as many as there are positives. Only anchors have a gradient. `loss="ratio"` is the
-    authors' control: InfoNCE of the same pairs. Differs from the release: its other half, of the lowest ranks, equals
-    this one and is left out. Other arguments as for `infonce`.
+    each lies on the highest ranks, as many as there are positives. With `anchors_only` nothing else has a gradient.
+    `loss="ratio"` is the authors' control: InfoNCE of the same pairs. Differs from the release: its other half, of the
+    lowest ranks, equals this one and is left out. Other arguments as for `infonce`.
 
     Raises:
         UserError: a contrast that it isn't defined for, fewer others than `top`, or a steepness that isn't above 0.
@@ -54,7 +55,8 @@ def groco(
     for anchors, banks in (directions := contrast.directions(u, v)):
         others = _nearest(anchors.detach(), top)
         for rows, listed in _groups(contrast, len(u), u.device):
-            values = _cosines(anchors[rows], banks[0], listed), _cosines(anchors[rows], anchors, others[rows])
+            near, far = (bank.detach() if anchors_only else bank for bank in (banks[0], anchors))
+            values = _cosines(anchors[rows], near, listed), _cosines(anchors[rows], far, others[rows])
             found = _ordered(*values, steepness, budget_mib) if loss == "order" else _ratio(*values, contrast.tau)
             losses = losses.index_add(0, rows, found / len(directions))
     return losses
@@ -126,11 +128,8 @@ def _nearest(rows: Tensor, top: int) -> Tensor:
 
 
 def _cosines(anchors: Tensor, bank: Tensor, listed: Tensor) -> Tensor:
-    """Return inner products of anchors [rows, dim] with the rows of a bank that they list [rows, k], without it moving.
-
-    The bank has no gradient.
-    """
-    return (anchors[:, None] * bank.detach()[listed]).sum(2)
+    """Return inner products of anchors [rows, dim] with the rows of a bank that they list [rows, k]."""
+    return (anchors[:, None] * bank[listed]).sum(2)
 
 
 def _groups(contrast: Contrast, rows: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
