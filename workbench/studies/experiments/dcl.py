@@ -15,7 +15,7 @@ from workbench.studies.experiments import EXPERIMENTS
 from workbench.studies.experiments.training import codes, linear, trained
 
 ROWS, SMALL, LARGE = 900, 32, 256
-NEGATIVES, TAUS = (5, 49, 199), (0.1, 0.5)  # each counts twice, once a view
+NEGATIVES, TAUS = (5, 49, 250, None), (0.1, 0.2, 0.5)  # each counts twice, once a view; None for all others
 
 
 def share(contrast: Contrast, u: Tensor, v: Tensor) -> Tensor:
@@ -72,17 +72,16 @@ def on_cora(seed: int) -> dict[str, float]:
                 "dim": 32,
                 "projection": 32,
                 "tau": tau,
-                "negatives": "uniform",
-                "k": k,
             }
+            settings |= {} if k is None else {"negatives": "uniform", "k": k}
             coupled, free = (
                 trained("grace", graph, seed, **settings, objective=objective) for objective in ("infonce", "dcl")
             )
             with torch.no_grad():
                 kept = coupled.step(coupled.inputs).kept
-                q = float(share(kept["contrast"], *kept["projections"]).mean())
+                q = share(kept["contrast"], *kept["projections"])
             gain = [linear(codes(model, graph), graph.y, seed) for model in (free, coupled)]
-            cells.append((k, tau, q, *gain))
+            cells.append((len(graph.y) - 1 if k is None else k, tau, float(q.mean()), *gain, float(q.std())))
     table = torch.tensor(cells)
     near = table[(table[:, 0] == 49) & (table[:, 1] == 0.5)][0]
     correlation = spearmanr(table[:, 2], table[:, 3] - table[:, 4]).statistic
@@ -91,4 +90,12 @@ def on_cora(seed: int) -> dict[str, float]:
         "Cora, 98 negatives, tau 0.5: DCL": float(near[3]),
         "Cora, 98 negatives, tau 0.5: InfoNCE": float(near[4]),
         **{f"Cora: q at {2 * k} negatives, tau {tau}": q for k, tau, q, *_ in cells},
+        **{f"Cora: deviation of q at {2 * k} negatives, tau {tau}": last for k, tau, *_, last in cells},
+        **{f"E2Neg: {name}": within_e2neg(seed, name) for name in ("infonce", "dcl")},
     }
+
+
+def within_e2neg(seed: int, objective: str) -> float:
+    """Return the accuracy of E2Neg on Cora whose centres are contrasted by an objective."""
+    graph = load_graph("cora")
+    return linear(codes(trained("e2neg", graph, seed, dim=256, lr=1e-3, objective=objective), graph), graph.y, seed)

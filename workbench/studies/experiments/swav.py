@@ -11,7 +11,7 @@ from workbench.methods import Step
 from workbench.methods.nodes.swav import SwAV
 from workbench.randomness import Randomness
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.training import codes, linear, trained
+from workbench.studies.experiments.training import by_class, codes, linear, trained
 
 PROTOTYPES = 64
 
@@ -41,8 +41,18 @@ def swav(seed: int) -> dict[str, float]:
         method = Labelled if arm == "k-means labels" else SwAV
         model = trained(method, graph, seed, **shared, **settings, prototypes=PROTOTYPES)
         found[f"accuracy, {arm}"] = linear(codes(model, graph), graph.y, seed)
+        if arm == "SwAV":
+            found |= _by_class(arm, model, graph, seed)
         with torch.no_grad():
             used = len(model.details()["cluster"].unique())
         found[f"unused prototypes, {arm}"] = 100 * (1 - used / PROTOTYPES)
     model = trained("grace", graph, seed, **shared)
+    found |= _by_class("GRACE", model, graph, seed)
     return found | {"accuracy, GRACE": linear(codes(model, graph), graph.y, seed)}
+
+
+def _by_class(arm: str, model: Any, graph: Any, seed: int) -> dict[str, float]:
+    """Return the accuracy of each class, the largest class first: prototypes are used alike by force."""
+    each = by_class(codes(model, graph), graph.y, seed)
+    order = torch.bincount(graph.y).argsort(descending=True).tolist()
+    return {f"class {place} by size, {arm}": float(each[kind]) for place, kind in enumerate(order, start=1)}
