@@ -90,6 +90,7 @@ def on_cora(seed: int, epochs: int = 20) -> dict[str, float]:
     graph, found = load_graph("cora"), dict[str, float]()
     rows, order = Rows(x=graph.x.to_dense()), np.random.default_rng(seed).permutation(len(graph.y))
     shared: dict[str, Any] = {"epochs": epochs, "batch_size": 512, "channels": 8, "dim": 32, "projection": 32}
+    # Nothing is picked by a grid: what is compared stands before and after the head of one training.
     for case, hide in (("masked", 0.8), ("not masked", 0.0)):
         for head in ("linear", "mlp", "diagonal"):
             model = trained("simclr", rows, seed, **shared, head=head, hide=hide)
