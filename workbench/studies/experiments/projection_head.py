@@ -14,8 +14,8 @@ from workbench.datasets import load_graph
 from workbench.datasets.arrays import Rows
 from workbench.encoders.rows import RowEncoder
 from workbench.studies.experiments import EXPERIMENTS
+from workbench.studies.experiments.training import attributes, trained
 from workbench.studies.experiments.training import codes as embedded
-from workbench.studies.experiments.training import trained
 from workbench.training.fit import fit
 
 FEATURES, STEPS, ROWS, EPOCHS = 8, 2000, 600, 40
@@ -88,8 +88,15 @@ def _read(seed: int) -> dict[str, float]:
 def on_cora(seed: int, epochs: int = 20) -> dict[str, float]:
     """Return of each head the accuracy before and after it, with views that mask attributes of Cora and that do not."""
     graph, found = load_graph("cora"), dict[str, float]()
-    rows, order = Rows(x=graph.x.to_dense()), np.random.default_rng(seed).permutation(len(graph.y))
-    shared: dict[str, Any] = {"epochs": epochs, "batch_size": 512, "channels": 8, "dim": 32, "projection": 32}
+    rows, order = attributes(graph), np.random.default_rng(seed).permutation(len(graph.y))
+    shared: dict[str, Any] = {
+        "epochs": epochs,
+        "batch_size": 512,
+        "channels": 8,
+        "dim": 32,
+        "projection": 32,
+        "noise": 0.0,
+    }
     # Nothing is picked by a grid: what is compared stands before and after the head of one training.
     for case, hide in (("masked", 0.8), ("not masked", 0.0)):
         for head in ("linear", "mlp", "diagonal"):
