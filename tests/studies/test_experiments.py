@@ -35,6 +35,20 @@ def test_an_experiment_whose_arms_learn_from_labels_says_so(name: str) -> None:
     assert ("Learns from labels." in section) == learns
 
 
+@pytest.mark.parametrize("name", [name for name in experiments.names() if experiments.load(name).page == "adaptation"])
+def test_plain_adaptations_and_raw_floors_stand_in_each_table(name: str) -> None:
+    kept = experiments.read(RESULTS, "adaptation")
+    quantities = kept[kept["experiment"] == name]["quantity"].unique()
+    arms = {
+        arm.rpartition(": ")[2] for arm, between, _ in (one.partition(experiments.ARM) for one in quantities) if between
+    }
+    plain = {"input layer" if name == "graph-tuning" else "probe", "LoRA", "full"}
+    assert arms >= plain | {f"{arm}, untrained encoder" for arm in plain}
+    assert {arm for arm in arms if arm.endswith((" of pixels", " of attributes"))}, "what no encoder has seen"
+    if name not in ("tuning", "graph-tuning"):  # whose schemes are these
+        assert len({arm for arm in arms if arm.endswith(", untrained encoder")}) > len(plain), "its own scheme, too"
+
+
 def measured(values: Mapping[str, Sequence[float]]) -> pd.DataFrame:
     rows = [("made", seed, name, value, 1.0) for name, column in values.items() for seed, value in enumerate(column)]
     return pd.DataFrame(rows, columns=COLUMNS)
