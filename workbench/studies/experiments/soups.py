@@ -15,7 +15,6 @@ def soups(seed: int) -> dict[str, float]:
         named = ",".join(str(run.path) for run in members.values())
         for how in ("uniform", "greedy"):
             soup = adapt("soup", seed, 1e-3, base=start, plan_members=named, plan_how=how)
-            measured |= arm(f"{how} soup{told}", soup) | table(
-                f"{how} soup{told}", {"members": int(soup.details["used"].sum())}
-            )
+            measured |= arm(f"{how} soup{told}", soup)
+            measured |= table(f"{how} soup{told}", {"members": int(soup.details["used"].sum())})
     return measured
