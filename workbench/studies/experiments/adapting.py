@@ -1,7 +1,7 @@
 """What experiments on adaptations share: one base, few labels, and a rate that each arm chooses on labels held out."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -56,8 +56,13 @@ def rate(plan: str, of: str = NEW, **settings: Any) -> float:
 
 def tried(plan: str, seed: int, of: str = NEW, **settings: Any) -> dict[float, Run]:
     """Return adaptations to three quarters of few labels, one of each rate, the best on the others first."""
-    runs = {rate: adapt(plan, seed, rate, of, holdout=True, **settings) for rate in RATES}
-    return dict(sorted(runs.items(), key=lambda rated: _held_out(rated[1], of)))
+    runs = [adapt(plan, seed, rate, of, holdout=True, **settings) for rate in RATES]
+    return {run.config.lr: run for run in in_order(runs, of)}
+
+
+def in_order(runs: Iterable[Run], of: str = NEW) -> list[Run]:
+    """Return runs that held labels back, the best on these first."""
+    return sorted(runs, key=lambda run: _held_out(run, of))
 
 
 def _held_out(run: Run, of: str) -> tuple[float, float]:
