@@ -42,9 +42,9 @@ labels of each in 120 steps, each of which shows them at fresh places, and all o
 is a draw of these labels; within one, all arms have the same base, labels and order of batches. Each arm has the rate
 of four that was best on a quarter of the labels held out, over two draws that are no seed: the few images by which
 rates were chosen are scored, too. *Trained* is without the classifier, *stored bytes* are what is needed beside the
-base, *FLOPs* are for one image, *CPU seconds* are of a training while other work ran on the same two cores. Probe, LoRA
-and full tuning, the same from an encoder never trained, and classifiers of bare pixels stand in each table; the images
-being the same, they are the same trainings.
+base, *FLOPs* are for one image, *CPU seconds* are of a training while other work ran on the same two cores; seconds per
+seed are of the last call, which found most trainings stored. Probe, LoRA and full tuning, the same from an encoder
+never trained, and classifiers of bare pixels stand in each table; where the labels are the same, so are the trainings.
 """
 # Each page of results by its name, and how it begins; what was measured is kept in a CSV of that name beside it.
 PAGES = {
@@ -172,7 +172,8 @@ def said(claims: pd.DataFrame) -> pd.DataFrame:
     Args:
         claims: as `judged` returns them.
     """
-    spans = [f"{one.difference:.3g} [{one.low:.3g}, {one.high:.3g}], {one.seeds} seeds" for one in claims.itertuples()]
+    rounded = claims.round({"difference": 9, "low": 9, "high": 9})  # else what is 0 shows what arithmetic left of it
+    spans = [f"{one.difference:.3g} [{one.low:.3g}, {one.high:.3g}], {one.seeds} seeds" for one in rounded.itertuples()]
     texts = {"claim": claims["says"].where(~claims["control"], "control: " + claims["says"])}
     texts |= {"difference (95 %)": spans, "needed": [f"above {least:g}" for least in claims["least"]]}
     return claims[["experiment"]].assign(**texts, verdict=claims["verdict"])

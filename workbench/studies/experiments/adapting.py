@@ -1,6 +1,5 @@
 """What experiments on adaptations share: one base, few labels, and a rate that each arm chooses on labels held out."""
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
@@ -39,11 +38,11 @@ def adapt(plan: str, seed: int, rate: float, of: str = NEW, **settings: Any) -> 
 
     Args:
         plan, seed: see there. rate: of learning. of: name of the data.
-        settings: that differ from the defaults, "plan_rank" for "plan.rank" and "encoder_blocks" likewise; base=""
-            begins with an untrained encoder, which the seed draws.
+        settings: that differ from the defaults, "plan_rank" for "plan.rank"; base="" begins with an untrained encoder,
+            which the seed draws.
     """
     chosen: dict[str, Any] = {"base": base(), "draw": seed}
-    chosen |= {re.sub("^(plan|encoder)_", r"\1.", name): value for name, value in settings.items()}
+    chosen |= {name.replace("plan_", "plan."): value for name, value in settings.items()}
     return fit("adapt", data(of), "defaults", seed, lr=rate, plan=plan, progress=False, **chosen)
 
 

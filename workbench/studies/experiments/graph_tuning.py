@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 
 from workbench.evaluation.baselines import propagated
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.adapting import arm, best, data, floor, table
+from workbench.studies.experiments.adapting import UNTRAINED, arm, best, data, floor, table
 from workbench.training.fit import fit
 
 FROM, TO = "pydocs:svd=64", "cora:svd=64"
@@ -20,20 +20,20 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @cache
-def pretrained() -> str:
+def pretrained(**settings: Any) -> str:
     """Return where the encoder lies that has learned by contrast on the other graph."""
     form: dict[str, Any] = {"encoder": "graph-transformer", "layers": BLOCKS, "dim": 64}
-    return str(fit("grace", data(FROM), "quick", progress=False, **form).path)
+    return str(fit("grace", data(FROM), "quick", progress=False, **form, **settings).path)
 
 
 @EXPERIMENTS.register("graph-tuning")
 def graph_tuning(seed: int) -> dict[str, float]:
     """Return accuracy and receipt of each arm, with and without pretraining, and the accuracies of two floors."""
     measured: dict[str, float] = {}
-    for base, told in ((pretrained(), ""), ("", ", untrained encoder")):
-        form: dict[str, Any] = {"base": base, "input": "new"} if base else {"base": "", "encoder_blocks": BLOCKS}
+    shared: dict[str, Any] = {"input": "new", "labels": LABELS, "epochs": STEPS}
+    for told, base in (("", pretrained()), (UNTRAINED, pretrained(epochs=0))):
         for name, (plan, settings) in ARMS.items():
-            run = best(plan, seed, TO, labels=LABELS, epochs=STEPS, **form, **settings)
+            run = best(plan, seed, TO, base=base, **shared, **settings)
             measured |= arm(name + told, run, TO)
     attributes = {"attributes": data(TO).x.numpy(), "attributes, two hops": propagated(data(TO))}
     for name, rows in attributes.items():
