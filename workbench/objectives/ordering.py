@@ -34,8 +34,8 @@ def groco(
     Cosines of the others and of the positives, each from the least up, go through a sorter whose swaps are soft, 1/2 +
     arctan(steepness * difference) / pi. The loss is the binary cross-entropy, the mean over the cosines, of how much of
     each lies on the highest ranks, as many as there are positives. With `anchors_only` nothing else has a gradient.
-    `loss="ratio"` is the authors' control: InfoNCE of the same pairs. Differs from the release: its other half, of the
-    lowest ranks, equals this one and is left out. Other arguments as for `infonce`.
+    `loss="ratio"` is the authors' control: InfoNCE of the same pairs. Differs from the release: its other half, which
+    equals this one, is left out. Other arguments as for `infonce`.
 
     Raises:
         UserError: a contrast that it isn't defined for, fewer others than `top`, or a steepness that isn't above 0.
