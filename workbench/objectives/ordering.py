@@ -42,9 +42,7 @@ def groco(
     """
     parts = contrast.candidates, contrast.weights, contrast.bias, contrast.mixed
     if contrast.similarity == "dot" or contrast.class_prior or any(part is not None for part in parts):
-        raise UserError(
-            "the objective 'groco' chooses its own negatives by cosine: negatives must be 'all', unweighted"
-        )
+        raise UserError("objective 'groco' chooses its own negatives by cosine: negatives must be 'all', unweighted")
     if not 1 <= top < len(u):
         raise UserError(f"the objective 'groco' was asked for top={top} others; {len(u)} rows give 1 to {len(u) - 1}")
     if not steepness > 0:
