@@ -61,19 +61,18 @@ def read(path: Path) -> Base:
             parameter="base",
         )
     shapes = _shapes(encoder)
-    adapted = hasattr(config, "plan")
     try:
         encoder = restored(facts["method"], config, facts["shape"], load_file(path / WEIGHTS), path.parent)
     except (RuntimeError, KeyError):
-        encoder = None
-    if adapted and encoder is not None and _shapes(encoder) != shapes:
+        raise UserError(
+            f"the weights of the base {path.name} are not those that it would have now; train it again"
+        ) from None
+    if _shapes(encoder) != shapes:
         raise UserError(
             f"the base {path.name} is an adaptation by {config.plan}, whose encoder has a form of its own; name what "
             "it began with, or one whose encoder keeps the pretrained form",
             parameter="base",
         )
-    if encoder is None or _shapes(encoder) != shapes:
-        raise UserError(f"the weights of the base {path.name} are not those that it would have now; train it again")
     name = f"{path.name}@{facts[stored.FILES][WEIGHTS][1][:DIGITS]}"
     dim = int(encoder.norm.normalized_shape[0])
     return Base(name, facts["kind"], facts["shape"], encoder.made, dim, encoder.state_dict())

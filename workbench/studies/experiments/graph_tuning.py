@@ -7,16 +7,12 @@ from sklearn.linear_model import LogisticRegression
 
 from workbench.evaluation.baselines import propagated
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.adapting import UNTRAINED, arm, best, data, floor, table
+from workbench.studies.experiments.adapting import PLAIN, UNTRAINED, arm, best, data, floor, table
 from workbench.training.fit import fit
 
 FROM, TO = "pydocs:svd=64", "cora:svd=64"
 LABELS, STEPS, BLOCKS = 20, 40, 2
-ARMS: dict[str, tuple[str, dict[str, Any]]] = {
-    "input layer": ("probe", {}),
-    "LoRA": ("lora", {"plan_rank": 4}),
-    "full": ("full", {}),
-}
+ARMS = {"input layer" if name == "probe" else name: plain for name, plain in PLAIN.items()}  # which each of them trains
 
 
 @cache

@@ -1,6 +1,7 @@
 """InfoMGF's graph of several relations, against the relations and graphs that need no training."""
 
 from functools import cache
+from typing import Any
 
 from workbench.datasets.loading import load_graph
 from workbench.evaluation.learned_graphs import graphs_compared
@@ -10,14 +11,15 @@ from workbench.training.run import Run
 
 
 @cache
-def learned() -> Run:
-    """Return the one training whose graph is looked at."""
-    return fit("infomgf", load_graph("acm"), "quick", progress=False)
+def learned() -> tuple[Run, Any]:
+    """Return the one training whose graph is looked at, and its data."""
+    data = load_graph("acm")
+    return fit("infomgf", data, "quick", progress=False), data
 
 
 @EXPERIMENTS.register("learned-graph")
 def learned_graph(seed: int) -> dict[str, float]:
     """Return the measures of a fresh network, whose weights the seed draws, along each graph."""
-    found = graphs_compared(learned(), load_graph("acm"), trainings=1, seed=seed)
+    found = graphs_compared(*learned(), trainings=1, seed=seed)
     measures = {"macro_f1": "macro F1", "micro_f1": "micro F1"}
     return {f"{row['graph']} | {name}": row[key] for _, row in found.iterrows() for key, name in measures.items()}

@@ -35,8 +35,6 @@ SHARES: dict[str, dict[str, Any]] = {
     f"gate, {share} of the weights one mean": {"plan_share": share} for share in (0.25, 0.5, 0.75)
 }
 SHARES["gate, 0.5 of the weights one mean, layers at random"] = {"plan_share": 0.5, "plan_order": "random"}
-
-
 PAIRS = {"0 to 4, 5 to 9": (OLD, NEW), "bright, dark": (NEW, INVERTED)}
 
 
