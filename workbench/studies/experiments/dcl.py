@@ -12,10 +12,10 @@ from workbench.datasets.arrays import Rows
 from workbench.objectives.infonce import dcl as decoupled
 from workbench.objectives.infonce import infonce
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.training import codes, linear, trained
+from workbench.studies.experiments.training import DRAW, codes, held_out, linear, picked, some, told, trained
 
 ROWS, SMALL, LARGE = 900, 32, 256
-NEGATIVES, TAUS = (5, 49, 199), (0.1, 0.5)  # each counts twice, once a view
+NEGATIVES, TAUS = (5, 49, 250, None), (0.1, 0.2, 0.5)  # each counts twice, once a view; None for all others
 
 
 def share(contrast: Contrast, u: Tensor, v: Tensor) -> Tensor:
@@ -23,12 +23,8 @@ def share(contrast: Contrast, u: Tensor, v: Tensor) -> Tensor:
     return (decoupled(contrast, u, v) - infonce(contrast, u, v)).exp().detach()
 
 
-@EXPERIMENTS.register("dcl")
-def dcl(seed: int) -> dict[str, float]:
-    """Return accuracies on digits by batch and objective, with both controls, and what goes with q on Cora."""
-    draw, data = torch.Generator().manual_seed(seed), load_graph("digits-placed")
-    chosen = torch.randperm(len(data.x), generator=draw)[:ROWS]
-    rows = Rows(x=data.x[chosen], y=data.y[chosen])
+def arms(draw: torch.Generator) -> dict[str, dict[str, Any]]:
+    """Return the settings of each arm on digits."""
 
     def shuffled(contrast: Contrast, u: Tensor, v: Tensor) -> Tensor:
         q = share(contrast, u, v)[torch.randperm(len(u), generator=draw)]
@@ -41,7 +37,7 @@ def dcl(seed: int) -> dict[str, float]:
         return torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 
     coupled, free = {"objective": "infonce"}, {"objective": "dcl"}
-    arms: dict[str, dict[str, Any]] = {
+    return {
         "InfoNCE, batch 32": coupled,
         "DCL, batch 32": free,
         "q shuffled, batch 32": {"loss": shuffled},
@@ -51,19 +47,42 @@ def dcl(seed: int) -> dict[str, float]:
         "SGD, DCL": {**free, "optimiser": descent},
         "SGD, InfoNCE with the rate by mean q": {"loss": faster, "optimiser": descent},
     }
+
+
+def learned(arm: str, seed: int, **point: Any) -> tuple[Tensor, Tensor]:
+    """Return codes and labels of digits, or of Cora where the arm is E2Neg, after training by a point of the grid."""
+    if arm.startswith("E2Neg: "):
+        graph, objective = load_graph("cora"), arm.removeprefix("E2Neg: ")
+        return codes(trained("e2neg", graph, seed, dim=256, objective=objective, **point), graph), graph.y
+    data = load_graph("digits-placed")
+    chosen = some(len(data.x), ROWS, seed)
+    rows = Rows(x=data.x[chosen], y=data.y[chosen])
     shared: dict[str, Any] = {"epochs": 10, "channels": 8, "batch_size": SMALL, "tau": 0.1}
-    found = {
-        arm: linear(codes(trained("simclr", rows, seed, **shared | settings), rows), rows.y, seed)
-        for arm, settings in arms.items()
-    }
+    settings = arms(torch.Generator().manual_seed(seed))[arm]
+    return codes(trained("simclr", rows, seed, **shared | settings | point), rows), rows.y
+
+
+def score(arm: str, **point: Any) -> float:
+    """Return how good a point of the grid is."""
+    return held_out(*learned(arm, DRAW, **point))
+
+
+@EXPERIMENTS.register("dcl")
+def dcl(seed: int) -> dict[str, float]:
+    """Return accuracies on digits by batch and objective, with both controls, and what goes with q on Cora."""
+    found = {}
+    for arm in [*arms(torch.Generator()), "E2Neg: infonce", "E2Neg: dcl"]:
+        # What is asked of SGD is what its rate does, which has to be one for all of its arms.
+        point = {} if arm.startswith("SGD") else picked("dcl", arm, score)
+        found[arm] = linear(*learned(arm, seed, **point), seed)
     gap = {name: found[f"{name}, batch 256"] - found[f"{name}, batch 32"] for name in ("InfoNCE", "DCL")}
     found |= {f"gap of {name}": value for name, value in gap.items()}
-    return found | on_cora(seed)
+    return found | on_cora(seed) | told("dcl")
 
 
 def on_cora(seed: int) -> dict[str, float]:
     """Return the rank correlation of q with DCL's gain over the cells, turned round, and the cell of E2Neg."""
-    graph, cells = load_graph("cora"), []
+    graph, cells = load_graph("cora"), []  # by one rate: temperature is what differs between the cells
     for k in NEGATIVES:
         for tau in TAUS:
             settings: dict[str, Any] = {
@@ -72,17 +91,16 @@ def on_cora(seed: int) -> dict[str, float]:
                 "dim": 32,
                 "projection": 32,
                 "tau": tau,
-                "negatives": "uniform",
-                "k": k,
             }
+            settings |= {} if k is None else {"negatives": "uniform", "k": k}
             coupled, free = (
                 trained("grace", graph, seed, **settings, objective=objective) for objective in ("infonce", "dcl")
             )
             with torch.no_grad():
                 kept = coupled.step(coupled.inputs).kept
-                q = float(share(kept["contrast"], *kept["projections"]).mean())
+                q = share(kept["contrast"], *kept["projections"])
             gain = [linear(codes(model, graph), graph.y, seed) for model in (free, coupled)]
-            cells.append((k, tau, q, *gain))
+            cells.append((len(graph.y) - 1 if k is None else k, tau, float(q.mean()), *gain, float(q.std())))
     table = torch.tensor(cells)
     near = table[(table[:, 0] == 49) & (table[:, 1] == 0.5)][0]
     correlation = spearmanr(table[:, 2], table[:, 3] - table[:, 4]).statistic
@@ -91,4 +109,5 @@ def on_cora(seed: int) -> dict[str, float]:
         "Cora, 98 negatives, tau 0.5: DCL": float(near[3]),
         "Cora, 98 negatives, tau 0.5: InfoNCE": float(near[4]),
         **{f"Cora: q at {2 * k} negatives, tau {tau}": q for k, tau, q, *_ in cells},
+        **{f"Cora: deviation of q at {2 * k} negatives, tau {tau}": last for k, tau, *_, last in cells},
     }

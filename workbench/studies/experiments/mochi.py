@@ -14,11 +14,12 @@ from workbench.datasets import load_graph
 from workbench.datasets.arrays import Rows
 from workbench.objectives.infonce import infonce
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.training import codes, linear, trained
+from workbench.studies.experiments.training import DRAW, codes, held_out, linear, picked, some, told, trained
 
 ROWS, MIXED, COLD = 900, 32, 1e-3
 NONE = {"name": "mixing", "synthetic": 0, "harder": 0}
 BOTH = {"name": "mixing", "warm_up": 10}
+POOLS = {"none": NONE, "all": BOTH, "far": {**BOTH, "hops": 3}, "centres": {**BOTH, "pool": "e2neg"}}
 
 
 def more(contrast: Contrast, u: Tensor, v: Tensor) -> Tensor:
@@ -27,24 +28,46 @@ def more(contrast: Contrast, u: Tensor, v: Tensor) -> Tensor:
     return infonce(replace(contrast, candidates=contrast.candidates[:, [*range(64), *range(MIXED)]]), u, v).mean()
 
 
+ARMS: dict[str, dict[str, Any]] = {
+    "InfoNCE": {"negatives": NONE},
+    "MoCHi": {"negatives": BOTH},
+    "as many real": {"negatives": NONE, "loss": more},
+    "lower temperature": {"negatives": NONE},
+}
+
+
+def learned(arm: str, seed: int, **point: Any) -> tuple[Any, Rows]:
+    """Return SimCLR of an arm after training by a point of the grid, and its rows."""
+    data = load_graph("digits-placed")
+    chosen = some(len(data.x), ROWS, seed)
+    rows = Rows(x=data.x[chosen], y=data.y[chosen])
+    return trained("simclr", rows, seed, epochs=12, channels=8, k=64, **ARMS[arm], **point), rows
+
+
+def score(arm: str, **point: Any) -> float:
+    """Return how good a point of the grid is, on Cora where the arm is a pool."""
+    if arm in ARMS:
+        model, rows = learned(arm, DRAW, **point)
+    else:
+        model, rows = mixed(arm.removeprefix("Cora, "), DRAW, **point), load_graph("cora")
+    return held_out(codes(model, rows), rows.y)
+
+
 @EXPERIMENTS.register("mochi")
 def mochi(seed: int) -> dict[str, float]:
     """Return of each arm the accuracy of the proxy task and of a linear probe; on Cora whose the parents are."""
-    data, found = load_graph("digits-placed"), {}
-    chosen = torch.randperm(len(data.x), generator=torch.Generator().manual_seed(seed))[:ROWS]
-    rows = Rows(x=data.x[chosen], y=data.y[chosen])
-    arms: dict[str, dict[str, Any]] = {
-        "InfoNCE": {"negatives": NONE},
-        "MoCHi": {"negatives": BOTH},
-        "as many real": {"negatives": NONE, "loss": more},
-        "lower temperature": {"negatives": NONE, "tau": 0.1},
-    }
-    for arm, settings in arms.items():
-        model = trained("simclr", rows, seed, **{"epochs": 12, "channels": 8, "tau": 0.2, "k": 64} | settings)
+    found = {}
+    for arm in ARMS:
+        if arm == "lower temperature":  # half of what InfoNCE has, at its rate: one that is picked would be no control
+            point = dict(picked("mochi", "InfoNCE", score))
+            point["tau"] /= 2
+        else:
+            point = picked("mochi", arm, score)
+        model, rows = learned(arm, seed, **point)
         found[f"accuracy, {arm}"] = linear(codes(model, rows), rows.y, seed)
         steps = [model.step(batch).kept for batch in model.batches()]
         found[f"proxy accuracy, {arm}"] = sum(proxy(one["contrast"], *one["projections"]) for one in steps) / len(steps)
-    return found | on_cora(seed)
+    return found | on_cora(seed) | told("mochi")
 
 
 @torch.no_grad()
@@ -54,14 +77,19 @@ def proxy(contrast: Contrast, u: Tensor, v: Tensor) -> float:
     return 100 * float((cosine_similarity(u, v) > nearest).float().mean())
 
 
+def mixed(pool: str, seed: int, **point: Any) -> Any:
+    """Return GRACE on Cora after training by a point of the grid, its negatives mixed among a pool."""
+    settings: dict[str, Any] = {"epochs": 15, "dim": 32, "projection": 32, "k": 32, "negatives": POOLS[pool]}
+    return trained("grace", load_graph("cora"), seed, **settings, **point)
+
+
 def on_cora(seed: int) -> dict[str, float]:
     """Return accuracies, and the percentage of mixed negatives with a parent of the anchor's class, by pool."""
     graph, found = load_graph("cora"), {}
-    for pool, negatives in (("none", NONE), ("all", BOTH), ("far", {**BOTH, "hops": 3})):
-        settings: dict[str, Any] = {"epochs": 15, "lr": 1e-2, "dim": 32, "projection": 32, "tau": 0.4, "k": 32}
-        model = trained("grace", graph, seed, **settings, negatives=negatives)
+    for pool in POOLS:
+        model = mixed(pool, seed, **picked("mochi", f"Cora, {pool}", score))
         found[f"Cora: accuracy, mixed among {pool}"] = linear(codes(model, graph), graph.y, seed)
-        mixed = model.step(model.inputs).kept["contrast"].mixed
-        if mixed is not None:
-            found[f"Cora: same class, {pool}"] = 100 * false_parents(mixed, graph.y)
+        children = model.step(model.inputs).kept["contrast"].mixed
+        if children is not None:
+            found[f"Cora: same class, {pool}"] = 100 * false_parents(children, graph.y)
     return found

@@ -18,6 +18,7 @@ from workbench.datasets.loading import load_graph
 from workbench.encoders.rows import STRIDE, RowEncoder
 from workbench.errors import Collapse
 from workbench.studies.experiments import EXPERIMENTS
+from workbench.studies.experiments.training import DRAW, picked, pool, told
 from workbench.training.fit import fit
 from workbench.training.run import Run
 
@@ -30,27 +31,45 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "SimCLR": ("simclr", {"head": "normalised"}),
     "untrained": ("simclr", {"epochs": 0}),
 }
-SHARED: dict[str, Any] = {"epochs": EPOCHS, "channels": 8, "dim": 32, "batch_size": 60, "lr": 2e-3}
+SHARED: dict[str, Any] = {"epochs": EPOCHS, "channels": 8, "dim": 32, "batch_size": 60}
+HALF = np.arange(ROWS) < ROWS // 2
+
+
+def drawn(seed: int) -> tuple[Rows, np.ndarray]:
+    """Return images, and the class of each of their places [rows, places]."""
+    draw, whole = np.random.default_rng(seed), load_graph("digits-two")
+    some = torch.from_numpy(draw.permutation(pool(len(whole.y), seed))[:ROWS])
+    data = Rows(x=whole.x[some], y=whole.y[some])
+    return data, _classes(data.x, whole.strong[some], whole.weak[some])
+
+
+def learned(arm: str, seed: int, **point: Any) -> Run:
+    """Return the run of an arm by a point of the grid."""
+    method, more = ARMS[arm]
+    with tempfile.TemporaryDirectory() as store, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Collapse)  # which is what the effective rank shows
+        return fit(method, drawn(seed)[0], None, seed, store=store, progress=False, **SHARED | more | point)
+
+
+def score(arm: str, **point: Any) -> float:
+    """Return how good a point of the grid is, by the dense probe."""
+    return _overlap(learned(arm, DRAW, **point), *drawn(DRAW), HALF)
 
 
 @EXPERIMENTS.register("pixpro")
 def pixpro(seed: int) -> dict[str, float]:
     """Return the dense probe, the accuracy of the strong digit and the effective rank of each arm."""
-    draw, whole = np.random.default_rng(seed), load_graph("digits-two")
-    some = torch.from_numpy(draw.permutation(len(whole.y))[:ROWS])
-    data, half = Rows(x=whole.x[some], y=whole.y[some]), np.arange(ROWS) < ROWS // 2
-    places, found = _classes(data.x, whole.strong[some], whole.weak[some]), {}
-    with tempfile.TemporaryDirectory() as store, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Collapse)  # which is what the effective rank shows
-        for arm, (method, more) in ARMS.items():
-            run = fit(method, data, None, seed, store=store, progress=False, **SHARED | more)
-            found[f"IoU, {arm}"] = _overlap(run, data, places, half)
-            model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
-            codes = run.embeddings.numpy()
-            model.fit(codes[half], data.y[half].numpy())
-            found[f"accuracy, {arm}"] = 100 * float(model.score(codes[~half], data.y[~half].numpy()))
-            found[f"effective rank, {arm}"] = effective_rank(run.embeddings)
-    return found
+    (data, places), found = drawn(seed), dict[str, float]()
+    for arm in ARMS:
+        among = ("tau", "lr") if arm == "SimCLR" else ("lr",)  # without negatives there is no temperature
+        run = learned(arm, seed, **{} if arm == "untrained" else picked("pixpro", arm, score, among))
+        found[f"IoU, {arm}"] = _overlap(run, data, places, HALF)
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
+        codes = run.embeddings.numpy()
+        model.fit(codes[HALF], data.y[HALF].numpy())
+        found[f"accuracy, {arm}"] = 100 * float(model.score(codes[~HALF], data.y[~HALF].numpy()))
+        found[f"effective rank, {arm}"] = effective_rank(run.embeddings)
+    return found | told("pixpro")
 
 
 def _classes(x: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> np.ndarray:

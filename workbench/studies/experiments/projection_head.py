@@ -10,9 +10,12 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from workbench.datasets import load_graph
 from workbench.datasets.arrays import Rows
 from workbench.encoders.rows import RowEncoder
 from workbench.studies.experiments import EXPERIMENTS
+from workbench.studies.experiments.training import attributes, trained
+from workbench.studies.experiments.training import codes as embedded
 from workbench.training.fit import fit
 
 FEATURES, STEPS, ROWS, EPOCHS = 8, 2000, 600, 40
@@ -55,7 +58,7 @@ def projection_head(seed: int) -> dict[str, float]:
         "one minus the slope": 1 - slope,
         "ratio to the law": float(min(ratio.min(), 1 / ratio.max())),
     }
-    return law | _read(seed)
+    return law | _read(seed) | on_cora(seed)
 
 
 def _read(seed: int) -> dict[str, float]:
@@ -79,6 +82,33 @@ def _read(seed: int) -> dict[str, float]:
             read["after and whitened"] = _accuracy(after, labels, whiten=True)
             found |= {f"{what} {where}, {case}": value for where, value in read.items()}
         found[f"lead, {case}"] = found[f"ink before, {case}"] - found[f"ink after, {case}"]
+    return found
+
+
+def on_cora(seed: int, epochs: int = 20) -> dict[str, float]:
+    """Return of each head the accuracy before and after it, with views that mask attributes of Cora and that do not."""
+    graph, found = load_graph("cora"), dict[str, float]()
+    rows, order = attributes(graph), np.random.default_rng(seed).permutation(len(graph.y))
+    shared: dict[str, Any] = {
+        "epochs": epochs,
+        "batch_size": 512,
+        "channels": 8,
+        "dim": 32,
+        "projection": 32,
+        "noise": 0.0,
+    }
+    # Nothing is picked by a grid: what is compared stands before and after the head of one training.
+    for case, hide in (("masked", 0.8), ("not masked", 0.0)):
+        for head in ("linear", "mlp", "diagonal"):
+            model = trained("simclr", rows, seed, **shared, head=head, hide=hide)
+            before = embedded(model, rows)
+            with torch.no_grad():
+                after = model.encoder.head(before)
+            # Codes are scaled as one: a scale of each column would undo the head that is diagonal.
+            both, labels = {"before": before, "after": after}, graph.y.numpy()[order]
+            read = {where: _accuracy(embedding.numpy()[order], labels) for where, embedding in both.items()}
+            found |= {f"Cora: {where} {head}, {case}": value for where, value in read.items()}
+            found[f"Cora: lead before {head}, {case}"] = read["before"] - read["after"]
     return found
 
 

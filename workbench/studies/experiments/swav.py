@@ -11,9 +11,10 @@ from workbench.methods import Step
 from workbench.methods.nodes.swav import SwAV
 from workbench.randomness import Randomness
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.training import codes, linear, trained
+from workbench.studies.experiments.training import DRAW, by_class, codes, held_out, linear, picked, told, trained
 
 PROTOTYPES = 64
+ARMS: dict[str, dict[str, Any]] = {"SwAV": {}, "no Sinkhorn": {"iterations": 0}, "k-means labels": {}, "GRACE": {}}
 
 
 class Labelled(SwAV):
@@ -31,18 +32,38 @@ class Labelled(SwAV):
         return Step({"clusters": (both[0] + both[1]) / 2})
 
 
+def learned(arm: str, seed: int, **point: Any) -> Any:
+    """Return the method of an arm after training by a point of the grid."""
+    settings: dict[str, Any] = {"epochs": 20, "dim": 64, "projection": 64, **ARMS[arm], **point}
+    settings |= {} if arm == "GRACE" else {"prototypes": PROTOTYPES}
+    methods: dict[str, Any] = {"GRACE": "grace", "k-means labels": Labelled}
+    return trained(methods.get(arm, SwAV), load_graph("cora"), seed, **settings)
+
+
+def score(arm: str, **point: Any) -> float:
+    """Return how good a point of the grid is."""
+    graph = load_graph("cora")
+    return held_out(codes(learned(arm, DRAW, **point), graph), graph.y)
+
+
 @EXPERIMENTS.register("swav")
 def swav(seed: int) -> dict[str, float]:
     """Return the accuracy of each arm, and which percentage of the prototypes no node is nearest to."""
-    graph, found = load_graph("cora"), {}
-    shared: dict[str, Any] = {"epochs": 20, "lr": 1e-2, "dim": 64, "projection": 64}
-    arms: dict[str, Any] = {"SwAV": {}, "no Sinkhorn": {"iterations": 0}, "k-means labels": {}}
-    for arm, settings in arms.items():
-        method = Labelled if arm == "k-means labels" else SwAV
-        model = trained(method, graph, seed, **shared, **settings, prototypes=PROTOTYPES)
+    graph, found = load_graph("cora"), dict[str, float]()
+    for arm in ARMS:
+        model = learned(arm, seed, **picked("swav", arm, score))
         found[f"accuracy, {arm}"] = linear(codes(model, graph), graph.y, seed)
-        with torch.no_grad():
-            used = len(model.details()["cluster"].unique())
-        found[f"unused prototypes, {arm}"] = 100 * (1 - used / PROTOTYPES)
-    model = trained("grace", graph, seed, **shared)
-    return found | {"accuracy, GRACE": linear(codes(model, graph), graph.y, seed)}
+        if arm in ("SwAV", "GRACE"):
+            found |= _by_class(arm, model, graph, seed)
+        if arm != "GRACE":
+            with torch.no_grad():
+                used = len(model.details()["cluster"].unique())
+            found[f"unused prototypes, {arm}"] = 100 * (1 - used / PROTOTYPES)
+    return found | told("swav")
+
+
+def _by_class(arm: str, model: Any, graph: Any, seed: int) -> dict[str, float]:
+    """Return the accuracy of each class, the largest class first: prototypes are used alike by force."""
+    each = by_class(codes(model, graph), graph.y, seed)
+    order = torch.bincount(graph.y).argsort(descending=True).tolist()
+    return {f"class {place} by size, {arm}": float(each[kind]) for place, kind in enumerate(order, start=1)}

@@ -1,5 +1,8 @@
 """Positives that follow from two relations, against both relations and random pairs of the same precision."""
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -13,6 +16,7 @@ from workbench.datasets.synthetic.canvases import placed
 from workbench.methods.arrays.simclr import SimCLR, SimCLRConfig
 from workbench.randomness import Randomness
 from workbench.studies.experiments import EXPERIMENTS
+from workbench.studies.experiments.training import DRAW, picked, pool, told
 
 DIGITS, PLACES, EPOCHS = 200, 3, 40
 
@@ -20,18 +24,31 @@ DIGITS, PLACES, EPOCHS = 200, 3, 40
 @EXPERIMENTS.register("transitive")
 def transitive(seed: int) -> dict[str, float]:
     """Return the accuracy of each source of positives, and how many in a hundred of its pairs are of one class."""
+    (_, labels, _), arms, parts = drawn(seed)
+    precision = {f"precision, {name}": 100 * label_precision(pairs, labels) for name, pairs in parts.items()}
+    measured = {arm: _accuracy(arm, seed, **picked("transitive", arm, score)) for arm in arms}
+    return measured | precision | told("transitive")
+
+
+def score(arm: str, **point: Any) -> float:
+    """Return how good a point of the grid is."""
+    return _accuracy(arm, DRAW, **point)
+
+
+@cache
+def drawn(seed: int) -> tuple[tuple[Rows, np.ndarray, np.ndarray], dict[str, sp.csr_matrix], dict[str, sp.csr_matrix]]:
+    """Return rows with their labels and which are known, the pairs of each arm, and those that they consist of."""
     draw, digits = np.random.default_rng(seed), load_digits()
-    which = np.repeat(draw.permutation(len(digits.target))[:DIGITS], PLACES)
+    which = np.repeat(draw.permutation(pool(len(digits.target), seed))[:DIGITS], PLACES)
     labels, rows = digits.target[which], Rows(x=torch.from_numpy(placed(digits.images[which] / 16, draw)).float())
     inter, intra = (sp.csr_matrix(source(rows, Randomness(seed))) for source in (nearest, shifted))
     found = composition(inter, intra)
-    arms = {"inter": inter, "intra": intra, "composed": found, "random": _like(found, labels, draw)}
-    precision = {f"precision, {name}": 100 * label_precision(pairs, labels) for name, pairs in arms.items()}
+    parts = {"inter": inter, "intra": intra, "composed": found, "random": _like(found, labels, draw)}
     union = inter + intra
-    tried = {"inter": inter, "intra": intra, "union": union}
-    tried |= {"union and composed": union + found, "union and random": union + arms["random"]}
+    arms = {"inter": inter, "intra": intra, "union": union}
+    arms |= {"union and composed": union + found, "union and random": union + parts["random"]}
     half = np.isin(which, np.unique(which)[draw.permutation(DIGITS) < DIGITS // 2])
-    return {name: _accuracy(rows, pairs > 0, labels, half, seed) for name, pairs in tried.items()} | precision
+    return (rows, labels, half), arms, parts
 
 
 def _like(pairs: sp.csr_matrix, labels: np.ndarray, draw: np.random.Generator) -> sp.csr_matrix:
@@ -46,12 +63,13 @@ def _like(pairs: sp.csr_matrix, labels: np.ndarray, draw: np.random.Generator) -
     return sp.csr_matrix((np.ones(len(first), np.float32), (first, second)), pairs.shape)
 
 
-def _accuracy(rows: Rows, pairs: sp.csr_matrix, labels: np.ndarray, half: np.ndarray, seed: int) -> float:
-    """Return how many in a hundred of the other half's digits have their class by those of `half`, after training."""
+def _accuracy(arm: str, seed: int, **point: Any) -> float:
+    """Return how many in a hundred of the other half's digits have their class by those of one half, once trained."""
+    (rows, labels, half), arms, _ = drawn(seed)
     torch.manual_seed(seed)
-    config = SimCLRConfig(channels=8, dim=32, batch_size=0, shift=0)
+    config = SimCLRConfig(channels=8, dim=32, batch_size=0, shift=0, **point)
     method = SimCLR(config, rows, Randomness(seed))
-    method.positive_pairs.matrix = pairs.astype(np.float32)  # type: ignore[union-attr] # SimCLR has them
+    method.positive_pairs.matrix = (arms[arm] > 0).astype(np.float32)  # type: ignore[union-attr] # SimCLR has them
     optimiser = method.optimiser()
     for _ in range(EPOCHS):
         method.update(method.step(rows), optimiser)
