@@ -358,7 +358,7 @@ def test_select_by_the_similarities_of_a_run(capsys: pytest.CaptureFixture[str])
 
 
 def test_budget(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    asked = ["budget", "pydocs", "--samplers", "hop-near", "--k", "2", "--seeds", "2", "-p", "epochs=1"]
+    asked = ["budget", "planted:200", "--samplers", "hop-near", "--k", "2", "--seeds", "2", "-p", "epochs=1"]
     code, out, err = said(capsys, *asked, "--out", str(tmp_path / "rows.csv"))
     assert code == 0, err
     assert out.startswith(
@@ -373,7 +373,7 @@ def test_budget(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         "hop-near, k=2",
     }
     assert told["claims"] and told["differences"]
-    assert "did you mean 'hop-near'" in complaint(capsys, "budget", "pydocs", "--samplers", "hop-nea")
+    assert "did you mean 'hop-near'" in complaint(capsys, "budget", "planted:200", "--samplers", "hop-nea")
     assert "lies in a folder that does not exist" in complaint(
         capsys, *asked, "--out", str(tmp_path / "no" / "rows.csv")
     )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -13,8 +14,10 @@ import workbench as wb
 from workbench.pages import gallery
 from workbench.pages.notebooks import FIGURE, execute, files, find, names, parameters
 
-# What the heart's methods are claimed to do on a real graph. `workbench notebooks -p graph=cora` asks all of them.
-CORA = ("00_tour", "10_grace", "20_str_gcl", "30_e2neg")
+# What the heart's methods are claimed to do on a real graph. `workbench notebooks 10_grace -p graph=cora` asks another.
+CORA = ("00_tour",)
+# What a notebook repeats beside what it claims, less of which can fail as well.
+LESS: dict[str, dict[str, Any]] = {"40_rules": {"seeds": 1}}
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +57,8 @@ def test_a_notebook_runs_headless_and_its_claims_hold(
 ) -> None:
     real_graph(graph or parameters(name)["graph"])
     monkeypatch.setenv("WORKBENCH_RUNS", str(shared_store))
-    outcome = execute(name, {"graph": graph} if graph else {}, tmp_path, html=False)
+    chosen = LESS.get(name, {}) | ({"graph": graph} if graph else {})
+    outcome = execute(name, chosen, tmp_path, html=False)
     assert outcome.error is None, f"cell {outcome.failed_cell}: {outcome.error}"
     executed = nbformat.read(outcome.path, as_version=4)
     figures = sum(FIGURE in output.get("data", {}) for cell in executed.cells for output in cell.get("outputs", []))

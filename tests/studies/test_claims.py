@@ -1,6 +1,7 @@
 """Claims: published numbers, the verdicts, and the page that is made of them."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -332,6 +333,7 @@ def test_the_command_lists_runs_and_reports(
     monkeypatch.setattr(
         "workbench.studies.published.trainable", lambda word: published.Training("grace", "karate", 1, "small")
     )
+    monkeypatch.setattr(wb.studies, "load", partial(wb.studies.load, preset="small"))  # the quick one takes a minute
     code, out, _ = call("switches", "e2neg", "karate", "--seeds", "2", "--json")
     assert code == 0 and len(json.loads(out)["differences"]) == 9
     kept = results.read("switches", tmp_path)

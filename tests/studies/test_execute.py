@@ -100,15 +100,7 @@ def planned(seeds: Any, **settings: int) -> tuple[Any, list[Task]]:
     return study, plan(study, ["karate"])
 
 
-def test_a_killed_worker_takes_nothing_with_it(tmp_path: Path) -> None:
-    with started(tmp_path / "store", 4, "--workers", "2") as process:
-        until(lambda: training(psutil.Process(process.pid)))[0].kill()
-        rows = rows_of(process)
-    assert [row["state"] for row in rows] == ["trained"] * 4
-    whole(tmp_path / "store", 4)
-
-
-def test_a_sweep_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_sweep_that_is_killed_goes_on_where_it_was_and_a_killed_worker_takes_nothing_with_it(tmp_path: Path) -> None:
     store = tmp_path / "store"
     with started(store, 4, "--workers", "2") as process:
         until(lambda: len(runs.table(store)) >= 1 and training(psutil.Process(process.pid)))
@@ -117,6 +109,7 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     before = {path: (path / "run.json").stat().st_mtime_ns for path in map(Path, runs.table(store)["folder"])}
     assert before and "(damaged)" not in set(runs.table(store)["method"])
     with started(store, 4, "--workers", "2") as process:
+        until(lambda: training(psutil.Process(process.pid)))[0].kill()
         states = [row["state"] for row in rows_of(process)]
     assert states.count("stored") >= len(before) and set(states) <= {"stored", "trained"}
     assert all((path / "run.json").stat().st_mtime_ns == at for path, at in before.items()), "trained a second time"
@@ -138,8 +131,9 @@ def test_an_interrupted_sweep_says_so_and_goes_on(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=180)
     assert process.returncode == 130 and "the same command goes on" in told
-    with started(store, 2, "--workers", "1") as process:
-        assert {row["state"] for row in rows_of(process)} <= {"stored", "trained"}
+    study, asked = planned(2, epochs=EPOCHS, dim=8)
+    ended = execute.execute(study, asked, store=store, workers=0, progress=False)
+    assert {outcome.state for outcome in ended} <= {"stored", "trained"}
     whole(store, 2)
 
 
