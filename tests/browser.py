@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -260,9 +260,9 @@ FAULTS = """(expected) => {
 }"""
 
 
-def faults(started: Any, file: Path, width: int, figures: int = 0, patience: float = 20_000) -> list[str]:
-    """What is wrong with a page that is opened from its file, in a window of some width: nothing, if all is well."""
-    page, told = started.new_page(viewport={"width": width, "height": 900}), list[str]()
+def faults(started: Any, file: Path, widths: Sequence[int], figures: int = 0, patience: float = 20_000) -> list[str]:
+    """What is wrong with a page that is opened from its file, in a window of each width: nothing, if all is well."""
+    page, told = started.new_page(viewport={"width": widths[0], "height": 900}), list[str]()
     page.on("pageerror", lambda error: told.append(str(error)))
     page.on("console", lambda said: told.append(said.text) if said.type == "error" else None)
     page.on("requestfailed", lambda asked: told.append(f"no answer from {asked.url}"))
@@ -270,8 +270,12 @@ def faults(started: Any, file: Path, width: int, figures: int = 0, patience: flo
         "request", lambda asked: None if asked.url.startswith(("file:", "data:", "blob:")) else told.append(asked.url)
     )
     page.goto(file.resolve().as_uri())
-    with suppress(Exception):  # a crowded machine takes a while; what is still wrong then is told
-        page.wait_for_function(f"(expected) => !({FAULTS})(expected).length", arg=figures, timeout=patience)
-    told += page.evaluate(FAULTS, figures)
+    found = []
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 900})
+        with suppress(Exception):  # a crowded machine takes a while; what is still wrong then is told
+            page.wait_for_function(f"(expected) => !({FAULTS})(expected).length", arg=figures, timeout=patience)
+        found += [f"{file.name}, {width} pixels: {one}" for one in (*told, *page.evaluate(FAULTS, figures))]
+        told.clear()
     page.close()
-    return [f"{file.name}, {width} pixels: {one}" for one in told]
+    return found

@@ -197,7 +197,7 @@ def test_a_page_of_an_earlier_gallery_is_gone_when_its_notebook_fails(
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize(("page", "figures"), [("index", 0), ("00_figures", 2), ("10 formulas", 0), ("30_tagged", 2)])
 def test_pages_show_everything_at_any_width(site: tuple, started: Any, page: str, figures: int, width: int) -> None:
-    assert faults(started, site[0] / f"{page}.html", width, figures) == []
+    assert faults(started, site[0] / f"{page}.html", [width], figures) == []
 
 
 @needs_chromium
@@ -250,5 +250,5 @@ def test_a_figure_answers_at_the_size_of_a_phone(site: tuple, started: Any) -> N
 def test_what_is_wrong_with_a_page_is_found(tmp_path: Path, started: Any, content: str, told: str) -> None:
     figures = int("figure" in told)
     (tmp_path / "page.html").write_text(f"<!DOCTYPE html><main>{content}</main>")
-    found = faults(started, tmp_path / "page.html", 390, figures, patience=1)
+    found = faults(started, tmp_path / "page.html", [390], figures, patience=1)
     assert any(told in one for one in found), found

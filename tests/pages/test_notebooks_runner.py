@@ -209,4 +209,4 @@ def test_figures_show_in_a_browser_without_network(checkout: Path) -> None:
     outcome = notebooks.execute("70_figure")
     assert outcome.html is not None
     with chromium() as started:
-        assert faults(started, outcome.html, 1280, figures=1) == []
+        assert faults(started, outcome.html, [1280], figures=1) == []

@@ -33,7 +33,7 @@ def nothing_picked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("best", [(tau, rate) for tau in GRID["tau"] for rate in GRID["lr"]])
 def test_the_best_point_of_the_grid_is_picked_and_is_told(best: tuple[float, float]) -> None:
-    def score(arm: str, tau: float, lr: float) -> float:
+    def score(arm: str, draw: int, tau: float, lr: float) -> float:
         return -abs(tau - best[0]) - abs(lr - best[1])
 
     assert picked("made", "arm", score) == {"tau": best[0], "lr": best[1]}
@@ -43,7 +43,8 @@ def test_the_best_point_of_the_grid_is_picked_and_is_told(best: tuple[float, flo
 def test_each_point_is_tried_once_per_arm_and_one_without_temperature_has_rates_alone() -> None:
     tried = list[Any]()
 
-    def score(arm: str, **point: float) -> float:
+    def score(arm: str, draw: int, **point: float) -> float:
+        assert draw == DRAW
         tried.append((arm, tuple(point.items())))
         return point["lr"]
 
@@ -52,6 +53,14 @@ def test_each_point_is_tried_once_per_arm_and_one_without_temperature_has_rates_
         picked("made", "warm", score)
     assert tried[:2] == [("cold", (("lr", rate),)) for rate in GRID["lr"]]
     assert len(tried) == len(set(tried)) == 2 + 4
+
+
+def test_a_rate_that_one_draw_favours_is_not_picked_where_the_next_ones_collapse() -> None:
+    def score(arm: str, draw: int, lr: float) -> float:
+        return 60.0 if lr == min(GRID["lr"]) else 80.0 if draw == DRAW else 10.0
+
+    assert picked("made", "one", score, ("lr",)) == {"lr": max(GRID["lr"])}
+    assert picked("made", "three", score, ("lr",), draws=3) == {"lr": min(GRID["lr"])}
 
 
 def test_no_probe_of_a_seed_asks_for_a_label_that_settings_are_picked_by() -> None:
@@ -85,11 +94,11 @@ def test_labels_that_are_reserved_are_of_no_account_where_they_are_not_learned_f
 
 
 def test_some_rows_of_a_seed_have_those_reserved_in_their_places() -> None:
-    for seed in (*SEEDS, DRAW):
+    for seed in (*SEEDS, DRAW, DRAW + 2):
         chosen = some(1797, 900, seed)
         assert len(set(chosen)) == 900 and (reserved(1797)[chosen] == reserved(900)).all()
         drawn = set(pool(1797, seed))
-        assert drawn == set(np.flatnonzero(reserved(1797) == (seed == DRAW)))
+        assert drawn == set(np.flatnonzero(reserved(1797) == (seed >= DRAW)))
     assert len({tuple(some(1797, 900, seed)) for seed in SEEDS}) == len(SEEDS)
 
 
@@ -104,8 +113,8 @@ def test_patients_by_whom_settings_are_picked_are_measured_by_no_seed() -> None:
 
 def test_functions_by_which_settings_are_picked_are_neither_seen_nor_asked_nor_ranked_by_a_seed() -> None:
     held = set(np.flatnonzero(reserved(2931)))
-    for seed in (*SEEDS, DRAW):
+    for seed in (*SEEDS, DRAW, DRAW + 2):
         seen, asked, ranked = (set(part) for part in space2.parts(2931, seed))
         assert not seen & asked and not (seen | asked) & ranked and not held & (seen | ranked)
-        assert (asked <= held) == (seed == DRAW) and bool(asked & held) == (seed == DRAW)
+        assert (asked <= held) == (seed >= DRAW) and bool(asked & held) == (seed >= DRAW)
         assert len(asked) == space2.QUERIES

@@ -11,7 +11,6 @@ from workbench.datasets import load_graph
 from workbench.datasets.arrays import Rows
 from workbench.studies.experiments import EXPERIMENTS
 from workbench.studies.experiments.training import (
-    DRAW,
     attributes,
     codes,
     held_out,
@@ -50,10 +49,10 @@ def learned(arm: str, seed: int, sizes: list[int], **point: Any) -> torch.Tensor
     return codes(trained("simclr", Rows(x=data.x[chosen]), seed, **settings), data)
 
 
-def score(arm: str, **point: Any) -> float:
+def score(arm: str, draw: int, **point: Any) -> float:
     """Return how good a point of the grid is: the mean over both sets, so that a drop is not one of settings."""
     y = load_graph("digits-placed").y
-    return sum(held_out(learned(arm, DRAW, sizes, **point), y) for sizes in SETS.values()) / len(SETS)
+    return sum(held_out(learned(arm, draw, sizes, **point), y) for sizes in SETS.values()) / len(SETS)
 
 
 def best(arm: str) -> dict[str, float]:
@@ -89,10 +88,10 @@ def on_attributes(arm: str, seed: int, **point: Any) -> Any:
     return trained("simclr", attributes(load_graph("cora")), seed, **settings)
 
 
-def score_on_cora(arm: str, **point: Any) -> float:
+def score_on_cora(arm: str, draw: int, **point: Any) -> float:
     """Return how good a point of the grid is on Cora."""
     rows = attributes(load_graph("cora"))
-    return held_out(codes(on_attributes(arm, DRAW, **point), rows), rows.y)
+    return held_out(codes(on_attributes(arm, draw, **point), rows), rows.y)
 
 
 def on_cora(seed: int) -> dict[str, float]:

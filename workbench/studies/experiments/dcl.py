@@ -12,7 +12,7 @@ from workbench.datasets.arrays import Rows
 from workbench.objectives.infonce import dcl as decoupled
 from workbench.objectives.infonce import infonce
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.training import DRAW, codes, held_out, linear, picked, some, told, trained
+from workbench.studies.experiments.training import codes, held_out, linear, picked, some, told, trained
 
 ROWS, SMALL, LARGE = 900, 32, 256
 NEGATIVES, TAUS = (5, 49, 250, None), (0.1, 0.2, 0.5)  # each counts twice, once a view; None for all others
@@ -62,9 +62,9 @@ def learned(arm: str, seed: int, **point: Any) -> tuple[Tensor, Tensor]:
     return codes(trained("simclr", rows, seed, **shared | settings | point), rows), rows.y
 
 
-def score(arm: str, **point: Any) -> float:
+def score(arm: str, draw: int, **point: Any) -> float:
     """Return how good a point of the grid is."""
-    return held_out(*learned(arm, DRAW, **point))
+    return held_out(*learned(arm, draw, **point))
 
 
 @EXPERIMENTS.register("dcl")
@@ -73,7 +73,7 @@ def dcl(seed: int) -> dict[str, float]:
     found = {}
     for arm in [*arms(torch.Generator()), "E2Neg: infonce", "E2Neg: dcl"]:
         # What is asked of SGD is what its rate does, which has to be one for all of its arms.
-        point = {} if arm.startswith("SGD") else picked("dcl", arm, score)
+        point = {} if arm.startswith("SGD") else picked("dcl", arm, score, draws=3)
         found[arm] = linear(*learned(arm, seed, **point), seed)
     gap = {name: found[f"{name}, batch 256"] - found[f"{name}, batch 32"] for name in ("InfoNCE", "DCL")}
     found |= {f"gap of {name}": value for name, value in gap.items()}

@@ -7,7 +7,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from workbench.datasets import load_graph
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.training import DRAW, codes, held_out, nearest, picked, told, trained
+from workbench.studies.experiments.training import codes, held_out, nearest, picked, told, trained
 
 ARMS = {
     "GroCo": {"name": "groco"},
@@ -22,10 +22,10 @@ def learned(arm: str, seed: int, **point: Any) -> Any:
     return trained("simclr", data, seed, objective=ARMS[arm], epochs=20, channels=8, **point)
 
 
-def score(arm: str, **point: Any) -> float:
+def score(arm: str, draw: int, **point: Any) -> float:
     """Return how good a point of the grid is, by neighbours as the accuracy."""
     data = load_graph("digits-placed")
-    rows = codes(learned(arm, DRAW, **point), data)
+    rows = codes(learned(arm, draw, **point), data)
     return held_out(rows, data.y, KNeighborsClassifier(20, metric="cosine"))
 
 
@@ -35,7 +35,7 @@ def groco(seed: int) -> dict[str, float]:
     data, found = load_graph("digits-placed"), {}
     for arm in ARMS:
         among = ("lr",) if arm == "GroCo" else ("tau", "lr")  # its order has no temperature
-        model = learned(arm, seed, **picked("groco", arm, score, among))
+        model = learned(arm, seed, **picked("groco", arm, score, among, draws=3))
         with torch.no_grad():
             u, v = (torch.nn.functional.normalize(model.project(view), dim=1) for view in model.views(model.inputs))
         others = (u @ u.T).fill_diagonal_(-1).topk(10, 1).values

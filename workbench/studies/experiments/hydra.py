@@ -9,7 +9,7 @@ from workbench.datasets.arrays import Rows
 from workbench.evaluation.quality import quality
 from workbench.evaluation.scores import evaluate
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.training import DRAW, held_out, picked, reserved, told
+from workbench.studies.experiments.training import held_out, picked, reserved, told
 from workbench.training.fit import fit
 
 SHARED: dict[str, Any] = {"epochs": 20, "channels": 8, "dim": 32, "projection": 32}
@@ -26,12 +26,12 @@ def learned(arm: str, seed: int, rows: Rows, **point: Any) -> Any:
     return fit(method, rows, "quick", seed, progress=False, **SHARED | more | point)
 
 
-def score(arm: str, **point: Any) -> float:
-    """Return how good a point of the grid is: digits 0 to 6, of which a fifth is not learned on, half the epochs."""
+def score(arm: str, draw: int, **point: Any) -> float:
+    """Return how good a point of the grid is: digits 0 to 6, of which a fifth is not learned on."""
     data = load_graph("digits-placed")
     x, y = data.x[data.y < 7], data.y[data.y < 7]
     seen = torch.from_numpy(~reserved(len(y)))
-    run = learned(arm, DRAW, Rows(x=x[seen], y=y[seen], name="digits"), epochs=SHARED["epochs"] // 2, **point)
+    run = learned(arm, draw, Rows(x=x[seen], y=y[seen], name="digits"), **point)
     return held_out(run.encode(Rows(x=x)), y)
 
 
@@ -41,7 +41,7 @@ def hydra(seed: int) -> dict[str, float]:
     data, measured = load_graph("digits-placed"), {}
     seen, unseen = (Rows(x=data.x[rows], y=data.y[rows], name="digits") for rows in (data.y < 7, data.y >= 7))
     for arm in ARMS:
-        run = learned(arm, seed, seen, **picked("hydra", arm, score))
+        run = learned(arm, seed, seen, **picked("hydra", arm, score, draws=3))
         measured[f"effective rank, {arm}"] = quality(run.embeddings).effective_rank
         scores = evaluate(run.encode(unseen), unseen, splits=3, progress=False)
         measured[f"unseen digits, {arm}"] = scores.accuracy.mean

@@ -9,7 +9,7 @@ from workbench.datasets.arrays import Rows
 from workbench.datasets.synthetic.canvases import WEAK
 from workbench.datasets.synthetic.planting import planted
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.training import DRAW, codes, held_out, linear, picked, some, told, trained
+from workbench.studies.experiments.training import codes, held_out, linear, picked, some, told, trained
 
 ROWS, DIM = 1200, 64
 CLUSTERS, PLANTED = {"MCL": 10, "two first stages": 1}, "planted, "
@@ -32,9 +32,9 @@ def learned(arm: str, seed: int, **point: Any) -> tuple[Any, Rows]:
     return trained("mcl", rows, seed, epochs=24, channels=8, dim=DIM, centres=clusters, **point), rows
 
 
-def score(arm: str, **point: Any) -> float:
+def score(arm: str, draw: int, **point: Any) -> float:
     """Return how good a point of the grid is: the mean over both digits."""
-    model, rows = learned(arm, DRAW, **point)
+    model, rows = learned(arm, draw, **point)
     both = codes(model, rows)
     return (held_out(both, rows.strong) + held_out(both, rows.weak)) / 2
 

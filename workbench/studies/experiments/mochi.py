@@ -14,7 +14,7 @@ from workbench.datasets import load_graph
 from workbench.datasets.arrays import Rows
 from workbench.objectives.infonce import infonce
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.training import DRAW, codes, held_out, linear, picked, some, told, trained
+from workbench.studies.experiments.training import codes, held_out, linear, picked, some, told, trained
 
 ROWS, MIXED, COLD = 900, 32, 1e-3
 NONE = {"name": "mixing", "synthetic": 0, "harder": 0}
@@ -44,12 +44,12 @@ def learned(arm: str, seed: int, **point: Any) -> tuple[Any, Rows]:
     return trained("simclr", rows, seed, epochs=12, channels=8, k=64, **ARMS[arm], **point), rows
 
 
-def score(arm: str, **point: Any) -> float:
+def score(arm: str, draw: int, **point: Any) -> float:
     """Return how good a point of the grid is, on Cora where the arm is a pool."""
     if arm in ARMS:
-        model, rows = learned(arm, DRAW, **point)
+        model, rows = learned(arm, draw, **point)
     else:
-        model, rows = mixed(arm.removeprefix("Cora, "), DRAW, **point), load_graph("cora")
+        model, rows = mixed(arm.removeprefix("Cora, "), draw, **point), load_graph("cora")
     return held_out(codes(model, rows), rows.y)
 
 
@@ -59,10 +59,10 @@ def mochi(seed: int) -> dict[str, float]:
     found = {}
     for arm in ARMS:
         if arm == "lower temperature":  # half of what InfoNCE has, at its rate: one that is picked would be no control
-            point = dict(picked("mochi", "InfoNCE", score))
+            point = dict(picked("mochi", "InfoNCE", score, draws=3))
             point["tau"] /= 2
         else:
-            point = picked("mochi", arm, score)
+            point = picked("mochi", arm, score, draws=3)
         model, rows = learned(arm, seed, **point)
         found[f"accuracy, {arm}"] = linear(codes(model, rows), rows.y, seed)
         steps = [model.step(batch).kept for batch in model.batches()]
@@ -87,7 +87,7 @@ def on_cora(seed: int) -> dict[str, float]:
     """Return accuracies, and the percentage of mixed negatives with a parent of the anchor's class, by pool."""
     graph, found = load_graph("cora"), {}
     for pool in POOLS:
-        model = mixed(pool, seed, **picked("mochi", f"Cora, {pool}", score))
+        model = mixed(pool, seed, **picked("mochi", f"Cora, {pool}", score, draws=3))
         found[f"Cora: accuracy, mixed among {pool}"] = linear(codes(model, graph), graph.y, seed)
         children = model.step(model.inputs).kept["contrast"].mixed
         if children is not None:

@@ -18,7 +18,7 @@ from workbench.datasets.loading import load_graph
 from workbench.encoders.rows import STRIDE, RowEncoder
 from workbench.errors import Collapse
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.training import DRAW, picked, pool, told
+from workbench.studies.experiments.training import picked, pool, told
 from workbench.training.fit import fit
 from workbench.training.run import Run
 
@@ -51,9 +51,9 @@ def learned(arm: str, seed: int, **point: Any) -> Run:
         return fit(method, drawn(seed)[0], None, seed, store=store, progress=False, **SHARED | more | point)
 
 
-def score(arm: str, **point: Any) -> float:
+def score(arm: str, draw: int, **point: Any) -> float:
     """Return how good a point of the grid is, by the dense probe."""
-    return _overlap(learned(arm, DRAW, **point), *drawn(DRAW), HALF)
+    return _overlap(learned(arm, draw, **point), *drawn(draw), HALF)
 
 
 @EXPERIMENTS.register("pixpro")
@@ -62,7 +62,7 @@ def pixpro(seed: int) -> dict[str, float]:
     (data, places), found = drawn(seed), dict[str, float]()
     for arm in ARMS:
         among = ("tau", "lr") if arm == "SimCLR" else ("lr",)  # without negatives there is no temperature
-        run = learned(arm, seed, **{} if arm == "untrained" else picked("pixpro", arm, score, among))
+        run = learned(arm, seed, **{} if arm == "untrained" else picked("pixpro", arm, score, among, draws=3))
         found[f"IoU, {arm}"] = _overlap(run, data, places, HALF)
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
         codes = run.embeddings.numpy()

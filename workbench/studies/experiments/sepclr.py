@@ -16,7 +16,7 @@ from workbench.datasets.arrays import Rows
 from workbench.datasets.loading import load_graph
 from workbench.errors import Collapse
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.training import DRAW, picked, reserved, some, told
+from workbench.studies.experiments.training import picked, reserved, some, told
 from workbench.training.fit import fit
 
 ROWS, EPOCHS, DIM = 600, 120, 32
@@ -62,10 +62,10 @@ def learned(arm: str, seed: int, **point: Any) -> Tensor:
         return fit("simclr", drawn(seed), dim=2 * DIM, head="none", **shared).embeddings[:, order]
 
 
-def score(arm: str, **point: Any) -> float:
+def score(arm: str, draw: int, **point: Any) -> float:
     """Return how good a point of the grid is: minus the gaps, over some halves of the few rows that are reserved."""
-    rows, held = learned(arm, DRAW, **point), torch.from_numpy(reserved(ROWS))
-    return -float(np.mean([_probes(rows, drawn(DRAW), held, half)["gaps"] for half in range(5)]))
+    rows, held = learned(arm, draw, **point), torch.from_numpy(reserved(ROWS))
+    return -float(np.mean([_probes(rows, drawn(draw), held, half)["gaps"] for half in range(5)]))
 
 
 def _probes(codes: Tensor, data: Rows, asked: Tensor, seed: int) -> dict[str, float]:

@@ -31,16 +31,16 @@ def space2(seed: int) -> dict[str, float]:
     return {arm: ranked(arm, seed, **picked("space2", arm, score)) for arm in ARMS} | told("space2")
 
 
-def score(arm: str, **point: Any) -> float:
+def score(arm: str, draw: int, **point: Any) -> float:
     """Return how good a point of the grid is."""
-    return ranked(arm, DRAW, **point)
+    return ranked(arm, draw, **point)
 
 
 def parts(functions: int, seed: int) -> list[NDArray[np.int64]]:
-    """Return functions seen, asked for and ranked: those asked for by `DRAW` are reserved, and others' are never."""
+    """Return functions seen, asked for and ranked: those asked for from `DRAW` on are reserved, and others' are never."""
     order, held = np.random.default_rng(seed).permutation(functions), reserved(functions)
     free, count = order[~held[order]], int(SEEN * functions)
-    queries = order[held[order]][:QUERIES] if seed == DRAW else free[count : count + QUERIES]
+    queries = order[held[order]][:QUERIES] if seed >= DRAW else free[count : count + QUERIES]
     return [free[:count], queries, free[count + QUERIES :]]
 
 

@@ -63,20 +63,20 @@ def measured(stand: str, seed: int) -> dict[str, float]:
 
 
 def parts(rows: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return numbers of the rows that are learned on and of those measured: by `DRAW` those reserved, else no such."""
+    """Return numbers of the rows learned on and of those measured: from `DRAW` on those reserved, else no such."""
     order, held = np.random.default_rng(seed).permutation(rows), reserved(rows)
     free, count = order[~held[order]], int(SEEN * rows)
-    if seed == DRAW:
+    if seed >= DRAW:
         return free[:count], np.flatnonzero(held)
     return np.concatenate([np.flatnonzero(held), free[: count - held.sum()]]), free[count - held.sum() :]
 
 
-def score(stand: str, arm: str, **point: Any) -> float:
+def score(stand: str, arm: str, draw: int, **point: Any) -> float:
     """Return how good a point of the grid is: minus the error of ridge regression."""
     data = numbered(stand)
-    seen, asked = parts(len(data.y), DRAW)
+    seen, asked = parts(len(data.y), draw)
     return -_ridge_error(
-        learned(arm.removeprefix(CORA), DRAW, stand, seen, **point).numpy(), data.y.numpy(), seen, asked
+        learned(arm.removeprefix(CORA), draw, stand, seen, **point).numpy(), data.y.numpy(), seen, asked
     )
 
 

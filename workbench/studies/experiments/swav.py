@@ -11,7 +11,7 @@ from workbench.methods import Step
 from workbench.methods.nodes.swav import SwAV
 from workbench.randomness import Randomness
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.training import DRAW, by_class, codes, held_out, linear, picked, told, trained
+from workbench.studies.experiments.training import by_class, codes, held_out, linear, picked, told, trained
 
 PROTOTYPES = 64
 ARMS: dict[str, dict[str, Any]] = {"SwAV": {}, "no Sinkhorn": {"iterations": 0}, "k-means labels": {}, "GRACE": {}}
@@ -40,10 +40,10 @@ def learned(arm: str, seed: int, **point: Any) -> Any:
     return trained(methods.get(arm, SwAV), load_graph("cora"), seed, **settings)
 
 
-def score(arm: str, **point: Any) -> float:
+def score(arm: str, draw: int, **point: Any) -> float:
     """Return how good a point of the grid is."""
     graph = load_graph("cora")
-    return held_out(codes(learned(arm, DRAW, **point), graph), graph.y)
+    return held_out(codes(learned(arm, draw, **point), graph), graph.y)
 
 
 @EXPERIMENTS.register("swav")

@@ -21,23 +21,30 @@ from workbench.randomness import Randomness
 
 # Every arm has this grid, but where the point of an experiment is one temperature or rate.
 GRID = {"tau": (0.1, 0.5), "lr": (1e-3, 1e-2)}
-DRAW, SHARE = 100, 0.2  # the draw that settings are picked by, which is no seed; the rows whose labels it may look at
+# The draw that settings are picked by, or the first of several, which are no seeds; the rows whose labels they look at.
+DRAW, SHARE = 100, 0.2
 PICKED: dict[tuple[str, str], dict[str, float]] = {}  # by experiment and arm
 
 
 def picked(
-    experiment: str, arm: str, score: Callable[..., float], among: tuple[str, ...] = tuple(GRID)
+    experiment: str, arm: str, score: Callable[..., float], among: tuple[str, ...] = tuple(GRID), draws: int = 1
 ) -> dict[str, float]:
     """Return the settings of an arm by which its score is highest over the grid; they are found once.
 
     Args:
-        experiment, arm: whose. score: takes the arm and settings by their names, trains with the draw `DRAW`, and
-            returns how good that is by labels of rows that are `reserved`.
+        experiment, arm: whose. score: takes the arm, the draw to train with, and settings by their names, and returns
+            how good that is by labels of rows that are `reserved`.
         among: settings that are tried, without "tau" where an arm has no temperature.
+        draws: over how many the score is meant, from `DRAW` on; a rate that one of them favours may collapse with the
+            next.
     """
+
+    def mean(point: dict[str, float]) -> float:
+        return float(np.mean([score(arm, draw, **point) for draw in range(DRAW, DRAW + draws)]))
+
     if (experiment, arm) not in PICKED:
         points = [dict(zip(among, values, strict=True)) for values in product(*(GRID[name] for name in among))]
-        PICKED[experiment, arm] = max(points, key=lambda point: score(arm, **point))
+        PICKED[experiment, arm] = max(points, key=mean)
     return PICKED[experiment, arm]
 
 
@@ -64,7 +71,7 @@ def some(of: int, rows: int, seed: int) -> NDArray[np.int64]:
 
 def pool(of: int, seed: int) -> NDArray[np.int64]:
     """Return the numbers of rows that a draw has to take some from: those reserved, or for a seed all others."""
-    return np.flatnonzero(reserved(of) == (seed == DRAW))
+    return np.flatnonzero(reserved(of) == (seed >= DRAW))
 
 
 def held_out(rows: Tensor, labels: Tensor, model: Any = None) -> float:

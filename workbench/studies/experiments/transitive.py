@@ -16,7 +16,7 @@ from workbench.datasets.synthetic.canvases import placed
 from workbench.methods.arrays.simclr import SimCLR, SimCLRConfig
 from workbench.randomness import Randomness
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.training import DRAW, picked, pool, told
+from workbench.studies.experiments.training import picked, pool, told
 
 DIGITS, PLACES, EPOCHS = 200, 3, 40
 
@@ -26,13 +26,13 @@ def transitive(seed: int) -> dict[str, float]:
     """Return the accuracy of each source of positives, and how many in a hundred of its pairs are of one class."""
     (_, labels, _), arms, parts = drawn(seed)
     precision = {f"precision, {name}": 100 * label_precision(pairs, labels) for name, pairs in parts.items()}
-    measured = {arm: _accuracy(arm, seed, **picked("transitive", arm, score)) for arm in arms}
+    measured = {arm: _accuracy(arm, seed, **picked("transitive", arm, score, draws=3)) for arm in arms}
     return measured | precision | told("transitive")
 
 
-def score(arm: str, **point: Any) -> float:
+def score(arm: str, draw: int, **point: Any) -> float:
     """Return how good a point of the grid is."""
-    return _accuracy(arm, DRAW, **point)
+    return _accuracy(arm, draw, **point)
 
 
 @cache
