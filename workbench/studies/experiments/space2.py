@@ -37,7 +37,7 @@ def score(arm: str, draw: int, **point: Any) -> float:
 
 
 def parts(functions: int, seed: int) -> list[NDArray[np.int64]]:
-    """Return functions seen, asked for and ranked: those asked for from `DRAW` on are reserved, and others' are never."""
+    """Return functions seen, asked for and ranked: from `DRAW` on those asked for are reserved, else never."""
     order, held = np.random.default_rng(seed).permutation(functions), reserved(functions)
     free, count = order[~held[order]], int(SEEN * functions)
     queries = order[held[order]][:QUERIES] if seed >= DRAW else free[count : count + QUERIES]
