@@ -44,23 +44,22 @@ def test_each_point_is_tried_once_per_arm_and_one_without_temperature_has_rates_
     tried = list[Any]()
 
     def score(arm: str, draw: int, **point: float) -> float:
-        assert draw == DRAW
-        tried.append((arm, tuple(point.items())))
+        tried.append((arm, draw, tuple(point.items())))
         return point["lr"]
 
     for _ in SEEDS:
         assert picked("made", "cold", score, ("lr",)) == {"lr": max(GRID["lr"])}
         picked("made", "warm", score)
-    assert tried[:2] == [("cold", (("lr", rate),)) for rate in GRID["lr"]]
-    assert len(tried) == len(set(tried)) == 2 + 4
+    assert tried[:3] == [("cold", draw, (("lr", GRID["lr"][0]),)) for draw in range(DRAW, DRAW + 3)]
+    assert len(tried) == len(set(tried)) == 3 * (2 + 4)
 
 
 def test_a_rate_that_one_draw_favours_is_not_picked_where_the_next_ones_collapse() -> None:
     def score(arm: str, draw: int, lr: float) -> float:
         return 60.0 if lr == min(GRID["lr"]) else 80.0 if draw == DRAW else 10.0
 
-    assert picked("made", "one", score, ("lr",)) == {"lr": max(GRID["lr"])}
-    assert picked("made", "three", score, ("lr",), draws=3) == {"lr": min(GRID["lr"])}
+    assert picked("made", "one", score, ("lr",), draws=1) == {"lr": max(GRID["lr"])}
+    assert picked("made", "three", score, ("lr",)) == {"lr": min(GRID["lr"])}
 
 
 def test_no_probe_of_a_seed_asks_for_a_label_that_settings_are_picked_by() -> None:

@@ -58,9 +58,9 @@ def score(arm: str, draw: int, **point: Any) -> float:
 def best(arm: str) -> dict[str, float]:
     """Return the point of an arm; t- of CACR is 1 / (2 tau), so that DCL matches it by its tau, and picks the rate."""
     if arm != "DCL at the matching tau":
-        return picked("cacr", arm, score)
+        return picked("cacr", arm, score, draws=1)
     tau = best("CACR")["tau"]
-    return {"tau": tau} | picked("cacr", arm, partial(score, tau=tau), ("lr",))
+    return {"tau": tau} | picked("cacr", arm, partial(score, tau=tau), ("lr",), draws=1)
 
 
 @EXPERIMENTS.register("cacr")
@@ -100,12 +100,12 @@ def on_cora(seed: int) -> dict[str, float]:
     for arm in (f"Cora, {name}" for name in ON_CORA):
         # Where negatives have no weights, no temperature is left in the repulsion.
         among = ("lr",) if arm in ("Cora, without weights of negatives", "Cora, without either") else ("tau", "lr")
-        model = on_attributes(arm, seed, **picked("cacr", arm, score_on_cora, among))
+        model = on_attributes(arm, seed, **picked("cacr", arm, score_on_cora, among, draws=1))
         found[f"{arm} | accuracy"] = linear(codes(model, rows), rows.y, seed)
         with torch.no_grad():
             views = model.step(next(iter(model.batches()))).kept["projections"]
-        tau = picked("cacr", "Cora, CACR", score_on_cora)["tau"]  # one for all, else more even weights might be its own
-        positives, negatives = evenness(views, tau)
+        # One temperature for all, else more even weights might be its own.
+        positives, negatives = evenness(views, picked("cacr", "Cora, CACR", score_on_cora, draws=1)["tau"])
         found |= {f"{arm} | evenness, positives": positives, f"{arm} | evenness, negatives": negatives}
     return found
 

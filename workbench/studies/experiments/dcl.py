@@ -73,7 +73,7 @@ def dcl(seed: int) -> dict[str, float]:
     found = {}
     for arm in [*arms(torch.Generator()), "E2Neg: infonce", "E2Neg: dcl"]:
         # What is asked of SGD is what its rate does, which has to be one for all of its arms.
-        point = {} if arm.startswith("SGD") else picked("dcl", arm, score, draws=3)
+        point = {} if arm.startswith("SGD") else picked("dcl", arm, score)
         found[arm] = linear(*learned(arm, seed, **point), seed)
     gap = {name: found[f"{name}, batch 256"] - found[f"{name}, batch 32"] for name in ("InfoNCE", "DCL")}
     found |= {f"gap of {name}": value for name, value in gap.items()}

@@ -35,7 +35,7 @@ def groco(seed: int) -> dict[str, float]:
     data, found = load_graph("digits-placed"), {}
     for arm in ARMS:
         among = ("lr",) if arm == "GroCo" else ("tau", "lr")  # its order has no temperature
-        model = learned(arm, seed, **picked("groco", arm, score, among, draws=3))
+        model = learned(arm, seed, **picked("groco", arm, score, among))
         with torch.no_grad():
             u, v = (torch.nn.functional.normalize(model.project(view), dim=1) for view in model.views(model.inputs))
         others = (u @ u.T).fill_diagonal_(-1).topk(10, 1).values

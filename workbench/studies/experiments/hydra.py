@@ -41,7 +41,7 @@ def hydra(seed: int) -> dict[str, float]:
     data, measured = load_graph("digits-placed"), {}
     seen, unseen = (Rows(x=data.x[rows], y=data.y[rows], name="digits") for rows in (data.y < 7, data.y >= 7))
     for arm in ARMS:
-        run = learned(arm, seed, seen, **picked("hydra", arm, score, draws=3))
+        run = learned(arm, seed, seen, **picked("hydra", arm, score))
         measured[f"effective rank, {arm}"] = quality(run.embeddings).effective_rank
         scores = evaluate(run.encode(unseen), unseen, splits=3, progress=False)
         measured[f"unseen digits, {arm}"] = scores.accuracy.mean

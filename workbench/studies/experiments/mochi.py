@@ -59,10 +59,10 @@ def mochi(seed: int) -> dict[str, float]:
     found = {}
     for arm in ARMS:
         if arm == "lower temperature":  # half of what InfoNCE has, at its rate: one that is picked would be no control
-            point = dict(picked("mochi", "InfoNCE", score, draws=3))
+            point = dict(picked("mochi", "InfoNCE", score))
             point["tau"] /= 2
         else:
-            point = picked("mochi", arm, score, draws=3)
+            point = picked("mochi", arm, score)
         model, rows = learned(arm, seed, **point)
         found[f"accuracy, {arm}"] = linear(codes(model, rows), rows.y, seed)
         steps = [model.step(batch).kept for batch in model.batches()]
@@ -87,7 +87,7 @@ def on_cora(seed: int) -> dict[str, float]:
     """Return accuracies, and the percentage of mixed negatives with a parent of the anchor's class, by pool."""
     graph, found = load_graph("cora"), {}
     for pool in POOLS:
-        model = mixed(pool, seed, **picked("mochi", f"Cora, {pool}", score, draws=3))
+        model = mixed(pool, seed, **picked("mochi", f"Cora, {pool}", score))
         found[f"Cora: accuracy, mixed among {pool}"] = linear(codes(model, graph), graph.y, seed)
         children = model.step(model.inputs).kept["contrast"].mixed
         if children is not None:

@@ -62,7 +62,7 @@ def pixpro(seed: int) -> dict[str, float]:
     (data, places), found = drawn(seed), dict[str, float]()
     for arm in ARMS:
         among = ("tau", "lr") if arm == "SimCLR" else ("lr",)  # without negatives there is no temperature
-        run = learned(arm, seed, **{} if arm == "untrained" else picked("pixpro", arm, score, among, draws=3))
+        run = learned(arm, seed, **{} if arm == "untrained" else picked("pixpro", arm, score, among))
         found[f"IoU, {arm}"] = _overlap(run, data, places, HALF)
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
         codes = run.embeddings.numpy()

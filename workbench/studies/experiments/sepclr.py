@@ -30,7 +30,7 @@ def sepclr(seed: int) -> dict[str, float]:
     data, found = drawn(seed), dict[str, float]()
     asked = torch.from_numpy(~reserved(ROWS))
     for arm in ARMS:
-        rows = learned(arm, seed, **picked("sepclr", arm, score, _among(arm)))
+        rows = learned(arm, seed, **picked("sepclr", arm, score, _among(arm), draws=1))
         if arm == "SepCLR":
             length = rows[:, DIM:].norm(dim=1)
             found["5 % of the length, target"] = 0.05 * float(length[data.target].mean())

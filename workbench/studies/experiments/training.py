@@ -27,7 +27,7 @@ PICKED: dict[tuple[str, str], dict[str, float]] = {}  # by experiment and arm
 
 
 def picked(
-    experiment: str, arm: str, score: Callable[..., float], among: tuple[str, ...] = tuple(GRID), draws: int = 1
+    experiment: str, arm: str, score: Callable[..., float], among: tuple[str, ...] = tuple(GRID), draws: int = 3
 ) -> dict[str, float]:
     """Return the settings of an arm by which its score is highest over the grid; they are found once.
 

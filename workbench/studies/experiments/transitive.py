@@ -26,7 +26,7 @@ def transitive(seed: int) -> dict[str, float]:
     """Return the accuracy of each source of positives, and how many in a hundred of its pairs are of one class."""
     (_, labels, _), arms, parts = drawn(seed)
     precision = {f"precision, {name}": 100 * label_precision(pairs, labels) for name, pairs in parts.items()}
-    measured = {arm: _accuracy(arm, seed, **picked("transitive", arm, score, draws=3)) for arm in arms}
+    measured = {arm: _accuracy(arm, seed, **picked("transitive", arm, score)) for arm in arms}
     return measured | precision | told("transitive")
 
 
