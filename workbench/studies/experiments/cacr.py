@@ -71,7 +71,14 @@ def cacr(seed: int) -> dict[str, float]:
         for name, sizes in SETS.items():
             found[f"{arm}, {name}"] = linear(learned(arm, seed, sizes, **best(arm)), y, seed)
         found[f"drop of {arm}"] = found[f"{arm}, balanced"] - found[f"{arm}, imbalanced"]
-    return found | on_cora(seed) | told("cacr")
+    return found | on_cora(seed) | floors(seed) | told("cacr")
+
+
+def floors(seed: int) -> dict[str, float]:
+    """Return what the probe makes of inputs that nothing was trained on."""
+    rows, words = load_graph("digits-placed"), attributes(load_graph("cora"))
+    found = {"raw pixels": linear(rows.x.flatten(1), rows.y, seed)}
+    return found | {"Cora, raw attributes | accuracy": linear(words.x, words.y, seed)}
 
 
 def some(y: torch.Tensor, kind: int, size: int, draw: torch.Generator) -> torch.Tensor:

@@ -8,11 +8,10 @@ from torch import Tensor
 
 from workbench.contrast import Contrast
 from workbench.datasets import load_graph
-from workbench.datasets.arrays import Rows
 from workbench.objectives.infonce import dcl as decoupled
 from workbench.objectives.infonce import infonce
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.training import codes, held_out, linear, picked, some, told, trained
+from workbench.studies.experiments.training import codes, digits, held_out, linear, picked, told, trained
 
 ROWS, SMALL, LARGE = 900, 32, 256
 NEGATIVES, TAUS = (5, 49, 250, None), (0.1, 0.2, 0.5)  # each counts twice, once a view; None for all others
@@ -54,9 +53,7 @@ def learned(arm: str, seed: int, **point: Any) -> tuple[Tensor, Tensor]:
     if arm.startswith("E2Neg: "):
         graph, objective = load_graph("cora"), arm.removeprefix("E2Neg: ")
         return codes(trained("e2neg", graph, seed, dim=256, objective=objective, **point), graph), graph.y
-    data = load_graph("digits-placed")
-    chosen = some(len(data.x), ROWS, seed)
-    rows = Rows(x=data.x[chosen], y=data.y[chosen])
+    rows = digits(ROWS, seed)
     shared: dict[str, Any] = {"epochs": 10, "channels": 8, "batch_size": SMALL, "tau": 0.1}
     settings = arms(torch.Generator().manual_seed(seed))[arm]
     return codes(trained("simclr", rows, seed, **shared | settings | point), rows), rows.y
@@ -77,7 +74,16 @@ def dcl(seed: int) -> dict[str, float]:
         found[arm] = linear(*learned(arm, seed, **point), seed)
     gap = {name: found[f"{name}, batch 256"] - found[f"{name}, batch 32"] for name in ("InfoNCE", "DCL")}
     found |= {f"gap of {name}": value for name, value in gap.items()}
-    return found | on_cora(seed) | told("dcl")
+    return found | on_cora(seed) | floors(seed) | told("dcl")
+
+
+def floors(seed: int) -> dict[str, float]:
+    """Return what the probe makes of inputs that nothing was trained on."""
+    rows, graph = digits(ROWS, seed), load_graph("cora")
+    return {
+        "raw pixels": linear(rows.x.flatten(1), rows.y, seed),
+        "Cora: raw attributes": linear(graph.x, graph.y, seed),
+    }
 
 
 def on_cora(seed: int) -> dict[str, float]:

@@ -42,7 +42,17 @@ def score(arm: str, draw: int, **point: Any) -> float:
 @EXPERIMENTS.register("mcl")
 def mcl(seed: int) -> dict[str, float]:
     """Return accuracies of both labels by the first stage and by two, and the percentage of rows that were skipped."""
-    return measured("", seed) | measured(PLANTED, seed) | told("mcl")
+    return measured("", seed) | measured(PLANTED, seed) | floors(seed) | told("mcl")
+
+
+def floors(seed: int) -> dict[str, float]:
+    """Return the accuracies of inputs that nothing was trained on."""
+    stands = {stand: drawn(bool(stand), seed) for stand in ("", PLANTED)}
+    return {
+        f"{digit}, {stand}raw inputs": linear(rows.x.flatten(1), rows[digit], seed, 0.5)
+        for stand, rows in stands.items()
+        for digit in ("strong", "weak")
+    }
 
 
 def measured(stand: str, seed: int) -> dict[str, float]:

@@ -59,7 +59,13 @@ def swav(seed: int) -> dict[str, float]:
             with torch.no_grad():
                 used = len(model.details()["cluster"].unique())
             found[f"unused prototypes, {arm}"] = 100 * (1 - used / PROTOTYPES)
-    return found | told("swav")
+    return found | floors(seed) | told("swav")
+
+
+def floors(seed: int) -> dict[str, float]:
+    """Return the accuracy of attributes that nothing was trained on."""
+    graph = load_graph("cora")
+    return {"accuracy, raw attributes": linear(graph.x, graph.y, seed)}
 
 
 def _by_class(arm: str, model: Any, graph: Any, seed: int) -> dict[str, float]:

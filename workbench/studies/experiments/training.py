@@ -16,6 +16,7 @@ from torch import Tensor
 
 from workbench.datasets.arrays import Rows
 from workbench.datasets.kinds import kind_of
+from workbench.datasets.loading import load_graph
 from workbench.methods import METHODS, Method, Step
 from workbench.randomness import Randomness
 
@@ -83,6 +84,13 @@ def held_out(rows: Tensor, labels: Tensor, model: Any = None) -> float:
     model = model or make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     held = reserved(len(labels))
     return 100 * float(cross_val_score(model, rows.numpy()[held], labels.numpy()[held], cv=5).mean())
+
+
+def digits(count: int, seed: int) -> Rows:
+    """Return so many of the digits at random places, by a draw, those reserved in their places."""
+    data = load_graph("digits-placed")
+    chosen = some(len(data.x), count, seed)
+    return Rows(x=data.x[chosen], y=data.y[chosen])
 
 
 def attributes(graph: Any) -> Rows:

@@ -27,7 +27,12 @@ def transitive(seed: int) -> dict[str, float]:
     (_, labels, _), arms, parts = drawn(seed)
     precision = {f"precision, {name}": 100 * label_precision(pairs, labels) for name, pairs in parts.items()}
     measured = {arm: _accuracy(arm, seed, **picked("transitive", arm, score)) for arm in arms}
-    return measured | precision | told("transitive")
+    return measured | precision | floors(seed) | told("transitive")
+
+
+def floors(seed: int) -> dict[str, float]:
+    """Return the accuracy of pixels that nothing was trained on."""
+    return {"raw pixels": _near(drawn(seed)[0][0].x.flatten(1).numpy(), seed)}
 
 
 def score(arm: str, draw: int, **point: Any) -> float:
@@ -64,8 +69,8 @@ def _like(pairs: sp.csr_matrix, labels: np.ndarray, draw: np.random.Generator) -
 
 
 def _accuracy(arm: str, seed: int, **point: Any) -> float:
-    """Return how many in a hundred of the other half's digits have their class by those of one half, once trained."""
-    (rows, labels, half), arms, _ = drawn(seed)
+    """Return what `_near` says of an arm once trained."""
+    (rows, _, _), arms, _ = drawn(seed)
     torch.manual_seed(seed)
     config = SimCLRConfig(channels=8, dim=32, batch_size=0, shift=0, **point)
     method = SimCLR(config, rows, Randomness(seed))
@@ -74,6 +79,11 @@ def _accuracy(arm: str, seed: int, **point: Any) -> float:
     for _ in range(EPOCHS):
         method.update(method.step(rows), optimiser)
     with torch.no_grad():
-        codes = method.encoder.embed(rows).numpy()
+        return _near(method.encoder.embed(rows).numpy(), seed)
+
+
+def _near(codes: np.ndarray, seed: int) -> float:
+    """Return how many in a hundred of the other half's digits have their class by the five nearest of one half."""
+    (_, labels, half), _, _ = drawn(seed)
     model = KNeighborsClassifier(5, metric="cosine").fit(codes[half], labels[half])
     return 100 * float(model.score(codes[~half], labels[~half]))
