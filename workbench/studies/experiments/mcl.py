@@ -12,6 +12,7 @@ from workbench.studies.experiments import EXPERIMENTS
 from workbench.studies.experiments.training import codes, held_out, linear, picked, some, told, trained
 
 ROWS, DIM = 1200, 64
+NOISE = 3.0  # standard deviations of a word, else the words as they are tell both classes at 100 %
 CLUSTERS, PLANTED = {"MCL": 10, "two first stages": 1}, "planted, "
 
 
@@ -19,8 +20,10 @@ def drawn(planted_words: bool, seed: int) -> Rows:
     """Return pairs of digits, or the words of two planted graphs side by side, the right ones at 30 % contrast."""
     if planted_words:
         graphs = [planted(ROWS, commonsense=0.0, seed=2 * seed + side) for side in (0, 1)]
-        left, right = ((graph.x - graph.x.mean(0)) / graph.x.std(0) for graph in graphs)
-        return Rows(x=torch.cat([left, WEAK * right], 1).float(), strong=graphs[0].y, weak=graphs[1].y)
+        words = torch.cat([(graph.x - graph.x.mean(0)) / graph.x.std(0) for graph in graphs], 1)
+        words += NOISE * torch.randn(words.shape, generator=torch.Generator().manual_seed(seed))
+        words[:, words.shape[1] // 2 :] *= WEAK
+        return Rows(x=words.float(), strong=graphs[0].y, weak=graphs[1].y)
     data = load_graph("digits-two")
     chosen = some(len(data.x), ROWS, seed)
     return Rows(x=data.x[chosen], strong=data.strong[chosen], weak=data.weak[chosen])
