@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
@@ -16,8 +15,6 @@ from workbench.pages.notebooks import FIGURE, execute, files, find, names, param
 
 # What the heart's methods are claimed to do on a real graph. `workbench notebooks 10_grace -p graph=cora` asks another.
 CORA = ("00_tour",)
-# What a notebook repeats beside what it claims, less of which can fail as well.
-LESS: dict[str, dict[str, Any]] = {"40_rules": {"seeds": 1}}
 
 
 @pytest.fixture(scope="session")
@@ -57,8 +54,7 @@ def test_a_notebook_runs_headless_and_its_claims_hold(
 ) -> None:
     real_graph(graph or parameters(name)["graph"])
     monkeypatch.setenv("WORKBENCH_RUNS", str(shared_store))
-    chosen = LESS.get(name, {}) | ({"graph": graph} if graph else {})
-    outcome = execute(name, chosen, tmp_path, html=False)
+    outcome = execute(name, {"graph": graph} if graph else {}, tmp_path, html=False)
     assert outcome.error is None, f"cell {outcome.failed_cell}: {outcome.error}"
     executed = nbformat.read(outcome.path, as_version=4)
     figures = sum(FIGURE in output.get("data", {}) for cell in executed.cells for output in cell.get("outputs", []))

@@ -35,6 +35,13 @@ def test_an_experiment_whose_arms_learn_from_labels_says_so(name: str) -> None:
     assert ("Learns from labels." in section) == learns
 
 
+def test_what_trains_nothing_stands_in_the_tables_of_objectives() -> None:
+    kept = experiments.read(RESULTS, "objectives")
+    beside = kept["quantity"].str.contains("raw|untrained|nearest attributes")
+    # What a head changes, halves of an embedding and ranks by trees have no such row yet.
+    assert {*kept["experiment"]} - {*kept[beside]["experiment"]} <= {"projection-head", "sepclr", "space2"}
+
+
 @pytest.mark.parametrize("name", [name for name in experiments.names() if experiments.load(name).page == "adaptation"])
 def test_plain_adaptations_and_raw_floors_stand_in_each_table(name: str) -> None:
     kept = experiments.read(RESULTS, "adaptation")
