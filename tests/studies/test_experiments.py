@@ -101,9 +101,10 @@ def test_what_was_measured_of_an_arm_stands_in_one_line(made: None) -> None:
         "b": [8, 17, 28, 38],
         "arm | accuracy": [60, 62, 61, 61],
         "arm | bytes": [1200] * 4,
+        "arm | rate": [0.001] * 4,
     }
     page = experiments.page(measured(values))
-    assert "| arm | 61 ± 0.82 | 1,200 |" in page and "| a | 25 ± 13 |" in page
+    assert "| arm | 61 ± 0.82 | 1,200 | 0.001 |" in page and "| a | 25 ± 13 |" in page
 
 
 def test_the_pages_that_are_kept_are_those_that_the_results_write(tmp_path: Path) -> None:

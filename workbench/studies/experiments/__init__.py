@@ -32,6 +32,13 @@ threshold and its control were written into `workbench/studies/experiments/` bef
 that the 95 % interval of the paired difference over seeds lies above the threshold, *contradicted* that it lies below.
 These are small encoders on small data: what fails here may hold at the size of the paper, and what holds may not.
 """
+GRID = """
+Thresholds of claims that had been run before, with one rate for all arms, are what they were. Since then each arm has
+the temperature and rate that a grid gave it, by three draws that are no seeds where its section doesn't say one: by one
+draw two controls had got a rate at which they collapse with other seeds, and three claims seemed reproduced that are
+not. *Raw* inputs are what the same probe makes of rows that nothing was trained on; an arm below them has lost what they
+hold. A number that no seed changes stands alone.
+"""
 STAND = """
 Single values of the first draw of labels were known when these claims were written, and that images are shown at fresh
 places was chosen after a look at scores like these.
@@ -48,7 +55,7 @@ never trained, and classifiers of bare pixels stand in each table; where the lab
 """
 # Each page of results by its name, and how it begins; what was measured is kept in a CSV of that name beside it.
 PAGES = {
-    "objectives": "# Objectives and pairs: what holds at a size that takes minutes\n\n" + RULES,
+    "objectives": "# Objectives and pairs: what holds at a size that takes minutes\n\n" + RULES + GRID,
     "adaptation": "# Adapting a pretrained encoder: what its schemes are worth in minutes\n\n" + RULES + STAND,
 }
 ARM = " | "  # between an arm and what was measured of it, in the name of a quantity
@@ -221,10 +228,11 @@ def _measured(rows: pd.DataFrame) -> list[list[str]]:
 
 
 def _number(mean: float, deviation: float) -> str:
-    """Return a mean with its deviation in three digits, large ones whole, a large one that never differs alone."""
-    if abs(mean) < 1000:
-        return f"{mean:.3g} ± {deviation:.2g}"
-    return f"{mean:,.0f} ± {deviation:,.0f}" if deviation else f"{mean:,.0f}"
+    """Return a mean with its deviation in three digits, large ones whole, what never differs alone."""
+    shape = ".3g" if abs(mean) < 1000 else ",.0f"
+    if not deviation:
+        return f"{mean:{shape}}"
+    return f"{mean:.3g} ± {deviation:.2g}" if abs(mean) < 1000 else f"{mean:,.0f} ± {deviation:,.0f}"
 
 
 def keep(rows: pd.DataFrame, file: Path) -> None:
