@@ -140,12 +140,16 @@ class Screen:
 
     @property
     def left(self) -> list[str]:
-        """The errors that a person would be left with: a widget whose code was late is none once all figures stand."""
-        late = "[anywidget] Failed to initialize model."
+        """The errors that a person would be left with: a widget whose code was late is none once all figures stand.
+
+        Nor is it one that ipywidgets tells a view, which was replaced, of a message that was under way: it reads a null
+        of its own, and there is nothing to be seen of it.
+        """
+        late, gone = "[anywidget] Failed to initialize model.", "(reading 'processLuminoMessage')"
         if late in self.errors:
             figures = "[...document.querySelectorAll('.js-plotly-plot, .workbench-figure-says')]"
             self.until(f"{figures}.length && {figures}.every(e => e.querySelector('.main-svg'))")
-        return [told for told in self.errors if told != late]
+        return [told for told in self.errors if told != late and gone not in told]
 
     def run(self) -> None:
         """Run the notebook, and take away first what it showed before."""
