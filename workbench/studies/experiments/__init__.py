@@ -35,8 +35,8 @@ These are small encoders on small data: what fails here may hold at the size of 
 GRID = """
 Thresholds of claims that had been run before, with one rate for all arms, are what they were. Since then each arm has
 the temperature and rate that a grid gave it, by three draws that are no seeds where its section doesn't say one: by one
-draw two controls had got a rate at which they collapse with other seeds, and three claims seemed reproduced that are
-not. *Raw* inputs are what the same probe makes of rows that nothing was trained on; an arm below them has lost what they
+draw two controls had got a rate at which they fail with other seeds, and three claims seemed reproduced that are not.
+*Raw* inputs are what the same probe makes of rows that nothing was trained on; an arm below them has lost what they
 hold. A number that no seed changes stands alone.
 """
 STAND = """
