@@ -611,7 +611,7 @@ LISTS = (
     "study list",
     "bench",
 )
-TABLES = ("claims list", "study report placebo", "claims report")
+TABLES = ("claims list", "study report placebo", "claims report", "study report")
 ONE_BY_ONE = """
 import contextlib, json, sys
 from workbench.cli import main

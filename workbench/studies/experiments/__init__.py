@@ -229,10 +229,8 @@ def _measured(rows: pd.DataFrame) -> list[list[str]]:
 
 def _number(mean: float, deviation: float) -> str:
     """Return a mean with its deviation in three digits, large ones whole, what never differs alone."""
-    shape = ".3g" if abs(mean) < 1000 else ",.0f"
-    if not deviation:
-        return f"{mean:{shape}}"
-    return f"{mean:.3g} ± {deviation:.2g}" if abs(mean) < 1000 else f"{mean:,.0f} ± {deviation:,.0f}"
+    shape, spread = (".3g", ".2g") if abs(mean) < 1000 else (",.0f", ",.0f")
+    return f"{mean:{shape}} ± {deviation:{spread}}" if deviation else f"{mean:{shape}}"
 
 
 def keep(rows: pd.DataFrame, file: Path) -> None:

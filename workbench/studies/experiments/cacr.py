@@ -16,6 +16,7 @@ from workbench.studies.experiments.training import (
     held_out,
     linear,
     picked,
+    raw,
     told,
     trained,
 )
@@ -66,19 +67,16 @@ def best(arm: str) -> dict[str, float]:
 @EXPERIMENTS.register("cacr")
 def cacr(seed: int) -> dict[str, float]:
     """Return what each arm loses in accuracy on all digits when it learns from kinds of unequal number."""
-    y, found = load_graph("digits-placed").y, {}
+    data, found = load_graph("digits-placed"), {}
     for arm in ARMS:
         for name, sizes in SETS.items():
-            found[f"{arm}, {name}"] = linear(learned(arm, seed, sizes, **best(arm)), y, seed)
+            found[f"{arm}, {name}"] = linear(learned(arm, seed, sizes, **best(arm)), data.y, seed)
         found[f"drop of {arm}"] = found[f"{arm}, balanced"] - found[f"{arm}, imbalanced"]
-    return found | on_cora(seed) | floors(seed) | told("cacr")
-
-
-def floors(seed: int) -> dict[str, float]:
-    """Return what the probe makes of inputs that nothing was trained on."""
-    rows, words = load_graph("digits-placed"), attributes(load_graph("cora"))
-    found = {"raw pixels": linear(rows.x.flatten(1), rows.y, seed)}
-    return found | {"Cora, raw attributes | accuracy": linear(words.x, words.y, seed)}
+    beside = {
+        "raw pixels": raw(data, seed),
+        "Cora, raw attributes | accuracy": raw(attributes(load_graph("cora")), seed),
+    }
+    return found | on_cora(seed) | beside | told("cacr")
 
 
 def some(y: torch.Tensor, kind: int, size: int, draw: torch.Generator) -> torch.Tensor:

@@ -11,7 +11,7 @@ from workbench.datasets import load_graph
 from workbench.objectives.infonce import dcl as decoupled
 from workbench.objectives.infonce import infonce
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.training import codes, digits, held_out, linear, picked, told, trained
+from workbench.studies.experiments.training import codes, digits, held_out, linear, picked, raw, told, trained
 
 ROWS, SMALL, LARGE = 900, 32, 256
 NEGATIVES, TAUS = (5, 49, 250, None), (0.1, 0.2, 0.5)  # each counts twice, once a view; None for all others
@@ -74,16 +74,8 @@ def dcl(seed: int) -> dict[str, float]:
         found[arm] = linear(*learned(arm, seed, **point), seed)
     gap = {name: found[f"{name}, batch 256"] - found[f"{name}, batch 32"] for name in ("InfoNCE", "DCL")}
     found |= {f"gap of {name}": value for name, value in gap.items()}
-    return found | on_cora(seed) | floors(seed) | told("dcl")
-
-
-def floors(seed: int) -> dict[str, float]:
-    """Return what the probe makes of inputs that nothing was trained on."""
-    rows, graph = digits(ROWS, seed), load_graph("cora")
-    return {
-        "raw pixels": linear(rows.x.flatten(1), rows.y, seed),
-        "Cora: raw attributes": linear(graph.x, graph.y, seed),
-    }
+    beside = {"raw pixels": raw(digits(ROWS, seed), seed), "Cora: raw attributes": raw(load_graph("cora"), seed)}
+    return found | on_cora(seed) | beside | told("dcl")
 
 
 def on_cora(seed: int) -> dict[str, float]:

@@ -45,11 +45,5 @@ def hydra(seed: int) -> dict[str, float]:
         measured[f"effective rank, {arm}"] = quality(run.embeddings).effective_rank
         scores = evaluate(run.encode(unseen), unseen, splits=3, progress=False)
         measured[f"unseen digits, {arm}"] = scores.accuracy.mean
-    return measured | floors(seed) | told("hydra")
-
-
-def floors(seed: int) -> dict[str, float]:
-    """Return the accuracy of pixels of the unseen digits, the same for each seed."""
-    data = load_graph("digits-placed")
-    unseen = Rows(x=data.x[data.y >= 7], y=data.y[data.y >= 7], name="digits")
-    return {"unseen digits, raw pixels": evaluate(unseen.x.flatten(1), unseen, splits=3, progress=False).accuracy.mean}
+    scores = evaluate(unseen.x.flatten(1), unseen, splits=3, progress=False)
+    return measured | {"unseen digits, raw pixels": scores.accuracy.mean} | told("hydra")

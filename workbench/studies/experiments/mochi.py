@@ -14,7 +14,7 @@ from workbench.datasets import load_graph
 from workbench.datasets.arrays import Rows
 from workbench.objectives.infonce import infonce
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.training import codes, digits, held_out, linear, picked, told, trained
+from workbench.studies.experiments.training import codes, digits, held_out, linear, picked, raw, told, trained
 
 ROWS, MIXED, COLD = 900, 32, 1e-3
 NONE = {"name": "mixing", "synthetic": 0, "harder": 0}
@@ -65,14 +65,9 @@ def mochi(seed: int) -> dict[str, float]:
         found[f"accuracy, {arm}"] = linear(codes(model, rows), rows.y, seed)
         steps = [model.step(batch).kept for batch in model.batches()]
         found[f"proxy accuracy, {arm}"] = sum(proxy(one["contrast"], *one["projections"]) for one in steps) / len(steps)
-    return found | on_cora(seed) | floors(seed) | told("mochi")
-
-
-def floors(seed: int) -> dict[str, float]:
-    """Return what the probe makes of inputs that nothing was trained on."""
-    rows, graph = digits(ROWS, seed), load_graph("cora")
-    found = {"accuracy, raw pixels": linear(rows.x.flatten(1), rows.y, seed)}
-    return found | {"Cora: accuracy, raw attributes": linear(graph.x, graph.y, seed)}
+    beside = {"accuracy, raw pixels": raw(digits(ROWS, seed), seed)}
+    beside["Cora: accuracy, raw attributes"] = raw(load_graph("cora"), seed)
+    return found | on_cora(seed) | beside | told("mochi")
 
 
 @torch.no_grad()

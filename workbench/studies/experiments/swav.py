@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from workbench.contrast.negatives.context import SamplingContext
@@ -11,7 +12,7 @@ from workbench.methods import Step
 from workbench.methods.nodes.swav import SwAV
 from workbench.randomness import Randomness
 from workbench.studies.experiments import EXPERIMENTS
-from workbench.studies.experiments.training import by_class, codes, held_out, linear, picked, told, trained
+from workbench.studies.experiments.training import by_class, codes, held_out, linear, picked, raw, told, trained
 
 PROTOTYPES = 64
 ARMS: dict[str, dict[str, Any]] = {"SwAV": {}, "no Sinkhorn": {"iterations": 0}, "k-means labels": {}, "GRACE": {}}
@@ -52,24 +53,19 @@ def swav(seed: int) -> dict[str, float]:
     graph, found = load_graph("cora"), dict[str, float]()
     for arm in ARMS:
         model = learned(arm, seed, **picked("swav", arm, score))
-        found[f"accuracy, {arm}"] = linear(codes(model, graph), graph.y, seed)
+        rows = codes(model, graph)
+        found[f"accuracy, {arm}"] = linear(rows, graph.y, seed)
         if arm in ("SwAV", "GRACE"):
-            found |= _by_class(arm, model, graph, seed)
+            found |= _by_class(arm, rows, graph.y, seed)
         if arm != "GRACE":
             with torch.no_grad():
                 used = len(model.details()["cluster"].unique())
             found[f"unused prototypes, {arm}"] = 100 * (1 - used / PROTOTYPES)
-    return found | floors(seed) | told("swav")
+    return found | {"accuracy, raw attributes": raw(graph, seed)} | told("swav")
 
 
-def floors(seed: int) -> dict[str, float]:
-    """Return the accuracy of attributes that nothing was trained on."""
-    graph = load_graph("cora")
-    return {"accuracy, raw attributes": linear(graph.x, graph.y, seed)}
-
-
-def _by_class(arm: str, model: Any, graph: Any, seed: int) -> dict[str, float]:
+def _by_class(arm: str, rows: Tensor, labels: Tensor, seed: int) -> dict[str, float]:
     """Return the accuracy of each class, the largest class first: prototypes are used alike by force."""
-    each = by_class(codes(model, graph), graph.y, seed)
-    order = torch.bincount(graph.y).argsort(descending=True).tolist()
+    each = by_class(rows, labels, seed)
+    order = torch.bincount(labels).argsort(descending=True).tolist()
     return {f"class {place} by size, {arm}": float(each[kind]) for place, kind in enumerate(order, start=1)}

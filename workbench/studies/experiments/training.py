@@ -151,17 +151,25 @@ def split(labels: Tensor, seed: int, part: float) -> list[NDArray[np.int64]]:
 
 def linear(rows: Tensor, labels: Tensor, seed: int, part: float = 0.1) -> float:
     """Return the accuracy in percent of a logistic regression that learns from a part of the rows, as many a class."""
-    x, y = StandardScaler().fit_transform(rows.numpy()), labels.numpy()
-    train, test = split(labels, seed, part)
-    return 100 * float(LogisticRegression(max_iter=1000).fit(x[train], y[train]).score(x[test], y[test]))
+    return 100 * float(_right(rows, labels, seed, part)[0].mean())
 
 
 def by_class(rows: Tensor, labels: Tensor, seed: int, part: float = 0.1) -> NDArray[np.float64]:
     """Return in percent how many of each class that regression gets right [classes]; arguments as for `linear`."""
+    right, asked = _right(rows, labels, seed, part)
+    return np.array([100 * right[asked == kind].mean() for kind in np.unique(labels.numpy())])
+
+
+def _right(rows: Tensor, labels: Tensor, seed: int, part: float) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Return which of the rows that test it that regression gets right, and their labels."""
     x, y = StandardScaler().fit_transform(rows.numpy()), labels.numpy()
     train, test = split(labels, seed, part)
-    right = LogisticRegression(max_iter=1000).fit(x[train], y[train]).predict(x[test]) == y[test]
-    return np.array([100 * right[y[test] == kind].mean() for kind in np.unique(y)])
+    return LogisticRegression(max_iter=1000).fit(x[train], y[train]).predict(x[test]) == y[test], y[test]
+
+
+def raw(data: Any, seed: int) -> float:
+    """Return the accuracy by `linear` of inputs that nothing was trained on."""
+    return linear(data.x.flatten(1), data.y, seed)
 
 
 def nearest(rows: Tensor, labels: Tensor, seed: int, neighbours: int = 20, part: float = 0.5) -> float:

@@ -24,15 +24,10 @@ DIGITS, PLACES, EPOCHS = 200, 3, 40
 @EXPERIMENTS.register("transitive")
 def transitive(seed: int) -> dict[str, float]:
     """Return the accuracy of each source of positives, and how many in a hundred of its pairs are of one class."""
-    (_, labels, _), arms, parts = drawn(seed)
+    (rows, labels, _), arms, parts = drawn(seed)
     precision = {f"precision, {name}": 100 * label_precision(pairs, labels) for name, pairs in parts.items()}
     measured = {arm: _accuracy(arm, seed, **picked("transitive", arm, score)) for arm in arms}
-    return measured | precision | floors(seed) | told("transitive")
-
-
-def floors(seed: int) -> dict[str, float]:
-    """Return the accuracy of pixels that nothing was trained on."""
-    return {"raw pixels": _near(drawn(seed)[0][0].x.flatten(1).numpy(), seed)}
+    return measured | precision | {"raw pixels": _near(rows.x.flatten(1).numpy(), seed)} | told("transitive")
 
 
 def score(arm: str, draw: int, **point: Any) -> float:
